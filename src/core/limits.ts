@@ -1,0 +1,67 @@
+const KIB = 1024;
+const MIB = 1024 * KIB;
+const GIB = 1024 * MIB;
+
+/**
+ * Every bound in the system, unit in the name.
+ * AWS's limits: https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html
+ */
+export const LIMITS = {
+  /** AWS: object keys are at most 1,024 bytes of UTF-8. */
+  keyBytesMax: 1024,
+  bucketNameBytesMin: 3,
+  bucketNameBytesMax: 63,
+  /** AWS: names and values of user metadata together. */
+  userMetadataBytesMax: 2 * KIB,
+  /** AWS: one PUT carries at most 5 GiB. */
+  putBytesMax: 5 * GIB,
+  /** AWS: 48.8 TiB (10,000 parts of 5 GiB). */
+  objectBytesMax: 10_000 * 5 * GIB,
+  partBytesMin: 5 * MIB,
+  partBytesMax: 5 * GIB,
+  partNumberMax: 10_000,
+  deleteObjectsKeysMax: 1000,
+  listKeysMax: 1000,
+  objectTagsMax: 10,
+  bucketTagsMax: 50,
+  tagKeyCharsMax: 128,
+  tagValueCharsMax: 256,
+  policyBytesMax: 20 * KIB,
+  /** Complete of 10,000 parts with five checksums each fits; a bomb does not. */
+  xmlBodyBytesMax: 4 * MIB,
+  xmlDepthMax: 16,
+  jsonBodyBytesMax: 1 * MIB,
+  headerBlockBytesMax: 32 * KIB,
+  headerCountMax: 100,
+  /** AWS: a request's date may differ from ours by 15 minutes. */
+  requestSkewMsMax: 15 * 60 * 1000,
+  /** AWS: a presigned URL lives at most seven days. */
+  presignedSecondsMax: 7 * 24 * 3600,
+  /** One chunk of an aws-chunked body, header line included; AWS SDKs send 64 KiB to 1 MiB. */
+  awsChunkBytesMax: 16 * MIB,
+  awsChunkHeaderBytesMax: 1 * KIB,
+  awsTrailerBytesMax: 4 * KIB,
+  /** Bodies up to this live beside their operation in the commit lane. */
+  inlineBodyBytesMax: 128 * KIB,
+  /** Larger bodies are cut into chunks at these boundaries. */
+  chunkBytes: 4 * MIB,
+  /** A chunk's checksums cover slices of this size, so that a range need not read a whole chunk. */
+  sliceBytes: 1 * MIB,
+  /** Direct I/O: offsets and lengths are multiples of this. */
+  pageBytes: 4 * KIB,
+  segmentBytes: 1 * GIB,
+  segmentIdleMsMax: 10 * 60 * 1000,
+  /** One commit batch; more waits for the next. */
+  batchBytesMax: 4 * MIB,
+  batchBytesMaxBuffered: 256 * KIB,
+  /** Writes waiting for the commit lane; beyond this new ones are told to slow down. */
+  commitQueueBytesMax: 64 * MIB,
+  /** Large bodies being received at once; each holds up to two chunk buffers. */
+  stagedBodiesMax: 64,
+  /** First path segments counted by name in a bucket; the rest is counted under "other". */
+  usagePrefixesMax: 1000,
+  usagePrefixBytesMax: 128,
+  /** How long the result of a completed upload is kept for a client that retries. */
+  completedUploadMsMin: 24 * 3600 * 1000,
+  statsNamesMax: 1000,
+} as const;

@@ -1,0 +1,222 @@
+import type { Hlc } from "./hlc.ts";
+import type {
+  AccessKeyId,
+  BucketName,
+  ContentHash,
+  ObjectKey,
+  OriginId,
+  Seq,
+  UploadId,
+} from "./names.ts";
+
+/** Where an operation came from: its origin and its position in that origin's log. */
+export type Dot = { readonly origin: OriginId; readonly seq: Seq };
+
+/** How far each origin's operations have been applied. */
+export type Vector = ReadonlyMap<OriginId, Seq>;
+
+export const CHECKSUM_ALGORITHMS = ["CRC32", "CRC32C", "CRC64NVME", "SHA1", "SHA256"] as const;
+export type ChecksumAlgorithm = (typeof CHECKSUM_ALGORITHMS)[number];
+
+/** One stored checksum of an object or part, base64 as S3 shows it (with `-N` when composite). */
+export type StoredChecksum = {
+  readonly algorithm: ChecksumAlgorithm;
+  readonly type: "FULL_OBJECT" | "COMPOSITE";
+  readonly value: string;
+};
+
+/**
+ * What a client said about an object, kept byte for byte. `system` holds the response headers S3
+ * gives back by name ("content-type", "cache-control", "content-disposition", "content-encoding",
+ * "content-language", "expires", "x-amz-website-redirect-location"), lower case; `user` holds
+ * `x-amz-meta-` names (without the prefix, lower case) and values. Both sorted by name.
+ */
+export type ObjectAttributes = {
+  readonly system: ReadonlyArray<readonly [string, string]>;
+  readonly user: ReadonlyArray<readonly [string, string]>;
+  readonly storageClass: string | undefined;
+  readonly tags: ReadonlyArray<readonly [string, string]>;
+};
+
+/** How an object's body is encrypted; opaque to everything below s3api. */
+export type EncryptionEnvelope = Uint8Array;
+
+/** A content-addressed list of chunks that a part or large body consists of. */
+export type ManifestRef = { readonly hash: ContentHash; readonly bytes: number };
+
+/**
+ * Where the bytes are: `inline` in the same batch as the operation, or in manifests, in order. An
+ * empty body is inline with no bytes.
+ */
+export type BodyRef =
+  | { readonly kind: "inline"; readonly bytes: number }
+  | { readonly kind: "manifests"; readonly manifests: readonly ManifestRef[] };
+
+/** One version of an object as every site knows it. */
+export type ObjectRecord = {
+  readonly size: number;
+  /** Without quotes: MD5 in hex, or `md5(md5s)-N` of a multipart object. */
+  readonly etag: string;
+  /** Unix milliseconds, set by the origin. */
+  readonly lastModifiedMs: number;
+  readonly attributes: ObjectAttributes;
+  readonly checksums: readonly StoredChecksum[];
+  /** Sizes of the parts of a multipart object, in order; empty otherwise. */
+  readonly parts: readonly PartSummary[];
+  readonly encryption: EncryptionEnvelope | undefined;
+  readonly body: BodyRef;
+};
+
+/** What GET with `partNumber` and GetObjectAttributes need to know about a part. */
+export type PartSummary = {
+  readonly partNumber: number;
+  readonly size: number;
+  readonly checksums: readonly StoredChecksum[];
+};
+
+/** Settings of a bucket by name ("versioning", "policy", …); values as their handler encodes them. */
+export type BucketSettings = ReadonlyMap<string, Uint8Array>;
+
+export type AccessKeyState = "active" | "disabled" | "revoked";
+
+/** An access key as it is stored and replicated; the secret is sealed under the cluster key ring. */
+export type AccessKeyRecord = {
+  readonly id: AccessKeyId;
+  readonly state: AccessKeyState;
+  readonly name: string;
+  readonly sealedSecret: Uint8Array;
+  /** Inline policies in AWS's JSON, by name. */
+  readonly policies: ReadonlyArray<readonly [string, string]>;
+  readonly createdMs: number;
+};
+
+/** Every change a site makes or receives. Kinds are numbered in `operation-codec.ts`, for ever. */
+export type OperationBody =
+  | {
+      readonly kind: "object-put";
+      readonly bucket: BucketName;
+      readonly key: ObjectKey;
+      /** True: the unversioned (null) slot of the key. Never inferred from bucket settings. */
+      readonly nullSlot: boolean;
+      readonly object: ObjectRecord;
+    }
+  | {
+      readonly kind: "object-delete";
+      readonly bucket: BucketName;
+      readonly key: ObjectKey;
+      readonly nullSlot: boolean;
+      readonly deletedMs: number;
+    }
+  | {
+      readonly kind: "bucket-create";
+      readonly bucket: BucketName;
+      readonly createdMs: number;
+      readonly owner: string;
+    }
+  | { readonly kind: "bucket-delete"; readonly bucket: BucketName; readonly deletedMs: number }
+  | {
+      readonly kind: "bucket-setting";
+      readonly bucket: BucketName;
+      readonly name: string;
+      readonly value: Uint8Array | undefined;
+    }
+  | { readonly kind: "access-key-put"; readonly accessKey: AccessKeyRecord };
+
+export type OperationKind = OperationBody["kind"];
+
+/** An operation with its envelope, as it stands in the log and travels between sites. */
+export type Operation = {
+  readonly dot: Dot;
+  readonly hlc: Hlc;
+  /** Hash chain of this origin's log before this operation: 32 bytes, zero before the first. */
+  readonly chainBefore: Uint8Array;
+  /**
+   * What the origin had applied of others: whole in the first operation of a batch (`full`), and
+   * what changed since the operation before it in the rest.
+   */
+  readonly vector: { readonly full: boolean; readonly entries: Vector };
+  /** Operations that are applied all or none carry the same group id and their count. */
+  readonly group: { readonly id: string; readonly count: number } | undefined;
+  readonly body: OperationBody;
+  /** Optional fields a newer program wrote; kept byte for byte. Ascending tags. */
+  readonly unknownFields: ReadonlyArray<{ readonly tag: number; readonly bytes: Uint8Array }>;
+};
+
+/** One chunk of a manifest. */
+export type ManifestChunk = { readonly hash: ContentHash; readonly bytes: number };
+
+/** Where a chunk lies in this site's segments, with the CRC-32 of each of its slices. */
+export type ChunkPlace = {
+  readonly segment: number;
+  /** Offset of the payload in the file. */
+  readonly offset: number;
+  readonly bytes: number;
+  readonly sliceCrcs: readonly number[];
+};
+
+/** Attributes of an upload, fixed when it is created. */
+export type UploadRecord = {
+  readonly uploadId: UploadId;
+  readonly bucket: BucketName;
+  readonly key: ObjectKey;
+  readonly createdMs: number;
+  readonly initiator: string;
+  readonly attributes: ObjectAttributes;
+  readonly encryption: EncryptionEnvelope | undefined;
+  readonly checksum:
+    | { readonly algorithm: ChecksumAlgorithm; readonly type: "FULL_OBJECT" | "COMPOSITE" }
+    | undefined;
+};
+
+export type PartRecord = {
+  readonly uploadId: UploadId;
+  readonly partNumber: number;
+  readonly size: number;
+  readonly etag: string;
+  readonly lastModifiedMs: number;
+  readonly checksums: readonly StoredChecksum[];
+  readonly manifest: ManifestRef;
+};
+
+/** What a completed upload answered, so that a retry gets the same answer. */
+export type CompletedUpload = {
+  readonly uploadId: UploadId;
+  readonly bucket: BucketName;
+  readonly key: ObjectKey;
+  readonly completedMs: number;
+  readonly etag: string;
+  readonly checksums: readonly StoredChecksum[];
+};
+
+/**
+ * Durable state of this site only: outside the origin's sequence and chain, never replicated,
+ * replayed and rebuilt like an operation.
+ */
+export type LocalRecord =
+  | { readonly kind: "upload-create"; readonly upload: UploadRecord }
+  | { readonly kind: "part-put"; readonly part: PartRecord }
+  | {
+      readonly kind: "upload-end";
+      readonly uploadId: UploadId;
+      readonly bucket: BucketName;
+      readonly key: ObjectKey;
+      /** Present when the upload was completed, absent when it was aborted. */
+      readonly completed: CompletedUpload | undefined;
+    }
+  | {
+      readonly kind: "chunks-placed";
+      readonly chunks: ReadonlyArray<{ readonly hash: ContentHash; readonly place: ChunkPlace }>;
+    }
+  | {
+      readonly kind: "segments-dropped";
+      readonly segments: readonly number[];
+      /** Where each origin's log begins now: operations up to `seq` may be gone. */
+      readonly trimPoints: ReadonlyArray<{
+        readonly origin: OriginId;
+        readonly seq: Seq;
+        readonly chain: Uint8Array;
+      }>;
+    }
+  | { readonly kind: "results-expired"; readonly uploadIds: readonly UploadId[] };
+
+export type LocalRecordKind = LocalRecord["kind"];

@@ -1,0 +1,36 @@
+import type { ChecksumAlgorithm } from "../core/records.ts";
+
+export type HashAlgorithm = ChecksumAlgorithm | "MD5" | "BLAKE3";
+
+/**
+ * Digests. Every algorithm gives the same bytes in every implementation (big-endian for CRCs, as S3
+ * shows them).
+ */
+export interface Hash {
+  /** CRC-32 (IEEE) as an unsigned number, continuing from `seed`. Guards every record on disk. */
+  crc32(bytes: Uint8Array, seed?: number): number;
+  /** The digest of bytes at hand; for small inputs on the hot path. */
+  digest(algorithm: HashAlgorithm, bytes: Uint8Array): Buffer;
+  /** A digest of a stream, on this thread. */
+  start(algorithm: HashAlgorithm): Hasher;
+  /**
+   * Several digests of one large stream, computed off this thread where that helps. `update`
+   * resolves when the bytes may be changed again.
+   */
+  startStream(algorithms: readonly HashAlgorithm[]): StreamHasher;
+  close(): Promise<void>;
+}
+
+export interface Hasher {
+  update(bytes: Uint8Array): void;
+  digest(): Buffer;
+}
+
+export interface StreamHasher {
+  /** Feeds bytes in order. They must stay unchanged until the promise resolves. */
+  update(bytes: Uint8Array): Promise<void>;
+  /** The digests by algorithm; call once, after the last update has resolved. */
+  digest(): Promise<ReadonlyMap<HashAlgorithm, Buffer>>;
+  /** Gives up: frees what was held. */
+  abort(): void;
+}

@@ -1,0 +1,40 @@
+/**
+ * An ordered map of byte strings, the home of the index. Order is that of unsigned bytes; keys are
+ * 1 to 1,978 bytes. One writer, many readers.
+ *
+ * `write` is atomic: readers see all of it or nothing, and once it has resolved every later read
+ * sees it. It is NOT durable: a power cut may lose or damage anything since the last `backup`, and
+ * the caller must be able to rebuild it.
+ */
+export interface Kv {
+  /** The value, valid until the caller's next turn of the event loop; undefined when absent. */
+  get(key: Uint8Array): Uint8Array | undefined;
+  /** Rows in order, as one stable snapshot. Iterate within one turn of the event loop. */
+  range(query: KvRange): Iterable<KvRow>;
+  /** Later mutations of the same key win. The caller must not change the bytes until it settles. */
+  write(mutations: readonly KvMutation[]): Promise<void>;
+  /** Writes a consistent, synced copy into an empty directory; it can be opened like the original. */
+  backup(directory: string): Promise<void>;
+  /** Bytes that the store takes on disk. */
+  sizeBytes(): number;
+  /** Number of rows. */
+  count(): number;
+  close(): Promise<void>;
+}
+
+export type KvRow = { readonly key: Uint8Array; readonly value: Uint8Array };
+
+/** A missing value removes the key. */
+export type KvMutation = { readonly key: Uint8Array; readonly value: Uint8Array | undefined };
+
+/** From `gte` (or after `gt`) up to but not including `lt`. Reverse goes from the greatest down. */
+export type KvRange = {
+  readonly gte?: Uint8Array;
+  readonly gt?: Uint8Array;
+  readonly lt?: Uint8Array;
+  readonly reverse?: boolean;
+  readonly limit?: number;
+};
+
+/** Opens the store in a directory, creating it when there is none. */
+export type OpenKv = (directory: string) => Promise<Kv>;

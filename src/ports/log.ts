@@ -1,0 +1,13 @@
+/** Structured log lines. Secrets never pass: callers log names and ids, and known fields are cut. */
+export interface Log {
+  debug(fields: LogFields, message: string): void;
+  info(fields: LogFields, message: string): void;
+  warn(fields: LogFields, message: string): void;
+  error(fields: LogFields, message: string): void;
+  /** A log that adds these fields to every line. */
+  child(fields: LogFields): Log;
+  /** Resolves when everything logged so far has been handed to the operating system. */
+  flush(): Promise<void>;
+}
+
+export type LogFields = Readonly<Record<string, unknown>>;

@@ -1,0 +1,289 @@
+import type { Hlc } from "../core/hlc.ts";
+import type { AccessKeyId, BucketName, ObjectKey, UploadId, VersionId } from "../core/names.ts";
+import type {
+  AccessKeyRecord,
+  BucketSettings,
+  CompletedUpload,
+  EncryptionEnvelope,
+  ObjectAttributes,
+  ObjectRecord,
+  PartRecord,
+  PartSummary,
+  StoredChecksum,
+  UploadRecord,
+} from "../core/records.ts";
+
+/**
+ * The public face of storage. Reads are synchronous and see everything that has been acknowledged.
+ * A write resolves when it is durable and visible; expected refusals are outcomes, and a rejection
+ * is a StorageFault.
+ */
+export interface Store {
+  // Buckets
+  bucket(name: BucketName): StoredBucket | undefined;
+  /** Existing buckets in name order, starting after `after` when given. */
+  buckets(after?: string): Iterable<StoredBucket>;
+  createBucket(request: { name: BucketName; owner: string }): Promise<CreateBucketOutcome>;
+  deleteBucket(name: BucketName): Promise<DeleteBucketOutcome>;
+
+  // Objects
+  object(bucket: BucketName, key: ObjectKey): StoredObject | undefined;
+  /** Existing objects of a bucket in key order (unsigned UTF-8 bytes). */
+  objects(bucket: BucketName): ObjectCursor;
+  /**
+   * Small and warm bodies come back whole; `undefined` means: use `openBody`. Bytes are verified.
+   * The memory belongs to the caller.
+   */
+  readSmallBody(object: StoredObject, range: ByteRange): Uint8Array | undefined;
+  /** Verified slices of a body, in order. Close it when done, however it ends. */
+  openBody(object: StoredObject, range: ByteRange): BodyReader;
+  /** Begins a body of more than LIMITS.inlineBodyBytesMax, or of unknown length. */
+  stageBody(): Promise<BodyWriter>;
+  putObject(request: PutObjectRequest): Promise<PutOutcome>;
+  deleteObject(request: DeleteObjectRequest): Promise<DeleteOutcome>;
+  /** Deletes of one request share a commit; outcomes in the order of the requests. */
+  deleteObjects(requests: readonly DeleteObjectRequest[]): Promise<DeleteOutcome[]>;
+
+  // Multipart
+  upload(bucket: BucketName, key: ObjectKey, uploadId: UploadId): UploadRecord | undefined;
+  /** Uploads of a bucket in order of key, then upload id (which is order of creation). */
+  uploads(bucket: BucketName): UploadCursor;
+  /** Parts in order of number, starting after `after`. */
+  parts(uploadId: UploadId, after: number): Iterable<PartRecord>;
+  completedUpload(uploadId: UploadId): CompletedUpload | undefined;
+  createUpload(request: CreateUploadRequest): Promise<CreateUploadOutcome>;
+  putPart(request: PutPartRequest): Promise<PutPartOutcome>;
+  completeUpload(request: CompleteUploadRequest): Promise<CompleteOutcome>;
+  abortUpload(bucket: BucketName, key: ObjectKey, uploadId: UploadId): Promise<AbortOutcome>;
+
+  // Access keys
+  accessKey(id: AccessKeyId): AccessKeyRecord | undefined;
+  accessKeys(): Iterable<AccessKeyRecord>;
+  putAccessKey(record: AccessKeyRecord): Promise<void>;
+
+  // Watching and keeping house
+  stats(): StoreStats;
+  bucketUsage(name: BucketName): Usage;
+  /** Seals idle segments, drops dead ones, forgets old upload results, takes checkpoints. */
+  keepHouse(): Promise<HouseReport>;
+  /** Waits for writes under way, syncs, marks a clean shutdown. Later writes are refused. */
+  close(): Promise<void>;
+}
+
+export type StoredBucket = {
+  readonly name: BucketName;
+  readonly createdMs: number;
+  readonly owner: string;
+  readonly settings: BucketSettings;
+};
+
+/** An object that exists, with where it is; `place` is opaque outside storage. */
+export type StoredObject = {
+  readonly bucket: BucketName;
+  readonly key: ObjectKey;
+  readonly version: VersionId;
+  readonly hlc: Hlc;
+  readonly record: ObjectRecord;
+  readonly place: BodyPlace;
+};
+
+/** Where an inline body lies; manifests are looked up by their hash. */
+export type BodyPlace = {
+  readonly segment: number;
+  /** Offset of the body record in the segment; meaningless for manifests. */
+  readonly offset: number;
+};
+
+/** Walks keys forward; every step reads one row, and a seek skips what lies between. */
+export interface ObjectCursor {
+  /**
+   * The next object whose key is greater than or equal to `from` (first call, or after a seek), or
+   * greater than the last one given. Undefined at the end of the bucket. `from` is a plain string:
+   * any UTF-8 text, it need not be a valid key.
+   */
+  next(): StoredObject | undefined;
+  /** Continues at the first key >= `from`. */
+  seek(from: string): void;
+  /** Continues at the first key that does not start with `prefix` and is greater than it. */
+  seekPast(prefix: string): void;
+  /** Rows read so far: what tests count instead of time. */
+  readonly rowsRead: number;
+}
+
+/** As ObjectCursor, over (key, upload id). */
+export interface UploadCursor {
+  next(): UploadRecord | undefined;
+  /** Continues after this upload; without an id, after every upload of that key. */
+  seekAfter(key: string, uploadId: string | undefined): void;
+  seek(fromKey: string): void;
+  seekPast(prefix: string): void;
+}
+
+/** Half-open, in bytes of the object. */
+export type ByteRange = { readonly start: number; readonly end: number };
+
+export interface BodyReader {
+  /** The next verified slice (at most LIMITS.sliceBytes), undefined at the end. Memory is reused. */
+  next(): Promise<Uint8Array | undefined>;
+  close(): void;
+}
+
+/** Receives a large body. Memory is bounded: wait for a returned promise before the next write. */
+export interface BodyWriter {
+  /** Copies the bytes. Returns a promise when the caller must wait, undefined when it need not. */
+  write(bytes: Uint8Array): Promise<void> | undefined;
+  /** Resolves when every byte is durable. The result can be used once, in putObject or putPart. */
+  finish(): Promise<StagedBody>;
+  /** Gives the space back. Does nothing after the staged body has been used. */
+  abort(): void;
+}
+
+/** A durable body that nothing refers to yet; opaque outside storage. */
+export interface StagedBody {
+  readonly bytes: number;
+  /** Forgets it (a checksum did not match): its space is given back. */
+  discard(): void;
+}
+
+/** What a write may demand of the current object; judged inside the commit. ETags without quotes. */
+export type WriteConditions = {
+  /** Any of these, or "*" for any object. Absent object: refused as "no-such-key". */
+  readonly ifMatch?: readonly string[];
+  /** None of these, or "*" for no object at all. */
+  readonly ifNoneMatch?: readonly string[];
+  readonly ifSize?: number;
+  readonly ifLastModifiedMs?: number;
+};
+
+export type PutObjectRequest = {
+  readonly bucket: BucketName;
+  readonly key: ObjectKey;
+  readonly object: Omit<ObjectRecord, "body" | "lastModifiedMs">;
+  readonly body:
+    | { readonly kind: "inline"; readonly bytes: Uint8Array }
+    | { readonly kind: "staged"; readonly staged: StagedBody }
+    /** Shares another object's chunks; refused as "source-gone" when it has been removed. */
+    | { readonly kind: "shared"; readonly source: StoredObject };
+  readonly conditions?: WriteConditions;
+};
+
+export type Refusal =
+  | { readonly outcome: "no-such-bucket" }
+  | { readonly outcome: "precondition-failed"; readonly condition: string }
+  | { readonly outcome: "no-such-key" };
+
+export type PutOutcome =
+  | { readonly outcome: "stored"; readonly stored: StoredObject }
+  | { readonly outcome: "source-gone" }
+  | Refusal;
+
+export type DeleteObjectRequest = {
+  readonly bucket: BucketName;
+  readonly key: ObjectKey;
+  readonly conditions?: WriteConditions;
+};
+
+/** Deleting what is not there succeeds, as S3 has it; `existed` tells. */
+export type DeleteOutcome = { readonly outcome: "deleted"; readonly existed: boolean } | Refusal;
+
+export type CreateBucketOutcome =
+  | { readonly outcome: "created" }
+  | { readonly outcome: "exists"; readonly bucket: StoredBucket };
+
+export type DeleteBucketOutcome = {
+  readonly outcome: "deleted" | "no-such-bucket" | "not-empty";
+};
+
+export type CreateUploadRequest = {
+  readonly bucket: BucketName;
+  readonly key: ObjectKey;
+  readonly initiator: string;
+  readonly attributes: ObjectAttributes;
+  readonly encryption: EncryptionEnvelope | undefined;
+  readonly checksum: UploadRecord["checksum"];
+};
+
+export type CreateUploadOutcome =
+  | { readonly outcome: "created"; readonly upload: UploadRecord }
+  | { readonly outcome: "no-such-bucket" };
+
+export type PutPartRequest = {
+  readonly bucket: BucketName;
+  readonly key: ObjectKey;
+  readonly uploadId: UploadId;
+  readonly partNumber: number;
+  readonly etag: string;
+  readonly checksums: readonly StoredChecksum[];
+  readonly body: { readonly kind: "staged"; readonly staged: StagedBody };
+};
+
+export type PutPartOutcome =
+  | { readonly outcome: "stored"; readonly part: PartRecord }
+  | { readonly outcome: "no-such-upload" }
+  | { readonly outcome: "no-such-bucket" };
+
+export type CompleteUploadRequest = {
+  readonly bucket: BucketName;
+  readonly key: ObjectKey;
+  readonly uploadId: UploadId;
+  /** Ascending part numbers as the client listed them, with what it said about each. */
+  readonly parts: ReadonlyArray<{
+    readonly partNumber: number;
+    readonly etag: string;
+    readonly checksums: readonly StoredChecksum[];
+  }>;
+  /** Computes the object's checksums from its parts; undefined when they do not allow it. */
+  readonly combine: (parts: readonly PartSummary[], upload: UploadRecord) => StoredChecksum[];
+  readonly conditions?: WriteConditions;
+};
+
+export type CompleteOutcome =
+  | { readonly outcome: "stored"; readonly stored: StoredObject }
+  /** This upload was completed before: the answer of that time. */
+  | { readonly outcome: "already-completed"; readonly completed: CompletedUpload }
+  | { readonly outcome: "no-such-upload" }
+  | { readonly outcome: "invalid-part"; readonly partNumber: number }
+  | { readonly outcome: "part-too-small"; readonly partNumber: number; readonly size: number }
+  | Refusal;
+
+export type AbortOutcome = { readonly outcome: "aborted" | "no-such-upload" | "no-such-bucket" };
+
+export type Usage = {
+  readonly objects: number;
+  readonly bytes: number;
+  readonly prefixes: ReadonlyMap<string, { readonly objects: number; readonly bytes: number }>;
+};
+
+export type StoreStats = {
+  readonly objects: number;
+  readonly bytes: number;
+  readonly deleteMarkers: number;
+  readonly multipartUploads: number;
+  readonly segments: {
+    readonly count: number;
+    readonly open: number;
+    readonly liveBytes: number;
+    readonly deadBytes: number;
+    readonly pinnedBytes: number;
+  };
+  readonly commit: {
+    readonly batches: number;
+    readonly operations: number;
+    readonly syncMs: { readonly p50: number; readonly p99: number };
+    readonly directIo: boolean;
+  };
+  readonly index: {
+    readonly applied: string;
+    readonly replayedOperations: number;
+    readonly bytes: number;
+  };
+  readonly hlc: Hlc;
+};
+
+export type HouseReport = {
+  readonly segmentsSealed: number;
+  readonly segmentsDropped: number;
+  readonly bytesFreed: number;
+  readonly resultsExpired: number;
+  readonly checkpointTaken: boolean;
+};

@@ -1,0 +1,44 @@
+import { defineConfig } from "vitest/config";
+
+// Guards against hanging are generous on purpose: timing never decides a test.
+const guards = { testTimeout: 120_000, hookTimeout: 300_000 };
+
+export default defineConfig({
+  test: {
+    projects: [
+      {
+        test: {
+          name: "unit",
+          include: ["src/**/*.test.ts", "test/contract/*.test.ts", "test/*.test.ts"],
+          ...guards,
+        },
+      },
+      { test: { name: "e2e", include: ["test/e2e/**/*.test.ts"], ...guards } },
+      {
+        test: {
+          name: "sim",
+          include: ["test/sim/**/*.test.ts"],
+          ...guards,
+          testTimeout: 1_200_000,
+        },
+      },
+      {
+        test: {
+          name: "crash",
+          include: ["test/crash/**/*.test.ts"],
+          ...guards,
+          testTimeout: 1_200_000,
+        },
+      },
+      {
+        test: {
+          name: "clients",
+          include: ["test/clients/**/*.test.ts"],
+          ...guards,
+          testTimeout: 900_000,
+          hookTimeout: 900_000,
+        },
+      },
+    ],
+  },
+});
