@@ -3,7 +3,7 @@
  * 1 to 1,978 bytes. One writer, many readers.
  *
  * `write` is atomic: readers see all of it or nothing, and once it has resolved every later read
- * sees it. It is NOT durable: a power cut may lose or damage anything since the last `backup`, and
+ * sees it. It is NOT durable: a power cut may lose or damage anything since the last `sync`, and
  * the caller must be able to rebuild it.
  */
 export interface Kv {
@@ -13,6 +13,8 @@ export interface Kv {
   range(query: KvRange): Iterable<KvRow>;
   /** Later mutations of the same key win. The caller must not change the bytes until it settles. */
   write(mutations: readonly KvMutation[]): Promise<void>;
+  /** Resolves when everything written so far survives a power cut (before a clean shutdown). */
+  sync(): Promise<void>;
   /** Writes a consistent, synced copy into an empty directory; it can be opened like the original. */
   backup(directory: string): Promise<void>;
   /** Bytes that the store takes on disk. */
