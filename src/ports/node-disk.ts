@@ -1,0 +1,221 @@
+import * as fs from "node:fs";
+import { errnoOf } from "../core/faults.ts";
+import type { Disk, FileFacts, FileSystemFacts, ReadFile, WriteFile, WriteMode } from "./disk.ts";
+
+const { O_CREAT, O_DIRECT, O_DIRECTORY, O_DSYNC, O_EXCL, O_NOFOLLOW, O_RDONLY, O_RDWR } =
+  fs.constants;
+/** Node's types leave WebAssembly to the browser's. */
+declare const WebAssembly: {
+  readonly Memory: new (size: { initial: number; maximum: number }) => { buffer: ArrayBuffer };
+};
+
+const PAGE_BYTES = 4096;
+const WASM_PAGE_BYTES = 65_536;
+/** One system call moves at most 2 GiB on Linux; half of that keeps every length page-aligned. */
+const TRANSFER_BYTES_MAX = 1024 ** 3;
+
+/** The local file system through node:fs, by file descriptors: FileHandle costs twice as much. */
+export function createNodeDisk(): Disk {
+  return {
+    allocateAligned,
+    create: (path, mode) => openForWriting(path, mode, O_CREAT | O_EXCL),
+    openWrite: (path, mode) => openForWriting(path, mode, 0),
+    openRead: async (path) => new NodeReadFile(await open(path, O_RDONLY | O_NOFOLLOW)),
+    readFile,
+    makeDirectory,
+    list: async (path) => (await call<string[]>((done) => fs.readdir(path, done))).sort(),
+    stat,
+    rename: (from, to) => call((done) => fs.rename(from, to, done)),
+    link: (from, to) => call((done) => fs.link(from, to, done)),
+    remove: (path) => call((done) => fs.unlink(path, done)),
+    removeTree: (path) => call((done) => fs.rm(path, { recursive: true, force: true }, done)),
+    syncDirectory,
+    fileSystem,
+  };
+}
+
+type Done<Value> = (failure: Error | null, value?: Value) => void;
+
+function call<Value = void>(start: (done: Done<Value>) => void): Promise<Value> {
+  return new Promise((resolve, reject) => {
+    start((failure, value) => {
+      if (failure) reject(failure);
+      else resolve(value as Value);
+    });
+  });
+}
+
+function allocateAligned(bytes: number): Uint8Array {
+  // V8 maps WebAssembly memory by whole pages, the only page-aligned memory plain Node can get.
+  const pages = Math.max(1, Math.ceil(bytes / WASM_PAGE_BYTES));
+  const memory = new WebAssembly.Memory({ initial: pages, maximum: pages });
+  return new Uint8Array(memory.buffer, 0, bytes);
+}
+
+function open(path: string, flags: number): Promise<number> {
+  return call<number>((done) => fs.open(path, flags, 0o600, done));
+}
+
+async function openForWriting(path: string, mode: WriteMode, extra: number): Promise<WriteFile> {
+  const direct = mode === "direct";
+  const flags = O_RDWR | O_NOFOLLOW | extra | (direct ? O_DIRECT | O_DSYNC : 0);
+  return new NodeWriteFile(await open(path, flags), direct);
+}
+
+async function readFile(path: string): Promise<Uint8Array> {
+  const descriptor = await open(path, O_RDONLY | O_NOFOLLOW);
+  try {
+    return await call<Buffer>((done) => fs.readFile(descriptor, done));
+  } finally {
+    await call((done) => fs.close(descriptor, done));
+  }
+}
+
+async function makeDirectory(path: string): Promise<void> {
+  try {
+    await call((done) => fs.mkdir(path, 0o700, done));
+  } catch (failure) {
+    if (errnoOf(failure) !== "EEXIST" || (await stat(path))?.kind !== "directory") throw failure;
+  }
+}
+
+async function stat(path: string): Promise<FileFacts | undefined> {
+  try {
+    const facts = await call<fs.Stats>((done) => fs.lstat(path, done));
+    return {
+      kind: kindOf(facts),
+      sizeBytes: facts.size,
+      mode: facts.mode & 0o7777,
+      uid: facts.uid,
+      device: facts.dev,
+      inode: facts.ino,
+      modifiedMs: facts.mtimeMs,
+    };
+  } catch (failure) {
+    if (errnoOf(failure) === "ENOENT") return undefined;
+    throw failure;
+  }
+}
+
+function kindOf(facts: fs.Stats): FileFacts["kind"] {
+  if (facts.isFile()) return "file";
+  if (facts.isDirectory()) return "directory";
+  return facts.isSymbolicLink() ? "symlink" : "other";
+}
+
+async function syncDirectory(path: string): Promise<void> {
+  const descriptor = await open(path, O_RDONLY | O_DIRECTORY);
+  try {
+    await call((done) => fs.fsync(descriptor, done));
+  } finally {
+    await call((done) => fs.close(descriptor, done));
+  }
+}
+
+async function fileSystem(path: string): Promise<FileSystemFacts> {
+  const facts = await call<fs.StatsFs>((done) => fs.statfs(path, done));
+  return {
+    type: facts.type,
+    freeBytes: facts.bavail * facts.bsize,
+    totalBytes: facts.blocks * facts.bsize,
+  };
+}
+
+class NodeWriteFile implements WriteFile {
+  readonly #descriptor: number;
+  readonly #direct: boolean;
+
+  constructor(descriptor: number, direct: boolean) {
+    this.#descriptor = descriptor;
+    this.#direct = direct;
+  }
+
+  write(bytes: Uint8Array, offset: number): Promise<void> {
+    return new Promise((resolve, reject) => {
+      let written = 0;
+      const next = (): void => {
+        const length = Math.min(bytes.length - written, TRANSFER_BYTES_MAX);
+        fs.write(this.#descriptor, bytes, written, length, offset + written, (failure, count) => {
+          if (failure) return reject(failure);
+          written += count;
+          if (written === bytes.length) return resolve();
+          const stuck = shortWriteFailure(count, written, this.#direct);
+          if (stuck) return reject(stuck);
+          next();
+        });
+      };
+      if (bytes.length === 0) resolve();
+      else next();
+    });
+  }
+
+  sync(): Promise<void> {
+    if (this.#direct) return Promise.resolve();
+    return call((done) => fs.fdatasync(this.#descriptor, done));
+  }
+
+  async truncate(sizeBytes: number): Promise<void> {
+    await call((done) => fs.ftruncate(this.#descriptor, sizeBytes, done));
+    // O_DSYNC covers writes only: in direct mode nobody would sync a cut later.
+    if (this.#direct) await call((done) => fs.fsync(this.#descriptor, done));
+  }
+
+  close(): Promise<void> {
+    return call((done) => fs.close(this.#descriptor, done));
+  }
+}
+
+/** A short write is resumed, unless it got nowhere or left direct I/O off its alignment. */
+function shortWriteFailure(count: number, written: number, direct: boolean): Error | undefined {
+  if (count > 0 && !(direct && written % PAGE_BYTES !== 0)) return undefined;
+  return Object.assign(new Error(`EIO: short write of ${count} bytes`), { code: "EIO" });
+}
+
+class NodeReadFile implements ReadFile {
+  readonly #descriptor: number;
+
+  constructor(descriptor: number) {
+    this.#descriptor = descriptor;
+  }
+
+  read(into: Uint8Array, offset: number): Promise<number> {
+    return new Promise((resolve, reject) => {
+      let filled = 0;
+      const next = (): void => {
+        const length = Math.min(into.length - filled, TRANSFER_BYTES_MAX);
+        fs.read(this.#descriptor, into, filled, length, offset + filled, (failure, count) => {
+          if (failure) return reject(failure);
+          filled += count;
+          if (count === 0 || filled === into.length) return resolve(filled);
+          next();
+        });
+      };
+      if (into.length === 0) resolve(0);
+      else next();
+    });
+  }
+
+  readSync(into: Uint8Array, offset: number): number {
+    let filled = 0;
+    while (filled < into.length) {
+      const count = fs.readSync(
+        this.#descriptor,
+        into,
+        filled,
+        into.length - filled,
+        offset + filled,
+      );
+      if (count === 0) break;
+      filled += count;
+    }
+    return filled;
+  }
+
+  async sizeBytes(): Promise<number> {
+    return (await call<fs.Stats>((done) => fs.fstat(this.#descriptor, done))).size;
+  }
+
+  close(): Promise<void> {
+    return call((done) => fs.close(this.#descriptor, done));
+  }
+}
