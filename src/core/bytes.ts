@@ -2,7 +2,7 @@ import { assert } from "./assert.ts";
 
 const EMPTY = new Uint8Array(0);
 
-/** Input that ends early or does not fit its layout. Decoders turn it into an outcome or a fault. */
+/** Input that ends early or does not fit its layout. Decoders make it an outcome or a fault. */
 export class LayoutError extends Error {
   override readonly name = "LayoutError";
 }
@@ -23,6 +23,7 @@ export function parseHex(text: string, bytes: number): Uint8Array | undefined {
   return Buffer.from(text, "hex");
 }
 
+/** Lower-case hexadecimal, two digits a byte. */
 export function toHex(bytes: Uint8Array): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("hex");
 }

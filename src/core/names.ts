@@ -69,30 +69,37 @@ function hexOf(text: string, digits: number): string | undefined {
   return text.length === digits && HEX.test(text) ? text : undefined;
 }
 
+/** Reads an origin id; undefined unless it is 16 lower-case hexadecimal digits. */
 export function parseOriginId(text: string): OriginId | undefined {
   return hexOf(text, 16) as OriginId | undefined;
 }
 
+/** Reads a site id; undefined unless it is 16 lower-case hexadecimal digits. */
 export function parseSiteId(text: string): SiteId | undefined {
   return hexOf(text, 16) as SiteId | undefined;
 }
 
+/** Reads a cluster id; undefined unless it is 32 lower-case hexadecimal digits. */
 export function parseClusterId(text: string): ClusterId | undefined {
   return hexOf(text, 32) as ClusterId | undefined;
 }
 
+/** Reads an upload id a client sent; undefined when it cannot be one of ours. */
 export function parseUploadId(text: string): UploadId | undefined {
   return hexOf(text, 32) as UploadId | undefined;
 }
 
+/** Reads a version id a client sent; undefined when it cannot be one of ours. */
 export function parseVersionId(text: string): VersionId | undefined {
   return hexOf(text, 32) as VersionId | undefined;
 }
 
+/** The id of the version written at this reading by this origin; string order is time order. */
 export function makeVersionId(hlc: Hlc, origin: OriginId): VersionId {
   return (formatHlc(hlc) + origin) as VersionId;
 }
 
+/** Reads a BLAKE3-256 digest; undefined unless it is 64 lower-case hexadecimal digits. */
 export function parseContentHash(text: string): ContentHash | undefined {
   return hexOf(text, 64) as ContentHash | undefined;
 }
@@ -102,10 +109,12 @@ export function parseAccessKeyId(text: string): AccessKeyId | undefined {
   return /^[A-Za-z0-9_.@-]{3,128}$/.test(text) ? (text as AccessKeyId) : undefined;
 }
 
+/** Reads a log position; 0 stands for "before the first". Undefined when it is no position. */
 export function parseSeq(value: number): Seq | undefined {
   return Number.isSafeInteger(value) && value >= 0 ? (value as Seq) : undefined;
 }
 
+/** Reads the number of a segment file; undefined unless it fits 32 bits and is not 0. */
 export function parseSegmentId(value: number): SegmentId | undefined {
   return Number.isInteger(value) && value >= 1 && value <= 0xffff_ffff
     ? (value as SegmentId)

@@ -74,12 +74,12 @@ export type PartSummary = {
   readonly checksums: readonly StoredChecksum[];
 };
 
-/** Settings of a bucket by name ("versioning", "policy", …); values as their handler encodes them. */
+/** Settings of a bucket by name ("versioning", "policy"); values as their handler encodes them. */
 export type BucketSettings = ReadonlyMap<string, Uint8Array>;
 
 export type AccessKeyState = "active" | "disabled" | "revoked";
 
-/** An access key as it is stored and replicated; the secret is sealed under the cluster key ring. */
+/** An access key as stored and replicated; the secret is sealed under the cluster key ring. */
 export type AccessKeyRecord = {
   readonly id: AccessKeyId;
   readonly state: AccessKeyState;

@@ -6,7 +6,7 @@ export interface Clock {
   monotonicMs(): number;
   /** Resolves after at least `ms`; resolves early (never rejects) when the signal aborts. */
   sleep(ms: number, signal?: AbortSignal): Promise<void>;
-  /** Calls back once after at least `ms`, unless cancelled first. Does not keep the process alive. */
+  /** Calls back once after at least `ms`, unless cancelled. Does not keep the process alive. */
   after(ms: number, callback: () => void): Cancel;
 }
 

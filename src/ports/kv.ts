@@ -15,7 +15,7 @@ export interface Kv {
   write(mutations: readonly KvMutation[]): Promise<void>;
   /** Resolves when everything written so far survives a power cut (before a clean shutdown). */
   sync(): Promise<void>;
-  /** Writes a consistent, synced copy into an empty directory; it can be opened like the original. */
+  /** Writes a consistent, synced copy into an empty directory; it opens like the original. */
   backup(directory: string): Promise<void>;
   /** Bytes that the store takes on disk. */
   sizeBytes(): number;

@@ -1,4 +1,4 @@
-/** Structured log lines. Secrets never pass: callers log names and ids, and known fields are cut. */
+/** Structured log lines. Secrets never pass: callers log names and ids; known fields are cut. */
 export interface Log {
   debug(fields: LogFields, message: string): void;
   info(fields: LogFields, message: string): void;

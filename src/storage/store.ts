@@ -123,7 +123,7 @@ export interface UploadCursor {
 export type ByteRange = { readonly start: number; readonly end: number };
 
 export interface BodyReader {
-  /** The next verified slice (at most LIMITS.sliceBytes), undefined at the end. Memory is reused. */
+  /** The next verified slice, at most LIMITS.sliceBytes; undefined at the end. Memory is reused. */
   next(): Promise<Uint8Array | undefined>;
   close(): void;
 }
@@ -145,7 +145,7 @@ export interface StagedBody {
   discard(): void;
 }
 
-/** What a write may demand of the current object; judged inside the commit. ETags without quotes. */
+/** What a write may demand of the current object; judged in the commit. ETags without quotes. */
 export type WriteConditions = {
   /** Any of these, or "*" for any object. Absent object: refused as "no-such-key". */
   readonly ifMatch?: readonly string[];
