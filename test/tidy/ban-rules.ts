@@ -58,7 +58,7 @@ const inFile =
     !isProduct(path) || pattern.test(path);
 const nowhere = (): boolean => false;
 
-export const BANS: readonly Ban[] = [
+const BANS: readonly Ban[] = [
   {
     offence: (node) => {
       if (node.type === "NewExpression" && chainOf(nodeAt(node, "callee")) === "Date") {

@@ -37,7 +37,7 @@ export const ROOT = join(dirname(fileURLToPath(import.meta.url)), "..", "..");
 const FOLDERS = ["src", "test", "bench"];
 const CODE = /\.(ts|mts|js|mjs)$/;
 
-export function isNode(value: unknown): value is SyntaxNode {
+function isNode(value: unknown): value is SyntaxNode {
   return (
     typeof value === "object" &&
     value !== null &&
