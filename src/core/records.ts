@@ -170,6 +170,8 @@ export type UploadRecord = {
 
 export type PartRecord = {
   readonly uploadId: UploadId;
+  readonly bucket: BucketName;
+  readonly key: ObjectKey;
   readonly partNumber: number;
   readonly size: number;
   readonly etag: string;
@@ -209,6 +211,7 @@ export type LocalRecord =
     }
   | {
       readonly kind: "segments-dropped";
+      /** All segments ever dropped: first and last of each run, in pairs, ascending. */
       readonly segments: readonly number[];
       /** Where each origin's log begins now: operations up to `seq` may be gone. */
       readonly trimPoints: ReadonlyArray<{
