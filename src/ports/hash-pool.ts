@@ -1,0 +1,287 @@
+import { Worker } from "node:worker_threads";
+import { assert } from "../core/assert.ts";
+import type { HashAlgorithm, Hasher, StreamHasher } from "./hash.ts";
+import { HASH_WORKER_CODE, type HashReply, type HashRequest } from "./hash-worker.ts";
+
+const SLOT_BYTES = 256 * 1024;
+/** With four slots both workers stay busy while a fifth of a millisecond's worth arrives. */
+const SLOTS_PER_STREAM = 4;
+const IDLE_SLOTS_MAX = 32;
+
+/** Nanoseconds a byte takes, measured: what is worth a trip to a worker, and how to share it out. */
+const WORKER_COST: Readonly<Partial<Record<HashAlgorithm, number>>> = {
+  MD5: 1.33,
+  CRC64NVME: 0.66,
+  SHA256: 0.56,
+  SHA1: 0.53,
+};
+
+export type HashPoolOptions = {
+  /** For algorithms so fast that they stay on the calling thread. */
+  readonly start: (algorithm: HashAlgorithm) => Hasher;
+  readonly polynomial: string;
+  readonly workers: number;
+};
+
+export interface HashPool {
+  startStream(algorithms: readonly HashAlgorithm[]): StreamHasher;
+  close(): Promise<void>;
+}
+
+/** Hashes streams on worker threads, each algorithm of a stream on the least busy of them. */
+export function createHashPool(options: HashPoolOptions): HashPool {
+  const members: PoolMember[] = [];
+  const idleSlots: SharedArrayBuffer[] = [];
+  let lastStream = 0;
+  let closed = false;
+
+  const spawn = (): PoolMember => {
+    const member: PoolMember = new PoolMember(options.polynomial, () => {
+      const at = members.indexOf(member);
+      if (at >= 0) members.splice(at, 1);
+    });
+    members.push(member);
+    return member;
+  };
+
+  const leastBusy = (): PoolMember => {
+    while (members.length < options.workers) spawn();
+    return members.reduce((best, member) => (member.load < best.load ? member : best));
+  };
+
+  return {
+    startStream(algorithms) {
+      assert(!closed, "the hash pool is closed");
+      lastStream += 1;
+      const inline = algorithms.filter((algorithm) => WORKER_COST[algorithm] === undefined);
+      const lanes = shareOut(algorithms, leastBusy);
+      return new PooledStream({
+        id: lastStream,
+        lanes,
+        inline: inline.map((algorithm) => [algorithm, options.start(algorithm)] as const),
+        idleSlots,
+      });
+    },
+    async close() {
+      closed = true;
+      await Promise.all(members.map((member) => member.stop()));
+    },
+  };
+}
+
+type Lane = { readonly member: PoolMember; readonly algorithms: HashAlgorithm[] };
+
+function shareOut(algorithms: readonly HashAlgorithm[], leastBusy: () => PoolMember): Lane[] {
+  const lanes: Lane[] = [];
+  const cost = (algorithm: HashAlgorithm): number => WORKER_COST[algorithm] ?? 0;
+  const heavy = algorithms.filter((algorithm) => cost(algorithm) > 0);
+  for (const algorithm of heavy.sort((left, right) => cost(right) - cost(left))) {
+    const member = leastBusy();
+    member.load += cost(algorithm);
+    const lane = lanes.find((candidate) => candidate.member === member);
+    if (lane === undefined) lanes.push({ member, algorithms: [algorithm] });
+    else lane.algorithms.push(algorithm);
+  }
+  return lanes;
+}
+
+function laneCost(lane: Lane): number {
+  return lane.algorithms.reduce((sum, algorithm) => sum + (WORKER_COST[algorithm] ?? 0), 0);
+}
+
+/** One worker thread. It keeps the process alive only while it owes somebody an answer. */
+class PoolMember {
+  load = 0;
+  readonly #worker: Worker;
+  readonly #streams = new Map<number, PooledStream>();
+  readonly #gone: () => void;
+
+  constructor(polynomial: string, gone: () => void) {
+    this.#gone = gone;
+    this.#worker = new Worker(HASH_WORKER_CODE, {
+      eval: true,
+      execArgv: [],
+      name: "atoll-hash",
+      workerData: { from: import.meta.url, polynomial },
+    });
+    this.#worker.unref();
+    this.#worker.on("message", (reply: HashReply) => this.#streams.get(reply.stream)?.hear(reply));
+    this.#worker.once("error", (failure) => this.#fail(failure));
+    this.#worker.once("exit", () => this.#fail(new Error("a hash worker has ended")));
+  }
+
+  join(id: number, stream: PooledStream): void {
+    if (this.#streams.size === 0) this.#worker.ref();
+    this.#streams.set(id, stream);
+  }
+
+  leave(id: number, cost: number): void {
+    if (!this.#streams.delete(id)) return;
+    this.load -= cost;
+    if (this.#streams.size === 0) this.#worker.unref();
+  }
+
+  tell(request: HashRequest): void {
+    this.#worker.postMessage(request);
+  }
+
+  async stop(): Promise<void> {
+    await this.#worker.terminate();
+  }
+
+  #fail(failure: Error): void {
+    this.#gone();
+    const streams = [...this.#streams.values()];
+    this.#streams.clear();
+    for (const stream of streams) stream.fail(failure);
+  }
+}
+
+type StreamParts = {
+  readonly id: number;
+  readonly lanes: readonly Lane[];
+  readonly inline: ReadonlyArray<readonly [HashAlgorithm, Hasher]>;
+  /** Shared by all streams; a stream returns its slots there. */
+  readonly idleSlots: SharedArrayBuffer[];
+};
+
+/**
+ * Copies bytes into slots of shared memory, each read by every lane. Invariant: a slot is either
+ * idle, being filled, or lent (`#lent` counts the lanes that still read it), never two of them.
+ */
+class PooledStream implements StreamHasher {
+  readonly #parts: StreamParts;
+  readonly #slots: SharedArrayBuffer[] = [];
+  readonly #lent: number[] = [];
+  readonly #free: number[] = [];
+  readonly #digests = new Map<HashAlgorithm, Buffer>();
+  #filling: number | undefined;
+  #filled = 0;
+  #answers = 0;
+  #failure: Error | undefined;
+  #wake: (() => void) | undefined;
+
+  constructor(parts: StreamParts) {
+    this.#parts = parts;
+    for (const lane of parts.lanes) {
+      lane.member.join(parts.id, this);
+      lane.member.tell({ kind: "open", stream: parts.id, algorithms: lane.algorithms });
+    }
+  }
+
+  update(bytes: Uint8Array): Promise<void> {
+    if (this.#failure !== undefined) return Promise.reject(this.#failure);
+    for (const [, hasher] of this.#parts.inline) hasher.update(bytes);
+    if (this.#parts.lanes.length === 0) return Promise.resolve();
+    const copied = this.#copy(bytes, 0);
+    return copied === bytes.length ? Promise.resolve() : this.#copyRest(bytes, copied);
+  }
+
+  async digest(): Promise<ReadonlyMap<HashAlgorithm, Buffer>> {
+    if (this.#failure !== undefined) throw this.#failure;
+    this.#lend();
+    for (const [algorithm, hasher] of this.#parts.inline) {
+      this.#digests.set(algorithm, hasher.digest());
+    }
+    this.#tellAll({ kind: "digest", stream: this.#parts.id });
+    while (this.#answers < this.#parts.lanes.length) await this.#change();
+    this.#release();
+    return this.#digests;
+  }
+
+  abort(): void {
+    if (this.#failure !== undefined) return;
+    this.#tellAll({ kind: "abort", stream: this.#parts.id });
+    this.fail(new Error("the hash was given up"));
+  }
+
+  hear(reply: HashReply): void {
+    if (reply.kind === "done") {
+      const left = (this.#lent[reply.slot] ?? 0) - 1;
+      this.#lent[reply.slot] = left;
+      if (left === 0) this.#free.push(reply.slot);
+    } else {
+      this.#answers += 1;
+      for (const [algorithm, digest] of reply.digests) {
+        this.#digests.set(algorithm as HashAlgorithm, Buffer.from(digest));
+      }
+    }
+    this.#wake?.();
+  }
+
+  fail(failure: Error): void {
+    this.#failure ??= failure;
+    this.#release();
+    this.#wake?.();
+  }
+
+  /** Copies what fits without waiting; returns how far it came. */
+  #copy(bytes: Uint8Array, from: number): number {
+    let at = from;
+    while (at < bytes.length) {
+      this.#filling ??= this.#takeSlot();
+      const memory = this.#filling === undefined ? undefined : this.#slots[this.#filling];
+      if (memory === undefined) break;
+      const count = Math.min(bytes.length - at, SLOT_BYTES - this.#filled);
+      new Uint8Array(memory, this.#filled, count).set(bytes.subarray(at, at + count));
+      this.#filled += count;
+      at += count;
+      if (this.#filled === SLOT_BYTES) this.#lend();
+    }
+    return at;
+  }
+
+  async #copyRest(bytes: Uint8Array, from: number): Promise<void> {
+    let at = from;
+    while (at < bytes.length) {
+      await this.#change();
+      at = this.#copy(bytes, at);
+    }
+  }
+
+  #takeSlot(): number | undefined {
+    const free = this.#free.pop();
+    if (free !== undefined || this.#slots.length === SLOTS_PER_STREAM) return free;
+    return this.#slots.push(this.#parts.idleSlots.pop() ?? new SharedArrayBuffer(SLOT_BYTES)) - 1;
+  }
+
+  #lend(): void {
+    const slot = this.#filling;
+    const memory = slot === undefined ? undefined : this.#slots[slot];
+    if (slot === undefined || memory === undefined) return;
+    const { id, lanes } = this.#parts;
+    this.#lent[slot] = lanes.length;
+    this.#tellAll({ kind: "update", stream: id, slot, memory, length: this.#filled });
+    this.#filling = undefined;
+    this.#filled = 0;
+  }
+
+  #tellAll(request: HashRequest): void {
+    for (const lane of this.#parts.lanes) lane.member.tell(request);
+  }
+
+  /** Resolves at the next answer of a worker; rejects when there will be none. */
+  async #change(): Promise<void> {
+    if (this.#failure === undefined) {
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+      this.#wake = undefined;
+    }
+    if (this.#failure !== undefined) throw this.#failure;
+  }
+
+  /** Leaves the workers. Slots still lent are left to the garbage collector, never used again. */
+  #release(): void {
+    const { id, lanes, idleSlots } = this.#parts;
+    for (const lane of lanes) lane.member.leave(id, laneCost(lane));
+    for (const [slot, memory] of this.#slots.entries()) {
+      if ((this.#lent[slot] ?? 0) === 0 && idleSlots.length < IDLE_SLOTS_MAX) {
+        idleSlots.push(memory);
+      }
+    }
+    this.#slots.length = 0;
+    this.#free.length = 0;
+    this.#filling = undefined;
+  }
+}
