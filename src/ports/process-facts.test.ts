@@ -1,0 +1,37 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { describe, expect, test } from "vitest";
+import { createProcessFacts } from "./process-facts.ts";
+
+describe("the facts of this process", () => {
+  const facts = createProcessFacts();
+
+  test("say that it lives, and that a former owner of its pid does not", () => {
+    expect(facts.isAlive(facts.self)).toBe(true);
+    expect(facts.isAlive({ ...facts.self, startedAt: "1" })).toBe(
+      facts.self.startedAt === undefined,
+    );
+    expect(facts.isAlive({ ...facts.self, bootId: "another boot" })).toBe(
+      facts.self.bootId === undefined,
+    );
+    expect(facts.isAlive({ ...facts.self, pid: 0 })).toBe(false);
+  });
+
+  test("say that a child that has ended is gone", async () => {
+    const child = spawn(process.execPath, ["-e", ""]);
+    const pid = child.pid ?? 0;
+    await once(child, "exit");
+    expect(facts.isAlive({ pid, startedAt: undefined, bootId: undefined })).toBe(false);
+  });
+
+  test("tell sizes in plausible units", () => {
+    expect(facts.rssBytes()).toBeGreaterThan(10 * 1024 * 1024);
+    expect(facts.openFiles()).toBeGreaterThan(2);
+    expect(facts.eventLoopDelayP99Ms()).toBeGreaterThanOrEqual(0);
+  });
+
+  test("tell mounts apart", () => {
+    expect(facts.mountOf("/proc/self")).toBe(facts.mountOf("/proc"));
+    if (process.platform === "linux") expect(facts.mountOf("/proc")).not.toBe(facts.mountOf("/"));
+  });
+});

@@ -1,0 +1,127 @@
+import { lstatSync, readdirSync, readFileSync } from "node:fs";
+import { monitorEventLoopDelay } from "node:perf_hooks";
+
+/** What a process is known by: a pid alone is reused, a pid with its start time is not. */
+export type ProcessIdentity = {
+  readonly pid: number;
+  /** Start in the kernel's ticks since boot; undefined where the system does not tell. */
+  readonly startedAt: string | undefined;
+  /** Id of this boot of the machine; undefined where the system does not tell. */
+  readonly bootId: string | undefined;
+};
+
+/** Facts about this process and its machine that no other port tells. Nothing here throws. */
+export interface ProcessFacts {
+  readonly self: ProcessIdentity;
+  /** Effective user id, as files are owned by it; undefined where there are none. */
+  readonly uid: number | undefined;
+  /** True while that very process lives on this machine (same pid, start time and boot). */
+  isAlive(process: ProcessIdentity): boolean;
+  /** Tells one mount of one file system from another; undefined where the system does not. */
+  mountOf(path: string): string | undefined;
+  /** Resident memory in bytes. */
+  rssBytes(): number;
+  /** Open file descriptors; undefined where the system does not tell. */
+  openFiles(): number | undefined;
+  /** 99th percentile of the event loop's delay in milliseconds since the call before. */
+  eventLoopDelayP99Ms(): number;
+}
+
+const LOOP_RESOLUTION_MS = 10;
+
+/** The facts as /proc tells them on Linux; elsewhere only what Node itself knows. */
+export function createProcessFacts(): ProcessFacts {
+  const self: ProcessIdentity = {
+    pid: process.pid,
+    startedAt: startTimeOf(process.pid),
+    bootId: readText("/proc/sys/kernel/random/boot_id")?.trim(),
+  };
+  const delay = monitorEventLoopDelay({ resolution: LOOP_RESOLUTION_MS });
+  delay.enable();
+  return {
+    self,
+    uid: process.geteuid?.(),
+    isAlive: (other) => isAlive(self, other),
+    mountOf,
+    rssBytes: () => process.memoryUsage.rss(),
+    openFiles: countOpenFiles,
+    eventLoopDelayP99Ms() {
+      const delayMs = delay.percentile(99) / 1e6 - LOOP_RESOLUTION_MS;
+      delay.reset();
+      return Number.isFinite(delayMs) ? Math.max(0, delayMs) : 0;
+    },
+  };
+}
+
+function isAlive(self: ProcessIdentity, other: ProcessIdentity): boolean {
+  const bootsDiffer = self.bootId !== undefined && other.bootId !== undefined;
+  if (bootsDiffer && self.bootId !== other.bootId) return false;
+  if (!processExists(other.pid)) return false;
+  if (other.startedAt === undefined) return true;
+  const startedAt = startTimeOf(other.pid);
+  return startedAt === undefined || startedAt === other.startedAt;
+}
+
+function processExists(pid: number): boolean {
+  if (!Number.isInteger(pid) || pid < 1) return false;
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (failure) {
+    // EPERM: it exists and belongs to somebody else.
+    return failure instanceof Error && "code" in failure && failure.code === "EPERM";
+  }
+}
+
+// Field 22 of proc_pid_stat(5). The command in field 2 may hold spaces and brackets of its own.
+function startTimeOf(pid: number): string | undefined {
+  const stat = readText(`/proc/${pid}/stat`);
+  if (stat === undefined) return undefined;
+  return stat
+    .slice(stat.lastIndexOf(")") + 2)
+    .split(" ")
+    .at(19);
+}
+
+// The longest mount point that contains the path; of two on the same point the later one counts.
+function mountOf(path: string): string | undefined {
+  const table = readText("/proc/self/mountinfo");
+  if (table === undefined) return undefined;
+  let best: { length: number; id: string } | undefined;
+  for (const line of table.split("\n")) {
+    const [mountId, , device, , mountPoint] = line.split(" ");
+    if (mountPoint === undefined) continue;
+    const point = decodeOctal(mountPoint);
+    const inside = point === "/" || path === point || path.startsWith(`${point}/`);
+    if (inside && point.length >= (best?.length ?? 0)) {
+      best = { length: point.length, id: `${mountId}:${device}` };
+    }
+  }
+  return best?.id;
+}
+
+function decodeOctal(text: string): string {
+  return text.replace(/\\([0-7]{3})/g, (_, digits: string) =>
+    String.fromCharCode(Number.parseInt(digits, 8)),
+  );
+}
+
+function countOpenFiles(): number | undefined {
+  for (const directory of ["/proc/self/fd", "/dev/fd"]) {
+    try {
+      if (lstatSync(directory).isDirectory()) return readdirSync(directory).length;
+    } catch (failure) {
+      if (!(failure instanceof Error)) throw failure;
+    }
+  }
+  return undefined;
+}
+
+function readText(path: string): string | undefined {
+  try {
+    return readFileSync(path, "utf8");
+  } catch (failure) {
+    if (failure instanceof Error) return undefined;
+    throw failure;
+  }
+}

@@ -1,0 +1,65 @@
+import { parseHex, toHex } from "../core/bytes.ts";
+import { StorageFault } from "../core/faults.ts";
+import type { Disk } from "../ports/disk.ts";
+import type { Random } from "../ports/random.ts";
+import { asFields, readJsonFile, refuseNewerFormat, writeJsonFile } from "./json-file.ts";
+
+const FORMAT = 1;
+const FILE_NAME = "cluster-key.json";
+const KEY_BYTES = 32;
+const FIRST_KEY_ID = 1;
+
+/** The keys that seal secrets in the log: old ones open what they sealed, `current` seals. */
+export type ClusterKeys = {
+  readonly current: number;
+  /** 32 secret bytes by key number. */
+  readonly keys: ReadonlyMap<number, Uint8Array>;
+};
+
+/**
+ * Reads the keys of this site's cluster, or makes the first one for a site that is being created.
+ * Rejects with StorageFault "corrupt" when a site that exists has lost them.
+ */
+export async function openClusterKeys(
+  deps: { readonly disk: Disk; readonly random: Random },
+  directory: string,
+  siteExists: boolean,
+): Promise<ClusterKeys> {
+  const path = `${directory}/${FILE_NAME}`;
+  const stored = await readJsonFile(deps.disk, path, (value) => parseKeys(path, value));
+  if (stored !== undefined) return stored;
+  if (siteExists) {
+    throw new StorageFault("corrupt", `${path} is missing, and stored secrets are sealed with it`, {
+      hint: "Bring the file back from a copy of the data directory, or from another site.",
+    });
+  }
+  const made: ClusterKeys = {
+    current: FIRST_KEY_ID,
+    keys: new Map([[FIRST_KEY_ID, deps.random.bytes(KEY_BYTES)]]),
+  };
+  await writeJsonFile(deps.disk, path, encode(made));
+  return made;
+}
+
+function encode(ring: ClusterKeys): unknown {
+  const keys = Object.fromEntries([...ring.keys].map(([id, key]) => [id, toHex(key)]));
+  return { format: FORMAT, current: ring.current, keys };
+}
+
+function parseKeys(path: string, value: unknown): ClusterKeys | undefined {
+  const fields = asFields(value);
+  if (fields === undefined) return undefined;
+  refuseNewerFormat(path, fields["format"], FORMAT);
+  const stored = asFields(fields["keys"]);
+  const { current } = fields;
+  if (fields["format"] !== FORMAT || stored === undefined || typeof current !== "number") {
+    return undefined;
+  }
+  const keys = new Map<number, Uint8Array>();
+  for (const [id, text] of Object.entries(stored)) {
+    const key = parseHex(String(text), KEY_BYTES);
+    if (key === undefined) return undefined;
+    keys.set(Number(id), key);
+  }
+  return keys.has(current) ? { current, keys } : undefined;
+}

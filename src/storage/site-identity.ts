@@ -1,0 +1,149 @@
+import { parseHex, toHex } from "../core/bytes.ts";
+import { StorageFault } from "../core/faults.ts";
+import { makeSiteKeyPair, type SiteKeyPair } from "../core/identity.ts";
+import {
+  type ClusterId,
+  type OriginId,
+  parseClusterId,
+  parseOriginId,
+  parseSiteId,
+  type SiteId,
+} from "../core/names.ts";
+import type { Clock } from "../ports/clock.ts";
+import type { Disk } from "../ports/disk.ts";
+import type { Log } from "../ports/log.ts";
+import type { Random } from "../ports/random.ts";
+import { asFields, readJsonFile, refuseNewerFormat, writeJsonFile } from "./json-file.ts";
+
+const FORMAT = 1;
+/** Its presence makes a directory a site. */
+export const SITE_FILE = "site.json";
+
+/** Who this site is, from `site.json`. */
+export type SiteIdentity = {
+  readonly clusterId: ClusterId;
+  readonly siteId: SiteId;
+  readonly name: string;
+  /** Where operations of this incarnation say they come from. */
+  readonly origin: OriginId;
+  /** From 1; greater by one whenever the data directory turns out to be a copy. */
+  readonly incarnation: number;
+  readonly keyPair: SiteKeyPair;
+  readonly createdMs: number;
+};
+
+export type SiteIdentityDeps = {
+  readonly disk: Disk;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+};
+
+/**
+ * Reads the identity of the site in this directory, or makes a new one. A directory that is a copy
+ * of another gets a new origin before anything is written in it: two sites that both continued the
+ * same log would each look like the other's past. `name` replaces the stored one when given.
+ */
+export async function openSiteIdentity(
+  deps: SiteIdentityDeps,
+  directory: string,
+  name: string | undefined,
+): Promise<SiteIdentity> {
+  const path = `${directory}/${SITE_FILE}`;
+  const place = await placeOf(deps.disk, directory);
+  const stored = await readJsonFile(deps.disk, path, (value) => parseStored(path, value));
+  if (stored === undefined) {
+    const identity = makeIdentity(deps, name);
+    await writeJsonFile(deps.disk, path, encode(identity, place));
+    return identity;
+  }
+  const identity = { ...stored.identity, name: name ?? stored.identity.name };
+  if (stored.device === place.device && stored.inode === place.inode) {
+    if (identity.name !== stored.identity.name) {
+      await writeJsonFile(deps.disk, path, encode(identity, place));
+    }
+    return identity;
+  }
+  const renewed: SiteIdentity = {
+    ...identity,
+    origin: freshOrigin(deps.random),
+    incarnation: identity.incarnation + 1,
+  };
+  await writeJsonFile(deps.disk, path, encode(renewed, place));
+  deps.log.warn(
+    { origin: renewed.origin, incarnation: renewed.incarnation },
+    "the data directory is a copy or has moved to another disk: it continues as a new origin",
+  );
+  return renewed;
+}
+
+type Place = { readonly device: number; readonly inode: number };
+
+async function placeOf(disk: Disk, directory: string): Promise<Place> {
+  const facts = await disk.stat(directory);
+  if (facts === undefined) throw new StorageFault("io", `${directory} has gone`);
+  return { device: facts.device, inode: facts.inode };
+}
+
+function makeIdentity(deps: SiteIdentityDeps, name: string | undefined): SiteIdentity {
+  const siteId = requireParsed(parseSiteId(toHex(deps.random.bytes(8))));
+  return {
+    clusterId: requireParsed(parseClusterId(toHex(deps.random.bytes(16)))),
+    siteId,
+    name: name ?? `site-${siteId.slice(0, 6)}`,
+    origin: freshOrigin(deps.random),
+    incarnation: 1,
+    keyPair: makeSiteKeyPair(deps.random.bytes(32)),
+    createdMs: deps.clock.nowMs(),
+  };
+}
+
+function freshOrigin(random: Random): OriginId {
+  return requireParsed(parseOriginId(toHex(random.bytes(8))));
+}
+
+function requireParsed<Value>(value: Value | undefined): Value {
+  if (value === undefined) throw new StorageFault("io", "the random source gave too few bytes");
+  return value;
+}
+
+function encode(identity: SiteIdentity, place: Place): unknown {
+  const { keyPair, ...rest } = identity;
+  return {
+    format: FORMAT,
+    ...rest,
+    publicKey: keyPair.publicKey,
+    privateKeySeed: keyPair.seed,
+    ...place,
+  };
+}
+
+function parseStored(
+  path: string,
+  value: unknown,
+): (Place & { identity: SiteIdentity }) | undefined {
+  const fields = asFields(value);
+  if (fields === undefined) return undefined;
+  refuseNewerFormat(path, fields["format"], FORMAT);
+  const { name, incarnation, createdMs, device, inode } = fields;
+  const clusterId = parseClusterId(String(fields["clusterId"]));
+  const siteId = parseSiteId(String(fields["siteId"]));
+  const origin = parseOriginId(String(fields["origin"]));
+  const seed = parseHex(String(fields["privateKeySeed"]), 32);
+  if (clusterId === undefined || siteId === undefined || origin === undefined) return undefined;
+  if (fields["format"] !== FORMAT || seed === undefined || typeof name !== "string") {
+    return undefined;
+  }
+  if (!isCount(incarnation) || !isCount(createdMs) || !isCount(device) || !isCount(inode)) {
+    return undefined;
+  }
+  const keyPair = makeSiteKeyPair(seed);
+  if (keyPair.publicKey !== fields["publicKey"]) return undefined;
+  const identity = { clusterId, siteId, name, origin, incarnation, keyPair, createdMs };
+  return { identity, device, inode };
+}
+
+// Device numbers and inodes may pass 2^53 in theory; JSON and stat() lose the same digits.
+function isCount(value: unknown): value is number {
+  return typeof value === "number" && Number.isFinite(value) && value >= 0;
+}
