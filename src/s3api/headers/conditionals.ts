@@ -1,0 +1,143 @@
+import type { ObjectRecord } from "../../core/records.ts";
+import type { RequestHeaders } from "../../http/exchange.ts";
+import type { WriteConditions } from "../../storage/store.ts";
+import { S3Error } from "../errors.ts";
+import { parseHttpDate } from "./dates.ts";
+
+/** One entry of `If-Match` or `If-None-Match`; `value` is without quotes, "*" means any object. */
+export type EntityTag = { readonly value: string; readonly weak: boolean };
+
+export type ReadConditions = {
+  readonly ifMatch: readonly EntityTag[] | undefined;
+  readonly ifNoneMatch: readonly EntityTag[] | undefined;
+  readonly ifModifiedSinceMs: number | undefined;
+  readonly ifUnmodifiedSinceMs: number | undefined;
+};
+
+export type ReadVerdict =
+  | { readonly kind: "proceed" }
+  | { readonly kind: "not-modified" }
+  | { readonly kind: "failed"; readonly condition: string };
+
+const PROCEED: ReadVerdict = { kind: "proceed" };
+const NOT_MODIFIED: ReadVerdict = { kind: "not-modified" };
+/** Quoted tags may hold commas; bare ones are what many S3 clients send. */
+const TAG = /\s*(W\/)?(?:"([^"]*)"|([^\s",]+))\s*(?:,|$)/y;
+
+/** Reads a list of entity tags; a text without a single one matches nothing. */
+export function parseEntityTags(header: string): readonly EntityTag[] {
+  const tags: EntityTag[] = [];
+  TAG.lastIndex = 0;
+  for (let match = TAG.exec(header); match !== null; match = TAG.exec(header)) {
+    tags.push({ value: match[2] ?? match[3] ?? "", weak: match[1] !== undefined });
+    if (TAG.lastIndex >= header.length) break;
+  }
+  TAG.lastIndex = 0;
+  return tags;
+}
+
+/** The read conditionals of a GET or HEAD; undefined when there are none, as on the hot path. */
+export function readConditions(headers: RequestHeaders, prefix = ""): ReadConditions | undefined {
+  const match = headers.get(`${prefix}if-match`);
+  const noneMatch = headers.get(`${prefix}if-none-match`);
+  const modified = headers.get(`${prefix}if-modified-since`);
+  const unmodified = headers.get(`${prefix}if-unmodified-since`);
+  if (match === undefined && noneMatch === undefined) {
+    if (modified === undefined && unmodified === undefined) return undefined;
+  }
+  return {
+    ifMatch: match === undefined ? undefined : parseEntityTags(match),
+    ifNoneMatch: noneMatch === undefined ? undefined : parseEntityTags(noneMatch),
+    ifModifiedSinceMs: modified === undefined ? undefined : parseHttpDate(modified),
+    ifUnmodifiedSinceMs: unmodified === undefined ? undefined : parseHttpDate(unmodified),
+  };
+}
+
+/**
+ * AWS's order: a true If-Match makes If-Unmodified-Since moot, an If-None-Match that finds no match
+ * makes If-Modified-Since moot, and a failed precondition goes before "not modified".
+ * https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
+ */
+export function judgeRead(
+  conditions: ReadConditions,
+  object: Pick<ObjectRecord, "etag" | "lastModifiedMs">,
+): ReadVerdict {
+  // HTTP dates have no fractions of a second.
+  const modifiedMs = Math.floor(object.lastModifiedMs / 1000) * 1000;
+  if (conditions.ifMatch !== undefined) {
+    if (!matches(conditions.ifMatch, object.etag, false)) {
+      return { kind: "failed", condition: "If-Match" };
+    }
+  } else if (
+    conditions.ifUnmodifiedSinceMs !== undefined &&
+    modifiedMs > conditions.ifUnmodifiedSinceMs
+  ) {
+    return { kind: "failed", condition: "If-Unmodified-Since" };
+  }
+  if (conditions.ifNoneMatch !== undefined) {
+    return matches(conditions.ifNoneMatch, object.etag, true) ? NOT_MODIFIED : PROCEED;
+  }
+  const sinceMs = conditions.ifModifiedSinceMs;
+  return sinceMs !== undefined && modifiedMs <= sinceMs ? NOT_MODIFIED : PROCEED;
+}
+
+/** If-Match compares strongly, so that a weak tag never matches; If-None-Match weakly (RFC 9110). */
+function matches(tags: readonly EntityTag[], etag: string, weakly: boolean): boolean {
+  for (const tag of tags) {
+    if (tag.weak && !weakly) continue;
+    if (tag.value === "*" || tag.value === etag) return true;
+  }
+  return false;
+}
+
+/** The conditions on the source of a copy: each that does not hold is a failed precondition. */
+export function checkCopySource(
+  headers: RequestHeaders,
+  source: Pick<ObjectRecord, "etag" | "lastModifiedMs">,
+): void {
+  const conditions = readConditions(headers, "x-amz-copy-source-");
+  if (conditions === undefined) return;
+  const verdict = judgeRead(conditions, source);
+  if (verdict.kind === "proceed") return;
+  const unmet =
+    verdict.kind === "failed"
+      ? verdict.condition
+      : conditions.ifNoneMatch === undefined
+        ? "If-Modified-Since"
+        : "If-None-Match";
+  throw new S3Error("PreconditionFailed", {
+    fields: { Condition: `x-amz-copy-source-${unmet}` },
+  });
+}
+
+const WRITE_UNSUPPORTED = [
+  "if-modified-since",
+  "if-unmodified-since",
+  "x-amz-if-match-size",
+  "x-amz-if-match-last-modified-time",
+] as const;
+
+/**
+ * The write conditionals of Put, Complete, Copy's destination and Delete. Others are refused by
+ * name, as AWS does on general purpose buckets: a condition that is not judged must not be dropped.
+ */
+export function readWriteConditions(headers: RequestHeaders): WriteConditions | undefined {
+  for (const name of WRITE_UNSUPPORTED) {
+    if (headers.get(name) !== undefined) {
+      throw new S3Error("NotImplemented", { fields: { Header: name } });
+    }
+  }
+  const match = headers.get("if-match");
+  const noneMatch = headers.get("if-none-match");
+  if (match === undefined && noneMatch === undefined) return undefined;
+  return {
+    ...(match === undefined ? {} : { ifMatch: writeTags(match, false) }),
+    ...(noneMatch === undefined ? {} : { ifNoneMatch: writeTags(noneMatch, true) }),
+  };
+}
+
+function writeTags(header: string, weakly: boolean): readonly string[] {
+  const values: string[] = [];
+  for (const tag of parseEntityTags(header)) if (weakly || !tag.weak) values.push(tag.value);
+  return values;
+}

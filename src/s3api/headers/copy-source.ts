@@ -1,0 +1,56 @@
+import {
+  type BucketName,
+  type ObjectKey,
+  objectKeyProblem,
+  parseBucketName,
+  parseObjectKey,
+} from "../../core/names.ts";
+import { S3Error } from "../errors.ts";
+import { decodePercent } from "../target.ts";
+
+export type CopySource = {
+  readonly bucket: BucketName;
+  readonly key: ObjectKey;
+  readonly versionId: string | undefined;
+};
+
+/**
+ * The one place that reads `x-amz-copy-source`: `/bucket/key?versionId=V`, the path percent-encoded
+ * once, its leading slash optional. What comes out is what is authorised and what is read.
+ */
+export function parseCopySource(header: string): CopySource {
+  if (header.startsWith("arn:")) {
+    throw new S3Error("NotImplemented", { fields: { Header: "x-amz-copy-source" } });
+  }
+  const queryAt = header.indexOf("?");
+  const path = queryAt < 0 ? header : header.slice(0, queryAt);
+  const decoded = decodePercent(path.startsWith("/") ? path.slice(1) : path);
+  const slashAt = decoded === undefined ? -1 : decoded.indexOf("/");
+  if (decoded === undefined || slashAt <= 0) throw invalidSource(header);
+  const keyText = decoded.slice(slashAt + 1);
+  const problem = objectKeyProblem(keyText);
+  if (problem === "too-long") throw new S3Error("KeyTooLongError");
+  const key = parseObjectKey(keyText);
+  if (key === undefined) throw invalidSource(header);
+  const bucket = parseBucketName(decoded.slice(0, slashAt));
+  if (bucket === undefined) {
+    throw new S3Error("NoSuchBucket", { fields: { BucketName: decoded.slice(0, slashAt) } });
+  }
+  return { bucket, key, versionId: versionOf(header, queryAt) };
+}
+
+function versionOf(header: string, queryAt: number): string | undefined {
+  if (queryAt < 0) return undefined;
+  const match = /^versionId=([^&]*)$/.exec(header.slice(queryAt + 1));
+  if (match === null) throw invalidSource(header);
+  return match[1];
+}
+
+function invalidSource(header: string): S3Error {
+  return new S3Error("InvalidArgument", {
+    message:
+      "Copy Source must mention the source bucket and key: /sourcebucket/sourcekey, " +
+      "percent-encoded",
+    fields: { ArgumentName: "x-amz-copy-source", ArgumentValue: header },
+  });
+}

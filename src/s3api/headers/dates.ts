@@ -1,0 +1,59 @@
+const MONTHS = "JanFebMarAprMayJunJulAugSepOctNovDec";
+/** Sun, 06 Nov 1994 08:49:37 GMT */
+const IMF_FIXDATE = /^[A-Z][a-z]{2}, (\d{2}) ([A-Z][a-z]{2}) (\d{4}) (\d{2}):(\d{2}):(\d{2}) GMT$/;
+/** Sunday, 06-Nov-94 08:49:37 GMT */
+const RFC850 = /^[A-Z][a-z]+, (\d{2})-([A-Z][a-z]{2})-(\d{2}) (\d{2}):(\d{2}):(\d{2}) GMT$/;
+/** Sun Nov  6 08:49:37 1994 */
+const ASCTIME = /^[A-Z][a-z]{2} ([A-Z][a-z]{2}) ([ \d]\d) (\d{2}):(\d{2}):(\d{2}) (\d{4})$/;
+const ISO = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,9})?Z$/;
+
+/** `Last-Modified` and its like; whole seconds, rounded down. */
+export function formatHttpDate(unixMs: number): string {
+  return new Date(unixMs).toUTCString();
+}
+
+/** Dates inside S3's XML. */
+export function formatIsoDate(unixMs: number): string {
+  return new Date(unixMs).toISOString();
+}
+
+/**
+ * Reads the three date forms RFC 9110 obliges a server to accept, and the ISO form some S3 clients
+ * send; undefined for anything else, which a conditional header then ignores.
+ */
+export function parseHttpDate(text: string): number | undefined {
+  const imf = IMF_FIXDATE.exec(text);
+  if (imf !== null) return unixMsOf(imf[3], imf[2], imf[1], [imf[4], imf[5], imf[6]]);
+  const asctime = ASCTIME.exec(text);
+  if (asctime !== null) {
+    return unixMsOf(asctime[6], asctime[1], asctime[2], [asctime[3], asctime[4], asctime[5]]);
+  }
+  const rfc850 = RFC850.exec(text);
+  if (rfc850 !== null) {
+    const short = Number(rfc850[3]);
+    const year = String(short < 70 ? 2000 + short : 1900 + short);
+    return unixMsOf(year, rfc850[2], rfc850[1], [rfc850[4], rfc850[5], rfc850[6]]);
+  }
+  return ISO.test(text) ? finite(Date.parse(text)) : undefined;
+}
+
+function finite(value: number): number | undefined {
+  return Number.isFinite(value) ? value : undefined;
+}
+
+type Digits = string | undefined;
+
+function unixMsOf(
+  year: Digits,
+  monthName: Digits,
+  day: Digits,
+  [hours, minutes, seconds]: readonly [Digits, Digits, Digits],
+): number | undefined {
+  const monthAt = MONTHS.indexOf(monthName ?? "?");
+  if (monthAt < 0 || monthAt % 3 !== 0) return undefined;
+  const [d, h, m, s] = [Number(day), Number(hours), Number(minutes), Number(seconds)];
+  if (d < 1 || h > 23 || m > 59 || s > 60) return undefined;
+  const unixMs = Date.UTC(Number(year), monthAt / 3, d, h, m, s);
+  // A day the month does not have would have rolled over into the next one.
+  return new Date(unixMs).getUTCMonth() === monthAt / 3 ? finite(unixMs) : undefined;
+}

@@ -1,0 +1,39 @@
+import { expect, test } from "vitest";
+import { headersOf, withHoistedHeaders } from "./header-list.ts";
+
+test("repeated headers are joined and counted", () => {
+  const headers = headersOf([
+    ["x-amz-meta-a", "1"],
+    ["x-amz-meta-a", "2"],
+  ]);
+  expect(headers.get("x-amz-meta-a")).toBe("1,2");
+  expect(headers.count("x-amz-meta-a")).toBe(2);
+  expect(headers.get("x-amz-meta-b")).toBeUndefined();
+});
+
+test("headers in a presigned query count as headers", () => {
+  const headers = withHoistedHeaders(headersOf({ host: "h" }), [
+    ["X-Amz-Checksum-Sha256", "abc="],
+    ["x-amz-acl", "private"],
+  ]);
+  expect(headers.get("x-amz-checksum-sha256")).toBe("abc=");
+  expect(headers.get("x-amz-acl")).toBe("private");
+  expect(headers.get("host")).toBe("h");
+});
+
+test("a header that was sent wins over the same name in the query", () => {
+  const headers = withHoistedHeaders(headersOf({ "x-amz-acl": "private" }), [
+    ["x-amz-acl", "public-read"],
+  ]);
+  expect(headers.get("x-amz-acl")).toBe("private");
+});
+
+test("the signature's own parameters are no headers", () => {
+  const plain = headersOf({ host: "h" });
+  const query = [
+    ["X-Amz-Signature", "1"],
+    ["X-Amz-Date", "2"],
+    ["prefix", "x"],
+  ] as const;
+  expect(withHoistedHeaders(plain, query)).toBe(plain);
+});

@@ -1,0 +1,47 @@
+import type { RequestHeaders } from "../../http/exchange.ts";
+
+type Entries = ReadonlyArray<readonly [name: string, value: string]>;
+
+/** Headers from a list or a record, for what did not come as header lines. Names in lower case. */
+export function headersOf(source: Entries | Readonly<Record<string, string>>): RequestHeaders {
+  const entries: Entries = isEntries(source) ? source : Object.entries(source);
+  const values = new Map<string, string>();
+  const counts = new Map<string, number>();
+  for (const [name, value] of entries) {
+    const earlier = values.get(name);
+    values.set(name, earlier === undefined ? value : `${earlier},${value}`);
+    counts.set(name, (counts.get(name) ?? 0) + 1);
+  }
+  return {
+    entries,
+    get: (name) => values.get(name),
+    count: (name) => counts.get(name) ?? 0,
+  };
+}
+
+function isEntries(source: Entries | Readonly<Record<string, string>>): source is Entries {
+  return Array.isArray(source);
+}
+
+/** What a presigned URL says about its own signature; never a header in disguise. */
+const SIGNATURE_PARAMETER =
+  /^x-amz-(algorithm|credential|date|expires|signedheaders|signature|security-token|content-sha256)$/;
+
+/**
+ * SDKs move `x-amz-` headers into the query when they presign, and S3 obeys them there. They join
+ * the real headers, so that none of them is overlooked; a header that came as such wins.
+ */
+export function withHoistedHeaders(headers: RequestHeaders, query: Entries): RequestHeaders {
+  const hoisted: Array<readonly [string, string]> = [];
+  for (const [parameter, value] of query) {
+    const name = parameter.toLowerCase();
+    if (!isHoistedHeader(name) || headers.get(name) !== undefined) continue;
+    hoisted.push([name, value]);
+  }
+  return hoisted.length === 0 ? headers : headersOf([...headers.entries, ...hoisted]);
+}
+
+/** Whether a query parameter stands for a header; `name` in lower case. */
+export function isHoistedHeader(name: string): boolean {
+  return name.startsWith("x-amz-") && !SIGNATURE_PARAMETER.test(name);
+}

@@ -1,0 +1,77 @@
+import { compareUtf8 } from "./key-order.ts";
+
+/** What a listing walks: sorted by unsigned UTF-8 bytes of the name; names may repeat. */
+export interface ListSource<Entry> {
+  next(): Entry | undefined;
+  /** Continues at the first entry whose name is at or after `from`. */
+  seek(from: string): void;
+  /** Continues at the first entry after those whose name starts with `prefix`. */
+  seekPast(prefix: string): void;
+  /** Continues after the marker: past everything an earlier page has shown. */
+  seekAfter(marker: string): void;
+  nameOf(entry: Entry): string;
+}
+
+export type PageWish = {
+  readonly prefix: string;
+  /** Empty: no folding. */
+  readonly delimiter: string;
+  /** Exclusive; empty: from the beginning. A common prefix as marker is passed as a whole. */
+  readonly marker: string;
+  readonly max: number;
+};
+
+export type PageItem<Entry> =
+  | { readonly kind: "entry"; readonly entry: Entry; readonly name: string }
+  | { readonly kind: "prefix"; readonly name: string };
+
+export type Page<Entry> = {
+  /** In order; a common prefix stands where its first entry would. */
+  readonly items: ReadonlyArray<PageItem<Entry>>;
+  readonly truncated: boolean;
+};
+
+/**
+ * One page of a listing: folds names at the first delimiter after the prefix, and seeks past a
+ * common prefix instead of walking it, so that the cost follows the page.
+ *
+ * An item belongs behind the marker when its own name is greater: a marker inside a common prefix
+ * has passed that prefix.
+ */
+export function listPage<Entry>(source: ListSource<Entry>, wish: PageWish): Page<Entry> {
+  const { prefix, delimiter, max } = wish;
+  const items: Array<PageItem<Entry>> = [];
+  if (max === 0) return { items, truncated: false };
+  start(source, wish);
+  for (let entry = source.next(); entry !== undefined; entry = source.next()) {
+    const name = source.nameOf(entry);
+    if (!name.startsWith(prefix)) break;
+    if (items.length === max) return { items, truncated: true };
+    const folded = foldName(name, prefix, delimiter);
+    if (folded === undefined) {
+      items.push({ kind: "entry", entry, name });
+    } else {
+      items.push({ kind: "prefix", name: folded });
+      source.seekPast(folded);
+    }
+  }
+  return { items, truncated: false };
+}
+
+function start<Entry>(source: ListSource<Entry>, wish: PageWish): void {
+  const { prefix, delimiter, marker } = wish;
+  if (marker === "" || compareUtf8(marker, prefix) < 0) {
+    source.seek(prefix);
+    return;
+  }
+  const passed = marker.startsWith(prefix) ? foldName(marker, prefix, delimiter) : undefined;
+  if (passed === undefined) source.seekAfter(marker);
+  else source.seekPast(passed);
+}
+
+/** The common prefix a name folds into; undefined when it has no delimiter behind the prefix. */
+function foldName(name: string, prefix: string, delimiter: string): string | undefined {
+  if (delimiter === "") return undefined;
+  const at = name.indexOf(delimiter, prefix.length);
+  return at < 0 ? undefined : name.slice(0, at + delimiter.length);
+}

@@ -1,0 +1,38 @@
+import type { UploadRecord } from "../../core/records.ts";
+import type { ObjectCursor, StoredObject, UploadCursor } from "../../storage/store.ts";
+import type { ListSource } from "./page.ts";
+
+/** The objects of a bucket as a listing sees them. */
+export function objectSource(cursor: ObjectCursor): ListSource<StoredObject> {
+  let skip: string | undefined;
+  return {
+    next() {
+      const object = cursor.next();
+      if (skip === undefined || object === undefined) return object;
+      const shown = skip === object.key;
+      skip = undefined;
+      return shown ? cursor.next() : object;
+    },
+    seek: (from) => cursor.seek(from),
+    seekPast: (prefix) => cursor.seekPast(prefix),
+    seekAfter(marker) {
+      skip = marker;
+      cursor.seek(marker);
+    },
+    nameOf: (object) => object.key,
+  };
+}
+
+/** The uploads of a bucket; without an upload id a marker passes every upload of its key. */
+export function uploadSource(
+  cursor: UploadCursor,
+  uploadIdMarker: string | undefined,
+): ListSource<UploadRecord> {
+  return {
+    next: () => cursor.next(),
+    seek: (from) => cursor.seek(from),
+    seekPast: (prefix) => cursor.seekPast(prefix),
+    seekAfter: (marker) => cursor.seekAfter(marker, uploadIdMarker),
+    nameOf: (upload) => upload.key,
+  };
+}
