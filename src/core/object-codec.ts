@@ -1,0 +1,194 @@
+import { ATTRIBUTE_TAGS, type Pairs, readPairs, writeAttributeFields } from "./attribute-codec.ts";
+import { ByteReader, ByteWriter, LayoutError } from "./bytes.ts";
+import {
+  readChecksum,
+  readChecksums,
+  readEtag,
+  writeChecksums,
+  writeChecksumsField,
+  writeEtagField,
+} from "./checksum-codec.ts";
+import { parseContentHash } from "./names.ts";
+import type {
+  BodyRef,
+  EncryptionEnvelope,
+  ManifestRef,
+  ObjectRecord,
+  PartSummary,
+  StoredChecksum,
+} from "./records.ts";
+import { FieldReader, required, writeVarintField } from "./tagged-fields.ts";
+
+/*
+ * Object, as tagged fields. What every request needs comes first.
+ *
+ * | tag | value                                                                      |
+ * | --- | -------------------------------------------------------------------------- |
+ * | 1   | size in bytes: varint                                                      |
+ * | 3   | last modified, Unix milliseconds: varint                                   |
+ * | 5   | ETag                                                                       |
+ * | 7   | inline body's bytes: varint                                                |
+ * | 9   | manifests, instead of 7: each hash (32) and bytes (varint)                 |
+ * | 11  | system headers                                                             |
+ * | 13  | user metadata                                                              |
+ * | 15  | tags                                                                       |
+ * | 17  | storage class                                                              |
+ * | 19  | checksums, one behind the other                                            |
+ * | 21  | parts: each number (varint), size (varint), count of checksums (varint),   |
+ * |     | checksums                                                                  |
+ * | 23  | encryption envelope: bytes                                                 |
+ */
+const TAG = {
+  size: 1,
+  lastModified: 3,
+  etag: 5,
+  inline: 7,
+  manifests: 9,
+  ...ATTRIBUTE_TAGS,
+  checksums: 19,
+  parts: 21,
+  encryption: 23,
+} as const;
+
+const scratch = new ByteWriter();
+
+/** Writes an object as tagged fields. Texts must be well formed (no lone surrogates). */
+export function encodeObject(writer: ByteWriter, record: ObjectRecord): void {
+  writeVarintField(writer, TAG.size, record.size);
+  writeVarintField(writer, TAG.lastModified, record.lastModifiedMs);
+  writeEtagField(writer, TAG.etag, record.etag);
+  writeBody(writer, record.body);
+  writeAttributeFields(writer, record.attributes);
+  writeChecksumsField(writer, TAG.checksums, record.checksums);
+  if (record.parts.length > 0) {
+    scratch.reset();
+    for (const part of record.parts) {
+      scratch.varint(part.partNumber).varint(part.size).varint(part.checksums.length);
+      writeChecksums(scratch, part.checksums);
+    }
+    writer.u8(TAG.parts).sized(scratch.view());
+  }
+  if (record.encryption !== undefined) writer.u8(TAG.encryption).sized(record.encryption);
+}
+
+function writeBody(writer: ByteWriter, body: BodyRef): void {
+  if (body.kind === "inline") {
+    writeVarintField(writer, TAG.inline, body.bytes);
+    return;
+  }
+  scratch.reset();
+  for (const manifest of body.manifests) scratch.hex(manifest.hash).varint(manifest.bytes);
+  writer.u8(TAG.manifests).sized(scratch.view());
+}
+
+/** Fields as they are met; what is missing is noticed at the end. */
+class ObjectFields {
+  size: number | undefined;
+  lastModifiedMs: number | undefined;
+  etag: string | undefined;
+  body: BodyRef | undefined;
+  system: Pairs = [];
+  user: Pairs = [];
+  tags: Pairs = [];
+  storageClass: string | undefined;
+  checksums: readonly StoredChecksum[] = [];
+  parts: readonly PartSummary[] = [];
+  encryption: EncryptionEnvelope | undefined;
+}
+
+/**
+ * Reads an object. Throws LayoutError when the bytes do not fit the layout and StorageFault
+ * ("unsupported") for a critical field this program does not know; unknown optional ones are
+ * passed over. The result shares no memory with the input.
+ */
+export function decodeObject(bytes: Uint8Array): ObjectRecord {
+  const fields = new FieldReader(new ByteReader(bytes), bytes.length);
+  const found = new ObjectFields();
+  for (let tag = fields.next(); tag !== 0; tag = fields.next()) readField(fields, tag, found);
+  return {
+    size: required(found.size, "size"),
+    etag: required(found.etag, "ETag"),
+    lastModifiedMs: required(found.lastModifiedMs, "last modified"),
+    attributes: {
+      system: found.system,
+      user: found.user,
+      storageClass: found.storageClass,
+      tags: found.tags,
+    },
+    checksums: found.checksums,
+    parts: found.parts,
+    encryption: found.encryption,
+    body: required(found.body, "body"),
+  };
+}
+
+function readField(fields: FieldReader, tag: number, found: ObjectFields): void {
+  switch (tag) {
+    case TAG.size:
+      found.size = fields.reader.varint();
+      return;
+    case TAG.lastModified:
+      found.lastModifiedMs = fields.reader.varint();
+      return;
+    case TAG.etag:
+      found.etag = readEtag(fields);
+      return;
+    case TAG.inline:
+      found.body = { kind: "inline", bytes: fields.reader.varint() };
+      return;
+    case TAG.manifests:
+      if (found.body !== undefined) throw new LayoutError("an object has two bodies");
+      found.body = { kind: "manifests", manifests: readManifests(fields) };
+      return;
+    case TAG.system:
+      found.system = readPairs(fields);
+      return;
+    case TAG.user:
+      found.user = readPairs(fields);
+      return;
+    case TAG.tags:
+      found.tags = readPairs(fields);
+      return;
+    case TAG.storageClass:
+      found.storageClass = fields.text();
+      return;
+    case TAG.checksums:
+      found.checksums = readChecksums(fields);
+      return;
+    case TAG.parts:
+      found.parts = readParts(fields);
+      return;
+    case TAG.encryption:
+      found.encryption = fields.copy();
+      return;
+    default:
+      fields.passUnknown(tag);
+  }
+}
+
+function readManifests(fields: FieldReader): ManifestRef[] {
+  const manifests: ManifestRef[] = [];
+  while (fields.more()) manifests.push(readManifestRef(fields.reader));
+  return manifests;
+}
+
+/** Reads a manifest's hash (32 bytes) and the bytes (varint) of the body it lists. */
+export function readManifestRef(reader: ByteReader): ManifestRef {
+  const hash = required(parseContentHash(reader.hex(32)), "manifest hash");
+  return { hash, bytes: reader.varint() };
+}
+
+function readParts(fields: FieldReader): PartSummary[] {
+  if (!fields.more()) throw new LayoutError("an empty list is left out");
+  const parts: PartSummary[] = [];
+  while (fields.more()) {
+    const partNumber = fields.reader.varint();
+    const size = fields.reader.varint();
+    const checksums: StoredChecksum[] = [];
+    for (let left = fields.reader.varint(); left > 0; left--) {
+      checksums.push(readChecksum(fields.reader));
+    }
+    parts.push({ partNumber, size, checksums });
+  }
+  return parts;
+}

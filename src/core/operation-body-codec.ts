@@ -1,0 +1,240 @@
+import { unreachable } from "./assert.ts";
+import { type Pairs, readPairs, writePairsField } from "./attribute-codec.ts";
+import { ByteWriter, LayoutError } from "./bytes.ts";
+import {
+  type AccessKeyId,
+  type BucketName,
+  type ObjectKey,
+  parseAccessKeyId,
+  parseBucketName,
+  parseObjectKey,
+} from "./names.ts";
+import { decodeObject, encodeObject } from "./object-codec.ts";
+import type {
+  AccessKeyRecord,
+  AccessKeyState,
+  ObjectRecord,
+  OperationBody,
+  OperationKind,
+} from "./records.ts";
+import { type FieldReader, required, writeVarintField } from "./tagged-fields.ts";
+
+/*
+ * Fields of the operations' kinds. All are critical (odd): what a newer program adds as optional
+ * gets an even tag, and is kept.
+ *
+ * | tag | in kind | value                                                        |
+ * | --- | ------- | ------------------------------------------------------------ |
+ * | 5   | 1 - 5   | bucket: text                                                 |
+ * | 7   | 1, 2    | key: text                                                    |
+ * | 9   | 1, 2    | null slot: no value, present means true                      |
+ * | 11  | 1       | object                                                       |
+ * | 13  | 2 - 4, 6 | deleted or created, Unix milliseconds: varint               |
+ * | 15  | 3       | owner: text                                                  |
+ * | 17  | 5       | name of the setting: text                                    |
+ * | 19  | 5       | value of the setting: bytes; left out when it is removed     |
+ * | 21  | 6       | access key id: text                                          |
+ * | 23  | 6       | state (u8): 1 active, 2 disabled, 3 revoked                  |
+ * | 25  | 6       | name: text                                                   |
+ * | 27  | 6       | sealed secret: bytes                                         |
+ * | 29  | 6       | policies: pairs of name and JSON, each text behind its length |
+ */
+const TAG = {
+  bucket: 5,
+  key: 7,
+  nullSlot: 9,
+  object: 11,
+  time: 13,
+  owner: 15,
+  settingName: 17,
+  settingValue: 19,
+  accessKeyId: 21,
+  state: 23,
+  name: 25,
+  sealedSecret: 27,
+  policies: 29,
+} as const;
+
+/** Which fields a kind has. */
+export const BODY_TAGS = {
+  "object-put": new Set<number>([TAG.bucket, TAG.key, TAG.nullSlot, TAG.object]),
+  "object-delete": new Set<number>([TAG.bucket, TAG.key, TAG.nullSlot, TAG.time]),
+  "bucket-create": new Set<number>([TAG.bucket, TAG.time, TAG.owner]),
+  "bucket-delete": new Set<number>([TAG.bucket, TAG.time]),
+  "bucket-setting": new Set<number>([TAG.bucket, TAG.settingName, TAG.settingValue]),
+  "access-key-put": new Set<number>([
+    TAG.time,
+    TAG.accessKeyId,
+    TAG.state,
+    TAG.name,
+    TAG.sealedSecret,
+    TAG.policies,
+  ]),
+} as const satisfies Record<OperationKind, ReadonlySet<number>>;
+
+const STATE_NUMBERS = { active: 1, disabled: 2, revoked: 3 } as const satisfies Record<
+  AccessKeyState,
+  number
+>;
+const STATES: ReadonlyArray<AccessKeyState | undefined> = [
+  undefined,
+  "active",
+  "disabled",
+  "revoked",
+];
+
+const objectScratch = new ByteWriter(1024);
+
+/** Writes the fields of an operation's body, in ascending order of tags. */
+export function writeBodyFields(writer: ByteWriter, body: OperationBody): void {
+  if (body.kind !== "access-key-put") writer.u8(TAG.bucket).text(body.bucket);
+  switch (body.kind) {
+    case "object-put":
+      writer.u8(TAG.key).text(body.key);
+      if (body.nullSlot) writer.u8(TAG.nullSlot).u8(0);
+      objectScratch.reset();
+      encodeObject(objectScratch, body.object);
+      writer.u8(TAG.object).sized(objectScratch.view());
+      return;
+    case "object-delete":
+      writer.u8(TAG.key).text(body.key);
+      if (body.nullSlot) writer.u8(TAG.nullSlot).u8(0);
+      writeVarintField(writer, TAG.time, body.deletedMs);
+      return;
+    case "bucket-create":
+      writeVarintField(writer, TAG.time, body.createdMs);
+      writer.u8(TAG.owner).text(body.owner);
+      return;
+    case "bucket-delete":
+      writeVarintField(writer, TAG.time, body.deletedMs);
+      return;
+    case "bucket-setting":
+      writer.u8(TAG.settingName).text(body.name);
+      if (body.value !== undefined) writer.u8(TAG.settingValue).sized(body.value);
+      return;
+    case "access-key-put":
+      writeAccessKey(writer, body.accessKey);
+      return;
+  }
+  unreachable(body);
+}
+
+function writeAccessKey(writer: ByteWriter, accessKey: AccessKeyRecord): void {
+  writeVarintField(writer, TAG.time, accessKey.createdMs);
+  writer.u8(TAG.accessKeyId).text(accessKey.id);
+  writer.u8(TAG.state).u8(1).u8(STATE_NUMBERS[accessKey.state]);
+  writer.u8(TAG.name).text(accessKey.name);
+  writer.u8(TAG.sealedSecret).sized(accessKey.sealedSecret);
+  writePairsField(writer, TAG.policies, accessKey.policies);
+}
+
+/** Fields as they are met; what is missing is noticed when the body is built. */
+export class BodyFields {
+  bucket: BucketName | undefined;
+  key: ObjectKey | undefined;
+  nullSlot = false;
+  object: ObjectRecord | undefined;
+  timeMs: number | undefined;
+  owner: string | undefined;
+  settingName: string | undefined;
+  settingValue: Uint8Array | undefined;
+  accessKeyId: AccessKeyId | undefined;
+  state: AccessKeyState | undefined;
+  name: string | undefined;
+  sealedSecret: Uint8Array | undefined;
+  policies: Pairs = [];
+}
+
+/** Reads one field of a body. */
+export function readBodyField(fields: FieldReader, tag: number, found: BodyFields): void {
+  switch (tag) {
+    case TAG.bucket:
+      found.bucket = parseBucketName(fields.text());
+      return;
+    case TAG.key:
+      found.key = parseObjectKey(fields.text());
+      return;
+    case TAG.nullSlot:
+      found.nullSlot = true;
+      return;
+    case TAG.object:
+      found.object = decodeObject(fields.view());
+      return;
+    case TAG.time:
+      found.timeMs = fields.reader.varint();
+      return;
+    case TAG.owner:
+      found.owner = fields.text();
+      return;
+    case TAG.settingName:
+      found.settingName = fields.text();
+      return;
+    case TAG.settingValue:
+      found.settingValue = fields.copy();
+      return;
+    default:
+      readAccessKeyField(fields, tag, found);
+  }
+}
+
+function readAccessKeyField(fields: FieldReader, tag: number, found: BodyFields): void {
+  switch (tag) {
+    case TAG.accessKeyId:
+      found.accessKeyId = parseAccessKeyId(fields.text());
+      return;
+    case TAG.state:
+      found.state = STATES[fields.reader.u8()];
+      return;
+    case TAG.name:
+      found.name = fields.text();
+      return;
+    case TAG.sealedSecret:
+      found.sealedSecret = fields.copy();
+      return;
+    case TAG.policies:
+      found.policies = readPairs(fields);
+      return;
+    default:
+      throw new LayoutError(`field ${tag} has no reader`);
+  }
+}
+
+/** Puts a body together. Throws LayoutError when a field is missing or not valid. */
+export function buildBody(kind: OperationKind, found: BodyFields): OperationBody {
+  if (kind === "access-key-put") return { kind, accessKey: buildAccessKey(found) };
+  const bucket = required(found.bucket, "bucket");
+  switch (kind) {
+    case "object-put": {
+      const key = required(found.key, "key");
+      const object = required(found.object, "object");
+      return { kind, bucket, key, nullSlot: found.nullSlot, object };
+    }
+    case "object-delete": {
+      const key = required(found.key, "key");
+      const deletedMs = required(found.timeMs, "time");
+      return { kind, bucket, key, nullSlot: found.nullSlot, deletedMs };
+    }
+    case "bucket-create": {
+      const createdMs = required(found.timeMs, "time");
+      return { kind, bucket, createdMs, owner: required(found.owner, "owner") };
+    }
+    case "bucket-delete":
+      return { kind, bucket, deletedMs: required(found.timeMs, "time") };
+    case "bucket-setting": {
+      const name = required(found.settingName, "name");
+      return { kind, bucket, name, value: found.settingValue };
+    }
+  }
+  return unreachable(kind);
+}
+
+function buildAccessKey(found: BodyFields): AccessKeyRecord {
+  return {
+    id: required(found.accessKeyId, "access key id"),
+    state: required(found.state, "state"),
+    name: required(found.name, "name"),
+    sealedSecret: required(found.sealedSecret, "secret"),
+    policies: found.policies,
+    createdMs: required(found.timeMs, "time"),
+  };
+}
