@@ -1,0 +1,145 @@
+import { describe, expect, test } from "vitest";
+import { flagOf, loadSettings, type SettingInput, variableOf } from "./config.ts";
+import { nearestName, UsageError } from "./core/usage-error.ts";
+
+/** A disk that holds only these files. */
+function diskWith(files: Readonly<Record<string, string>>): SettingInput["disk"] {
+  return {
+    readFile: async (path) => {
+      const content = files[path];
+      if (content !== undefined) return Buffer.from(content);
+      throw Object.assign(new Error("not there"), { code: "ENOENT" });
+    },
+  };
+}
+
+function load(changes: Partial<SettingInput> & { files?: Record<string, string> } = {}) {
+  const { files = {}, ...input } = changes;
+  return loadSettings({ flags: {}, environment: {}, disk: diskWith(files), ...input });
+}
+
+describe("settings", () => {
+  test("have defaults", async () => {
+    const { settings, shown } = await load();
+    expect(settings).toMatchObject({
+      data: `${process.cwd()}/atoll-data`,
+      listen: { host: "127.0.0.1", port: 9000 },
+      region: "us-east-1",
+      domains: [],
+      engine: "uws",
+      directIo: "auto",
+      freeReserveBytes: undefined,
+      segmentBytes: 1024 ** 3,
+      metricsToken: undefined,
+    });
+    expect(new Set(shown.map((setting) => setting.source))).toEqual(new Set(["default"]));
+  });
+
+  test("come from the file, the environment and the flags, in rising order", async () => {
+    const files = {
+      "/d/atoll.json": JSON.stringify({
+        region: "file-1",
+        logLevel: "warn",
+        segmentBytes: 2097152,
+      }),
+    };
+    const environment = { ATOLL_DATA: "/d", ATOLL_REGION: "env-1", ATOLL_LOG_LEVEL: "error" };
+    const { settings, shown } = await load({ files, environment, flags: { logLevel: "debug" } });
+    expect(settings).toMatchObject({ region: "env-1", logLevel: "debug", segmentBytes: 2_097_152 });
+    const sources = Object.fromEntries(shown.map(({ name, source }) => [name, source]));
+    expect(sources).toMatchObject({
+      data: "environment",
+      segmentBytes: "file",
+      region: "environment",
+      logLevel: "flag",
+      listen: "default",
+    });
+  });
+
+  test("a file named by the operator must be there; the one in the data directory need not", async () => {
+    await expect(load({ flags: { config: "/no.json" } })).rejects.toThrow(
+      "cannot be read (ENOENT)",
+    );
+    await expect(load({ environment: { ATOLL_CONFIG: "/no.json" } })).rejects.toThrow("/no.json");
+    const files = { "/a.json": '{"data": "/elsewhere", "domains": ["S3.Example.org"]}' };
+    const { settings } = await load({ files, flags: { config: "/a.json" } });
+    expect(settings).toMatchObject({ data: "/elsewhere", domains: ["s3.example.org"] });
+  });
+
+  test("in the data directory cannot move the data directory", async () => {
+    const files = { "/d/atoll.json": '{"data": "/e"}' };
+    await expect(load({ files, flags: { data: "/d" } })).rejects.toThrow("cannot name another one");
+  });
+
+  test.each([
+    [{ environment: { ATOLL_REGOIN: "x" } }, "Do you mean ATOLL_REGION?"],
+    [
+      { files: { "/d/atoll.json": '{"lisen": ":9000"}' }, flags: { data: "/d" } },
+      "Do you mean listen?",
+    ],
+    [{ files: { "/d/atoll.json": '{"zzzzzzzz": 1}' }, flags: { data: "/d" } }, "docs/CONFIG.md"],
+  ])("with an unknown name are refused with a suggestion: %j", async (input, hint) => {
+    const refused = await load(input).catch((failure: unknown) => failure);
+    expect(refused).toBeInstanceOf(UsageError);
+    expect(refused).toMatchObject({ hint: expect.stringContaining(hint) });
+  });
+
+  test("that are secret are shown nowhere, not even when they are wrong", async () => {
+    const environment = {
+      ATOLL_ROOT_ACCESS_KEY: "admin",
+      ATOLL_ROOT_SECRET_KEY: "canary-secret",
+      ATOLL_METRICS_TOKEN: "canary-token-0123456789",
+    };
+    const { shown } = await load({ environment });
+    expect(JSON.stringify(shown)).not.toContain("canary");
+    expect(shown).toContainEqual({
+      name: "rootSecretKey",
+      value: "(set, not shown)",
+      source: "environment",
+    });
+    const wrong = load({ environment: { ...environment, ATOLL_METRICS_TOKEN: "canary" } });
+    await expect(wrong).rejects.toThrow(
+      /^The setting metricsToken from .* cannot be: it has fewer/,
+    );
+  });
+
+  test("that are secret have no flag", async () => {
+    const { settings } = await load({ flags: { metricsToken: "canary-token-0123456789" } });
+    expect(settings.metricsToken).toBeUndefined();
+  });
+
+  test.each([
+    [{ tlsCert: "/c.pem" }, "tlsKey"],
+    [{ rootAccessKey: "admin" }, "rootSecretKey"],
+    [{ rootAccessKey: "a" }, "3 to 128 letters"],
+    [{ listen: "localhost" }, "expected HOST:PORT"],
+    [{ listen: "127.0.0.1:70000" }, "expected HOST:PORT"],
+    [{ segmentBytes: "5GiB" }, "beyond 4GiB"],
+    [{ segmentBytes: "1 parsec" }, "expected a size"],
+    [{ freeReserveBytes: "much" }, "expected a size"],
+    [{ engine: "apache" }, 'expected one of "uws"|"node"'],
+    [{ domains: "a.example,b c" }, "b c is not a host name"],
+    [{ drainSeconds: "soon" }, "expected number"],
+  ])("that cannot be are refused in one sentence: %j", async (flags, says) => {
+    await expect(load({ flags })).rejects.toThrow(says);
+  });
+
+  test.each([
+    ["9000", "127.0.0.1", 9000],
+    [":8080", "::", 8080],
+    ["[::1]:0", "::1", 0],
+    ["s3.local:443", "s3.local", 443],
+  ])("listen %s means host %s and port %i", async (listen, host, port) => {
+    expect((await load({ flags: { listen } })).settings.listen).toEqual({ host, port });
+  });
+
+  test("know their flags and variables", () => {
+    expect([flagOf("logLevel"), variableOf("logLevel")]).toEqual(["log-level", "ATOLL_LOG_LEVEL"]);
+    expect(flagOf("domains")).toBe("domain");
+  });
+});
+
+test("only a near name is suggested", () => {
+  expect(nearestName("Regoin", ["region", "listen"])).toBe("region");
+  expect(nearestName("abcdef", ["region", "listen"])).toBeUndefined();
+});

@@ -1,0 +1,397 @@
+import { resolve } from "node:path";
+import { z } from "zod";
+import { secretKeyProblem } from "./core/access-key.ts";
+import { errnoOf } from "./core/faults.ts";
+import { LIMITS } from "./core/limits.ts";
+import { parseAccessKeyId } from "./core/names.ts";
+import { nearestName, UsageError } from "./core/usage-error.ts";
+import type { Disk } from "./ports/disk.ts";
+
+const BYTE_UNITS: Readonly<Record<string, number>> = {
+  "": 1,
+  kib: 1024,
+  mib: 1024 ** 2,
+  gib: 1024 ** 3,
+  tib: 1024 ** 4,
+};
+
+const text = z.string().trim().min(1, "it is empty");
+const accessKey = text.transform((value, context) => {
+  return (
+    parseAccessKeyId(value) ?? refuse(context, "an access key has 3 to 128 letters and digits")
+  );
+});
+const secretKey = text.superRefine((value, context) => {
+  const problem = secretKeyProblem(value);
+  if (problem !== undefined) context.addIssue(problem);
+});
+const hostName = /^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$/;
+
+/** One row per setting: all that the program, its help and docs/CONFIG.md know about it. */
+type SettingRow = {
+  readonly schema: z.ZodType;
+  /** The default as an operator would write it; undefined when there is none. */
+  readonly fallback: string | undefined;
+  readonly placeholder: string;
+  readonly description: string;
+  /** Never shown, nowhere; and no flag, because every user can read a process's arguments. */
+  readonly secret?: true;
+  /** Where the flag is not simply the name in kebab-case. */
+  readonly flag?: string;
+};
+
+export const SETTINGS = {
+  data: {
+    schema: text.transform((path) => resolve(path)),
+    fallback: "./atoll-data",
+    placeholder: "DIR",
+    description: "Data directory, on a local disk. It is created if it is not there.",
+  },
+  listen: {
+    schema: z.union([text, z.number()]).transform(parseListen),
+    fallback: "127.0.0.1:9000",
+    placeholder: "HOST:PORT",
+    description: "Address of the S3 service; `:9000` means every address, port 0 any free port.",
+  },
+  region: {
+    schema: text.regex(/^[a-z0-9-]{1,64}$/, "a region has lower-case letters, digits and hyphens"),
+    fallback: "us-east-1",
+    placeholder: "NAME",
+    description: "Region that clients must sign for.",
+  },
+  domains: {
+    schema: z
+      .union([z.array(text), z.string().transform((list) => list.split(","))])
+      .transform(parseDomains),
+    fallback: "",
+    placeholder: "NAMES",
+    description:
+      "Domains, separated by commas, below which the first label of a host is a bucket's name.",
+    flag: "domain",
+  },
+  logLevel: {
+    schema: z.enum(["debug", "info", "warn", "error"]),
+    fallback: "info",
+    placeholder: "LEVEL",
+    description: "The least important lines to log: `debug`, `info`, `warn` or `error`.",
+  },
+  logFormat: {
+    schema: z.enum(["auto", "json", "pretty"]),
+    fallback: "auto",
+    placeholder: "FORMAT",
+    description: "`json`, `pretty`, or `auto`: pretty on a terminal, JSON elsewhere.",
+  },
+  engine: {
+    schema: z.enum(["uws", "node"]),
+    fallback: "uws",
+    placeholder: "NAME",
+    description: "HTTP engine: `uws` (fast) or `node` (node:http, where uws does not load).",
+  },
+  directIo: {
+    schema: z.enum(["auto", "on", "off"]),
+    fallback: "auto",
+    placeholder: "MODE",
+    description: "Writing past the page cache: `on`, `off`, or `auto` (tried out at the start).",
+  },
+  freeReserveBytes: {
+    schema: z.union([z.literal("auto").transform(() => undefined), byteSize(0)]),
+    fallback: "auto",
+    placeholder: "SIZE",
+    description:
+      "Free space below which writes are refused; `auto` is 1 GiB or 2 % of the disk, the smaller.",
+    flag: "free-reserve",
+  },
+  segmentBytes: {
+    schema: byteSize(1024 ** 2).refine((bytes) => bytes <= 4 * 1024 ** 3, "it is beyond 4GiB"),
+    fallback: "1GiB",
+    placeholder: "SIZE",
+    description: "Size at which a segment file is sealed and a new one begun; 1MiB to 4GiB.",
+    flag: "segment-size",
+  },
+  drainSeconds: {
+    schema: z.coerce.number().min(0).max(3600),
+    fallback: "30",
+    placeholder: "SECONDS",
+    description: "How long a shutdown waits for requests under way.",
+  },
+  tlsCert: {
+    schema: text.transform((path) => resolve(path)).optional(),
+    fallback: undefined,
+    placeholder: "FILE",
+    description: "Certificate chain (PEM). With `tlsKey`, the service speaks HTTPS.",
+  },
+  tlsKey: {
+    schema: text.transform((path) => resolve(path)).optional(),
+    fallback: undefined,
+    placeholder: "FILE",
+    description: "Private key (PEM) of the certificate.",
+  },
+  metricsToken: {
+    schema: text.min(16, "it has fewer than 16 characters").optional(),
+    fallback: undefined,
+    placeholder: "TOKEN",
+    description: "Bearer token that may read `/v1/meta/stats` and `/v1/metrics`.",
+    secret: true,
+  },
+  siteName: {
+    schema: text
+      .regex(/^[A-Za-z0-9._-]{1,64}$/, "use letters, digits, dots and hyphens")
+      .optional(),
+    fallback: undefined,
+    placeholder: "NAME",
+    description: "Name of this site for people; kept in `site.json`.",
+  },
+  rootAccessKey: {
+    schema: accessKey.optional(),
+    fallback: undefined,
+    placeholder: "ID",
+    description: "Root access key; with `rootSecretKey` it overrides `root-key.json`.",
+  },
+  rootSecretKey: {
+    schema: secretKey.optional(),
+    fallback: undefined,
+    placeholder: "SECRET",
+    description: "Secret of the root access key.",
+    secret: true,
+  },
+} as const satisfies Record<string, SettingRow>;
+
+export type SettingName = keyof typeof SETTINGS;
+export type Settings = {
+  readonly [Name in SettingName]: z.output<(typeof SETTINGS)[Name]["schema"]>;
+};
+
+/** Where the value in force came from. */
+export type SettingSource = "default" | "file" | "environment" | "flag";
+
+/** A setting for the operator's eyes; secrets are cut. */
+export type ShownSetting = {
+  readonly name: string;
+  readonly value: string;
+  readonly source: SettingSource;
+};
+
+export type LoadedSettings = {
+  readonly settings: Settings;
+  readonly shown: readonly ShownSetting[];
+};
+
+export type SettingInput = {
+  /** By setting name, as typed. `config` names the file. */
+  readonly flags: Readonly<Record<string, string | undefined>>;
+  readonly disk: Pick<Disk, "readFile">;
+  /** The process's own environment when absent. */
+  readonly environment?: Readonly<Record<string, string | undefined>>;
+};
+
+type Raw = { readonly value: unknown; readonly source: SettingSource; readonly from: string };
+
+const NAMES = Object.keys(SETTINGS).filter((name): name is SettingName => name in SETTINGS);
+const PREFIX = "ATOLL_";
+const CONFIG_VARIABLE = `${PREFIX}CONFIG`;
+
+/** `logLevel` as `log-level`, or the row's own name for it. */
+export function flagOf(name: SettingName): string {
+  const row: SettingRow = SETTINGS[name];
+  return row.flag ?? name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+}
+
+export function hasFlag(name: SettingName): boolean {
+  const row: SettingRow = SETTINGS[name];
+  return row.secret !== true;
+}
+
+/** `logLevel` as `ATOLL_LOG_LEVEL`. */
+export function variableOf(name: SettingName): string {
+  return PREFIX + name.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase();
+}
+
+/** Settings by precedence: defaults, then the file, the environment, the flags. */
+export async function loadSettings(input: SettingInput): Promise<LoadedSettings> {
+  const environment = input.environment ?? process.env;
+  const raw = new Map<SettingName, Raw>();
+  for (const name of NAMES) {
+    raw.set(name, { value: SETTINGS[name].fallback, source: "default", from: "the defaults" });
+  }
+  addEnvironment(raw, environment);
+  addFlags(raw, input.flags);
+  const file = await readSettingsFile(input, environment, raw);
+  for (const [name, found] of file) {
+    if (raw.get(name)?.source === "default") raw.set(name, found);
+  }
+  const settings = Object.fromEntries(
+    NAMES.map((name) => [name, parseSetting(name, raw.get(name))]),
+  ) as Settings;
+  checkTogether(settings);
+  return { settings, shown: NAMES.map((name) => show(name, settings, raw.get(name))) };
+}
+
+/** The directory for sockets whose path in the data directory would be too long. */
+export function runtimeDirectory(): string | undefined {
+  return process.env["XDG_RUNTIME_DIR"];
+}
+
+/** uWebSockets.js reads its header limit from the environment once, when it is loaded. */
+export function setEngineHeaderLimit(): void {
+  process.env["UWS_HTTP_MAX_HEADERS_SIZE"] ??= String(LIMITS.headerBlockBytesMax);
+}
+
+function addEnvironment(
+  raw: Map<SettingName, Raw>,
+  environment: SettingInput["environment"],
+): void {
+  const byVariable = new Map(NAMES.map((name) => [variableOf(name), name]));
+  for (const [variable, value] of Object.entries(environment ?? {})) {
+    if (!variable.startsWith(PREFIX) || variable === CONFIG_VARIABLE) continue;
+    const name = byVariable.get(variable);
+    if (name === undefined) throw unknownName(variable, "environment variable", byVariable.keys());
+    if (value !== undefined && value !== "") {
+      raw.set(name, { value, source: "environment", from: `the variable ${variable}` });
+    }
+  }
+}
+
+function addFlags(raw: Map<SettingName, Raw>, flags: SettingInput["flags"]): void {
+  for (const name of NAMES.filter(hasFlag)) {
+    const value = flags[name];
+    if (value !== undefined) {
+      raw.set(name, { value, source: "flag", from: `the flag --${flagOf(name)}` });
+    }
+  }
+}
+
+async function readSettingsFile(
+  input: SettingInput,
+  environment: SettingInput["environment"],
+  raw: ReadonlyMap<SettingName, Raw>,
+): Promise<Map<SettingName, Raw>> {
+  const named = input.flags["config"] ?? environment?.[CONFIG_VARIABLE];
+  const directory = resolve(String(raw.get("data")?.value));
+  const path = named === undefined ? resolve(directory, "atoll.json") : resolve(named);
+  let content: string;
+  try {
+    content = Buffer.from(await input.disk.readFile(path)).toString("utf8");
+  } catch (failure) {
+    const code = errnoOf(failure);
+    if (named === undefined && (code === "ENOENT" || code === "ENOTDIR")) return new Map();
+    throw new UsageError(
+      `The settings file ${path} cannot be read (${code ?? "unknown failure"}).`,
+    );
+  }
+  const found = parseFile(path, content);
+  if (named === undefined && found.has("data")) {
+    throw new UsageError(
+      `The settings file ${path} lies in the data directory and cannot name another one.`,
+      "Remove `data` from it, or name the file with --config.",
+    );
+  }
+  return found;
+}
+
+function parseFile(path: string, content: string): Map<SettingName, Raw> {
+  let fields: Record<string, unknown>;
+  try {
+    fields = z.record(z.string(), z.unknown()).parse(JSON.parse(content));
+  } catch {
+    throw new UsageError(
+      `The settings file ${path} is not a JSON object.`,
+      'It looks like this: { "listen": "127.0.0.1:9000" }',
+    );
+  }
+  const found = new Map<SettingName, Raw>();
+  for (const [key, value] of Object.entries(fields)) {
+    const name = NAMES.find((candidate) => candidate === key);
+    if (name === undefined) throw unknownName(key, `setting in ${path}`, NAMES);
+    found.set(name, { value, source: "file", from: path });
+  }
+  return found;
+}
+
+function parseSetting(name: SettingName, raw: Raw | undefined): unknown {
+  const row: SettingRow = SETTINGS[name];
+  const parsed = row.schema.safeParse(raw?.value);
+  if (parsed.success) return parsed.data;
+  const value = row.secret ? "" : ` ${JSON.stringify(raw?.value)}`;
+  const why = reasons(parsed.error.issues).join("; ");
+  throw new UsageError(
+    `The setting ${name} from ${raw?.from} cannot be${value}: ${why}.`,
+    row.description.replaceAll("`", ""),
+  );
+}
+
+// A union reports the complaints of all its members; the last member's are about the usual form.
+function reasons(issues: readonly z.core.$ZodIssue[]): string[] {
+  return issues.flatMap((issue) =>
+    issue.code === "invalid_union" && issue.errors.length > 0
+      ? reasons(issue.errors.at(-1) ?? [])
+      : [issue.message.replace(/^Invalid (option|input): /, "")],
+  );
+}
+
+function checkTogether(settings: Settings): void {
+  if ((settings.tlsCert === undefined) !== (settings.tlsKey === undefined)) {
+    throw new UsageError("The settings tlsCert and tlsKey go together: give both or neither.");
+  }
+  if ((settings.rootAccessKey === undefined) !== (settings.rootSecretKey === undefined)) {
+    throw new UsageError("The settings rootAccessKey and rootSecretKey go together: give both.");
+  }
+}
+
+function show(name: SettingName, settings: Settings, raw: Raw | undefined): ShownSetting {
+  const row: SettingRow = SETTINGS[name];
+  const value = settings[name];
+  const isAbsent = raw?.value === undefined;
+  const shown = isAbsent
+    ? "(not set)"
+    : row.secret
+      ? "(set, not shown)"
+      : display(raw.value, value);
+  return { name, value: shown, source: raw?.source ?? "default" };
+}
+
+// Paths are shown as they are used; everything else as it was written.
+function display(written: unknown, used: unknown): string {
+  if (typeof used === "string") return used;
+  return typeof written === "string" ? written : JSON.stringify(written);
+}
+
+function unknownName(name: string, what: string, known: Iterable<string>): UsageError {
+  const nearest = nearestName(name, known);
+  const hint = nearest === undefined ? "docs/CONFIG.md lists them all." : `Do you mean ${nearest}?`;
+  return new UsageError(`There is no ${what} called ${name}.`, hint);
+}
+
+function parseListen(
+  value: string | number,
+  context: z.RefinementCtx,
+): { host: string; port: number } {
+  const found = /^(?:(\[[0-9a-fA-F:.]+\]|[^:[\]]*):)?(\d{1,5})$/.exec(String(value));
+  const port = Number(found?.[2]);
+  if (found === null || port > 65_535)
+    return refuse(context, "expected HOST:PORT, such as 127.0.0.1:9000");
+  const host = found[1]?.replace(/^\[|\]$/g, "");
+  return { host: host === undefined ? "127.0.0.1" : host === "" ? "::" : host, port };
+}
+
+function parseDomains(values: readonly string[], context: z.RefinementCtx): readonly string[] {
+  const domains = values.map((value) => value.trim().toLowerCase()).filter((value) => value !== "");
+  const wrong = domains.find((domain) => !hostName.test(domain));
+  return wrong === undefined ? domains : refuse(context, `${wrong} is not a host name`);
+}
+
+function byteSize(bytesMin: number) {
+  return z.union([z.number(), text]).transform((value, context): number => {
+    const found = /^(\d+(?:\.\d+)?)\s*([a-z]*)$/i.exec(String(value));
+    const unit = BYTE_UNITS[found?.[2]?.toLowerCase().replace(/^b$/, "") ?? "?"];
+    if (found === null || unit === undefined) {
+      return refuse(context, "expected a size such as 512MiB, 1GiB or a number of bytes");
+    }
+    const bytes = Math.floor(Number(found[1]) * unit);
+    return bytes < bytesMin ? refuse(context, `it is below ${bytesMin} bytes`) : bytes;
+  });
+}
+
+function refuse(context: z.RefinementCtx, message: string): never {
+  context.addIssue(message);
+  return z.NEVER;
+}
