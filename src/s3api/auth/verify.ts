@@ -1,0 +1,211 @@
+import { unreachable } from "../../core/assert.ts";
+import { equalsInConstantTime, sha256Hex } from "../../core/hmac.ts";
+import type { RequestHeaders } from "../../http/exchange.ts";
+import { S3Error } from "../errors.ts";
+import {
+  oldSignatureRefused,
+  parseAuthorizationHeader,
+  SIGNING_ALGORITHM,
+  type SignatureClaim,
+} from "./authorization-header.ts";
+import type { QueryPair } from "./canonical-request.ts";
+import { canonicalPairs, canonicalQuery, canonicalRequest } from "./canonical-request.ts";
+import type { Credential } from "./credentials.ts";
+import { type PayloadClaim, payloadMode } from "./payload-claim.ts";
+import { parsePresignedQuery, queryAuthentication, requireUnexpired } from "./presigned-query.ts";
+import { headerTime, type RequestTime, requireRecent } from "./request-time.ts";
+import { type ClaimRefusal, findSigner, type Signer, type SignerDeps } from "./signer.ts";
+
+export type AuthRequest = {
+  /** As it came, case kept. */
+  readonly method: string;
+  /** Path and query as they came, still percent-encoded; the query without its "?". */
+  readonly rawPath: string;
+  readonly rawQuery: string;
+  readonly headers: RequestHeaders;
+};
+
+export type AuthDeps = SignerDeps & { readonly nowMs: () => number };
+
+export type AuthResult = {
+  readonly credential: Credential;
+  readonly payload: PayloadClaim;
+  readonly presigned: boolean;
+};
+
+/** Everything a signature is checked against, however it came. */
+type Claim = {
+  readonly claim: SignatureClaim;
+  readonly time: RequestTime;
+  readonly query: string;
+  readonly contentSha256: string;
+  readonly refuse: ClaimRefusal;
+};
+
+/**
+ * The one place where a request proves who sent it: by header, by query, for every kind of body.
+ * Returns only when the signature is right; everything else throws the S3Error to answer with.
+ */
+export function authenticate(request: AuthRequest, deps: AuthDeps): AuthResult {
+  const authorization = request.headers.get("authorization");
+  const pairs = canonicalPairs(request.rawQuery);
+  const byQuery = queryAuthentication(pairs);
+  if (authorization !== undefined) {
+    if (byQuery !== "none" || request.headers.count("authorization") > 1) throw twoMechanisms();
+    return verifyHeader(request, pairs, authorization, deps);
+  }
+  switch (byQuery) {
+    case "none":
+      throw new S3Error("AccessDenied");
+    case "v2":
+      throw oldSignatureRefused();
+    case "v4":
+      return verifyQuery(request, pairs, deps);
+  }
+  return unreachable(byQuery);
+}
+
+function verifyHeader(
+  request: AuthRequest,
+  pairs: readonly QueryPair[],
+  authorization: string,
+  deps: AuthDeps,
+): AuthResult {
+  const claim = parseAuthorizationHeader(authorization);
+  const time = headerTime(request.headers);
+  requireRecent(time, deps.nowMs());
+  const contentSha256 = request.headers.get("x-amz-content-sha256");
+  if (contentSha256 === undefined) {
+    throw new S3Error("InvalidRequest", {
+      message: "Missing required header for this request: x-amz-content-sha256",
+    });
+  }
+  const query = canonicalQuery(pairs);
+  return verify(request, { claim, time, query, contentSha256, refuse: refuseHeader }, deps);
+}
+
+function verifyQuery(
+  request: AuthRequest,
+  pairs: readonly QueryPair[],
+  deps: AuthDeps,
+): AuthResult {
+  const claim = parsePresignedQuery(pairs);
+  requireUnexpired(claim, deps.nowMs());
+  const fromHeader = request.headers.get("x-amz-content-sha256");
+  const fromQuery = claim.contentSha256;
+  if (fromHeader !== undefined && fromQuery !== undefined && fromHeader !== fromQuery) {
+    throw refuseQuery("X-Amz-Content-Sha256 differs between the query and the headers.");
+  }
+  const contentSha256 = fromHeader ?? fromQuery ?? "UNSIGNED-PAYLOAD";
+  const query = canonicalQuery(pairs, "X-Amz-Signature");
+  const { time } = claim;
+  const result = verify(request, { claim, time, query, contentSha256, refuse: refuseQuery }, deps);
+  return { ...result, presigned: true };
+}
+
+function verify(request: AuthRequest, claimed: Claim, deps: AuthDeps): AuthResult {
+  const { claim, time, query, contentSha256 } = claimed;
+  if (request.headers.count("x-amz-security-token") > 0) throw new S3Error("InvalidToken");
+  const signer = findSigner(claim.credential, time.text.slice(0, 8), deps, claimed.refuse);
+  const signedNames = splitSignedHeaders(claim.signedHeaders, claimed.refuse);
+  requireAllSigned(request.headers, signedNames);
+  const payload = payloadClaim(contentSha256, claim, time, signer);
+  const canonical = canonicalRequest({
+    method: request.method,
+    rawPath: request.rawPath,
+    query,
+    headers: request.headers,
+    signedHeaders: claim.signedHeaders,
+    signedNames,
+    payloadHash: contentSha256,
+  });
+  const { scope, key } = signer.signing;
+  const text = `${SIGNING_ALGORITHM}\n${time.text}\n${scope}\n${sha256Hex(canonical)}`;
+  if (!equalsInConstantTime(key.hex(text), claim.signature)) {
+    throw new S3Error("SignatureDoesNotMatch", {
+      fields: {
+        AWSAccessKeyId: signer.signing.id,
+        StringToSign: text,
+        SignatureProvided: claim.signature,
+        CanonicalRequest: canonical,
+      },
+    });
+  }
+  return { credential: signer.credential, payload, presigned: false };
+}
+
+function payloadClaim(
+  contentSha256: string,
+  claim: SignatureClaim,
+  time: RequestTime,
+  signer: Signer,
+): PayloadClaim {
+  const mode = payloadMode(contentSha256);
+  switch (mode) {
+    case "signed":
+      return { kind: "signed", sha256: contentSha256 };
+    case "unsigned":
+    case "streaming-unsigned-trailer":
+      return { kind: mode };
+    case "streaming-signed":
+    case "streaming-signed-trailer":
+      return {
+        kind: "streaming-signed",
+        seedSignature: claim.signature,
+        signingKey: signer.signing.key,
+        scope: signer.signing.scope,
+        date: time.text,
+        trailer: mode === "streaming-signed-trailer",
+      };
+  }
+  return unreachable(mode);
+}
+
+/** Lower-case names in ascending order, each once, `host` among them. */
+function splitSignedHeaders(list: string, refuse: ClaimRefusal): readonly string[] {
+  const names = list.split(";");
+  let before = "";
+  let host = false;
+  for (const name of names) {
+    if (name <= before || name !== name.toLowerCase()) {
+      throw refuse("SignedHeaders must be lower-case names in ascending order.");
+    }
+    if (name === "host") host = true;
+    before = name;
+  }
+  if (!host) throw notSigned("host");
+  return names;
+}
+
+/** An `x-amz-*` header that is not signed could have been added by anyone on the way. */
+function requireAllSigned(headers: RequestHeaders, signedNames: readonly string[]): void {
+  for (const [name] of headers.entries) {
+    if (name.startsWith("x-amz-") && !signedNames.includes(name)) throw notSigned(name);
+  }
+}
+
+function notSigned(name: string): S3Error {
+  return new S3Error("AccessDenied", {
+    message: "There were headers present in the request which were not signed",
+    fields: { HeadersNotSigned: name },
+  });
+}
+
+function refuseHeader(detail: string, fields: Readonly<Record<string, string>> = {}): S3Error {
+  const message = `The authorization header is malformed; ${detail}`;
+  return new S3Error("AuthorizationHeaderMalformed", { message, fields });
+}
+
+function refuseQuery(detail: string, fields: Readonly<Record<string, string>> = {}): S3Error {
+  const message = `Error parsing the X-Amz-Credential parameter; ${detail}`;
+  return new S3Error("AuthorizationQueryParametersError", { message, fields });
+}
+
+function twoMechanisms(): S3Error {
+  return new S3Error("InvalidArgument", {
+    message:
+      "Only one auth mechanism allowed; only the X-Amz-Algorithm query parameter, Signature " +
+      "query string parameter or the Authorization header should be specified",
+    fields: { ArgumentName: "Authorization" },
+  });
+}
