@@ -1,0 +1,34 @@
+import type { RequestHeaders } from "./exchange.ts";
+
+/** Header lines as two flat lists, in the order of arrival; names are in lower case. */
+export class FlatHeaders implements RequestHeaders {
+  readonly #names: readonly string[];
+  readonly #values: readonly string[];
+
+  constructor(names: readonly string[], values: readonly string[]) {
+    this.#names = names;
+    this.#values = values;
+  }
+
+  // A request has a dozen headers: a scan is cheaper than building a map for each request.
+  get(name: string): string | undefined {
+    const names = this.#names;
+    let joined: string | undefined;
+    for (let index = 0; index < names.length; index++) {
+      if (names[index] !== name) continue;
+      const value = this.#values[index] ?? "";
+      joined = joined === undefined ? value : `${joined},${value}`;
+    }
+    return joined;
+  }
+
+  count(name: string): number {
+    let count = 0;
+    for (const candidate of this.#names) if (candidate === name) count++;
+    return count;
+  }
+
+  get entries(): ReadonlyArray<readonly [name: string, value: string]> {
+    return this.#names.map((name, index) => [name, this.#values[index] ?? ""]);
+  }
+}

@@ -1,0 +1,79 @@
+import type { ResponseHeaders } from "./exchange.ts";
+
+// Framing is the engine's: a second Content-Length would split the response in two.
+const ENGINE_NAMES: ReadonlySet<string> = new Set([
+  "content-length",
+  "transfer-encoding",
+  "connection",
+  "keep-alive",
+  "date",
+]);
+
+const NAME = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
+const VALUE = /^[\t\x20-\x7e\x80-\uffff]*$/;
+
+/**
+ * Hands each header line to `write` in a form that can end neither its line nor the header block:
+ * control characters of a value (of stored metadata, say) are percent-encoded, and names that are
+ * no token or belong to the engine are left out.
+ */
+export function writeHeaders(
+  headers: ResponseHeaders,
+  write: (name: string, value: string) => void,
+): void {
+  for (const [name, value] of headers) {
+    if (ENGINE_NAMES.has(name) || !NAME.test(name)) continue;
+    write(name, VALUE.test(value) ? value : encodeControls(value));
+  }
+}
+
+function encodeControls(value: string): string {
+  let encoded = "";
+  for (const char of value) encoded += VALUE.test(char) ? char : encodeURIComponent(char);
+  return encoded;
+}
+
+/** The status line's number and words, as both engines send them. */
+export function statusText(status: number): string {
+  return STATUS_TEXT[status] ?? `${status} Status`;
+}
+
+const STATUS_TEXT: Readonly<Record<number, string>> = {
+  200: "200 OK",
+  201: "201 Created",
+  202: "202 Accepted",
+  204: "204 No Content",
+  206: "206 Partial Content",
+  301: "301 Moved Permanently",
+  302: "302 Found",
+  303: "303 See Other",
+  304: "304 Not Modified",
+  307: "307 Temporary Redirect",
+  308: "308 Permanent Redirect",
+  400: "400 Bad Request",
+  401: "401 Unauthorized",
+  403: "403 Forbidden",
+  404: "404 Not Found",
+  405: "405 Method Not Allowed",
+  408: "408 Request Timeout",
+  409: "409 Conflict",
+  411: "411 Length Required",
+  412: "412 Precondition Failed",
+  413: "413 Content Too Large",
+  416: "416 Range Not Satisfiable",
+  417: "417 Expectation Failed",
+  429: "429 Too Many Requests",
+  431: "431 Request Header Fields Too Large",
+  500: "500 Internal Server Error",
+  501: "501 Not Implemented",
+  502: "502 Bad Gateway",
+  503: "503 Service Unavailable",
+  504: "504 Gateway Timeout",
+  505: "505 HTTP Version Not Supported",
+  507: "507 Insufficient Storage",
+};
+
+/** Statuses that never carry a body nor a Content-Length (RFC 9110, section 8.6). */
+export function isBodyless(status: number): boolean {
+  return status === 204 || status === 304;
+}

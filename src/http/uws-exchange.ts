@@ -1,0 +1,311 @@
+import type { HttpResponse } from "uWebSockets.js";
+import { assert } from "../core/assert.ts";
+import type {
+  BodySink,
+  BodySource,
+  Exchange,
+  RequestHeaders,
+  ResponseHeaders,
+} from "./exchange.ts";
+import { HTTP_LIMITS } from "./http-limits.ts";
+import { formatAddress } from "./remote-address.ts";
+import { isBodyless, statusText, writeHeaders } from "./response-headers.ts";
+import { ResponseStream } from "./uws-stream.ts";
+
+const EMPTY = new Uint8Array(0);
+const IDLE_SWEEPS_MAX = Math.ceil(HTTP_LIMITS.idleMsMax / HTTP_LIMITS.sweepMs);
+
+// The engine re-arms its own ten seconds only after this many bytes: smaller chunks need our help.
+const ENGINE_REARM_BYTES = 160 * 1024;
+
+/** What an exchange needs of its server. */
+export interface UwsHost {
+  readonly secure: boolean;
+  /** True once the server is closing: connections end with their current response. */
+  readonly draining: boolean;
+  /** The exchange is over; called once for each. */
+  over(exchange: UwsExchange): void;
+  /** From now on `sweep` is called every HTTP_LIMITS.sweepMs until the exchange is over. */
+  watch(exchange: UwsExchange): void;
+}
+
+export type UwsRequest = {
+  readonly method: string;
+  readonly target: string;
+  readonly headers: RequestHeaders;
+  /** Bytes of the body; undefined for a chunked one. */
+  readonly contentLength: number | undefined;
+};
+
+/**
+ * One request on the native engine. Invariant: `#response` is defined exactly as long as the native
+ * object may be touched; touching it later throws.
+ */
+export class UwsExchange implements Exchange {
+  readonly method: string;
+  readonly target: string;
+  readonly headers: RequestHeaders;
+  readonly #host: UwsHost;
+  #response: HttpResponse | undefined;
+  #address: ArrayBuffer | undefined;
+  #answered = false;
+  #onAbort: (() => void) | undefined;
+  #stream: ResponseStream | undefined;
+
+  #sink: BodySink | undefined;
+  #waiting: Uint8Array[] | undefined;
+  #waitingBytes = 0;
+  #bodyEnded: boolean;
+  #bodyBytesLeft: number;
+  #paused = false;
+  #watched = false;
+  #idleSweeps = 0;
+
+  constructor(host: UwsHost, response: HttpResponse, request: UwsRequest) {
+    this.method = request.method;
+    this.target = request.target;
+    this.headers = request.headers;
+    this.#host = host;
+    this.#response = response;
+    this.#bodyEnded = request.contentLength === 0;
+    this.#bodyBytesLeft = request.contentLength ?? Number.POSITIVE_INFINITY;
+    response.onAborted(() => this.#aborted());
+    if (!this.#bodyEnded) response.onData((chunk, last) => this.#arrived(chunk, last));
+  }
+
+  get secure(): boolean {
+    return this.#host.secure;
+  }
+
+  get closed(): boolean {
+    return this.#answered || this.#response === undefined;
+  }
+
+  get remoteAddress(): string {
+    this.#keepAddress();
+    return this.#address === undefined ? "" : formatAddress(new Uint8Array(this.#address));
+  }
+
+  onAbort(callback: () => void): void {
+    if (this.#response === undefined) {
+      if (!this.#answered) callback();
+      return;
+    }
+    const earlier = this.#onAbort;
+    this.#onAbort = () => {
+      earlier?.();
+      callback();
+    };
+  }
+
+  receive(sink: BodySink): void {
+    assert(this.#sink === undefined, "the body of an exchange is received once");
+    if (this.#answered) return;
+    this.#sink = sink;
+    if (this.#response === undefined) {
+      sink.abort();
+      return;
+    }
+    const waiting = this.#waiting;
+    const wasHeldBack = this.#waitingBytes > HTTP_LIMITS.waitingBytesMax;
+    this.#waiting = undefined;
+    if (waiting !== undefined) for (const bytes of waiting) sink.data(bytes);
+    if (this.#bodyEnded) sink.end();
+    else if (wasHeldBack && !this.#paused) this.#flow(true);
+  }
+
+  pause(): void {
+    if (this.#paused || this.#bodyEnded || this.closed) return;
+    this.#paused = true;
+    this.#flow(false);
+  }
+
+  resume(): void {
+    if (!this.#paused || this.closed) return;
+    this.#paused = false;
+    this.#flow(true);
+  }
+
+  send(status: number, headers: ResponseHeaders, body: Uint8Array | string = EMPTY): void {
+    if (this.method === "HEAD" || isBodyless(status)) {
+      this.sendHead(status, headers, Buffer.byteLength(body));
+      return;
+    }
+    const response = this.#answer();
+    if (response === undefined) return;
+    const lingers = this.#lingers();
+    response.cork(() => {
+      writeHead(response, { status, headers, closes: lingers });
+      response.end(body, this.#host.draining && !lingers);
+    });
+    this.#over();
+  }
+
+  sendHead(status: number, headers: ResponseHeaders, contentLength: number): void {
+    const response = this.#answer();
+    if (response === undefined) return;
+    const closes = this.#lingers() || this.#host.draining;
+    response.cork(() => {
+      writeHead(response, { status, headers, closes });
+      // Given the length, the engine would wait for that many bytes of body.
+      if (!isBodyless(status)) response.writeHeader("Content-Length", String(contentLength));
+      response.endWithoutBody();
+    });
+    this.#over();
+  }
+
+  stream(
+    status: number,
+    headers: ResponseHeaders,
+    contentLength: number,
+    source: BodySource,
+  ): void {
+    if (this.method === "HEAD" || isBodyless(status) || contentLength === 0) {
+      this.sendHead(status, headers, contentLength);
+      source.done();
+      return;
+    }
+    const response = this.#answer();
+    if (response === undefined) {
+      source.done();
+      return;
+    }
+    const closes = this.#lingers() || this.#host.draining;
+    this.#stream = new ResponseStream(response, {
+      writeHead: () => writeHead(response, { status, headers, closes }),
+      totalBytes: contentLength,
+      source,
+      ended: (how) => (how === "sent" ? this.#over() : this.#cut()),
+    });
+    this.#watch();
+    this.#stream.start();
+  }
+
+  /** Called by the server at intervals, once watched. */
+  sweep(): void {
+    const response = this.#response;
+    if (response === undefined) return;
+    if (this.#stream !== undefined) {
+      this.#stream.sweep();
+    } else if (!this.#bodyEnded && this.#paused) {
+      // The engine arms its timer behind our back when the request handler returns.
+      response.pause();
+    } else if (!this.#bodyEnded && ++this.#idleSweeps > IDLE_SWEEPS_MAX) {
+      this.#abandon();
+    }
+  }
+
+  #arrived(chunk: ArrayBuffer, last: boolean): void {
+    // The engine goes on delivering the rest of a body behind the response.
+    if (this.#answered || this.#response === undefined) return;
+    this.#bodyBytesLeft -= chunk.byteLength;
+    this.#bodyEnded = last;
+    if (!last && chunk.byteLength < ENGINE_REARM_BYTES) this.#disarm(this.#response);
+    const sink = this.#sink;
+    if (sink === undefined) {
+      this.#wait(chunk, last);
+      return;
+    }
+    if (chunk.byteLength > 0) sink.data(new Uint8Array(chunk));
+    if (last) sink.end();
+  }
+
+  #wait(chunk: ArrayBuffer, last: boolean): void {
+    if (chunk.byteLength > 0) {
+      // The engine's memory is gone when this call returns.
+      const copy = new Uint8Array(chunk.byteLength);
+      copy.set(new Uint8Array(chunk));
+      if (this.#waiting === undefined) this.#waiting = [copy];
+      else this.#waiting.push(copy);
+      this.#waitingBytes += copy.length;
+    }
+    if (!last && this.#waitingBytes > HTTP_LIMITS.waitingBytesMax) this.#flow(false);
+  }
+
+  /** Stops the engine's timer, which cuts uploads slower than 16 KiB/s; the sweep goes on. */
+  #disarm(response: HttpResponse): void {
+    this.#idleSweeps = 0;
+    this.#watch();
+    response.pause();
+    if (!this.#paused) response.resume();
+  }
+
+  #flow(on: boolean): void {
+    this.#idleSweeps = 0;
+    this.#watch();
+    if (on) this.#response?.resume();
+    else this.#response?.pause();
+  }
+
+  #watch(): void {
+    if (this.#watched) return;
+    this.#watched = true;
+    this.#host.watch(this);
+  }
+
+  /** Takes the right to answer; undefined when the client has gone. */
+  #answer(): HttpResponse | undefined {
+    assert(!this.#answered, "an exchange is answered once");
+    const response = this.#response;
+    if (response === undefined) return undefined;
+    this.#answered = true;
+    this.#keepAddress();
+    this.#sink = undefined;
+    this.#waiting = undefined;
+    // The engine drops the rest of the body; a paused socket would never see the next request.
+    if (!this.#bodyEnded) response.resume();
+    return response;
+  }
+
+  /**
+   * True when much of the body is still to come. Cutting at once could take the answer from a client
+   * that still sends, so it is told to close; the engine drops what comes and cuts after 10 seconds.
+   */
+  #lingers(): boolean {
+    return !this.#bodyEnded && this.#bodyBytesLeft > HTTP_LIMITS.drainBytesMax;
+  }
+
+  // A native call of about a microsecond, so only for those who ask; the log asks after the answer.
+  #keepAddress(): void {
+    if (this.#address === undefined) this.#address = this.#response?.getRemoteAddress();
+  }
+
+  #over(): void {
+    this.#response = undefined;
+    this.#onAbort = undefined;
+    this.#host.over(this);
+  }
+
+  /** Ends the connection in the middle of a response. */
+  #cut(): void {
+    const response = this.#response;
+    this.#over();
+    response?.close();
+  }
+
+  /** Ends the connection in the middle of a request: for everybody else the client has gone. */
+  #abandon(): void {
+    this.#response?.close();
+  }
+
+  #aborted(): void {
+    if (this.#response === undefined) return;
+    const onAbort = this.#onAbort;
+    const sink = this.#bodyEnded ? undefined : this.#sink;
+    this.#sink = undefined;
+    this.#waiting = undefined;
+    this.#over();
+    this.#stream?.abort();
+    sink?.abort();
+    onAbort?.();
+  }
+}
+
+function writeHead(
+  response: HttpResponse,
+  head: { readonly status: number; readonly headers: ResponseHeaders; readonly closes: boolean },
+): void {
+  response.writeStatus(statusText(head.status));
+  writeHeaders(head.headers, (name, value) => response.writeHeader(name, value));
+  if (head.closes) response.writeHeader("Connection", "close");
+}

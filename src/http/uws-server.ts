@@ -1,0 +1,208 @@
+import type { HttpRequest, HttpResponse, TemplatedApp, us_listen_socket } from "uWebSockets.js";
+import { assert } from "../core/assert.ts";
+import { StorageFault } from "../core/faults.ts";
+import type { Cancel, Clock } from "../ports/clock.ts";
+import type { HttpHandler, HttpServer, HttpServerSettings } from "./exchange.ts";
+import { type Refusal, refuseRequest } from "./header-rules.ts";
+import { HTTP_LIMITS } from "./http-limits.ts";
+import { FlatHeaders } from "./request-headers.ts";
+import { statusText } from "./response-headers.ts";
+import { UwsExchange, type UwsHost } from "./uws-exchange.ts";
+
+/** The engine reads this variable while it loads; without it a header block may have 4 KiB only. */
+export const UWS_ENVIRONMENT = { name: "UWS_HTTP_MAX_HEADERS_SIZE", value: "32768" } as const;
+
+export type UwsServerDeps = {
+  readonly clock: Clock;
+  /** Sets a variable of the process environment, which only config.ts may touch. */
+  readonly setEnvironment: (name: string, value: string) => void;
+};
+
+type Engine = typeof import("uWebSockets.js");
+
+// LIBUS_LISTEN_EXCLUSIVE_PORT, missing in the engine's types. By default two processes would share
+// the port, and each would see a part of the requests.
+const EXCLUSIVE_PORT = 1;
+
+/**
+ * Serves HTTP with the native engine. Rejects with StorageFault: "unsupported" when there is no
+ * engine for this platform or no usable certificate, "unreachable" when the address cannot be had.
+ */
+export async function startUwsServer(
+  handler: HttpHandler,
+  settings: HttpServerSettings,
+  deps: UwsServerDeps,
+): Promise<HttpServer> {
+  deps.setEnvironment(UWS_ENVIRONMENT.name, UWS_ENVIRONMENT.value);
+  const engine = await loadEngine();
+  const app = openApp(engine, settings);
+  const front = new UwsFront(app, settings.tls !== undefined, deps.clock);
+  app.any("/*", (response, request) => accept(front, handler, response, request));
+  const socket = await listen(app, settings);
+  return {
+    port: engine.us_socket_local_port(socket),
+    close: (graceMs) => {
+      engine.us_listen_socket_close(socket);
+      return front.close(graceMs);
+    },
+  };
+}
+
+async function loadEngine(): Promise<Engine> {
+  try {
+    return await import("uWebSockets.js");
+  } catch (cause) {
+    throw new StorageFault("unsupported", "the uWS engine does not load on this platform", {
+      hint: "Start with --engine node.",
+      cause,
+    });
+  }
+}
+
+function openApp(engine: Engine, settings: HttpServerSettings): TemplatedApp {
+  const { tls } = settings;
+  if (tls === undefined) return engine.App();
+  try {
+    return engine.SSLApp({ key_file_name: tls.keyPath, cert_file_name: tls.certificatePath });
+  } catch (cause) {
+    throw new StorageFault("unsupported", "the TLS certificate or its key cannot be used", {
+      hint: `Check ${tls.certificatePath} and ${tls.keyPath}: both must be readable PEM files.`,
+      cause,
+    });
+  }
+}
+
+function listen(app: TemplatedApp, settings: HttpServerSettings): Promise<us_listen_socket> {
+  const { host, port } = settings;
+  return new Promise((resolve, reject) => {
+    const listening = (socket: us_listen_socket | false) => {
+      if (socket !== false) resolve(socket);
+      else
+        reject(
+          new StorageFault("unreachable", `cannot listen on ${host}:${port}`, {
+            hint: "Another program may hold the port, or the address is not one of this machine.",
+          }),
+        );
+    };
+    // Host, port and options together are missing in the engine's types only.
+    const listenExclusively = app.listen as unknown as (
+      this: TemplatedApp,
+      ...args: [string, number, number, typeof listening]
+    ) => void;
+    listenExclusively.call(app, host, port, EXCLUSIVE_PORT, listening);
+  });
+}
+
+/** Runs for every request, before anything can await: the request object dies on return. */
+function accept(
+  front: UwsFront,
+  handler: HttpHandler,
+  response: HttpResponse,
+  request: HttpRequest,
+): void {
+  const names: string[] = [];
+  const values: string[] = [];
+  request.forEach((name, value) => {
+    names.push(name);
+    values.push(value);
+  });
+  const method = request.getCaseSensitiveMethod();
+  const query: string | undefined = request.getQuery();
+  const path = request.getUrl();
+  const target = query === undefined ? path : `${path}?${query}`;
+  const refusal = refuseRequest({ method, target, names, values });
+  if (refusal !== undefined) {
+    refuse(response, refusal);
+    return;
+  }
+  const headers = new FlatHeaders(names, values);
+  handler(front.begin(response, { method, target, headers, contentLength: bodyLength(headers) }));
+}
+
+function bodyLength(headers: FlatHeaders): number | undefined {
+  const text = headers.get("content-length");
+  if (text !== undefined) return Number(text);
+  return headers.count("transfer-encoding") > 0 ? undefined : 0;
+}
+
+/**
+ * Answers and closes, but only after the engine has left its parser. Until then the request stays
+ * open, and the engine cuts a connection that sends another one: what was smuggled is never parsed.
+ */
+function refuse(response: HttpResponse, refusal: Refusal): void {
+  let gone = false;
+  response.onAborted(() => {
+    gone = true;
+  });
+  setImmediate(() => {
+    if (gone) return;
+    response.cork(() => {
+      response.writeStatus(statusText(refusal.status));
+      response.writeHeader("Content-Type", "text/plain");
+      response.end(`${refusal.reason}\n`, true);
+    });
+  });
+}
+
+/** What is open on one listener. Invariant: `#open` counts the exchanges that are not over. */
+class UwsFront implements UwsHost {
+  readonly secure: boolean;
+  readonly #app: TemplatedApp;
+  readonly #clock: Clock;
+  readonly #watched = new Set<UwsExchange>();
+  #open = 0;
+  #draining = false;
+  #drained: (() => void) | undefined;
+  #nextSweep: Cancel | undefined;
+
+  constructor(app: TemplatedApp, secure: boolean, clock: Clock) {
+    this.#app = app;
+    this.secure = secure;
+    this.#clock = clock;
+  }
+
+  get draining(): boolean {
+    return this.#draining;
+  }
+
+  begin(response: HttpResponse, request: ConstructorParameters<typeof UwsExchange>[2]) {
+    this.#open++;
+    return new UwsExchange(this, response, request);
+  }
+
+  over(exchange: UwsExchange): void {
+    this.#watched.delete(exchange);
+    if (--this.#open === 0) this.#drained?.();
+  }
+
+  watch(exchange: UwsExchange): void {
+    this.#watched.add(exchange);
+    this.#nextSweep ??= this.#clock.after(HTTP_LIMITS.sweepMs, () => this.#sweep());
+  }
+
+  async close(graceMs: number): Promise<void> {
+    assert(!this.#draining, "a server is closed once");
+    this.#draining = true;
+    if (this.#open > 0) {
+      await new Promise<void>((resolve) => {
+        const cancel = this.#clock.after(graceMs, resolve);
+        this.#drained = () => {
+          cancel();
+          resolve();
+        };
+      });
+    }
+    this.#drained = undefined;
+    this.#app.close();
+    this.#nextSweep?.();
+    this.#nextSweep = undefined;
+  }
+
+  #sweep(): void {
+    this.#nextSweep = undefined;
+    for (const exchange of [...this.#watched]) exchange.sweep();
+    if (this.#watched.size > 0 && this.#nextSweep === undefined) {
+      this.#nextSweep = this.#clock.after(HTTP_LIMITS.sweepMs, () => this.#sweep());
+    }
+  }
+}
