@@ -21,13 +21,15 @@ export function parseAmzDate(text: string): RequestTime | undefined {
   }
   const month = pairAt(text, 4);
   const day = pairAt(text, 6);
-  const [hour, minute, second] = [pairAt(text, 9), pairAt(text, 11), pairAt(text, 13)];
+  const hour = pairAt(text, 9);
+  const minute = pairAt(text, 11);
+  const second = pairAt(text, 13);
   if (hour > 23 || minute > 59 || second > 59) return undefined;
   const year = pairAt(text, 0) * 100 + pairAt(text, 2);
   const unixMs = Date.UTC(year, month - 1, day, hour, minute, second);
+  if (month < 1 || month > 12 || day < 1) return undefined;
   // Day 31 of a short month would roll into the next one.
-  const rolled = new Date(unixMs);
-  if (rolled.getUTCDate() !== day || rolled.getUTCMonth() !== month - 1) return undefined;
+  if (day > 28 && new Date(unixMs).getUTCDate() !== day) return undefined;
   return { text, unixMs };
 }
 

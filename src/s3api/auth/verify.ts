@@ -167,7 +167,7 @@ function splitSignedHeaders(list: string, refuse: ClaimRefusal): readonly string
   let before = "";
   let host = false;
   for (const name of names) {
-    if (name <= before || name !== name.toLowerCase()) {
+    if (name <= before || hasCapital(name)) {
       throw refuse("SignedHeaders must be lower-case names in ascending order.");
     }
     if (name === "host") host = true;
@@ -175,6 +175,14 @@ function splitSignedHeaders(list: string, refuse: ClaimRefusal): readonly string
   }
   if (!host) throw notSigned("host");
   return names;
+}
+
+function hasCapital(name: string): boolean {
+  for (let at = 0; at < name.length; at++) {
+    const unit = name.charCodeAt(at);
+    if (unit >= 0x41 && unit <= 0x5a) return true;
+  }
+  return false;
 }
 
 /** An `x-amz-*` header that is not signed could have been added by anyone on the way. */
