@@ -2,7 +2,6 @@ import { resolve } from "node:path";
 import { z } from "zod";
 import { secretKeyProblem } from "./core/access-key.ts";
 import { errnoOf } from "./core/faults.ts";
-import { LIMITS } from "./core/limits.ts";
 import { parseAccessKeyId } from "./core/names.ts";
 import { nearestName, UsageError } from "./core/usage-error.ts";
 import type { Disk } from "./ports/disk.ts";
@@ -231,9 +230,9 @@ export function runtimeDirectory(): string | undefined {
   return process.env["XDG_RUNTIME_DIR"];
 }
 
-/** uWebSockets.js reads its header limit from the environment once, when it is loaded. */
-export function setEngineHeaderLimit(): void {
-  process.env["UWS_HTTP_MAX_HEADERS_SIZE"] ??= String(LIMITS.headerBlockBytesMax);
+/** For native libraries that read their limits from the environment while they are loaded. */
+export function setEnvironment(name: string, value: string): void {
+  process.env[name] = value;
 }
 
 function addEnvironment(

@@ -1,0 +1,129 @@
+import { equalsInConstantTime } from "../core/hmac.ts";
+import type { Exchange, ResponseHeaders } from "../http/exchange.ts";
+import { createMetrics, METRICS_CONTENT_TYPE } from "./metrics.ts";
+import { collectStats, type StatsDeps } from "./stats.ts";
+
+export type ControlDeps = StatsDeps & {
+  /** Domains below which the first label of a host is a bucket's name. */
+  readonly domains: readonly string[];
+  readonly metricsToken: string | undefined;
+  /** True when the request is signed by a key that may see the stats. Never throws. */
+  readonly authorizeStats: (exchange: Exchange) => boolean | Promise<boolean>;
+  /** Told of a failure that the client must not see. */
+  readonly onFailure: (failure: unknown) => void;
+};
+
+export interface ControlService {
+  /** True for what this service answers on the S3 port: `/v1/…` in path style. */
+  serves(exchange: Exchange): boolean;
+  handle(exchange: Exchange): void;
+}
+
+type Answer = { readonly status: number; readonly headers: ResponseHeaders; readonly body: string };
+
+type ControlRoute = {
+  readonly access: "open" | "stats";
+  readonly answer: (deps: ControlDeps, metrics: () => Promise<string>) => Answer | Promise<Answer>;
+};
+
+/** What lives beside S3 on its port. No bucket can be called `v1`: names have three characters. */
+const ROUTES: ReadonlyMap<string, ControlRoute> = new Map<string, ControlRoute>([
+  ["/v1/health/live", { access: "open", answer: () => json(200, { status: "live" }) }],
+  ["/v1/health/ready", { access: "open", answer: (deps) => readiness(deps) }],
+  ["/v1/meta/stats", { access: "stats", answer: (deps) => stats(deps) }],
+  [
+    "/v1/metrics",
+    {
+      access: "stats",
+      answer: async (_deps, metrics) => ({
+        status: 200,
+        headers: [["content-type", METRICS_CONTENT_TYPE]],
+        body: await metrics(),
+      }),
+    },
+  ],
+]);
+
+export function createControlService(deps: ControlDeps): ControlService {
+  const metrics = createMetrics(deps);
+  return {
+    serves: (exchange) => {
+      const { target } = exchange;
+      if (!target.startsWith("/v1/") && target !== "/v1" && !target.startsWith("/v1?"))
+        return false;
+      return !isBelowDomain(exchange.headers.get("host") ?? "", deps.domains);
+    },
+    handle: (exchange) => {
+      answer(exchange, deps, metrics).catch((failure: unknown) => {
+        deps.onFailure(failure);
+        send(exchange, problem(500, "The request failed; the log says why."));
+      });
+    },
+  };
+}
+
+async function answer(
+  exchange: Exchange,
+  deps: ControlDeps,
+  metrics: () => Promise<string>,
+): Promise<void> {
+  const route = ROUTES.get(exchange.target.replace(/\?.*$/s, ""));
+  if (route === undefined) return send(exchange, problem(404, "There is nothing at this address."));
+  if (exchange.method !== "GET" && exchange.method !== "HEAD") {
+    return send(exchange, problem(405, "Only GET and HEAD are answered here."));
+  }
+  if (route.access === "stats" && !(await mayWatch(exchange, deps))) {
+    return send(
+      exchange,
+      problem(403, "Send the metrics token, or sign with a key that may watch."),
+    );
+  }
+  send(exchange, await route.answer(deps, metrics));
+}
+
+async function mayWatch(exchange: Exchange, deps: ControlDeps): Promise<boolean> {
+  const bearer = /^Bearer +(\S+)$/i.exec(exchange.headers.get("authorization") ?? "")?.[1];
+  if (bearer === undefined) return deps.authorizeStats(exchange);
+  return deps.metricsToken !== undefined && equalsInConstantTime(bearer, deps.metricsToken);
+}
+
+function readiness(deps: ControlDeps): Answer {
+  const state = deps.state();
+  return json(state === "serving" ? 200 : 503, { status: state });
+}
+
+function stats(deps: ControlDeps): Answer {
+  const document = collectStats(deps);
+  return document === undefined ? problem(503, "The site is still starting.") : json(200, document);
+}
+
+function send(exchange: Exchange, { status, headers, body }: Answer): void {
+  if (exchange.method === "HEAD") exchange.sendHead(status, headers, Buffer.byteLength(body));
+  else exchange.send(status, headers, body);
+}
+
+function json(status: number, value: Readonly<Record<string, unknown>>): Answer {
+  return {
+    status,
+    headers: [
+      ["content-type", "application/json"],
+      ["cache-control", "no-store"],
+    ],
+    body: `${JSON.stringify({ schema_version: 1, ...value })}\n`,
+  };
+}
+
+function problem(status: number, message: string): Answer {
+  return json(status, { error: { message } });
+}
+
+// The bucket is whatever stands in front of a domain; the domain itself is addressed by path. The
+// S3 router reads hosts in the same way, so that each request belongs to exactly one of the two.
+function isBelowDomain(host: string, domains: readonly string[]): boolean {
+  const name = host.replace(/:.*$/s, "").toLowerCase();
+  for (const domain of domains) {
+    if (name === domain) return false;
+    if (name.length > domain.length + 1 && name.endsWith(`.${domain}`)) return true;
+  }
+  return false;
+}

@@ -1,0 +1,187 @@
+import { Counter, Gauge, Registry } from "prom-client";
+import type { Store } from "../storage/store.ts";
+import type { TrafficRow } from "./request-stats.ts";
+import type { StatsDeps } from "./stats.ts";
+
+/** Content type of the text that `renderMetrics` gives. */
+export const METRICS_CONTENT_TYPE = Registry.PROMETHEUS_CONTENT_TYPE;
+
+/** Renders the site's facts in Prometheus' text format. They are read when it is called. */
+export function createMetrics(deps: StatsDeps): () => Promise<string> {
+  const registry = new Registry();
+  addProcess(registry, deps);
+  addRequests(registry, deps);
+  addStore(registry, deps);
+  return () => registry.metrics();
+}
+
+function gauge(
+  registry: Registry,
+  name: string,
+  help: string,
+  read: () => number | undefined,
+): void {
+  new Gauge({
+    name: `atoll_${name}`,
+    help,
+    registers: [registry],
+    collect() {
+      const value = read();
+      if (value === undefined) this.remove();
+      else this.set(value);
+    },
+  });
+}
+
+// The counts live elsewhere; a counter that is set anew at each scrape still only rises.
+function counter(
+  registry: Registry,
+  name: string,
+  help: string,
+  read: () => number | undefined,
+): void {
+  new Counter({
+    name: `atoll_${name}`,
+    help,
+    registers: [registry],
+    collect() {
+      this.reset();
+      this.inc(read() ?? 0);
+    },
+  });
+}
+
+function addProcess(registry: Registry, deps: StatsDeps): void {
+  const { processFacts } = deps;
+  new Gauge({
+    name: "atoll_build_info",
+    help: "Always 1; the version is a label.",
+    labelNames: ["version"],
+    registers: [registry],
+  }).set({ version: deps.version }, 1);
+  gauge(registry, "uptime_seconds", "Seconds since the process started.", () => {
+    return (deps.clock.monotonicMs() - deps.startedMonotonicMs) / 1000;
+  });
+  gauge(registry, "ready", "1 while the site serves, else 0.", () =>
+    deps.state() === "serving" ? 1 : 0,
+  );
+  gauge(registry, "process_resident_memory_bytes", "Resident memory.", () =>
+    processFacts.rssBytes(),
+  );
+  gauge(registry, "process_open_files", "Open file descriptors.", () => processFacts.openFiles());
+  gauge(
+    registry,
+    "event_loop_delay_seconds",
+    "99th percentile of the event loop's delay since the last look.",
+    () => processFacts.eventLoopDelayP99Ms() / 1000,
+  );
+}
+
+const OPERATION_COUNTERS = {
+  requests_total: ["Finished requests.", (row: TrafficRow) => row.count],
+  request_in_bytes_total: ["Bytes of request bodies.", (row: TrafficRow) => row.inBytes],
+  request_out_bytes_total: ["Bytes of response bodies.", (row: TrafficRow) => row.outBytes],
+  request_duration_seconds_total: [
+    "Time spent in requests.",
+    (row: TrafficRow) => row.durationMs / 1000,
+  ],
+} as const satisfies Record<string, readonly [string, (row: TrafficRow) => number]>;
+
+function addRequests(registry: Registry, deps: StatsDeps): void {
+  const { requests } = deps;
+  for (const [name, [help, read]] of Object.entries(OPERATION_COUNTERS)) {
+    new Counter({
+      name: `atoll_${name}`,
+      help: `${help} By operation.`,
+      labelNames: ["operation"],
+      registers: [registry],
+      collect() {
+        this.reset();
+        for (const [operation, row] of requests.operations()) this.inc({ operation }, read(row));
+      },
+    });
+  }
+  new Counter({
+    name: "atoll_request_errors_total",
+    help: "Requests that were answered with an S3 error. By operation and error code.",
+    labelNames: ["operation", "error"],
+    registers: [registry],
+    collect() {
+      this.reset();
+      for (const [operation, row] of requests.operations()) {
+        for (const [error, count] of row.errors) this.inc({ operation, error }, count);
+      }
+    },
+  });
+  new Gauge({
+    name: "atoll_request_duration_seconds",
+    help: "Quantiles of request durations over the last 60 s. By operation.",
+    labelNames: ["operation", "quantile"],
+    registers: [registry],
+    collect() {
+      this.reset();
+      for (const [operation, row] of requests.operations()) {
+        const { p50, p95, p99 } = row.latency.lastMinute(requests.slot());
+        for (const [quantile, ms] of [
+          ["0.5", p50],
+          ["0.95", p95],
+          ["0.99", p99],
+        ] as const) {
+          if (ms !== undefined) this.set({ operation, quantile }, ms / 1000);
+        }
+      }
+    },
+  });
+}
+
+type StoreFacts = ReturnType<Store["stats"]>;
+
+function addStore(registry: Registry, deps: StatsDeps): void {
+  const { site } = deps;
+  const of = (read: (facts: StoreFacts) => number) => (): number | undefined => {
+    const store = site()?.store;
+    return store === undefined ? undefined : read(store.stats());
+  };
+  const gauges = {
+    objects: ["Objects.", (facts) => facts.objects],
+    object_bytes: ["Bytes of objects.", (facts) => facts.bytes],
+    delete_markers: ["Delete markers.", (facts) => facts.deleteMarkers],
+    multipart_uploads: ["Multipart uploads under way.", (facts) => facts.multipartUploads],
+    segments: ["Segment files.", (facts) => facts.segments.count],
+    segments_open: ["Segment files that are being written.", (facts) => facts.segments.open],
+    segment_live_bytes: ["Bytes in segments in use.", (facts) => facts.segments.liveBytes],
+    segment_dead_bytes: ["Bytes in segments not in use.", (facts) => facts.segments.deadBytes],
+    segment_pinned_bytes: ["Bytes kept for readers.", (facts) => facts.segments.pinnedBytes],
+    index_bytes: ["Bytes of the index.", (facts) => facts.index.bytes],
+    commit_sync_p50_seconds: ["Median of a sync.", (facts) => facts.commit.syncMs.p50 / 1000],
+    commit_sync_p99_seconds: [
+      "99th percentile of a sync.",
+      (facts) => facts.commit.syncMs.p99 / 1000,
+    ],
+    direct_io: [
+      "1 when the log is written past the page cache.",
+      (facts) => (facts.commit.directIo ? 1 : 0),
+    ],
+  } as const satisfies Record<string, readonly [string, (facts: StoreFacts) => number]>;
+  for (const [name, [help, read]] of Object.entries(gauges)) gauge(registry, name, help, of(read));
+  counter(
+    registry,
+    "commit_batches_total",
+    "Committed batches.",
+    of((facts) => facts.commit.batches),
+  );
+  counter(
+    registry,
+    "commit_operations_total",
+    "Committed operations.",
+    of((facts) => {
+      return facts.commit.operations;
+    }),
+  );
+  counter(
+    registry,
+    "index_replayed_operations_total",
+    "Operations replayed into the index at the last start.",
+    of((facts) => facts.index.replayedOperations),
+  );
+}
