@@ -40,6 +40,7 @@ const KIND_NUMBERS = {
   "chunks-placed": 4,
   "segments-dropped": 5,
   "results-expired": 6,
+  "log-continues": 7,
 } as const satisfies Record<LocalRecordKind, number>;
 
 const KINDS: ReadonlyArray<LocalRecordKind | undefined> = [
@@ -50,6 +51,7 @@ const KINDS: ReadonlyArray<LocalRecordKind | undefined> = [
   "chunks-placed",
   "segments-dropped",
   "results-expired",
+  "log-continues",
 ];
 
 const scratch = new ByteWriter();
@@ -81,6 +83,10 @@ export function encodeLocal(writer: ByteWriter, record: LocalRecord): void {
       return;
     case "results-expired":
       writeUploadIdsField(writer, record.uploadIds);
+      return;
+    case "log-continues":
+      writeVarintField(writer, TAG.segment, record.segment);
+      writeVarintField(writer, TAG.offset, record.offset);
       return;
   }
   unreachable(record);
@@ -160,6 +166,12 @@ function buildRecord(kind: LocalRecordKind, found: LocalFields): LocalRecord {
       return { kind, segments: found.segments, trimPoints: found.trimPoints };
     case "results-expired":
       return { kind, uploadIds: found.uploadIds };
+    case "log-continues":
+      return {
+        kind,
+        segment: required(found.segment, "segment"),
+        offset: required(found.offset, "offset"),
+      };
   }
   return unreachable(kind);
 }

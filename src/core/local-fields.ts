@@ -76,6 +76,8 @@ export const LOCAL_TAGS = {
   segments: 31,
   trimPoints: 33,
   uploadIds: 35,
+  segment: 37,
+  offset: 39,
 } as const;
 const TAG = LOCAL_TAGS;
 
@@ -104,6 +106,8 @@ export class LocalFields {
   segments: readonly number[] = [];
   trimPoints: TrimPoints = [];
   uploadIds: readonly UploadId[] = [];
+  segment: number | undefined;
+  offset: number | undefined;
 }
 
 export function writeUploadIdField(writer: ByteWriter, uploadId: UploadId): void {
@@ -216,6 +220,12 @@ function readLaterField(fields: FieldReader, tag: number, found: LocalFields): v
       return;
     case TAG.size:
       found.size = fields.reader.varint();
+      return;
+    case TAG.segment:
+      found.segment = fields.reader.varint();
+      return;
+    case TAG.offset:
+      found.offset = fields.reader.varint();
       return;
     case TAG.etag:
       found.etag = readEtag(fields);

@@ -220,6 +220,11 @@ export type LocalRecord =
         readonly chain: Uint8Array;
       }>;
     }
-  | { readonly kind: "results-expired"; readonly uploadIds: readonly UploadId[] };
+  | { readonly kind: "results-expired"; readonly uploadIds: readonly UploadId[] }
+  /**
+   * First record of a commit-lane segment: where the batches of the one before it end. So a torn
+   * footer is told from a torn batch, and nothing acknowledged is ever cut.
+   */
+  | { readonly kind: "log-continues"; readonly segment: number; readonly offset: number };
 
 export type LocalRecordKind = LocalRecord["kind"];
