@@ -6,6 +6,7 @@ import {
   HeadBucketCommand,
   ListBucketsCommand,
   PutObjectCommand,
+  paginateListBuckets,
 } from "@aws-sdk/client-s3";
 import { describe, expect, test } from "vitest";
 import { sendSigned } from "../support/raw-http.ts";
@@ -70,21 +71,14 @@ describe.each(ENGINES)("buckets on %s", (engine) => {
     for (const Bucket of names) await s3.send(new CreateBucketCommand({ Bucket }));
     const found: string[] = [];
     let pages = 0;
-    let ContinuationToken: string | undefined;
-    do {
-      const page: { Buckets?: { Name?: string }[]; ContinuationToken?: string; Prefix?: string } =
-        await s3.send(
-          new ListBucketsCommand({
-            Prefix: "page-",
-            MaxBuckets: 2,
-            ...(ContinuationToken === undefined ? {} : { ContinuationToken }),
-          }),
-        );
+    for await (const page of paginateListBuckets(
+      { client: s3, pageSize: 2 },
+      { Prefix: "page-" },
+    )) {
       expect(page.Prefix).toBe("page-");
       found.push(...(page.Buckets ?? []).map((bucket) => bucket.Name ?? ""));
-      ContinuationToken = page.ContinuationToken;
       pages += 1;
-    } while (ContinuationToken !== undefined);
+    }
     expect(found).toEqual([...names].sort());
     expect(pages).toBe(3);
     const all = await s3.send(new ListBucketsCommand({}));
