@@ -1,0 +1,48 @@
+import { describe, expect, test } from "vitest";
+import { sendSigned } from "../support/raw-http.ts";
+import { makeBucket, sdkFor } from "../support/sdk.ts";
+import { ENGINES, useServer } from "../support/server.ts";
+
+/** Operations of AWS this release does not have: never taken for a plain GET or PUT. */
+const MISSING = [
+  ["GET", "/BUCKET?versioning"],
+  ["PUT", "/BUCKET?versioning"],
+  ["GET", "/BUCKET?versions"],
+  ["GET", "/BUCKET?acl"],
+  ["PUT", "/BUCKET?policy"],
+  ["GET", "/BUCKET?lifecycle"],
+  ["PUT", "/BUCKET?cors"],
+  ["GET", "/BUCKET?tagging"],
+  ["GET", "/BUCKET?inventory"],
+  ["GET", "/BUCKET?analytics"],
+  ["GET", "/BUCKET?metrics"],
+  ["GET", "/BUCKET?website"],
+  ["GET", "/BUCKET?object-lock"],
+  ["GET", "/BUCKET/key?acl"],
+  ["PUT", "/BUCKET/key?tagging"],
+  ["GET", "/BUCKET/key?torrent"],
+  ["GET", "/BUCKET/key?attributes"],
+  ["POST", "/BUCKET/key?select&select-type=2"],
+  ["POST", "/BUCKET/key?restore"],
+  ["PUT", "/BUCKET/key?legal-hold"],
+] as const;
+
+describe.each(ENGINES)("what is not implemented on %s", (engine) => {
+  const server = useServer({ engine });
+
+  test.each(MISSING)("%s %s says so by name", async (method, target) => {
+    const Bucket = await makeBucket(sdkFor(server()));
+    const path = target.replace("BUCKET", Bucket);
+    const answer = await sendSigned(server(), { method, path });
+    expect([answer.status, answer.code]).toEqual([501, "NotImplemented"]);
+    expect(answer.body).toMatch(/[A-Z][A-Za-z]*(Bucket|Object|Version)[A-Za-z]*/);
+    const list = await sendSigned(server(), { method: "GET", path: `/${Bucket}?list-type=2` });
+    expect(list.body).toContain("<KeyCount>0</KeyCount>");
+  });
+
+  test.each(["PATCH", "TRACE", "PROPFIND"])("the method %s is refused", async (method) => {
+    const Bucket = await makeBucket(sdkFor(server()));
+    const answer = await sendSigned(server(), { method, path: `/${Bucket}/key` });
+    expect([400, 405, 501]).toContain(answer.status);
+  });
+});
