@@ -1,0 +1,118 @@
+import type { ReadFile, WriteFile } from "../../src/ports/disk.ts";
+import type { SimDisk } from "./sim-disk.ts";
+import { faultCode } from "./sim-steps.ts";
+import { type FileNode, systemError } from "./sim-tree.ts";
+
+type WriteParts = {
+  readonly disk: SimDisk;
+  readonly node: FileNode;
+  readonly path: string;
+  readonly direct: boolean;
+};
+
+/** An open file of a simulated disk. */
+export class SimWriteFile implements WriteFile {
+  readonly #parts: WriteParts;
+  #open = true;
+
+  constructor(parts: WriteParts) {
+    this.#parts = parts;
+  }
+
+  async write(bytes: Uint8Array, offset: number): Promise<void> {
+    const { disk, node, path, direct } = this.#parts;
+    const fault = await this.#enter("write");
+    if (direct) disk.checkAligned(bytes, offset, path);
+    if (fault !== undefined) {
+      // Torn at any byte: none of it, some of it or all of it has arrived.
+      const arrived = fault === "EMFILE" ? 0 : disk.seed.int(bytes.length + 1);
+      disk.writeTo(node.file, Uint8Array.from(bytes.subarray(0, arrived)), offset);
+      if (fault === "cut") return disk.steps.lost();
+      throw systemError(faultCode(fault), path);
+    }
+    const taken = Uint8Array.from(bytes);
+    const made = disk.writeTo(node.file, taken, offset);
+    node.modifiedMs = disk.now();
+    await disk.steps.settle(disk.seed);
+    if (Buffer.compare(taken, bytes) !== 0) {
+      throw new Error(`${path}: bytes were changed while they were being written`);
+    }
+    if (direct) node.file.syncPages(made, offset + bytes.length);
+  }
+
+  async sync(): Promise<void> {
+    const { disk, node, path, direct } = this.#parts;
+    if (direct) return;
+    const fault = await this.#enter("sync");
+    if (fault === "cut") return disk.steps.lost();
+    if (fault !== undefined) {
+      node.file.failSync(disk.seed);
+      throw systemError(fault === "short-write" ? "EIO" : fault, path);
+    }
+    // What is written while the sync runs is not promised, and nothing is before it resolves.
+    const finish = node.file.beginSync();
+    await disk.steps.settle(disk.seed);
+    finish();
+  }
+
+  async truncate(sizeBytes: number): Promise<void> {
+    const { disk, node, path, direct } = this.#parts;
+    const fault = await this.#enter("truncate");
+    if (fault === "cut") {
+      if (disk.seed.chance(0.5)) node.file.truncate(sizeBytes);
+      return disk.steps.lost();
+    }
+    if (fault !== undefined) throw systemError(faultCode(fault), path);
+    node.file.truncate(sizeBytes);
+    const finish = node.file.beginSync();
+    await disk.steps.settle(disk.seed);
+    if (direct) finish();
+  }
+
+  async close(): Promise<void> {
+    if (!this.#open) throw systemError("EBADF", this.#parts.path);
+    this.#open = false;
+  }
+
+  async #enter(kind: "write" | "sync" | "truncate") {
+    if (!this.#open) throw systemError("EBADF", this.#parts.path);
+    return this.#parts.disk.enter(kind, this.#parts.path);
+  }
+}
+
+/** An open file of a simulated disk; it outlives its name. */
+export class SimReadFile implements ReadFile {
+  readonly #disk: SimDisk;
+  readonly #node: FileNode;
+  readonly #path: string;
+  #open = true;
+
+  constructor(disk: SimDisk, node: FileNode, path: string) {
+    this.#disk = disk;
+    this.#node = node;
+    this.#path = path;
+  }
+
+  async read(into: Uint8Array, offset: number): Promise<number> {
+    const count = this.readSync(into, offset);
+    await this.#disk.steps.settle(this.#disk.seed);
+    return count;
+  }
+
+  readSync(into: Uint8Array, offset: number): number {
+    if (!this.#open) throw systemError("EBADF", this.#path);
+    const fault = this.#disk.steps.enter("read", this.#path);
+    if (fault !== undefined) throw systemError("EIO", this.#path);
+    return this.#node.file.read(into, offset);
+  }
+
+  async sizeBytes(): Promise<number> {
+    if (this.#disk.steps.stopped) await this.#disk.steps.lost();
+    return this.#node.file.size;
+  }
+
+  async close(): Promise<void> {
+    if (!this.#open) throw systemError("EBADF", this.#path);
+    this.#open = false;
+  }
+}

@@ -1,0 +1,29 @@
+import type { Hash, HashAlgorithm } from "../../src/ports/hash.ts";
+import { createNativeHash } from "../../src/ports/native-hash.ts";
+
+/** The native digests without worker threads: nothing completes behind the simulator's back. */
+export async function createInlineHash(): Promise<Hash> {
+  const native = await createNativeHash();
+  return {
+    ...native,
+    startStream(algorithms) {
+      const hashers = algorithms.map((algorithm) => [algorithm, native.start(algorithm)] as const);
+      let given = false;
+      return {
+        async update(bytes) {
+          if (given) throw new Error("the hash was given up");
+          for (const [, hasher] of hashers) hasher.update(bytes);
+        },
+        async digest() {
+          if (given) throw new Error("the hash was given up");
+          return new Map<HashAlgorithm, Buffer>(
+            hashers.map(([algorithm, hasher]) => [algorithm, hasher.digest()]),
+          );
+        },
+        abort() {
+          given = true;
+        },
+      };
+    },
+  };
+}
