@@ -1,0 +1,172 @@
+import { z } from "zod";
+import {
+  ACCESS_KEY_RANDOM_BYTES,
+  makeAccessKeyPair,
+  secretKeyProblem,
+} from "../core/access-key.ts";
+import {
+  type AccessKeyId,
+  type BucketName,
+  parseAccessKeyId,
+  parseBucketName,
+} from "../core/names.ts";
+import type { AccessKeyRecord, AccessKeyState } from "../core/records.ts";
+import type { Clock } from "../ports/clock.ts";
+import type { Random } from "../ports/random.ts";
+import type { Store } from "../storage/store.ts";
+
+export type AdminAnswer = {
+  readonly status: number;
+  readonly body: Readonly<Record<string, unknown>>;
+};
+
+/** What a key may be granted; each becomes a policy document. */
+export const GRANTS = ["read", "write", "read-write", "admin:stats", "admin"] as const;
+export type Grant = (typeof GRANTS)[number];
+
+export type AdminKeyDeps = {
+  readonly clock: Clock;
+  readonly random: Random;
+  /** Seals a secret under the cluster key ring, bound to the key's id. */
+  readonly seal: (id: AccessKeyId, secret: string) => Uint8Array;
+  /** The policy document of a grant, as AWS's JSON; no buckets means all of them. */
+  readonly policyOf: (grant: Grant, buckets: readonly BucketName[]) => string;
+};
+
+const CREATE = z.strictObject({
+  name: z.string().max(128).default(""),
+  access_key: z.string().optional(),
+  secret_key: z.string().optional(),
+  grants: z.array(z.enum(GRANTS)).min(1, "at least one grant is needed").max(GRANTS.length),
+  buckets: z.array(z.string()).max(100).default([]),
+});
+
+export function adminProblem(status: number, message: string): AdminAnswer {
+  return { status, body: { error: { message } } };
+}
+
+export function listKeys(store: Store): AdminAnswer {
+  const keys = [];
+  for (const record of store.accessKeys()) {
+    if (record.state !== "revoked") keys.push(summary(record));
+  }
+  return { status: 200, body: { keys } };
+}
+
+/** Everything about a key but its secret. */
+export function showKey(store: Store, idText: string): AdminAnswer {
+  const record = findKey(store, idText);
+  if (record === undefined) return noSuchKey(idText);
+  const policies = Object.fromEntries(
+    record.policies.map(([name, document]) => [name, JSON.parse(document)]),
+  );
+  return { status: 200, body: { ...summary(record), policies } };
+}
+
+/** Creates a key; the answer is the only one that ever holds its secret. */
+export async function createKey(
+  deps: AdminKeyDeps,
+  store: Store,
+  body: unknown,
+): Promise<AdminAnswer> {
+  const parsed = CREATE.safeParse(body);
+  if (!parsed.success) return adminProblem(400, `${z.prettifyError(parsed.error)}`);
+  const { grants, name } = parsed.data;
+  const buckets: BucketName[] = [];
+  for (const text of parsed.data.buckets) {
+    const bucket = parseBucketName(text);
+    if (bucket === undefined) return adminProblem(400, `"${text}" is not a bucket name.`);
+    buckets.push(bucket);
+  }
+  const wide = grants.find((grant) => grant.startsWith("admin"));
+  if (wide !== undefined && buckets.length > 0) {
+    return adminProblem(400, `The grant ${wide} is for the whole site: give no bucket with it.`);
+  }
+  const pair = chooseKey(deps, parsed.data);
+  if ("problem" in pair) return adminProblem(400, pair.problem);
+  const existing = store.accessKey(pair.id);
+  if (existing !== undefined && existing.state !== "revoked") {
+    return adminProblem(409, `The access key ${pair.id} exists already.`);
+  }
+  const record: AccessKeyRecord = {
+    id: pair.id,
+    state: "active",
+    name,
+    sealedSecret: deps.seal(pair.id, pair.secret),
+    policies: [...new Set(grants)].map((grant) => [
+      policyName(grant, buckets),
+      deps.policyOf(grant, buckets),
+    ]),
+    createdMs: deps.clock.nowMs(),
+  };
+  await store.putAccessKey(record);
+  return { status: 201, body: { ...summary(record), secret_key: pair.secret } };
+}
+
+/** Disables, enables or removes a key. What is removed keeps no secret and no policy. */
+export async function changeKey(
+  store: Store,
+  idText: string,
+  state: AccessKeyState,
+): Promise<AdminAnswer> {
+  const record = findKey(store, idText);
+  if (record === undefined) return noSuchKey(idText);
+  const changed: AccessKeyRecord =
+    state === "revoked"
+      ? { ...record, state, sealedSecret: new Uint8Array(0), policies: [] }
+      : { ...record, state };
+  await store.putAccessKey(changed);
+  return { status: 200, body: summary(changed) };
+}
+
+function chooseKey(
+  deps: AdminKeyDeps,
+  given: Pick<z.output<typeof CREATE>, "access_key" | "secret_key">,
+): { readonly id: AccessKeyId; readonly secret: string } | { readonly problem: string } {
+  if (given.access_key === undefined && given.secret_key === undefined) {
+    return makeAccessKeyPair(deps.random.bytes(ACCESS_KEY_RANDOM_BYTES));
+  }
+  if (given.access_key === undefined || given.secret_key === undefined) {
+    return { problem: "Give both the access key and its secret key, or neither." };
+  }
+  const id = parseAccessKeyId(given.access_key);
+  if (id === undefined) return { problem: "An access key has 3 to 128 letters and digits." };
+  const problem = secretKeyProblem(given.secret_key);
+  return problem === undefined
+    ? { id, secret: given.secret_key }
+    : { problem: `That cannot be: ${problem}.` };
+}
+
+function findKey(store: Store, idText: string): AccessKeyRecord | undefined {
+  const id = parseAccessKeyId(decodeId(idText));
+  const record = id === undefined ? undefined : store.accessKey(id);
+  return record?.state === "revoked" ? undefined : record;
+}
+
+// Ids need no escapes; one that has a broken escape names no key.
+function decodeId(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch (failure) {
+    if (failure instanceof URIError) return "";
+    throw failure;
+  }
+}
+
+function noSuchKey(idText: string): AdminAnswer {
+  return adminProblem(404, `There is no access key ${idText}.`);
+}
+
+function policyName(grant: Grant, buckets: readonly BucketName[]): string {
+  return buckets.length === 0 ? grant : `${grant} on ${buckets.join(", ")}`;
+}
+
+function summary(record: AccessKeyRecord): Record<string, unknown> {
+  return {
+    access_key: record.id,
+    name: record.name,
+    state: record.state,
+    grants: record.policies.map(([name]) => name),
+    created: new Date(record.createdMs).toISOString(),
+  };
+}

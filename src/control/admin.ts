@@ -1,0 +1,148 @@
+import type { AccessKeyPair } from "../core/access-key.ts";
+import { StorageFault } from "../core/faults.ts";
+import type { SiteIdentity } from "../storage/site-identity.ts";
+import type { Store } from "../storage/store.ts";
+import {
+  type AdminAnswer,
+  type AdminKeyDeps,
+  adminProblem,
+  changeKey,
+  createKey,
+  listKeys,
+  showKey,
+} from "./admin-keys.ts";
+import type { SiteState } from "./stats.ts";
+
+export type AdminCall = {
+  readonly method: string;
+  /** Path alone, percent-encoded. */
+  readonly path: string;
+  /** Parsed JSON, undefined when there was none. Not yet checked. */
+  readonly body: unknown;
+};
+
+/** The site's administration, whoever asks: the admin socket, or a command without a server. */
+export interface AdminApi {
+  call(call: AdminCall): Promise<AdminAnswer>;
+}
+
+export type AdminSite = {
+  readonly store: Store;
+  readonly identity: Omit<SiteIdentity, "keyPair">;
+};
+
+export type AdminDeps = AdminKeyDeps & {
+  readonly version: string;
+  readonly state: () => SiteState | "offline";
+  /** Undefined until the site has been opened. */
+  readonly site: () => AdminSite | undefined;
+  /** Facts for `atoll status` that only the composition root knows: endpoint, directory, pid. */
+  readonly describe: () => Readonly<Record<string, unknown>>;
+  /** Values in force with their sources, secrets cut. */
+  readonly settings: () => ReadonlyArray<Readonly<Record<string, unknown>>>;
+  readonly rootKey: {
+    /** "settings" when the operator's own key overrides the file. */
+    readonly source: () => "file" | "settings";
+    readonly show: () => AccessKeyPair;
+    readonly rotate: () => Promise<AccessKeyPair>;
+  };
+};
+
+const KEYS = "/v1/admin/keys";
+
+export function createAdminApi(deps: AdminDeps): AdminApi {
+  return {
+    async call(call) {
+      try {
+        return await route(deps, call);
+      } catch (failure) {
+        if (failure instanceof StorageFault) {
+          return adminProblem(503, `${failure.message}. ${failure.hint ?? ""}`.trim());
+        }
+        throw failure;
+      }
+    },
+  };
+}
+
+function route(deps: AdminDeps, call: AdminCall): AdminAnswer | Promise<AdminAnswer> {
+  const what = `${call.method} ${call.path}`;
+  switch (what) {
+    case "GET /v1/admin/status":
+      return { status: 200, body: status(deps) };
+    case "GET /v1/admin/config":
+      return { status: 200, body: { settings: deps.settings() } };
+    case "GET /v1/admin/root-key":
+      return showRootKey(deps);
+    case "POST /v1/admin/root-key/rotate":
+      return rotateRootKey(deps);
+  }
+  if (call.path !== KEYS && !call.path.startsWith(`${KEYS}/`)) {
+    return adminProblem(404, "There is nothing at this address.");
+  }
+  const store = deps.site()?.store;
+  return store === undefined
+    ? adminProblem(503, "The site is still starting; try again in a moment.")
+    : routeKeys(deps, store, call);
+}
+
+function routeKeys(
+  deps: AdminDeps,
+  store: Store,
+  call: AdminCall,
+): AdminAnswer | Promise<AdminAnswer> {
+  if (call.path === KEYS) {
+    if (call.method === "GET") return listKeys(store);
+    if (call.method === "POST") return createKey(deps, store, call.body);
+    return adminProblem(405, "Only GET and POST are answered here.");
+  }
+  const [id = "", action, ...rest] = call.path.slice(KEYS.length + 1).split("/");
+  if (rest.length > 0) return adminProblem(404, "There is nothing at this address.");
+  if (action === undefined && call.method === "GET") return showKey(store, id);
+  if (action === undefined && call.method === "DELETE") return changeKey(store, id, "revoked");
+  if (action === "disable" && call.method === "POST") return changeKey(store, id, "disabled");
+  if (action === "enable" && call.method === "POST") return changeKey(store, id, "active");
+  return adminProblem(405, "Keys are read with GET, removed with DELETE, changed with POST.");
+}
+
+function status(deps: AdminDeps): Record<string, unknown> {
+  const site = deps.site();
+  const facts = site?.store.stats();
+  return {
+    version: deps.version,
+    state: deps.state(),
+    ...deps.describe(),
+    ...(site === undefined || facts === undefined
+      ? {}
+      : {
+          site: {
+            id: site.identity.siteId,
+            name: site.identity.name,
+            cluster: site.identity.clusterId,
+            incarnation: site.identity.incarnation,
+          },
+          objects: facts.objects,
+          bytes: facts.bytes,
+          multipart_uploads: facts.multipartUploads,
+          segments: facts.segments.count,
+          direct_io: facts.commit.directIo,
+        }),
+  };
+}
+
+function showRootKey(deps: AdminDeps): AdminAnswer {
+  const { id, secret } = deps.rootKey.show();
+  const source = deps.rootKey.source();
+  return { status: 200, body: { access_key: id, secret_key: secret, source } };
+}
+
+async function rotateRootKey(deps: AdminDeps): Promise<AdminAnswer> {
+  if (deps.rootKey.source() === "settings") {
+    return adminProblem(
+      409,
+      "The root key comes from the settings rootAccessKey and rootSecretKey: change it there.",
+    );
+  }
+  const { id, secret } = await deps.rootKey.rotate();
+  return { status: 200, body: { access_key: id, secret_key: secret, source: "file" } };
+}
