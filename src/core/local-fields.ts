@@ -56,6 +56,8 @@ import { type FieldReader, required } from "./tagged-fields.ts";
  * | 31  | 5       | segments: varints                                                    |
  * | 33  | 5       | trim points: each origin (8), sequence (varint), chain hash (32)     |
  * | 35  | 6       | upload ids: 16 bytes each                                            |
+ * | 37  | 7       | segment before this one (varint)                                     |
+ * | 39  | 7       | offset at which its batches end (varint)                             |
  */
 export const LOCAL_TAGS = {
   uploadId: 1,
@@ -110,16 +112,19 @@ export class LocalFields {
   offset: number | undefined;
 }
 
+/** Writes the 16 bytes of an upload id. */
 export function writeUploadIdField(writer: ByteWriter, uploadId: UploadId): void {
   writer.u8(TAG.uploadId).u8(16).hex(uploadId);
 }
 
+/** Writes attributes as a record of their own, inside one field. */
 export function writeAttributesField(writer: ByteWriter, attributes: ObjectAttributes): void {
   scratch.reset();
   writeAttributeFields(scratch, attributes);
   writer.u8(TAG.attributes).sized(scratch.view());
 }
 
+/** Writes which checksum an upload was created with. */
 export function writeWantedChecksum(
   writer: ByteWriter,
   checksum: NonNullable<UploadRecord["checksum"]>,
@@ -131,6 +136,7 @@ export function writeWantedChecksum(
     .u8(checksum.type === "COMPOSITE" ? form | COMPOSITE : form);
 }
 
+/** Writes what a part or a completed upload answered: ETag and checksums. */
 export function writeResultFields(
   writer: ByteWriter,
   result: { readonly etag: string; readonly checksums: readonly StoredChecksum[] },
@@ -139,12 +145,14 @@ export function writeResultFields(
   writeChecksumsField(writer, TAG.checksums, result.checksums);
 }
 
+/** Writes the manifest of a part. */
 export function writeManifestField(writer: ByteWriter, manifest: ManifestRef): void {
   scratch.reset();
   scratch.hex(manifest.hash).varint(manifest.bytes);
   writer.u8(TAG.manifest).sized(scratch.view());
 }
 
+/** Writes where chunks lie; an empty list is left out. */
 export function writeChunksField(writer: ByteWriter, chunks: PlacedChunks): void {
   if (chunks.length === 0) return;
   scratch.reset();
@@ -156,6 +164,7 @@ export function writeChunksField(writer: ByteWriter, chunks: PlacedChunks): void
   writer.u8(TAG.chunks).sized(scratch.view());
 }
 
+/** Writes segments and trim points; empty lists are left out. */
 export function writeSegmentsFields(
   writer: ByteWriter,
   record: Extract<LocalRecord, { kind: "segments-dropped" }>,
@@ -174,6 +183,7 @@ export function writeSegmentsFields(
   }
 }
 
+/** Writes upload ids; an empty list is left out. */
 export function writeUploadIdsField(writer: ByteWriter, uploadIds: readonly UploadId[]): void {
   if (uploadIds.length === 0) return;
   scratch.reset();

@@ -20,6 +20,8 @@ export type UploadId = Brand<string, "UploadId">;
 export type AccessKeyId = Brand<string, "AccessKeyId">;
 /** Position of an operation in its origin's log, from 1, without gaps. */
 export type Seq = Brand<number, "Seq">;
+/** Before the first operation of a log. */
+export const SEQ_ZERO = 0 as Seq;
 /** Number of a segment file, from 1. */
 export type SegmentId = Brand<number, "SegmentId">;
 /** BLAKE3-256 of stored bytes, as 64 hex digits. */

@@ -99,6 +99,7 @@ export function varintBytes(value: number): number {
   return count;
 }
 
+/** Writes a field whose value is one varint. */
 export function writeVarintField(writer: ByteWriter, tag: number, value: number): void {
   writer.varint(tag).u8(varintBytes(value)).varint(value);
 }

@@ -48,6 +48,7 @@ export function readMagic(reader: ByteReader, magic: Buffer): boolean {
   return reader.bytes(magic.length).equals(magic);
 }
 
+/** Whether nothing was ever written here: a hole of the file, or zeros. */
 export function isZero(bytes: Uint8Array): boolean {
   for (const byte of bytes) if (byte !== 0) return false;
   return true;

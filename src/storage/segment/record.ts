@@ -21,7 +21,7 @@ import { type Crc, RECORD_KIND_NUMBERS, RECORD_KINDS, type RecordKind } from "./
  * manifest, of a body its bytes. Chunks (kind 4) have a layout of their own in the bulk lane.
  */
 export const RECORD_HEADER_BYTES = 16;
-const RECORD_VERSION = 1;
+export const RECORD_VERSION = 1;
 
 export type SegmentRecord = {
   readonly kind: RecordKind;

@@ -1,0 +1,143 @@
+import { ByteWriter } from "../core/bytes.ts";
+import { type Hlc, HLC_ZERO, type HlcClock } from "../core/hlc.ts";
+import { encodeLocal } from "../core/local-codec.ts";
+import { encodeManifest } from "../core/manifest-codec.ts";
+import type { BucketName, ContentHash, ObjectKey, OriginId } from "../core/names.ts";
+import { makeVersionId, parseSeq, type Seq } from "../core/names.ts";
+import { chainAfter, encodeOperation } from "../core/operation-codec.ts";
+import type {
+  LocalRecord,
+  ManifestChunk,
+  Operation,
+  OperationBody,
+  Vector,
+} from "../core/records.ts";
+import type { Hash } from "../ports/hash.ts";
+import type { BatchPosition } from "./commit-lane.ts";
+import {
+  applyLocal,
+  applyManifest,
+  applyOperation,
+  type ApplyContext,
+} from "./metadata/apply.ts";
+import type { Stamp } from "./metadata/rows.ts";
+import { RECORD_KIND_NUMBERS } from "./segment/format.ts";
+import { bodyOwner, bodyRecordBytes, RECORD_VERSION } from "./segment/record.ts";
+
+/** An inline body on its way into a batch; `place` is filled in when the batch is laid out. */
+export type BatchBody = {
+  readonly owner: Uint8Array;
+  readonly bytes: Uint8Array;
+  readonly place: { segment: number; offset: number };
+};
+
+/** State of this origin's log; moves on with every operation. */
+export type LogHead = { seq: Seq; chain: Uint8Array; hlc: Hlc };
+
+export type BatchDeps = {
+  readonly origin: OriginId;
+  readonly clock: HlcClock;
+  readonly hash: Hash;
+  readonly head: LogHead;
+};
+
+const NO_VECTOR: Vector = new Map();
+
+/**
+ * The batch that is being filled. Records are encoded and applied to the index view as they come;
+ * bodies are laid out behind them when the batch is closed.
+ */
+export class OpenBatch {
+  readonly position: BatchPosition;
+  readonly context: ApplyContext;
+  readonly records = new ByteWriter(16 * 1024);
+  readonly bodies: BatchBody[] = [];
+  readonly #deps: BatchDeps;
+  bodiesBytes = 0;
+  recordCount = 0;
+  operationCount = 0;
+  firstSeq = 0;
+  lastHlc: Hlc = HLC_ZERO;
+  readonly keys: Array<{ bucket: BucketName; key: ObjectKey; recordOffset: number }> = [];
+
+  constructor(deps: BatchDeps, position: BatchPosition, context: ApplyContext) {
+    this.#deps = deps;
+    this.position = position;
+    this.context = context;
+  }
+
+  /** Bytes the batch will take, without padding. */
+  get bytes(): number {
+    return this.records.length + this.bodiesBytes;
+  }
+
+  /** The next reading of the clock, greater than what the operation supersedes. */
+  nextHlc(above: Hlc = HLC_ZERO): Hlc {
+    return this.#deps.clock.next(above);
+  }
+
+  /** Adds an operation of this origin. `inline` is the object's body when it lies beside it. */
+  operation(hlc: Hlc, body: OperationBody, inline?: Uint8Array): Stamp {
+    const { origin, hash, head } = this.#deps;
+    const seq = parseSeq(head.seq + 1) ?? head.seq;
+    const operation: Operation = {
+      dot: { origin, seq },
+      hlc,
+      chainBefore: head.chain,
+      vector: { full: this.operationCount === 0, entries: NO_VECTOR },
+      group: undefined,
+      body,
+      unknownFields: [],
+    };
+    const recordOffset = this.records.length;
+    const encoded = this.#record("op", (writer) => encodeOperation(writer, operation));
+    head.chain = chainAfter((bytes) => hash.digest("SHA256", bytes), head.chain, encoded);
+    head.seq = seq;
+    head.hlc = hlc;
+    const stamp = { hlc, origin, seq };
+    const place = { segment: this.position.segment, offset: 0 };
+    if (inline !== undefined && body.kind === "object-put") {
+      const owner = bodyOwner(body.bucket, body.key, makeVersionId(hlc, origin));
+      this.bodies.push({ owner, bytes: inline, place });
+      this.bodiesBytes += bodyRecordBytes(owner.length, inline.length);
+      this.recordCount += 1;
+    }
+    if (body.kind === "object-put" || body.kind === "object-delete") {
+      this.keys.push({ bucket: body.bucket, key: body.key, recordOffset });
+    }
+    this.operationCount += 1;
+    if (this.firstSeq === 0) this.firstSeq = seq;
+    this.lastHlc = hlc;
+    applyOperation(this.context, operation, { home: this.position.segment, body: place });
+    return stamp;
+  }
+
+  local(record: LocalRecord): void {
+    this.#record("local", (writer) => encodeLocal(writer, record));
+    applyLocal(this.context, record, this.position.segment);
+  }
+
+  manifest(hash: ContentHash, chunks: readonly ManifestChunk[]): void {
+    const payload = encodeManifest(chunks);
+    this.#record("manifest", (writer) => writer.bytes(payload));
+    applyManifest(this.context, { hash, chunks }, this.position.segment);
+  }
+
+  /** Writes a record around what `encode` writes, without a copy; gives its payload. */
+  #record(
+    kind: "op" | "local" | "manifest",
+    encode: (writer: ByteWriter) => void,
+  ): Uint8Array {
+    const writer = this.records;
+    const start = writer.length;
+    writer.u32(0).u8(RECORD_KIND_NUMBERS[kind]).u8(RECORD_VERSION).u16(0).u32(0).u32(0);
+    const payloadStart = writer.length;
+    encode(writer);
+    const end = writer.length;
+    writer.patchU32(start + 8, end - payloadStart);
+    const whole = writer.view();
+    writer.patchU32(start, this.#deps.hash.crc32(whole.subarray(start + 4, end)));
+    this.recordCount += 1;
+    return whole.subarray(payloadStart, end);
+  }
+}

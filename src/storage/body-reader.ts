@@ -1,0 +1,240 @@
+import { StorageFault } from "../core/faults.ts";
+import { LIMITS } from "../core/limits.ts";
+import type { ChunkPlace, ManifestRef } from "../core/records.ts";
+import type { Hash } from "../ports/hash.ts";
+import { type ManifestRow, TABLES } from "./metadata/rows.ts";
+import type { IndexView } from "./metadata/view.ts";
+import { bodyOwner, bodyRecordBytes, decodeRecord } from "./segment/record.ts";
+import type { Segments } from "./segment/segments.ts";
+import type { BodyReader, ByteRange, StoredObject } from "./store.ts";
+import type { WarmPages } from "./warm-pages.ts";
+
+export type BodyReaderDeps = {
+  readonly segments: Segments;
+  readonly hash: Hash;
+  /** The index without what is ahead in line. */
+  readonly index: IndexView;
+  readonly warm: WarmPages;
+  /** Told of a place whose bytes do not verify, so that it is counted and repaired. */
+  readonly damaged: (segment: number, offset: number) => void;
+};
+
+/** One slice of a chunk: what is read, verified and handed over at once. */
+type Slice = {
+  readonly segment: number;
+  readonly offset: number;
+  readonly bytes: number;
+  readonly crc: number;
+  /** The part of it that the caller asked for. */
+  readonly from: number;
+  readonly to: number;
+};
+
+/** Reads bodies. Not one byte leaves before the checksum of its record or slice has been found right. */
+export class Bodies {
+  readonly #deps: BodyReaderDeps;
+  readonly #scratch = Buffer.allocUnsafeSlow(
+    bodyRecordBytes(LIMITS.keyBytesMax + 256, LIMITS.inlineBodyBytesMax),
+  );
+  readonly #slices: Uint8Array[] = [];
+  readonly #active = new Set<object>();
+  #quiet: Array<{ before: Set<object>; resolve: () => void }> = [];
+
+  constructor(deps: BodyReaderDeps) {
+    this.#deps = deps;
+  }
+
+  /**
+   * An inline body that is believed to be in the page cache, read on this thread; undefined when
+   * it is not. The memory is used again by the next call.
+   *
+   * @throws StorageFault "corrupt" when the bytes do not verify.
+   */
+  readSmall(object: StoredObject, range: ByteRange): Uint8Array | undefined {
+    const { body } = object.record;
+    if (body.kind !== "inline") return undefined;
+    const { segment, offset } = object.place;
+    const file = this.#deps.segments.opened(segment);
+    const owner = bodyOwner(object.bucket, object.key, object.version);
+    const bytes = bodyRecordBytes(owner.length, body.bytes);
+    if (file === undefined || bytes > this.#scratch.length) return undefined;
+    if (!this.#deps.warm.isWarm(segment, offset, bytes)) return undefined;
+    const record = this.#scratch.subarray(0, bytes);
+    const count = file.readSync(record, offset);
+    return this.#verified(object, record.subarray(0, count), owner).subarray(
+      range.start,
+      range.end,
+    );
+  }
+
+  open(object: StoredObject, range: ByteRange): BodyReader {
+    const { body } = object.record;
+    const reader =
+      body.kind === "inline"
+        ? this.#inlineReader(object, range, body.bytes)
+        : this.#sliceReader(this.#slicesOf(body.manifests, range));
+    this.#active.add(reader);
+    const close = (): void => {
+      reader.close();
+      this.#closed(reader);
+    };
+    return { next: reader.next, close };
+  }
+
+  /** Resolves when every reader that is open now has been closed: then its segments may go. */
+  untilClosed(): Promise<void> {
+    if (this.#active.size === 0) return Promise.resolve();
+    return new Promise((resolve) => {
+      this.#quiet.push({ before: new Set(this.#active), resolve });
+    });
+  }
+
+  #closed(reader: object): void {
+    if (!this.#active.delete(reader)) return;
+    this.#quiet = this.#quiet.filter(({ before, resolve }) => {
+      before.delete(reader);
+      if (before.size === 0) resolve();
+      return before.size > 0;
+    });
+  }
+
+  #inlineReader(object: StoredObject, range: ByteRange, bodyBytes: number): BodyReader {
+    let given = false;
+    return {
+      next: async () => {
+        if (given) return undefined;
+        given = true;
+        const { segment, offset } = object.place;
+        const owner = bodyOwner(object.bucket, object.key, object.version);
+        const record = Buffer.allocUnsafe(bodyRecordBytes(owner.length, bodyBytes));
+        const count = await this.#deps.segments.use(segment, (file) => file.read(record, offset));
+        const payload = this.#verified(object, record.subarray(0, count), owner);
+        this.#deps.warm.mark(segment, offset, record.length);
+        return range.end > range.start ? payload.subarray(range.start, range.end) : undefined;
+      },
+      close: () => {
+        given = true;
+      },
+    };
+  }
+
+  /** The payload of a body record that is whole and belongs to this very version. */
+  #verified(object: StoredObject, record: Buffer, owner: Uint8Array): Uint8Array {
+    const found = decodeRecord(record, 0, this.#deps.hash.crc32);
+    const right =
+      found.outcome === "record" &&
+      found.kind === "body" &&
+      found.owner.equals(owner) &&
+      found.payload.length === object.record.size;
+    if (right) return found.payload;
+    throw this.#damage(object.place.segment, object.place.offset);
+  }
+
+  #damage(segment: number, offset: number): StorageFault {
+    this.#deps.damaged(segment, offset);
+    return new StorageFault("corrupt", `bytes at segment ${segment}, offset ${offset} are damaged`, {
+      hint: "The object cannot be read here; restore it from a backup or another site.",
+    });
+  }
+
+  #sliceReader(slices: Iterator<Slice>): BodyReader {
+    let buffer: Uint8Array | undefined;
+    let closed = false;
+    return {
+      next: async () => {
+        const step = closed ? undefined : slices.next();
+        if (step === undefined || step.done === true) return undefined;
+        buffer ??= this.#slices.pop() ?? Buffer.allocUnsafeSlow(LIMITS.sliceBytes);
+        return await this.#readSlice(step.value, buffer);
+      },
+      close: () => {
+        closed = true;
+        if (buffer !== undefined && this.#slices.length < 16) this.#slices.push(buffer);
+        buffer = undefined;
+      },
+    };
+  }
+
+  async #readSlice(slice: Slice, buffer: Uint8Array): Promise<Uint8Array> {
+    const { segment, offset, bytes, crc } = slice;
+    const into = buffer.subarray(0, bytes);
+    const count = await this.#deps.segments.use(segment, (file) => file.read(into, offset));
+    if (count !== bytes || this.#deps.hash.crc32(into) !== crc) throw this.#damage(segment, offset);
+    return into.subarray(slice.from, slice.to);
+  }
+
+  /**
+   * The slices that cover a range, in order. Places are looked up before the first byte is sent,
+   * so that an object removed meanwhile is still read to its end; only beyond 16 GiB they are
+   * looked up on the way.
+   */
+  #slicesOf(manifests: readonly ManifestRef[], range: ByteRange): Iterator<Slice> {
+    const places = this.#placesOf(manifests, range);
+    const ahead: PlacedRange[] = [];
+    while (ahead.length < CHUNKS_AHEAD) {
+      const step = places.next();
+      if (step.done === true) break;
+      ahead.push(step.value);
+    }
+    return slicesOfChunks(ahead, places);
+  }
+
+  *#placesOf(manifests: readonly ManifestRef[], range: ByteRange): Generator<PlacedRange> {
+    let start = 0;
+    for (const manifest of manifests) {
+      const end = start + manifest.bytes;
+      if (start < range.end && end > range.start) {
+        const row = this.#deps.index.get(TABLES.manifest, manifest.hash);
+        if (row === undefined) throw missing("a manifest");
+        yield* this.#placesOfChunks(row, { start: range.start - start, end: range.end - start });
+      }
+      start = end;
+    }
+  }
+
+  *#placesOfChunks(row: ManifestRow, range: ByteRange): Generator<PlacedRange> {
+    let start = 0;
+    for (const chunk of row.chunks) {
+      const end = start + chunk.bytes;
+      if (start < range.end && end > range.start) {
+        const found = this.#deps.index.get(TABLES.chunk, chunk.hash);
+        if (found === undefined) throw missing("a chunk");
+        yield {
+          place: found.place,
+          range: { start: range.start - start, end: range.end - start },
+        };
+      }
+      start = end;
+    }
+  }
+}
+
+type PlacedRange = { readonly place: ChunkPlace; readonly range: ByteRange };
+const CHUNKS_AHEAD = 4096;
+
+function* slicesOfChunks(
+  ahead: readonly PlacedRange[],
+  rest: Iterator<PlacedRange>,
+): Generator<Slice> {
+  for (const { place, range } of ahead) yield* slicesOfChunk(place, range);
+  for (let step = rest.next(); step.done !== true; step = rest.next()) {
+    yield* slicesOfChunk(step.value.place, step.value.range);
+  }
+}
+
+function* slicesOfChunk(place: ChunkPlace, range: ByteRange): Generator<Slice> {
+  for (const [index, crc] of place.sliceCrcs.entries()) {
+    const start = index * LIMITS.sliceBytes;
+    const bytes = Math.min(LIMITS.sliceBytes, place.bytes - start);
+    const from = Math.max(range.start - start, 0);
+    const to = Math.min(range.end - start, bytes);
+    if (from >= to) continue;
+    yield { segment: place.segment, offset: place.offset + start, bytes, crc, from, to };
+  }
+}
+
+function missing(what: string): StorageFault {
+  return new StorageFault("corrupt", `the index has no place of ${what}`, {
+    hint: "The object was removed while it was read, or the index wants `atoll rebuild-index`.",
+  });
+}

@@ -1,0 +1,175 @@
+import { assert } from "../core/assert.ts";
+import { alignUp, toHex } from "../core/bytes.ts";
+import { StorageFault } from "../core/faults.ts";
+import type { Hlc } from "../core/hlc.ts";
+import { LIMITS } from "../core/limits.ts";
+import { type ContentHash, parseContentHash, parseSegmentId } from "../core/names.ts";
+import type { ChunkPlace } from "../core/records.ts";
+import type { Disk, WriteFile } from "../ports/disk.ts";
+import type { Hash } from "../ports/hash.ts";
+import {
+  CHUNK_HEADER_BYTES,
+  chunkRecordBytes,
+  sliceCrcsOf,
+  writeChunkHeader,
+  writeChunkTrailer,
+} from "./segment/chunk.ts";
+import type { FooterBuilder } from "./segment/footer.ts";
+import type { SegmentFacts, Segments } from "./segment/segments.ts";
+
+/** A chunk that is durable, and where. */
+export type PlacedChunk = { readonly hash: ContentHash; readonly place: ChunkPlace };
+
+type OpenSegment = {
+  readonly facts: SegmentFacts;
+  readonly file: WriteFile;
+  readonly footer: FooterBuilder;
+};
+
+export type BulkLaneDeps = {
+  readonly disk: Disk;
+  readonly hash: Hash;
+  readonly segments: Segments;
+  readonly segmentBytes: number;
+  readonly makeFooter: (facts: SegmentFacts) => FooterBuilder;
+  readonly seal: (segment: OpenSegment) => void;
+  readonly now: () => Hlc;
+};
+
+/** Bytes of a chunk buffer: header, a whole chunk, trailer, padding. */
+const BUFFER_BYTES = alignUp(chunkRecordBytes(LIMITS.chunkBytes), LIMITS.pageBytes);
+/** Free buffers kept for the next bodies; what is beyond is left to the garbage collector. */
+const POOLED_BUFFERS = 12;
+
+/**
+ * The bulk lane: chunks of large bodies, each written whole and durable when its write resolves.
+ * One write at a time, so that the file has no holes and a crash can only tear its end.
+ */
+export class BulkLane {
+  readonly #deps: BulkLaneDeps;
+  readonly #free: Uint8Array[] = [];
+  readonly #pins = new Map<number, number>();
+  #current: OpenSegment | undefined;
+  #tail: Promise<unknown> = Promise.resolve();
+
+  constructor(deps: BulkLaneDeps) {
+    this.#deps = deps;
+  }
+
+  get currentSegment(): number | undefined {
+    return this.#current?.facts.id;
+  }
+
+  /** Memory for one chunk; the payload goes behind CHUNK_HEADER_BYTES. */
+  takeBuffer(): Uint8Array {
+    return this.#free.pop() ?? this.#deps.disk.allocateAligned(BUFFER_BYTES);
+  }
+
+  giveBuffer(buffer: Uint8Array): void {
+    if (this.#free.length < POOLED_BUFFERS) this.#free.push(buffer);
+  }
+
+  /**
+   * Writes the chunk in the buffer and pins its segment until `unpin`.
+   *
+   * @throws whatever the disk says; the segment is then given up and a new one begun.
+   */
+  append(buffer: Uint8Array, payloadBytes: number): Promise<PlacedChunk> {
+    const { hash: hashes } = this.#deps;
+    const payload = buffer.subarray(CHUNK_HEADER_BYTES, CHUNK_HEADER_BYTES + payloadBytes);
+    const hash = parseContentHash(toHex(hashes.digest("BLAKE3", payload)));
+    assert(hash !== undefined, "a digest is a content hash");
+    const sliceCrcs = sliceCrcsOf(payload, hashes.crc32);
+    const placed = this.#tail.then(() => this.#write(buffer, { hash, payloadBytes, sliceCrcs }));
+    // The queue goes on after a failure; the caller of `append` is the one who hears of it.
+    this.#tail = placed.then(nothing, nothing);
+    return placed;
+  }
+
+  /** Chunks written and not yet named by a row (nor given up) keep their segment. */
+  unpin(segment: number): void {
+    const pins = (this.#pins.get(segment) ?? 0) - 1;
+    if (pins > 0) this.#pins.set(segment, pins);
+    else this.#pins.delete(segment);
+  }
+
+  isPinned(segment: number): boolean {
+    return this.#pins.has(segment);
+  }
+
+  /** Seals the open segment once the writes under way have ended. */
+  sealCurrent(): Promise<void> {
+    const sealed = this.#tail.then(() => {
+      const current = this.#current;
+      this.#current = undefined;
+      if (current !== undefined) this.#deps.seal(current);
+    });
+    this.#tail = sealed;
+    return sealed;
+  }
+
+  async close(): Promise<void> {
+    await this.#tail;
+    await this.#current?.file.close();
+    this.#current = undefined;
+  }
+
+  async #write(
+    buffer: Uint8Array,
+    chunk: { hash: ContentHash; payloadBytes: number; sliceCrcs: number[] },
+  ): Promise<PlacedChunk> {
+    const { hash: hashes } = this.#deps;
+    const { facts, file, footer } = await this.#openSegment();
+    const { hash, payloadBytes, sliceCrcs } = chunk;
+    const offset = facts.sizeBytes;
+    const segmentId = parseSegmentId(facts.id);
+    assert(segmentId !== undefined, "a segment has an id");
+    writeChunkHeader(buffer, { payloadBytes, segmentId, offset }, hashes.crc32);
+    const trailerAt = CHUNK_HEADER_BYTES + payloadBytes;
+    writeChunkTrailer(buffer, trailerAt, { sliceCrcs, hash }, hashes.crc32);
+    const bytes = chunkRecordBytes(payloadBytes);
+    try {
+      await file.write(buffer.subarray(0, bytes), offset);
+      await file.sync();
+    } catch (cause) {
+      await this.#giveUp();
+      throw new StorageFault("io", `segment ${facts.id} could not be written`, { cause });
+    }
+    facts.sizeBytes = offset + bytes;
+    footer.addChunk({ hash, offset, bytes: payloadBytes });
+    this.#pins.set(facts.id, (this.#pins.get(facts.id) ?? 0) + 1);
+    const place = {
+      segment: facts.id,
+      offset: offset + CHUNK_HEADER_BYTES,
+      bytes: payloadBytes,
+      sliceCrcs,
+    };
+    return { hash, place };
+  }
+
+  async #openSegment(): Promise<OpenSegment> {
+    const { segments, segmentBytes, makeFooter, seal, now } = this.#deps;
+    if (this.#current !== undefined && this.#current.facts.sizeBytes < segmentBytes) {
+      return this.#current;
+    }
+    if (this.#current !== undefined) seal(this.#current);
+    this.#current = undefined;
+    const made = await segments.create("bulk", now());
+    this.#current = { ...made, footer: makeFooter(made.facts) };
+    return this.#current;
+  }
+
+  /**
+   * Nothing later goes into a segment with a failed write. What is known synced stays readable;
+   * its end is cut and it is sealed at the next start.
+   */
+  async #giveUp(): Promise<void> {
+    const failed = this.#current;
+    this.#current = undefined;
+    await failed?.file.close().then(nothing, nothing);
+  }
+}
+
+function nothing(): void {
+  // Whoever waits for the chunk has been told.
+}

@@ -1,0 +1,247 @@
+import { StorageFault } from "../core/faults.ts";
+import { LIMITS } from "../core/limits.ts";
+import type { Clock } from "../ports/clock.ts";
+import type { Kv, KvMutation } from "../ports/kv.ts";
+import { type BatchDeps, OpenBatch } from "./batch.ts";
+import { layOutBatch } from "./batch-layout.ts";
+import type { CommitLane } from "./commit-lane.ts";
+import type { ApplyContext } from "./metadata/apply.ts";
+import { logRunKeyOf, POSITION_KEY } from "./metadata/keys.ts";
+import { TABLES } from "./metadata/rows.ts";
+import type { BatchChanges, IndexView } from "./metadata/view.ts";
+import type { Quantiles } from "./quantiles.ts";
+
+/**
+ * Judges a write against the index as it will be when everything ahead in line has been applied,
+ * and adds its records to the batch. Runs at once and whole; what it returns becomes the outcome.
+ * It must judge first and add after: once a record is in, nothing takes it out again.
+ */
+export type Judge<Outcome> = (batch: OpenBatch) => Outcome;
+
+type Waiter = { readonly resolve: () => void; readonly reject: (fault: StorageFault) => void };
+type ClosedBatch = {
+  readonly changes: BatchChanges;
+  readonly mutations: readonly KvMutation[];
+  readonly waiters: readonly Waiter[];
+};
+
+export type CommitterDeps = BatchDeps & {
+  readonly kv: Kv;
+  readonly lane: CommitLane;
+  readonly view: IndexView;
+  readonly context: ApplyContext;
+  readonly time: Clock;
+  readonly syncMs: Quantiles;
+  readonly batchBytesMax: number;
+  /** Told once when the log or the index fails: nothing can be promised any more. */
+  readonly failStop: (fault: StorageFault) => void;
+  /** Runs the callback after the requests that have arrived in this turn. */
+  readonly defer: (callback: () => void) => void;
+};
+
+/**
+ * Group commit. While one batch syncs, everything that arrives is the next batch; there is no
+ * timer. This class is the only place where the order of these steps is decided.
+ *
+ * A failed append, sync or index commit ends the process: what is on disk is then unknown, and the
+ * next start finds out by the same recovery as after a crash.
+ */
+export class Committer {
+  readonly #deps: CommitterDeps;
+  readonly #queue: Array<() => void> = [];
+  #queuedBytes = 0;
+  #open: OpenBatch | undefined;
+  #waiters: Waiter[] = [];
+  #writing = false;
+  #indexing = false;
+  #flushScheduled = false;
+  #toIndex: ClosedBatch[] = [];
+  #idle: Array<() => void> = [];
+  #fault: StorageFault | undefined;
+  batches = 0;
+  operations = 0;
+
+  constructor(deps: CommitterDeps) {
+    this.#deps = deps;
+  }
+
+  /**
+   * Judges a write now, or when it is its turn, and resolves with the outcome once everything the
+   * outcome rests on is durable and visible; a refusal waits like a success does.
+   *
+   * @param bytes about how much the write adds, for the bound on what waits.
+   * @throws StorageFault "busy" when too much waits already, "closed" after a failure.
+   */
+  submit<Outcome>(bytes: number, judge: Judge<Outcome>): Promise<Outcome> {
+    if (this.#fault !== undefined) return Promise.reject(this.#fault);
+    if (this.#queuedBytes + bytes > LIMITS.commitQueueBytesMax) {
+      return Promise.reject(new StorageFault("busy", "too many writes are waiting"));
+    }
+    return new Promise<Outcome>((resolve, reject) => {
+      if (this.#queue.length > 0 || this.#isFull(bytes)) {
+        this.#queuedBytes += bytes;
+        this.#queue.push(() => {
+          this.#queuedBytes -= bytes;
+          this.#run(judge, resolve, reject);
+        });
+      } else {
+        this.#run(judge, resolve, reject);
+      }
+    });
+  }
+
+  /** Resolves when nothing is in line any more. */
+  idle(): Promise<void> {
+    if (this.#isIdle()) return Promise.resolve();
+    return new Promise((resolve) => this.#idle.push(resolve));
+  }
+
+  #isFull(bytes: number): boolean {
+    return this.#open !== undefined && this.#open.bytes + bytes > this.#deps.batchBytesMax;
+  }
+
+  #isIdle(): boolean {
+    const empty = this.#open === undefined && this.#queue.length === 0;
+    return empty && !this.#writing && !this.#indexing && this.#toIndex.length === 0;
+  }
+
+  #run<Outcome>(
+    judge: Judge<Outcome>,
+    resolve: (outcome: Outcome) => void,
+    reject: (failure: unknown) => void,
+  ): void {
+    if (this.#fault !== undefined) return reject(this.#fault);
+    this.#open ??= this.#begin();
+    const before = this.#open.recordCount;
+    try {
+      // 1. Preconditions against the index and what is ahead in line; then clock, sequence, chain
+      //    and encoding. Bodies and manifests that a write relies on are durable already.
+      const outcome = judge(this.#open);
+      this.#waiters.push({ resolve: () => resolve(outcome), reject });
+    } catch (failure) {
+      // A judge that failed with records in the batch has broken its promise: stop before the sync.
+      if (this.#open.recordCount !== before) {
+        this.#fail(new StorageFault("io", "a write failed half-way", { cause: failure }));
+      }
+      reject(failure);
+    }
+    this.#schedule();
+  }
+
+  #begin(): OpenBatch {
+    const { lane, clock, context } = this.#deps;
+    const batch = new OpenBatch(this.#deps, lane.position(clock.last), context);
+    const { number } = batch.position;
+    if (number === 0 && lane.before !== undefined) {
+      batch.local({ kind: "log-continues", ...lane.before });
+    }
+    return batch;
+  }
+
+  #schedule(): void {
+    if (this.#flushScheduled || this.#writing || this.#open === undefined) return;
+    this.#flushScheduled = true;
+    this.#deps.defer(() => {
+      this.#flushScheduled = false;
+      if (this.#writing || this.#open === undefined) return;
+      void this.#flush(this.#open);
+    });
+  }
+
+  async #flush(batch: OpenBatch): Promise<void> {
+    if (this.#fault !== undefined) return;
+    const { lane, time } = this.#deps;
+    this.#writing = true;
+    const closed = this.#close(batch);
+    try {
+      if (closed.buffer !== undefined) {
+        // 2. Append. 3. Sync. Only now may anything learn of it.
+        const startedMs = time.monotonicMs();
+        await lane.append(closed.buffer, closed.bytes);
+        this.#deps.syncMs.add(time.monotonicMs() - startedMs);
+        this.batches += 1;
+        this.operations += batch.operationCount;
+      }
+    } catch (cause) {
+      const fault = new StorageFault("io", "the log could not be written", { cause });
+      return this.#fail(fault, closed.batch.waiters);
+    }
+    this.#toIndex.push(closed.batch);
+    this.#writing = false;
+    this.#drainQueue();
+    if (this.#open !== undefined) void this.#flush(this.#open);
+    void this.#index();
+  }
+
+  /** Lays the batch out and turns its changes into rows. A batch of refusals writes nothing. */
+  #close(batch: OpenBatch): { batch: ClosedBatch; buffer: Uint8Array | undefined; bytes: number } {
+    const { lane, hash, view, head } = this.#deps;
+    const waiters = this.#waiters;
+    this.#waiters = [];
+    this.#open = undefined;
+    if (batch.recordCount === 0) {
+      const changes = view.takeBatch();
+      return { batch: { changes, mutations: [], waiters }, buffer: undefined, bytes: 0 };
+    }
+    const laidOut = layOutBatch(batch, lane, hash.crc32);
+    const { segment, offset } = batch.position;
+    const { operationCount: count } = batch;
+    if (count > 0) {
+      const key = logRunKeyOf(this.#deps.origin, batch.firstSeq);
+      view.put(TABLES.logRun, key, { segment, offset, count });
+    }
+    view.put(TABLES.position, POSITION_KEY, {
+      segment,
+      offset: offset + laidOut.bytes,
+      origin: this.#deps.origin,
+      ...head,
+    });
+    const changes = view.takeBatch();
+    return { batch: { changes, mutations: view.mutationsOf(changes), waiters }, ...laidOut };
+  }
+
+  #drainQueue(): void {
+    for (let next = this.#queue[0]; next !== undefined; next = this.#queue[0]) {
+      if (this.#isFull(0)) return;
+      this.#queue.shift();
+      next();
+    }
+  }
+
+  async #index(): Promise<void> {
+    if (this.#indexing) return;
+    this.#indexing = true;
+    while (this.#toIndex.length > 0 && this.#fault === undefined) {
+      const batches = this.#toIndex.splice(0);
+      const mutations = batches.flatMap((batch) => batch.mutations);
+      try {
+        // 4. One index transaction at a time, with the applied position in it.
+        if (mutations.length > 0) await this.#deps.kv.write(mutations);
+      } catch (cause) {
+        const fault = new StorageFault("io", "the index could not be written", { cause });
+        return this.#fail(
+          fault,
+          batches.flatMap((batch) => batch.waiters),
+        );
+      }
+      // 5. Visible: acknowledge.
+      for (const batch of batches) {
+        this.#deps.view.applied(batch.changes);
+        for (const waiter of batch.waiters) waiter.resolve();
+      }
+    }
+    this.#indexing = false;
+    if (this.#isIdle()) for (const resolve of this.#idle.splice(0)) resolve();
+  }
+
+  #fail(fault: StorageFault, under: readonly Waiter[] = []): void {
+    for (const waiter of under) waiter.reject(fault);
+    if (this.#fault !== undefined) return;
+    this.#fault = fault;
+    const waiting = [...this.#waiters, ...this.#toIndex.flatMap((batch) => batch.waiters)];
+    for (const waiter of waiting) waiter.reject(fault);
+    for (const run of this.#queue.splice(0)) run();
+    for (const resolve of this.#idle.splice(0)) resolve();
+    this.#deps.failStop(fault);
+  }
+}

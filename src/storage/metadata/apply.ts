@@ -1,0 +1,352 @@
+import { unreachable } from "../../core/assert.ts";
+import { laterStamp } from "../../core/lww.ts";
+import type { BucketName, ContentHash } from "../../core/names.ts";
+import type {
+  LocalRecord,
+  ManifestChunk,
+  ManifestRef,
+  ObjectRecord,
+  Operation,
+  OperationBody,
+} from "../../core/records.ts";
+import { DROPPED_KEY, graveKeyOf, objectKeyOf, partKeyOf, uploadKeyOf } from "./keys.ts";
+import type { ReferenceCounts } from "./references.ts";
+import { type BucketRow, type ObjectRow, type Stamp, TABLES } from "./rows.ts";
+import { addUsage } from "./usage.ts";
+import type { IndexView } from "./view.ts";
+
+/**
+ * Turns records of the log into rows. The commit, the replay after a crash and the rebuild all go
+ * through here, in the order of the log, so that they cannot disagree about what a record means.
+ */
+export type ApplyContext = { readonly view: IndexView; readonly references: ReferenceCounts };
+
+/** Where a record stands: its commit-lane segment, and its inline body when it has one. */
+export type RecordPlace = {
+  readonly home: number;
+  readonly body: { segment: number; offset: number };
+};
+
+type Of<Kind extends OperationBody["kind"]> = Extract<OperationBody, { kind: Kind }>;
+
+export function applyOperation(
+  context: ApplyContext,
+  operation: Operation,
+  place: RecordPlace,
+): void {
+  const stamp = { hlc: operation.hlc, ...operation.dot };
+  const { body } = operation;
+  switch (body.kind) {
+    case "object-put":
+      return applyObjectPut(context, { stamp, place, body });
+    case "object-delete":
+      return applyObjectDelete(context, { stamp, place, body });
+    case "bucket-create":
+      return applyBucketCreate(context, { stamp, place, body });
+    case "bucket-delete":
+      return applyBucketDelete(context, { stamp, place, body });
+    case "bucket-setting":
+      return applyBucketSetting(context, { stamp, place, body });
+    case "access-key-put":
+      return applyAccessKey(context, operation, { place, body });
+    default:
+      return unreachable(body);
+  }
+}
+
+export function applyLocal(context: ApplyContext, record: LocalRecord, home: number): void {
+  switch (record.kind) {
+    case "upload-create":
+      return createUpload(context, record, home);
+    case "part-put":
+      return putPart(context, record, home);
+    case "upload-end":
+      return endUpload(context, record, home);
+    case "chunks-placed":
+      for (const { hash, place } of record.chunks) context.references.placeChunk(hash, place, home);
+      return;
+    case "segments-dropped":
+      return dropSegments(context, record, home);
+    case "results-expired":
+      for (const uploadId of record.uploadIds) expireResult(context, uploadId, home);
+      return;
+    case "log-continues":
+      // Said to the replay, which finds the end of the segment before by it; it leaves no row.
+      return;
+    default:
+      return unreachable(record);
+  }
+}
+
+export function applyManifest(
+  context: ApplyContext,
+  manifest: { hash: ContentHash; chunks: readonly ManifestChunk[] },
+  home: number,
+): void {
+  context.references.addManifest(manifest.hash, manifest.chunks, home);
+}
+
+/** Bytes of an object that lie beside its operation. */
+export function inlineBytes(object: ObjectRecord): number {
+  return object.body.kind === "inline" ? object.body.bytes : 0;
+}
+
+function manifestsOf(object: ObjectRecord): readonly ManifestRef[] {
+  return object.body.kind === "manifests" ? object.body.manifests : [];
+}
+
+type Input<Kind extends OperationBody["kind"]> = {
+  readonly stamp: Stamp;
+  readonly place: RecordPlace;
+  readonly body: Of<Kind>;
+};
+
+function applyObjectPut(context: ApplyContext, { stamp, place, body }: Input<"object-put">): void {
+  const { view, references } = context;
+  const key = objectKeyOf(body.bucket, body.key);
+  const before = view.get(TABLES.object, key);
+  if (before !== undefined && laterStamp(before.stamp, stamp)) return;
+  if (before === undefined && !removeTombstone(context, body.bucket, key, stamp)) return;
+
+  const row: ObjectRow = { stamp, home: place.home, place: place.body, object: body.object };
+  references.addManifestRefs(manifestsOf(body.object));
+  references.addLive(place.home, 1, inlineBytes(body.object));
+  if (before !== undefined) releaseObject(context, before);
+  view.put(TABLES.object, key, row);
+  addUsage(view, body, {
+    objects: before === undefined ? 1 : 0,
+    bytes: body.object.size - (before?.object.size ?? 0),
+  });
+}
+
+/** False when the tombstone is the later write, so that nothing is to be put. */
+function removeTombstone(
+  { view, references }: ApplyContext,
+  bucket: BucketName,
+  key: string,
+  stamp: Stamp,
+): boolean {
+  const usage = view.get(TABLES.usage, bucket);
+  if (usage === undefined || usage.tombstones === 0) return true;
+  const tombstone = view.get(TABLES.tombstone, key);
+  if (tombstone === undefined) return true;
+  if (laterStamp(tombstone.stamp, stamp)) return false;
+  view.remove(TABLES.tombstone, key);
+  references.addLive(tombstone.home, -1, 0);
+  view.put(TABLES.usage, bucket, { ...usage, tombstones: usage.tombstones - 1 });
+  return true;
+}
+
+function releaseObject({ references }: ApplyContext, row: ObjectRow): void {
+  references.addLive(row.home, -1, -inlineBytes(row.object));
+  references.dropManifestRefs(manifestsOf(row.object));
+}
+
+function applyObjectDelete(
+  context: ApplyContext,
+  { stamp, place, body }: Input<"object-delete">,
+): void {
+  const { view, references } = context;
+  const key = objectKeyOf(body.bucket, body.key);
+  const before = view.get(TABLES.object, key);
+  if (before !== undefined && laterStamp(before.stamp, stamp)) return;
+  if (before === undefined && !removeTombstone(context, body.bucket, key, stamp)) return;
+  if (before !== undefined) {
+    view.remove(TABLES.object, key);
+    releaseObject(context, before);
+    addUsage(view, body, { objects: -1, bytes: -before.object.size });
+  }
+  view.put(TABLES.tombstone, key, { stamp, home: place.home, deletedMs: body.deletedMs });
+  references.addLive(place.home, 1, 0);
+  addUsage(view, body, { tombstones: 1 });
+}
+
+/** Concurrent creations are one bucket: the later only moves the stamp, settings stay. */
+function applyBucketCreate(
+  { view, references }: ApplyContext,
+  { stamp, place, body }: Input<"bucket-create">,
+): void {
+  const before = view.get(TABLES.bucket, body.bucket);
+  if (before !== undefined && laterStamp(before.stamp, stamp)) return;
+  if (before !== undefined) references.addLive(before.home, -1, 0);
+  const revived = before?.deleted === true ? emptySettings(references, before) : before?.settings;
+  view.put(TABLES.bucket, body.bucket, {
+    stamp,
+    home: place.home,
+    name: body.bucket,
+    createdMs: body.createdMs,
+    owner: body.owner,
+    deleted: false,
+    settings: revived ?? new Map(),
+  });
+  references.addLive(place.home, 1, 0);
+}
+
+function emptySettings(references: ReferenceCounts, row: BucketRow): BucketRow["settings"] {
+  for (const setting of row.settings.values()) references.addLive(setting.home, -1, 0);
+  return new Map();
+}
+
+function applyBucketDelete(
+  { view, references }: ApplyContext,
+  { stamp, place, body }: Input<"bucket-delete">,
+): void {
+  const before = view.get(TABLES.bucket, body.bucket);
+  if (before === undefined || laterStamp(before.stamp, stamp)) return;
+  references.addLive(before.home, -1, 0);
+  references.addLive(place.home, 1, 0);
+  const settings = emptySettings(references, before);
+  view.put(TABLES.bucket, body.bucket, {
+    ...before,
+    stamp,
+    home: place.home,
+    deleted: true,
+    settings,
+  });
+}
+
+function applyBucketSetting(
+  { view, references }: ApplyContext,
+  { stamp, place, body }: Input<"bucket-setting">,
+): void {
+  const bucket = view.get(TABLES.bucket, body.bucket);
+  if (bucket === undefined) return;
+  const before = bucket.settings.get(body.name);
+  if (before !== undefined && laterStamp(before.stamp, stamp)) return;
+  if (before !== undefined) references.addLive(before.home, -1, 0);
+  const settings = new Map(bucket.settings);
+  settings.set(body.name, { stamp, home: place.home, value: body.value });
+  references.addLive(place.home, 1, 0);
+  view.put(TABLES.bucket, body.bucket, { ...bucket, settings });
+}
+
+/** Revocation is remove-wins: an id once revoked never becomes valid again. */
+function applyAccessKey(
+  { view, references }: ApplyContext,
+  operation: Operation,
+  { place, body }: { place: RecordPlace; body: Of<"access-key-put"> },
+): void {
+  const before = view.get(TABLES.accessKey, body.accessKey.id);
+  if (before !== undefined) {
+    const stored = before.operation.body;
+    const revoked = stored.kind === "access-key-put" && stored.accessKey.state === "revoked";
+    const revokes = body.accessKey.state === "revoked";
+    const stampBefore = { hlc: before.operation.hlc, ...before.operation.dot };
+    const stamp = { hlc: operation.hlc, ...operation.dot };
+    if (revoked && !revokes) return;
+    if (revoked === revokes && laterStamp(stampBefore, stamp)) return;
+    references.addLive(before.home, -1, 0);
+  }
+  view.put(TABLES.accessKey, body.accessKey.id, { home: place.home, operation });
+  references.addLive(place.home, 1, 0);
+}
+
+type LocalOf<Kind extends LocalRecord["kind"]> = Extract<LocalRecord, { kind: Kind }>;
+
+function createUpload(
+  { view, references }: ApplyContext,
+  { upload }: LocalOf<"upload-create">,
+  home: number,
+): void {
+  const key = uploadKeyOf(upload.bucket, upload.key, upload.uploadId);
+  view.put(TABLES.upload, key, { home, upload });
+  references.addLive(home, 1, 0);
+  addUsage(view, upload, { uploads: 1 });
+}
+
+/** A part of an upload that has ended is nothing: its record may outlive the upload's in the log. */
+function putPart(
+  { view, references }: ApplyContext,
+  { part }: LocalOf<"part-put">,
+  home: number,
+): void {
+  const upload = uploadKeyOf(part.bucket, part.key, part.uploadId);
+  if (view.get(TABLES.upload, upload) === undefined) return;
+  const key = partKeyOf(part.uploadId, part.partNumber);
+  const before = view.get(TABLES.part, key);
+  references.addManifestRefs([part.manifest]);
+  references.addLive(home, 1, 0);
+  if (before !== undefined) {
+    references.addLive(before.home, -1, 0);
+    references.dropManifestRefs([before.part.manifest]);
+  }
+  view.put(TABLES.part, key, { home, part });
+}
+
+function endUpload(
+  { view, references }: ApplyContext,
+  record: LocalOf<"upload-end">,
+  home: number,
+): void {
+  const key = uploadKeyOf(record.bucket, record.key, record.uploadId);
+  const upload = view.get(TABLES.upload, key);
+  if (upload !== undefined) {
+    const parts = view.rows(TABLES.part, record.uploadId, `${record.uploadId}~`);
+    for (const { key: partKey, row } of parts) {
+      view.remove(TABLES.part, partKey);
+      references.addLive(row.home, -1, 0);
+      references.dropManifestRefs([row.part.manifest]);
+    }
+    view.remove(TABLES.upload, key);
+    references.addLive(upload.home, -1, 0);
+    addUsage(view, record, { uploads: -1 });
+    bury({ view, references }, home, upload.home);
+  }
+  if (record.completed === undefined) return;
+  view.put(TABLES.result, record.uploadId, { home, completed: record.completed });
+  references.addLive(home, 1, 0);
+}
+
+function expireResult(context: ApplyContext, uploadId: string, home: number): void {
+  const row = context.view.get(TABLES.result, uploadId);
+  if (row === undefined) return;
+  context.view.remove(TABLES.result, uploadId);
+  context.references.addLive(row.home, -1, 0);
+  bury(context, home, row.home);
+}
+
+/**
+ * A removal that leaves no row must stay in the log as long as what it removed: if only the removal
+ * were dropped, a rebuild would bring the removed thing back.
+ */
+function bury({ view, references }: ApplyContext, removedIn: number, createdIn: number): void {
+  if (removedIn === createdIn) return;
+  const key = graveKeyOf(removedIn, createdIn);
+  if (view.get(TABLES.grave, key) !== undefined) return;
+  view.put(TABLES.grave, key, {});
+  references.addLive(removedIn, 1, 0);
+}
+
+function dropSegments(
+  { view, references }: ApplyContext,
+  record: LocalOf<"segments-dropped">,
+  home: number,
+): void {
+  const before = view.get(TABLES.dropped, DROPPED_KEY);
+  if (before !== undefined) references.addLive(before.home, -1, 0);
+  view.put(TABLES.dropped, DROPPED_KEY, { home, record });
+  references.addLive(home, 1, 0);
+  for (const { key } of view.rows(TABLES.grave, "", "~")) {
+    const createdIn = Number(key.slice(10));
+    if (!isDropped(record.segments, createdIn)) continue;
+    view.remove(TABLES.grave, key);
+    references.addLive(Number(key.slice(0, 10)), -1, 0);
+  }
+  for (const trim of record.trimPoints) {
+    const from = trim.origin;
+    const runs = view.rows(TABLES.logRun, from, `${from}~`);
+    for (const { key, row } of runs) {
+      if (isDropped(record.segments, row.segment)) view.remove(TABLES.logRun, key);
+    }
+  }
+}
+
+/** Tells whether a segment is in a list of runs (first, last, first, last, …). */
+export function isDropped(runs: readonly number[], segment: number): boolean {
+  for (let index = 0; index + 1 < runs.length; index += 2) {
+    const first = runs[index] ?? 0;
+    const last = runs[index + 1] ?? 0;
+    if (segment >= first && segment <= last) return true;
+  }
+  return false;
+}

@@ -1,0 +1,370 @@
+import { ByteReader, type ByteWriter, LayoutError } from "../../core/bytes.ts";
+import { StorageFault } from "../../core/faults.ts";
+import { type Hlc, parseHlc } from "../../core/hlc.ts";
+import { decodeLocal, encodeLocal } from "../../core/local-codec.ts";
+import { decodeManifest, encodeManifest } from "../../core/manifest-codec.ts";
+import {
+  type BucketName,
+  type OriginId,
+  parseBucketName,
+  parseOriginId,
+  parseSeq,
+  type Seq,
+} from "../../core/names.ts";
+import { decodeObject, encodeObject } from "../../core/object-codec.ts";
+import { decodeOperation, encodeOperation } from "../../core/operation-codec.ts";
+import type {
+  ChunkPlace,
+  CompletedUpload,
+  LocalRecord,
+  ManifestChunk,
+  ObjectRecord,
+  Operation,
+  PartRecord,
+  UploadRecord,
+} from "../../core/records.ts";
+
+/** Which write made a row: what decides between two writes of the same thing. */
+export type Stamp = { readonly hlc: Hlc; readonly origin: OriginId; readonly seq: Seq };
+
+/**
+ * `home` is the commit-lane segment that holds the record a row was made from: the segment must
+ * stay as long as the row does, or a rebuild would not find it.
+ */
+export type ObjectRow = {
+  readonly stamp: Stamp;
+  readonly home: number;
+  /** Where an inline body lies; set when its batch is laid out. */
+  place: { segment: number; offset: number };
+  readonly object: ObjectRecord;
+};
+export type TombstoneRow = {
+  readonly stamp: Stamp;
+  readonly home: number;
+  readonly deletedMs: number;
+};
+export type BucketRow = {
+  readonly stamp: Stamp;
+  readonly home: number;
+  readonly name: BucketName;
+  readonly createdMs: number;
+  readonly owner: string;
+  readonly deleted: boolean;
+  readonly settings: ReadonlyMap<string, SettingRow>;
+};
+/** A setting of a bucket; one that was removed keeps its stamp, without a value. */
+export type SettingRow = {
+  readonly stamp: Stamp;
+  readonly home: number;
+  readonly value: Uint8Array | undefined;
+};
+export type UploadRow = { readonly home: number; readonly upload: UploadRecord };
+export type PartRow = { readonly home: number; readonly part: PartRecord };
+export type ResultRow = { readonly home: number; readonly completed: CompletedUpload };
+export type ManifestRow = {
+  readonly home: number;
+  /** Rows (objects and parts) that name this manifest. */
+  readonly refs: number;
+  readonly chunks: readonly ManifestChunk[];
+};
+export type ChunkRow = {
+  readonly home: number;
+  /** Manifests that name this chunk. */
+  readonly refs: number;
+  readonly place: ChunkPlace;
+};
+export type AccessKeyRow = { readonly home: number; readonly operation: Operation };
+/** What of a segment is still needed: rows that rest on its records, and bytes of live bodies. */
+export type SegmentRow = { readonly rows: number; readonly bytes: number };
+export type LogRunRow = {
+  readonly segment: number;
+  readonly offset: number;
+  readonly count: number;
+};
+export type UsageRow = {
+  readonly objects: number;
+  readonly bytes: number;
+  readonly uploads: number;
+  readonly tombstones: number;
+  readonly prefixes: number;
+};
+export type PrefixRow = { readonly objects: number; readonly bytes: number };
+/** Which segments are gone for good, as first and last of each run, and where logs begin since. */
+export type DroppedRow = {
+  readonly home: number;
+  readonly record: Extract<LocalRecord, { kind: "segments-dropped" }>;
+};
+/** How far the log has been applied, and the state of this origin's log there. */
+export type PositionRow = {
+  readonly segment: number;
+  readonly offset: number;
+  readonly origin: OriginId;
+  readonly seq: Seq;
+  readonly chain: Uint8Array;
+  readonly hlc: Hlc;
+};
+
+/** One kind of row: its key prefix, and how its value is laid out behind format and checksum. */
+export type Table<Row> = {
+  readonly prefix: string;
+  encode(writer: ByteWriter, row: Row): void;
+  decode(reader: ByteReader): Row;
+};
+
+const VALUE_FORMAT = 1;
+const VALUE_HEADER_BYTES = 5;
+export type Crc32 = (bytes: Uint8Array, seed?: number) => number;
+
+function readOrigin(reader: ByteReader): OriginId {
+  const origin = parseOriginId(reader.hex(8));
+  if (origin === undefined) throw new LayoutError("not an origin id");
+  return origin;
+}
+
+function readHlc(reader: ByteReader): Hlc {
+  const hlc = parseHlc(reader.bigU64());
+  if (hlc === undefined) throw new LayoutError("not a clock reading");
+  return hlc;
+}
+
+function readSeq(reader: ByteReader): Seq {
+  const seq = parseSeq(reader.u64());
+  if (seq === undefined) throw new LayoutError("not a sequence number");
+  return seq;
+}
+
+function writeStamp(writer: ByteWriter, stamp: Stamp): void {
+  writer.bigU64(stamp.hlc).hex(stamp.origin).u64(stamp.seq);
+}
+
+function readStamp(reader: ByteReader): Stamp {
+  return { hlc: readHlc(reader), origin: readOrigin(reader), seq: readSeq(reader) };
+}
+
+/** Rows that keep a local record keep it in the record's own encoding. */
+function localTable<Row extends { readonly home: number }>(
+  prefix: string,
+  toRecord: (row: Row) => LocalRecord,
+  fromRecord: (home: number, record: LocalRecord) => Row | undefined,
+): Table<Row> {
+  return {
+    prefix,
+    encode: (writer, row) => {
+      writer.u32(row.home);
+      encodeLocal(writer, toRecord(row));
+    },
+    decode: (reader) => {
+      const home = reader.u32();
+      const row = fromRecord(home, decodeLocal(reader.bytes(reader.remaining)));
+      if (row === undefined) throw new LayoutError("a record of another kind");
+      return row;
+    },
+  };
+}
+
+function counters<Name extends string>(
+  prefix: string,
+  names: readonly Name[],
+): Table<Readonly<Record<Name, number>>> {
+  return {
+    prefix,
+    encode: (writer, row) => {
+      for (const name of names) writer.varint(row[name]);
+    },
+    decode: (reader) => {
+      const row = Object.fromEntries(names.map((name) => [name, reader.varint()]));
+      return row as Record<Name, number>;
+    },
+  };
+}
+
+function encodeBucket(writer: ByteWriter, row: BucketRow): void {
+  writeStamp(writer, row.stamp);
+  writer
+    .u32(row.home)
+    .text(row.name)
+    .u64(row.createdMs)
+    .text(row.owner)
+    .u8(row.deleted ? 1 : 0);
+  writer.varint(row.settings.size);
+  for (const [name, setting] of row.settings) {
+    writer.text(name);
+    writeStamp(writer, setting.stamp);
+    writer.u32(setting.home).u8(setting.value === undefined ? 0 : 1);
+    writer.sized(setting.value ?? new Uint8Array(0));
+  }
+}
+
+function decodeBucket(reader: ByteReader): BucketRow {
+  const stamp = readStamp(reader);
+  const home = reader.u32();
+  const name = parseBucketName(reader.text());
+  if (name === undefined) throw new LayoutError("not a bucket name");
+  const createdMs = reader.u64();
+  const owner = reader.text();
+  const deleted = reader.u8() === 1;
+  const settings = new Map<string, SettingRow>();
+  for (let count = reader.varint(); count > 0; count--) {
+    const setting = reader.text();
+    const settingStamp = readStamp(reader);
+    const settingHome = reader.u32();
+    const present = reader.u8() === 1;
+    const value = Buffer.from(reader.sized());
+    settings.set(setting, {
+      stamp: settingStamp,
+      home: settingHome,
+      value: present ? value : undefined,
+    });
+  }
+  return { stamp, home, name, createdMs, owner, deleted, settings };
+}
+
+/** Every table of the index. Prefixes are one byte and never change their meaning. */
+export const TABLES = {
+  object: {
+    prefix: "o",
+    encode: (writer, row) => {
+      writeStamp(writer, row.stamp);
+      writer.u32(row.home).u32(row.place.segment).u64(row.place.offset);
+      encodeObject(writer, row.object);
+    },
+    decode: (reader) => {
+      const stamp = readStamp(reader);
+      const home = reader.u32();
+      const place = { segment: reader.u32(), offset: reader.u64() };
+      return { stamp, home, place, object: decodeObject(reader.bytes(reader.remaining)) };
+    },
+  } satisfies Table<ObjectRow>,
+  tombstone: {
+    prefix: "t",
+    encode: (writer, row) => {
+      writeStamp(writer, row.stamp);
+      writer.u32(row.home).u64(row.deletedMs);
+    },
+    decode: (reader) => ({
+      stamp: readStamp(reader),
+      home: reader.u32(),
+      deletedMs: reader.u64(),
+    }),
+  } satisfies Table<TombstoneRow>,
+  bucket: { prefix: "b", encode: encodeBucket, decode: decodeBucket } satisfies Table<BucketRow>,
+  upload: localTable<UploadRow>(
+    "u",
+    (row) => ({ kind: "upload-create", upload: row.upload }),
+    (home, record) =>
+      record.kind === "upload-create" ? { home, upload: record.upload } : undefined,
+  ),
+  part: localTable<PartRow>(
+    "p",
+    (row) => ({ kind: "part-put", part: row.part }),
+    (home, record) => (record.kind === "part-put" ? { home, part: record.part } : undefined),
+  ),
+  result: localTable<ResultRow>(
+    "x",
+    ({ completed }) => ({ kind: "upload-end", ...completed, completed }),
+    (home, record) =>
+      record.kind === "upload-end" && record.completed !== undefined
+        ? { home, completed: record.completed }
+        : undefined,
+  ),
+  manifest: {
+    prefix: "m",
+    encode: (writer, row) => {
+      writer.u32(row.home).varint(row.refs).bytes(encodeManifest(row.chunks));
+    },
+    decode: (reader) => {
+      const home = reader.u32();
+      const refs = reader.varint();
+      return { home, refs, chunks: decodeManifest(reader.bytes(reader.remaining)) };
+    },
+  } satisfies Table<ManifestRow>,
+  chunk: {
+    prefix: "c",
+    encode: (writer, { home, refs, place }) => {
+      writer.u32(home).varint(refs).u32(place.segment).u64(place.offset).u32(place.bytes);
+      for (const crc of place.sliceCrcs) writer.u32(crc);
+    },
+    decode: (reader) => {
+      const home = reader.u32();
+      const refs = reader.varint();
+      const at = { segment: reader.u32(), offset: reader.u64(), bytes: reader.u32() };
+      const sliceCrcs: number[] = [];
+      while (reader.remaining > 0) sliceCrcs.push(reader.u32());
+      return { home, refs, place: { ...at, sliceCrcs } };
+    },
+  } satisfies Table<ChunkRow>,
+  accessKey: {
+    prefix: "k",
+    encode: (writer, row) => {
+      writer.u32(row.home);
+      encodeOperation(writer, row.operation);
+    },
+    decode: (reader) => {
+      const home = reader.u32();
+      const bytes = Buffer.from(reader.bytes(reader.remaining));
+      return { home, operation: decodeOperation(bytes) };
+    },
+  } satisfies Table<AccessKeyRow>,
+  dropped: localTable<DroppedRow>(
+    "d",
+    (row) => row.record,
+    (home, record) => (record.kind === "segments-dropped" ? { home, record } : undefined),
+  ),
+  segment: counters("s", ["rows", "bytes"]),
+  /** Removals that left no row must outlive the segment that holds what they removed. */
+  grave: counters("g", []),
+  logRun: counters("l", ["segment", "offset", "count"]),
+  usage: counters("n", ["objects", "bytes", "uploads", "tombstones", "prefixes"]),
+  prefix: counters("q", ["objects", "bytes"]),
+  /** Present while a replay is under way that would not be whole if it were taken up again. */
+  replaying: counters("y", []),
+  position: {
+    prefix: "z",
+    encode: (writer, row) => {
+      writer.u32(row.segment).u64(row.offset).hex(row.origin).u64(row.seq);
+      writer.bytes(row.chain).bigU64(row.hlc);
+    },
+    decode: (reader) => ({
+      segment: reader.u32(),
+      offset: reader.u64(),
+      origin: readOrigin(reader),
+      seq: readSeq(reader),
+      chain: Buffer.from(reader.bytes(32)),
+      hlc: readHlc(reader),
+    }),
+  } satisfies Table<PositionRow>,
+} as const;
+
+/** Appends a row's stored value (format, checksum, payload) and gives where it lies. */
+export function encodeRow<Row>(
+  writer: ByteWriter,
+  table: Table<Row>,
+  row: Row,
+  crc32: Crc32,
+): { start: number; end: number } {
+  const start = writer.length;
+  writer.u8(VALUE_FORMAT).u32(0);
+  table.encode(writer, row);
+  const end = writer.length;
+  writer.patchU32(start + 1, crc32(writer.view().subarray(start + VALUE_HEADER_BYTES, end)));
+  return { start, end };
+}
+
+/** @throws StorageFault "corrupt" when the value is not what was stored: the index wants a rebuild. */
+export function decodeRow<Row>(table: Table<Row>, value: Uint8Array, crc32: Crc32): Row {
+  try {
+    const reader = new ByteReader(value);
+    if (reader.u8() !== VALUE_FORMAT) throw new LayoutError("unknown row format");
+    const expected = reader.u32();
+    if (crc32(value.subarray(VALUE_HEADER_BYTES)) !== expected) {
+      throw new LayoutError("checksum does not match");
+    }
+    return table.decode(reader);
+  } catch (cause) {
+    if (!(cause instanceof LayoutError)) throw cause;
+    throw new StorageFault("corrupt", `damaged index row in table ${table.prefix}`, {
+      hint: "Stop the server and run `atoll rebuild-index`; no data is lost.",
+      cause,
+    });
+  }
+}

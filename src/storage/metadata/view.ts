@@ -1,0 +1,104 @@
+import { asBuffer, ByteWriter } from "../../core/bytes.ts";
+import type { Kv, KvMutation } from "../../ports/kv.ts";
+import { type Crc32, decodeRow, encodeRow, type Table } from "./rows.ts";
+
+type Change = { readonly table: Table<unknown>; readonly row: unknown };
+/** Rows changed by one batch, by prefix and key; an absent row was removed. */
+export type BatchChanges = Map<string, Change>;
+
+/** The bytes under which a row stands in the index. */
+export function indexKey(prefix: string, key: string): Buffer {
+  return Buffer.from(prefix + key, "utf8");
+}
+
+/**
+ * The index as it will be once everything ahead in line has been applied: rows of batches that are
+ * not yet in the store lie above it. What clients read comes from the store alone.
+ */
+export class IndexView {
+  readonly #kv: Kv;
+  readonly #crc32: Crc32;
+  readonly #pending = new Map<string, { change: Change; batch: BatchChanges }>();
+  #open: BatchChanges = new Map();
+  #rows = new ByteWriter(256 * 1024);
+
+  constructor(kv: Kv, crc32: Crc32) {
+    this.#kv = kv;
+    this.#crc32 = crc32;
+  }
+
+  get<Row>(table: Table<Row>, key: string): Row | undefined {
+    const id = table.prefix + key;
+    const pending = this.#pending.get(id);
+    if (pending !== undefined) return pending.change.row as Row | undefined;
+    const value = this.#kv.get(Buffer.from(id, "utf8"));
+    return value === undefined ? undefined : decodeRow(table, value, this.#crc32);
+  }
+
+  put<Row>(table: Table<Row>, key: string, row: Row): void {
+    this.#set(table, key, row);
+  }
+
+  remove<Row>(table: Table<Row>, key: string): void {
+    this.#set(table, key, undefined);
+  }
+
+  /** Rows of a table in key order from `gte` up to `lt`, with what is ahead in line. */
+  rows<Row>(table: Table<Row>, gte: string, lt: string): Array<{ key: string; row: Row }> {
+    const merged = new Map<string, Row | undefined>();
+    const from = indexKey(table.prefix, gte);
+    const to = indexKey(table.prefix, lt);
+    for (const { key, value } of this.#kv.range({ gte: from, lt: to })) {
+      const text = asBuffer(key).toString("utf8").slice(table.prefix.length);
+      merged.set(text, decodeRow(table, value, this.#crc32));
+    }
+    for (const [id, { change }] of this.#pending) {
+      const key = id.slice(table.prefix.length);
+      if (!id.startsWith(table.prefix) || key < gte || key >= lt) continue;
+      merged.set(key, change.row as Row | undefined);
+    }
+    return [...merged]
+      .flatMap(([key, row]) => (row === undefined ? [] : [{ key, row }]))
+      .sort((left, right) => Buffer.compare(Buffer.from(left.key), Buffer.from(right.key)));
+  }
+
+  /** Number of rows changed since the last `takeBatch`. */
+  get changed(): number {
+    return this.#open.size;
+  }
+
+  /** Ends a batch: its changes stay visible here until `applied` says they are in the store. */
+  takeBatch(): BatchChanges {
+    const batch = this.#open;
+    this.#open = new Map();
+    return batch;
+  }
+
+  /** The mutations that bring a batch into the store. All values share one buffer. */
+  mutationsOf(batch: BatchChanges): KvMutation[] {
+    this.#rows.reset();
+    const spans: Array<{ id: string; span: { start: number; end: number } | undefined }> = [];
+    for (const [id, { table, row }] of batch) {
+      const span = row === undefined ? undefined : encodeRow(this.#rows, table, row, this.#crc32);
+      spans.push({ id, span });
+    }
+    const values = this.#rows.finish();
+    return spans.map(({ id, span }) => ({
+      key: Buffer.from(id, "utf8"),
+      value: span === undefined ? undefined : values.subarray(span.start, span.end),
+    }));
+  }
+
+  applied(batch: BatchChanges): void {
+    for (const id of batch.keys()) {
+      if (this.#pending.get(id)?.batch === batch) this.#pending.delete(id);
+    }
+  }
+
+  #set(table: Table<unknown>, key: string, row: unknown): void {
+    const id = table.prefix + key;
+    const change = { table, row };
+    this.#open.set(id, change);
+    this.#pending.set(id, { change, batch: this.#open });
+  }
+}

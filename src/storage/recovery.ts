@@ -1,0 +1,145 @@
+import { StorageFault } from "../core/faults.ts";
+import type { Disk } from "../ports/disk.ts";
+import type { Kv, OpenKv } from "../ports/kv.ts";
+import type { Log } from "../ports/log.ts";
+import type { BootMark } from "./boot-mark.ts";
+import { TABLES } from "./metadata/rows.ts";
+import { indexKey } from "./metadata/view.ts";
+import { type ReplayDeps, type ReplayResult, replayLog } from "./replay.ts";
+import type { SegmentFacts } from "./segment/segments.ts";
+
+export type RecoveryDeps = Omit<ReplayDeps, "kv"> & {
+  readonly disk: Disk;
+  readonly openKv: OpenKv;
+  readonly logger: Log;
+  readonly indexDirectory: string;
+  readonly checkpointDirectory: string;
+};
+
+export type Recovered = { readonly kv: Kv; readonly replay: ReplayResult };
+
+/** Where an index may come from, from the cheapest to the one that always works. */
+type Source = "as it is" | "checkpoint" | "nothing";
+
+const BACKUP_NAME = /^backup-(\d{10})$/;
+
+/**
+ * Tells whether the index on disk may be believed: it was closed in order, or the machine has been
+ * up since it was written (the page cache is whole), and the last starts did not fail over it.
+ */
+export function isIndexTrusted(
+  mark: BootMark | undefined,
+  sameMount: (mark: BootMark) => boolean,
+): boolean {
+  if (mark === undefined || mark.failedStarts >= 2) return false;
+  return mark.clean || sameMount(mark);
+}
+
+/**
+ * Opens the index and brings it up to the end of the log. What does not prove right is thrown away
+ * and made again from the last checkpoint, or from the log alone.
+ *
+ * @throws StorageFault "corrupt" when the log itself is damaged.
+ */
+export async function recoverIndex(deps: RecoveryDeps, trusted: boolean): Promise<Recovered> {
+  const sources: Source[] = trusted
+    ? ["as it is", "checkpoint", "nothing"]
+    : ["checkpoint", "nothing"];
+  for (const source of sources) {
+    if (!(await prepare(deps, source))) continue;
+    try {
+      return await openAndReplay(deps);
+    } catch (failure) {
+      const repairable = failure instanceof StorageFault && failure.kind === "corrupt";
+      if (!repairable || source === "nothing") throw failure;
+      deps.logger.warn({ source, failure: failure.message }, "the index is made anew");
+    }
+  }
+  throw new StorageFault("corrupt", "the index could not be made");
+}
+
+/** Puts the files of a source in place; false when it has none. */
+async function prepare(deps: RecoveryDeps, source: Source): Promise<boolean> {
+  const { disk, indexDirectory } = deps;
+  if (source === "as it is") return true;
+  const backup = source === "checkpoint" ? await newestCheckpoint(deps) : undefined;
+  if (source === "checkpoint" && backup === undefined) return false;
+  await disk.removeTree(indexDirectory);
+  if (backup === undefined) await disk.makeDirectory(indexDirectory);
+  else await disk.rename(backup, indexDirectory);
+  await disk.syncDirectory(directoryOf(indexDirectory));
+  if (backup !== undefined) await disk.syncDirectory(deps.checkpointDirectory);
+  return true;
+}
+
+async function openAndReplay(deps: RecoveryDeps): Promise<Recovered> {
+  const kv = await openIndex(deps);
+  try {
+    if (kv.get(indexKey(TABLES.replaying.prefix, "")) !== undefined) {
+      throw new StorageFault("corrupt", "a replay was cut off");
+    }
+    return { kv, replay: await replayLog({ ...deps, kv }) };
+  } catch (failure) {
+    await kv.close();
+    throw failure;
+  }
+}
+
+/** A store that cannot even be opened is damage like any other: the log makes a new one. */
+async function openIndex(deps: RecoveryDeps): Promise<Kv> {
+  try {
+    return await deps.openKv(deps.indexDirectory);
+  } catch (cause) {
+    throw new StorageFault("corrupt", "the index cannot be opened", { cause });
+  }
+}
+
+async function newestCheckpoint(deps: RecoveryDeps): Promise<string | undefined> {
+  const names = await deps.disk.list(deps.checkpointDirectory);
+  const newest = names.filter((name) => BACKUP_NAME.test(name)).at(-1);
+  return newest === undefined ? undefined : `${deps.checkpointDirectory}/${newest}`;
+}
+
+/**
+ * Takes a copy of the index that survives a power cut, and removes the older ones. Until the
+ * rename is durable the copy does not count.
+ */
+export async function takeCheckpoint(disk: Disk, kv: Kv, directory: string): Promise<void> {
+  const names = await disk.list(directory);
+  const newest = names.map((name) => Number(BACKUP_NAME.exec(name)?.[1] ?? 0));
+  const next = `backup-${String(Math.max(0, ...newest) + 1).padStart(10, "0")}`;
+  await disk.removeTree(`${directory}/unfinished`);
+  await disk.makeDirectory(`${directory}/unfinished`);
+  await kv.backup(`${directory}/unfinished`);
+  await disk.rename(`${directory}/unfinished`, `${directory}/${next}`);
+  await disk.syncDirectory(directory);
+  for (const name of names) await disk.removeTree(`${directory}/${name}`);
+  await disk.syncDirectory(directory);
+}
+
+/**
+ * Cuts what is torn behind the last whole batch, and syncs the segments that were open: what a
+ * killed process had only written becomes visible now, so it must survive a power cut now.
+ */
+export async function settleLog(
+  disk: Disk,
+  segments: ReadonlyArray<{ readonly facts: SegmentFacts; readonly path: string }>,
+  ends: ReadonlyMap<number, number>,
+): Promise<void> {
+  for (const { facts, path } of segments) {
+    if (facts.sealed) continue;
+    const end = ends.get(facts.id);
+    const file = await disk.openWrite(path, "buffered");
+    try {
+      if (end !== undefined) await file.truncate(end);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    if (end !== undefined) facts.sizeBytes = end;
+  }
+}
+
+function directoryOf(path: string): string {
+  return path.slice(0, path.lastIndexOf("/"));
+}

@@ -1,0 +1,251 @@
+import { StorageFault } from "../core/faults.ts";
+import { HLC_ZERO } from "../core/hlc.ts";
+import { decodeLocal } from "../core/local-codec.ts";
+import { LIMITS } from "../core/limits.ts";
+import { decodeManifest } from "../core/manifest-codec.ts";
+import { makeVersionId, type OriginId, parseContentHash, SEQ_ZERO } from "../core/names.ts";
+import { chainAfter, decodeOperation, operationHeader } from "../core/operation-codec.ts";
+import type { Dot, LocalRecord, Operation } from "../core/records.ts";
+import { toHex } from "../core/bytes.ts";
+import type { Hash } from "../ports/hash.ts";
+import type { Kv } from "../ports/kv.ts";
+import type { LogHead } from "./batch.ts";
+import { hasBatchBehind, type ScannedBatch, type ScanRequest, scanBatches } from "./log-scan.ts";
+import { type ApplyContext, applyLocal, applyManifest, applyOperation } from "./metadata/apply.ts";
+import { logRunKeyOf, POSITION_KEY } from "./metadata/keys.ts";
+import { ReferenceCounts } from "./metadata/references.ts";
+import { TABLES } from "./metadata/rows.ts";
+import { IndexView } from "./metadata/view.ts";
+import { BATCH_HEADER_BYTES, batchRecords } from "./segment/batch.ts";
+import { bodyOwner, bodyRecordBytes } from "./segment/record.ts";
+import type { SegmentFacts, Segments } from "./segment/segments.ts";
+
+/** A commit-lane segment in the replay; `batchesEnd` is where its footer begins, or its size. */
+export type LogSegment = { readonly facts: SegmentFacts; readonly batchesEnd: number };
+
+export type ReplayDeps = {
+  readonly kv: Kv;
+  readonly hash: Hash;
+  readonly segments: Segments;
+  readonly origin: OriginId;
+  readonly log: readonly LogSegment[];
+};
+
+export type ReplayResult = {
+  readonly head: LogHead;
+  readonly operations: number;
+  /** Where batches end in segments that hold something torn behind them: cut them there. */
+  readonly ends: ReadonlyMap<number, number>;
+  /** Where the log ends now. */
+  readonly position: { readonly segment: number; readonly offset: number };
+};
+
+/** Rows gathered before they are brought into the index in one sorted write. */
+const ROWS_PER_WRITE = 50_000;
+const NO_CHAIN = new Uint8Array(32);
+
+/**
+ * Brings the index up to the end of the log, from the position it has applied (or from nothing).
+ * The same path serves a restart, a crash, a checkpoint and the rebuild.
+ *
+ * @throws StorageFault "corrupt" for anything but a torn end: nothing is ever cut there.
+ */
+export async function replayLog(deps: ReplayDeps): Promise<ReplayResult> {
+  const replay = new Replay(deps);
+  return await replay.run();
+}
+
+class Replay {
+  readonly #deps: ReplayDeps;
+  readonly #view: IndexView;
+  readonly #context: ApplyContext;
+  readonly #references: ReferenceCounts;
+  #head: LogHead;
+  #position: { segment: number; offset: number };
+  #operations = 0;
+  /** A dropped segment may lie between two batches: then the chain cannot be followed. */
+  #gap = true;
+  readonly #ends = new Map<number, number>();
+  /** A segment whose end is torn: a batch, if it is the last one; else only its footer may be. */
+  #open: { segment: number; offset: number; reason: string } | undefined;
+  #written = false;
+
+  constructor(deps: ReplayDeps) {
+    this.#deps = deps;
+    this.#view = new IndexView(deps.kv, deps.hash.crc32);
+    this.#references = new ReferenceCounts(this.#view, { keepUnnamed: true });
+    this.#context = { view: this.#view, references: this.#references };
+    const applied = this.#view.get(TABLES.position, POSITION_KEY);
+    // A new incarnation begins a log of its own; time goes on.
+    const own = applied?.origin === deps.origin ? applied : undefined;
+    const hlc = applied?.hlc ?? HLC_ZERO;
+    this.#head = { seq: own?.seq ?? SEQ_ZERO, chain: own?.chain ?? NO_CHAIN, hlc };
+    this.#position = { segment: applied?.segment ?? 0, offset: applied?.offset ?? 0 };
+    this.#gap = applied === undefined;
+  }
+
+  async run(): Promise<ReplayResult> {
+    this.#checkPosition();
+    let lastSegment = this.#position.segment;
+    for (const segment of this.#deps.log) {
+      const { id } = segment.facts;
+      if (id < this.#position.segment) continue;
+      if (lastSegment !== 0 && id > lastSegment + 1) this.#gap = true;
+      lastSegment = id;
+      const resumed = id === this.#position.segment;
+      const end = await this.#segment(segment, resumed ? this.#position.offset : LIMITS.pageBytes);
+      if (end.whole) continue;
+      if (this.#open !== undefined || segment.facts.sealed) throw damaged({ segment: id, ...end });
+      this.#open = { segment: id, ...end };
+      this.#ends.set(id, end.offset);
+    }
+    await this.#finish();
+    return {
+      head: this.#head,
+      operations: this.#operations,
+      ends: this.#ends,
+      position: this.#position,
+    };
+  }
+
+  /** An index that is ahead of the log rests on something the log has lost. */
+  #checkPosition(): void {
+    const { segment, offset } = this.#position;
+    if (segment === 0) return;
+    const found = this.#deps.log.find(({ facts }) => facts.id === segment);
+    // A segment that was dropped after it had been applied is behind us for good.
+    if (found === undefined && this.#deps.log.some(({ facts }) => facts.id > segment)) return;
+    if (found !== undefined && found.batchesEnd >= offset) return;
+    throw new StorageFault("corrupt", "the index is ahead of the log", {
+      hint: "The index is rebuilt from the log; if a segment was removed by hand, put it back.",
+    });
+  }
+
+  #segment(
+    { facts, batchesEnd }: LogSegment,
+    from: number,
+  ): Promise<{ offset: number; whole: boolean; reason: string }> {
+    const { segments, hash } = this.#deps;
+    return segments.use(facts.id, async (file) => {
+      const request: ScanRequest = {
+        file,
+        segment: facts.id,
+        from,
+        to: batchesEnd,
+        verifyBodies: !facts.sealed,
+        crc32: hash.crc32,
+      };
+      const end = await scanBatches(request, (batch) => this.#batch(facts.id, batch));
+      if (!end.whole && (await hasBatchBehind(request, end.offset))) {
+        throw damaged({ segment: facts.id, ...end });
+      }
+      return end;
+    });
+  }
+
+  #batch(segment: number, { header, records }: ScannedBatch): Promise<void> | undefined {
+    let first: Dot | undefined;
+    let bodyOffset = header.offset + BATCH_HEADER_BYTES + header.opsBytes;
+    for (const { kind, payload } of batchRecords(records, this.#deps.hash.crc32)) {
+      switch (kind) {
+        case "op":
+        case "row":
+          first ??= operationHeader(payload);
+          bodyOffset += this.#operation(payload, { segment, offset: bodyOffset });
+          break;
+        case "local":
+          this.#local(decodeLocal(payload), segment);
+          break;
+        case "manifest":
+          this.#manifest(payload, segment);
+          break;
+        case "body":
+        case "chunk":
+          throw new StorageFault("corrupt", `a ${kind} record among the operations`);
+      }
+    }
+    if (this.#open !== undefined) throw damaged(this.#open);
+    if (first !== undefined) {
+      const key = logRunKeyOf(first.origin, first.seq);
+      const { offset, operationCount: count } = header;
+      this.#view.put(TABLES.logRun, key, { segment, offset, count });
+    }
+    this.#position = { segment, offset: header.offset + header.batchBytes };
+    if (this.#view.changed < ROWS_PER_WRITE) return undefined;
+    // What nothing names is only known in memory: a crash now must not leave half of it behind.
+    this.#view.put(TABLES.replaying, "", {});
+    this.#written = true;
+    return this.#write();
+  }
+
+  #local(record: LocalRecord, segment: number): void {
+    if (record.kind === "log-continues" && record.segment === this.#open?.segment) {
+      // All batches of the segment before were found: only its footer is torn.
+      if (record.offset === this.#open.offset) this.#open = undefined;
+    }
+    applyLocal(this.#context, record, segment);
+  }
+
+  /** Applies an operation; gives the bytes of its inline body's record. */
+  #operation(payload: Uint8Array, body: { segment: number; offset: number }): number {
+    const bytes = Buffer.from(payload);
+    const operation = decodeOperation(bytes);
+    this.#follow(operation, bytes);
+    applyOperation(this.#context, operation, { home: body.segment, body });
+    this.#operations += 1;
+    return inlineRecordBytes(operation);
+  }
+
+  /** Follows our own chain; across a dropped segment it is taken up again. */
+  #follow(operation: Operation, bytes: Uint8Array): void {
+    const { dot, hlc, chainBefore } = operation;
+    if (dot.origin === this.#deps.origin) {
+      const follows = dot.seq === this.#head.seq + 1;
+      const chained = Buffer.compare(chainBefore, this.#head.chain) === 0;
+      if (!this.#gap && !(follows && chained)) {
+        throw new StorageFault("corrupt", `operation ${dot.seq} does not follow the one before`);
+      }
+      this.#gap = false;
+      const sha256 = (input: Uint8Array) => this.#deps.hash.digest("SHA256", input);
+      this.#head = { seq: dot.seq, chain: chainAfter(sha256, chainBefore, bytes), hlc };
+    } else if (hlc > this.#head.hlc) {
+      this.#head = { ...this.#head, hlc };
+    }
+  }
+
+  #manifest(payload: Uint8Array, segment: number): void {
+    const bytes = Buffer.from(payload);
+    const hash = parseContentHash(toHex(this.#deps.hash.digest("BLAKE3", bytes)));
+    if (hash === undefined) throw new StorageFault("corrupt", "a manifest has no hash");
+    applyManifest(this.#context, { hash, chunks: decodeManifest(bytes) }, segment);
+  }
+
+  async #write(): Promise<void> {
+    const { origin } = this.#deps;
+    this.#view.put(TABLES.position, POSITION_KEY, { ...this.#position, origin, ...this.#head });
+    const changes = this.#view.takeBatch();
+    const mutations = this.#view.mutationsOf(changes);
+    mutations.sort((left, right) => Buffer.compare(left.key, right.key));
+    await this.#deps.kv.write(mutations);
+    this.#view.applied(changes);
+  }
+
+  async #finish(): Promise<void> {
+    this.#references.sweep();
+    if (this.#written) this.#view.remove(TABLES.replaying, "");
+    if (this.#view.changed > 0 || this.#operations > 0) await this.#write();
+  }
+}
+
+function inlineRecordBytes({ body, hlc, dot }: Operation): number {
+  if (body.kind !== "object-put" || body.object.body.kind !== "inline") return 0;
+  const owner = bodyOwner(body.bucket, body.key, makeVersionId(hlc, dot.origin));
+  return bodyRecordBytes(owner.length, body.object.body.bytes);
+}
+
+function damaged(at: { segment: number; offset: number; reason: string }): StorageFault {
+  const where = `segment ${at.segment}, offset ${at.offset}: ${at.reason}`;
+  return new StorageFault("corrupt", `the log is damaged at ${where}`, {
+    hint: "Nothing was cut. Restore the segment from a backup, or this site from another one.",
+  });
+}
