@@ -1,0 +1,267 @@
+import { unreachable } from "../../core/assert.ts";
+import type { ChecksumAlgorithm } from "../../core/records.ts";
+import type { Exchange, RequestHeaders } from "../../http/exchange.ts";
+import type { Hash } from "../../ports/hash.ts";
+import type { PayloadClaim } from "../auth/payload-claim.ts";
+import { S3Error } from "../errors.ts";
+import { AwsChunkedDecoder } from "./aws-chunked.ts";
+import { BlockPipe, type BodyTarget } from "./block-pipe.ts";
+import { DEFAULT_CHECKSUM } from "./checksums.ts";
+import { ChunkVerifier } from "./chunk-signatures.ts";
+import { type IntegrityClaim, readIntegrityClaim } from "./integrity-claim.ts";
+import {
+  algorithmsFor,
+  digestStreamed,
+  digestWhole,
+  type Expectations,
+  type PayloadDigests,
+} from "./payload-digests.ts";
+
+export type PayloadSource = {
+  readonly exchange: Exchange;
+  /** Headers, and what a presigned URL moved from them into its query. */
+  readonly headers: RequestHeaders;
+  /** What the verified signature says about the body. */
+  readonly claim: PayloadClaim;
+};
+
+export type PayloadSettings = {
+  /** More is refused before anything is read, with EntityTooLarge. */
+  readonly bytesMax: number;
+  /** Checksum to compute when the client sends none; CRC64NVME otherwise. */
+  readonly algorithm?: ChecksumAlgorithm;
+  /** A body without announced length is taken as empty, or read up to `bytesMax` if chunked. */
+  readonly lengthOptional?: boolean;
+  /** Told of every piece that arrives, in bytes as they came. */
+  readonly received?: (bytes: number) => void;
+};
+
+/**
+ * The body of a request, not yet read. It is read once, by one of the two ways; both resolve only
+ * when everything the client claimed has been found true: lengths, signatures, digests, trailer.
+ */
+export type Payload = {
+  /** Decoded length; undefined only with `lengthOptional` and a chunked transfer. */
+  readonly bytes: number | undefined;
+  readonly claim: IntegrityClaim;
+  /** Of the checksum that will be computed. */
+  readonly algorithm: ChecksumAlgorithm;
+  /** The whole body in memory; for bodies up to `bytesMax`, else EntityTooLarge. */
+  readAll(bytesMax: number): Promise<{ readonly bytes: Buffer; readonly digests: PayloadDigests }>;
+  /**
+   * Hands the body on as it comes, at the pace of the target. After a rejection the target holds
+   * a part of it, which must be thrown away.
+   */
+  pipe(target: BodyTarget): Promise<PayloadDigests>;
+};
+
+/** Prepares to read a body. Refuses at once what cannot become good. */
+export function openPayload(source: PayloadSource, hash: Hash, settings: PayloadSettings): Payload {
+  const { headers, claim: body } = source;
+  const claim = readIntegrityClaim(headers);
+  const bytes = announcedBytes(body, headers, settings.lengthOptional === true);
+  if (bytes !== undefined && bytes > settings.bytesMax) throw tooLarge(bytes, settings.bytesMax);
+  const algorithm = claim.checksum?.algorithm ?? settings.algorithm ?? DEFAULT_CHECKSUM;
+  const sha256 = body.kind === "signed" ? body.sha256 : undefined;
+  const reading: Reading = {
+    source,
+    hash,
+    bytes,
+    expected: { claim, sha256, algorithm },
+    decoding: chunkedFormat(body, claim),
+    received: settings.received,
+  };
+  return {
+    bytes,
+    claim,
+    algorithm,
+    readAll: (bytesMax) => readAll(reading, Math.min(bytesMax, settings.bytesMax)),
+    pipe: (target) => pipe(reading, target, settings.bytesMax),
+  };
+}
+
+type Decoding =
+  | { readonly kind: "plain" }
+  | {
+      readonly kind: "chunked";
+      readonly trailerName: string | undefined;
+      readonly chain: Extract<PayloadClaim, { kind: "streaming-signed" }> | undefined;
+    };
+
+type Reading = {
+  readonly source: PayloadSource;
+  readonly hash: Hash;
+  readonly bytes: number | undefined;
+  readonly expected: Expectations;
+  readonly decoding: Decoding;
+  readonly received: ((bytes: number) => void) | undefined;
+};
+
+function isChunked(body: PayloadClaim): boolean {
+  return body.kind === "streaming-signed" || body.kind === "streaming-unsigned-trailer";
+}
+
+/** Length of the decoded body, from the header that says so in this kind of request. */
+function announcedBytes(
+  body: PayloadClaim,
+  headers: RequestHeaders,
+  lengthOptional: boolean,
+): number | undefined {
+  if (isChunked(body)) {
+    const bytes = lengthHeader(headers, "x-amz-decoded-content-length");
+    if (bytes === undefined) throw new S3Error("MissingContentLength");
+    return bytes;
+  }
+  const bytes = lengthHeader(headers, "content-length");
+  if (bytes !== undefined) return bytes;
+  if (!lengthOptional) throw new S3Error("MissingContentLength");
+  return headers.get("transfer-encoding") === undefined ? 0 : undefined;
+}
+
+function lengthHeader(headers: RequestHeaders, name: string): number | undefined {
+  const text = headers.get(name);
+  if (text === undefined) return undefined;
+  if (text.length <= 15 && /^\d+$/.test(text)) return Number(text);
+  throw new S3Error("InvalidArgument", {
+    message: `The value of ${name} is not a length.`,
+    fields: { ArgumentName: name, ArgumentValue: text },
+  });
+}
+
+function chunkedFormat(body: PayloadClaim, claim: IntegrityClaim): Decoding {
+  const { checksum } = claim;
+  const announced = checksum !== undefined && checksum.value === undefined;
+  const trailerName = announced ? `x-amz-checksum-${checksum.algorithm.toLowerCase()}` : undefined;
+  switch (body.kind) {
+    case "signed":
+    case "unsigned":
+      if (announced) throw trailerMismatch("is not possible with this x-amz-content-sha256");
+      return { kind: "plain" };
+    case "streaming-unsigned-trailer":
+      if (!announced) throw trailerMismatch("is missing");
+      return { kind: "chunked", trailerName, chain: undefined };
+    case "streaming-signed":
+      if (announced !== body.trailer) {
+        throw trailerMismatch(
+          announced ? "is not possible with this x-amz-content-sha256" : "is missing",
+        );
+      }
+      return { kind: "chunked", trailerName, chain: body };
+  }
+  return unreachable(body);
+}
+
+function trailerMismatch(detail: string): S3Error {
+  return new S3Error("InvalidRequest", { message: `The x-amz-trailer header ${detail}.` });
+}
+
+function tooLarge(bytes: number, bytesMax: number): S3Error {
+  return new S3Error("EntityTooLarge", {
+    fields: { ProposedSize: String(bytes), MaxSizeAllowed: String(bytesMax) },
+  });
+}
+
+/** Where decoded bytes go; counts them, so that no mode can exceed what was announced. */
+class Intake {
+  readonly #reading: Reading;
+  readonly #bytesMax: number;
+  readonly #emit: (data: Uint8Array) => void;
+  readonly #decoder: AwsChunkedDecoder | undefined;
+  #bytes = 0;
+
+  constructor(reading: Reading, bytesMax: number, emit: (data: Uint8Array) => void) {
+    this.#reading = reading;
+    this.#bytesMax = bytesMax;
+    this.#emit = emit;
+    const { decoding, hash, bytes } = reading;
+    if (decoding.kind === "plain") return;
+    const { chain, trailerName } = decoding;
+    const verifier = chain === undefined ? undefined : new ChunkVerifier(chain, hash);
+    const format = { decodedBytes: bytes ?? 0, trailerName, verifier };
+    this.#decoder = new AwsChunkedDecoder(format, (data) => this.#take(data));
+  }
+
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  push(wire: Uint8Array): void {
+    this.#reading.received?.(wire.length);
+    if (this.#decoder === undefined) this.#take(wire);
+    else this.#decoder.push(wire);
+  }
+
+  /** Ends the body; returns the trailer's value. */
+  finish(): string | undefined {
+    const { bytes } = this.#reading;
+    if (bytes !== undefined && bytes !== this.#bytes) throw new S3Error("IncompleteBody");
+    return this.#decoder?.finish();
+  }
+
+  #take(data: Uint8Array): void {
+    this.#bytes += data.length;
+    const { bytes } = this.#reading;
+    if (bytes !== undefined && this.#bytes > bytes) throw new S3Error("IncompleteBody");
+    if (this.#bytes > this.#bytesMax) throw tooLarge(this.#bytes, this.#bytesMax);
+    this.#emit(data);
+  }
+}
+
+async function readAll(
+  reading: Reading,
+  bytesMax: number,
+): Promise<{ readonly bytes: Buffer; readonly digests: PayloadDigests }> {
+  if (reading.bytes !== undefined && reading.bytes > bytesMax) {
+    throw tooLarge(reading.bytes, bytesMax);
+  }
+  // Memory follows what has arrived, never what was announced.
+  const pieces: Buffer[] = [];
+  const intake = new Intake(reading, bytesMax, (data) => pieces.push(Buffer.from(data)));
+  const trailer = await receive(reading.source.exchange, intake);
+  const [first] = pieces;
+  const bytes = pieces.length === 1 && first !== undefined ? first : Buffer.concat(pieces);
+  return { bytes, digests: digestWhole(reading.hash, bytes, reading.expected, trailer) };
+}
+
+/** Feeds the whole body to the intake; resolves with the trailer's value. */
+function receive(exchange: Exchange, intake: Intake): Promise<string | undefined> {
+  return new Promise((resolve, reject) => {
+    let failed = false;
+    const guard = (step: () => void): void => {
+      if (failed) return;
+      try {
+        step();
+      } catch (failure) {
+        failed = true;
+        reject(failure);
+      }
+    };
+    exchange.receive({
+      data: (wire) => guard(() => intake.push(wire)),
+      end: () => guard(() => resolve(intake.finish())),
+      abort: () => reject(new S3Error("IncompleteBody")),
+    });
+  });
+}
+
+async function pipe(
+  reading: Reading,
+  target: BodyTarget,
+  bytesMax: number,
+): Promise<PayloadDigests> {
+  const { exchange } = reading.source;
+  const hasher = reading.hash.startStream(algorithmsFor(reading.expected));
+  const blocks = new BlockPipe({ exchange, target, hasher });
+  const intake = new Intake(reading, bytesMax, (data) => blocks.append(data));
+  try {
+    const received = receive(exchange, intake);
+    const trailer = await Promise.race([received, blocks.failed]);
+    await blocks.finish();
+    const digests = await hasher.digest();
+    return digestStreamed(digests, intake.bytes, reading.expected, trailer);
+  } catch (failure) {
+    await blocks.abort();
+    hasher.abort();
+    throw failure;
+  }
+}
