@@ -1,0 +1,206 @@
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { StorageFault } from "../core/faults.ts";
+import { UsageError } from "../core/usage-error.ts";
+import type { AdminReply } from "./admin-client.ts";
+import { COMMANDS, runCommandLine } from "./cli.ts";
+import type { CommandInput, Program } from "./command.ts";
+
+type Asked = { method: string; path: string; body: unknown };
+
+/** A program whose administration answers the same thing to everything. */
+function programWith(reply: AdminReply, changes: Partial<Program> = {}) {
+  const asked: Asked[] = [];
+  const inputs: CommandInput[] = [];
+  let closed = 0;
+  const client = {
+    call: async (method: string, path: string, body?: unknown) => {
+      asked.push({ method, path, body });
+      return reply;
+    },
+    close: async () => void closed++,
+  };
+  const program: Program = {
+    version: "0.1.0",
+    settingFlags: [
+      { flag: "data", placeholder: "DIR", description: "Data directory." },
+      { flag: "listen", placeholder: "HOST:PORT", description: "Address of the `S3` service." },
+    ],
+    serve: async (input) => {
+      inputs.push(input);
+      return 0;
+    },
+    showSettings: async () => [{ name: "region", value: "us-east-1", source: "default" }],
+    administration: async (input) => {
+      inputs.push(input);
+      return client;
+    },
+    runningServer: async () => client,
+    rebuildIndex: async () => ({ operations: 7 }),
+    ...changes,
+  };
+  return { program, asked, inputs, closed: () => closed };
+}
+
+const KEY = {
+  access_key: "ATOLA",
+  secret_key: "canary-secret",
+  name: "backup",
+  state: "active",
+  grants: ["read on photos"],
+  created: "2026-11-20T21:00:00.000Z",
+};
+
+describe("the command line", () => {
+  let out: string[];
+  let err: string[];
+
+  beforeEach(() => {
+    out = [];
+    err = [];
+    vi.spyOn(console, "log").mockImplementation((text: string) => void out.push(text));
+    vi.spyOn(console, "error").mockImplementation((text: string) => void err.push(text));
+    vi.spyOn(process.stdout, "write").mockImplementation((text) => out.push(String(text)) > 0);
+    vi.spyOn(process.stderr, "write").mockImplementation((text) => err.push(String(text)) > 0);
+  });
+
+  afterEach(() => {
+    vi.restoreAllMocks();
+  });
+
+  test("gives settings to serve as they were typed", async () => {
+    const { program, inputs } = programWith({ status: 200, body: {} });
+    const typed = ["serve", "--listen", ":1", "--data=/d", "--config", "/c.json"];
+    expect(await runCommandLine(program, typed)).toBe(0);
+    expect(inputs[0]?.values).toEqual(
+      new Map([
+        ["data", ["/d"]],
+        ["listen", [":1"]],
+        ["config", ["/c.json"]],
+      ]),
+    );
+  });
+
+  test("creates a key with several grants and buckets", async () => {
+    const { program, asked, closed } = programWith({ status: 201, body: KEY });
+    const typed = "keys create --grant read --grant write --bucket photos --bucket b2 --name x";
+    expect(await runCommandLine(program, typed.split(" "))).toBe(0);
+    expect(asked).toEqual([
+      {
+        method: "POST",
+        path: "keys",
+        body: { grants: ["read", "write"], buckets: ["photos", "b2"], name: "x" },
+      },
+    ]);
+    expect(closed()).toBe(1);
+    expect(out.join("\n")).toMatch(
+      /secret key {2}canary-secret\n\nThe secret key is not shown again/,
+    );
+  });
+
+  test("prints JSON for programs", async () => {
+    const { program } = programWith({ status: 200, body: { schema_version: 1, keys: [KEY] } });
+    expect(await runCommandLine(program, ["keys", "list", "--json"])).toBe(0);
+    expect(JSON.parse(out.join(""))).toEqual({ schema_version: 1, keys: [KEY] });
+  });
+
+  test("prints aligned tables for people", async () => {
+    const { program } = programWith({ status: 200, body: { keys: [KEY] } });
+    await runCommandLine(program, ["keys", "list"]);
+    expect(out.join("\n")).toBe(
+      [
+        "ACCESS KEY  STATE   GRANTS          CREATED                   NAME",
+        "ATOLA       active  read on photos  2026-11-20T21:00:00.000Z  backup",
+      ].join("\n"),
+    );
+  });
+
+  test.each([
+    [["keys", "show", "a/b"], { method: "GET", path: "keys/a%2Fb", body: undefined }],
+    [["keys", "disable", "A1"], { method: "POST", path: "keys/A1/disable", body: undefined }],
+    [["keys", "enable", "A1"], { method: "POST", path: "keys/A1/enable", body: undefined }],
+    [["keys", "delete", "A1"], { method: "DELETE", path: "keys/A1", body: undefined }],
+    [["keys", "root", "--show"], { method: "GET", path: "root-key", body: undefined }],
+    [["keys", "root", "--rotate"], { method: "POST", path: "root-key/rotate", body: undefined }],
+    [["status"], { method: "GET", path: "status", body: undefined }],
+  ])("%j asks the administration", async (typed, expected) => {
+    const { program, asked } = programWith({ status: 200, body: KEY });
+    expect(await runCommandLine(program, typed)).toBe(0);
+    expect(asked).toEqual([expected]);
+  });
+
+  test.each([
+    [["keys", "crate"], "Did you mean create?"],
+    [["serve", "--lisen", ":1"], "Did you mean --listen?"],
+    [["serve", "now"], "too many arguments"],
+    [["keys", "show"], "missing required argument"],
+    [["keys", "create"], "needs at least one --grant"],
+    [["keys", "root"], "--show or --rotate"],
+    [["keys", "root", "--show", "--rotate"], "--show or --rotate"],
+    [["nonsense"], "unknown command"],
+  ])("%j is wrong usage, said so, and exits with 2", async (typed, says) => {
+    const { program, asked } = programWith({ status: 200, body: {} });
+    expect(await runCommandLine(program, typed)).toBe(2);
+    expect(err.join("\n")).toContain(says);
+    expect(asked).toEqual([]);
+  });
+
+  test.each([
+    [
+      new UsageError("The setting listen cannot be.", "Like this: :9000"),
+      2,
+      "cannot be. Like this",
+    ],
+    [new StorageFault("locked", "in use by process 7", { hint: "Stop it." }), 4, "7. Stop it."],
+    [new StorageFault("unreachable", "no server runs"), 4, "no server runs."],
+    [new StorageFault("corrupt", "a segment is damaged"), 3, "is damaged."],
+    [new StorageFault("io", "the disk failed"), 1, "the disk failed."],
+    [new Error("oops"), 1, "oops."],
+  ])("a failure (%s) exits with %i and one sentence", async (failure, exitCode, says) => {
+    const { program } = programWith(
+      { status: 200, body: {} },
+      { runningServer: () => Promise.reject(failure) },
+    );
+    expect(await runCommandLine(program, ["status"])).toBe(exitCode);
+    expect(err).toEqual([expect.stringContaining(says)]);
+    expect(out).toEqual([]);
+  });
+
+  test.each([
+    [409, 2],
+    [404, 2],
+    [503, 1],
+    [500, 1],
+  ])("an answer with status %i exits with %i and the server's words", async (status, exitCode) => {
+    const { program } = programWith({ status, body: { error: { message: "No, because." } } });
+    expect(await runCommandLine(program, ["keys", "list"])).toBe(exitCode);
+    expect(err.join("\n")).toContain("No, because.");
+  });
+
+  test("shows settings, the version and a rebuild", async () => {
+    const { program } = programWith({ status: 200, body: {} });
+    expect(await runCommandLine(program, ["config", "show"])).toBe(0);
+    expect(await runCommandLine(program, ["version"])).toBe(0);
+    expect(await runCommandLine(program, ["rebuild-index"])).toBe(0);
+    expect(out).toEqual([
+      "SETTING  VALUE      SOURCE\nregion   us-east-1  default",
+      "0.1.0",
+      "operations  7",
+    ]);
+  });
+
+  test("helps with every command by an example that it understands", async () => {
+    for (const command of COMMANDS) {
+      out = [];
+      const { program } = programWith({ status: 200, body: KEY });
+      expect(await runCommandLine(program, [...command.name.split(" "), "--help"])).toBe(0);
+      const help = out.join("");
+      expect(help).toContain(command.summary.slice(0, 20));
+      expect(help).not.toContain("`");
+      for (const example of command.examples) {
+        expect(help).toContain(example);
+        const typed = example.replace(/^([A-Z_]+=\S+ )*atoll /, "").split(" ");
+        expect(await runCommandLine(program, typed)).toBe(0);
+      }
+    }
+  });
+});

@@ -1,0 +1,140 @@
+import { CommanderError, Command as Parser } from "commander";
+import type { Command, CommandFlag, Program } from "./command.ts";
+import { configShowCommand } from "./commands/config-show.ts";
+import { KEY_COMMANDS } from "./commands/keys.ts";
+import { rebuildIndexCommand } from "./commands/rebuild-index.ts";
+import { serveCommand } from "./commands/serve.ts";
+import { statusCommand } from "./commands/status.ts";
+import { versionCommand } from "./commands/version.ts";
+import { createOutput, EXIT_CODES, type ExitCode, exitCodeOf, explain } from "./output.ts";
+
+/** Everything an operator can ask for, in the order of the help. */
+export const COMMANDS: readonly Command[] = [
+  serveCommand,
+  statusCommand,
+  ...KEY_COMMANDS,
+  configShowCommand,
+  rebuildIndexCommand,
+  versionCommand,
+];
+
+const GROUPS: Readonly<Record<string, string>> = {
+  keys: "Manage access keys",
+  config: "Look at the settings",
+};
+
+const CONFIG_FLAG: CommandFlag = {
+  flag: "config",
+  placeholder: "FILE",
+  description: "Settings file (JSON), instead of atoll.json in the data directory",
+};
+
+const INTRODUCTION = `An S3-compatible object store that keeps what it acknowledges.`;
+
+const EPILOGUE = `
+Settings can also stand in the environment (ATOLL_…) or in a JSON file; docs/CONFIG.md lists them.
+Exit codes: 0 fine, 1 failed, 2 wrong usage, 3 found damage, 4 locked or unreachable.`;
+
+/**
+ * Runs what was typed (without the program's own name) and gives the exit code. Failures are told
+ * in one sentence; nothing is thrown.
+ */
+export async function runCommandLine(
+  program: Program,
+  typed: readonly string[],
+): Promise<ExitCode> {
+  let exitCode: ExitCode = EXIT_CODES.fine;
+  const parser = newParser("atoll")
+    .description(INTRODUCTION)
+    .version(program.version, "-V, --version", "print the version")
+    .addHelpText("after", EPILOGUE);
+  for (const command of COMMANDS) {
+    const sub = place(parser, program, command);
+    sub.action(async (..._operands: unknown[]) => {
+      exitCode = await run(program, command, sub);
+    });
+  }
+  try {
+    await parser.parseAsync([...typed], { from: "user" });
+    return exitCode;
+  } catch (failure) {
+    // Commander has written its message already: help and versions are fine, the rest is usage.
+    if (!(failure instanceof CommanderError)) throw failure;
+    return failure.exitCode === 0 ? EXIT_CODES.fine : EXIT_CODES.usage;
+  }
+}
+
+async function run(program: Program, command: Command, sub: Parser): Promise<ExitCode> {
+  const options: Record<string, unknown> = sub.opts();
+  const output = createOutput(options["json"] === true);
+  const values = new Map<string, readonly string[]>();
+  for (const { flag } of flagsOf(program, command)) {
+    const value = options[camelCase(flag)];
+    if (value !== undefined) values.set(flag, Array.isArray(value) ? value : [String(value)]);
+  }
+  try {
+    return await command.run({ operands: sub.args, values, output, program });
+  } catch (failure) {
+    output.notice(`atoll ${command.name}: ${explain(failure)}`);
+    return exitCodeOf(failure);
+  }
+
+  function camelCase(flag: string): string {
+    return flag.replace(/-([a-z])/g, (_, letter: string) => letter.toUpperCase());
+  }
+}
+
+/** Makes the parser of a command, under its group when its name has two words. */
+function place(parser: Parser, program: Program, command: Command): Parser {
+  const [first = "", second] = command.name.split(" ");
+  const parent = second === undefined ? parser : groupOf(parser, first);
+  const sub = newParser(second ?? first).description(command.summary);
+  for (const operand of command.operands ?? []) sub.argument(`<${operand}>`);
+  for (const flag of flagsOf(program, command)) addFlag(sub, flag);
+  if (command.json) sub.option("--json", "print JSON, for programs");
+  sub.addHelpText(
+    "after",
+    `\nExamples:\n${command.examples.map((line) => `  ${line}`).join("\n")}`,
+  );
+  parent.addCommand(sub);
+  return sub;
+}
+
+function addFlag(sub: Parser, { flag, placeholder, description, repeatable }: CommandFlag): void {
+  const plain = description.replaceAll("`", "");
+  if (placeholder === undefined) sub.option(`--${flag}`, plain);
+  else if (repeatable !== true) sub.option(`--${flag} <${placeholder}>`, plain);
+  else {
+    const collect = (value: string, before: readonly string[] = []): string[] => [...before, value];
+    sub.option(`--${flag} <${placeholder}>`, `${plain} (repeatable)`, collect);
+  }
+}
+
+function groupOf(parser: Parser, name: string): Parser {
+  const known = parser.commands.find((candidate) => candidate.name() === name);
+  if (known !== undefined) return known;
+  const group = newParser(name).description(GROUPS[name] ?? "");
+  parser.addCommand(group);
+  return group;
+}
+
+function newParser(name: string): Parser {
+  return new Parser(name)
+    .exitOverride()
+    .showSuggestionAfterError()
+    .showHelpAfterError(`Try: atoll help`)
+    .configureHelp({ sortSubcommands: false });
+}
+
+function flagsOf(program: Program, command: Command): readonly CommandFlag[] {
+  const own = command.flags ?? [];
+  switch (command.settings) {
+    case "none":
+      return own;
+    case "place":
+      return [...own, ...program.settingFlags.filter(({ flag }) => flag === "data"), CONFIG_FLAG];
+    case "all":
+      return [...own, ...program.settingFlags, CONFIG_FLAG];
+  }
+  return own;
+}

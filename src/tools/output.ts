@@ -1,0 +1,78 @@
+import { StorageFault } from "../core/faults.ts";
+import { UsageError } from "../core/usage-error.ts";
+
+/** Where commands write: results to standard output, everything else to standard error. */
+export interface Output {
+  readonly isTerminal: boolean;
+  /** True when results are to be JSON, for programs. */
+  readonly json: boolean;
+  /** Plain text for people. */
+  text(text: string): void;
+  /** A value: as indented JSON, or as the lines that `show` makes of it. */
+  result(value: unknown, show: () => string): void;
+  /** A sentence for the operator that is no result. */
+  notice(text: string): void;
+}
+
+/** What a command ends with; documented in `atoll help`. */
+export const EXIT_CODES = { fine: 0, failed: 1, usage: 2, damage: 3, unavailable: 4 } as const;
+export type ExitCode = (typeof EXIT_CODES)[keyof typeof EXIT_CODES];
+
+export function createOutput(json: boolean): Output {
+  return {
+    isTerminal: process.stdout.isTTY === true,
+    json,
+    text: (text) => console.log(text),
+    result: (value, show) => console.log(json ? JSON.stringify(value, undefined, 2) : show()),
+    notice: (text) => console.error(text),
+  };
+}
+
+/** Rows in aligned columns under their heads; "nothing" when there are none. */
+export function table(heads: readonly string[], rows: readonly (readonly string[])[]): string {
+  const all = [heads, ...rows];
+  const widths = heads.map((_, at) => Math.max(...all.map((row) => row[at]?.length ?? 0)));
+  return all
+    .map((row) =>
+      row
+        .map((cell, at) => cell.padEnd(widths[at] ?? 0))
+        .join("  ")
+        .trimEnd(),
+    )
+    .join("\n");
+}
+
+/** Names and values below each other, the values aligned. */
+export function pairs(rows: ReadonlyArray<readonly [string, string]>): string {
+  const width = Math.max(0, ...rows.map(([name]) => name.length));
+  return rows.map(([name, value]) => `${name.padEnd(width)}  ${value}`.trimEnd()).join("\n");
+}
+
+/** One sentence that says what went wrong and what to do. */
+export function explain(failure: unknown): string {
+  if (failure instanceof StorageFault || failure instanceof UsageError) {
+    const sentence = /[.?!]$/.test(failure.message) ? failure.message : `${failure.message}.`;
+    return failure.hint === undefined ? sentence : `${sentence} ${failure.hint}`;
+  }
+  return failure instanceof Error ? `${failure.message}.` : String(failure);
+}
+
+/** The exit code that tells a script what kind of failure it was. */
+export function exitCodeOf(failure: unknown): ExitCode {
+  if (failure instanceof UsageError) return EXIT_CODES.usage;
+  if (!(failure instanceof StorageFault)) return EXIT_CODES.failed;
+  switch (failure.kind) {
+    case "corrupt":
+      return EXIT_CODES.damage;
+    case "locked":
+    case "unreachable":
+      return EXIT_CODES.unavailable;
+    case "disk-full":
+    case "io":
+    case "unsupported":
+    case "closed":
+    case "busy":
+      return EXIT_CODES.failed;
+  }
+  return EXIT_CODES.failed;
+}
