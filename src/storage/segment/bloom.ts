@@ -1,11 +1,18 @@
 import bloomFilters from "bloom-filters";
 
 /*
- * A Bloom filter over byte strings. On disk it is its bits: bit i is bit (i mod 8) of byte
- * (i div 8). Every name sets 7 bits out of the filter's size:
+ * Bloom filter over byte strings. On disk it is its bits: bit i is bit (i mod 8) of byte (i div 8).
+ * A name sets bits (a + i b) mod 2^32 mod (count of bits) for i from 0 to 6. All numbers are
+ * unsigned and have 32 bits:
  *
- *   a = FNV-1a of the name's bytes, b = the same with another basis and prime, both mixed, b odd;
- *   bit i of 7 = ((a + i b) mod 2^32) mod (bits of the filter)
+ * | step      | a                               | b                                             |
+ * | --------- | ------------------------------- | --------------------------------------------- |
+ * | start     | 0x811c9dc5                      | 0x2f0b4a27                                    |
+ * | each byte | (a xor byte) 0x01000193         | (b xor byte) 0x5bd1e995 xor (b shr 15)        |
+ * | end       | mix(a)                          | mix(b) or 1                                   |
+ *
+ * mix: xor with itself shr 16; times 0x7feb352d; xor with itself shr 15; times 0x846ca68b; xor with
+ * itself shr 16.
  */
 const BITS_PER_NAME = 10;
 const HASHES = 7;
