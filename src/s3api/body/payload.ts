@@ -1,4 +1,5 @@
 import { unreachable } from "../../core/assert.ts";
+import { LIMITS } from "../../core/limits.ts";
 import type { ChecksumAlgorithm } from "../../core/records.ts";
 import type { Exchange, RequestHeaders } from "../../http/exchange.ts";
 import type { Hash } from "../../ports/hash.ts";
@@ -265,3 +266,6 @@ async function pipe(
     throw failure;
   }
 }
+
+/** The most that one PUT or one part may carry. */
+export const PUT_PAYLOAD = { bytesMax: LIMITS.putBytesMax } as const satisfies PayloadSettings;
