@@ -105,6 +105,8 @@ class LmdbKv implements Kv {
   /**
    * Everything queued in one turn of the event loop lands in one transaction, and its promise
    * resolves after the read snapshot of this thread has been let go, so that a later read sees it.
+   * When a commit fails lmdb-js also rejects a promise of its own that nobody can catch: whoever
+   * runs the process must treat an unhandled rejection as the end, which is what it is.
    */
   async #commit(mutations: readonly KvMutation[]): Promise<void> {
     const database = this.#database;
