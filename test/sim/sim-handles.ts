@@ -21,16 +21,16 @@ export class SimWriteFile implements WriteFile {
 
   async write(bytes: Uint8Array, offset: number): Promise<void> {
     const { disk, node, path, direct } = this.#parts;
+    const taken = Uint8Array.from(bytes);
     const fault = await this.#enter("write");
     if (direct) disk.checkAligned(bytes, offset, path);
     if (fault !== undefined) {
       // Torn at any byte: none of it, some of it or all of it has arrived.
       const arrived = fault === "EMFILE" ? 0 : disk.seed.int(bytes.length + 1);
-      disk.writeTo(node.file, Uint8Array.from(bytes.subarray(0, arrived)), offset);
+      disk.writeTo(node.file, taken.subarray(0, arrived), offset);
       if (fault === "cut") return disk.steps.lost();
       throw systemError(faultCode(fault), path);
     }
-    const taken = Uint8Array.from(bytes);
     const made = disk.writeTo(node.file, taken, offset);
     node.modifiedMs = disk.now();
     await disk.steps.settle(disk.seed);

@@ -103,7 +103,7 @@ class SimKv implements Kv {
     const at = lowerBound(rows, key);
     const row = rows[at];
     return row !== undefined && Buffer.compare(row.key, key) === 0
-      ? Uint8Array.from(row.value)
+      ? Buffer.from(row.value)
       : undefined;
   }
 
@@ -116,7 +116,7 @@ class SimKv implements Kv {
     const count = Math.min(Math.max(0, to - from), query.limit ?? Number.POSITIVE_INFINITY);
     for (let index = 0; index < count; index++) {
       const row = rows[query.reverse === true ? to - 1 - index : from + index] as KvRow;
-      yield { key: Uint8Array.from(row.key), value: Uint8Array.from(row.value) };
+      yield { key: Buffer.from(row.key), value: Buffer.from(row.value) };
     }
   }
 
