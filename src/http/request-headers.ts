@@ -28,6 +28,13 @@ export class FlatHeaders implements RequestHeaders {
     return count;
   }
 
+  /** Bytes of the body that follows: 0 without one, undefined for a chunked one. */
+  bodyLength(): number | undefined {
+    const text = this.get("content-length");
+    if (text !== undefined) return Number(text);
+    return this.count("transfer-encoding") > 0 ? undefined : 0;
+  }
+
   get entries(): ReadonlyArray<readonly [name: string, value: string]> {
     return this.#names.map((name, index) => [name, this.#values[index] ?? ""]);
   }

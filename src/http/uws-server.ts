@@ -116,13 +116,8 @@ function accept(
     return;
   }
   const headers = new FlatHeaders(names, values);
-  handler(front.begin(response, { method, target, headers, contentLength: bodyLength(headers) }));
-}
-
-function bodyLength(headers: FlatHeaders): number | undefined {
-  const text = headers.get("content-length");
-  if (text !== undefined) return Number(text);
-  return headers.count("transfer-encoding") > 0 ? undefined : 0;
+  const contentLength = headers.bodyLength();
+  handler(front.begin(response, { method, target, headers, contentLength }));
 }
 
 /**
