@@ -5,7 +5,7 @@ import { asFields, readJsonFile, writeJsonFile } from "../../src/storage/json-fi
 import { createMemoryLog } from "./memory-log.ts";
 import { Seed } from "./seed.ts";
 import { SimDisk } from "./sim-disk.ts";
-import { SimRandom } from "./sim-random.ts";
+import { createSimRandom } from "./sim-random.ts";
 
 const DIRECTORY = "/srv/atoll";
 const SEEDS = 20;
@@ -25,7 +25,7 @@ function processOfBoot(boot: number): ProcessFacts {
 }
 
 function open(disk: SimDisk, seed: Seed, boot: number): Promise<DataDir> {
-  const random = new SimRandom(seed.derive(`random-${boot}`));
+  const random = createSimRandom(seed.derive(`random-${boot}`));
   const clock = {
     nowMs: () => boot,
     monotonicMs: () => boot,
