@@ -30,9 +30,20 @@ import { FieldReader, required, writeVarintField } from "./tagged-fields.ts";
  * | ------ | ----- | ---------------------------------- |
  * | 0      | 1     | kind                               |
  * | 1      | n     | tagged fields                      |
+ *
+ * Kinds of local records, for ever: none is changed, none is used again.
+ *
+ * | kind | name             |
+ * | ---- | ---------------- |
+ * | 1    | upload-create    |
+ * | 2    | part-put         |
+ * | 3    | upload-end       |
+ * | 4    | chunks-placed    |
+ * | 5    | segments-dropped |
+ * | 6    | results-expired  |
+ * | 7    | log-continues    |
  */
 
-/** Numbers of the kinds, for ever: none is changed, none is used again. */
 const KIND_NUMBERS = {
   "upload-create": 1,
   "part-put": 2,

@@ -28,13 +28,23 @@ import { FieldReader, readText, required } from "./tagged-fields.ts";
  * Vector: full (u8, 0 or 1), then for each origin, ascending: origin (8), sequence (varint). It is
  * left out when it is neither full nor has entries. Group: id (text behind its length), count
  * (varint).
+ *
+ * Kinds of operations, for ever: none is changed, none is used again.
+ *
+ * | kind | name           |
+ * | ---- | -------------- |
+ * | 1    | object-put     |
+ * | 2    | object-delete  |
+ * | 3    | bucket-create  |
+ * | 4    | bucket-delete  |
+ * | 5    | bucket-setting |
+ * | 6    | access-key-put |
  */
 const ENVELOPE_BYTES = 61;
 const CHAIN_BYTES = 32;
 const TAG_VECTOR = 1;
 const TAG_GROUP = 3;
 
-/** Numbers of the kinds, for ever: none is changed, none is used again. */
 const KIND_NUMBERS = {
   "object-put": 1,
   "object-delete": 2,

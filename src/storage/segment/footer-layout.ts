@@ -31,7 +31,7 @@ import type { ContentHash, OriginId } from "../../core/names.ts";
  * | 36     | 4     | bytes of the filter, f                                                 |
  * | 40     | 4     | count of operations                                                    |
  * | 44     | 4     | zero                                                                   |
- * | 48     | 8     | smallest HLC, greatest when none was seen                              |
+ * | 48     | 8     | smallest HLC, all bits one when none was seen                           |
  * | 56     | 8     | greatest HLC, 0 when none was seen                                     |
  * | 64     | 8     | sequence of the first operation of this origin, 0 when there is none   |
  * | 72     | 8     | sequence of the last operation of this origin, 0 when there is none    |
