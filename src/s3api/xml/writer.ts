@@ -1,0 +1,84 @@
+const DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>\n';
+const S3_NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/";
+
+/** Characters below this are control characters; beyond it only two are not allowed in XML. */
+const CONTROL_END = 0x20;
+const NONCHARACTERS_START = 0xfffe;
+
+const ESCAPES = makeEscapes();
+
+function makeEscapes(): ReadonlyArray<string | undefined> {
+  const table: Array<string | undefined> = new Array(128).fill(undefined);
+  // XML 1.0 has no way to write most control characters; S3 refers to them by number all the same.
+  for (let unit = 0; unit < CONTROL_END; unit++) table[unit] = `&#x${unit.toString(16)};`;
+  table[0x09] = undefined;
+  table[0x0a] = undefined;
+  // A bare carriage return would be read as a line feed.
+  table[0x0d] = "&#13;";
+  table[0x22] = "&quot;";
+  table[0x26] = "&amp;";
+  table[0x3c] = "&lt;";
+  table[0x3e] = "&gt;";
+  return table;
+}
+
+/** Text as it stands between tags or in an attribute. Keys may hold any character. Hot path. */
+export function escapeXml(text: string): string {
+  let escaped = "";
+  let from = 0;
+  for (let at = 0; at < text.length; at++) {
+    const unit = text.charCodeAt(at);
+    let reference: string | undefined;
+    if (unit < 128) reference = ESCAPES[unit];
+    else if (unit >= NONCHARACTERS_START) reference = `&#x${unit.toString(16)};`;
+    if (reference === undefined) continue;
+    escaped += text.slice(from, at) + reference;
+    from = at + 1;
+  }
+  return from === 0 ? text : escaped + text.slice(from);
+}
+
+/** Builds one document, element by element. Names are ours and are not checked. */
+export class XmlWriter {
+  #text: string;
+  readonly #open: string[];
+
+  /** Begins a document whose root is in S3's namespace, or in none when so asked. */
+  constructor(root: string, options?: { readonly bare: boolean }) {
+    const namespace = options?.bare === true ? "" : ` xmlns="${S3_NAMESPACE}"`;
+    this.#text = `${DECLARATION}<${root}${namespace}>`;
+    this.#open = [root];
+  }
+
+  /** A whole document that is a root with text in it. */
+  static leaf(root: string, text: string): string {
+    return `${DECLARATION}<${root} xmlns="${S3_NAMESPACE}">${escapeXml(text)}</${root}>`;
+  }
+
+  open(name: string, attributes?: Readonly<Record<string, string>>): void {
+    this.#text += `<${name}`;
+    if (attributes !== undefined) {
+      for (const [attribute, value] of Object.entries(attributes)) {
+        this.#text += ` ${attribute}="${escapeXml(value)}"`;
+      }
+    }
+    this.#text += ">";
+    this.#open.push(name);
+  }
+
+  /** An element that holds only text. */
+  text(name: string, value: string): void {
+    this.#text += `<${name}>${escapeXml(value)}</${name}>`;
+  }
+
+  /** Closes the element opened last. */
+  close(): void {
+    this.#text += `</${this.#open.pop() ?? ""}>`;
+  }
+
+  /** Closes what is still open and returns the document. */
+  finish(): string {
+    while (this.#open.length > 0) this.close();
+    return this.#text;
+  }
+}
