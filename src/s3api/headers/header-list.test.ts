@@ -13,10 +13,10 @@ test("repeated headers are joined and counted", () => {
 
 test("headers in a presigned query count as headers", () => {
   const headers = withHoistedHeaders(headersOf({ host: "h" }), [
-    ["X-Amz-Checksum-Sha256", "abc="],
+    ["X-Amz-Meta-Colour", "blue"],
     ["x-amz-acl", "private"],
   ]);
-  expect(headers.get("x-amz-checksum-sha256")).toBe("abc=");
+  expect(headers.get("x-amz-meta-colour")).toBe("blue");
   expect(headers.get("x-amz-acl")).toBe("private");
   expect(headers.get("host")).toBe("h");
 });
@@ -34,6 +34,15 @@ test("the signature's own parameters are no headers", () => {
     ["X-Amz-Signature", "1"],
     ["X-Amz-Date", "2"],
     ["prefix", "x"],
+  ] as const;
+  expect(withHoistedHeaders(plain, query)).toBe(plain);
+});
+
+test("the checksum of a body nobody had when the URL was presigned is not a claim", () => {
+  const plain = headersOf({ host: "h" });
+  const query = [
+    ["x-amz-checksum-crc32", "AAAAAA=="],
+    ["x-amz-sdk-checksum-algorithm", "CRC32"],
   ] as const;
   expect(withHoistedHeaders(plain, query)).toBe(plain);
 });

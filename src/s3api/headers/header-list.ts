@@ -28,6 +28,12 @@ const SIGNATURE_PARAMETER =
   /^x-amz-(algorithm|credential|date|expires|signedheaders|signature|security-token|content-sha256)$/;
 
 /**
+ * A presigner has no body to sum up, so that its checksum is that of nothing; S3 does not check it.
+ */
+const PRESIGNED_CHECKSUM = /^x-amz-(checksum-(crc32|crc32c|crc64nvme|sha1|sha256)|trailer)$/;
+const PRESIGNED_ALGORITHM = "x-amz-sdk-checksum-algorithm";
+
+/**
  * SDKs move `x-amz-` headers into the query when they presign, and S3 obeys them there. They join
  * the real headers, so that none of them is overlooked; a header that came as such wins.
  */
@@ -42,6 +48,7 @@ export function withHoistedHeaders(headers: RequestHeaders, query: Entries): Req
 }
 
 /** Whether a query parameter stands for a header; `name` in lower case. */
-export function isHoistedHeader(name: string): boolean {
-  return name.startsWith("x-amz-") && !SIGNATURE_PARAMETER.test(name);
+function isHoistedHeader(name: string): boolean {
+  if (!name.startsWith("x-amz-") || SIGNATURE_PARAMETER.test(name)) return false;
+  return !PRESIGNED_CHECKSUM.test(name) && name !== PRESIGNED_ALGORITHM;
 }

@@ -4,6 +4,7 @@ import type { RequestHeaders } from "../../http/exchange.ts";
 import { S3Error } from "../errors.ts";
 import type { Query } from "../target.ts";
 import { formatHttpDate } from "./dates.ts";
+import { parseTaggingHeader } from "./tagging-header.ts";
 
 export type HeaderLines = Array<readonly [name: string, value: string]>;
 type Pair = readonly [string, string];
@@ -55,7 +56,12 @@ export function readObjectAttributes(headers: RequestHeaders): ObjectAttributes 
     user.sort(byName);
     checkUserMetadataSize(user);
   }
-  return { system, user, storageClass: readStorageClass(headers), tags: [] };
+  return {
+    system,
+    user,
+    storageClass: readStorageClass(headers),
+    tags: parseTaggingHeader(headers.get("x-amz-tagging")),
+  };
 }
 
 function byName(left: Pair, right: Pair): number {

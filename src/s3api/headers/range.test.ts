@@ -90,10 +90,10 @@ test("part numbers reach from 1 to 10,000", () => {
   expect([parsePartNumber("1"), parsePartNumber("10000")]).toEqual([1, 10_000]);
 });
 
-test("a part lies behind all parts before it", () => {
+test("a part lies behind all parts before it, counted from one", () => {
   const parts = [1, 3, 7].map((partNumber) => ({ partNumber, size: 5, checksums: [] }));
-  expect(partRange(parts, 15, 3).range).toEqual({ start: 5, end: 10 });
-  expect(codeOf(() => partRange(parts, 15, 2))).toBe("InvalidPartNumber");
+  expect(partRange(parts, 15, 2)).toEqual({ range: { start: 5, end: 10 }, part: parts[1] });
+  expect(codeOf(() => partRange(parts, 15, 4))).toBe("InvalidPartNumber");
 });
 
 test("the first part of an object without parts is the object", () => {

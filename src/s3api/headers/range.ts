@@ -82,22 +82,28 @@ export function parsePartNumber(text: string): number {
   return value;
 }
 
-/** Which bytes a part is, with what was stored of it; the first part of a plain object is all. */
+/**
+ * Which bytes a part is, with what was stored of it. Numbers count the parts of the object, whatever
+ * numbers its upload used; the first part of an object stored in one piece is all of it.
+ */
 export function partRange(
   parts: readonly PartSummary[],
   size: number,
   partNumber: number,
 ): { readonly range: ByteRange; readonly part: PartSummary | undefined } {
-  if (parts.length === 0) {
-    if (partNumber !== 1) throw new S3Error("InvalidPartNumber");
+  if (parts.length === 0 && partNumber === 1) {
     return { range: { start: 0, end: size }, part: undefined };
   }
-  let start = 0;
-  for (const part of parts) {
-    if (part.partNumber === partNumber) return { range: { start, end: start + part.size }, part };
-    start += part.size;
+  const part = parts[partNumber - 1];
+  if (part === undefined) {
+    throw new S3Error("InvalidPartNumber", {
+      fields: {
+        PartNumberRequested: String(partNumber),
+        ActualPartCount: String(Math.max(1, parts.length)),
+      },
+    });
   }
-  throw new S3Error("InvalidPartNumber", {
-    fields: { PartNumberRequested: String(partNumber), ActualPartCount: String(parts.length) },
-  });
+  let start = 0;
+  for (const earlier of parts.slice(0, partNumber - 1)) start += earlier.size;
+  return { range: { start, end: start + part.size }, part };
 }

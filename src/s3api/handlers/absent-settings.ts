@@ -1,0 +1,42 @@
+import { S3Error, type S3ErrorCode } from "../errors.ts";
+import type { BucketCall, Handler, ObjectCall } from "../operation.ts";
+import { xmlReply } from "../reply.ts";
+import { XmlWriter } from "../xml/writer.ts";
+
+/**
+ * Clients ask for settings before they begin. No bucket has one yet, and S3's answer for a bucket
+ * without the setting is then the truth: an error of its own, or an empty document.
+ */
+export function answerNotConfigured(code: S3ErrorCode): Handler<BucketCall> {
+  return (call) => {
+    throw new S3Error(code, { fields: { BucketName: call.bucket } });
+  };
+}
+
+/** An empty document of that name. */
+export function answerEmpty(root: string): Handler<BucketCall> {
+  return () => xmlReply(new XmlWriter(root).finish());
+}
+
+/** AWS: who asks for a lock in a bucket without object lock is told that the bucket lacks it. */
+export function answerNoObjectLock(_call: ObjectCall): never {
+  throw new S3Error("InvalidRequest", {
+    message: "Bucket is missing Object Lock Configuration",
+  });
+}
+
+/** The account that owns a bucket pays for its requests. */
+export const getBucketRequestPayment: Handler<BucketCall> = () => {
+  const xml = new XmlWriter("RequestPaymentConfiguration");
+  xml.text("Payer", "BucketOwner");
+  return xmlReply(xml.finish());
+};
+
+/** ACLs cannot grant anything here, which S3 calls "bucket owner enforced". */
+export const getBucketOwnershipControls: Handler<BucketCall> = () => {
+  const xml = new XmlWriter("OwnershipControls");
+  xml.open("Rule");
+  xml.text("ObjectOwnership", "BucketOwnerEnforced");
+  xml.close();
+  return xmlReply(xml.finish());
+};

@@ -1,0 +1,197 @@
+import { unreachable } from "../../core/assert.ts";
+import { LIMITS } from "../../core/limits.ts";
+import {
+  CHECKSUM_ALGORITHMS,
+  type PartSummary,
+  type StoredChecksum,
+  type UploadRecord,
+} from "../../core/records.ts";
+import type { RequestHeaders } from "../../http/exchange.ts";
+import type { CompleteOutcome, CompleteUploadRequest } from "../../storage/store.ts";
+import { combineChecksums, DEFAULT_CHECKSUM } from "../body/checksums.ts";
+import { S3Error } from "../errors.ts";
+import { readWriteConditions } from "../headers/conditionals.ts";
+import { headersOf } from "../headers/header-list.ts";
+import { parsePartNumber } from "../headers/range.ts";
+import type { HandlerDeps, ObjectCall, Reply } from "../operation.ts";
+import { xmlReply } from "../reply.ts";
+import { childText, type XmlElement } from "../xml/reader.ts";
+import { XmlWriter } from "../xml/writer.ts";
+import { readChecksumType } from "./checksum-wish.ts";
+import { writeObjectChecksums } from "./checksum-xml.ts";
+import { noSuchUpload, uploadIdOf } from "./upload-access.ts";
+import { writeRefusal } from "./write-refusal.ts";
+import { readXmlBody, unquoteEtag } from "./xml-body.ts";
+
+type ListedPart = CompleteUploadRequest["parts"][number];
+
+/** https://docs.aws.amazon.com/AmazonS3/latest/API/API_CompleteMultipartUpload.html */
+export async function completeMultipartUpload(call: ObjectCall, deps: HandlerDeps): Promise<Reply> {
+  const uploadId = uploadIdOf(call);
+  const { bucket, key } = call;
+  const parts = await readParts(call, deps);
+  const conditions = readWriteConditions(call.headers);
+  const upload = deps.store.upload(bucket, key, uploadId);
+  if (upload !== undefined) checkClaims(call.headers, deps, upload, parts);
+  const outcome = await deps.store.completeUpload({
+    bucket,
+    key,
+    uploadId,
+    parts,
+    combine: (stored, record) => combineParts(deps, stored, record),
+    ...(conditions === undefined ? {} : { conditions }),
+  });
+  const { etag, checksums } = resultOf(call, outcome);
+  const xml = new XmlWriter("CompleteMultipartUploadResult");
+  xml.text("Location", locationOf(call));
+  xml.text("Bucket", bucket);
+  xml.text("Key", key);
+  xml.text("ETag", `"${etag}"`);
+  writeObjectChecksums(xml, checksums);
+  return xmlReply(xml.finish());
+}
+
+/** The checksum headers of this request speak of the object, not of the list in its body. */
+function withoutObjectClaims(headers: RequestHeaders): RequestHeaders {
+  return headersOf(
+    headers.entries.filter(
+      ([name]) => !name.startsWith("x-amz-checksum-") && name !== "x-amz-sdk-checksum-algorithm",
+    ),
+  );
+}
+
+async function readParts(call: ObjectCall, deps: HandlerDeps): Promise<readonly ListedPart[]> {
+  const body = { ...call, headers: withoutObjectClaims(call.headers) };
+  const document = await readXmlBody(body, deps, "CompleteMultipartUpload");
+  if (document === undefined) throw new S3Error("MalformedXML");
+  const parts: ListedPart[] = [];
+  for (const child of document.children) {
+    if (child.name !== "Part") throw new S3Error("MalformedXML");
+    const part = readPart(child);
+    if (part.partNumber <= (parts.at(-1)?.partNumber ?? 0)) throw new S3Error("InvalidPartOrder");
+    parts.push(part);
+  }
+  if (parts.length === 0) throw new S3Error("MalformedXML");
+  return parts;
+}
+
+function readPart(element: XmlElement): ListedPart {
+  const number = childText(element, "PartNumber");
+  const etag = childText(element, "ETag");
+  if (number === undefined || etag === undefined) throw new S3Error("MalformedXML");
+  const checksums: StoredChecksum[] = [];
+  for (const algorithm of CHECKSUM_ALGORITHMS) {
+    const value = childText(element, `Checksum${algorithm}`);
+    if (value !== undefined)
+      checksums.push({ algorithm, type: "FULL_OBJECT", value: value.trim() });
+  }
+  return { partNumber: parsePartNumber(number.trim()), etag: unquoteEtag(etag), checksums };
+}
+
+function combineParts(
+  deps: HandlerDeps,
+  parts: ReadonlyArray<Pick<PartSummary, "size" | "checksums">>,
+  upload: UploadRecord,
+): StoredChecksum[] {
+  const plan = upload.checksum ?? { algorithm: DEFAULT_CHECKSUM, type: "FULL_OBJECT" };
+  const combined = combineChecksums(deps.hash, plan, parts);
+  return combined === undefined ? [] : [combined];
+}
+
+/**
+ * What the client claims of the whole object, judged before the commit: parts are taken by their
+ * ETag there, so that the bytes judged here are the bytes committed.
+ */
+function checkClaims(
+  headers: RequestHeaders,
+  deps: HandlerDeps,
+  upload: UploadRecord,
+  listed: readonly ListedPart[],
+): void {
+  const claims = objectClaims(headers);
+  const type = readChecksumType(headers);
+  if (type !== undefined && type !== (upload.checksum?.type ?? "FULL_OBJECT")) {
+    throw new S3Error("InvalidRequest", {
+      message: `The upload was created with another checksum type than ${type}.`,
+    });
+  }
+  if (claims.length === 0 && headers.get("x-amz-mp-object-size") === undefined) return;
+  const wanted = new Map(listed.map((part) => [part.partNumber, part.etag]));
+  const parts: Array<Pick<PartSummary, "size" | "checksums">> = [];
+  for (const part of deps.store.parts(upload.uploadId, 0)) {
+    if (wanted.get(part.partNumber) === part.etag) parts.push(part);
+  }
+  // A part that is missing is for the commit to name.
+  if (parts.length !== listed.length) return;
+  checkObjectSize(headers, parts);
+  const combined = combineParts(deps, parts, upload)[0];
+  for (const [algorithm, value] of claims) {
+    if (combined === undefined || combined.algorithm !== algorithm) {
+      throw new S3Error("InvalidRequest", {
+        message: `The upload was not created with the ${algorithm} checksum algorithm.`,
+      });
+    }
+    if (value !== combined.value && value !== combined.value.replace(/-\d+$/, "")) {
+      throw new S3Error("BadDigest", {
+        message: `The ${algorithm} you specified did not match the calculated checksum.`,
+      });
+    }
+  }
+}
+
+function objectClaims(headers: RequestHeaders): ReadonlyArray<readonly [string, string]> {
+  const claims: Array<readonly [string, string]> = [];
+  for (const algorithm of CHECKSUM_ALGORITHMS) {
+    const value = headers.get(`x-amz-checksum-${algorithm.toLowerCase()}`);
+    if (value !== undefined) claims.push([algorithm, value]);
+  }
+  return claims;
+}
+
+function checkObjectSize(
+  headers: RequestHeaders,
+  parts: ReadonlyArray<Pick<PartSummary, "size">>,
+): void {
+  const claimed = headers.get("x-amz-mp-object-size");
+  if (claimed === undefined) return;
+  const size = parts.reduce((sum, part) => sum + part.size, 0);
+  if (claimed === String(size)) return;
+  throw new S3Error("InvalidRequest", {
+    message: "The provided x-amz-mp-object-size header does not match what was computed.",
+  });
+}
+
+type Result = { readonly etag: string; readonly checksums: readonly StoredChecksum[] };
+
+function resultOf(call: ObjectCall, outcome: CompleteOutcome): Result {
+  switch (outcome.outcome) {
+    case "stored":
+      return outcome.stored.record;
+    case "already-completed":
+      return outcome.completed;
+    case "no-such-upload":
+      throw noSuchUpload(uploadIdOf(call));
+    case "invalid-part":
+      throw new S3Error("InvalidPart", { fields: { PartNumber: String(outcome.partNumber) } });
+    case "part-too-small":
+      throw new S3Error("EntityTooSmall", {
+        fields: {
+          ProposedSize: String(outcome.size),
+          MinSizeAllowed: String(LIMITS.partBytesMin),
+          PartNumber: String(outcome.partNumber),
+        },
+      });
+    case "no-such-bucket":
+    case "no-such-key":
+    case "precondition-failed":
+      throw writeRefusal(outcome, call.bucket, call.key);
+  }
+  return unreachable(outcome);
+}
+
+function locationOf(call: ObjectCall): string {
+  const scheme = call.exchange.secure ? "https" : "http";
+  const host = call.headers.get("host") ?? "";
+  const { target } = call.exchange;
+  return `${scheme}://${host}${target.slice(0, target.indexOf("?"))}`;
+}

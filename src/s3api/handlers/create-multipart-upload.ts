@@ -1,0 +1,36 @@
+import { S3Error } from "../errors.ts";
+import { readObjectAttributes } from "../headers/object-headers.ts";
+import type { HandlerDeps, ObjectCall, Reply } from "../operation.ts";
+import { xmlReply } from "../reply.ts";
+import { XmlWriter } from "../xml/writer.ts";
+import { readChecksumPlan } from "./checksum-wish.ts";
+
+/** https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateMultipartUpload.html */
+export async function createMultipartUpload(call: ObjectCall, deps: HandlerDeps): Promise<Reply> {
+  const { bucket, key } = call;
+  const checksum = readChecksumPlan(call.headers);
+  const outcome = await deps.store.createUpload({
+    bucket,
+    key,
+    initiator: call.auth.credential.id,
+    attributes: readObjectAttributes(call.headers),
+    encryption: undefined,
+    checksum,
+  });
+  if (outcome.outcome === "no-such-bucket") {
+    throw new S3Error("NoSuchBucket", { fields: { BucketName: bucket } });
+  }
+  const xml = new XmlWriter("InitiateMultipartUploadResult");
+  xml.text("Bucket", bucket);
+  xml.text("Key", key);
+  xml.text("UploadId", outcome.upload.uploadId);
+  return xmlReply(
+    xml.finish(),
+    checksum === undefined
+      ? []
+      : [
+          ["x-amz-checksum-algorithm", checksum.algorithm],
+          ["x-amz-checksum-type", checksum.type],
+        ],
+  );
+}

@@ -1,0 +1,134 @@
+import { parseVersionId } from "../../core/names.ts";
+import type { PartSummary } from "../../core/records.ts";
+import type { ByteRange, StoredObject } from "../../storage/store.ts";
+import { S3Error } from "../errors.ts";
+import { judgeRead, readConditions } from "../headers/conditionals.ts";
+import { formatHttpDate, parseHttpDate } from "../headers/dates.ts";
+import {
+  type HeaderLines,
+  objectHeaders,
+  pushChecksums,
+  readResponseOverrides,
+  wantsChecksums,
+} from "../headers/object-headers.ts";
+import {
+  contentRange,
+  parsePartNumber,
+  partRange,
+  rangeNotSatisfiable,
+  readRange,
+} from "../headers/range.ts";
+import type { HandlerDeps, ObjectCall, Reply } from "../operation.ts";
+import { emptyReply } from "../reply.ts";
+
+/**
+ * Buckets are not versioned yet, so that every object has the version "null"; any other id names
+ * something that does not exist.
+ */
+export function checkVersionId(versionId: string | undefined): void {
+  if (versionId === undefined || versionId === "null") return;
+  const fields = { ArgumentName: "versionId", ArgumentValue: versionId };
+  if (parseVersionId(versionId) === undefined) {
+    throw new S3Error("InvalidArgument", { message: "Invalid version id specified", fields });
+  }
+  throw new S3Error("NoSuchVersion", { fields: { VersionId: versionId } });
+}
+
+/** The object of a read. A caller who may not list is not told whether it exists. */
+export function existingObject(call: ObjectCall, deps: HandlerDeps): StoredObject {
+  checkVersionId(call.query.get("versionId"));
+  const object = deps.store.object(call.bucket, call.key);
+  if (object !== undefined) return object;
+  if (!call.allows("s3:ListBucket", call.bucket)) throw new S3Error("AccessDenied");
+  throw new S3Error("NoSuchKey", { fields: { Key: call.key } });
+}
+
+/** What GET sends and HEAD describes. */
+export type ReadPlan = {
+  readonly status: 200 | 206;
+  readonly headers: HeaderLines;
+  readonly range: ByteRange;
+};
+
+/** Decides status, headers and bytes of a GET or HEAD; a reply when there is nothing to send. */
+export function planRead(call: ObjectCall, object: StoredObject): ReadPlan | Reply {
+  const { record } = object;
+  const conditions = readConditions(call.headers);
+  if (conditions !== undefined) {
+    const verdict = judgeRead(conditions, record);
+    if (verdict.kind === "failed") {
+      throw new S3Error("PreconditionFailed", { fields: { Condition: verdict.condition } });
+    }
+    if (verdict.kind === "not-modified") {
+      return emptyReply(304, [
+        ["ETag", `"${record.etag}"`],
+        ["Last-Modified", formatHttpDate(record.lastModifiedMs)],
+      ]);
+    }
+  }
+  const headers = objectHeaders(record, readResponseOverrides(call.query, true));
+  if (call.query.has("versionId")) headers.push(["x-amz-version-id", "null"]);
+  const rangeHeader = call.headers.get("range");
+  const partText = call.query.get("partNumber");
+  if (partText !== undefined) return planPart(call, object, headers, partText);
+  const wish =
+    rangeHeader === undefined || !rangeStillMeant(call, object)
+      ? undefined
+      : readRange(rangeHeader, record.size);
+  if (wish?.kind === "unsatisfiable") throw rangeNotSatisfiable(rangeHeader ?? "", record.size);
+  if (wish?.kind === "part") {
+    headers.push(["Content-Range", contentRange(wish.range, record.size)]);
+    return { status: 206, headers, range: wish.range };
+  }
+  // A checksum of the whole would not fit the bytes of a range, and SDKs compare it.
+  if (wantsChecksums(call.headers)) pushChecksums(headers, record.checksums);
+  return { status: 200, headers, range: { start: 0, end: record.size } };
+}
+
+function planPart(
+  call: ObjectCall,
+  object: StoredObject,
+  headers: HeaderLines,
+  partText: string,
+): ReadPlan {
+  const { record } = object;
+  const partNumber = parsePartNumber(partText);
+  if (call.headers.get("range") !== undefined) {
+    throw new S3Error("InvalidRequest", {
+      message: "Cannot specify both Range header and partNumber query parameter",
+    });
+  }
+  const { range, part } = partRange(record.parts, record.size, partNumber);
+  if (part !== undefined) headers.push(["x-amz-mp-parts-count", String(record.parts.length)]);
+  if (wantsChecksums(call.headers)) pushPartChecksums(headers, object, part);
+  if (record.size === 0) return { status: 200, headers, range };
+  headers.push(["Content-Range", contentRange(range, record.size)]);
+  return { status: 206, headers, range };
+}
+
+function pushPartChecksums(
+  headers: HeaderLines,
+  object: StoredObject,
+  part: PartSummary | undefined,
+): void {
+  if (part === undefined) {
+    pushChecksums(headers, object.record.checksums);
+    return;
+  }
+  for (const { algorithm, value } of part.checksums) {
+    headers.push([`x-amz-checksum-${algorithm.toLowerCase()}`, value]);
+  }
+  const type = object.record.checksums[0]?.type;
+  if (type !== undefined && part.checksums.length > 0) {
+    headers.push(["x-amz-checksum-type", type]);
+  }
+}
+
+/** `If-Range` that no longer fits the object turns the range off. */
+function rangeStillMeant(call: ObjectCall, object: StoredObject): boolean {
+  const condition = call.headers.get("if-range");
+  if (condition === undefined) return true;
+  const sinceMs = parseHttpDate(condition);
+  if (sinceMs === undefined) return condition === `"${object.record.etag}"`;
+  return Math.floor(object.record.lastModifiedMs / 1000) * 1000 <= sinceMs;
+}

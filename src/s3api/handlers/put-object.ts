@@ -1,0 +1,72 @@
+import { StorageFault } from "../../core/faults.ts";
+import { LIMITS } from "../../core/limits.ts";
+import type { PutObjectRequest } from "../../storage/store.ts";
+import { PUT_PAYLOAD } from "../body/payload.ts";
+import type { PayloadDigests } from "../body/payload-digests.ts";
+import { readWriteConditions } from "../headers/conditionals.ts";
+import {
+  type HeaderLines,
+  pushChecksums,
+  readObjectAttributes,
+} from "../headers/object-headers.ts";
+import type { HandlerDeps, ObjectCall, Reply } from "../operation.ts";
+import { emptyReply } from "../reply.ts";
+import { payloadOf, stagePayload } from "./request-body.ts";
+import { writeRefusal } from "./write-refusal.ts";
+
+type Description = Pick<PutObjectRequest, "bucket" | "key" | "conditions"> &
+  Pick<PutObjectRequest["object"], "attributes">;
+
+/** Small bodies are committed beside their operation; this is the hot path of writes. */
+export async function putObject(call: ObjectCall, deps: HandlerDeps): Promise<Reply> {
+  const attributes = readObjectAttributes(call.headers);
+  const conditions = readWriteConditions(call.headers);
+  const { bucket, key } = call;
+  const description: Description =
+    conditions === undefined
+      ? { bucket, key, attributes }
+      : { bucket, key, attributes, conditions };
+  const payload = payloadOf(call, deps, PUT_PAYLOAD);
+  if (payload.bytes !== undefined && payload.bytes <= LIMITS.inlineBodyBytesMax) {
+    const { bytes, digests } = await payload.readAll(LIMITS.inlineBodyBytesMax);
+    return store(deps, description, digests, { kind: "inline", bytes });
+  }
+  const { staged, digests } = await stagePayload(payload, deps);
+  try {
+    return await store(deps, description, digests, { kind: "staged", staged });
+  } catch (failure) {
+    staged.discard();
+    throw failure;
+  }
+}
+
+async function store(
+  deps: HandlerDeps,
+  description: Description,
+  digests: PayloadDigests,
+  body: PutObjectRequest["body"],
+): Promise<Reply> {
+  const { bucket, key, conditions, attributes } = description;
+  const object = {
+    size: digests.bytes,
+    etag: digests.etag,
+    attributes,
+    checksums: [digests.checksum],
+    parts: [],
+    encryption: undefined,
+  };
+  const outcome = await deps.store.putObject(
+    conditions === undefined
+      ? { bucket, key, object, body }
+      : { bucket, key, object, body, conditions },
+  );
+  if (outcome.outcome === "stored") {
+    const headers: HeaderLines = [["ETag", `"${digests.etag}"`]];
+    pushChecksums(headers, object.checksums);
+    return emptyReply(200, headers);
+  }
+  if (outcome.outcome === "source-gone") {
+    throw new StorageFault("io", "a body that was just received has gone");
+  }
+  throw writeRefusal(outcome, bucket, key);
+}

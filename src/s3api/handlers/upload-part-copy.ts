@@ -1,0 +1,65 @@
+import { LIMITS } from "../../core/limits.ts";
+import type { UploadRecord } from "../../core/records.ts";
+import type { ByteRange, StoredObject } from "../../storage/store.ts";
+import { DEFAULT_CHECKSUM } from "../body/checksums.ts";
+import { S3Error } from "../errors.ts";
+import { parseCopySource } from "../headers/copy-source.ts";
+import { formatIsoDate } from "../headers/dates.ts";
+import { parsePartNumber, readCopyRange } from "../headers/range.ts";
+import type { HandlerDeps, ObjectCall, Reply } from "../operation.ts";
+import { xmlReply } from "../reply.ts";
+import { XmlWriter } from "../xml/writer.ts";
+import { writeChecksums } from "./checksum-xml.ts";
+import { readableSource } from "./copy-access.ts";
+import { digestBody } from "./stored-body.ts";
+import { existingUpload } from "./upload-access.ts";
+import { type ReceivedPart, storePart } from "./upload-part.ts";
+
+/** https://docs.aws.amazon.com/AmazonS3/latest/API/API_UploadPartCopy.html */
+export async function uploadPartCopy(call: ObjectCall, deps: HandlerDeps): Promise<Reply> {
+  const partNumber = parsePartNumber(call.query.get("partNumber") ?? "");
+  const source = readableSource(
+    call,
+    deps,
+    parseCopySource(call.headers.get("x-amz-copy-source") ?? ""),
+  );
+  const upload = existingUpload(call, deps);
+  const range = readCopyRange(call.headers.get("x-amz-copy-source-range"), source.record.size);
+  const size = range.end - range.start;
+  if (size > LIMITS.partBytesMax) {
+    throw new S3Error("EntityTooLarge", {
+      fields: { ProposedSize: String(size), MaxSizeAllowed: String(LIMITS.partBytesMax) },
+    });
+  }
+  const part = await receiveCopy(deps, upload, { source, range, partNumber });
+  const lastModifiedMs = await storePart(deps, upload, part);
+  const xml = new XmlWriter("CopyPartResult");
+  xml.text("LastModified", formatIsoDate(lastModifiedMs));
+  xml.text("ETag", `"${part.etag}"`);
+  writeChecksums(xml, part.checksums);
+  return xmlReply(xml.finish());
+}
+
+/** Part boundaries seldom are chunk boundaries of the source, so the bytes are written again. */
+async function receiveCopy(
+  deps: HandlerDeps,
+  upload: UploadRecord,
+  copy: { source: StoredObject; range: ByteRange; partNumber: number },
+): Promise<ReceivedPart> {
+  const algorithm = upload.checksum?.algorithm ?? DEFAULT_CHECKSUM;
+  const writer = await deps.store.stageBody();
+  try {
+    const reader = deps.store.openBody(copy.source, copy.range);
+    const digests = await digestBody(deps.hash, reader, ["MD5", algorithm], writer);
+    const value = digests.get(algorithm)?.toString("base64") ?? "";
+    return {
+      partNumber: copy.partNumber,
+      etag: digests.get("MD5")?.toString("hex") ?? "",
+      checksums: [{ algorithm, type: "FULL_OBJECT", value }],
+      staged: await writer.finish(),
+    };
+  } catch (failure) {
+    writer.abort();
+    throw failure;
+  }
+}

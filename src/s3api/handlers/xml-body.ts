@@ -1,0 +1,29 @@
+import { LIMITS } from "../../core/limits.ts";
+import { S3Error } from "../errors.ts";
+import type { Call, HandlerDeps } from "../operation.ts";
+import { parseXml, type XmlElement } from "../xml/reader.ts";
+import { payloadOf } from "./request-body.ts";
+
+/** Reads a document with this root; undefined when the client sent none. */
+export async function readXmlBody(
+  call: Call,
+  deps: HandlerDeps,
+  root: string,
+): Promise<XmlElement | undefined> {
+  const payload = payloadOf(call, deps, { bytesMax: LIMITS.putBytesMax, lengthOptional: true });
+  if (payload.bytes !== undefined && payload.bytes > LIMITS.xmlBodyBytesMax) {
+    throw new S3Error("MaxMessageLengthExceeded", {
+      fields: { MaxMessageLengthBytes: String(LIMITS.xmlBodyBytesMax) },
+    });
+  }
+  const { bytes } = await payload.readAll(LIMITS.xmlBodyBytesMax);
+  return bytes.length === 0 ? undefined : parseXml(bytes, root);
+}
+
+/** ETags come with quotes, as entities of them, or bare. */
+export function unquoteEtag(text: string): string {
+  const trimmed = text.trim();
+  return trimmed.startsWith('"') && trimmed.endsWith('"') && trimmed.length >= 2
+    ? trimmed.slice(1, -1)
+    : trimmed;
+}

@@ -1,0 +1,99 @@
+import type { BucketName, ObjectKey } from "../core/names.ts";
+import type { Exchange, RequestHeaders } from "../http/exchange.ts";
+import type { Hash } from "../ports/hash.ts";
+import type { BodyReader, Store, StoredBucket } from "../storage/store.ts";
+import type { AuthResult } from "./auth/verify.ts";
+import type { HeaderLines } from "./headers/object-headers.ts";
+import type { Query } from "./target.ts";
+
+/** What every handler may use. */
+export type HandlerDeps = {
+  readonly store: Store;
+  readonly hash: Hash;
+  readonly nowMs: () => number;
+  readonly settings: S3Settings;
+};
+
+export type S3Settings = {
+  readonly region: string;
+  /** Host names under which `bucket.domain` addresses a bucket; lower case, without port. */
+  readonly domains: readonly string[];
+  /** Canonical id of the one account that owns everything here. */
+  readonly ownerId: string;
+  /** Requests under way at once; more are told to slow down. */
+  readonly requestsMax: number;
+};
+
+/** A routed, authenticated and authorised request. */
+export type Call = {
+  readonly exchange: Exchange;
+  readonly requestId: string;
+  /** Headers, and what a presigned URL moved from them into its query. */
+  readonly headers: RequestHeaders;
+  readonly query: Query;
+  readonly auth: AuthResult;
+  /** Whether the caller may also do this; what a handler asks beyond its row's action. */
+  readonly allows: (action: string, bucket?: string, key?: string) => boolean;
+  /** Told of body bytes as they come, for the access log. */
+  readonly received: (bytes: number) => void;
+};
+
+export type BucketCall = Call & {
+  readonly bucket: BucketName;
+  /** The bucket as it is; undefined only for CreateBucket. */
+  readonly stored: StoredBucket | undefined;
+};
+
+export type ObjectCall = BucketCall & { readonly key: ObjectKey };
+
+/** What a handler answers; the service adds ids and sends it. */
+export type Reply =
+  | {
+      readonly kind: "whole";
+      readonly status: number;
+      readonly headers: HeaderLines;
+      readonly body: Uint8Array | string | undefined;
+    }
+  | {
+      readonly kind: "head";
+      readonly status: number;
+      readonly headers: HeaderLines;
+      readonly contentLength: number;
+    }
+  | {
+      readonly kind: "stream";
+      readonly status: number;
+      readonly headers: HeaderLines;
+      readonly contentLength: number;
+      readonly reader: BodyReader;
+    };
+
+export type Handler<C> = (call: C, deps: HandlerDeps) => Reply | Promise<Reply>;
+
+type Selectors = {
+  readonly method: "GET" | "HEAD" | "PUT" | "POST" | "DELETE" | "OPTIONS";
+  /** Query parameters that must be there; a value other than "" must be equal. */
+  readonly query?: Readonly<Record<string, string>>;
+  /** A header that must be there. */
+  readonly header?: string;
+  /** Query parameters that may be there; any other is refused, never ignored. */
+  readonly params?: readonly string[];
+};
+
+export type Level = "service" | "bucket" | "object";
+
+/** One operation of S3: how to recognise it, what it needs, and who answers it. */
+export type OperationRow = Selectors & {
+  /** The IAM action the caller must be allowed. */
+  readonly action: string;
+  /** The handler asks for each key by itself; nothing is asked of the bucket as a whole. */
+  readonly perKey?: true;
+  readonly body: "none" | "xml" | "stream";
+  /** Where this differs from AWS, for docs/S3.md. */
+  readonly note?: string;
+} & (
+    | { readonly level: "service"; readonly handler: Handler<Call> }
+    | { readonly level: "bucket"; readonly handler: Handler<BucketCall> }
+    | { readonly level: "object"; readonly handler: Handler<ObjectCall> }
+    | { readonly level: Level; readonly notImplemented: string }
+  );

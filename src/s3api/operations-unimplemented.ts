@@ -1,0 +1,193 @@
+import type { Level, OperationRow } from "./operation.ts";
+
+type Method = OperationRow["method"];
+
+const LATER = "planned for a later release";
+const NEVER = "not offered by Atoll";
+
+function row(
+  method: Method,
+  level: Level,
+  subresources: string,
+  options: { action: string; why?: string; params?: readonly string[]; header?: string },
+): OperationRow {
+  const query = Object.fromEntries(subresources.split("&").map((name) => [name, ""]));
+  return {
+    method,
+    level,
+    ...(subresources === "" ? {} : { query }),
+    ...(options.header === undefined ? {} : { header: options.header }),
+    params: options.params ?? [],
+    action: `s3:${options.action}`,
+    body: "none",
+    notImplemented: options.why ?? LATER,
+  };
+}
+
+const bucket = (method: Method, subresource: string, action: string, why = LATER): OperationRow =>
+  row(method, "bucket", subresource, { action, why, params: ["id", "continuation-token"] });
+
+const object = (method: Method, subresource: string, action: string, why = LATER): OperationRow =>
+  row(method, "object", subresource, {
+    action,
+    why,
+    params: ["versionId", "select-type", "max-parts", "part-number-marker"],
+  });
+
+/** The rest of S3: recognised, and refused by its own name. */
+export const UNIMPLEMENTED_OPERATIONS = {
+  CreateSession: bucket("GET", "session", "CreateSession", NEVER),
+  DeleteBucketAnalyticsConfiguration: bucket(
+    "DELETE",
+    "analytics",
+    "PutAnalyticsConfiguration",
+    NEVER,
+  ),
+  DeleteBucketCors: bucket("DELETE", "cors", "PutBucketCORS"),
+  DeleteBucketEncryption: bucket("DELETE", "encryption", "PutEncryptionConfiguration"),
+  DeleteBucketIntelligentTieringConfiguration: bucket(
+    "DELETE",
+    "intelligent-tiering",
+    "PutIntelligentTieringConfiguration",
+    NEVER,
+  ),
+  DeleteBucketInventoryConfiguration: bucket(
+    "DELETE",
+    "inventory",
+    "PutInventoryConfiguration",
+    NEVER,
+  ),
+  DeleteBucketLifecycle: bucket("DELETE", "lifecycle", "PutLifecycleConfiguration"),
+  DeleteBucketMetadataConfiguration: bucket(
+    "DELETE",
+    "metadataConfiguration",
+    "DeleteBucketMetadataTableConfiguration",
+    NEVER,
+  ),
+  DeleteBucketMetadataTableConfiguration: bucket(
+    "DELETE",
+    "metadataTable",
+    "DeleteBucketMetadataTableConfiguration",
+    NEVER,
+  ),
+  DeleteBucketMetricsConfiguration: bucket("DELETE", "metrics", "PutMetricsConfiguration", NEVER),
+  DeleteBucketOwnershipControls: bucket(
+    "DELETE",
+    "ownershipControls",
+    "PutBucketOwnershipControls",
+  ),
+  DeleteBucketPolicy: bucket("DELETE", "policy", "DeleteBucketPolicy"),
+  DeleteBucketReplication: bucket("DELETE", "replication", "PutReplicationConfiguration"),
+  DeleteBucketTagging: bucket("DELETE", "tagging", "PutBucketTagging"),
+  DeleteBucketWebsite: bucket("DELETE", "website", "DeleteBucketWebsite"),
+  DeleteObjectTagging: object("DELETE", "tagging", "DeleteObjectTagging"),
+  DeletePublicAccessBlock: bucket("DELETE", "publicAccessBlock", "PutBucketPublicAccessBlock"),
+  GetBucketAbac: bucket("GET", "abac", "GetBucketAbac", NEVER),
+  GetBucketAnalyticsConfiguration: bucket(
+    "GET",
+    "analytics&id",
+    "GetAnalyticsConfiguration",
+    NEVER,
+  ),
+  ListBucketAnalyticsConfigurations: bucket("GET", "analytics", "GetAnalyticsConfiguration", NEVER),
+  GetBucketIntelligentTieringConfiguration: bucket(
+    "GET",
+    "intelligent-tiering&id",
+    "GetIntelligentTieringConfiguration",
+    NEVER,
+  ),
+  ListBucketIntelligentTieringConfigurations: bucket(
+    "GET",
+    "intelligent-tiering",
+    "GetIntelligentTieringConfiguration",
+    NEVER,
+  ),
+  GetBucketInventoryConfiguration: bucket(
+    "GET",
+    "inventory&id",
+    "GetInventoryConfiguration",
+    NEVER,
+  ),
+  ListBucketInventoryConfigurations: bucket("GET", "inventory", "GetInventoryConfiguration", NEVER),
+  GetBucketMetadataConfiguration: bucket(
+    "GET",
+    "metadataConfiguration",
+    "GetBucketMetadataTableConfiguration",
+    NEVER,
+  ),
+  GetBucketMetadataTableConfiguration: bucket(
+    "GET",
+    "metadataTable",
+    "GetBucketMetadataTableConfiguration",
+    NEVER,
+  ),
+  GetBucketMetricsConfiguration: bucket("GET", "metrics&id", "GetMetricsConfiguration", NEVER),
+  ListBucketMetricsConfigurations: bucket("GET", "metrics", "GetMetricsConfiguration", NEVER),
+  CreateBucketMetadataConfiguration: bucket(
+    "POST",
+    "metadataConfiguration",
+    "CreateBucketMetadataTableConfiguration",
+    NEVER,
+  ),
+  CreateBucketMetadataTableConfiguration: bucket(
+    "POST",
+    "metadataTable",
+    "CreateBucketMetadataTableConfiguration",
+    NEVER,
+  ),
+  UpdateBucketMetadataInventoryTableConfiguration: bucket(
+    "PUT",
+    "metadataInventoryTable",
+    "UpdateBucketMetadataInventoryTableConfiguration",
+    NEVER,
+  ),
+  UpdateBucketMetadataJournalTableConfiguration: bucket(
+    "PUT",
+    "metadataJournalTable",
+    "UpdateBucketMetadataJournalTableConfiguration",
+    NEVER,
+  ),
+  GetObjectAttributes: object("GET", "attributes", "GetObjectAttributes"),
+  GetObjectTorrent: object("GET", "torrent", "GetObjectTorrent", NEVER),
+  ListObjectVersions: row("GET", "bucket", "versions", {
+    action: "ListBucketVersions",
+    params: ["delimiter", "encoding-type", "key-marker", "max-keys", "prefix", "version-id-marker"],
+  }),
+  OptionsBucket: row("OPTIONS", "bucket", "", { action: "GetBucketCORS" }),
+  OptionsObject: row("OPTIONS", "object", "", { action: "GetBucketCORS" }),
+  PostObject: row("POST", "bucket", "", { action: "PutObject" }),
+  PutBucketAbac: bucket("PUT", "abac", "PutBucketAbac", NEVER),
+  PutBucketAccelerateConfiguration: bucket("PUT", "accelerate", "PutAccelerateConfiguration"),
+  PutBucketAcl: bucket("PUT", "acl", "PutBucketAcl"),
+  PutBucketAnalyticsConfiguration: bucket("PUT", "analytics", "PutAnalyticsConfiguration", NEVER),
+  PutBucketCors: bucket("PUT", "cors", "PutBucketCORS"),
+  PutBucketEncryption: bucket("PUT", "encryption", "PutEncryptionConfiguration"),
+  PutBucketIntelligentTieringConfiguration: bucket(
+    "PUT",
+    "intelligent-tiering",
+    "PutIntelligentTieringConfiguration",
+    NEVER,
+  ),
+  PutBucketInventoryConfiguration: bucket("PUT", "inventory", "PutInventoryConfiguration", NEVER),
+  PutBucketLifecycleConfiguration: bucket("PUT", "lifecycle", "PutLifecycleConfiguration"),
+  PutBucketLogging: bucket("PUT", "logging", "PutBucketLogging"),
+  PutBucketMetricsConfiguration: bucket("PUT", "metrics", "PutMetricsConfiguration", NEVER),
+  PutBucketNotificationConfiguration: bucket("PUT", "notification", "PutBucketNotification"),
+  PutBucketOwnershipControls: bucket("PUT", "ownershipControls", "PutBucketOwnershipControls"),
+  PutBucketPolicy: bucket("PUT", "policy", "PutBucketPolicy"),
+  PutBucketReplication: bucket("PUT", "replication", "PutReplicationConfiguration"),
+  PutBucketRequestPayment: bucket("PUT", "requestPayment", "PutBucketRequestPayment"),
+  PutBucketTagging: bucket("PUT", "tagging", "PutBucketTagging"),
+  PutBucketVersioning: bucket("PUT", "versioning", "PutBucketVersioning"),
+  PutBucketWebsite: bucket("PUT", "website", "PutBucketWebsite"),
+  PutObjectAcl: object("PUT", "acl", "PutObjectAcl"),
+  PutObjectLegalHold: object("PUT", "legal-hold", "PutObjectLegalHold"),
+  PutObjectLockConfiguration: bucket("PUT", "object-lock", "PutBucketObjectLockConfiguration"),
+  PutObjectRetention: object("PUT", "retention", "PutObjectRetention"),
+  PutObjectTagging: object("PUT", "tagging", "PutObjectTagging"),
+  PutPublicAccessBlock: bucket("PUT", "publicAccessBlock", "PutBucketPublicAccessBlock"),
+  RenameObject: object("PUT", "renameObject", "PutObject"),
+  RestoreObject: object("POST", "restore", "RestoreObject", NEVER),
+  SelectObjectContent: object("POST", "select", "GetObject", NEVER),
+  UpdateObjectEncryption: object("PUT", "encryption", "UpdateObjectEncryption"),
+} as const satisfies Readonly<Record<string, OperationRow>>;

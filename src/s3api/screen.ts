@@ -1,0 +1,42 @@
+import type { RequestHeaders } from "../http/exchange.ts";
+import { S3Error } from "./errors.ts";
+
+type Rule = {
+  /** Values that ask for nothing we do not do anyway; none: the header is refused as such. */
+  readonly harmless: readonly string[];
+};
+
+/** Headers that demand something Atoll does not do yet; a demand is refused, never dropped. */
+const DEMANDS: ReadonlyMap<string, Rule> = new Map([
+  ["x-amz-acl", { harmless: ["private", "bucket-owner-read", "bucket-owner-full-control"] }],
+  ["x-amz-bucket-object-lock-enabled", { harmless: ["false", "False"] }],
+  ["x-amz-mfa", { harmless: [] }],
+  ["x-amz-object-ownership", { harmless: ["BucketOwnerEnforced"] }],
+  ["x-amz-write-offset-bytes", { harmless: [] }],
+]);
+const DEMANDING_PREFIXES = [
+  "x-amz-server-side-encryption",
+  "x-amz-copy-source-server-side-encryption",
+  "x-amz-object-lock-",
+  "x-amz-grant-",
+] as const;
+const OWNER_HEADERS = ["x-amz-expected-bucket-owner", "x-amz-source-expected-bucket-owner"];
+
+/** Refuses by name the headers whose demand would otherwise be silently unmet. Hot path. */
+export function screenHeaders(headers: RequestHeaders, ownerId: string): void {
+  for (const [name, value] of headers.entries) {
+    if (!name.startsWith("x-amz-")) continue;
+    const rule = DEMANDS.get(name);
+    if (rule !== undefined) {
+      if (!rule.harmless.includes(value)) throw unmet(name);
+    } else if (OWNER_HEADERS.includes(name)) {
+      if (value !== ownerId) throw new S3Error("AccessDenied");
+    } else {
+      for (const prefix of DEMANDING_PREFIXES) if (name.startsWith(prefix)) throw unmet(name);
+    }
+  }
+}
+
+function unmet(name: string): S3Error {
+  return new S3Error("NotImplemented", { fields: { Header: name } });
+}

@@ -1,0 +1,69 @@
+import type { OperationRow } from "../../src/s3api/operation.ts";
+import { OPERATIONS } from "../../src/s3api/operations.ts";
+
+const HEAD = `# What Atoll answers of S3
+
+Generated from \`OPERATIONS\` in \`src/s3api/operations.ts\` by
+\`WRITE_DOCS=1 npx vitest run --project unit test/docs-s3.test.ts\`; do not edit by hand.
+
+AWS's documentation decides names, order of checks, status, error codes, headers and XML. This page
+says what is there, what is refused by name, and where Atoll differs.
+`;
+
+const DIFFERENCES = `## Where Atoll differs from AWS, or AWS has no answer
+
+- **Query parameters.** One that an operation does not know is refused with \`NotImplemented\`, and one
+  that comes twice with \`InvalidArgument\`; AWS ignores some of them. \`x-id\` is always welcome.
+- **Headers.** One that demands what Atoll does not do is refused with \`NotImplemented\` and its name:
+  \`x-amz-server-side-encryption*\`, \`x-amz-object-lock-*\`, \`x-amz-grant-*\`, \`x-amz-mfa\`,
+  \`x-amz-write-offset-bytes\`, and an \`x-amz-acl\` other than \`private\` and \`bucket-owner-*\`.
+- **Presigned URLs.** \`x-amz-\` headers that a presigner moved into the query count as headers, but for
+  checksums: the presigner had no body to sum up.
+- **Targets.** Bytes beyond ASCII must be percent-encoded. A plus sign in a query is a space; in a
+  path and in \`x-amz-copy-source\` it is itself. A key with a NUL byte is refused with \`InvalidURI\`.
+- **Metadata.** User metadata is kept byte for byte as UTF-8; values beyond printable ASCII come back
+  as one RFC 2047 word (\`=?UTF-8?B?…?=\`), and encoded words come back as they were sent.
+- **Storage classes.** \`STANDARD\` and the classes that promise immediate reading are kept as labels;
+  \`GLACIER\`, \`DEEP_ARCHIVE\`, \`OUTPOSTS\`, \`SNOW\` and \`EXPRESS_ONEZONE\` are \`NotImplemented\`.
+- **Versions.** Buckets are not versioned: \`versionId=null\` names the object, any other id none.
+- **Copies** share the bytes of their source. A copy of a multipart object keeps its ETag and parts,
+  where AWS writes one part with a new ETag.
+- **Creating one's own bucket again** succeeds in \`us-east-1\` and is \`BucketAlreadyOwnedByYou\` in other
+  regions, as at AWS. Without a location constraint a bucket is made in the site's region, always.
+- **Listings.** With a delimiter, a marker inside a common prefix has passed that prefix. Continuation
+  tokens are checked, and one that Atoll did not give is \`InvalidArgument\`.
+- **Expect: 100-continue** is answered by the HTTP engine itself, before the signature is checked.
+- **Settings of buckets** cannot be changed yet. Asking for one gives AWS's answer for a bucket that
+  does not have it.
+- **InsufficientCapacity** (507) is Atoll's own: the disk has reached its reserve.
+`;
+
+/** docs/S3.md as it should be. */
+export function renderS3Doc(): string {
+  const rows = Object.entries<OperationRow>(OPERATIONS).sort(([a], [b]) => (a < b ? -1 : 1));
+  const done = rows.filter(([, row]) => "handler" in row);
+  const rest = rows.filter(([, row]) => !("handler" in row));
+  return [
+    HEAD,
+    `## Implemented (${done.length})\n`,
+    "| operation | request | action | remarks |\n| --- | --- | --- | --- |",
+    ...done.map(([name, row]) => lineOf(name, row, row.note ?? "")),
+    `\n## Answered \`NotImplemented\` by name (${rest.length})\n`,
+    "| operation | request | action | why |\n| --- | --- | --- | --- |",
+    ...rest.map(([name, row]) =>
+      lineOf(name, row, "notImplemented" in row ? row.notImplemented : ""),
+    ),
+    `\n${DIFFERENCES}`,
+  ].join("\n");
+}
+
+const PATHS = { service: "/", bucket: "/BUCKET", object: "/BUCKET/KEY" } as const;
+
+function lineOf(name: string, row: OperationRow, remarks: string): string {
+  const query = Object.entries(row.query ?? {}).map(([key, value]) =>
+    value === "" ? key : `${key}=${value}`,
+  );
+  const target = PATHS[row.level] + (query.length === 0 ? "" : `?${query.join("&")}`);
+  const header = row.header === undefined ? "" : ` with \`${row.header}\``;
+  return `| ${name} | \`${row.method} ${target}\`${header} | \`${row.action}\` | ${remarks} |`;
+}
