@@ -1,7 +1,12 @@
 import type { Hash } from "../ports/hash.ts";
 import type { OpenBatch } from "./batch.ts";
 import type { CommitLane } from "./commit-lane.ts";
-import { batchLayout, writeBatchHeader, writeBatchTrailer } from "./segment/batch.ts";
+import {
+  BATCH_HEADER_BYTES,
+  batchLayout,
+  writeBatchHeader,
+  writeBatchTrailer,
+} from "./segment/batch.ts";
 import { writeRecord } from "./segment/record.ts";
 
 /**
@@ -54,6 +59,10 @@ function describe(
   const lastSeq = operations === 0 ? 0 : batch.firstSeq + operations - 1;
   footer.addBatch({ offset, ...sizes, operations, firstSeq: batch.firstSeq, lastSeq });
   for (const { bucket, key, recordOffset } of batch.keys) {
-    footer.addKey(bucket, key, offset + 64 + recordOffset);
+    footer.addKey(bucket, key, offset + BATCH_HEADER_BYTES + recordOffset);
   }
+  if (operations === 0) return;
+  footer.observeHlc(batch.firstHlc);
+  footer.observeHlc(batch.lastHlc);
+  footer.observeChain(batch.chain);
 }

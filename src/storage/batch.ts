@@ -1,5 +1,6 @@
+import { assert } from "../core/assert.ts";
 import { ByteWriter } from "../core/bytes.ts";
-import { type Hlc, HLC_ZERO, type HlcClock } from "../core/hlc.ts";
+import { HLC_ZERO, type Hlc, type HlcClock } from "../core/hlc.ts";
 import { encodeLocal } from "../core/local-codec.ts";
 import { encodeManifest } from "../core/manifest-codec.ts";
 import type { BucketName, ContentHash, ObjectKey, OriginId } from "../core/names.ts";
@@ -14,12 +15,7 @@ import type {
 } from "../core/records.ts";
 import type { Hash } from "../ports/hash.ts";
 import type { BatchPosition } from "./commit-lane.ts";
-import {
-  applyLocal,
-  applyManifest,
-  applyOperation,
-  type ApplyContext,
-} from "./metadata/apply.ts";
+import { type ApplyContext, applyLocal, applyManifest, applyOperation } from "./metadata/apply.ts";
 import type { Stamp } from "./metadata/rows.ts";
 import { RECORD_KIND_NUMBERS } from "./segment/format.ts";
 import { bodyOwner, bodyRecordBytes, RECORD_VERSION } from "./segment/record.ts";
@@ -57,6 +53,7 @@ export class OpenBatch {
   recordCount = 0;
   operationCount = 0;
   firstSeq = 0;
+  firstHlc: Hlc = HLC_ZERO;
   lastHlc: Hlc = HLC_ZERO;
   readonly keys: Array<{ bucket: BucketName; key: ObjectKey; recordOffset: number }> = [];
 
@@ -64,6 +61,11 @@ export class OpenBatch {
     this.#deps = deps;
     this.position = position;
     this.context = context;
+  }
+
+  /** Hash chain of this origin after the batch's last operation. */
+  get chain(): Uint8Array {
+    return this.#deps.head.chain;
   }
 
   /** Bytes the batch will take, without padding. */
@@ -96,7 +98,8 @@ export class OpenBatch {
     head.hlc = hlc;
     const stamp = { hlc, origin, seq };
     const place = { segment: this.position.segment, offset: 0 };
-    if (inline !== undefined && body.kind === "object-put") {
+    if (body.kind === "object-put" && body.object.body.kind === "inline") {
+      assert(inline?.length === body.object.body.bytes, "an inline body comes with its operation");
       const owner = bodyOwner(body.bucket, body.key, makeVersionId(hlc, origin));
       this.bodies.push({ owner, bytes: inline, place });
       this.bodiesBytes += bodyRecordBytes(owner.length, inline.length);
@@ -106,7 +109,10 @@ export class OpenBatch {
       this.keys.push({ bucket: body.bucket, key: body.key, recordOffset });
     }
     this.operationCount += 1;
-    if (this.firstSeq === 0) this.firstSeq = seq;
+    if (this.firstSeq === 0) {
+      this.firstSeq = seq;
+      this.firstHlc = hlc;
+    }
     this.lastHlc = hlc;
     applyOperation(this.context, operation, { home: this.position.segment, body: place });
     return stamp;
@@ -124,10 +130,7 @@ export class OpenBatch {
   }
 
   /** Writes a record around what `encode` writes, without a copy; gives its payload. */
-  #record(
-    kind: "op" | "local" | "manifest",
-    encode: (writer: ByteWriter) => void,
-  ): Uint8Array {
+  #record(kind: "op" | "local" | "manifest", encode: (writer: ByteWriter) => void): Uint8Array {
     const writer = this.records;
     const start = writer.length;
     writer.u32(0).u8(RECORD_KIND_NUMBERS[kind]).u8(RECORD_VERSION).u16(0).u32(0).u32(0);

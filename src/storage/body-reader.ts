@@ -132,9 +132,13 @@ export class Bodies {
 
   #damage(segment: number, offset: number): StorageFault {
     this.#deps.damaged(segment, offset);
-    return new StorageFault("corrupt", `bytes at segment ${segment}, offset ${offset} are damaged`, {
-      hint: "The object cannot be read here; restore it from a backup or another site.",
-    });
+    return new StorageFault(
+      "corrupt",
+      `bytes at segment ${segment}, offset ${offset} are damaged`,
+      {
+        hint: "The object cannot be read here; restore it from a backup or another site.",
+      },
+    );
   }
 
   #sliceReader(slices: Iterator<Slice>): BodyReader {

@@ -28,11 +28,7 @@ export type CommitLaneDeps = {
   readonly segmentBytes: number;
   readonly makeFooter: (facts: SegmentFacts) => FooterBuilder;
   /** Takes over a full segment: writes its footer and closes it, in the background. */
-  readonly seal: (segment: {
-    facts: SegmentFacts;
-    file: WriteFile;
-    footer: FooterBuilder;
-  }) => void;
+  readonly seal: (segment: { facts: SegmentFacts; file: WriteFile; footer: FooterBuilder }) => void;
 };
 
 /** Buffers are reused; one is being written while the next is filled. */
@@ -82,7 +78,9 @@ export class CommitLane {
   position(now: Hlc): BatchPosition {
     const { segmentBytes } = this.#deps;
     const size = this.#current.facts.sizeBytes;
-    if (size >= segmentBytes * 0.9 && this.#spare === undefined) this.#makeSpare(now);
+    // The next segment is made ahead, so that no write waits for it; until then this one grows. A
+    // failure is heard of by the write that finds the disk full, and is tried again by the next.
+    if (size >= segmentBytes * 0.9) this.prepareRoll(now).catch(nothing);
     if (size >= segmentBytes && this.#spare !== undefined) this.#roll(this.#spare);
     const { facts, nextBatch } = this.#current;
     return { segment: facts.id, offset: facts.sizeBytes, number: nextBatch };
@@ -93,13 +91,26 @@ export class CommitLane {
     return this.#current.nextBatch > 0;
   }
 
+  /** Makes the next segment ahead, so that `rollNow` need not wait. */
+  async prepareRoll(now: Hlc): Promise<void> {
+    if (this.#spare !== undefined || this.#creatingSpare) return;
+    this.#creatingSpare = true;
+    try {
+      const made = await this.#deps.segments.create("commit", now);
+      this.#spare = openSegment(this.#deps, made);
+    } finally {
+      this.#creatingSpare = false;
+    }
+  }
+
   /** Seals the current segment although it is not full. Call only while no batch is open. */
-  async sealCurrent(now: Hlc): Promise<void> {
-    const made = this.#spare ?? openSegment(
-      this.#deps,
-      await this.#deps.segments.create("commit", now),
-    );
-    this.#roll(made);
+  rollNow(): void {
+    if (this.#spare !== undefined) this.#roll(this.#spare);
+  }
+
+  /** True for segments that the lane writes to, now or next. */
+  holds(segment: number): boolean {
+    return segment === this.#current.facts.id || segment === this.#spare?.facts.id;
   }
 
   /** Zeroed page-aligned memory for a batch; give it back with `append`. */
@@ -136,22 +147,6 @@ export class CommitLane {
     this.#spare = undefined;
     this.#deps.seal(full);
   }
-
-  /** The next segment is made ahead, so that no write waits for it; until then this one grows. */
-  #makeSpare(now: Hlc): void {
-    if (this.#creatingSpare) return;
-    this.#creatingSpare = true;
-    this.#deps.segments.create("commit", now).then(
-      (made) => {
-        this.#spare = openSegment(this.#deps, made);
-        this.#creatingSpare = false;
-      },
-      () => {
-        // The disk is full or failing: the next batch asks again, and its own write will tell.
-        this.#creatingSpare = false;
-      },
-    );
-  }
 }
 
 function openSegment(
@@ -159,4 +154,8 @@ function openSegment(
   made: { facts: SegmentFacts; file: WriteFile },
 ): OpenSegment {
   return { ...made, footer: deps.makeFooter(made.facts), nextBatch: 0 };
+}
+
+function nothing(): void {
+  // See where it is used.
 }

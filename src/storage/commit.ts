@@ -96,6 +96,19 @@ export class Committer {
     return new Promise((resolve) => this.#idle.push(resolve));
   }
 
+  /** Refuses what comes from now on and waits for what is in line. */
+  async close(): Promise<void> {
+    await this.idle();
+    this.#fault ??= new StorageFault("closed", "the store is closed");
+  }
+
+  /** Ends the current segment if no batch is open or being written; tells whether it did. */
+  roll(): boolean {
+    if (this.#open !== undefined || this.#writing || this.#fault !== undefined) return false;
+    this.#deps.lane.rollNow();
+    return true;
+  }
+
   #isFull(bytes: number): boolean {
     return this.#open !== undefined && this.#open.bytes + bytes > this.#deps.batchBytesMax;
   }

@@ -21,6 +21,11 @@ export type Recovered = { readonly kv: Kv; readonly replay: ReplayResult };
 /** Where an index may come from, from the cheapest to the one that always works. */
 type Source = "as it is" | "checkpoint" | "nothing";
 
+const SOURCES: Record<"trusted" | "untrusted" | "rebuild", readonly Source[]> = {
+  trusted: ["as it is", "checkpoint", "nothing"],
+  untrusted: ["checkpoint", "nothing"],
+  rebuild: ["nothing"],
+};
 const BACKUP_NAME = /^backup-(\d{10})$/;
 
 /**
@@ -41,11 +46,11 @@ export function isIndexTrusted(
  *
  * @throws StorageFault "corrupt" when the log itself is damaged.
  */
-export async function recoverIndex(deps: RecoveryDeps, trusted: boolean): Promise<Recovered> {
-  const sources: Source[] = trusted
-    ? ["as it is", "checkpoint", "nothing"]
-    : ["checkpoint", "nothing"];
-  for (const source of sources) {
+export async function recoverIndex(
+  deps: RecoveryDeps,
+  belief: "trusted" | "untrusted" | "rebuild",
+): Promise<Recovered> {
+  for (const source of SOURCES[belief]) {
     if (!(await prepare(deps, source))) continue;
     try {
       return await openAndReplay(deps);

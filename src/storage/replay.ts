@@ -1,12 +1,12 @@
+import { toHex } from "../core/bytes.ts";
 import { StorageFault } from "../core/faults.ts";
 import { HLC_ZERO } from "../core/hlc.ts";
-import { decodeLocal } from "../core/local-codec.ts";
 import { LIMITS } from "../core/limits.ts";
+import { decodeLocal } from "../core/local-codec.ts";
 import { decodeManifest } from "../core/manifest-codec.ts";
 import { makeVersionId, type OriginId, parseContentHash, SEQ_ZERO } from "../core/names.ts";
 import { chainAfter, decodeOperation, operationHeader } from "../core/operation-codec.ts";
 import type { Dot, LocalRecord, Operation } from "../core/records.ts";
-import { toHex } from "../core/bytes.ts";
 import type { Hash } from "../ports/hash.ts";
 import type { Kv } from "../ports/kv.ts";
 import type { LogHead } from "./batch.ts";

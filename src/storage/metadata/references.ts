@@ -2,7 +2,7 @@ import { StorageFault } from "../../core/faults.ts";
 import type { ContentHash } from "../../core/names.ts";
 import type { ChunkPlace, ManifestChunk, ManifestRef } from "../../core/records.ts";
 import { segmentKeyOf } from "./keys.ts";
-import { type ChunkRow, type ManifestRow, type Table, TABLES } from "./rows.ts";
+import { type ChunkRow, type ManifestRow, TABLES, type Table } from "./rows.ts";
 import type { IndexView } from "./view.ts";
 
 /**

@@ -1,0 +1,30 @@
+import type { AccessKeyId } from "../core/names.ts";
+import type { AccessKeyRecord, Operation } from "../core/records.ts";
+import { decodeRow, TABLES } from "./metadata/rows.ts";
+import { indexKey } from "./metadata/view.ts";
+import type { StoreParts } from "./store-parts.ts";
+
+const RECORD_BYTES = 2048;
+
+export function findAccessKey({ index }: StoreParts, id: AccessKeyId): AccessKeyRecord | undefined {
+  const row = index.get(TABLES.accessKey, id);
+  return row === undefined ? undefined : recordOf(row.operation);
+}
+
+export function* listAccessKeys({ kv, hash }: StoreParts): Generator<AccessKeyRecord> {
+  const { prefix } = TABLES.accessKey;
+  for (const { value } of kv.range({ gte: indexKey(prefix, ""), lt: indexKey(prefix, "~") })) {
+    const record = recordOf(decodeRow(TABLES.accessKey, value, hash.crc32).operation);
+    if (record !== undefined) yield record;
+  }
+}
+
+export function putAccessKey({ committer }: StoreParts, accessKey: AccessKeyRecord): Promise<void> {
+  return committer.submit<void>(RECORD_BYTES, (batch) => {
+    batch.operation(batch.nextHlc(), { kind: "access-key-put", accessKey });
+  });
+}
+
+function recordOf({ body }: Operation): AccessKeyRecord | undefined {
+  return body.kind === "access-key-put" ? body.accessKey : undefined;
+}

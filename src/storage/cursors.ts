@@ -1,0 +1,106 @@
+import { asBuffer } from "../core/bytes.ts";
+import { StorageFault } from "../core/faults.ts";
+import { type BucketName, parseObjectKey } from "../core/names.ts";
+import type { PartRecord, UploadRecord } from "../core/records.ts";
+import type { Hash } from "../ports/hash.ts";
+import type { Kv, KvRange, KvRow } from "../ports/kv.ts";
+import { afterPrefix, bucketEnd, bucketStart } from "./metadata/keys.ts";
+import { decodeRow, TABLES, type Table } from "./metadata/rows.ts";
+import { indexKey } from "./metadata/view.ts";
+import type { ObjectCursor, StoredObject, UploadCursor } from "./store.ts";
+import { toStoredObject } from "./store-parts.ts";
+
+type CursorDeps = { readonly kv: Kv; readonly hash: Hash };
+
+/** Walks the rows of one bucket in one table; a seek begins a new walk elsewhere. */
+class BucketRows<Row> {
+  readonly #deps: CursorDeps;
+  readonly #table: Table<Row>;
+  readonly #start: string;
+  readonly #end: Uint8Array;
+  #rows: Iterator<KvRow>;
+  rowsRead = 0;
+
+  constructor(deps: CursorDeps, table: Table<Row>, bucket: BucketName) {
+    this.#deps = deps;
+    this.#table = table;
+    this.#start = bucketStart(bucket);
+    this.#end = indexKey(table.prefix, bucketEnd(bucket));
+    this.#rows = this.#walk({ gte: this.keyOf("") });
+  }
+
+  next(): { key: string; row: Row } | undefined {
+    const step = this.#rows.next();
+    if (step.done === true) return undefined;
+    this.rowsRead += 1;
+    const { key, value } = step.value;
+    const from = this.#table.prefix.length + this.#start.length;
+    const row = decodeRow(this.#table, value, this.#deps.hash.crc32);
+    return { key: asBuffer(key).toString("utf8", from), row };
+  }
+
+  /** The index key of a text in this bucket. */
+  keyOf(text: string): Buffer {
+    return indexKey(this.#table.prefix, this.#start + text);
+  }
+
+  from(query: { gte: Uint8Array } | { gt: Uint8Array }): void {
+    this.#rows.return?.();
+    this.#rows = this.#walk(query);
+  }
+
+  past(prefix: string): void {
+    const after = afterPrefix(this.keyOf(prefix));
+    this.from({ gte: after ?? this.#end });
+  }
+
+  #walk(query: KvRange): Iterator<KvRow> {
+    const from = query.gte ?? query.gt;
+    if (from !== undefined && Buffer.compare(from, this.#end) >= 0) return [][Symbol.iterator]();
+    return this.#deps.kv.range({ ...query, lt: this.#end })[Symbol.iterator]();
+  }
+}
+
+export function objectCursor(deps: CursorDeps, bucket: BucketName): ObjectCursor {
+  const rows = new BucketRows(deps, TABLES.object, bucket);
+  return {
+    get rowsRead() {
+      return rows.rowsRead;
+    },
+    next(): StoredObject | undefined {
+      const found = rows.next();
+      if (found === undefined) return undefined;
+      const key = parseObjectKey(found.key);
+      if (key === undefined) throw new StorageFault("corrupt", "a row has no object key");
+      return toStoredObject(bucket, key, found.row);
+    },
+    seek: (from) => rows.from({ gte: rows.keyOf(from) }),
+    seekPast: (prefix) => rows.past(prefix),
+  };
+}
+
+export function uploadCursor(deps: CursorDeps, bucket: BucketName): UploadCursor {
+  const rows = new BucketRows(deps, TABLES.upload, bucket);
+  return {
+    next: (): UploadRecord | undefined => rows.next()?.row.upload,
+    seek: (fromKey) => rows.from({ gte: rows.keyOf(fromKey) }),
+    seekPast: (prefix) => rows.past(prefix),
+    seekAfter(key, uploadId) {
+      if (uploadId === undefined) rows.past(`${key}\0`);
+      else rows.from({ gt: rows.keyOf(`${key}\0${uploadId}`) });
+    },
+  };
+}
+
+/** Parts in order of number, after one of them. */
+export function* listParts(
+  { kv, hash }: CursorDeps,
+  uploadId: string,
+  after: number,
+): Generator<PartRecord> {
+  const { prefix } = TABLES.part;
+  const gt = indexKey(prefix, uploadId + String(after).padStart(5, "0"));
+  for (const { value } of kv.range({ gt, lt: indexKey(prefix, `${uploadId}~`) })) {
+    yield decodeRow(TABLES.part, value, hash.crc32).part;
+  }
+}

@@ -1,0 +1,208 @@
+import { LIMITS } from "../core/limits.ts";
+import type { UploadId } from "../core/names.ts";
+import type { LocalRecord } from "../core/records.ts";
+import type { Clock } from "../ports/clock.ts";
+import type { Disk } from "../ports/disk.ts";
+import type { Log } from "../ports/log.ts";
+import type { CommitLane } from "./commit-lane.ts";
+import { DROPPED_KEY, segmentKeyOf } from "./metadata/keys.ts";
+import { decodeRow, TABLES } from "./metadata/rows.ts";
+import type { IndexView } from "./metadata/view.ts";
+import { indexKey } from "./metadata/view.ts";
+import { takeCheckpoint } from "./recovery.ts";
+import { type SealingDeps, sealLeftover } from "./sealing.ts";
+import type { SegmentFacts, Segments } from "./segment/segments.ts";
+import type { HouseReport } from "./store.ts";
+import type { StoreParts } from "./store-parts.ts";
+import { readTrimPoint } from "./trim-point.ts";
+import type { WarmPages } from "./warm-pages.ts";
+
+export type HouseDeps = {
+  readonly parts: StoreParts;
+  readonly disk: Disk;
+  readonly log: Log;
+  readonly clock: Clock;
+  readonly segments: Segments;
+  readonly lane: CommitLane;
+  readonly warm: WarmPages;
+  readonly sealing: SealingDeps;
+  /** Segments left open by earlier processes, with where their batches end. */
+  readonly leftovers: Array<{ facts: SegmentFacts; batchesEnd: number }>;
+  readonly checkpointDirectory: string;
+};
+
+/** A bulk segment in which everything was given up is let go of at this size already. */
+const DEAD_BULK_BYTES_MIN = 16 * 1024 * 1024;
+/** A copy of the index is taken when so much log would have to be replayed without it. */
+const CHECKPOINT_LOG_BYTES_MIN = 256 * 1024 * 1024;
+const CHECKPOINT_INDEX_SHARE = 2;
+
+type Dropped = Extract<LocalRecord, { kind: "segments-dropped" }>;
+
+/** Keeps house: seals, drops, forgets, and takes copies of the index. Does nothing when idle. */
+export class House {
+  readonly #deps: HouseDeps;
+  #batchesSeen = -1;
+  #lastWriteMs: number;
+  #bytesAtCheckpoint: number;
+
+  constructor(deps: HouseDeps) {
+    this.#deps = deps;
+    this.#lastWriteMs = deps.clock.monotonicMs();
+    this.#bytesAtCheckpoint = this.#logBytes();
+  }
+
+  async keep(): Promise<HouseReport> {
+    const { batches } = this.#deps.parts.committer;
+    if (batches !== this.#batchesSeen) this.#lastWriteMs = this.#deps.clock.monotonicMs();
+    this.#batchesSeen = batches;
+    const segmentsSealed = (await this.#sealLeftovers()) + (await this.#sealIdle());
+    const resultsExpired = await this.#expireResults();
+    const dropped = await this.#dropDead();
+    const checkpointTaken = await this.#checkpoint();
+    return { segmentsSealed, resultsExpired, checkpointTaken, ...dropped };
+  }
+
+  async #sealLeftovers(): Promise<number> {
+    const { leftovers, sealing, segments } = this.#deps;
+    let sealed = 0;
+    for (let next = leftovers.shift(); next !== undefined; next = leftovers.shift()) {
+      if (!segments.facts.has(next.facts.id)) continue;
+      if (await sealLeftover(sealing, next.facts, next.batchesEnd)) sealed += 1;
+    }
+    return sealed;
+  }
+
+  async #sealIdle(): Promise<number> {
+    const { parts, lane, clock, segments } = this.#deps;
+    let sealed = 0;
+    const idle = clock.monotonicMs() - this.#lastWriteMs > LIMITS.segmentIdleMsMax;
+    if (idle && lane.hasBatches) {
+      await lane.prepareRoll(parts.hlc.last);
+      if (parts.committer.roll()) sealed += 1;
+    }
+    const current = parts.bulk.currentSegment;
+    const facts = current === undefined ? undefined : segments.facts.get(current);
+    const dead =
+      facts !== undefined && facts.sizeBytes > DEAD_BULK_BYTES_MIN && this.#isUnneeded(facts.id);
+    if (facts !== undefined && (idle || dead)) {
+      await parts.bulk.sealCurrent();
+      sealed += 1;
+    }
+    return sealed;
+  }
+
+  async #expireResults(): Promise<number> {
+    const { parts, clock } = this.#deps;
+    const { prefix } = TABLES.result;
+    const before = clock.nowMs() - LIMITS.completedUploadMsMin;
+    const uploadIds: UploadId[] = [];
+    const range = { gte: indexKey(prefix, ""), lt: indexKey(prefix, "~") };
+    for (const { value } of parts.kv.range(range)) {
+      const { completed } = decodeRow(TABLES.result, value, parts.hash.crc32);
+      if (completed.completedMs < before) uploadIds.push(completed.uploadId);
+    }
+    if (uploadIds.length === 0) return 0;
+    await parts.committer.submit(uploadIds.length * 32, (batch) => {
+      batch.local({ kind: "results-expired", uploadIds });
+    });
+    return uploadIds.length;
+  }
+
+  /** Nothing in the segment is needed, now and by what is ahead in line. */
+  #isUnneeded(segment: number, view: IndexView = this.#deps.parts.index): boolean {
+    const { bulk } = this.#deps.parts;
+    return !bulk.isPinned(segment) && view.get(TABLES.segment, segmentKeyOf(segment)) === undefined;
+  }
+
+  #isDead(facts: SegmentFacts, view?: IndexView): boolean {
+    const { lane, parts } = this.#deps;
+    if (lane.holds(facts.id) || parts.bulk.currentSegment === facts.id) return false;
+    return this.#isUnneeded(facts.id, view);
+  }
+
+  async #dropDead(): Promise<{ segmentsDropped: number; bytesFreed: number }> {
+    const { parts, segments, warm, log } = this.#deps;
+    const candidates = [...segments.facts.values()].filter(
+      (facts) => facts.sealed && this.#isDead(facts),
+    );
+    const trims = await Promise.all(
+      candidates
+        .filter((facts) => facts.lane === "commit")
+        .map((facts) => readTrimPoint(this.#deps.sealing, facts)),
+    );
+    if (candidates.length === 0) return { segmentsDropped: 0, bytesFreed: 0 };
+    const dropped = await parts.committer.submit(1024, (batch) => {
+      const { view } = batch.context;
+      const dead = candidates.filter((facts) => this.#isDead(facts, view));
+      if (dead.length === 0) return [];
+      const before = view.get(TABLES.dropped, DROPPED_KEY)?.record;
+      const ids = dead.map((facts) => facts.id);
+      batch.local(
+        mergeDropped(
+          before,
+          ids,
+          trims.filter((trim) => trim !== undefined),
+        ),
+      );
+      return dead;
+    });
+    await parts.bodies.untilClosed();
+    let bytesFreed = 0;
+    for (const facts of dropped) {
+      await segments.drop(facts.id);
+      warm.forget(facts.id);
+      bytesFreed += facts.sizeBytes;
+    }
+    if (dropped.length > 0) log.info({ segments: dropped.length, bytesFreed }, "space given back");
+    return { segmentsDropped: dropped.length, bytesFreed };
+  }
+
+  #logBytes(): number {
+    let bytes = 0;
+    for (const facts of this.#deps.segments.facts.values()) {
+      if (facts.lane === "commit") bytes += facts.sizeBytes;
+    }
+    return bytes;
+  }
+
+  async #checkpoint(): Promise<boolean> {
+    const { parts, disk, checkpointDirectory } = this.#deps;
+    const indexBytes = parts.kv.sizeBytes();
+    const due = Math.max(CHECKPOINT_LOG_BYTES_MIN, indexBytes * CHECKPOINT_INDEX_SHARE);
+    const logBytes = this.#logBytes();
+    if (logBytes - this.#bytesAtCheckpoint < due || parts.admission.roomBytes < indexBytes) {
+      return false;
+    }
+    this.#bytesAtCheckpoint = logBytes;
+    await takeCheckpoint(disk, parts.kv, checkpointDirectory);
+    return true;
+  }
+}
+
+/** All segments ever dropped as runs, and the furthest trim point of each origin. */
+export function mergeDropped(
+  before: Dropped | undefined,
+  ids: readonly number[],
+  trims: Dropped["trimPoints"],
+): Dropped {
+  const runs: Array<[number, number]> = [];
+  const old = before?.segments ?? [];
+  for (let index = 0; index + 1 < old.length; index += 2) {
+    runs.push([old[index] ?? 0, old[index + 1] ?? 0]);
+  }
+  for (const id of ids) runs.push([id, id]);
+  runs.sort((left, right) => left[0] - right[0]);
+  const merged: Array<[number, number]> = [];
+  for (const [first, last] of runs) {
+    const top = merged.at(-1);
+    if (top !== undefined && first <= top[1] + 1) top[1] = Math.max(top[1], last);
+    else merged.push([first, last]);
+  }
+  const points = new Map<string, Dropped["trimPoints"][number]>();
+  for (const point of [...(before?.trimPoints ?? []), ...trims]) {
+    const known = points.get(point.origin);
+    if (known === undefined || known.seq < point.seq) points.set(point.origin, point);
+  }
+  return { kind: "segments-dropped", segments: merged.flat(), trimPoints: [...points.values()] };
+}

@@ -1,0 +1,140 @@
+import { toHex } from "../core/bytes.ts";
+import { StorageFault } from "../core/faults.ts";
+import { hlcMs } from "../core/hlc.ts";
+import { LIMITS } from "../core/limits.ts";
+import { encodeManifest } from "../core/manifest-codec.ts";
+import { type BucketName, type ObjectKey, parseContentHash } from "../core/names.ts";
+import type { BodyRef, ManifestRef } from "../core/records.ts";
+import type { Hash } from "../ports/hash.ts";
+import type { OpenBatch } from "./batch.ts";
+import { judgeConditions } from "./conditions.ts";
+import { objectKeyOf } from "./metadata/keys.ts";
+import { TABLES } from "./metadata/rows.ts";
+import { StagedChunks } from "./staged-body.ts";
+import type {
+  DeleteObjectRequest,
+  DeleteOutcome,
+  PutObjectRequest,
+  PutOutcome,
+  StagedBody,
+  StoredObject,
+} from "./store.ts";
+import { findBucket, type StoreParts, toStoredObject } from "./store-parts.ts";
+
+/** About what an operation takes beside a body; for bounds, not for counting. */
+const RECORD_BYTES = 1024;
+
+export function findObject(
+  parts: StoreParts,
+  bucket: BucketName,
+  key: ObjectKey,
+): StoredObject | undefined {
+  const row = parts.index.get(TABLES.object, objectKeyOf(bucket, key));
+  return row === undefined ? undefined : toStoredObject(bucket, key, row);
+}
+
+export async function putObject(parts: StoreParts, request: PutObjectRequest): Promise<PutOutcome> {
+  const { body } = request;
+  const staged = body.kind === "staged" ? stagedChunks(body.staged) : undefined;
+  try {
+    const bytes = RECORD_BYTES + (body.kind === "inline" ? body.bytes.length : 0);
+    parts.admission.admit(bytes);
+    return await parts.committer.submit(bytes, (batch) => judgePut(parts, batch, request));
+  } finally {
+    // Rows name the chunks now, or nothing does: the pins have done their work.
+    staged?.release();
+  }
+}
+
+function judgePut(parts: StoreParts, batch: OpenBatch, request: PutObjectRequest): PutOutcome {
+  const { bucket, key } = request;
+  const { view } = batch.context;
+  if (findBucket(view, bucket) === undefined) return { outcome: "no-such-bucket" };
+  const current = view.get(TABLES.object, objectKeyOf(bucket, key));
+  const refusal = judgeConditions(request.conditions, current);
+  if (refusal !== undefined) return refusal;
+  const body = bodyOf(parts.hash, batch, request.body);
+  if (body === undefined) return { outcome: "source-gone" };
+
+  const hlc = batch.nextHlc(current?.stamp.hlc);
+  const object = { ...request.object, lastModifiedMs: hlcMs(hlc), body };
+  const inline = request.body.kind === "inline" ? request.body.bytes : undefined;
+  batch.operation(hlc, { kind: "object-put", bucket, key, nullSlot: true, object }, inline);
+  return { outcome: "stored", stored: storedNow(batch, bucket, key) };
+}
+
+/** The object as this batch has just put it; its place is known once the batch is laid out. */
+export function storedNow(batch: OpenBatch, bucket: BucketName, key: ObjectKey): StoredObject {
+  const row = batch.context.view.get(TABLES.object, objectKeyOf(bucket, key));
+  if (row === undefined) throw new StorageFault("corrupt", "a write left no row");
+  return toStoredObject(bucket, key, row);
+}
+
+function bodyOf(hash: Hash, batch: OpenBatch, body: PutObjectRequest["body"]): BodyRef | undefined {
+  switch (body.kind) {
+    case "inline":
+      return { kind: "inline", bytes: body.bytes.length };
+    case "staged":
+      return { kind: "manifests", manifests: [nameChunks(hash, batch, body.staged)] };
+    case "shared":
+      return shareBody(batch, body.source);
+  }
+}
+
+/** A copy names the chunks of its source; undefined when they have been removed meanwhile. */
+function shareBody(batch: OpenBatch, source: StoredObject): BodyRef | undefined {
+  const { body } = source.record;
+  if (body.kind === "inline") throw new StorageFault("unsupported", "small bodies are copied");
+  const { view } = batch.context;
+  const whole = body.manifests.every(({ hash }) => view.get(TABLES.manifest, hash) !== undefined);
+  return whole ? body : undefined;
+}
+
+/**
+ * Puts a staged body's manifest into the batch, with the places of chunks that are new here. Chunks
+ * and manifests that are known already are only named: what was written again is dead space.
+ */
+export function nameChunks(hash: Hash, batch: OpenBatch, body: StagedBody): ManifestRef {
+  const staged = stagedChunks(body);
+  const { view } = batch.context;
+  const fresh = new Map(staged.chunks.map((chunk) => [chunk.hash, chunk]));
+  for (const known of [...fresh.keys()]) {
+    if (view.get(TABLES.chunk, known) !== undefined) fresh.delete(known);
+  }
+  if (fresh.size > 0) batch.local({ kind: "chunks-placed", chunks: [...fresh.values()] });
+  const chunks = staged.chunks.map((chunk) => ({ hash: chunk.hash, bytes: chunk.place.bytes }));
+  const manifest = parseContentHash(toHex(hash.digest("BLAKE3", encodeManifest(chunks))));
+  if (manifest === undefined) throw new StorageFault("corrupt", "a manifest has no hash");
+  if (view.get(TABLES.manifest, manifest) === undefined) batch.manifest(manifest, chunks);
+  return { hash: manifest, bytes: staged.bytes };
+}
+
+/** Staged bodies are made by this store only. */
+export function stagedChunks(body: StagedBody): StagedChunks {
+  if (body instanceof StagedChunks) return body;
+  throw new StorageFault("unsupported", "a staged body of another store");
+}
+
+export function deleteObjects(
+  parts: StoreParts,
+  requests: readonly DeleteObjectRequest[],
+): Promise<DeleteOutcome[]> {
+  const bytes = requests.length * RECORD_BYTES;
+  return parts.committer.submit(Math.min(bytes, LIMITS.batchBytesMaxBuffered), (batch) =>
+    requests.map((request) => judgeDelete(batch, request)),
+  );
+}
+
+function judgeDelete(batch: OpenBatch, request: DeleteObjectRequest): DeleteOutcome {
+  const { bucket, key } = request;
+  const { view } = batch.context;
+  if (findBucket(view, bucket) === undefined) return { outcome: "no-such-bucket" };
+  const current = view.get(TABLES.object, objectKeyOf(bucket, key));
+  const refusal = judgeConditions(request.conditions, current);
+  if (refusal !== undefined) return refusal;
+  if (current === undefined) return { outcome: "deleted", existed: false };
+  const hlc = batch.nextHlc(current.stamp.hlc);
+  const deletedMs = hlcMs(hlc);
+  batch.operation(hlc, { kind: "object-delete", bucket, key, nullSlot: true, deletedMs });
+  return { outcome: "deleted", existed: true };
+}

@@ -1,0 +1,193 @@
+import { StorageFault } from "../core/faults.ts";
+import { HlcClock } from "../core/hlc.ts";
+import { LIMITS } from "../core/limits.ts";
+import type { WriteMode } from "../ports/disk.ts";
+import { Admission } from "./admission.ts";
+import { Bodies } from "./body-reader.ts";
+import { BulkLane } from "./bulk-lane.ts";
+import { Committer } from "./commit.ts";
+import { CommitLane } from "./commit-lane.ts";
+import { discoverSegments, type FoundSegments } from "./discovery.ts";
+import { House } from "./house.ts";
+import { isDropped } from "./metadata/apply.ts";
+import { DROPPED_KEY } from "./metadata/keys.ts";
+import { ReferenceCounts } from "./metadata/references.ts";
+import { TABLES } from "./metadata/rows.ts";
+import { IndexView } from "./metadata/view.ts";
+import { Quantiles } from "./quantiles.ts";
+import { type Recovered, recoverIndex, settleLog } from "./recovery.ts";
+import { newFooter, type SealingDeps, sealSegment } from "./sealing.ts";
+import { type SegmentFacts, type SegmentOwner, Segments } from "./segment/segments.ts";
+import type { SitePorts } from "./site.ts";
+import type { SiteIdentity } from "./site-identity.ts";
+import type { Store } from "./store.ts";
+import { createStore } from "./store-face.ts";
+import { WarmPages } from "./warm-pages.ts";
+
+export type StoreSettings = {
+  readonly directory: string;
+  readonly identity: SiteIdentity;
+  readonly writeMode: WriteMode;
+  readonly segmentBytes: number;
+  readonly freeReserveBytes: number | undefined;
+  readonly belief: "trusted" | "untrusted" | "rebuild";
+  readonly failStop: (fault: StorageFault) => void;
+};
+
+export type OpenedStore = { readonly store: Store; readonly replayedOperations: number };
+
+/** Finds the segments, recovers the index, settles the end of the log and begins a new segment. */
+export async function openStore(ports: SitePorts, settings: StoreSettings): Promise<OpenedStore> {
+  const { identity } = settings;
+  const owner = pickOwner(identity);
+  const directory = `${settings.directory}/segments`;
+  const { disk, hash } = ports;
+  const segments = new Segments({ disk, hash, directory, owner, writeMode: settings.writeMode });
+  const found = await discoverSegments({ disk, hash, directory, owner });
+  for (const { facts } of found.log) segments.add(facts);
+  for (const facts of found.bulk) segments.add(facts);
+  const recovered = await recoverIndex(
+    {
+      ...{ disk, hash, segments, openKv: ports.openKv, logger: ports.log },
+      log: found.log,
+      origin: identity.origin,
+      indexDirectory: `${settings.directory}/index`,
+      checkpointDirectory: `${settings.directory}/checkpoint`,
+    },
+    settings.belief,
+  );
+  try {
+    await settle(ports, { segments, found, recovered });
+    return await assemble(ports, settings, { segments, found, recovered });
+  } catch (failure) {
+    await recovered.kv.close();
+    throw failure;
+  }
+}
+
+type Found = {
+  readonly segments: Segments;
+  readonly found: FoundSegments;
+  readonly recovered: Recovered;
+};
+
+function pickOwner({ clusterId, siteId, origin }: SiteIdentity): SegmentOwner {
+  return { clusterId, siteId, origin };
+}
+
+/** Cuts the torn end, removes what was dropped before a crash, and misses nothing that was not. */
+async function settle(ports: SitePorts, { segments, found, recovered }: Found): Promise<void> {
+  const open = found.log.map(({ facts }) => ({ facts, path: segments.path(facts.id) }));
+  await settleLog(ports.disk, open, recovered.replay.ends);
+  const view = new IndexView(recovered.kv, ports.hash.crc32);
+  const runs = view.get(TABLES.dropped, DROPPED_KEY)?.record.segments ?? [];
+  const ids = [...segments.facts.keys()];
+  for (const id of ids) if (isDropped(runs, id)) await segments.drop(id);
+  const last = Math.max(0, ...ids, ...runs);
+  for (let id = 1; id <= last; id++) {
+    if (segments.facts.has(id) || isDropped(runs, id)) continue;
+    throw new StorageFault("corrupt", `segment ${id} is missing`, {
+      hint: "Put the file back from a backup, or restore this site from another one.",
+    });
+  }
+  segments.skipTo(last + 1);
+}
+
+async function assemble(
+  ports: SitePorts,
+  settings: StoreSettings,
+  { segments, found, recovered }: Found,
+): Promise<OpenedStore> {
+  const { kv, replay } = recovered;
+  const { disk, hash, clock, random, log } = ports;
+  const { origin } = settings.identity;
+  const hlc = new HlcClock(() => clock.nowMs(), replay.head.hlc);
+  const sealing: SealingDeps = { disk, hash, segments, origin, yieldTurn: () => turn(ports) };
+  const seal = sealInBackground(ports, sealing);
+  const { segmentBytes } = settings;
+  const shared = { disk, hash, segments, segmentBytes, seal };
+  const makeFooter = (facts: SegmentFacts) => newFooter(sealing, facts);
+  const lane = await CommitLane.open(
+    { ...shared, makeFooter },
+    hlc.last,
+    replay.position.segment === 0 ? undefined : replay.position,
+  );
+  const bulk = new BulkLane({ ...shared, makeFooter, now: () => hlc.last });
+  const view = new IndexView(kv, hash.crc32);
+  const index = new IndexView(kv, hash.crc32);
+  const references = new ReferenceCounts(view, { keepUnnamed: false });
+  const syncMs = new Quantiles();
+  const direct = settings.writeMode === "direct";
+  const committer = new Committer({
+    ...{ kv, lane, view, hash, origin, syncMs },
+    context: { view, references },
+    clock: hlc,
+    time: clock,
+    head: { ...replay.head },
+    batchBytesMax: direct ? LIMITS.batchBytesMax : LIMITS.batchBytesMaxBuffered,
+    failStop: settings.failStop,
+    defer: ports.defer,
+  });
+  const warm = new WarmPages();
+  const damaged = (segment: number, offset: number): void =>
+    log.error({ segment, offset }, "stored bytes are damaged; run a check of this site");
+  const bodies = new Bodies({ segments, hash, index, warm, damaged });
+  const reserveBytes = settings.freeReserveBytes;
+  const admission = new Admission({ disk, clock, directory: settings.directory, reserveBytes });
+  await admission.refresh();
+  const parts = { kv, hash, random, clock, hlc, committer, index, bulk, bodies, admission };
+  const house = new House({
+    ...{ parts, disk, log, clock, segments, lane, warm, sealing },
+    leftovers: leftoversOf(found, replay.ends),
+    checkpointDirectory: `${settings.directory}/checkpoint`,
+  });
+  const stats = {
+    ...{ parts, segments, committer, syncMs },
+    replayedOperations: replay.operations,
+    lastHlc: () => hlc.last,
+  };
+  const store = createStore({ parts, house, stats, lane, segments, sealed: seal.ended });
+  return { store, replayedOperations: replay.operations };
+}
+
+/** Segments that earlier processes left open; their footers are written by and by. */
+function leftoversOf(
+  found: FoundSegments,
+  ends: ReadonlyMap<number, number>,
+): Array<{ facts: SegmentFacts; batchesEnd: number }> {
+  const commit = found.log.map(({ facts, batchesEnd }) => ({
+    facts,
+    batchesEnd: ends.get(facts.id) ?? batchesEnd,
+  }));
+  const bulk = found.bulk.map((facts) => ({ facts, batchesEnd: facts.sizeBytes }));
+  return [...commit, ...bulk].filter(({ facts }) => !facts.sealed);
+}
+
+type Seal = {
+  (segment: Parameters<typeof sealSegment>[1]): void;
+  /** Resolves when no footer is being written any more. */
+  ended(): Promise<void>;
+};
+
+/** A segment without its footer is whole; a failure only leaves the sealing to the next start. */
+function sealInBackground(ports: SitePorts, sealing: SealingDeps): Seal {
+  const running = new Set<Promise<void>>();
+  const seal = (segment: Parameters<typeof sealSegment>[1]): void => {
+    const { id } = segment.facts;
+    const sealed = sealSegment(sealing, segment)
+      .catch((failure: unknown) => {
+        const message = failure instanceof Error ? failure.message : String(failure);
+        ports.log.warn({ segment: id, failure: message }, "a segment could not be sealed");
+      })
+      .finally(() => running.delete(sealed));
+    running.add(sealed);
+  };
+  const ended = async (): Promise<void> => {
+    await Promise.all(running);
+  };
+  return Object.assign(seal, { ended });
+}
+
+function turn(ports: SitePorts): Promise<void> {
+  return new Promise((resolve) => ports.defer(resolve));
+}

@@ -1,0 +1,126 @@
+import type { StorageFault } from "../core/faults.ts";
+import type { Hash } from "../ports/hash.ts";
+import type { OpenKv } from "../ports/kv.ts";
+import { type BootMark, isSameMount, readBootMark, writeBootMark } from "./boot-mark.ts";
+import { type DataDir, type DataDirDeps, openDataDir } from "./data-dir.ts";
+import { probeWriteMode } from "./direct-io.ts";
+import { type OpenedStore, openStore } from "./open-store.ts";
+import { isIndexTrusted } from "./recovery.ts";
+import type { SiteIdentity } from "./site-identity.ts";
+import type { Store } from "./store.ts";
+
+/** Everything outside our control that a site is built on. */
+export type SitePorts = DataDirDeps & {
+  readonly hash: Hash;
+  readonly openKv: OpenKv;
+  /** Runs the callback after what has arrived in this turn of the event loop. */
+  readonly defer: (callback: () => void) => void;
+};
+
+export type SiteSettings = {
+  /** Absolute path of the data directory. */
+  readonly directory: string;
+  readonly siteName: string | undefined;
+  readonly socketPath: string | undefined;
+  readonly directIo: "auto" | "on" | "off";
+  readonly segmentBytes: number;
+  /** Undefined: 1 GiB or 2 % of the disk, the smaller. */
+  readonly freeReserveBytes: number | undefined;
+  /** Throws the index away and makes it from the log alone. */
+  readonly rebuildIndex?: boolean;
+  /** Told once when nothing can be promised any more: stop serving, exit non-zero. */
+  readonly failStop: (fault: StorageFault) => void;
+};
+
+/** A site that is open: its data directory is locked, its index is up to date. */
+export type Site = {
+  readonly store: Store;
+  readonly identity: SiteIdentity;
+  readonly dataDir: DataDir;
+  /** How the start went, for the log and the operator. */
+  readonly opening: { readonly replayedOperations: number; readonly directIo: boolean };
+  /** Ends writes under way, syncs, marks a clean shutdown, gives up the lock. */
+  close(): Promise<void>;
+};
+
+/** How often the house is looked after; a look at an idle one reads nothing from the disk. */
+const HOUSE_INTERVAL_MS = 10_000;
+
+/**
+ * Opens a site for the server, for offline commands and for tests alike.
+ *
+ * @throws StorageFault "locked", "unsupported", "corrupt" or "io", with a hint for the operator.
+ */
+export async function openSite(ports: SitePorts, settings: SiteSettings): Promise<Site> {
+  const dataDir = await openDataDir(ports, settings);
+  try {
+    return await openLocked(ports, settings, dataDir);
+  } catch (failure) {
+    await dataDir.release();
+    throw failure;
+  }
+}
+
+async function openLocked(
+  ports: SitePorts,
+  settings: SiteSettings,
+  dataDir: DataDir,
+): Promise<Site> {
+  const { directory, identity } = dataDir;
+  const mark = await readBootMark(ports.disk, directory);
+  const here = { bootId: ports.processFacts.self.bootId, fileSystem: dataDir.fileSystem };
+  const trusted = isIndexTrusted(mark, (before) => isSameMount(before, here));
+  const setMark = (change: Pick<BootMark, "clean" | "failedStarts">) =>
+    writeBootMark(ports.disk, directory, { ...here, ...change });
+  // From here until the end of recovery a start counts as failed; two in a row rebuild the index.
+  await setMark({ clean: false, failedStarts: (mark?.failedStarts ?? 0) + 1 });
+  const writeMode = await probeWriteMode(ports, directory, settings.directIo);
+  const opened = await openStore(ports, {
+    directory,
+    identity,
+    writeMode,
+    segmentBytes: settings.segmentBytes,
+    freeReserveBytes: settings.freeReserveBytes,
+    belief: settings.rebuildIndex === true ? "rebuild" : trusted ? "trusted" : "untrusted",
+    failStop: settings.failStop,
+  });
+  await setMark({ clean: false, failedStarts: 0 });
+  const stopHouse = keepHouseRegularly(ports, opened);
+  const close = async (): Promise<void> => {
+    stopHouse();
+    await opened.store.close();
+    await setMark({ clean: true, failedStarts: 0 });
+    await dataDir.release();
+  };
+  return {
+    store: opened.store,
+    identity,
+    dataDir,
+    opening: {
+      replayedOperations: opened.replayedOperations,
+      directIo: writeMode === "direct",
+    },
+    close,
+  };
+}
+
+function keepHouseRegularly(ports: SitePorts, { store }: OpenedStore): () => void {
+  let cancel = ports.clock.after(HOUSE_INTERVAL_MS, look);
+  let stopped = false;
+  function look(): void {
+    store
+      .keepHouse()
+      .catch((failure: unknown) => {
+        const message = failure instanceof Error ? failure.message : String(failure);
+        if (!stopped)
+          ports.log.warn({ failure: message }, "housekeeping failed; it is tried again");
+      })
+      .finally(() => {
+        if (!stopped) cancel = ports.clock.after(HOUSE_INTERVAL_MS, look);
+      });
+  }
+  return () => {
+    stopped = true;
+    cancel();
+  };
+}

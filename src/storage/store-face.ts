@@ -1,0 +1,124 @@
+import { StorageFault } from "../core/faults.ts";
+import { LIMITS } from "../core/limits.ts";
+import { findAccessKey, listAccessKeys, putAccessKey } from "./access-keys.ts";
+import { createBucket, deleteBucket, listBuckets } from "./buckets.ts";
+import type { CommitLane } from "./commit-lane.ts";
+import { listParts, objectCursor, uploadCursor } from "./cursors.ts";
+import type { House } from "./house.ts";
+import { TABLES } from "./metadata/rows.ts";
+import { deleteObjects, findObject, putObject } from "./objects.ts";
+import type { Segments } from "./segment/segments.ts";
+import { ChunkWriter } from "./staged-body.ts";
+import type { BodyWriter, Store } from "./store.ts";
+import { findBucket, type StoreParts } from "./store-parts.ts";
+import { bucketUsage, readStats, type StatsDeps } from "./store-stats.ts";
+import { abortUpload, completeUpload, createUpload, findUpload, putPart } from "./uploads.ts";
+
+export type StoreFaceDeps = {
+  readonly parts: StoreParts;
+  readonly house: House;
+  readonly stats: StatsDeps;
+  readonly lane: CommitLane;
+  readonly segments: Segments;
+  /** Resolves when no footer is being written. */
+  readonly sealed: () => Promise<void>;
+};
+
+/** Puts the public face on the parts of the store. */
+export function createStore(deps: StoreFaceDeps): Store {
+  const { parts, house, stats } = deps;
+  const { index } = parts;
+  const stage = stageWriter(parts);
+  const keeping = oneAtATime(() => house.keep());
+  return {
+    bucket: (name) => findBucket(index, name),
+    buckets: (after) => listBuckets(parts, after),
+    createBucket: (request) => createBucket(parts, request),
+    deleteBucket: (name) => deleteBucket(parts, name),
+
+    object: (bucket, key) => findObject(parts, bucket, key),
+    objects: (bucket) => objectCursor(parts, bucket),
+    readSmallBody: (object, range) => parts.bodies.readSmall(object, range),
+    openBody: (object, range) => parts.bodies.open(object, range),
+    stageBody: stage,
+    putObject: (request) => putObject(parts, request),
+    deleteObject: async (request) => {
+      const [outcome] = await deleteObjects(parts, [request]);
+      if (outcome === undefined) throw new StorageFault("corrupt", "a delete had no outcome");
+      return outcome;
+    },
+    deleteObjects: (requests) => deleteObjects(parts, requests),
+
+    upload: (bucket, key, uploadId) => findUpload(index, { bucket, key, uploadId }),
+    uploads: (bucket) => uploadCursor(parts, bucket),
+    parts: (uploadId, after) => listParts(parts, uploadId, after),
+    completedUpload: (uploadId) => index.get(TABLES.result, uploadId)?.completed,
+    createUpload: (request) => createUpload(parts, request),
+    putPart: (request) => putPart(parts, request),
+    completeUpload: (request) => completeUpload(parts, request),
+    abortUpload: (bucket, key, uploadId) => abortUpload(parts, { bucket, key, uploadId }),
+
+    accessKey: (id) => findAccessKey(parts, id),
+    accessKeys: () => listAccessKeys(parts),
+    putAccessKey: (record) => putAccessKey(parts, record),
+
+    stats: () => readStats(stats),
+    bucketUsage: (name) => bucketUsage(parts, name),
+    keepHouse: keeping.run,
+    close: async () => {
+      await keeping.stop();
+      await closeParts(deps);
+    },
+  };
+}
+
+/** Ends what is under way in the order in which it depends on each other. */
+async function closeParts({ parts, lane, segments, sealed }: StoreFaceDeps): Promise<void> {
+  await parts.committer.close();
+  await parts.bulk.close();
+  await sealed();
+  await lane.close();
+  await segments.close();
+  await parts.kv.sync();
+  await parts.kv.close();
+}
+
+/** Bounds the large bodies that are received at once: each holds up to two chunks in memory. */
+function stageWriter(parts: StoreParts): () => Promise<BodyWriter> {
+  let writing = 0;
+  return async () => {
+    if (writing >= LIMITS.stagedBodiesMax) {
+      throw new StorageFault("busy", "too many large bodies are being received");
+    }
+    parts.admission.admit(LIMITS.chunkBytes);
+    writing += 1;
+    return new ChunkWriter(parts.bulk, () => {
+      writing -= 1;
+    });
+  };
+}
+
+/** Runs a task alone: who asks while it runs gets the outcome of that run. */
+function oneAtATime<Result>(task: () => Promise<Result>): {
+  run: () => Promise<Result>;
+  stop: () => Promise<void>;
+} {
+  let running: Promise<Result> | undefined;
+  let stopped = false;
+  const run = (): Promise<Result> => {
+    if (stopped) return Promise.reject(new StorageFault("closed", "the store is closing"));
+    running ??= task().finally(() => {
+      running = undefined;
+    });
+    return running;
+  };
+  const stop = async (): Promise<void> => {
+    stopped = true;
+    await running?.then(ended, ended);
+  };
+  return { run, stop };
+}
+
+function ended(): void {
+  // Whoever asked for it has the outcome.
+}

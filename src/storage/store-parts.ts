@@ -1,0 +1,50 @@
+import type { HlcClock } from "../core/hlc.ts";
+import type { BucketName, ObjectKey } from "../core/names.ts";
+import { makeVersionId } from "../core/names.ts";
+import type { Clock } from "../ports/clock.ts";
+import type { Hash } from "../ports/hash.ts";
+import type { Kv } from "../ports/kv.ts";
+import type { Random } from "../ports/random.ts";
+import type { Admission } from "./admission.ts";
+import type { Bodies } from "./body-reader.ts";
+import type { BulkLane } from "./bulk-lane.ts";
+import type { Committer } from "./commit.ts";
+import type { BucketRow, ObjectRow } from "./metadata/rows.ts";
+import { TABLES } from "./metadata/rows.ts";
+import type { IndexView } from "./metadata/view.ts";
+import type { StoredBucket, StoredObject } from "./store.ts";
+
+/** What the parts of the store work with. */
+export type StoreParts = {
+  readonly kv: Kv;
+  readonly hash: Hash;
+  readonly random: Random;
+  readonly clock: Clock;
+  readonly hlc: HlcClock;
+  readonly committer: Committer;
+  /** What clients see: everything acknowledged, nothing ahead in line. */
+  readonly index: IndexView;
+  readonly bulk: BulkLane;
+  readonly bodies: Bodies;
+  readonly admission: Admission;
+};
+
+/** A bucket as its users see it; undefined when there is none or it was deleted. */
+export function findBucket(view: IndexView, name: BucketName): StoredBucket | undefined {
+  const row = view.get(TABLES.bucket, name);
+  return row === undefined || row.deleted ? undefined : toStoredBucket(row);
+}
+
+export function toStoredBucket(row: BucketRow): StoredBucket {
+  const settings = new Map<string, Uint8Array>();
+  for (const [name, { value }] of row.settings) {
+    if (value !== undefined) settings.set(name, value);
+  }
+  return { name: row.name, createdMs: row.createdMs, owner: row.owner, settings };
+}
+
+export function toStoredObject(bucket: BucketName, key: ObjectKey, row: ObjectRow): StoredObject {
+  const { stamp, object, place } = row;
+  const version = makeVersionId(stamp.hlc, stamp.origin);
+  return { bucket, key, version, hlc: stamp.hlc, record: object, place };
+}
