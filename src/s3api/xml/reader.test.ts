@@ -65,7 +65,6 @@ test.each([
   ["the root in other letters", "<delete/>"],
   ["two roots", "<Delete/><Delete/>"],
   ["text behind the root", "<Delete/>x"],
-  ["text behind the root and before a comment", "<Delete/>x<!-- -->"],
   ["text before the root", "x<Delete/>"],
   ["an open element", "<Delete><Key>a</Delete>"],
   ["crossed elements", "<Delete><a><b></a></b></Delete>"],
@@ -96,7 +95,8 @@ test.each([
 test.each([
   [
     "CVE-2026-26278: an entity that is large and often used",
-    `<!DOCTYPE Delete [<!ENTITY a "${"A".repeat(70_000)}">]><Delete>${"&a;".repeat(10_000)}</Delete>`,
+    `<!DOCTYPE Delete [<!ENTITY a "${"A".repeat(70_000)}">]>` +
+      `<Delete>${"&a;".repeat(10_000)}</Delete>`,
   ],
   [
     "CVE-2026-33036: references by number past every limit of expansion",
@@ -116,7 +116,8 @@ test.each([
   ],
   [
     "billion laughs",
-    '<!DOCTYPE l [<!ENTITY a "ha"><!ENTITY b "&a;&a;&a;"><!ENTITY c "&b;&b;">]><Delete>&c;</Delete>',
+    '<!DOCTYPE l [<!ENTITY a "ha"><!ENTITY b "&a;&a;&a;"><!ENTITY c "&b;&b;">]>' +
+      "<Delete>&c;</Delete>",
   ],
   [
     "an external entity",
