@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { crc32 } from "../../../test/support/crc.ts";
+import { decodedOrRefused } from "../../../test/support/decoding.ts";
 import {
   bucketNames,
   contentHashes,
@@ -246,6 +247,20 @@ describe("footers", () => {
         };
         expect(decodeFooter(bytes, trailer, crc32).outcome).toBe("damaged");
       }),
+    );
+  });
+
+  test("with a table of noise still answer or refuse every question", async () => {
+    const footer = readFooter(await sealed(builderOf(1)), 1);
+    const tables = fc.tuple(fc.uint8Array({ maxLength: 60 }), fc.array(fc.nat({ max: 80 })));
+    fc.assert(
+      fc.property(tables, ([keys, wholes]) => {
+        const sparse = Buffer.alloc(wholes.length * 4);
+        for (const [at, whole] of wholes.entries()) sparse.writeUInt32LE(whole, at * 4);
+        const noisy = { ...footer, keyTable: Buffer.from(keys), sparse };
+        decodedOrRefused(() => footerFindKey(noisy, BUCKET, keyOf("cat")));
+      }),
+      { numRuns: 1000 },
     );
   });
 });
