@@ -66,6 +66,7 @@ export class SimClock implements Clock {
 
   /** Lets time pass; timers fire in the order they are due, each at its own moment. */
   async advance(ms: number): Promise<void> {
+    await turns();
     const untilMs = this.#elapsedMs + ms;
     for (let next = this.#due(untilMs); next !== undefined; next = this.#due(untilMs)) {
       const timer = next;
