@@ -22,7 +22,7 @@ export function writeHeaders(
   write: (name: string, value: string) => void,
 ): void {
   for (const [name, value] of headers) {
-    if (ENGINE_NAMES.has(name) || !NAME.test(name)) continue;
+    if (ENGINE_NAMES.has(name.toLowerCase()) || !NAME.test(name)) continue;
     write(name, VALUE.test(value) ? value : encodeControls(value));
   }
 }
