@@ -123,7 +123,10 @@ export class Committer {
     resolve: (outcome: Outcome) => void,
     reject: (failure: unknown) => void,
   ): void {
-    if (this.#fault !== undefined) return reject(this.#fault);
+    if (this.#fault !== undefined) {
+      reject(this.#fault);
+      return;
+    }
     this.#open ??= this.#begin();
     const before = this.#open.recordCount;
     try {
