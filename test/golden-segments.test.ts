@@ -17,6 +17,7 @@ import {
   GOLDEN_MANIFEST,
   GOLDEN_NAME,
   GOLDEN_OPERATIONS,
+  GOLDEN_PAYLOADS,
   goldenFiles,
 } from "./support/golden-segments.ts";
 import { footerOf, partsOf } from "./support/segment-parts.ts";
@@ -72,7 +73,9 @@ describe("the golden files of format 1", () => {
       "op",
     ]);
     const bulk = footerOf(golden("bulk-segment.bin"));
-    expect([...footerChunks(bulk)].map((chunk) => chunk.bytes)).toEqual([13, 5000]);
+    expect([...footerChunks(bulk)].map((chunk) => chunk.bytes)).toEqual(
+      GOLDEN_PAYLOADS.map((payload) => payload.length),
+    );
   });
 
   test.each([

@@ -81,7 +81,7 @@ export class FieldReader {
 }
 
 /** UTF-8 text; bytes that are not UTF-8 would not be written back the same, and are refused. */
-export function textOf(bytes: Buffer): string {
+function textOf(bytes: Buffer): string {
   const text = bytes.toString("utf8");
   if (text.includes("\ufffd") && !isUtf8(bytes)) throw new LayoutError("text is not UTF-8");
   return text;

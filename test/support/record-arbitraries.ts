@@ -53,7 +53,7 @@ export const objectKeys = parsed(
   parseObjectKey,
 );
 export const origins = parsed(hex(8), parseOriginId);
-export const seqs = parsed(fc.maxSafeNat(), parseSeq);
+const seqs = parsed(fc.maxSafeNat(), parseSeq);
 export const hlcs = parsed(fc.bigInt(0n, 0xffff_ffff_ffff_ffffn), parseHlc);
 export const contentHashes = parsed(hex(32), parseContentHash);
 const uploadIds = parsed(hex(16), parseUploadId);
