@@ -1,25 +1,13 @@
-import { parseBucketName } from "../core/names.ts";
 import type { Exchange } from "../http/exchange.ts";
 import { type AuthDeps, type AuthResult, authenticate } from "./auth/verify.ts";
 import { type Allows, authorizer } from "./authorize.ts";
 import { S3Error } from "./errors.ts";
 import { withHoistedHeaders } from "./headers/header-list.ts";
 import type { BucketCall, Call, HandlerDeps, OperationRow, Reply } from "./operation.ts";
-import { OPERATIONS } from "./operations.ts";
+import { OPERATIONS, type OperationName } from "./operations.ts";
+import type { Trace } from "./responder.ts";
 import { type Route, refuseUnknownParameters, routeRequest } from "./router.ts";
 import { screenHeaders } from "./screen.ts";
-
-/** What is known of a request while it runs; grows as the pipeline learns. */
-export type Trace = {
-  readonly exchange: Exchange;
-  readonly requestId: string;
-  readonly startedMs: number;
-  operation: string;
-  bucket: string | undefined;
-  key: string | undefined;
-  accessKey: string | undefined;
-  inBytes: number;
-};
 
 /**
  * Route, authenticate, authorise, screen, handle: in this order, so that nobody learns of what
@@ -67,7 +55,7 @@ export function answerRequest(
     },
   };
   if (row.level === "service") return row.handler(call, deps);
-  const bucketCall = bucketCallOf(call, route, deps, operation === "CreateBucket");
+  const bucketCall = bucketCallOf(call, route, deps, operation);
   if (row.level === "bucket") return row.handler(bucketCall, deps);
   if (route.key === undefined) throw new S3Error("InvalidURI");
   return row.handler({ ...bucketCall, key: route.key }, deps);
@@ -91,13 +79,24 @@ function requireAllowed(allows: Allows, action: string, route: Route): void {
   if (!allows(action, route.bucketText, route.key)) throw new S3Error("AccessDenied");
 }
 
-function bucketCallOf(call: Call, route: Route, deps: HandlerDeps, creates: boolean): BucketCall {
-  const text = route.bucketText ?? "";
-  const bucket = route.bucket ?? parseBucketName(text);
-  const fields = { BucketName: text };
-  if (bucket === undefined)
-    throw new S3Error(creates ? "InvalidBucketName" : "NoSuchBucket", { fields });
-  const stored = deps.store.bucket(bucket);
-  if (stored === undefined && !creates) throw new S3Error("NoSuchBucket", { fields });
+/** Finds the bucket. Whoever reaches this may learn whether it exists, or is told nothing. */
+function bucketCallOf(
+  call: Call,
+  route: Route,
+  deps: HandlerDeps,
+  operation: OperationName,
+): BucketCall {
+  const creates = operation === "CreateBucket";
+  const { bucket, bucketText = "" } = route;
+  const fields = { BucketName: bucketText };
+  if (bucket === undefined && creates) throw new S3Error("InvalidBucketName", { fields });
+  const stored = bucket === undefined ? undefined : deps.store.bucket(bucket);
+  if (bucket === undefined || (stored === undefined && !creates)) {
+    // Operations that ask for each key have not asked for the bucket.
+    if (operation === "DeleteObjects" && !call.allows("s3:ListBucket", bucketText)) {
+      throw new S3Error("AccessDenied");
+    }
+    throw new S3Error("NoSuchBucket", { fields });
+  }
   return { ...call, bucket, stored };
 }

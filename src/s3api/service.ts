@@ -1,198 +1,46 @@
 import type { AccessKeyId } from "../core/names.ts";
-import type { RequestObserver } from "../core/request-summary.ts";
-import type { Exchange, HttpHandler } from "../http/exchange.ts";
-import type { Clock } from "../ports/clock.ts";
+import type { HttpHandler } from "../http/exchange.ts";
 import type { Hash } from "../ports/hash.ts";
-import type { Log } from "../ports/log.ts";
-import type { Random } from "../ports/random.ts";
 import type { Store } from "../storage/store.ts";
 import type { Credential } from "./auth/credentials.ts";
 import { SigningKeys } from "./auth/signing-key.ts";
 import type { AuthDeps } from "./auth/verify.ts";
-import { S3Error, toS3Error } from "./errors.ts";
-import type { HeaderLines } from "./headers/object-headers.ts";
-import type { HandlerDeps, Reply, S3Settings } from "./operation.ts";
-import { answerRequest, type Trace } from "./pipeline.ts";
-import { RequestIds } from "./request-ids.ts";
-import { renderError } from "./xml/error-document.ts";
+import { S3Error } from "./errors.ts";
+import type { HandlerDeps, S3Settings } from "./operation.ts";
+import { answerRequest } from "./pipeline.ts";
+import { Responder, type ResponderDeps } from "./responder.ts";
 
-export type S3ServiceDeps = {
+export type S3ServiceDeps = ResponderDeps & {
   readonly store: Store;
   readonly hash: Hash;
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly log: Log;
-  readonly observer: RequestObserver;
   /** The credential of an active key; undefined for unknown and disabled ones. */
   readonly lookup: (id: AccessKeyId) => Credential | undefined;
   readonly settings: S3Settings;
 };
 
-/** Answers S3: the one place that sends replies, renders errors and reports what happened. */
+/** Answers S3: what can be answered at once is, without a promise; the rest when it is ready. */
 export function createS3Service(deps: S3ServiceDeps): HttpHandler {
-  const service = new S3Service(deps);
-  return (exchange) => service.handle(exchange);
-}
-
-class S3Service {
-  readonly #deps: S3ServiceDeps;
-  readonly #auth: AuthDeps;
-  readonly #handlerDeps: HandlerDeps;
-  readonly #ids: RequestIds;
-  #underWay = 0;
-
-  constructor(deps: S3ServiceDeps) {
-    const { clock, store, hash, settings, lookup, random } = deps;
-    const nowMs = () => clock.nowMs();
-    const { region } = settings;
-    this.#deps = deps;
-    this.#auth = { nowMs, lookup, region, signingKeys: new SigningKeys() };
-    this.#handlerDeps = { store, hash, nowMs, settings };
-    this.#ids = new RequestIds(random);
-  }
-
-  handle(exchange: Exchange): void {
-    const trace: Trace = {
-      exchange,
-      requestId: this.#ids.next(),
-      startedMs: this.#deps.clock.monotonicMs(),
-      operation: "Unknown",
-      bucket: undefined,
-      key: undefined,
-      accessKey: undefined,
-      inBytes: 0,
-    };
-    this.#underWay++;
+  const { clock, store, hash, settings, lookup } = deps;
+  const nowMs = () => clock.nowMs();
+  const { region, requestsMax } = settings;
+  const auth: AuthDeps = { nowMs, lookup, region, signingKeys: new SigningKeys() };
+  const handlerDeps: HandlerDeps = { store, hash, nowMs, settings };
+  const responder = new Responder(deps);
+  return (exchange) => {
+    const trace = responder.begin(exchange);
     try {
-      if (this.#underWay > this.#deps.settings.requestsMax) throw new S3Error("SlowDown");
-      const reply = answerRequest(trace, this.#auth, this.#handlerDeps);
-      if (reply instanceof Promise) {
-        reply.then(
-          (settled) => this.#send(trace, settled),
-          (failure: unknown) => this.#fail(trace, failure),
-        );
-      } else {
-        this.#send(trace, reply);
+      if (responder.underWay > requestsMax) throw new S3Error("SlowDown");
+      const reply = answerRequest(trace, auth, handlerDeps);
+      if (!(reply instanceof Promise)) {
+        responder.send(trace, reply);
+        return;
       }
+      reply.then(
+        (settled) => responder.send(trace, settled),
+        (failure: unknown) => responder.fail(trace, failure),
+      );
     } catch (failure) {
-      this.#fail(trace, failure);
+      responder.fail(trace, failure);
     }
-  }
-
-  #send(trace: Trace, reply: Reply): void {
-    const { exchange } = trace;
-    const { status, headers } = reply;
-    this.#pushCommonHeaders(trace, headers);
-    switch (reply.kind) {
-      case "whole": {
-        if (exchange.method === "HEAD") exchange.sendHead(status, headers, 0);
-        else exchange.send(status, headers, reply.body);
-        this.#finish(trace, status, bytesOf(reply.body), undefined);
-        return;
-      }
-      case "head":
-        exchange.sendHead(status, headers, reply.contentLength);
-        this.#finish(trace, status, 0, undefined);
-        return;
-      case "stream":
-        this.#stream(trace, reply);
-        return;
-    }
-  }
-
-  #stream(trace: Trace, reply: Extract<Reply, { kind: "stream" }>): void {
-    const { status, headers, contentLength, reader } = reply;
-    if (trace.exchange.closed) {
-      // Nobody is left to call `done`.
-      reader.close();
-      this.#finish(trace, status, 0, undefined);
-      return;
-    }
-    let outBytes = 0;
-    trace.exchange.stream(status, headers, contentLength, {
-      next: async () => {
-        try {
-          const slice = await reader.next();
-          if (slice !== undefined) outBytes += slice.length;
-          return slice;
-        } catch (failure) {
-          // The engine cuts the connection; the reason must not be lost.
-          this.#logFailure(trace, failure);
-          throw failure;
-        }
-      },
-      done: () => {
-        reader.close();
-        this.#finish(trace, status, outBytes, undefined);
-      },
-    });
-  }
-
-  #fail(trace: Trace, failure: unknown): void {
-    const error = toS3Error(failure);
-    if (error.status >= 500 && error.cause !== undefined) this.#logFailure(trace, error.cause);
-    const { exchange } = trace;
-    const headers: HeaderLines = [];
-    this.#pushCommonHeaders(trace, headers);
-    if (error.headers !== undefined) headers.push(...error.headers);
-    if (exchange.method === "HEAD") {
-      exchange.sendHead(error.status, headers, 0);
-      this.#finish(trace, error.status, 0, error.code);
-      return;
-    }
-    headers.push(["Content-Type", "application/xml"]);
-    const body = renderError(error, {
-      resource: resourceOf(exchange.target),
-      requestId: trace.requestId,
-      hostId: this.#ids.hostId,
-    });
-    exchange.send(error.status, headers, body);
-    this.#finish(trace, error.status, bytesOf(body), error.code);
-  }
-
-  #pushCommonHeaders(trace: Trace, headers: HeaderLines): void {
-    headers.push(
-      ["x-amz-request-id", trace.requestId],
-      ["x-amz-id-2", this.#ids.hostId],
-      ["Server", "Atoll"],
-    );
-  }
-
-  #logFailure(trace: Trace, failure: unknown): void {
-    const { requestId, operation, bucket, key } = trace;
-    this.#deps.log.error(
-      { requestId, operation, bucket, key, err: failure },
-      "a request could not be answered as it should have been",
-    );
-  }
-
-  #finish(trace: Trace, status: number, outBytes: number, errorCode: string | undefined): void {
-    this.#underWay--;
-    const { exchange, requestId, operation, bucket, key, accessKey, inBytes, startedMs } = trace;
-    this.#deps.observer.finished({
-      requestId,
-      operation,
-      method: exchange.method,
-      bucket,
-      key,
-      accessKey,
-      remoteAddress: exchange.remoteAddress,
-      userAgent: exchange.headers.get("user-agent"),
-      status,
-      errorCode,
-      inBytes,
-      outBytes,
-      durationMs: this.#deps.clock.monotonicMs() - startedMs,
-    });
-  }
-}
-
-function bytesOf(body: Uint8Array | string | undefined): number {
-  if (body === undefined) return 0;
-  return typeof body === "string" ? Buffer.byteLength(body) : body.length;
-}
-
-function resourceOf(target: string): string {
-  const queryAt = target.indexOf("?");
-  return queryAt < 0 ? target : target.slice(0, queryAt);
+  };
 }

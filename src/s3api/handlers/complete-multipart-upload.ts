@@ -8,7 +8,7 @@ import {
 } from "../../core/records.ts";
 import type { RequestHeaders } from "../../http/exchange.ts";
 import type { CompleteOutcome, CompleteUploadRequest } from "../../storage/store.ts";
-import { combineChecksums, DEFAULT_CHECKSUM } from "../body/checksums.ts";
+import { type ChecksumPlan, combineChecksums, DEFAULT_CHECKSUM } from "../body/checksums.ts";
 import { S3Error } from "../errors.ts";
 import { readWriteConditions } from "../headers/conditionals.ts";
 import { headersOf } from "../headers/header-list.ts";
@@ -88,14 +88,23 @@ function readPart(element: XmlElement): ListedPart {
   return { partNumber: parsePartNumber(number.trim()), etag: unquoteEtag(etag), checksums };
 }
 
+/** What an upload that named no algorithm may have in all of its parts, the default first. */
+const UNNAMED_PLANS = [DEFAULT_CHECKSUM, "CRC32", "CRC32C"] as const;
+
 function combineParts(
   deps: HandlerDeps,
   parts: ReadonlyArray<Pick<PartSummary, "size" | "checksums">>,
   upload: UploadRecord,
 ): StoredChecksum[] {
-  const plan = upload.checksum ?? { algorithm: DEFAULT_CHECKSUM, type: "FULL_OBJECT" };
-  const combined = combineChecksums(deps.hash, plan, parts);
-  return combined === undefined ? [] : [combined];
+  const plans: readonly ChecksumPlan[] =
+    upload.checksum === undefined
+      ? UNNAMED_PLANS.map((algorithm) => ({ algorithm, type: "FULL_OBJECT" }))
+      : [upload.checksum];
+  for (const plan of plans) {
+    const combined = combineChecksums(deps.hash, plan, parts);
+    if (combined !== undefined) return [combined];
+  }
+  return [];
 }
 
 /**

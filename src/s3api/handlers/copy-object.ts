@@ -1,6 +1,6 @@
 import { LIMITS } from "../../core/limits.ts";
 import type { ObjectAttributes, StoredChecksum } from "../../core/records.ts";
-import type { StoredObject } from "../../storage/store.ts";
+import type { PutObjectRequest, StoredObject } from "../../storage/store.ts";
 import { S3Error } from "../errors.ts";
 import { readWriteConditions } from "../headers/conditionals.ts";
 import { type CopySource, parseCopySource } from "../headers/copy-source.ts";
@@ -12,7 +12,7 @@ import { XmlWriter } from "../xml/writer.ts";
 import { readChecksumAlgorithm } from "./checksum-wish.ts";
 import { writeObjectChecksums } from "./checksum-xml.ts";
 import { readableSource } from "./copy-access.ts";
-import { checksumOfBody } from "./stored-body.ts";
+import { checksumOfBody, readWholeBody } from "./stored-body.ts";
 import { writeRefusal } from "./write-refusal.ts";
 
 /** A source replaced while it is copied is read again; it cannot go on for ever. */
@@ -48,11 +48,12 @@ async function copyOnce(
   const conditions = readWriteConditions(call.headers);
   const { size, etag, parts, encryption } = found.record;
   const checksums = await copiedChecksums(call, deps, found);
+  const body = await copiedBody(deps, found);
   const outcome = await deps.store.putObject({
     bucket,
     key,
     object: { size, etag, parts, encryption, attributes, checksums },
-    body: { kind: "shared", source: found },
+    body,
     ...(conditions === undefined ? {} : { conditions }),
   });
   if (outcome.outcome === "stored") return outcome.stored;
@@ -67,6 +68,15 @@ function copyReply(stored: StoredObject): Reply {
   xml.text("ETag", `"${record.etag}"`);
   writeObjectChecksums(xml, record.checksums);
   return xmlReply(xml.finish());
+}
+
+/** Small bodies are copied, larger ones share their chunks. */
+async function copiedBody(
+  deps: HandlerDeps,
+  source: StoredObject,
+): Promise<PutObjectRequest["body"]> {
+  if (source.record.body.kind !== "inline") return { kind: "shared", source };
+  return { kind: "inline", bytes: await readWholeBody(deps.store, source) };
 }
 
 type Directive = "COPY" | "REPLACE";

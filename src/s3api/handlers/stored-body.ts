@@ -1,6 +1,6 @@
 import type { ChecksumAlgorithm } from "../../core/records.ts";
 import type { Hash, HashAlgorithm } from "../../ports/hash.ts";
-import type { BodyReader, BodyWriter } from "../../storage/store.ts";
+import type { BodyReader, BodyWriter, Store, StoredObject } from "../../storage/store.ts";
 
 /** Reads a body to its end for a checksum of it, in base64; closes the reader. */
 export async function checksumOfBody(
@@ -32,4 +32,22 @@ export async function digestBody(
   } finally {
     reader.close();
   }
+}
+
+/** The whole of a small body. */
+export async function readWholeBody(store: Store, object: StoredObject): Promise<Uint8Array> {
+  const range = { start: 0, end: object.record.size };
+  if (range.end === 0) return new Uint8Array(0);
+  const warm = store.readSmallBody(object, range);
+  if (warm !== undefined) return warm;
+  const reader = store.openBody(object, range);
+  const slices: Buffer[] = [];
+  try {
+    for (let slice = await reader.next(); slice !== undefined; slice = await reader.next()) {
+      slices.push(Buffer.from(slice));
+    }
+  } finally {
+    reader.close();
+  }
+  return Buffer.concat(slices);
 }

@@ -1,0 +1,180 @@
+import type { RequestObserver } from "../core/request-summary.ts";
+import type { Exchange } from "../http/exchange.ts";
+import type { Clock } from "../ports/clock.ts";
+import type { Log } from "../ports/log.ts";
+import type { Random } from "../ports/random.ts";
+import { toS3Error } from "./errors.ts";
+import type { HeaderLines } from "./headers/object-headers.ts";
+import type { Reply } from "./operation.ts";
+import { RequestIds } from "./request-ids.ts";
+import { renderError } from "./xml/error-document.ts";
+
+export type ResponderDeps = {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  readonly observer: RequestObserver;
+};
+
+/** What is known of a request while it runs; grows as the pipeline learns. */
+export type Trace = {
+  readonly exchange: Exchange;
+  readonly requestId: string;
+  readonly startedMs: number;
+  operation: string;
+  bucket: string | undefined;
+  key: string | undefined;
+  accessKey: string | undefined;
+  inBytes: number;
+};
+
+/**
+ * The one edge of S3: sends replies, renders errors, and reports each request once when its last
+ * byte has been handed over.
+ */
+export class Responder {
+  readonly #deps: ResponderDeps;
+  readonly #ids: RequestIds;
+  #underWay = 0;
+
+  constructor(deps: ResponderDeps) {
+    this.#deps = deps;
+    this.#ids = new RequestIds(deps.random);
+  }
+
+  /** Requests begun and not yet reported. */
+  get underWay(): number {
+    return this.#underWay;
+  }
+
+  begin(exchange: Exchange): Trace {
+    this.#underWay++;
+    return {
+      exchange,
+      requestId: this.#ids.next(),
+      startedMs: this.#deps.clock.monotonicMs(),
+      operation: "Unknown",
+      bucket: undefined,
+      key: undefined,
+      accessKey: undefined,
+      inBytes: 0,
+    };
+  }
+
+  send(trace: Trace, reply: Reply): void {
+    const { exchange } = trace;
+    const { status, headers } = reply;
+    this.#pushCommonHeaders(trace, headers);
+    switch (reply.kind) {
+      case "whole":
+        if (exchange.method === "HEAD") exchange.sendHead(status, headers, 0);
+        else exchange.send(status, headers, reply.body);
+        this.#finish(trace, status, bytesOf(reply.body), undefined);
+        return;
+      case "head":
+        exchange.sendHead(status, headers, reply.contentLength);
+        this.#finish(trace, status, 0, undefined);
+        return;
+      case "stream":
+        this.#stream(trace, reply);
+        return;
+    }
+  }
+
+  #stream(trace: Trace, reply: Extract<Reply, { kind: "stream" }>): void {
+    const { status, headers, contentLength, reader } = reply;
+    if (trace.exchange.closed) {
+      // Nobody is left to call `done`.
+      reader.close();
+      this.#finish(trace, status, 0, undefined);
+      return;
+    }
+    let outBytes = 0;
+    trace.exchange.stream(status, headers, contentLength, {
+      next: async () => {
+        try {
+          const slice = await reader.next();
+          if (slice !== undefined) outBytes += slice.length;
+          return slice;
+        } catch (failure) {
+          // The engine cuts the connection; the reason must not be lost.
+          this.#logFailure(trace, failure);
+          throw failure;
+        }
+      },
+      done: () => {
+        reader.close();
+        this.#finish(trace, status, outBytes, undefined);
+      },
+    });
+  }
+
+  /** Answers with the error that stands for a failure; what really happened goes to the log. */
+  fail(trace: Trace, failure: unknown): void {
+    const error = toS3Error(failure);
+    if (error.status >= 500 && error.cause !== undefined) this.#logFailure(trace, error.cause);
+    const { exchange } = trace;
+    const headers: HeaderLines = [];
+    this.#pushCommonHeaders(trace, headers);
+    if (error.headers !== undefined) headers.push(...error.headers);
+    if (exchange.method === "HEAD") {
+      exchange.sendHead(error.status, headers, 0);
+      this.#finish(trace, error.status, 0, error.code);
+      return;
+    }
+    headers.push(["Content-Type", "application/xml"]);
+    const body = renderError(error, {
+      resource: resourceOf(exchange.target),
+      requestId: trace.requestId,
+      hostId: this.#ids.hostId,
+    });
+    exchange.send(error.status, headers, body);
+    this.#finish(trace, error.status, bytesOf(body), error.code);
+  }
+
+  #pushCommonHeaders(trace: Trace, headers: HeaderLines): void {
+    headers.push(
+      ["x-amz-request-id", trace.requestId],
+      ["x-amz-id-2", this.#ids.hostId],
+      ["Server", "Atoll"],
+    );
+  }
+
+  #logFailure(trace: Trace, failure: unknown): void {
+    const { requestId, operation, bucket, key } = trace;
+    this.#deps.log.error(
+      { requestId, operation, bucket, key, err: failure },
+      "a request could not be answered as it should have been",
+    );
+  }
+
+  #finish(trace: Trace, status: number, outBytes: number, errorCode: string | undefined): void {
+    this.#underWay--;
+    const { exchange, requestId, operation, bucket, key, accessKey, inBytes, startedMs } = trace;
+    this.#deps.observer.finished({
+      requestId,
+      operation,
+      method: exchange.method,
+      bucket,
+      key,
+      accessKey,
+      remoteAddress: exchange.remoteAddress,
+      userAgent: exchange.headers.get("user-agent"),
+      status,
+      errorCode,
+      inBytes,
+      outBytes,
+      durationMs: this.#deps.clock.monotonicMs() - startedMs,
+    });
+  }
+}
+
+function bytesOf(body: Uint8Array | string | undefined): number {
+  if (body === undefined) return 0;
+  return typeof body === "string" ? Buffer.byteLength(body) : body.length;
+}
+
+function resourceOf(target: string): string {
+  const queryAt = target.indexOf("?");
+  return queryAt < 0 ? target : target.slice(0, queryAt);
+}
