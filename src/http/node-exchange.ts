@@ -129,8 +129,8 @@ export class NodeExchange implements Exchange {
     if (!this.#answer()) return;
     const lingers = this.#lingers();
     this.#writeHead(status, headers, length);
-    // A copy, as on the native engine: the caller may change its memory when this call returns. Never
-    // text, because node:http would write a head in front of text as UTF-8, not as Latin-1.
+    // A copy, as on the native engine: the caller may change its memory when this call returns.
+    // Never text: node:http would write a head in front of text as UTF-8, not as Latin-1.
     this.#finish(Buffer.from(body), lingers);
   }
 

@@ -21,9 +21,9 @@ export type NodeServerDeps = {
 export type NodeSocketSettings = { readonly socketPath: string };
 
 /**
- * Serves HTTP with node:http, for machines without the native engine and for the admin socket, whose
- * `port` is 0. Rejects with StorageFault: "unsupported" for an unusable certificate, "unreachable"
- * when the address cannot be had.
+ * Serves HTTP with node:http, for machines without the native engine and for the admin socket
+ * (whose `port` is 0). Rejects with StorageFault: "unsupported" for an unusable certificate,
+ * "unreachable" when the address cannot be had.
  */
 export async function startNodeServer(
   handler: HttpHandler,

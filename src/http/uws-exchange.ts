@@ -258,8 +258,9 @@ export class UwsExchange implements Exchange {
   }
 
   /**
-   * True when much of the body is still to come. Cutting at once could take the answer from a client
-   * that still sends, so it is told to close; the engine drops what comes and cuts after 10 seconds.
+   * True when much of the body is still to come. Cutting at once could take the answer from a
+   * client that still sends, so it is told to close; the engine drops what comes, and cuts after
+   * 10 seconds.
    */
   #lingers(): boolean {
     return !this.#bodyEnded && this.#bodyBytesLeft > HTTP_LIMITS.drainBytesMax;
