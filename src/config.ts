@@ -63,7 +63,7 @@ export const SETTINGS = {
       .union([z.array(text), z.string().transform((list) => list.split(","))])
       .transform(parseDomains),
     fallback: "",
-    placeholder: "NAMES",
+    placeholder: "SETTING_NAMES",
     description:
       "Domains, separated by commas, below which the first label of a host is a bucket's name.",
     flag: "domain",
@@ -185,7 +185,10 @@ export type SettingInput = {
 
 type Raw = { readonly value: unknown; readonly source: SettingSource; readonly from: string };
 
-const NAMES = Object.keys(SETTINGS).filter((name): name is SettingName => name in SETTINGS);
+/** Every setting, in the order of the table. */
+export const SETTING_NAMES = Object.keys(SETTINGS).filter(
+  (name): name is SettingName => name in SETTINGS,
+);
 const PREFIX = "ATOLL_";
 const CONFIG_VARIABLE = `${PREFIX}CONFIG`;
 
@@ -209,7 +212,7 @@ export function variableOf(name: SettingName): string {
 export async function loadSettings(input: SettingInput): Promise<LoadedSettings> {
   const environment = input.environment ?? process.env;
   const raw = new Map<SettingName, Raw>();
-  for (const name of NAMES) {
+  for (const name of SETTING_NAMES) {
     raw.set(name, { value: SETTINGS[name].fallback, source: "default", from: "the defaults" });
   }
   addEnvironment(raw, environment);
@@ -219,10 +222,10 @@ export async function loadSettings(input: SettingInput): Promise<LoadedSettings>
     if (raw.get(name)?.source === "default") raw.set(name, found);
   }
   const settings = Object.fromEntries(
-    NAMES.map((name) => [name, parseSetting(name, raw.get(name))]),
+    SETTING_NAMES.map((name) => [name, parseSetting(name, raw.get(name))]),
   ) as Settings;
   checkTogether(settings);
-  return { settings, shown: NAMES.map((name) => show(name, settings, raw.get(name))) };
+  return { settings, shown: SETTING_NAMES.map((name) => show(name, settings, raw.get(name))) };
 }
 
 /** The directory for sockets whose path in the data directory would be too long. */
@@ -239,7 +242,7 @@ function addEnvironment(
   raw: Map<SettingName, Raw>,
   environment: SettingInput["environment"],
 ): void {
-  const byVariable = new Map(NAMES.map((name) => [variableOf(name), name]));
+  const byVariable = new Map(SETTING_NAMES.map((name) => [variableOf(name), name]));
   for (const [variable, value] of Object.entries(environment ?? {})) {
     if (!variable.startsWith(PREFIX) || variable === CONFIG_VARIABLE) continue;
     const name = byVariable.get(variable);
@@ -251,7 +254,7 @@ function addEnvironment(
 }
 
 function addFlags(raw: Map<SettingName, Raw>, flags: SettingInput["flags"]): void {
-  for (const name of NAMES.filter(hasFlag)) {
+  for (const name of SETTING_NAMES.filter(hasFlag)) {
     const value = flags[name];
     if (value !== undefined) {
       raw.set(name, { value, source: "flag", from: `the flag --${flagOf(name)}` });
@@ -299,8 +302,8 @@ function parseFile(path: string, content: string): Map<SettingName, Raw> {
   }
   const found = new Map<SettingName, Raw>();
   for (const [key, value] of Object.entries(fields)) {
-    const name = NAMES.find((candidate) => candidate === key);
-    if (name === undefined) throw unknownName(key, `setting in ${path}`, NAMES);
+    const name = SETTING_NAMES.find((candidate) => candidate === key);
+    if (name === undefined) throw unknownName(key, `setting in ${path}`, SETTING_NAMES);
     found.set(name, { value, source: "file", from: path });
   }
   return found;
