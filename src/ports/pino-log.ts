@@ -1,13 +1,12 @@
 import type { Writable } from "node:stream";
-import { type DestinationStream, destination, type Logger, pino, stdTimeFunctions } from "pino";
+import { type DestinationStream, type Logger, pino } from "pino";
+import { createDescriptorSink } from "./descriptor-sink.ts";
 import type { Log } from "./log.ts";
 import { formatPretty } from "./pretty-line.ts";
 import { redactFields } from "./redact-fields.ts";
+import { systemClock } from "./system-clock.ts";
 
 const STDOUT = 1;
-/** Lines are handed over in blocks: a system call for each would cost more than the request's own. */
-const BLOCK_BYTES = 8 * 1024;
-const BLOCK_MS = 100;
 
 export type LogLevel = "debug" | "info" | "warn" | "error" | "silent";
 
@@ -30,7 +29,7 @@ export function createPinoLog(settings: PinoLogSettings): Log {
     {
       level: settings.level,
       base: null,
-      timestamp: stdTimeFunctions.isoTime,
+      timestamp: createTimestamp(),
       formatters: { level: (label) => ({ level: label }) },
     },
     stream,
@@ -53,23 +52,25 @@ function wrap(logger: Logger, flush: () => Promise<void>): Log {
   };
 }
 
+/** Many lines share a millisecond, and writing a date out costs as much as the rest of a line. */
+function createTimestamp(): () => string {
+  let lastMs = -1;
+  let text = "";
+  return () => {
+    const nowMs = systemClock.nowMs();
+    if (nowMs !== lastMs) {
+      lastMs = nowMs;
+      text = `,"time":"${new Date(nowMs).toISOString()}"`;
+    }
+    return text;
+  };
+}
+
 type Sink = { readonly stream: DestinationStream; readonly flush: () => Promise<void> };
 
 function stdoutSink(): Sink {
-  const stream = destination({
-    dest: STDOUT,
-    sync: false,
-    minLength: BLOCK_BYTES,
-    periodicFlush: BLOCK_MS,
-  });
-  // A reader that went away (`atoll serve | head`) must not take the server with it.
-  stream.on("error", () => undefined);
-  const flush = (): Promise<void> =>
-    new Promise((resolve) => {
-      // It also tries to fsync, which pipes and terminals refuse; nobody is owed more than a write.
-      stream.flush(() => resolve());
-    });
-  return { stream, flush };
+  const sink = createDescriptorSink(STDOUT);
+  return { stream: sink, flush: () => sink.flush() };
 }
 
 function writableSink(writable: Writable): Sink {
