@@ -1,0 +1,109 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { sign } from "aws4";
+import { parseAccessKeyId } from "../../src/core/names.ts";
+import type { RequestSummary } from "../../src/core/request-summary.ts";
+import type { HttpHandler } from "../../src/http/exchange.ts";
+import { cryptoRandom } from "../../src/ports/crypto-random.ts";
+import { openLmdb } from "../../src/ports/kv-lmdb.ts";
+import { createNativeHash } from "../../src/ports/native-hash.ts";
+import { createNodeDisk } from "../../src/ports/node-disk.ts";
+import { createProcessFacts } from "../../src/ports/process-facts.ts";
+import { silentLog } from "../../src/ports/silent-log.ts";
+import { systemClock } from "../../src/ports/system-clock.ts";
+import type { Credential } from "../../src/s3api/auth/credentials.ts";
+import { createS3Service } from "../../src/s3api/service.ts";
+import { openSite } from "../../src/storage/site.ts";
+import { ask, type FakeAnswer } from "./fake-exchange.ts";
+
+const REGION = "us-east-1";
+const HOST = "s3.test:9000";
+export const OWNER_ID = "0".repeat(63) + "1";
+
+export type SignedRequest = {
+  readonly method: string;
+  readonly path: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: Uint8Array | string;
+  /** Who signs; the root key otherwise. */
+  readonly as?: Credential;
+};
+
+/** A site with its S3 service, on a real disk, asked without any network. */
+export type S3Site = {
+  readonly handler: HttpHandler;
+  /** Every request that has been reported. */
+  readonly summaries: RequestSummary[];
+  ask(request: SignedRequest): Promise<FakeAnswer>;
+  /** Lets another key sign. */
+  add(credential: Credential): void;
+  close(): Promise<void>;
+};
+
+export function credentialOf(id: string, rest: Partial<Credential>): Credential {
+  const accessKeyId = parseAccessKeyId(id);
+  if (accessKeyId === undefined) throw new Error(`${id} is no access key id`);
+  const base = { secret: `secret of ${id}`, kind: "user", name: id, policies: [] } as const;
+  return { id: accessKeyId, ...base, ...rest };
+}
+
+const ROOT = credentialOf("ROOTKEY1", { kind: "root" });
+
+export async function openS3Site(settings: { requestsMax?: number } = {}): Promise<S3Site> {
+  const directory = mkdtempSync(join(tmpdir(), "atoll-s3api-"));
+  const hash = await createNativeHash();
+  const disk = createNodeDisk();
+  const ports = { disk, clock: systemClock, random: cryptoRandom, log: silentLog, hash };
+  const site = await openSite(
+    {
+      ...ports,
+      processFacts: createProcessFacts(),
+      answers: async () => false,
+      openKv: openLmdb,
+      defer: (callback) => void setImmediate(callback),
+    },
+    {
+      ...{ directory, siteName: "test", socketPath: undefined, directIo: "off" },
+      ...{ segmentBytes: 64 * 1024 * 1024, freeReserveBytes: 0 },
+      failStop: (fault) => {
+        throw fault;
+      },
+    },
+  );
+  const credentials = new Map([[ROOT.id, ROOT]]);
+  const summaries: RequestSummary[] = [];
+  const handler = createS3Service({
+    ...ports,
+    store: site.store,
+    observer: { finished: (summary) => void summaries.push(summary) },
+    lookup: (id) => credentials.get(id),
+    settings: { region: REGION, domains: [], ownerId: OWNER_ID, requestsMax: 100, ...settings },
+  });
+  return {
+    handler,
+    summaries,
+    ask: (request) => askSigned(handler, request),
+    add: (credential) => void credentials.set(credential.id, credential),
+    async close() {
+      await site.close();
+      await hash.close();
+      rmSync(directory, { recursive: true, force: true });
+    },
+  };
+}
+
+function askSigned(handler: HttpHandler, request: SignedRequest): Promise<FakeAnswer> {
+  const { method, path, headers = {}, as: credential = ROOT } = request;
+  const body = Buffer.from(request.body ?? "");
+  const signed = sign(
+    {
+      ...{ method, path, host: HOST, service: "s3", region: REGION },
+      headers: { ...headers, "Content-Length": String(body.length) },
+      body,
+    },
+    { accessKeyId: credential.id, secretAccessKey: credential.secret },
+  );
+  const lines = Object.entries(signed.headers ?? {}).map(([name, value]) => [name, String(value)]);
+  return ask(handler, { method, target: path, headers: Object.fromEntries(lines), body });
+}
