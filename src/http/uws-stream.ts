@@ -8,7 +8,8 @@ export interface StreamSocket {
   cork(write: () => void): unknown;
   tryEnd(bytes: Uint8Array, totalBytes: number): [ok: boolean, done: boolean];
   onWritable(callback: (offsetBytes: number) => boolean): unknown;
-  resume(): unknown;
+  /** Bytes of the body taken so far. */
+  getWriteOffset(): number;
 }
 
 /** How a stream ended: whole, or to be cut because its source failed or its reader stalled. */
@@ -78,9 +79,10 @@ export class ResponseStream {
       this.#idleSweeps = 0;
       return;
     }
-    // Polling for writability once more re-arms the engine's timer of ten seconds.
+    // Trying once more re-arms the engine's timer of ten seconds. (Its resume() would do so as well,
+    // but it also forgets that we wait to write.)
     if (++this.#idleSweeps > IDLE_SWEEPS_MAX) this.#end("cut");
-    else this.#socket.resume();
+    else this.#writable(this.#socket.getWriteOffset());
   }
 
   #await(next: Promise<Uint8Array | undefined>): void {
