@@ -58,7 +58,7 @@ export function parseChecksum(algorithm: ChecksumAlgorithm, text: string): strin
 }
 
 /** The algorithm whose header or trailer has this name ("x-amz-checksum-crc32"). */
-export function checksumHeaderAlgorithm(name: string): ChecksumAlgorithm | undefined {
+function checksumHeaderAlgorithm(name: string): ChecksumAlgorithm | undefined {
   if (!name.startsWith(HEADER_PREFIX)) return undefined;
   return algorithmOf(name.slice(HEADER_PREFIX.length).toUpperCase());
 }
