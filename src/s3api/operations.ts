@@ -174,7 +174,7 @@ export const OPERATIONS = {
     action: "s3:PutObject",
     body: "none",
     handler: copyObject,
-    note: "shares the source's bytes, so that a copy of a multipart object keeps its ETag and parts",
+    note: "shares the source's bytes: a copy of a multipart object keeps its ETag and parts",
   },
   CreateMultipartUpload: {
     method: "POST",

@@ -4,7 +4,7 @@ const PREFIX_BYTES = 4;
 const HOST_ID_BYTES = 48;
 const COUNTS = 0x1_0000_0000;
 
-/** Names requests for people who compare a client's error with a server's log. Cheap, not secret. */
+/** Names requests for people who compare a client's error with a server's log. Not secret. */
 export class RequestIds {
   /** `x-amz-id-2`: the same for every request of one start of the server. */
   readonly hostId: string;

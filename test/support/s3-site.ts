@@ -10,16 +10,17 @@ import { openLmdb } from "../../src/ports/kv-lmdb.ts";
 import { createNativeHash } from "../../src/ports/native-hash.ts";
 import { createNodeDisk } from "../../src/ports/node-disk.ts";
 import { createProcessFacts } from "../../src/ports/process-facts.ts";
-import { silentLog } from "../../src/ports/silent-log.ts";
+
 import { systemClock } from "../../src/ports/system-clock.ts";
 import type { Credential } from "../../src/s3api/auth/credentials.ts";
 import { createS3Service } from "../../src/s3api/service.ts";
 import { openSite } from "../../src/storage/site.ts";
+import { createMemoryLog } from "../sim/memory-log.ts";
 import { ask, type FakeAnswer } from "./fake-exchange.ts";
 
 const REGION = "us-east-1";
 const HOST = "s3.test:9000";
-export const OWNER_ID = "0".repeat(63) + "1";
+export const OWNER_ID = "1".padStart(64, "0");
 
 export type SignedRequest = {
   readonly method: string;
@@ -54,7 +55,7 @@ export async function openS3Site(settings: { requestsMax?: number } = {}): Promi
   const directory = mkdtempSync(join(tmpdir(), "atoll-s3api-"));
   const hash = await createNativeHash();
   const disk = createNodeDisk();
-  const ports = { disk, clock: systemClock, random: cryptoRandom, log: silentLog, hash };
+  const ports = { disk, clock: systemClock, random: cryptoRandom, log: createMemoryLog(), hash };
   const site = await openSite(
     {
       ...ports,

@@ -81,7 +81,7 @@ export function judgeRead(
   return sinceMs !== undefined && modifiedMs <= sinceMs ? NOT_MODIFIED : PROCEED;
 }
 
-/** If-Match compares strongly, so that a weak tag never matches; If-None-Match weakly (RFC 9110). */
+/** If-Match compares strongly: a weak tag never matches; If-None-Match weakly (RFC 9110). */
 function matches(tags: readonly EntityTag[], etag: string, weakly: boolean): boolean {
   for (const tag of tags) {
     if (tag.weak && !weakly) continue;

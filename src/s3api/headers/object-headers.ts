@@ -179,8 +179,8 @@ export function objectHeaders(
 }
 
 /**
- * Values beyond printable ASCII go out as one RFC 2047 word, as S3 does; encoded words that a client
- * stored are ASCII and come back as they were.
+ * Values beyond printable ASCII go out as one RFC 2047 word, as S3 does; encoded words that a
+ * client stored are ASCII and come back as they were.
  */
 export function mailSafe(value: string): string {
   for (let index = 0; index < value.length; index++) {

@@ -83,8 +83,8 @@ export function parsePartNumber(text: string): number {
 }
 
 /**
- * Which bytes a part is, with what was stored of it. Numbers count the parts of the object, whatever
- * numbers its upload used; the first part of an object stored in one piece is all of it.
+ * Which bytes a part is, with what was stored of it. Numbers count the parts of the object,
+ * whatever numbers its upload used; the first part of an object stored in one piece is all of it.
  */
 export function partRange(
   parts: readonly PartSummary[],

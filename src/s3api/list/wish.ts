@@ -35,7 +35,7 @@ export function readEncoding(query: Query): NameEncoding {
   });
 }
 
-/** Slashes and asterisks stay; a space is %20, which every client decodes, whatever it makes of +. */
+/** Slashes and asterisks stay; a space is %20, which every client decodes, unlike a plus. */
 export function encodeName(name: string): string {
   return encodeURIComponent(name)
     .replaceAll("%2F", "/")
