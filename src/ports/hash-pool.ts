@@ -8,7 +8,7 @@ const SLOT_BYTES = 256 * 1024;
 const SLOTS_PER_STREAM = 4;
 const IDLE_SLOTS_MAX = 32;
 
-/** Nanoseconds a byte takes, measured: what is worth a trip to a worker, and how to share it out. */
+/** Nanoseconds a byte takes, measured: what deserves a worker, and how to share it out. */
 const WORKER_COST: Readonly<Partial<Record<HashAlgorithm, number>>> = {
   MD5: 1.33,
   CRC64NVME: 0.66,

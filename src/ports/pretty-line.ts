@@ -1,4 +1,4 @@
-/** One JSON log line as a short line for people: `12:03:04 warn  disk is filling up  free=1 GiB`. */
+/** One JSON log line as a short one for people: `12:03:04 warn  disk is filling up free=7`. */
 export function formatPretty(line: string): string {
   const { time, level, msg, ...fields } = JSON.parse(line) as Record<string, unknown>;
   const clock = typeof time === "string" ? time.slice(11, 19) : "";

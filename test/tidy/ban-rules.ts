@@ -95,7 +95,7 @@ const BANS: readonly Ban[] = [
       const name = nameOf(nodeAt(node, "source"));
       return name !== undefined && /^node:fs\b/.test(name) ? `an import of ${name}` : undefined;
     },
-    except: inFile(/^src\/ports\/(node-disk|kv-lmdb|process-facts)\.ts$/),
+    except: inFile(/^src\/ports\/(node-disk|kv-lmdb|process-facts|descriptor-sink)\.ts$/),
     instead: "take the Disk port",
   },
   {
