@@ -180,7 +180,8 @@ export class Committer {
       }
     } catch (cause) {
       const fault = new StorageFault("io", "the log could not be written", { cause });
-      return this.#fail(fault, closed.batch.waiters);
+      this.#fail(fault, closed.batch.waiters);
+      return;
     }
     this.#toIndex.push(closed.batch);
     this.#writing = false;
@@ -235,10 +236,11 @@ export class Committer {
         if (mutations.length > 0) await this.#deps.kv.write(mutations);
       } catch (cause) {
         const fault = new StorageFault("io", "the index could not be written", { cause });
-        return this.#fail(
+        this.#fail(
           fault,
           batches.flatMap((batch) => batch.waiters),
         );
+        return;
       }
       // 5. Visible: acknowledge.
       for (const batch of batches) {

@@ -38,35 +38,45 @@ export function applyOperation(
   const { body } = operation;
   switch (body.kind) {
     case "object-put":
-      return applyObjectPut(context, { stamp, place, body });
+      applyObjectPut(context, { stamp, place, body });
+      return;
     case "object-delete":
-      return applyObjectDelete(context, { stamp, place, body });
+      applyObjectDelete(context, { stamp, place, body });
+      return;
     case "bucket-create":
-      return applyBucketCreate(context, { stamp, place, body });
+      applyBucketCreate(context, { stamp, place, body });
+      return;
     case "bucket-delete":
-      return applyBucketDelete(context, { stamp, place, body });
+      applyBucketDelete(context, { stamp, place, body });
+      return;
     case "bucket-setting":
-      return applyBucketSetting(context, { stamp, place, body });
+      applyBucketSetting(context, { stamp, place, body });
+      return;
     case "access-key-put":
-      return applyAccessKey(context, operation, { place, body });
+      applyAccessKey(context, operation, { place, body });
+      return;
     default:
-      return unreachable(body);
+      unreachable(body);
   }
 }
 
 export function applyLocal(context: ApplyContext, record: LocalRecord, home: number): void {
   switch (record.kind) {
     case "upload-create":
-      return createUpload(context, record, home);
+      createUpload(context, record, home);
+      return;
     case "part-put":
-      return putPart(context, record, home);
+      putPart(context, record, home);
+      return;
     case "upload-end":
-      return endUpload(context, record, home);
+      endUpload(context, record, home);
+      return;
     case "chunks-placed":
       for (const { hash, place } of record.chunks) context.references.placeChunk(hash, place, home);
       return;
     case "segments-dropped":
-      return dropSegments(context, record, home);
+      dropSegments(context, record, home);
+      return;
     case "results-expired":
       for (const uploadId of record.uploadIds) expireResult(context, uploadId, home);
       return;
@@ -74,7 +84,7 @@ export function applyLocal(context: ApplyContext, record: LocalRecord, home: num
       // Said to the replay, which finds the end of the segment before by it; it leaves no row.
       return;
     default:
-      return unreachable(record);
+      unreachable(record);
   }
 }
 

@@ -93,7 +93,10 @@ export class ReferenceCounts {
     const row = this.#find(TABLES.manifest, hash, change);
     if (row === undefined) return;
     const refs = row.refs + change;
-    if (refs === 0 && !this.#keepUnnamed) return this.#removeManifest(hash, row);
+    if (refs === 0 && !this.#keepUnnamed) {
+      this.#removeManifest(hash, row);
+      return;
+    }
     if (refs === 0) this.#unnamedManifests.add(hash);
     this.#view.put(TABLES.manifest, hash, { ...row, refs });
   }
@@ -102,7 +105,10 @@ export class ReferenceCounts {
     const row = this.#find(TABLES.chunk, hash, change);
     if (row === undefined) return;
     const refs = row.refs + change;
-    if (refs === 0 && !this.#keepUnnamed) return this.#removeChunk(hash, row);
+    if (refs === 0 && !this.#keepUnnamed) {
+      this.#removeChunk(hash, row);
+      return;
+    }
     if (refs === 0) this.#unnamedChunks.add(hash);
     this.#view.put(TABLES.chunk, hash, { ...row, refs });
   }
