@@ -14,17 +14,20 @@ import {
 import { type AdminApi, createAdminApi } from "./control/admin.ts";
 import { createAdminHandler } from "./control/admin-handler.ts";
 import { adminSocketPath } from "./control/admin-socket.ts";
-import { clockProblem } from "./control/clock-check.ts";
 import { createControlService } from "./control/control-service.ts";
 import { RequestStats } from "./control/request-stats.ts";
+import { startWarnings } from "./control/start-warnings.ts";
 import type { SiteState } from "./control/stats.ts";
-import type { AccessKeyPair } from "./core/access-key.ts";
 import { StorageFault } from "./core/faults.ts";
+import { grantPolicy } from "./core/grants.ts";
 import { hlcMs } from "./core/hlc.ts";
 import { sha256Hex } from "./core/hmac.ts";
+import type { RequestObserver } from "./core/request-summary.ts";
+import { sealSecret } from "./core/seal.ts";
+import { UsageError } from "./core/usage-error.ts";
 import { createAccessLog } from "./http/access-log.ts";
 import type { Exchange, HttpHandler, HttpServer } from "./http/exchange.ts";
-import { startNodeServer } from "./http/node-server.ts";
+import { type NodeServerDeps, startNodeServer } from "./http/node-server.ts";
 import { startUwsServer } from "./http/uws-server.ts";
 import { cryptoRandom } from "./ports/crypto-random.ts";
 import { openLmdb } from "./ports/kv-lmdb.ts";
@@ -35,26 +38,29 @@ import { createNodeNetwork } from "./ports/node-network.ts";
 import { createPinoLog } from "./ports/pino-log.ts";
 import { createProcessFacts } from "./ports/process-facts.ts";
 import { systemClock } from "./ports/system-clock.ts";
-import type { Credential } from "./s3api/auth/credentials.ts";
+import { accessKeyContext, createCredentialLookup } from "./s3api/auth/credential-lookup.ts";
 import { SigningKeys } from "./s3api/auth/signing-key.ts";
 import { createS3Service } from "./s3api/service.ts";
 import { createWaitingService } from "./s3api/waiting-service.ts";
 import { createWatchAuthorizer } from "./s3api/watch-authorizer.ts";
 import { readLockHolder } from "./storage/data-lock.ts";
 import { removeIfThere } from "./storage/json-file.ts";
-import { openRootKey, rootKeyPath, rotateRootKey } from "./storage/root-key.ts";
-import { openSite, type Site, type SitePorts } from "./storage/site.ts";
+import { chooseRootKey, type RootKey, rootKeyPath } from "./storage/root-key.ts";
+import { openSite, type Site, type SitePorts, type SiteSettings } from "./storage/site.ts";
+import { SITE_FILE } from "./storage/site-identity.ts";
 import { type AdminClient, answersOnSocket, connectAdminSocket } from "./tools/admin-client.ts";
 import { endpointOf, serveBanner } from "./tools/banner.ts";
 import { runCommandLine } from "./tools/cli.ts";
 import { type CommandInput, flagValue, type Program } from "./tools/command.ts";
 import { EXIT_CODES, type ExitCode, explain } from "./tools/output.ts";
+import { killSelf, watchProcessEnd } from "./tools/process-end.ts";
 
 /** Requests under way at once; more are told to slow down. */
 const REQUESTS_MAX = 4096;
 /** A shutdown that hangs beyond its own grace is cut short: a kill loses nothing. */
 const HANG_MS_MAX = 15_000;
 const ADMIN_DRAIN_MS = 1000;
+const SEAL_NONCE_BYTES = 12;
 
 const VERSION = versionOfPackage();
 
@@ -84,12 +90,11 @@ const program: Program = {
 
 // Whatever is created, by native libraries too, is for its owner only.
 process.umask(0o077);
-process.exitCode = await runCommandLine(program, process.argv.slice(2));
+process.exit(await runCommandLine(program, process.argv.slice(2)));
 
 function versionOfPackage(): string {
-  const manifest: unknown = createRequire(import.meta.url)("../package.json");
-  const known = typeof manifest === "object" && manifest !== null && "version" in manifest;
-  return known ? String(manifest.version) : "unknown";
+  const manifest: { version: string } = createRequire(import.meta.url)("../package.json");
+  return manifest.version;
 }
 
 function settingsOf(input: CommandInput): Promise<LoadedSettings> {
@@ -113,20 +118,12 @@ async function createPorts(log: Log): Promise<SitePorts> {
   };
 }
 
-function open(
-  ports: SitePorts,
-  settings: Settings,
-  more: {
-    readonly socketPath: string | undefined;
-    readonly rebuildIndex: boolean;
-    readonly failStop: (fault: StorageFault) => void;
-  },
-): Promise<Site> {
+type Opening = Pick<SiteSettings, "socketPath" | "failStop" | "rebuildIndex">;
+
+function open(ports: SitePorts, settings: Settings, opening: Opening): Promise<Site> {
   const { data: directory, siteName, directIo, segmentBytes, freeReserveBytes } = settings;
-  return openSite(ports, {
-    ...{ directory, siteName, directIo, segmentBytes, freeReserveBytes },
-    ...more,
-  });
+  const kept = { directory, siteName, directIo, segmentBytes, freeReserveBytes };
+  return openSite(ports, { ...kept, ...opening });
 }
 
 // Commands without a server
@@ -139,106 +136,80 @@ async function findServer(directory: string): Promise<AdminClient | undefined> {
   return connectAdminSocket(network, holder.socketPath);
 }
 
-/** Results go to standard output, so that lines for the operator must not. */
-function operatorLog(): Log {
-  return createPinoLog({ level: "warn", pretty: true, destination: process.stderr });
+/** Opens a site that exists for one command, under LOCK. */
+async function openForCommand(settings: Settings, rebuildIndex: boolean) {
+  // Results go to standard output, so that lines for the operator must not.
+  const log = createPinoLog({ level: "warn", pretty: true, destination: process.stderr });
+  const ports = await createPorts(log);
+  if ((await ports.disk.stat(`${settings.data}/${SITE_FILE}`)) === undefined) {
+    throw new UsageError(
+      `There is no site in ${settings.data}.`,
+      "Name its directory with --data, or make one with `atoll serve`.",
+    );
+  }
+  const failStop = (fault: StorageFault): void => log.error({}, explain(fault));
+  const site = await open(ports, settings, { socketPath: undefined, rebuildIndex, failStop });
+  const close = async (): Promise<void> => {
+    await site.close();
+    await ports.hash.close();
+  };
+  return { ports, site, close };
 }
 
 async function openOffline(loaded: LoadedSettings): Promise<AdminClient> {
-  const ports = await createPorts(operatorLog());
-  const site = await open(ports, loaded.settings, {
-    socketPath: undefined,
-    rebuildIndex: false,
-    failStop: throwFault,
-  });
-  const rootKey = await openRootKeyHolder(loaded.settings, ports);
+  const { ports, site, close } = await openForCommand(loaded.settings, false);
+  const rootKey = await openKeys(loaded.settings, ports);
   const admin = createAdmin({
-    ...{ loaded, ports, rootKey },
-    site: () => site,
+    ...{ loaded, ports, site, rootKey, endpoint: undefined },
     state: () => "offline",
-    endpoint: () => undefined,
   });
   return {
     call: (method, path, body) => admin.call({ method, path: `/v1/admin/${path}`, body }),
-    close: async () => {
-      await site.close();
-      await ports.hash.close();
-    },
+    close,
   };
 }
 
 async function rebuildIndex(input: CommandInput): Promise<Readonly<Record<string, unknown>>> {
-  const { settings } = await settingsOf(input);
-  const ports = await createPorts(operatorLog());
-  const startedMs = ports.clock.monotonicMs();
-  const site = await open(ports, settings, {
-    socketPath: undefined,
-    rebuildIndex: true,
-    failStop: throwFault,
-  });
+  const startedMs = systemClock.monotonicMs();
+  const { site, close } = await openForCommand((await settingsOf(input)).settings, true);
   const { objects, bytes, index } = site.store.stats();
-  await site.close();
-  await ports.hash.close();
-  const seconds = Number(((ports.clock.monotonicMs() - startedMs) / 1000).toFixed(3));
+  await close();
+  const seconds = Number(((systemClock.monotonicMs() - startedMs) / 1000).toFixed(3));
   return { operations: index.replayedOperations, objects, bytes, seconds };
 }
 
-function throwFault(fault: StorageFault): never {
-  throw fault;
-}
+// Keys and administration
 
-// Keys
-
-type RootKeyHolder = {
-  readonly source: "file" | "settings";
-  current(): AccessKeyPair;
-  rotate(): Promise<AccessKeyPair>;
-};
-
-async function openRootKeyHolder(settings: Settings, ports: SitePorts): Promise<RootKeyHolder> {
+function openKeys(settings: Settings, ports: SitePorts): Promise<RootKey> {
   const { rootAccessKey: id, rootSecretKey: secret, data } = settings;
-  if (id !== undefined && secret !== undefined) {
-    const pair = { id, secret };
-    return { source: "settings", current: () => pair, rotate: async () => pair };
-  }
-  let pair = await openRootKey(ports, data);
-  return {
-    source: "file",
-    current: () => pair,
-    rotate: async () => {
-      pair = await rotateRootKey(ports, data);
-      return pair;
-    },
-  };
+  const own = id === undefined || secret === undefined ? undefined : { id, secret };
+  return chooseRootKey(ports, data, own);
 }
 
 type AdminParts = {
   readonly loaded: LoadedSettings;
   readonly ports: SitePorts;
-  readonly site: () => Site | undefined;
-  readonly rootKey: RootKeyHolder;
+  readonly site: Site;
+  readonly rootKey: RootKey;
   readonly state: () => SiteState | "offline";
-  readonly endpoint: () => string | undefined;
+  readonly endpoint: string | undefined;
 };
 
 function createAdmin({ loaded, ports, site, rootKey, state, endpoint }: AdminParts): AdminApi {
+  const { clock, random, processFacts } = ports;
+  const { data, region } = loaded.settings;
   return createAdminApi({
-    clock: ports.clock,
-    random: ports.random,
-    version: VERSION,
-    state,
-    site,
-    describe: () => ({
-      endpoint: endpoint(),
-      data: loaded.settings.data,
-      region: loaded.settings.region,
-      pid: ports.processFacts.self.pid,
-    }),
+    ...{ clock, random, version: VERSION, state, policyOf: grantPolicy },
+    site: () => site,
+    describe: () => ({ endpoint, data, region, pid: processFacts.self.pid }),
     settings: () => loaded.shown,
-    seal: () => {
-      throw new StorageFault("unsupported", "access keys cannot be sealed yet");
-    },
-    policyOf: () => "{}",
+    seal: (id, secret) =>
+      sealSecret(
+        site.dataDir.keyRing,
+        Buffer.from(secret),
+        accessKeyContext(id),
+        random.bytes(SEAL_NONCE_BYTES),
+      ),
     rootKey: {
       source: () => rootKey.source,
       show: () => rootKey.current(),
@@ -251,59 +222,41 @@ function createAdmin({ loaded, ports, site, rootKey, state, endpoint }: AdminPar
 
 async function serve(input: CommandInput): Promise<ExitCode> {
   const loaded = await settingsOf(input);
-  const { settings } = loaded;
+  const { logLevel: level, logFormat, drainSeconds } = loaded.settings;
   const { isTerminal } = input.output;
-  const pretty = settings.logFormat === "pretty" || (settings.logFormat === "auto" && isTerminal);
-  const log = createPinoLog({ level: settings.logLevel, pretty });
-  const ending = watchForTheEnd();
-  const server = await startServer(loaded, await createPorts(log), ending.fail);
+  const pretty = logFormat === "pretty" || (logFormat === "auto" && isTerminal);
+  const log = createPinoLog({ level, pretty });
+  const end = watchProcessEnd();
+  const starting = startServer(loaded, await createPorts(log), end.fail);
+  const server = await starting.finally(() => log.flush());
   if (isTerminal && pretty) input.output.text(serveBanner(server.banner));
   log.info(server.facts, "serving");
-  const reason = await ending.reason;
-  if (reason !== "asked to") {
-    log.error({ err: reason }, `stopped: ${explain(reason)}`);
+  const reason = await end.reason;
+  if (reason.kind === "failed") {
+    log.error({ err: reason.failure }, `stopped: ${explain(reason.failure)}`);
     await log.flush();
-    process.exit(EXIT_CODES.failed);
+    return EXIT_CODES.failed;
   }
   log.info({}, "shutting down: requests under way are finished first");
-  systemClock.after(settings.drainSeconds * 1000 + HANG_MS_MAX, killSelf);
+  systemClock.after(drainSeconds * 1000 + HANG_MS_MAX, killSelf);
   await server.stop();
   log.info({}, "stopped");
   await log.flush();
   return EXIT_CODES.fine;
 }
 
-/** Resolves when the process is asked to end, or with the failure after which it must. */
-function watchForTheEnd(): {
-  readonly reason: Promise<unknown>;
-  readonly fail: (failure: unknown) => void;
-} {
-  let settle: (reason: unknown) => void = killSelf;
-  const reason = new Promise<unknown>((resolve) => {
-    settle = resolve;
-  });
-  let asked = false;
-  const onSignal = (): void => {
-    if (asked) killSelf();
-    asked = true;
-    settle("asked to");
-  };
-  process.on("SIGTERM", onSignal);
-  process.on("SIGINT", onSignal);
-  process.on("uncaughtException", settle);
-  process.on("unhandledRejection", settle);
-  return { reason, fail: settle };
-}
-
-// Nothing is lost by it, and nothing that hangs can stand in its way.
-function killSelf(): void {
-  process.kill(process.pid, "SIGKILL");
-}
-
 type RunningServer = {
   readonly banner: Parameters<typeof serveBanner>[0];
   readonly facts: Readonly<Record<string, unknown>>;
   stop(): Promise<void>;
+};
+
+/** What exists from the first moment on, and what is put in its place when the site is open. */
+type Switchboard = {
+  state: SiteState;
+  site: Site | undefined;
+  s3: HttpHandler;
+  mayWatch: (exchange: Exchange) => boolean;
 };
 
 async function startServer(
@@ -314,80 +267,101 @@ async function startServer(
   const { settings } = loaded;
   const { log, clock } = ports;
   const socketPath = adminSocketPath(settings.data, runtimeDirectory());
-  const requests = new RequestStats(clock);
   const onFailure = (err: unknown): void => log.error({ err }, "a control request failed");
-  let state: SiteState = "recovering";
-  let site: Site | undefined;
-  let s3: HttpHandler = createWaitingService(ports.random);
-  let authorizeStats = (_exchange: Exchange): boolean => false;
+  const requests = new RequestStats(clock);
+  const board: Switchboard = {
+    state: "recovering",
+    site: undefined,
+    s3: createWaitingService(ports.random),
+    mayWatch: () => false,
+  };
   const control = createControlService({
     ...{ version: VERSION, clock, requests, onFailure, processFacts: ports.processFacts },
     ...{ domains: settings.domains, metricsToken: settings.metricsToken },
-    state: () => state,
-    site: () => site,
+    state: () => board.state,
+    site: () => board.site,
     startedMonotonicMs: clock.monotonicMs(),
-    authorizeStats: (exchange) => authorizeStats(exchange),
+    authorizeStats: (exchange) => board.mayWatch(exchange),
   });
   const front = await startFront(settings, ports, (exchange) => {
     if (control.serves(exchange)) control.handle(exchange);
-    else s3(exchange);
+    else board.s3(exchange);
   });
-  site = await open(ports, settings, { socketPath, rebuildIndex: false, failStop: fail });
-  const opened = site;
-  const rootKey = await openRootKeyHolder(settings, ports);
-  const lookup = (id: string): Credential | undefined => {
-    const pair = rootKey.current();
-    return id === pair.id
-      ? { id: pair.id, secret: pair.secret, kind: "root", name: "root", policies: [] }
-      : undefined;
-  };
-  const { region, domains } = settings;
-  const nowMs = () => clock.nowMs();
-  authorizeStats = createWatchAuthorizer({ lookup, region, signingKeys: new SigningKeys(), nowMs });
-  const accessLog = createAccessLog(log);
-  const ownerId = sha256Hex(`owner of ${site.identity.clusterId}`);
-  s3 = createS3Service({
-    ...{ store: site.store, hash: ports.hash, clock, random: ports.random, log, lookup },
-    settings: { region, domains, ownerId, requestsMax: REQUESTS_MAX },
-    observer: {
-      finished: (summary) => {
-        requests.finished(summary);
-        accessLog.finished(summary);
-      },
-    },
-  });
+  const site = await open(ports, settings, { socketPath, failStop: fail });
+  const rootKey = await openKeys(settings, ports);
+  Object.assign(board, createS3({ settings, ports, site, rootKey, requests }), { site });
   const where = { ...settings.listen, port: front.port, secure: settings.tlsCert !== undefined };
-  const endpoint = endpointOf(where);
-  const admin = createAdmin({
-    ...{ loaded, ports, rootKey },
-    site: () => site,
-    state: () => state,
-    endpoint: () => endpoint,
-  });
+  const parts = { loaded, ports, site, rootKey, endpoint: endpointOf(where) };
+  const admin = createAdmin({ ...parts, state: () => board.state });
   const adminFront = await startAdmin(createAdminHandler(admin, onFailure), socketPath, ports);
-  state = "serving";
-  warnOperator(settings, opened, ports);
+  board.state = "serving";
+  const lastWriteMs = hlcMs(site.store.stats().hlc);
+  const moment = { host: where.host, hasTls: where.secure, nowMs: clock.nowMs(), lastWriteMs };
+  for (const warning of startWarnings(moment)) log.warn({}, warning);
+  return {
+    ...describeServer({ settings, site, rootKey, where }),
+    stop: async () => {
+      board.state = "draining";
+      const drained = front.close(settings.drainSeconds * 1000);
+      await Promise.all([drained, adminFront.close(ADMIN_DRAIN_MS)]);
+      await site.close();
+      await ports.hash.close();
+    },
+  };
+}
+
+function describeServer(running: {
+  readonly settings: Settings;
+  readonly site: Site;
+  readonly rootKey: RootKey;
+  readonly where: { readonly host: string; readonly port: number; readonly secure: boolean };
+}): Pick<RunningServer, "banner" | "facts"> {
+  const { site, rootKey, where } = running;
+  const { data, region, engine } = running.settings;
   const { id, secret } = rootKey.current();
   const isOwn = rootKey.source === "settings";
   return {
     banner: {
-      ...{ version: VERSION, dataDirectory: settings.data, region, accessKey: id, ...where },
+      ...{ version: VERSION, dataDirectory: data, region, accessKey: id, ...where },
       secretKey: isOwn ? undefined : secret,
     },
     facts: {
-      ...{ version: VERSION, endpoint, data: settings.data, engine: settings.engine },
-      ...{ directIo: site.opening.directIo, replayed: site.opening.replayedOperations },
-      rootKey: isOwn ? "from the settings" : rootKeyPath(settings.data),
+      ...{ version: VERSION, endpoint: endpointOf(where), data, engine, ...site.opening },
+      rootKey: isOwn ? "from the settings" : rootKeyPath(data),
     },
-    stop: async () => {
-      state = "draining";
-      await Promise.all([
-        front.close(settings.drainSeconds * 1000),
-        adminFront.close(ADMIN_DRAIN_MS),
-      ]);
-      await opened.close();
-      await ports.hash.close();
+  };
+}
+
+function createS3(parts: {
+  readonly settings: Settings;
+  readonly ports: SitePorts;
+  readonly site: Site;
+  readonly rootKey: RootKey;
+  readonly requests: RequestObserver;
+}): Pick<Switchboard, "s3" | "mayWatch"> {
+  const { ports, site, rootKey, requests } = parts;
+  const { clock, hash, log, random } = ports;
+  const { region, domains } = parts.settings;
+  const { store, identity, dataDir } = site;
+  const { keyRing } = dataDir;
+  const lookup = createCredentialLookup({ store, keyRing, rootKey: () => rootKey.current() });
+  const accessLog = createAccessLog(log);
+  const observer: RequestObserver = {
+    finished(summary) {
+      requests.finished(summary);
+      accessLog.finished(summary);
     },
+  };
+  const ownerId = sha256Hex(`owner of ${identity.clusterId}`);
+  return {
+    s3: createS3Service({
+      ...{ store, hash, clock, random, log, observer, lookup },
+      settings: { region, domains, ownerId, requestsMax: REQUESTS_MAX },
+    }),
+    mayWatch: createWatchAuthorizer({
+      ...{ lookup, region, signingKeys: new SigningKeys() },
+      nowMs: () => clock.nowMs(),
+    }),
   };
 }
 
@@ -398,38 +372,29 @@ async function startFront(
 ): Promise<HttpServer> {
   const { tlsCert: certificatePath, tlsKey: keyPath } = settings;
   const hasTls = certificatePath !== undefined && keyPath !== undefined;
-  const tls = hasTls ? { certificatePath, keyPath } : undefined;
-  const where = { ...settings.listen, tls };
-  const { clock, disk } = ports;
+  const where = { ...settings.listen, tls: hasTls ? { certificatePath, keyPath } : undefined };
   if (settings.engine === "uws") {
     try {
-      return await startUwsServer(handler, where, { clock, setEnvironment });
+      return await startUwsServer(handler, where, { clock: ports.clock, setEnvironment });
     } catch (failure) {
-      if (!(failure instanceof StorageFault) || failure.kind !== "unsupported" || hasTls) {
-        throw failure;
-      }
+      const isMissing = failure instanceof StorageFault && failure.kind === "unsupported";
+      if (!isMissing || hasTls) throw failure;
       ports.log.warn({ reason: failure.message }, "serving with the node engine instead");
     }
   }
-  return startNodeServer(handler, where, { clock, readFile: (path) => disk.readFile(path) });
+  return startNodeServer(handler, where, nodeDeps(ports));
+}
+
+function nodeDeps({ clock, disk }: SitePorts): NodeServerDeps {
+  return { clock, readFile: (path) => disk.readFile(path) };
 }
 
 /** The site is locked: a socket file that is still there belongs to nobody. */
 async function startAdmin(
   handler: HttpHandler,
   socketPath: string,
-  { clock, disk }: SitePorts,
+  ports: SitePorts,
 ): Promise<HttpServer> {
-  await removeIfThere(disk, socketPath);
-  return startNodeServer(handler, { socketPath }, { clock, readFile: (path) => disk.readFile(path) });
-}
-
-function warnOperator(settings: Settings, site: Site, { log, clock }: SitePorts): void {
-  const { host } = settings.listen;
-  const isLocal = host === "localhost" || host === "::1" || host.startsWith("127.");
-  if (!isLocal && settings.tlsCert === undefined) {
-    log.warn({ host }, "listening beyond this machine without TLS: set tlsCert and tlsKey");
-  }
-  const problem = clockProblem(clock.nowMs(), hlcMs(site.store.stats().hlc));
-  if (problem !== undefined) log.warn({}, problem);
+  await removeIfThere(ports.disk, socketPath);
+  return startNodeServer(handler, { socketPath }, nodeDeps(ports));
 }

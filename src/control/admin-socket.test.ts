@@ -1,6 +1,5 @@
 import { describe, expect, test } from "vitest";
 import { adminSocketPath } from "./admin-socket.ts";
-import { clockProblem } from "./clock-check.ts";
 
 describe("the admin socket", () => {
   const long = `/srv/${"x".repeat(100)}`;
@@ -22,24 +21,4 @@ describe("the admin socket", () => {
       expect(() => adminSocketPath(long, runtime)).toThrow("too long for its admin socket");
     },
   );
-});
-
-describe("the machine's clock", () => {
-  const now = Date.parse("2026-11-21T00:00:00Z");
-  const minute = 60_000;
-
-  test("is fine when it is not far behind the newest write", () => {
-    expect(clockProblem(now, 0)).toBeUndefined();
-    expect(clockProblem(now, now + 4 * minute)).toBeUndefined();
-  });
-
-  test("that is behind the newest write is told in one sentence", () => {
-    expect(clockProblem(now, now + 6 * minute)).toContain(
-      "newest write here is of 2026-11-21T00:06",
-    );
-  });
-
-  test("that was never set is told", () => {
-    expect(clockProblem(0, 0)).toContain("1970-01-01T00:00:00.000Z, which cannot be");
-  });
 });

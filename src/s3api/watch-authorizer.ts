@@ -5,7 +5,7 @@ import { S3Error } from "./errors.ts";
 import { splitTarget } from "./target.ts";
 
 /** What a key must be granted to read the site's stats and metrics. */
-const WATCH_ACTION = "admin:stats";
+const WATCH_ACTION = "atoll:Stats";
 
 /**
  * Tells whether a request outside S3 is signed by a key that may watch the site. The signature is

@@ -1,5 +1,6 @@
 import { parseHex, toHex } from "../core/bytes.ts";
 import { StorageFault } from "../core/faults.ts";
+import type { KeyRing } from "../core/seal.ts";
 import type { Disk } from "../ports/disk.ts";
 import type { Random } from "../ports/random.ts";
 import { asFields, readJsonFile, refuseNewerFormat, writeJsonFile } from "./json-file.ts";
@@ -7,24 +8,17 @@ import { asFields, readJsonFile, refuseNewerFormat, writeJsonFile } from "./json
 const FORMAT = 1;
 const FILE_NAME = "cluster-key.json";
 const KEY_BYTES = 32;
-const FIRST_KEY_ID = 1;
-
-/** The keys that seal secrets in the log: old ones open what they sealed, `current` seals. */
-export type ClusterKeys = {
-  readonly current: number;
-  /** 32 secret bytes by key number. */
-  readonly keys: ReadonlyMap<number, Uint8Array>;
-};
+const FIRST_KEY_ID = "1";
 
 /**
  * Reads the keys of this site's cluster, or makes the first one for a site that is being created.
  * Rejects with StorageFault "corrupt" when a site that exists has lost them.
  */
-export async function openClusterKeys(
+export async function openKeyRing(
   deps: { readonly disk: Disk; readonly random: Random },
   directory: string,
   siteExists: boolean,
-): Promise<ClusterKeys> {
+): Promise<KeyRing> {
   const path = `${directory}/${FILE_NAME}`;
   const stored = await readJsonFile(deps.disk, path, (value) => parseKeys(path, value));
   if (stored !== undefined) return stored;
@@ -33,7 +27,7 @@ export async function openClusterKeys(
       hint: "Bring the file back from a copy of the data directory, or from another site.",
     });
   }
-  const made: ClusterKeys = {
+  const made: KeyRing = {
     current: FIRST_KEY_ID,
     keys: new Map([[FIRST_KEY_ID, deps.random.bytes(KEY_BYTES)]]),
   };
@@ -41,25 +35,25 @@ export async function openClusterKeys(
   return made;
 }
 
-function encode(ring: ClusterKeys): unknown {
+function encode(ring: KeyRing): unknown {
   const keys = Object.fromEntries([...ring.keys].map(([id, key]) => [id, toHex(key)]));
   return { format: FORMAT, current: ring.current, keys };
 }
 
-function parseKeys(path: string, value: unknown): ClusterKeys | undefined {
+function parseKeys(path: string, value: unknown): KeyRing | undefined {
   const fields = asFields(value);
   if (fields === undefined) return undefined;
   refuseNewerFormat(path, fields["format"], FORMAT);
   const stored = asFields(fields["keys"]);
   const { current } = fields;
-  if (fields["format"] !== FORMAT || stored === undefined || typeof current !== "number") {
+  if (fields["format"] !== FORMAT || stored === undefined || typeof current !== "string") {
     return undefined;
   }
-  const keys = new Map<number, Uint8Array>();
+  const keys = new Map<string, Uint8Array>();
   for (const [id, text] of Object.entries(stored)) {
     const key = parseHex(String(text), KEY_BYTES);
     if (key === undefined) return undefined;
-    keys.set(Number(id), key);
+    keys.set(id, key);
   }
   return keys.has(current) ? { current, keys } : undefined;
 }

@@ -72,7 +72,7 @@ describe("a data directory", () => {
     const first = await openAndRelease();
     const second = await openAndRelease();
     expect(second.identity).toEqual(first.identity);
-    expect(second.clusterKeys).toEqual(first.clusterKeys);
+    expect(second.keyRing).toEqual(first.keyRing);
     expect(first.identity.incarnation).toBe(1);
     for (const name of ["", "segments", "index", "checkpoint", "quarantine"]) {
       expect((await stat(join(settings.directory, name))).mode & 0o777).toBe(0o700);

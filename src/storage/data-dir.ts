@@ -1,10 +1,11 @@
 import { StorageFault } from "../core/faults.ts";
+import type { KeyRing } from "../core/seal.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Disk, FileFacts } from "../ports/disk.ts";
 import type { Log } from "../ports/log.ts";
 import type { ProcessFacts } from "../ports/process-facts.ts";
 import type { Random } from "../ports/random.ts";
-import { type ClusterKeys, openClusterKeys } from "./cluster-keys.ts";
+import { openKeyRing } from "./cluster-keys.ts";
 import { acquireDataLock } from "./data-lock.ts";
 import { directoryOf } from "./json-file.ts";
 import { openSiteIdentity, SITE_FILE, type SiteIdentity } from "./site-identity.ts";
@@ -32,7 +33,8 @@ export type DataDirSettings = {
 export type DataDir = {
   readonly directory: string;
   readonly identity: SiteIdentity;
-  readonly clusterKeys: ClusterKeys;
+  /** Seals secrets in the log. */
+  readonly keyRing: KeyRing;
   /** The mount the directory lies on, for the boot mark. */
   readonly fileSystem: string | undefined;
   release(): Promise<void>;
@@ -80,10 +82,10 @@ export async function openDataDir(deps: DataDirDeps, settings: DataDirSettings):
     await deps.disk.syncDirectory(directory);
     // The keys come first: a site that exists must never get new ones, they would open nothing.
     const siteExists = await hasSite(deps.disk, directory);
-    const clusterKeys = await openClusterKeys(deps, directory, siteExists);
+    const keyRing = await openKeyRing(deps, directory, siteExists);
     const identity = await openSiteIdentity(deps, directory, settings.siteName);
     const fileSystem = deps.processFacts.mountOf(directory);
-    return { directory, identity, clusterKeys, fileSystem, release: () => lock.release() };
+    return { directory, identity, keyRing, fileSystem, release: () => lock.release() };
   } catch (failure) {
     await lock.release();
     throw failure;

@@ -42,6 +42,32 @@ export async function rotateRootKey(deps: RootKeyDeps, directory: string): Promi
   return pair;
 }
 
+/** The root key in force. */
+export interface RootKey {
+  /** "settings": the operator's own, which overrides the file and is theirs to change. */
+  readonly source: "file" | "settings";
+  current(): AccessKeyPair;
+  /** Replaces the key of the file; it is in force when this resolves. */
+  rotate(): Promise<AccessKeyPair>;
+}
+
+/** The operator's own root key if there is one, else the one of the data directory. */
+export async function chooseRootKey(
+  deps: RootKeyDeps,
+  directory: string,
+  own: AccessKeyPair | undefined,
+): Promise<RootKey> {
+  let pair = own ?? (await openRootKey(deps, directory));
+  return {
+    source: own === undefined ? "file" : "settings",
+    current: () => pair,
+    async rotate() {
+      if (own === undefined) pair = await rotateRootKey(deps, directory);
+      return pair;
+    },
+  };
+}
+
 function parseRootKey(path: string, value: unknown): AccessKeyPair | undefined {
   const fields = asFields(value);
   if (fields === undefined) return undefined;

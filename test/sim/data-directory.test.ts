@@ -52,13 +52,13 @@ test("power cut at any step of the first start leaves a directory that opens aga
       const second = await open(afterCut, seed, 2);
       if (first !== undefined) {
         expect(second.identity, String(seed)).toEqual(first.identity);
-        expect(second.clusterKeys, String(seed)).toEqual(first.clusterKeys);
+        expect(second.keyRing, String(seed)).toEqual(first.keyRing);
         stepsOfFirstStart = cutAt;
         break;
       }
       const third = await open(afterCut.crash(), seed, 3);
       expect(third.identity, String(seed)).toEqual(second.identity);
-      expect(third.clusterKeys, String(seed)).toEqual(second.clusterKeys);
+      expect(third.keyRing, String(seed)).toEqual(second.keyRing);
     }
   }
   expect(stepsOfFirstStart).toBeGreaterThan(10);

@@ -1,0 +1,39 @@
+/** Why a process ends: it was asked to, or something failed after which it must. */
+export type EndReason =
+  | { readonly kind: "asked" }
+  | { readonly kind: "failed"; readonly failure: unknown };
+
+export type ProcessEnd = {
+  /** Resolves with the first reason. */
+  readonly reason: Promise<EndReason>;
+  /** Ends the process for a failure. */
+  readonly fail: (failure: unknown) => void;
+};
+
+/**
+ * Watches for what ends a server: the first SIGTERM or SIGINT asks it to, a second one ends it at
+ * once. A failure that nobody handled leaves the program in an unknown state, so it ends too.
+ */
+export function watchProcessEnd(): ProcessEnd {
+  let settle: (reason: EndReason) => void = killSelf;
+  const reason = new Promise<EndReason>((resolve) => {
+    settle = resolve;
+  });
+  let asked = false;
+  const onSignal = (): void => {
+    if (asked) killSelf();
+    asked = true;
+    settle({ kind: "asked" });
+  };
+  const fail = (failure: unknown): void => settle({ kind: "failed", failure });
+  process.on("SIGTERM", onSignal);
+  process.on("SIGINT", onSignal);
+  process.on("uncaughtException", fail);
+  process.on("unhandledRejection", fail);
+  return { reason, fail };
+}
+
+/** Ends this process at once. Nothing acknowledged is lost; nothing that hangs is in the way. */
+export function killSelf(): void {
+  process.kill(process.pid, "SIGKILL");
+}
