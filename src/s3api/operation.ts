@@ -1,7 +1,7 @@
 import type { BucketName, ObjectKey } from "../core/names.ts";
 import type { Exchange, RequestHeaders } from "../http/exchange.ts";
 import type { Hash } from "../ports/hash.ts";
-import type { BodyReader, Store, StoredBucket } from "../storage/store.ts";
+import type { BodyReader, Store } from "../storage/store.ts";
 import type { AuthResult } from "./auth/verify.ts";
 import type { HeaderLines } from "./headers/object-headers.ts";
 import type { Query } from "./target.ts";
@@ -27,7 +27,6 @@ export type S3Settings = {
 /** A routed, authenticated and authorised request. */
 export type Call = {
   readonly exchange: Exchange;
-  readonly requestId: string;
   /** Headers, and what a presigned URL moved from them into its query. */
   readonly headers: RequestHeaders;
   readonly query: Query;
@@ -38,11 +37,8 @@ export type Call = {
   readonly received: (bytes: number) => void;
 };
 
-export type BucketCall = Call & {
-  readonly bucket: BucketName;
-  /** The bucket as it is; undefined only for CreateBucket. */
-  readonly stored: StoredBucket | undefined;
-};
+/** The bucket exists when the handler begins; CreateBucket's may. */
+export type BucketCall = Call & { readonly bucket: BucketName };
 
 export type ObjectCall = BucketCall & { readonly key: ObjectKey };
 

@@ -1,9 +1,10 @@
+import type { BucketName } from "../core/names.ts";
 import type { Exchange } from "../http/exchange.ts";
 import { type AuthDeps, type AuthResult, authenticate } from "./auth/verify.ts";
 import { type Allows, authorizer } from "./authorize.ts";
 import { S3Error } from "./errors.ts";
 import { withHoistedHeaders } from "./headers/header-list.ts";
-import type { BucketCall, Call, HandlerDeps, OperationRow, Reply } from "./operation.ts";
+import type { Call, HandlerDeps, OperationRow, Reply } from "./operation.ts";
 import { OPERATIONS, type OperationName } from "./operations.ts";
 import type { Trace } from "./responder.ts";
 import { type Route, refuseUnknownParameters, routeRequest } from "./router.ts";
@@ -43,22 +44,18 @@ export function answerRequest(
   }
   refuseUnknownParameters(operation, route.query);
   screenHeaders(headers, deps.settings.ownerId);
-  const call: Call = {
-    exchange,
-    requestId: trace.requestId,
-    headers,
-    query: route.query,
-    auth,
-    allows,
-    received: (bytes) => {
-      trace.inBytes += bytes;
-    },
+  const received = (bytes: number): void => {
+    trace.inBytes += bytes;
   };
+  const { query } = route;
+  const call: Call = { exchange, headers, query, auth, allows, received };
   if (row.level === "service") return row.handler(call, deps);
-  const bucketCall = bucketCallOf(call, route, deps, operation);
-  if (row.level === "bucket") return row.handler(bucketCall, deps);
-  if (route.key === undefined) throw new S3Error("InvalidURI");
-  return row.handler({ ...bucketCall, key: route.key }, deps);
+  const bucket = addressedBucket(route, allows, deps, operation);
+  if (row.level === "bucket") return row.handler({ ...call, bucket }, deps);
+  const { key } = route;
+  if (key === undefined) throw new S3Error("InvalidURI");
+  // Written out: copying an object of unknown shape costs more than all of this.
+  return row.handler({ exchange, headers, query, auth, allows, received, bucket, key }, deps);
 }
 
 function authenticateExchange(exchange: Exchange, deps: AuthDeps): AuthResult {
@@ -79,24 +76,22 @@ function requireAllowed(allows: Allows, action: string, route: Route): void {
   if (!allows(action, route.bucketText, route.key)) throw new S3Error("AccessDenied");
 }
 
-/** Finds the bucket. Whoever reaches this may learn whether it exists, or is told nothing. */
-function bucketCallOf(
-  call: Call,
+/** The bucket of a request, which must exist unless it is to be created. Hot path. */
+function addressedBucket(
   route: Route,
+  allows: Allows,
   deps: HandlerDeps,
   operation: OperationName,
-): BucketCall {
-  const creates = operation === "CreateBucket";
+): BucketName {
   const { bucket, bucketText = "" } = route;
-  const fields = { BucketName: bucketText };
-  if (bucket === undefined && creates) throw new S3Error("InvalidBucketName", { fields });
-  const stored = bucket === undefined ? undefined : deps.store.bucket(bucket);
-  if (bucket === undefined || (stored === undefined && !creates)) {
-    // Operations that ask for each key have not asked for the bucket.
-    if (operation === "DeleteObjects" && !call.allows("s3:ListBucket", bucketText)) {
-      throw new S3Error("AccessDenied");
-    }
-    throw new S3Error("NoSuchBucket", { fields });
+  if (operation === "CreateBucket") {
+    if (bucket !== undefined) return bucket;
+    throw new S3Error("InvalidBucketName", { fields: { BucketName: bucketText } });
   }
-  return { ...call, bucket, stored };
+  if (bucket !== undefined && deps.store.bucket(bucket) !== undefined) return bucket;
+  // An operation that asks for each key has not asked for the bucket.
+  if (operation === "DeleteObjects" && !allows("s3:ListBucket", bucketText)) {
+    throw new S3Error("AccessDenied");
+  }
+  throw new S3Error("NoSuchBucket", { fields: { BucketName: bucketText } });
 }

@@ -37,3 +37,14 @@ test.each([
 ])("%s is no date", (text) => {
   expect(parseHttpDate(text)).toBeUndefined();
 });
+
+test("dates are written as JavaScript itself would, in any order of asking", () => {
+  fc.assert(
+    fc.property(fc.array(fc.integer({ min: 0, max: 7_258_118_399_999 })), (times) => {
+      for (const unixMs of times) {
+        expect(formatIsoDate(unixMs)).toBe(new Date(unixMs).toISOString());
+        expect(formatHttpDate(unixMs)).toBe(new Date(unixMs).toUTCString());
+      }
+    }),
+  );
+});

@@ -7,14 +7,41 @@ const RFC850 = /^[A-Z][a-z]+, (\d{2})-([A-Z][a-z]{2})-(\d{2}) (\d{2}):(\d{2}):(\
 const ASCTIME = /^[A-Z][a-z]{2} ([A-Z][a-z]{2}) ([ \d]\d) (\d{2}):(\d{2}):(\d{2}) (\d{4})$/;
 const ISO = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,9})?Z$/;
 
-/** `Last-Modified` and its like; whole seconds, rounded down. */
+const DAY_MS = 86_400_000;
+const SECOND_MS = 1000;
+
+/** What was formatted last: many objects of one answer share a second, or a day. */
+const lastHttp = { second: Number.NaN, text: "" };
+const lastIso = { day: Number.NaN, text: "" };
+
+/** `Last-Modified` and its like; whole seconds, rounded down. Hot path. */
 export function formatHttpDate(unixMs: number): string {
-  return new Date(unixMs).toUTCString();
+  const second = Math.floor(unixMs / SECOND_MS);
+  if (second !== lastHttp.second) {
+    lastHttp.text = new Date(second * SECOND_MS).toUTCString();
+    lastHttp.second = second;
+  }
+  return lastHttp.text;
 }
 
-/** Dates inside S3's XML. */
+/** Dates inside S3's XML, with milliseconds. Hot path. */
 export function formatIsoDate(unixMs: number): string {
-  return new Date(unixMs).toISOString();
+  const day = Math.floor(unixMs / DAY_MS);
+  if (day !== lastIso.day) {
+    lastIso.text = new Date(day * DAY_MS).toISOString().slice(0, 11);
+    lastIso.day = day;
+  }
+  const rest = unixMs - day * DAY_MS;
+  const seconds = Math.floor(rest / SECOND_MS);
+  const minutes = Math.floor(seconds / 60);
+  const clock = `${pad2(Math.floor(minutes / 60))}:${pad2(minutes % 60)}:${pad2(seconds % 60)}`;
+  const fraction = Math.floor(rest) % SECOND_MS;
+  const zeros = fraction < 10 ? "00" : fraction < 100 ? "0" : "";
+  return `${lastIso.text}${clock}.${zeros}${fraction}Z`;
+}
+
+function pad2(value: number): string {
+  return value < 10 ? `0${value}` : `${value}`;
 }
 
 /**
