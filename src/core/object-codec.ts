@@ -38,7 +38,7 @@ import { FieldReader, required, writeVarintField } from "./tagged-fields.ts";
  * |     | checksums                                                                  |
  * | 23  | encryption envelope: bytes                                                 |
  */
-const TAG = {
+export const OBJECT_TAGS = {
   size: 1,
   lastModified: 3,
   etag: 5,
@@ -49,6 +49,7 @@ const TAG = {
   parts: 21,
   encryption: 23,
 } as const;
+const TAG = OBJECT_TAGS;
 
 const scratch = new ByteWriter();
 

@@ -24,7 +24,8 @@ export const openLmdb: OpenKv = async (directory) => {
     noSubdir: false,
     noSync: true,
     keyEncoding: "binary",
-    encoding: "binary",
+    // With an encoder of its own lmdb-js hands over values without copying them: twice as fast.
+    encoder: { encode: (value: Uint8Array) => value, decode: viewOf },
     cache: false,
     compression: false,
     noMemInit: true,
@@ -36,6 +37,11 @@ export const openLmdb: OpenKv = async (directory) => {
   await fs.promises.chmod(join(directory, "lock.mdb"), 0o600);
   return new LmdbKv(database, join(directory, "data.mdb"));
 };
+
+/** lmdb-js reads into one buffer and says how much of it is the value. */
+function viewOf(buffer: Buffer, end: number): Uint8Array {
+  return buffer.subarray(0, end);
+}
 
 class LmdbKv implements Kv {
   readonly #database: Database;

@@ -9,7 +9,10 @@
 export interface Kv {
   /** The value, valid until the caller's next turn of the event loop; undefined when absent. */
   get(key: Uint8Array): Uint8Array | undefined;
-  /** Rows in order, as one stable snapshot. Iterate within one turn of the event loop. */
+  /**
+   * Rows in order, as one stable snapshot. Iterate within one turn of the event loop. A row's value
+   * is only valid until the next row is asked for or anything else is read: copy what is to be kept.
+   */
   range(query: KvRange): Iterable<KvRow>;
   /** Later mutations of the same key win. The caller must not change the bytes until it settles. */
   write(mutations: readonly KvMutation[]): Promise<void>;

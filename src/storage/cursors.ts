@@ -5,25 +5,30 @@ import type { PartRecord, UploadRecord } from "../core/records.ts";
 import type { Hash } from "../ports/hash.ts";
 import type { Kv, KvRange, KvRow } from "../ports/kv.ts";
 import { afterPrefix, bucketEnd, bucketStart } from "./metadata/keys.ts";
-import { decodeRow, TABLES, type Table } from "./metadata/rows.ts";
+import { decodeListingRow, decodeRow, TABLES, type Table } from "./metadata/rows.ts";
 import { indexKey } from "./metadata/view.ts";
-import type { ObjectCursor, StoredObject, UploadCursor } from "./store.ts";
-import { toStoredObject } from "./store-parts.ts";
+import type { ListedObject, ObjectCursor, UploadCursor } from "./store.ts";
 
 type CursorDeps = { readonly kv: Kv; readonly hash: Hash };
 
 /** Walks the rows of one bucket in one table; a seek begins a new walk elsewhere. */
 class BucketRows<Row> {
   readonly #deps: CursorDeps;
-  readonly #table: Table<Row>;
+  readonly #table: Table<unknown>;
+  readonly #read: (value: Uint8Array) => Row;
   readonly #start: string;
   readonly #end: Uint8Array;
   #rows: Iterator<KvRow>;
   rowsRead = 0;
 
-  constructor(deps: CursorDeps, table: Table<Row>, bucket: BucketName) {
+  constructor(
+    deps: CursorDeps,
+    { table, bucket }: { table: Table<unknown>; bucket: BucketName },
+    read: (value: Uint8Array) => Row,
+  ) {
     this.#deps = deps;
     this.#table = table;
+    this.#read = read;
     this.#start = bucketStart(bucket);
     this.#end = indexKey(table.prefix, bucketEnd(bucket));
     this.#rows = this.#walk({ gte: this.keyOf("") });
@@ -35,8 +40,7 @@ class BucketRows<Row> {
     this.rowsRead += 1;
     const { key, value } = step.value;
     const from = this.#table.prefix.length + this.#start.length;
-    const row = decodeRow(this.#table, value, this.#deps.hash.crc32);
-    return { key: asBuffer(key).toString("utf8", from), row };
+    return { key: asBuffer(key).toString("utf8", from), row: this.#read(value) };
   }
 
   /** The index key of a text in this bucket. */
@@ -62,17 +66,19 @@ class BucketRows<Row> {
 }
 
 export function objectCursor(deps: CursorDeps, bucket: BucketName): ObjectCursor {
-  const rows = new BucketRows(deps, TABLES.object, bucket);
+  const { crc32 } = deps.hash;
+  const read = (value: Uint8Array) => decodeListingRow(value, crc32);
+  const rows = new BucketRows(deps, { table: TABLES.object, bucket }, read);
   return {
     get rowsRead() {
       return rows.rowsRead;
     },
-    next(): StoredObject | undefined {
+    next(): ListedObject | undefined {
       const found = rows.next();
       if (found === undefined) return undefined;
       const key = parseObjectKey(found.key);
       if (key === undefined) throw new StorageFault("corrupt", "a row has no object key");
-      return toStoredObject(bucket, key, found.row);
+      return { key, listing: found.row };
     },
     seek: (from) => rows.from({ gte: rows.keyOf(from) }),
     seekPast: (prefix) => rows.past(prefix),
@@ -80,7 +86,9 @@ export function objectCursor(deps: CursorDeps, bucket: BucketName): ObjectCursor
 }
 
 export function uploadCursor(deps: CursorDeps, bucket: BucketName): UploadCursor {
-  const rows = new BucketRows(deps, TABLES.upload, bucket);
+  const { crc32 } = deps.hash;
+  const read = (value: Uint8Array) => decodeRow(TABLES.upload, value, crc32);
+  const rows = new BucketRows(deps, { table: TABLES.upload, bucket }, read);
   return {
     next: (): UploadRecord | undefined => rows.next()?.row.upload,
     seek: (fromKey) => rows.from({ gte: rows.keyOf(fromKey) }),

@@ -1,5 +1,6 @@
 import type { Hlc } from "../core/hlc.ts";
 import type { AccessKeyId, BucketName, ObjectKey, UploadId, VersionId } from "../core/names.ts";
+import type { ObjectListing } from "../core/object-listing.ts";
 import type {
   AccessKeyRecord,
   BucketSettings,
@@ -94,6 +95,9 @@ export type BodyPlace = {
   readonly offset: number;
 };
 
+/** What a listing shows of an object; the rest of its row is not read. */
+export type ListedObject = { readonly key: ObjectKey; readonly listing: ObjectListing };
+
 /** Walks keys forward; every step reads one row, and a seek skips what lies between. */
 export interface ObjectCursor {
   /**
@@ -101,7 +105,7 @@ export interface ObjectCursor {
    * greater than the last one given. Undefined at the end of the bucket. `from` is a plain string:
    * any UTF-8 text, it need not be a valid key.
    */
-  next(): StoredObject | undefined;
+  next(): ListedObject | undefined;
   /** Continues at the first key >= `from`. */
   seek(from: string): void;
   /** Continues at the first key that does not start with `prefix` and is greater than it. */

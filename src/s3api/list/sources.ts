@@ -1,9 +1,9 @@
 import type { UploadRecord } from "../../core/records.ts";
-import type { ObjectCursor, StoredObject, UploadCursor } from "../../storage/store.ts";
+import type { ListedObject, ObjectCursor, UploadCursor } from "../../storage/store.ts";
 import type { ListSource } from "./page.ts";
 
 /** The objects of a bucket as a listing sees them. */
-export function objectSource(cursor: ObjectCursor): ListSource<StoredObject> {
+export function objectSource(cursor: ObjectCursor): ListSource<ListedObject> {
   let skip: string | undefined;
   return {
     next() {

@@ -1,4 +1,4 @@
-import { ByteReader, type ByteWriter, LayoutError } from "../../core/bytes.ts";
+import { asBuffer, ByteReader, type ByteWriter, LayoutError } from "../../core/bytes.ts";
 import { StorageFault } from "../../core/faults.ts";
 import { type Hlc, parseHlc } from "../../core/hlc.ts";
 import { decodeLocal, encodeLocal } from "../../core/local-codec.ts";
@@ -12,6 +12,7 @@ import {
   type Seq,
 } from "../../core/names.ts";
 import { decodeObject, encodeObject } from "../../core/object-codec.ts";
+import { decodeListing, type ObjectListing } from "../../core/object-listing.ts";
 import { decodeOperation, encodeOperation } from "../../core/operation-codec.ts";
 import type {
   ChunkPlace,
@@ -350,21 +351,47 @@ export function encodeRow<Row>(
   return { start, end };
 }
 
+const STAMP_BYTES = 24;
+const OBJECT_OFFSET = VALUE_HEADER_BYTES + STAMP_BYTES + 4 + 4 + 8;
+
+/**
+ * Reads what a listing shows from the value of an object's row. Hot path.
+ *
+ * @throws StorageFault "corrupt" as `decodeRow` does.
+ */
+export function decodeListingRow(value: Uint8Array, crc32: Crc32): ObjectListing {
+  try {
+    checkValue(value, crc32);
+    return decodeListing(asBuffer(value), OBJECT_OFFSET);
+  } catch (cause) {
+    throw asDamage(cause, TABLES.object);
+  }
+}
+
 /** @throws StorageFault "corrupt" when the value is not what was stored: the index wants a rebuild. */
 export function decodeRow<Row>(table: Table<Row>, value: Uint8Array, crc32: Crc32): Row {
   try {
-    const reader = new ByteReader(value);
-    if (reader.u8() !== VALUE_FORMAT) throw new LayoutError("unknown row format");
-    const expected = reader.u32();
-    if (crc32(value.subarray(VALUE_HEADER_BYTES)) !== expected) {
-      throw new LayoutError("checksum does not match");
-    }
-    return table.decode(reader);
+    checkValue(value, crc32);
+    return table.decode(new ByteReader(value, VALUE_HEADER_BYTES));
   } catch (cause) {
-    if (!(cause instanceof LayoutError)) throw cause;
-    throw new StorageFault("corrupt", `damaged index row in table ${table.prefix}`, {
-      hint: "Stop the server and run `atoll rebuild-index`; no data is lost.",
-      cause,
-    });
+    throw asDamage(cause, table);
   }
+}
+
+function checkValue(value: Uint8Array, crc32: Crc32): void {
+  const bytes = asBuffer(value);
+  if (bytes.length < VALUE_HEADER_BYTES || bytes[0] !== VALUE_FORMAT) {
+    throw new LayoutError("unknown row format");
+  }
+  if (crc32(bytes.subarray(VALUE_HEADER_BYTES)) !== bytes.readUInt32LE(1)) {
+    throw new LayoutError("checksum does not match");
+  }
+}
+
+function asDamage(cause: unknown, table: Table<unknown>): unknown {
+  if (!(cause instanceof LayoutError)) return cause;
+  return new StorageFault("corrupt", `damaged index row in table ${table.prefix}`, {
+    hint: "Stop the server and run `atoll rebuild-index`; no data is lost.",
+    cause,
+  });
 }
