@@ -30,7 +30,11 @@ export function listParts(call: ObjectCall, deps: HandlerDeps): Reply {
     xml.text("ChecksumType", upload.checksum.type);
   }
   xml.text("PartNumberMarker", String(after));
-  xml.text("NextPartNumberMarker", String(shown.at(-1)?.partNumber ?? 0));
+  const last = shown.at(-1);
+  // Paginators go on for as long as they are given a marker.
+  if (truncated && last !== undefined) {
+    xml.text("NextPartNumberMarker", String(last.partNumber));
+  }
   xml.text("MaxParts", String(max));
   if (encoding.type !== undefined) xml.text("EncodingType", encoding.type);
   xml.text("IsTruncated", String(truncated));
