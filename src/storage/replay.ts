@@ -191,9 +191,13 @@ class Replay {
     const bytes = Buffer.from(payload);
     const operation = decodeOperation(bytes);
     this.#follow(operation, bytes);
-    applyOperation(this.#context, operation, { home: body.segment, body });
+    const inlineBytes = inlineRecordBytes(operation);
+    // What lies in chunks has no place here; the commit says so by zero, and rows must be equal.
+    const offset = inlineBytes === 0 ? 0 : body.offset;
+    const place = { segment: body.segment, offset };
+    applyOperation(this.#context, operation, { home: body.segment, body: place });
     this.#operations += 1;
-    return inlineRecordBytes(operation);
+    return inlineBytes;
   }
 
   /** Follows our own chain; across a dropped segment it is taken up again. */
