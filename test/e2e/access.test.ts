@@ -36,7 +36,8 @@ const FORGERIES: Readonly<
     refusal: "400 AuthorizationHeaderMalformed",
   },
   "another service": {
-    change: { service: "dynamodb" },
+    // For another service the signer leaves out the digest that S3 wants.
+    change: { service: "dynamodb", headers: { "X-Amz-Content-Sha256": "UNSIGNED-PAYLOAD" } },
     refusal: "400 AuthorizationHeaderMalformed",
   },
   "a date of 20 minutes ago": {

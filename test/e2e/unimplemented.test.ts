@@ -5,26 +5,40 @@ import { ENGINES, useServer } from "../support/server.ts";
 
 /** Operations of AWS this release does not have: never taken for a plain GET or PUT. */
 const MISSING = [
-  ["GET", "/BUCKET?versioning"],
   ["PUT", "/BUCKET?versioning"],
   ["GET", "/BUCKET?versions"],
-  ["GET", "/BUCKET?acl"],
+  ["PUT", "/BUCKET?acl"],
   ["PUT", "/BUCKET?policy"],
-  ["GET", "/BUCKET?lifecycle"],
+  ["PUT", "/BUCKET?lifecycle"],
+  ["DELETE", "/BUCKET?lifecycle"],
+  ["PUT", "/BUCKET?tagging"],
+  ["PUT", "/BUCKET?website"],
+  ["PUT", "/BUCKET?object-lock"],
+  ["PUT", "/BUCKET?replication"],
+  ["PUT", "/BUCKET?notification"],
   ["PUT", "/BUCKET?cors"],
-  ["GET", "/BUCKET?tagging"],
   ["GET", "/BUCKET?inventory"],
   ["GET", "/BUCKET?analytics"],
   ["GET", "/BUCKET?metrics"],
-  ["GET", "/BUCKET?website"],
-  ["GET", "/BUCKET?object-lock"],
-  ["GET", "/BUCKET/key?acl"],
   ["PUT", "/BUCKET/key?tagging"],
   ["GET", "/BUCKET/key?torrent"],
   ["GET", "/BUCKET/key?attributes"],
   ["POST", "/BUCKET/key?select&select-type=2"],
   ["POST", "/BUCKET/key?restore"],
   ["PUT", "/BUCKET/key?legal-hold"],
+] as const;
+
+/** Settings nobody can make yet: the answer is that of a bucket without them. */
+const UNSET = [
+  ["versioning", 200, ""],
+  ["acl", 200, ""],
+  ["lifecycle", 404, "NoSuchLifecycleConfiguration"],
+  ["policy", 404, "NoSuchBucketPolicy"],
+  ["cors", 404, "NoSuchCORSConfiguration"],
+  ["tagging", 404, "NoSuchTagSet"],
+  ["website", 404, "NoSuchWebsiteConfiguration"],
+  ["object-lock", 404, "ObjectLockConfigurationNotFoundError"],
+  ["replication", 404, "ReplicationConfigurationNotFoundError"],
 ] as const;
 
 describe.each(ENGINES)("what is not implemented on %s", (engine) => {
@@ -38,6 +52,14 @@ describe.each(ENGINES)("what is not implemented on %s", (engine) => {
     expect(answer.body).toMatch(/[A-Z][A-Za-z]*(Bucket|Object|Version)[A-Za-z]*/);
     const list = await sendSigned(server(), { method: "GET", path: `/${Bucket}?list-type=2` });
     expect(list.body).toContain("<KeyCount>0</KeyCount>");
+  });
+
+  test.each(UNSET)("the setting %s is answered as unset", async (name, status, code) => {
+    const Bucket = await makeBucket(sdkFor(server()));
+    const answer = await sendSigned(server(), { method: "GET", path: `/${Bucket}?${name}` });
+    expect([answer.status, answer.code]).toEqual([status, code]);
+    const missing = await sendSigned(server(), { method: "GET", path: `/not-there?${name}` });
+    expect([missing.status, missing.code]).toEqual([404, "NoSuchBucket"]);
   });
 
   test.each(["PATCH", "TRACE", "PROPFIND"])("the method %s is refused", async (method) => {
