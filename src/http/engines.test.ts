@@ -414,6 +414,14 @@ describe.each(["uws", "node"] as const)("engine %s", (engine) => {
     expect((await client.response()).body.toString()).toBe("no");
   });
 
+  test("keeps the connection when a whole body came with its head and was not read", async () => {
+    const client = await dial((exchange) => exchange.send(403, [], "no"));
+    client.send(`PUT / HTTP/1.1\r\n${HOST}Content-Length: 5\r\n\r\nhello`);
+    await client.response();
+    client.send(`GET / HTTP/1.1\r\n${HOST}\r\n`);
+    expect((await client.response()).body.toString()).toBe("no");
+  });
+
   test("answers early and closes when much of the body was not read", async () => {
     let requests = 0;
     const client = await dial((exchange) => {

@@ -58,6 +58,8 @@ export class UwsExchange implements Exchange {
   #bodyEnded: boolean;
   #bodyBytesLeft: number;
   #paused = false;
+  /** Whether the socket itself stands still, for a sink that paused or for lack of a sink. */
+  #isHeld = false;
   #watched = false;
   #idleSweeps = 0;
 
@@ -231,6 +233,7 @@ export class UwsExchange implements Exchange {
   }
 
   #flow(on: boolean): void {
+    this.#isHeld = !on;
     this.#idleSweeps = 0;
     this.#watch();
     if (on) this.#response?.resume();
@@ -252,8 +255,9 @@ export class UwsExchange implements Exchange {
     this.#keepAddress();
     this.#sink = undefined;
     this.#waiting = undefined;
-    // The engine drops the rest of the body; a paused socket would never see the next request.
-    if (!this.#bodyEnded) response.resume();
+    // The engine drops the rest of the body; a paused socket would never see the next request, and
+    // neither would one that is resumed without having been paused.
+    if (!this.#bodyEnded && this.#isHeld) response.resume();
     return response;
   }
 
