@@ -2,10 +2,13 @@ import { createHash, hash } from "node:crypto";
 import { Blake3Hasher, blake3 } from "@napi-rs/blake-hash";
 import { crc32, crc32c } from "@node-rs/crc32";
 import { createCRC64 } from "hash-wasm";
+import { crc32OfSmall } from "../core/crc32.ts";
 import type { Hash, HashAlgorithm, Hasher } from "./hash.ts";
 import { createHashPool } from "./hash-pool.ts";
 
 /** CRC-64/NVME, reflected: https://reveng.sourceforge.io/crc-catalogue/all.htm */
+/** Up to here a checksum in JavaScript is faster than a call into native code. */
+const SMALL_BYTES = 192;
 const CRC64_NVME_POLYNOMIAL = "9a6c9329ac4bc9b5";
 
 type Crc64 = Awaited<ReturnType<typeof createCRC64>>;
@@ -24,7 +27,8 @@ export async function createNativeHash(settings?: { readonly workers?: number })
     workers: settings?.workers ?? 2,
   });
   return {
-    crc32: (bytes, seed) => crc32(bytes, seed),
+    crc32: (bytes, seed) =>
+      seed === undefined && bytes.length < SMALL_BYTES ? crc32OfSmall(bytes) : crc32(bytes, seed),
     digest: (algorithm, bytes) => digest(algorithm, bytes, crc64),
     start,
     startStream: (algorithms) => pool.startStream(algorithms),

@@ -7,7 +7,7 @@ export function emptyReply(status: number, headers: HeaderLines = []): Reply {
 }
 
 /** An XML document with status 200. */
-export function xmlReply(body: string, headers: HeaderLines = []): Reply {
+export function xmlReply(body: string | Uint8Array, headers: HeaderLines = []): Reply {
   headers.push(["Content-Type", "application/xml"]);
   return { kind: "whole", status: 200, headers, body };
 }

@@ -35,5 +35,5 @@ export function listObjectsV2(call: BucketCall, deps: HandlerDeps): Reply {
   xml.text("IsTruncated", String(page.truncated));
   const ownerId = query.get("fetch-owner") === "true" ? deps.settings.ownerId : undefined;
   writeObjects(xml, page, { encoding, ownerId });
-  return xmlReply(xml.finish(), [["x-amz-bucket-region", deps.settings.region]]);
+  return xmlReply(xml.finishBytes(), [["x-amz-bucket-region", deps.settings.region]]);
 }

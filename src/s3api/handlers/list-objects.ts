@@ -30,5 +30,5 @@ export function listObjects(call: BucketCall, deps: HandlerDeps): Reply {
   if (encoding.type !== undefined) xml.text("EncodingType", encoding.type);
   xml.text("IsTruncated", String(page.truncated));
   writeObjects(xml, page, { encoding, ownerId: deps.settings.ownerId });
-  return xmlReply(xml.finish(), [["x-amz-bucket-region", deps.settings.region]]);
+  return xmlReply(xml.finishBytes(), [["x-amz-bucket-region", deps.settings.region]]);
 }

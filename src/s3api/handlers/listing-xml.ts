@@ -23,18 +23,24 @@ function writeContents(
 ): void {
   const { size, etag, lastModifiedMs, storageClass, checksumAlgorithms, checksumType } =
     entry.listing;
-  let text = `<Contents><Key>${escapeXml(encoding.encode(name))}</Key><LastModified>`;
-  text += `${formatIsoDate(lastModifiedMs)}</LastModified><ETag>&quot;${etag}&quot;</ETag>`;
+  let checksum = "";
   for (const algorithm of checksumAlgorithms) {
-    text += `<ChecksumAlgorithm>${algorithm}</ChecksumAlgorithm>`;
+    checksum += `<ChecksumAlgorithm>${algorithm}</ChecksumAlgorithm>`;
   }
-  if (checksumType !== undefined) text += `<ChecksumType>${checksumType}</ChecksumType>`;
-  text += `<Size>${size}</Size>`;
-  if (ownerId !== undefined) {
-    const id = escapeXml(ownerId);
-    text += `<Owner><ID>${id}</ID><DisplayName>${id}</DisplayName></Owner>`;
-  }
-  xml.raw(`${text}<StorageClass>${storageClass ?? "STANDARD"}</StorageClass></Contents>`);
+  if (checksumType !== undefined) checksum += `<ChecksumType>${checksumType}</ChecksumType>`;
+  const key = escapeXml(encoding.encode(name));
+  const date = formatIsoDate(lastModifiedMs);
+  xml.raw(
+    `<Contents><Key>${key}</Key><LastModified>${date}</LastModified>` +
+      `<ETag>&quot;${etag}&quot;</ETag>${checksum}<Size>${size}</Size>${ownerOf(ownerId)}` +
+      `<StorageClass>${storageClass ?? "STANDARD"}</StorageClass></Contents>`,
+  );
+}
+
+function ownerOf(ownerId: string | undefined): string {
+  if (ownerId === undefined) return "";
+  const id = escapeXml(ownerId);
+  return `<Owner><ID>${id}</ID><DisplayName>${id}</DisplayName></Owner>`;
 }
 
 /** `Contents` and then `CommonPrefixes` of a page of objects. */
