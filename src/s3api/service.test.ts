@@ -304,6 +304,22 @@ describe("what is refused", () => {
     }
   });
 
+  test.each([100_000, 1_000_000])(
+    "a body of %i bytes whose client goes away leaves nothing, and is reported once",
+    async (size) => {
+      const bucket = await makeBucket();
+      const before = site.summaries.length;
+      const path = `/${bucket}/key`;
+      const body = Buffer.alloc(size, "x");
+      const answer = await site.ask({ method: "PUT", path, body, abortAfterBytes: size / 2 });
+      expect(element(answer, "Code")).toBe("IncompleteBody");
+      expect(site.summaries.slice(before)).toMatchObject([
+        { operation: "PutObject", errorCode: "IncompleteBody", inBytes: size / 2 },
+      ]);
+      expect(await refusal({ method: "GET", path })).toBe("404 NoSuchKey");
+    },
+  );
+
   test("a request without a signature learns nothing", async () => {
     for (const target of ["/", "/missing", "/missing/key"]) {
       const request = { method: "GET", target, headers: { host: "h" }, body: Buffer.alloc(0) };

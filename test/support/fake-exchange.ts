@@ -13,6 +13,8 @@ export type FakeRequest = {
   readonly target: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly body: Uint8Array;
+  /** The client goes away after so many bytes of its body. */
+  readonly abortAfterBytes?: number;
 };
 
 export type FakeAnswer = {
@@ -53,7 +55,7 @@ export function ask(handler: HttpHandler, request: FakeRequest): Promise<FakeAns
         return answered;
       },
       onAbort: () => undefined,
-      receive: (sink) => void deliver(request.body, sink),
+      receive: (sink) => void deliver(request, sink),
       pause: () => undefined,
       resume: () => undefined,
       send: (status, headers, body) => {
@@ -69,15 +71,17 @@ export function ask(handler: HttpHandler, request: FakeRequest): Promise<FakeAns
   });
 }
 
-async function deliver(body: Uint8Array, sink: BodySink): Promise<void> {
-  for (let at = 0; at < body.length; at += PIECE_BYTES) {
+async function deliver(request: FakeRequest, sink: BodySink): Promise<void> {
+  const end = request.abortAfterBytes ?? request.body.length;
+  for (let at = 0; at < end; at += PIECE_BYTES) {
     await new Promise((resolve) => setImmediate(resolve));
     // A copy that is spoilt afterwards, as an engine uses its memory again.
-    const piece = Buffer.from(body.subarray(at, at + PIECE_BYTES));
+    const piece = Buffer.from(request.body.subarray(at, Math.min(end, at + PIECE_BYTES)));
     sink.data(piece);
     piece.fill(0xee);
   }
-  sink.end();
+  if (request.abortAfterBytes === undefined) sink.end();
+  else sink.abort();
 }
 
 async function collect(source: BodySource): Promise<Buffer> {

@@ -20,13 +20,14 @@ import { ask, type FakeAnswer } from "./fake-exchange.ts";
 
 const REGION = "us-east-1";
 const HOST = "s3.test:9000";
-export const OWNER_ID = "1".padStart(64, "0");
+const OWNER_ID = "1".padStart(64, "0");
 
 export type SignedRequest = {
   readonly method: string;
   readonly path: string;
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: Uint8Array | string;
+  readonly abortAfterBytes?: number;
   /** Who signs; the root key otherwise. */
   readonly as?: Credential;
 };
@@ -106,5 +107,7 @@ function askSigned(handler: HttpHandler, request: SignedRequest): Promise<FakeAn
     { accessKeyId: credential.id, secretAccessKey: credential.secret },
   );
   const lines = Object.entries(signed.headers ?? {}).map(([name, value]) => [name, String(value)]);
-  return ask(handler, { method, target: path, headers: Object.fromEntries(lines), body });
+  const { abortAfterBytes } = request;
+  const target = { method, target: path, headers: Object.fromEntries(lines), body };
+  return ask(handler, abortAfterBytes === undefined ? target : { ...target, abortAfterBytes });
 }

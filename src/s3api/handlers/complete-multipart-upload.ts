@@ -15,7 +15,7 @@ import { headersOf } from "../headers/header-list.ts";
 import { parsePartNumber } from "../headers/range.ts";
 import type { HandlerDeps, ObjectCall, Reply } from "../operation.ts";
 import { xmlReply } from "../reply.ts";
-import { childText, type XmlElement } from "../xml/reader.ts";
+import { childText, requireKnownChildren, type XmlElement } from "../xml/reader.ts";
 import { XmlWriter } from "../xml/writer.ts";
 import { readChecksumType } from "./checksum-wish.ts";
 import { writeObjectChecksums } from "./checksum-xml.ts";
@@ -65,8 +65,8 @@ async function readParts(call: ObjectCall, deps: HandlerDeps): Promise<readonly 
   const document = await readXmlBody(body, deps, "CompleteMultipartUpload");
   if (document === undefined) throw new S3Error("MalformedXML");
   const parts: ListedPart[] = [];
+  requireKnownChildren(document, ["Part"]);
   for (const child of document.children) {
-    if (child.name !== "Part") throw new S3Error("MalformedXML");
     const part = readPart(child);
     if (part.partNumber <= (parts.at(-1)?.partNumber ?? 0)) throw new S3Error("InvalidPartOrder");
     parts.push(part);
@@ -75,7 +75,14 @@ async function readParts(call: ObjectCall, deps: HandlerDeps): Promise<readonly 
   return parts;
 }
 
+const PART_ELEMENTS = [
+  "PartNumber",
+  "ETag",
+  ...CHECKSUM_ALGORITHMS.map((algorithm) => `Checksum${algorithm}`),
+];
+
 function readPart(element: XmlElement): ListedPart {
+  requireKnownChildren(element, PART_ELEMENTS);
   const number = childText(element, "PartNumber");
   const etag = childText(element, "ETag");
   if (number === undefined || etag === undefined) throw new S3Error("MalformedXML");

@@ -4,11 +4,13 @@ import type { DeleteObjectRequest, DeleteOutcome } from "../../storage/store.ts"
 import { S3Error } from "../errors.ts";
 import type { BucketCall, HandlerDeps, Reply } from "../operation.ts";
 import { xmlReply } from "../reply.ts";
-import { childText, type XmlElement } from "../xml/reader.ts";
+import { childText, requireKnownChildren, type XmlElement } from "../xml/reader.ts";
 import { XmlWriter } from "../xml/writer.ts";
 import { checkVersionId } from "./object-access.ts";
 import { writeRefusal } from "./write-refusal.ts";
 import { readXmlBody, unquoteEtag } from "./xml-body.ts";
+
+const OBJECT_ELEMENTS = ["Key", "VersionId", "ETag", "LastModifiedTime", "Size"];
 
 /** One key of the request: what is to be done, or why it will not be. */
 type Item =
@@ -46,9 +48,9 @@ function readItems(
   document: XmlElement,
 ): { readonly items: readonly Item[]; readonly quiet: boolean } {
   const items: Item[] = [];
+  requireKnownChildren(document, ["Object", "Quiet"]);
   for (const child of document.children) {
     if (child.name === "Object") items.push(readItem(call, child));
-    else if (child.name !== "Quiet") throw new S3Error("MalformedXML");
   }
   if (items.length === 0 || items.length > LIMITS.deleteObjectsKeysMax) {
     throw new S3Error("MalformedXML");
@@ -57,6 +59,7 @@ function readItems(
 }
 
 function readItem(call: BucketCall, element: XmlElement): Item {
+  requireKnownChildren(element, OBJECT_ELEMENTS);
   const name = childText(element, "Key");
   if (name === undefined) throw new S3Error("MalformedXML");
   try {

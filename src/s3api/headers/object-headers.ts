@@ -101,7 +101,7 @@ function withoutAwsChunked(value: string): string {
 }
 
 /** `x-amz-storage-class`; undefined for STANDARD, which S3 never shows in headers. */
-export function readStorageClass(headers: RequestHeaders): string | undefined {
+function readStorageClass(headers: RequestHeaders): string | undefined {
   const value = headers.get("x-amz-storage-class");
   if (value === undefined || value === "STANDARD") return undefined;
   if (STORAGE_CLASSES.has(value)) return value;
