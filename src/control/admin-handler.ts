@@ -4,7 +4,7 @@ import type { AdminApi } from "./admin.ts";
 import { type AdminAnswer, adminProblem } from "./admin-keys.ts";
 
 /** Rises with every incompatible change of an answer under `/v1/admin/`. */
-export const ADMIN_SCHEMA_VERSION = 1;
+const ADMIN_SCHEMA_VERSION = 1;
 
 /**
  * The administration as JSON over HTTP. For the admin socket only: whoever can open that file is

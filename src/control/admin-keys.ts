@@ -4,6 +4,7 @@ import {
   makeAccessKeyPair,
   secretKeyProblem,
 } from "../core/access-key.ts";
+import type { GrantName } from "../core/grants.ts";
 import {
   type AccessKeyId,
   type BucketName,
@@ -21,8 +22,13 @@ export type AdminAnswer = {
 };
 
 /** What a key may be granted; each becomes a policy document. */
-export const GRANTS = ["read", "write", "read-write", "admin:stats", "admin"] as const;
-export type Grant = (typeof GRANTS)[number];
+const GRANTS = [
+  "read",
+  "write",
+  "read-write",
+  "admin:stats",
+  "admin",
+] as const satisfies readonly GrantName[];
 
 export type AdminKeyDeps = {
   readonly clock: Clock;
@@ -30,7 +36,7 @@ export type AdminKeyDeps = {
   /** Seals a secret under the cluster key ring, bound to the key's id. */
   readonly seal: (id: AccessKeyId, secret: string) => Uint8Array;
   /** The policy document of a grant, as AWS's JSON; no buckets means all of them. */
-  readonly policyOf: (grant: Grant, buckets: readonly BucketName[]) => string;
+  readonly policyOf: (grant: GrantName, buckets: readonly BucketName[]) => string;
 };
 
 const CREATE = z.strictObject({
@@ -157,7 +163,7 @@ function noSuchKey(idText: string): AdminAnswer {
   return adminProblem(404, `There is no access key ${idText}.`);
 }
 
-function policyName(grant: Grant, buckets: readonly BucketName[]): string {
+function policyName(grant: GrantName, buckets: readonly BucketName[]): string {
   return buckets.length === 0 ? grant : `${grant} on ${buckets.join(", ")}`;
 }
 

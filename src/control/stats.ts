@@ -26,7 +26,7 @@ export type StatsDeps = {
 };
 
 /** Rises with every incompatible change of `/v1/meta/stats`. */
-export const STATS_SCHEMA_VERSION = 1;
+const STATS_SCHEMA_VERSION = 1;
 
 /** The document that `/v1/meta/stats` answers, once the site has been opened. */
 export function collectStats(deps: StatsDeps): Record<string, unknown> | undefined {

@@ -67,7 +67,7 @@ export async function readLockHolder(
 }
 
 /** True when the holder is a live process, seen directly or by its answer on the socket. */
-export async function isHolderAlive(
+async function isHolderAlive(
   deps: Pick<LockDeps, "processFacts" | "answers">,
   holder: LockHolder,
 ): Promise<boolean> {
