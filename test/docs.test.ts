@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { describe, expect, test } from "vitest";
 import config from "../vitest.config.ts";
@@ -6,6 +6,9 @@ import { renderImportTable } from "./tidy/import-table-doc.ts";
 import { ROOT } from "./tidy/source-file.ts";
 
 const README_LINES_MAX = 120;
+
+/** Named before it exists: the area is reserved, and git keeps no empty folders. */
+const RESERVED = /^src\/replication\b/;
 
 function textOf(path: string): string {
   return readFileSync(join(ROOT, path), "utf8");
@@ -48,12 +51,20 @@ describe("the words", () => {
   test.each(["README.md", "CONTRIBUTING.md", "docs/ARCHITECTURE.md", "docs/TESTING.md"])(
     "every file that %s names exists",
     (page) => {
-      expect(pathsOf(page).filter((path) => !existsSync(join(ROOT, path)))).toEqual([]);
+      const ours = pathsOf(page).filter((path) => !RESERVED.test(path));
+      expect(ours.filter((path) => !existsSync(join(ROOT, path)))).toEqual([]);
     },
   );
 
   test("ARCHITECTURE shows the import table as the rules hold it", () => {
-    expect(textOf("docs/ARCHITECTURE.md")).toContain(renderImportTable());
+    const page = textOf("docs/ARCHITECTURE.md");
+    const [before = "", after = ""] = page.split(
+      /(?<=\| --- \| --- \| --- \| --- \|\n)(?:\|.*\n)*/,
+    );
+    const asItShouldBe = before + renderImportTable() + after;
+    if (process.env["WRITE_DOCS"] === "1") {
+      writeFileSync(join(ROOT, "docs/ARCHITECTURE.md"), asItShouldBe);
+    } else expect(page).toBe(asItShouldBe);
   });
 
   test("TESTING gives the minutes of every suite", () => {

@@ -9,7 +9,7 @@ export type Finished = {
 
 export type RunOptions = {
   readonly cwd?: string;
-  /** Added to our own environment. */
+  /** Instead of our own environment. */
   readonly env?: Readonly<Record<string, string>>;
   readonly input?: string | Uint8Array;
 };
@@ -23,7 +23,7 @@ export function runProgram(
   return new Promise((resolve, reject) => {
     const child = spawn(program, args, {
       cwd: options.cwd,
-      env: { ...process.env, ...options.env },
+      env: options.env ?? process.env,
       stdio: ["pipe", "pipe", "pipe"],
     });
     const stdout: Buffer[] = [];
