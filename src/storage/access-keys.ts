@@ -1,7 +1,7 @@
 import type { AccessKeyId } from "../core/names.ts";
 import type { AccessKeyRecord, Operation } from "../core/records.ts";
 import { decodeRow, TABLES } from "./metadata/rows.ts";
-import { indexKey } from "./metadata/view.ts";
+import { indexKey } from "./metadata/stored-rows.ts";
 import type { StoreParts } from "./store-parts.ts";
 
 const RECORD_BYTES = 2048;

@@ -3,7 +3,7 @@ import { LIMITS } from "../core/limits.ts";
 import type { ChunkPlace, ManifestRef } from "../core/records.ts";
 import type { Hash } from "../ports/hash.ts";
 import { type ManifestRow, TABLES } from "./metadata/rows.ts";
-import type { IndexView } from "./metadata/view.ts";
+import type { RowReader } from "./metadata/stored-rows.ts";
 import { bodyOwner, bodyRecordBytes, decodeRecord } from "./segment/record.ts";
 import type { Segments } from "./segment/segments.ts";
 import type { BodyReader, ByteRange, StoredObject } from "./store.ts";
@@ -13,7 +13,7 @@ export type BodyReaderDeps = {
   readonly segments: Segments;
   readonly hash: Hash;
   /** The index without what is ahead in line. */
-  readonly index: IndexView;
+  readonly index: RowReader;
   readonly warm: WarmPages;
   /** Told of a place whose bytes do not verify, so that it is counted and repaired. */
   readonly damaged: (segment: number, offset: number) => void;

@@ -3,7 +3,7 @@ import type { BucketName } from "../core/names.ts";
 import type { OpenBatch } from "./batch.ts";
 import { bucketEnd, bucketStart } from "./metadata/keys.ts";
 import { decodeRow, TABLES } from "./metadata/rows.ts";
-import { indexKey } from "./metadata/view.ts";
+import { indexKey } from "./metadata/stored-rows.ts";
 import type { CreateBucketOutcome, DeleteBucketOutcome, StoredBucket } from "./store.ts";
 import { findBucket, type StoreParts, toStoredBucket } from "./store-parts.ts";
 

@@ -6,7 +6,7 @@ import type { Hash } from "../ports/hash.ts";
 import type { Kv, KvRange, KvRow } from "../ports/kv.ts";
 import { afterPrefix, bucketEnd, bucketStart } from "./metadata/keys.ts";
 import { decodeListingRow, decodeRow, TABLES, type Table } from "./metadata/rows.ts";
-import { indexKey } from "./metadata/view.ts";
+import { indexKey } from "./metadata/stored-rows.ts";
 import type { ListedObject, ObjectCursor, UploadCursor } from "./store.ts";
 
 type CursorDeps = { readonly kv: Kv; readonly hash: Hash };

@@ -7,8 +7,7 @@ import type { Log } from "../ports/log.ts";
 import type { CommitLane } from "./commit-lane.ts";
 import { DROPPED_KEY, segmentKeyOf } from "./metadata/keys.ts";
 import { decodeRow, TABLES } from "./metadata/rows.ts";
-import type { IndexView } from "./metadata/view.ts";
-import { indexKey } from "./metadata/view.ts";
+import { indexKey, type RowReader } from "./metadata/stored-rows.ts";
 import { takeCheckpoint } from "./recovery.ts";
 import { type SealingDeps, sealLeftover } from "./sealing.ts";
 import type { SegmentFacts, Segments } from "./segment/segments.ts";
@@ -110,12 +109,12 @@ export class House {
   }
 
   /** Nothing in the segment is needed, now and by what is ahead in line. */
-  #isUnneeded(segment: number, view: IndexView = this.#deps.parts.index): boolean {
+  #isUnneeded(segment: number, view: RowReader = this.#deps.parts.index): boolean {
     const { bulk } = this.#deps.parts;
     return !bulk.isPinned(segment) && view.get(TABLES.segment, segmentKeyOf(segment)) === undefined;
   }
 
-  #isDead(facts: SegmentFacts, view?: IndexView): boolean {
+  #isDead(facts: SegmentFacts, view?: RowReader): boolean {
     const { lane, parts } = this.#deps;
     if (lane.holds(facts.id) || parts.bulk.currentSegment === facts.id) return false;
     return this.#isUnneeded(facts.id, view);
@@ -154,6 +153,9 @@ export class House {
       warm.forget(facts.id);
       bytesFreed += facts.sizeBytes;
     }
+    // What a segment undoes must never outlive it: without this a power cut could bring back one
+    // that was dropped now and keep away one that is dropped later.
+    if (dropped.length > 0) await segments.syncDirectory();
     if (dropped.length > 0) log.info({ segments: dropped.length, bytesFreed }, "space given back");
     return { segmentsDropped: dropped.length, bytesFreed };
   }

@@ -82,7 +82,9 @@ async function settle(ports: SitePorts, { segments, found, recovered }: Found): 
   const view = new IndexView(recovered.kv, ports.hash.crc32);
   const runs = view.get(TABLES.dropped, DROPPED_KEY)?.record.segments ?? [];
   const ids = [...segments.facts.keys()];
-  for (const id of ids) if (isDropped(runs, id)) await segments.drop(id);
+  const leftOver = ids.filter((id) => isDropped(runs, id));
+  for (const id of leftOver) await segments.drop(id);
+  if (runs.length > 0) await segments.syncDirectory();
   const last = Math.max(0, ...ids, ...runs);
   for (let id = 1; id <= last; id++) {
     if (segments.facts.has(id) || isDropped(runs, id)) continue;
@@ -114,7 +116,7 @@ async function assemble(
   );
   const bulk = new BulkLane({ ...shared, makeFooter, now: () => hlc.last });
   const view = new IndexView(kv, hash.crc32);
-  const index = new IndexView(kv, hash.crc32);
+  const index = view.stored;
   const references = new ReferenceCounts(view, { keepUnnamed: false });
   const syncMs = new Quantiles();
   const direct = settings.writeMode === "direct";

@@ -4,7 +4,7 @@ import type { Kv, OpenKv } from "../ports/kv.ts";
 import type { Log } from "../ports/log.ts";
 import type { BootMark } from "./boot-mark.ts";
 import { TABLES } from "./metadata/rows.ts";
-import { indexKey } from "./metadata/view.ts";
+import { indexKey } from "./metadata/stored-rows.ts";
 import { type ReplayDeps, type ReplayResult, replayLog } from "./replay.ts";
 import type { SegmentFacts } from "./segment/segments.ts";
 

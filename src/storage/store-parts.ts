@@ -11,7 +11,7 @@ import type { BulkLane } from "./bulk-lane.ts";
 import type { Committer } from "./commit.ts";
 import type { BucketRow, ObjectRow } from "./metadata/rows.ts";
 import { TABLES } from "./metadata/rows.ts";
-import type { IndexView } from "./metadata/view.ts";
+import type { RowReader } from "./metadata/stored-rows.ts";
 import type { StoredBucket, StoredObject } from "./store.ts";
 
 /** What the parts of the store work with. */
@@ -23,14 +23,14 @@ export type StoreParts = {
   readonly hlc: HlcClock;
   readonly committer: Committer;
   /** What clients see: everything acknowledged, nothing ahead in line. */
-  readonly index: IndexView;
+  readonly index: RowReader;
   readonly bulk: BulkLane;
   readonly bodies: Bodies;
   readonly admission: Admission;
 };
 
 /** A bucket as its users see it; undefined when there is none or it was deleted. */
-export function findBucket(view: IndexView, name: BucketName): StoredBucket | undefined {
+export function findBucket(view: RowReader, name: BucketName): StoredBucket | undefined {
   const row = view.get(TABLES.bucket, name);
   return row === undefined || row.deleted ? undefined : toStoredBucket(row);
 }

@@ -15,7 +15,7 @@ import type { OpenBatch } from "./batch.ts";
 import { judgeConditions } from "./conditions.ts";
 import { objectKeyOf, partKeyOf, uploadKeyOf } from "./metadata/keys.ts";
 import { TABLES } from "./metadata/rows.ts";
-import type { IndexView } from "./metadata/view.ts";
+import type { RowReader } from "./metadata/stored-rows.ts";
 import { nameChunks, stagedChunks, storedNow } from "./objects.ts";
 import type {
   AbortOutcome,
@@ -37,7 +37,7 @@ type UploadName = {
 };
 
 /** An upload in progress, under exactly this bucket and key. */
-export function findUpload(view: IndexView, name: UploadName): UploadRecord | undefined {
+export function findUpload(view: RowReader, name: UploadName): UploadRecord | undefined {
   const key = uploadKeyOf(name.bucket, name.key, name.uploadId);
   return view.get(TABLES.upload, key)?.upload;
 }
@@ -120,7 +120,7 @@ function judgeComplete(
   return { outcome: "stored", stored: storedNow(batch, bucket, key) };
 }
 
-function findResult(view: IndexView, name: UploadName): CompleteOutcome | undefined {
+function findResult(view: RowReader, name: UploadName): CompleteOutcome | undefined {
   const completed = view.get(TABLES.result, name.uploadId)?.completed;
   const same = completed?.bucket === name.bucket && completed.key === name.key;
   return same ? { outcome: "already-completed", completed } : undefined;
@@ -128,7 +128,7 @@ function findResult(view: IndexView, name: UploadName): CompleteOutcome | undefi
 
 /** The parts a client lists must be the ones we have; all but the last have a least size. */
 function findParts(
-  view: IndexView,
+  view: RowReader,
   { uploadId, parts }: CompleteUploadRequest,
 ): { parts: PartRecord[] } | CompleteOutcome {
   const found: PartRecord[] = [];

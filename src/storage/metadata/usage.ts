@@ -3,6 +3,7 @@ import type { BucketName } from "../../core/names.ts";
 import type { Usage } from "../store.ts";
 import { bucketEnd, bucketStart, prefixKeyOf } from "./keys.ts";
 import { TABLES, type UsageRow } from "./rows.ts";
+import type { RowReader } from "./stored-rows.ts";
 import type { IndexView } from "./view.ts";
 
 const NOTHING: UsageRow = { objects: 0, bytes: 0, uploads: 0, tombstones: 0, prefixes: 0 };
@@ -80,7 +81,7 @@ function addPrefix(
 }
 
 /** What a bucket holds, by first path segment; the rest of a long list stands under "other". */
-export function readUsage(view: IndexView, bucket: BucketName): Usage {
+export function readUsage(view: RowReader, bucket: BucketName): Usage {
   const row = view.get(TABLES.usage, bucket) ?? NOTHING;
   const prefixes = new Map<string, { objects: number; bytes: number }>();
   const start = bucketStart(bucket);

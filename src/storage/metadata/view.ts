@@ -1,29 +1,26 @@
-import { asBuffer, ByteWriter } from "../../core/bytes.ts";
+import { ByteWriter } from "../../core/bytes.ts";
 import type { Kv, KvMutation } from "../../ports/kv.ts";
-import { type Crc32, decodeRow, encodeRow, type Table } from "./rows.ts";
+import { type Crc32, encodeRow, type Table } from "./rows.ts";
+import { type RowReader, StoredRows } from "./stored-rows.ts";
 
 type Change = { readonly table: Table<unknown>; readonly row: unknown };
 /** Rows changed by one batch, by prefix and key; an absent row was removed. */
 export type BatchChanges = Map<string, Change>;
 
-/** The bytes under which a row stands in the index. */
-export function indexKey(prefix: string, key: string): Buffer {
-  return Buffer.from(prefix + key, "utf8");
-}
-
 /**
  * The index as it will be once everything ahead in line has been applied: rows of batches that are
  * not yet in the store lie above it. What clients read comes from the store alone.
  */
-export class IndexView {
-  readonly #kv: Kv;
+export class IndexView implements RowReader {
+  /** What clients read. */
+  readonly stored: StoredRows;
   readonly #crc32: Crc32;
   readonly #pending = new Map<string, { change: Change; batch: BatchChanges }>();
   #open: BatchChanges = new Map();
   #rows = new ByteWriter(256 * 1024);
 
   constructor(kv: Kv, crc32: Crc32) {
-    this.#kv = kv;
+    this.stored = new StoredRows(kv, crc32);
     this.#crc32 = crc32;
   }
 
@@ -31,8 +28,7 @@ export class IndexView {
     const id = table.prefix + key;
     const pending = this.#pending.get(id);
     if (pending !== undefined) return pending.change.row as Row | undefined;
-    const value = this.#kv.get(Buffer.from(id, "utf8"));
-    return value === undefined ? undefined : decodeRow(table, value, this.#crc32);
+    return this.stored.get(table, key);
   }
 
   put<Row>(table: Table<Row>, key: string, row: Row): void {
@@ -43,15 +39,9 @@ export class IndexView {
     this.#set(table, key, undefined);
   }
 
-  /** Rows of a table in key order from `gte` up to `lt`, with what is ahead in line. */
   rows<Row>(table: Table<Row>, gte: string, lt: string): Array<{ key: string; row: Row }> {
     const merged = new Map<string, Row | undefined>();
-    const from = indexKey(table.prefix, gte);
-    const to = indexKey(table.prefix, lt);
-    for (const { key, value } of this.#kv.range({ gte: from, lt: to })) {
-      const text = asBuffer(key).toString("utf8").slice(table.prefix.length);
-      merged.set(text, decodeRow(table, value, this.#crc32));
-    }
+    for (const { key, row } of this.stored.rows(table, gte, lt)) merged.set(key, row);
     for (const [id, { change }] of this.#pending) {
       const key = id.slice(table.prefix.length);
       if (!id.startsWith(table.prefix) || key < gte || key >= lt) continue;
@@ -89,7 +79,9 @@ export class IndexView {
     }));
   }
 
+  /** The batch is in the store now. */
   applied(batch: BatchChanges): void {
+    this.stored.forget(batch.keys());
     for (const id of batch.keys()) {
       if (this.#pending.get(id)?.batch === batch) this.#pending.delete(id);
     }

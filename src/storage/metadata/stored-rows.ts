@@ -1,0 +1,61 @@
+import { asBuffer } from "../../core/bytes.ts";
+import type { Kv } from "../../ports/kv.ts";
+import { type Crc32, decodeRow, TABLES, type Table } from "./rows.ts";
+
+/** Rows that every request needs are kept decoded; there are few of them. */
+const KEPT_PREFIXES: ReadonlySet<string> = new Set([TABLES.bucket.prefix, TABLES.accessKey.prefix]);
+const KEPT_ROWS_MAX = 10_000;
+
+/** Reads rows, of the store alone or with what is ahead in line. */
+export interface RowReader {
+  get<Row>(table: Table<Row>, key: string): Row | undefined;
+  /** Rows of a table in key order from `gte` up to `lt`. */
+  rows<Row>(table: Table<Row>, gte: string, lt: string): Array<{ key: string; row: Row }>;
+}
+
+/** The bytes under which a row stands in the index. */
+export function indexKey(prefix: string, key: string): Buffer {
+  return Buffer.from(prefix + key, "utf8");
+}
+
+/** The index as clients see it: everything acknowledged, nothing ahead in line. */
+export class StoredRows implements RowReader {
+  readonly #kv: Kv;
+  readonly #crc32: Crc32;
+  readonly #kept = new Map<string, unknown>();
+
+  constructor(kv: Kv, crc32: Crc32) {
+    this.#kv = kv;
+    this.#crc32 = crc32;
+  }
+
+  get<Row>(table: Table<Row>, key: string): Row | undefined {
+    const id = table.prefix + key;
+    if (!KEPT_PREFIXES.has(table.prefix)) return this.#read(table, id);
+    if (this.#kept.has(id)) return this.#kept.get(id) as Row | undefined;
+    const row = this.#read(table, id);
+    if (this.#kept.size >= KEPT_ROWS_MAX) this.#kept.clear();
+    this.#kept.set(id, row);
+    return row;
+  }
+
+  rows<Row>(table: Table<Row>, gte: string, lt: string): Array<{ key: string; row: Row }> {
+    const found: Array<{ key: string; row: Row }> = [];
+    const range = { gte: indexKey(table.prefix, gte), lt: indexKey(table.prefix, lt) };
+    for (const { key, value } of this.#kv.range(range)) {
+      const text = asBuffer(key).toString("utf8", table.prefix.length);
+      found.push({ key: text, row: decodeRow(table, value, this.#crc32) });
+    }
+    return found;
+  }
+
+  /** Rows that a batch has changed in the store are read again. */
+  forget(ids: Iterable<string>): void {
+    for (const id of ids) if (KEPT_PREFIXES.has(id.charAt(0))) this.#kept.delete(id);
+  }
+
+  #read<Row>(table: Table<Row>, id: string): Row | undefined {
+    const value = this.#kv.get(Buffer.from(id, "utf8"));
+    return value === undefined ? undefined : decodeRow(table, value, this.#crc32);
+  }
+}
