@@ -63,7 +63,7 @@ export const SETTINGS = {
       .union([z.array(text), z.string().transform((list) => list.split(","))])
       .transform(parseDomains),
     fallback: "",
-    placeholder: "SETTING_NAMES",
+    placeholder: "NAMES",
     description:
       "Domains, separated by commas, below which the first label of a host is a bucket's name.",
     flag: "domain",
