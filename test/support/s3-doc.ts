@@ -17,6 +17,8 @@ const DIFFERENCES = `## Where Atoll differs from AWS, or AWS has no answer
 - **Headers.** One that demands what Atoll does not do is refused with \`NotImplemented\` and its name:
   \`x-amz-server-side-encryption*\`, \`x-amz-object-lock-*\`, \`x-amz-grant-*\`, \`x-amz-mfa\`,
   \`x-amz-write-offset-bytes\`, and an \`x-amz-acl\` other than \`private\` and \`bucket-owner-*\`.
+- **Signature version 2** is refused by name. boto3 and awscli 1 still presign with it for endpoints
+  in \`us-east-1\`: set \`signature_version\` to \`s3v4\`. Requests without a signature are refused.
 - **Presigned URLs.** \`x-amz-\` headers that a presigner moved into the query count as headers, but for
   checksums: the presigner had no body to sum up.
 - **Targets.** Bytes beyond ASCII must be percent-encoded. A plus sign in a query is a space; in a

@@ -26,7 +26,8 @@ export async function putObject(call: ObjectCall, deps: HandlerDeps): Promise<Re
     conditions === undefined
       ? { bucket, key, attributes }
       : { bucket, key, attributes, conditions };
-  const payload = payloadOf(call, deps, PUT_PAYLOAD);
+  const { received } = call;
+  const payload = payloadOf(call, deps, { bytesMax: PUT_PAYLOAD.bytesMax, received });
   if (payload.bytes !== undefined && payload.bytes <= LIMITS.inlineBodyBytesMax) {
     const { bytes, digests } = await payload.readAll(LIMITS.inlineBodyBytesMax);
     return store(deps, description, digests, { kind: "inline", bytes });

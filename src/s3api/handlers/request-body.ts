@@ -8,7 +8,7 @@ export function payloadOf(call: Call, deps: HandlerDeps, settings: PayloadSettin
   return openPayload(
     { exchange: call.exchange, headers: call.headers, claim: call.auth.payload },
     deps.hash,
-    { ...settings, received: call.received },
+    settings,
   );
 }
 

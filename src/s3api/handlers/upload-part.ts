@@ -17,7 +17,8 @@ export async function uploadPart(call: ObjectCall, deps: HandlerDeps): Promise<R
   const upload = existingUpload(call, deps);
   // Parts carry the checksum that the upload's object will be made of.
   const algorithm = upload.checksum?.algorithm ?? DEFAULT_CHECKSUM;
-  const payload = payloadOf(call, deps, { ...PUT_PAYLOAD, algorithm });
+  const { received } = call;
+  const payload = payloadOf(call, deps, { ...PUT_PAYLOAD, algorithm, received });
   if (upload.checksum !== undefined && payload.algorithm !== algorithm) {
     throw new S3Error("InvalidRequest", {
       message:

@@ -10,7 +10,11 @@ export async function readXmlBody(
   deps: HandlerDeps,
   root: string,
 ): Promise<XmlElement | undefined> {
-  const payload = payloadOf(call, deps, { bytesMax: LIMITS.putBytesMax, lengthOptional: true });
+  const payload = payloadOf(call, deps, {
+    bytesMax: LIMITS.putBytesMax,
+    lengthOptional: true,
+    received: call.received,
+  });
   if (payload.bytes !== undefined && payload.bytes > LIMITS.xmlBodyBytesMax) {
     throw new S3Error("MaxMessageLengthExceeded", {
       fields: { MaxMessageLengthBytes: String(LIMITS.xmlBodyBytesMax) },
