@@ -113,7 +113,7 @@ async function createPorts(log: Log): Promise<SitePorts> {
     hash: await createNativeHash(),
     processFacts: createProcessFacts(),
     openKv: openLmdb,
-    answers: (socketPath) => answersOnSocket(network, socketPath),
+    answers: (socketPath) => answersOnSocket(network, systemClock, socketPath),
     defer: (callback) => void setImmediate(callback),
   };
 }
@@ -132,7 +132,7 @@ async function findServer(directory: string): Promise<AdminClient | undefined> {
   const network = createNodeNetwork();
   const holder = await readLockHolder(createNodeDisk(), directory);
   if (holder?.socketPath === undefined) return undefined;
-  if (!(await answersOnSocket(network, holder.socketPath))) return undefined;
+  if (!(await answersOnSocket(network, systemClock, holder.socketPath))) return undefined;
   return connectAdminSocket(network, holder.socketPath);
 }
 

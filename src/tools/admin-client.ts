@@ -1,6 +1,7 @@
-import { errnoOf, StorageFault } from "../core/faults.ts";
+import { StorageFault } from "../core/faults.ts";
 import { LIMITS } from "../core/limits.ts";
 import { UsageError } from "../core/usage-error.ts";
+import type { Clock } from "../ports/clock.ts";
 import type { Network } from "../ports/network.ts";
 
 export type AdminReply = {
@@ -15,8 +16,14 @@ export interface AdminClient {
   close(): Promise<void>;
 }
 
+const ANSWER_MS_MAX = 5000;
+
 /** The administration of a running server, through its socket. */
-export function connectAdminSocket(network: Network, socketPath: string): AdminClient {
+export function connectAdminSocket(
+  network: Network,
+  socketPath: string,
+  signal?: AbortSignal,
+): AdminClient {
   return {
     async call(method, path, body) {
       const bytes = body === undefined ? undefined : Buffer.from(JSON.stringify(body));
@@ -27,6 +34,7 @@ export function connectAdminSocket(network: Network, socketPath: string): AdminC
         path: `/v1/admin/${path}`,
         headers: { host: "atoll", "content-type": "application/json", ...length },
         ...(bytes === undefined ? {} : { body: bytes }),
+        ...(signal === undefined ? {} : { signal }),
       });
       return { status: response.status, body: parseBody(await readAll(response.body)) };
     },
@@ -34,14 +42,25 @@ export function connectAdminSocket(network: Network, socketPath: string): AdminC
   };
 }
 
-/** True when a server answers on the socket; a socket file that nobody serves is no server. */
-export async function answersOnSocket(network: Network, socketPath: string): Promise<boolean> {
+/**
+ * True when a server answers on the socket in good time; a socket file that nobody serves is no
+ * server, and neither is one whose process stands still.
+ */
+export async function answersOnSocket(
+  network: Network,
+  clock: Clock,
+  socketPath: string,
+): Promise<boolean> {
+  const patience = new AbortController();
+  const cancel = clock.after(ANSWER_MS_MAX, () => patience.abort());
   try {
-    const reply = await connectAdminSocket(network, socketPath).call("GET", "status");
-    return reply.status < 500;
+    const client = connectAdminSocket(network, socketPath, patience.signal);
+    return (await client.call("GET", "status")).status < 500;
   } catch (failure) {
-    if (errnoOf(failure) !== undefined || failure instanceof Error) return false;
+    if (failure instanceof Error) return false;
     throw failure;
+  } finally {
+    cancel();
   }
 }
 
