@@ -42,6 +42,7 @@ export class CommitLane {
   #spare: OpenSegment | undefined;
   #creatingSpare = false;
   #before: LogEnd | undefined;
+  #appending: Promise<void> = Promise.resolve();
 
   private constructor(deps: CommitLaneDeps, first: OpenSegment) {
     this.#deps = deps;
@@ -127,8 +128,8 @@ export class CommitLane {
     const offset = facts.sizeBytes;
     facts.sizeBytes += bytes;
     this.#current.nextBatch += 1;
-    await file.write(buffer.subarray(0, bytes), offset);
-    await file.sync();
+    this.#appending = write(file, buffer.subarray(0, bytes), offset);
+    await this.#appending;
     if (this.#buffers.length < BUFFERS) this.#buffers.push(buffer);
   }
 
@@ -145,8 +146,15 @@ export class CommitLane {
     }
     this.#current = next;
     this.#spare = undefined;
-    this.#deps.seal(full);
+    // The last batch may still be on its way. A footer beside it would declare it whole too early,
+    // and nothing later goes into a segment with a failed write.
+    this.#appending.then(() => this.#deps.seal(full), nothing);
   }
+}
+
+async function write(file: WriteFile, bytes: Uint8Array, offset: number): Promise<void> {
+  await file.write(bytes, offset);
+  await file.sync();
 }
 
 function openSegment(

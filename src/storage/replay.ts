@@ -69,6 +69,7 @@ class Replay {
   /** A segment whose end is torn: a batch, if it is the last one; else only its footer may be. */
   #open: { segment: number; offset: number; reason: string } | undefined;
   #written = false;
+  #moved = false;
 
   constructor(deps: ReplayDeps) {
     this.#deps = deps;
@@ -171,6 +172,7 @@ class Replay {
       this.#view.put(TABLES.logRun, key, { segment, offset, count });
     }
     this.#position = { segment, offset: header.offset + header.batchBytes };
+    this.#moved = true;
     if (this.#view.changed < ROWS_PER_WRITE) return undefined;
     // What nothing names is only known in memory: a crash now must not leave half of it behind.
     this.#view.put(TABLES.replaying, "", {});
@@ -237,7 +239,7 @@ class Replay {
   async #finish(): Promise<void> {
     this.#references.sweep();
     if (this.#written) this.#view.remove(TABLES.replaying, "");
-    if (this.#view.changed > 0 || this.#operations > 0) await this.#write();
+    if (this.#moved || this.#view.changed > 0) await this.#write();
   }
 }
 

@@ -70,10 +70,16 @@ async function openLocked(
   const mark = await readBootMark(ports.disk, directory);
   const here = { bootId: ports.processFacts.self.bootId, fileSystem: dataDir.fileSystem };
   const trusted = isIndexTrusted(mark, (before) => isSameMount(before, here));
-  const setMark = (change: Pick<BootMark, "clean" | "failedStarts">) =>
+  const setMark = (change: Partial<BootMark> & Pick<BootMark, "clean" | "failedStarts">) =>
     writeBootMark(ports.disk, directory, { ...here, ...change });
   // From here until the end of recovery a start counts as failed; two in a row rebuild the index.
-  await setMark({ clean: false, failedStarts: (mark?.failedStarts ?? 0) + 1 });
+  // An index that is not believed now must not be by the next start either, should this one die
+  // before it has made a new one: so the mark names no boot until then.
+  await setMark({
+    clean: false,
+    failedStarts: (mark?.failedStarts ?? 0) + 1,
+    ...(trusted ? {} : { bootId: undefined }),
+  });
   const writeMode = await probeWriteMode(ports, directory, settings.directIo);
   const opened = await openStore(ports, {
     directory,

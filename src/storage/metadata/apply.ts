@@ -197,21 +197,29 @@ function emptySettings(references: ReferenceCounts, row: BucketRow): BucketRow["
   return new Map();
 }
 
+/**
+ * The row of a deleted bucket says nothing of what was before: in a rebuild the record of its
+ * creation may be gone, and the row must come out the same.
+ */
 function applyBucketDelete(
   { view, references }: ApplyContext,
   { stamp, place, body }: Input<"bucket-delete">,
 ): void {
   const before = view.get(TABLES.bucket, body.bucket);
-  if (before === undefined || laterStamp(before.stamp, stamp)) return;
-  references.addLive(before.home, -1, 0);
+  if (before !== undefined && laterStamp(before.stamp, stamp)) return;
+  if (before !== undefined) {
+    references.addLive(before.home, -1, 0);
+    emptySettings(references, before);
+  }
   references.addLive(place.home, 1, 0);
-  const settings = emptySettings(references, before);
   view.put(TABLES.bucket, body.bucket, {
-    ...before,
     stamp,
     home: place.home,
+    name: body.bucket,
+    createdMs: 0,
+    owner: "",
     deleted: true,
-    settings,
+    settings: new Map(),
   });
 }
 

@@ -147,6 +147,11 @@ export class Segments {
     if (reader !== undefined && reader.users === 0) await closeQuietly(reader);
   }
 
+  /** Makes durable which segments there are. */
+  syncDirectory(): Promise<void> {
+    return this.#deps.disk.syncDirectory(this.#deps.directory);
+  }
+
   async close(): Promise<void> {
     const readers = [...this.#readers.values()];
     this.#readers.clear();
