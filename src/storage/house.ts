@@ -120,10 +120,21 @@ export class House {
     return this.#isUnneeded(facts.id, view);
   }
 
+  /**
+   * The first commit segment without a durable footer. The one behind it says where its batches
+   * end, so that a torn footer is told from a torn batch: until then that one must stay.
+   */
+  #firstOpen(): number {
+    const commit = [...this.#deps.segments.facts.values()].filter(({ lane }) => lane === "commit");
+    return Math.min(...commit.filter(({ sealed }) => !sealed).map(({ id }) => id));
+  }
+
   async #dropDead(): Promise<{ segmentsDropped: number; bytesFreed: number }> {
     const { parts, segments, warm, log } = this.#deps;
+    const firstOpen = this.#firstOpen();
     const candidates = [...segments.facts.values()].filter(
-      (facts) => facts.sealed && this.#isDead(facts),
+      (facts) =>
+        facts.sealed && this.#isDead(facts) && (facts.lane === "bulk" || facts.id < firstOpen),
     );
     const trims = await Promise.all(
       candidates

@@ -77,14 +77,16 @@ function pickOwner({ clusterId, siteId, origin }: SiteIdentity): SegmentOwner {
 
 /** Cuts the torn end, removes what was dropped before a crash, and misses nothing that was not. */
 async function settle(ports: SitePorts, { segments, found, recovered }: Found): Promise<void> {
-  const open = found.log.map(({ facts }) => ({ facts, path: segments.path(facts.id) }));
+  const all = [...found.log.map(({ facts }) => facts), ...found.bulk];
+  const open = all.map((facts) => ({ facts, path: segments.path(facts.id) }));
   await settleLog(ports.disk, open, recovered.replay.ends);
   const view = new IndexView(recovered.kv, ports.hash.crc32);
   const runs = view.get(TABLES.dropped, DROPPED_KEY)?.record.segments ?? [];
   const ids = [...segments.facts.keys()];
   const leftOver = ids.filter((id) => isDropped(runs, id));
   for (const id of leftOver) await segments.drop(id);
-  if (runs.length > 0) await segments.syncDirectory();
+  // Names that a killed process had not synced, and those that were removed just now.
+  await segments.syncDirectory();
   const last = Math.max(0, ...ids, ...runs);
   for (let id = 1; id <= last; id++) {
     if (segments.facts.has(id) || isDropped(runs, id)) continue;

@@ -123,8 +123,8 @@ export async function takeCheckpoint(disk: Disk, kv: Kv, directory: string): Pro
 }
 
 /**
- * Cuts what is torn behind the last whole batch, and syncs the segments that were open: what a
- * killed process had only written becomes visible now, so it must survive a power cut now.
+ * Cuts what is torn behind the last whole batch, and syncs the segments that were open, of both
+ * lanes: what a killed process had only written counts now, so it must survive a power cut now.
  */
 export async function settleLog(
   disk: Disk,

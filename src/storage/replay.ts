@@ -6,10 +6,11 @@ import { decodeLocal } from "../core/local-codec.ts";
 import { decodeManifest } from "../core/manifest-codec.ts";
 import { makeVersionId, type OriginId, parseContentHash, SEQ_ZERO } from "../core/names.ts";
 import { chainAfter, decodeOperation, operationHeader } from "../core/operation-codec.ts";
-import type { Dot, LocalRecord, Operation } from "../core/records.ts";
+import type { Dot, Operation } from "../core/records.ts";
 import type { Hash } from "../ports/hash.ts";
 import type { Kv } from "../ports/kv.ts";
 import type { LogHead } from "./batch.ts";
+import type { LogEnd } from "./commit-lane.ts";
 import { hasBatchBehind, type ScannedBatch, type ScanRequest, scanBatches } from "./log-scan.ts";
 import { type ApplyContext, applyLocal, applyManifest, applyOperation } from "./metadata/apply.ts";
 import { logRunKeyOf, POSITION_KEY } from "./metadata/keys.ts";
@@ -66,8 +67,8 @@ class Replay {
   /** A dropped segment may lie between two batches: then the chain cannot be followed. */
   #gap = true;
   readonly #ends = new Map<number, number>();
-  /** A segment whose end is torn: a batch, if it is the last one; else only its footer may be. */
-  #open: { segment: number; offset: number; reason: string } | undefined;
+  /** Segments whose end is torn: by a batch where the log ends; else only a footer may be torn. */
+  #open: Array<{ segment: number; offset: number; reason: string }> = [];
   #written = false;
   #moved = false;
 
@@ -96,8 +97,8 @@ class Replay {
       const resumed = id === this.#position.segment;
       const end = await this.#segment(segment, resumed ? this.#position.offset : LIMITS.pageBytes);
       if (end.whole) continue;
-      if (this.#open !== undefined || segment.facts.sealed) throw damaged({ segment: id, ...end });
-      this.#open = { segment: id, ...end };
+      if (segment.facts.sealed) throw damaged({ segment: id, ...end });
+      this.#open.push({ segment: id, ...end });
       this.#ends.set(id, end.offset);
     }
     await this.#finish();
@@ -146,6 +147,7 @@ class Replay {
 
   #batch(segment: number, { header, records }: ScannedBatch): Promise<void> | undefined {
     let first: Dot | undefined;
+    let continues: LogEnd = { segment: 0, offset: 0 };
     let bodyOffset = header.offset + BATCH_HEADER_BYTES + header.opsBytes;
     for (const { kind, payload } of batchRecords(records, this.#deps.hash.crc32)) {
       switch (kind) {
@@ -154,9 +156,12 @@ class Replay {
           first ??= operationHeader(payload);
           bodyOffset += this.#operation(payload, { segment, offset: bodyOffset });
           break;
-        case "local":
-          this.#local(decodeLocal(payload), segment);
+        case "local": {
+          const record = decodeLocal(payload);
+          if (record.kind === "log-continues") continues = record;
+          applyLocal(this.#context, record, segment);
           break;
+        }
         case "manifest":
           this.#manifest(payload, segment);
           break;
@@ -165,7 +170,7 @@ class Replay {
           throw new StorageFault("corrupt", `a ${kind} record among the operations`);
       }
     }
-    if (this.#open !== undefined) throw damaged(this.#open);
+    this.#checkOpen(header.batchNumber, continues);
     if (first !== undefined) {
       const key = logRunKeyOf(first.origin, first.seq);
       const { offset, operationCount: count } = header;
@@ -180,12 +185,18 @@ class Replay {
     return this.#write();
   }
 
-  #local(record: LocalRecord, segment: number): void {
-    if (record.kind === "log-continues" && record.segment === this.#open?.segment) {
-      // All batches of the segment before were found: only its footer is torn.
-      if (record.offset === this.#open.offset) this.#open = undefined;
+  /**
+   * Behind a torn end there is a whole batch. If it is the first of its segment it says where the
+   * batches before it end: exactly there only the footer is torn, and a segment that the log has
+   * passed over never held a batch. Anything else that is torn is damage.
+   */
+  #checkOpen(batchNumber: number, before: LogEnd): void {
+    for (const open of this.#open) {
+      const end = before.segment === open.segment ? before.offset : LIMITS.pageBytes;
+      const whole = before.segment <= open.segment && open.offset === end;
+      if (batchNumber !== 0 || !whole) throw damaged(open);
     }
-    applyLocal(this.#context, record, segment);
+    this.#open = [];
   }
 
   /** Applies an operation; gives the bytes of its inline body's record. */
