@@ -140,14 +140,13 @@ describe.each(ENGINES)("multipart uploads on %s", (engine) => {
     await s3.send(new AbortMultipartUploadCommand(upload));
     const never = { ...upload, UploadId: "f".repeat(32) };
     for (const gone of [upload, never]) {
-      for (const request of [
-        s3.send(completion(gone, [part])),
-        s3.send(new UploadPartCommand({ ...gone, PartNumber: 1, Body: LAST })),
-        s3.send(new ListPartsCommand(gone)),
-        s3.send(new AbortMultipartUploadCommand(gone)),
-      ]) {
-        expect(await refusalOf(request)).toBe("404 NoSuchUpload");
-      }
+      const refusals = await Promise.all([
+        refusalOf(s3.send(completion(gone, [part]))),
+        refusalOf(s3.send(new UploadPartCommand({ ...gone, PartNumber: 1, Body: LAST }))),
+        refusalOf(s3.send(new ListPartsCommand(gone))),
+        refusalOf(s3.send(new AbortMultipartUploadCommand(gone))),
+      ]);
+      expect(refusals).toEqual(Array(4).fill("404 NoSuchUpload"));
     }
     const head = s3.send(new HeadObjectCommand({ Bucket, Key: "aborted" }));
     expect(await refusalOf(head)).toBe("404 NotFound");
