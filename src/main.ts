@@ -22,6 +22,7 @@ import { StorageFault } from "./core/faults.ts";
 import { grantPolicy } from "./core/grants.ts";
 import { hlcMs } from "./core/hlc.ts";
 import { sha256Hex } from "./core/hmac.ts";
+import { LIMITS } from "./core/limits.ts";
 import type { RequestObserver } from "./core/request-summary.ts";
 import { sealSecret } from "./core/seal.ts";
 import { UsageError } from "./core/usage-error.ts";
@@ -46,8 +47,9 @@ import { createWatchAuthorizer } from "./s3api/watch-authorizer.ts";
 import { readLockHolder } from "./storage/data-lock.ts";
 import { removeIfThere } from "./storage/json-file.ts";
 import { chooseRootKey, type RootKey, rootKeyPath } from "./storage/root-key.ts";
-import { openSite, type Site, type SitePorts, type SiteSettings } from "./storage/site.ts";
+import { openSite, type Site, type SiteSettings } from "./storage/site.ts";
 import { SITE_FILE } from "./storage/site-identity.ts";
+import type { SitePorts } from "./storage/site-ports.ts";
 import { type AdminClient, answersOnSocket, connectAdminSocket } from "./tools/admin-client.ts";
 import { endpointOf, serveBanner } from "./tools/banner.ts";
 import { runCommandLine } from "./tools/cli.ts";
@@ -55,8 +57,6 @@ import { type CommandInput, flagValue, type Program } from "./tools/command.ts";
 import { EXIT_CODES, type ExitCode, explain } from "./tools/output.ts";
 import { killSelf, watchProcessEnd } from "./tools/process-end.ts";
 
-/** Requests under way at once; more are told to slow down. */
-const REQUESTS_MAX = 4096;
 /** A shutdown that hangs beyond its own grace is cut short: a kill loses nothing. */
 const HANG_MS_MAX = 15_000;
 const ADMIN_DRAIN_MS = 1000;
@@ -339,15 +339,15 @@ function createS3(parts: {
   readonly rootKey: RootKey;
   readonly requests: RequestObserver;
 }): Pick<Switchboard, "s3" | "mayWatch"> {
-  const { ports, site, rootKey, requests } = parts;
-  const { clock, hash, log, random } = ports;
+  const { site, rootKey, requests } = parts;
+  const { clock, hash, log, random } = parts.ports;
   const { region, domains } = parts.settings;
-  const { store, identity, dataDir } = site;
-  const { keyRing } = dataDir;
+  const { store, identity } = site;
+  const { keyRing } = site.dataDir;
   const lookup = createCredentialLookup({ store, keyRing, rootKey: () => rootKey.current() });
   const accessLog = createAccessLog(log);
   const observer: RequestObserver = {
-    finished(summary) {
+    finished: (summary) => {
       requests.finished(summary);
       accessLog.finished(summary);
     },
@@ -356,7 +356,7 @@ function createS3(parts: {
   return {
     s3: createS3Service({
       ...{ store, hash, clock, random, log, observer, lookup },
-      settings: { region, domains, ownerId, requestsMax: REQUESTS_MAX },
+      settings: { region, domains, ownerId, requestsMax: LIMITS.requestsMax },
     }),
     mayWatch: createWatchAuthorizer({
       ...{ lookup, region, signingKeys: new SigningKeys() },

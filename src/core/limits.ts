@@ -64,4 +64,6 @@ export const LIMITS = {
   /** How long the result of a completed upload is kept for a client that retries. */
   completedUploadMsMin: 24 * 3600 * 1000,
   statsNamesMax: 1000,
+  /** Requests under way at once; more are told to slow down. */
+  requestsMax: 4096,
 } as const;

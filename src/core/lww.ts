@@ -3,7 +3,8 @@ import type { OriginId } from "./names.ts";
 
 /**
  * Decides which of two writes of one thing survives, at every site, in any order of arrival: the
- * later (hlc, origin). A tombstone is a write like any other. Equal means the same write seen twice.
+ * later (hlc, origin). A tombstone is a write like any other.
+ * Equal means the same write seen twice.
  *
  * @returns true when `left` is later than `right`.
  */

@@ -79,7 +79,7 @@ export class ResponseStream {
       this.#idleSweeps = 0;
       return;
     }
-    // Trying once more re-arms the engine's timer of ten seconds. (Its resume() would do so as well,
+    // Trying once more re-arms the engine's timer of ten seconds. (Its resume() would do it too,
     // but it also forgets that we wait to write.)
     if (++this.#idleSweeps > IDLE_SWEEPS_MAX) this.#end("cut");
     else this.#writable(this.#socket.getWriteOffset());

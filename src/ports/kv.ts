@@ -11,7 +11,7 @@ export interface Kv {
   get(key: Uint8Array): Uint8Array | undefined;
   /**
    * Rows in order, as one stable snapshot. Iterate within one turn of the event loop. A row's value
-   * is only valid until the next row is asked for or anything else is read: copy what is to be kept.
+   * is only valid until the next row is asked for or anything else is read: copy what is kept.
    */
   range(query: KvRange): Iterable<KvRow>;
   /** Later mutations of the same key win. The caller must not change the bytes until it settles. */

@@ -6,11 +6,13 @@ import type { StoreParts } from "./store-parts.ts";
 
 const RECORD_BYTES = 2048;
 
+/** A key that was ever made here or came from a peer, whatever its state; undefined otherwise. */
 export function findAccessKey({ index }: StoreParts, id: AccessKeyId): AccessKeyRecord | undefined {
   const row = index.get(TABLES.accessKey, id);
   return row === undefined ? undefined : recordOf(row.operation);
 }
 
+/** Every key by id, revoked ones too: their ids are never given out again. */
 export function* listAccessKeys({ kv, hash }: StoreParts): Generator<AccessKeyRecord> {
   const { prefix } = TABLES.accessKey;
   for (const { value } of kv.range({ gte: indexKey(prefix, ""), lt: indexKey(prefix, "~") })) {
@@ -19,6 +21,7 @@ export function* listAccessKeys({ kv, hash }: StoreParts): Generator<AccessKeyRe
   }
 }
 
+/** Makes or changes a key; a change of a revoked one leaves it revoked. */
 export function putAccessKey({ committer }: StoreParts, accessKey: AccessKeyRecord): Promise<void> {
   return committer.submit<void>(RECORD_BYTES, (batch) => {
     batch.operation(batch.nextHlc(), { kind: "access-key-put", accessKey });

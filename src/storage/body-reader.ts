@@ -30,7 +30,7 @@ type Slice = {
   readonly to: number;
 };
 
-/** Reads bodies. Not one byte leaves before the checksum of its record or slice has been found right. */
+/** Reads bodies. No byte leaves before the checksum of its record or slice is found right. */
 export class Bodies {
   readonly #deps: BodyReaderDeps;
   readonly #scratch = Buffer.allocUnsafeSlow(

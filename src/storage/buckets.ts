@@ -24,6 +24,7 @@ export function* listBuckets(
   }
 }
 
+/** Creates a bucket unless it exists; one that was deleted begins anew, without its settings. */
 export async function createBucket(
   { committer, admission }: StoreParts,
   { name, owner }: { name: BucketName; owner: string },

@@ -65,6 +65,7 @@ class BucketRows<Row> {
   }
 }
 
+/** Walks a bucket's objects; each step reads one row and decodes what a listing shows of it. */
 export function objectCursor(deps: CursorDeps, bucket: BucketName): ObjectCursor {
   const { crc32 } = deps.hash;
   const read = (value: Uint8Array) => decodeListingRow(value, crc32);
@@ -85,6 +86,7 @@ export function objectCursor(deps: CursorDeps, bucket: BucketName): ObjectCursor
   };
 }
 
+/** Walks a bucket's uploads in progress by key, then by time of creation. */
 export function uploadCursor(deps: CursorDeps, bucket: BucketName): UploadCursor {
   const { crc32 } = deps.hash;
   const read = (value: Uint8Array) => decodeRow(TABLES.upload, value, crc32);

@@ -24,6 +24,7 @@ import { findBucket, type StoreParts, toStoredObject } from "./store-parts.ts";
 /** About what an operation takes beside a body; for bounds, not for counting. */
 const RECORD_BYTES = 1024;
 
+/** The current version of a key as clients see it; undefined when there is none. */
 export function findObject(
   parts: StoreParts,
   bucket: BucketName,
@@ -33,6 +34,11 @@ export function findObject(
   return row === undefined ? undefined : toStoredObject(bucket, key, row);
 }
 
+/**
+ * Stores an object: judges the conditions, names its bytes and makes it current, in one commit.
+ *
+ * @throws StorageFault "disk-full" before anything is begun, "busy" when too much waits.
+ */
 export async function putObject(parts: StoreParts, request: PutObjectRequest): Promise<PutOutcome> {
   const { body } = request;
   const staged = body.kind === "staged" ? stagedChunks(body.staged) : undefined;
@@ -115,6 +121,7 @@ export function stagedChunks(body: StagedBody): StagedChunks {
   throw new StorageFault("unsupported", "a staged body of another store");
 }
 
+/** Deletes in one commit: all of them are durable when it resolves, each with its own outcome. */
 export function deleteObjects(
   parts: StoreParts,
   requests: readonly DeleteObjectRequest[],

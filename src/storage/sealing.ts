@@ -26,6 +26,7 @@ export type SealingDeps = {
   readonly yieldTurn: () => Promise<void>;
 };
 
+/** An empty footer for a segment, to be filled in order of offset. */
 export function newFooter(deps: SealingDeps, facts: SegmentFacts): FooterBuilder {
   const segmentId = parseSegmentId(facts.id);
   if (segmentId === undefined) throw new StorageFault("corrupt", "not a segment number");

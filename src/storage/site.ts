@@ -1,21 +1,12 @@
 import type { StorageFault } from "../core/faults.ts";
-import type { Hash } from "../ports/hash.ts";
-import type { OpenKv } from "../ports/kv.ts";
 import { type BootMark, isSameMount, readBootMark, writeBootMark } from "./boot-mark.ts";
-import { type DataDir, type DataDirDeps, openDataDir } from "./data-dir.ts";
+import { type DataDir, openDataDir } from "./data-dir.ts";
 import { probeWriteMode } from "./direct-io.ts";
 import { type OpenedStore, openStore } from "./open-store.ts";
 import { isIndexTrusted } from "./recovery.ts";
 import type { SiteIdentity } from "./site-identity.ts";
+import type { SitePorts } from "./site-ports.ts";
 import type { Store } from "./store.ts";
-
-/** Everything outside our control that a site is built on. */
-export type SitePorts = DataDirDeps & {
-  readonly hash: Hash;
-  readonly openKv: OpenKv;
-  /** Runs the callback after what has arrived in this turn of the event loop. */
-  readonly defer: (callback: () => void) => void;
-};
 
 export type SiteSettings = {
   /** Absolute path of the data directory. */

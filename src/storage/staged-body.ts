@@ -5,7 +5,7 @@ import type { BulkLane, PlacedChunk } from "./bulk-lane.ts";
 import { CHUNK_HEADER_BYTES } from "./segment/chunk.ts";
 import type { BodyWriter, StagedBody } from "./store.ts";
 
-/** A large body whose chunks are durable and pinned, until a commit names them or it is given up. */
+/** A large body whose chunks are durable and pinned until a commit names them or it is let go. */
 export class StagedChunks implements StagedBody {
   readonly bytes: number;
   readonly chunks: readonly PlacedChunk[];

@@ -35,6 +35,7 @@ export function findBucket(view: RowReader, name: BucketName): StoredBucket | un
   return row === undefined || row.deleted ? undefined : toStoredBucket(row);
 }
 
+/** A bucket's row as its users see it; settings that were removed are left out. */
 export function toStoredBucket(row: BucketRow): StoredBucket {
   const settings = new Map<string, Uint8Array>();
   for (const [name, { value }] of row.settings) {
@@ -43,6 +44,7 @@ export function toStoredBucket(row: BucketRow): StoredBucket {
   return { name: row.name, createdMs: row.createdMs, owner: row.owner, settings };
 }
 
+/** An object's row as its users see it. The place is shared: laying a batch out sets it. */
 export function toStoredObject(bucket: BucketName, key: ObjectKey, row: ObjectRow): StoredObject {
   const { stamp, object, place } = row;
   const version = makeVersionId(stamp.hlc, stamp.origin);

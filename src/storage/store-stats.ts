@@ -19,6 +19,7 @@ export type StatsDeps = {
   readonly lastHlc: () => Hlc;
 };
 
+/** What the store knows of itself, in bytes, counts and milliseconds; reads the small tables. */
 export function readStats(deps: StatsDeps): StoreStats {
   const { parts, segments, committer, syncMs } = deps;
   const usage = sumUsage(parts);
@@ -44,6 +45,7 @@ export function readStats(deps: StatsDeps): StoreStats {
   };
 }
 
+/** Objects and bytes of a bucket and of its first path segments, exact at once. */
 export function bucketUsage({ index }: StoreParts, name: BucketName): Usage {
   return readUsage(index, name);
 }

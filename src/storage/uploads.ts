@@ -42,6 +42,7 @@ export function findUpload(view: RowReader, name: UploadName): UploadRecord | un
   return view.get(TABLES.upload, key)?.upload;
 }
 
+/** Begins an upload; its id sorts by time of creation and cannot be guessed. */
 export async function createUpload(
   { committer, admission, random }: StoreParts,
   request: CreateUploadRequest,
@@ -60,6 +61,7 @@ export async function createUpload(
   });
 }
 
+/** Stores a part; one with the same number is replaced when this commit is visible. */
 export async function putPart(parts: StoreParts, request: PutPartRequest): Promise<PutPartOutcome> {
   const staged = stagedChunks(request.body.staged);
   try {
@@ -85,6 +87,11 @@ function judgePart(hash: Hash, batch: OpenBatch, request: PutPartRequest): PutPa
   return { outcome: "stored", part };
 }
 
+/**
+ * Makes an object out of parts and ends the upload, in one commit. A retry gets the same answer.
+ *
+ * @throws StorageFault "disk-full" or "busy" before anything is begun.
+ */
 export async function completeUpload(
   { committer, admission, hash }: StoreParts,
   request: CompleteUploadRequest,
@@ -178,6 +185,7 @@ function compose(
   };
 }
 
+/** Ends an upload and lets go of its parts; a part that is still arriving is refused. */
 export function abortUpload(
   { committer }: StoreParts,
   { bucket, key, uploadId }: UploadName,

@@ -29,6 +29,7 @@ export type RecordPlace = {
 
 type Of<Kind extends OperationBody["kind"]> = Extract<OperationBody, { kind: Kind }>;
 
+/** Applies an operation of any origin; one that lost to a later write changes nothing. */
 export function applyOperation(
   context: ApplyContext,
   operation: Operation,
@@ -60,6 +61,7 @@ export function applyOperation(
   }
 }
 
+/** Applies a record of this site alone; `home` is the segment it stands in. */
 export function applyLocal(context: ApplyContext, record: LocalRecord, home: number): void {
   switch (record.kind) {
     case "upload-create":
@@ -88,6 +90,7 @@ export function applyLocal(context: ApplyContext, record: LocalRecord, home: num
   }
 }
 
+/** Applies a manifest record; nothing names it until an operation or a part does. */
 export function applyManifest(
   context: ApplyContext,
   manifest: { hash: ContentHash; chunks: readonly ManifestChunk[] },
@@ -272,7 +275,7 @@ function createUpload(
   addUsage(view, upload, { uploads: 1 });
 }
 
-/** A part of an upload that has ended is nothing: its record may outlive the upload's in the log. */
+/** A part of an upload that has ended is nothing: its record may outlive the upload's. */
 function putPart(
   { view, references }: ApplyContext,
   { part }: LocalOf<"part-put">,

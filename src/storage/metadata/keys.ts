@@ -22,6 +22,7 @@ export function bucketEnd(bucket: BucketName): string {
   return `${bucket}\u0001`;
 }
 
+/** Key of an upload: a bucket's uploads sort by key, then by upload id. */
 export function uploadKeyOf(bucket: BucketName, key: string, uploadId: string): string {
   return bucket + SEPARATOR + key + SEPARATOR + uploadId;
 }
@@ -31,18 +32,22 @@ export function partKeyOf(uploadId: string, partNumber: number): string {
   return uploadId + String(partNumber).padStart(5, "0");
 }
 
+/** Segment numbers have ten digits, so that text order is their order. */
 export function segmentKeyOf(segment: number): string {
   return String(segment).padStart(10, "0");
 }
 
+/** Key of a grave: where something was removed, and where it had been made. */
 export function graveKeyOf(removedIn: number, createdIn: number): string {
   return segmentKeyOf(removedIn) + segmentKeyOf(createdIn);
 }
 
+/** Key of a run of operations in one batch, by origin and first sequence number. */
 export function logRunKeyOf(origin: OriginId, firstSeq: number): string {
   return origin + firstSeq.toString(16).padStart(14, "0");
 }
 
+/** Key of the usage of a bucket's first path segment. */
 export function prefixKeyOf(bucket: BucketName, prefix: string): string {
   return bucket + SEPARATOR + prefix;
 }

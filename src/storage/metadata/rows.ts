@@ -368,7 +368,7 @@ export function decodeListingRow(value: Uint8Array, crc32: Crc32): ObjectListing
   }
 }
 
-/** @throws StorageFault "corrupt" when the value is not what was stored: the index wants a rebuild. */
+/** @throws StorageFault "corrupt" when the value is not what was stored. */
 export function decodeRow<Row>(table: Table<Row>, value: Uint8Array, crc32: Crc32): Row {
   try {
     checkValue(value, crc32);

@@ -35,10 +35,12 @@ const NAME = /^seg-(\d{10})\.atoll$/;
 /** Segment files held open for reading; more are opened and closed as they are needed. */
 const OPEN_READERS_MAX = 256;
 
+/** A segment's file name; names sort as numbers do. */
 export function segmentName(id: number): string {
   return `seg-${String(id).padStart(10, "0")}.atoll`;
 }
 
+/** The number in a segment's file name; undefined for any other file. */
 export function parseSegmentName(name: string): number | undefined {
   const digits = NAME.exec(name)?.[1];
   return digits === undefined ? undefined : Number(digits);
