@@ -4,7 +4,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { addRow, type Bench, BUCKET, signed, smallPuts, wantsAny } from "./measuring.ts";
 import { readEffort, readMemory } from "./process-facts.ts";
 import { Signer, writeRequestFile } from "./requests.ts";
-import { type Atoll, rebuildIndex, startAtoll } from "./server.ts";
+import { type Atoll, indexBytes, rebuildIndex, startAtoll } from "./server.ts";
 
 const SAMPLE_MS = 100;
 const CHUNK_BYTES = 1024 ** 2;
@@ -65,7 +65,9 @@ function upload(port: number, bytes: number): Promise<void> {
 export async function measureAfterwards(bench: Bench, atoll: Atoll): Promise<Atoll> {
   if (bench.options.wants("memory-end")) {
     const { residentMb, ownMb } = readMemory(atoll.pid);
-    const notes = [`${ownMb.toFixed(0)} MB without pages of files`];
+    const indexMb = indexBytes(bench.place) / 1e6;
+    const own = `${ownMb.toFixed(0)} MB without pages of files`;
+    const notes = [`${own}; the index, which is mapped, has ${indexMb.toFixed(0)} MB`];
     addRow(bench, "memory-end", [residentMb], { notes });
   }
   if (wantsAny(bench, ["idle-disk", "idle-cpu"])) await measureIdle(bench, atoll);

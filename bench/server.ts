@@ -1,4 +1,12 @@
-import { closeSync, mkdirSync, openSync, readFileSync, rmSync } from "node:fs";
+import {
+  closeSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+} from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -86,6 +94,12 @@ export async function startAtoll(place: AtollPlace): Promise<Atoll> {
 
 export function removeAtoll(place: AtollPlace): void {
   rmSync(place.folder, { recursive: true, force: true });
+}
+
+/** Size of the index, whose pages count as memory of the server while they are mapped. */
+export function indexBytes(place: AtollPlace): number {
+  const folder = join(dataOf(place), "index");
+  return readdirSync(folder).reduce((sum, name) => sum + statSync(join(folder, name)).size, 0);
 }
 
 export type Rebuilt = { readonly operations: number; readonly objects: number };
