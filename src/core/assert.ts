@@ -1,5 +1,5 @@
 /** A broken invariant of our own: the programmer must act. Never thrown for bad input. */
-export class AssertionFault extends Error {
+class AssertionFault extends Error {
   override readonly name = "AssertionFault";
 }
 

@@ -10,7 +10,7 @@ import { statusText } from "./response-headers.ts";
 import { UwsExchange, type UwsHost } from "./uws-exchange.ts";
 
 /** The engine reads this variable while it loads; without it a header block may have 4 KiB only. */
-export const UWS_ENVIRONMENT = { name: "UWS_HTTP_MAX_HEADERS_SIZE", value: "32768" } as const;
+const UWS_ENVIRONMENT = { name: "UWS_HTTP_MAX_HEADERS_SIZE", value: "32768" } as const;
 
 export type UwsServerDeps = {
   readonly clock: Clock;

@@ -194,7 +194,7 @@ export class House {
 }
 
 /** All segments ever dropped as runs, and the furthest trim point of each origin. */
-export function mergeDropped(
+function mergeDropped(
   before: Dropped | undefined,
   ids: readonly number[],
   trims: Dropped["trimPoints"],

@@ -100,7 +100,7 @@ export function applyManifest(
 }
 
 /** Bytes of an object that lie beside its operation. */
-export function inlineBytes(object: ObjectRecord): number {
+function inlineBytes(object: ObjectRecord): number {
   return object.body.kind === "inline" ? object.body.bytes : 0;
 }
 

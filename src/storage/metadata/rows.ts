@@ -75,13 +75,6 @@ export type ChunkRow = {
   readonly place: ChunkPlace;
 };
 export type AccessKeyRow = { readonly home: number; readonly operation: Operation };
-/** What of a segment is still needed: rows that rest on its records, and bytes of live bodies. */
-export type SegmentRow = { readonly rows: number; readonly bytes: number };
-export type LogRunRow = {
-  readonly segment: number;
-  readonly offset: number;
-  readonly count: number;
-};
 export type UsageRow = {
   readonly objects: number;
   readonly bytes: number;
@@ -89,7 +82,6 @@ export type UsageRow = {
   readonly tombstones: number;
   readonly prefixes: number;
 };
-export type PrefixRow = { readonly objects: number; readonly bytes: number };
 /** Which segments are gone for good, as first and last of each run, and where logs begin since. */
 export type DroppedRow = {
   readonly home: number;
@@ -311,9 +303,11 @@ export const TABLES = {
     (row) => row.record,
     (home, record) => (record.kind === "segments-dropped" ? { home, record } : undefined),
   ),
+  /** What of a segment is still needed: rows that rest on its records, bytes of live bodies. */
   segment: counters("s", ["rows", "bytes"]),
   /** Removals that left no row must outlive the segment that holds what they removed. */
   grave: counters("g", []),
+  /** A batch's run of operations of one origin, and where the batch lies. */
   logRun: counters("l", ["segment", "offset", "count"]),
   usage: counters("n", ["objects", "bytes", "uploads", "tombstones", "prefixes"]),
   prefix: counters("q", ["objects", "bytes"]),

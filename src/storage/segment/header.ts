@@ -30,7 +30,7 @@ import { type Crc, FORMAT_VERSION, MAGIC, readMagic } from "./format.ts";
  * | 56     | 4036  | zeros                                              |
  * | 4092   | 4     | CRC-32 of all before                               |
  */
-export const SEGMENT_HEADER_BYTES = LIMITS.pageBytes;
+const SEGMENT_HEADER_BYTES = LIMITS.pageBytes;
 const CRC_OFFSET = SEGMENT_HEADER_BYTES - 4;
 
 export type Lane = "commit" | "bulk";
