@@ -35,6 +35,33 @@ export function asBuffer(bytes: Uint8Array): Buffer {
     : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
+/**
+ * Copies many small inputs into few large pieces of memory: a buffer of its own for each costs more
+ * than the copy. A piece is freed when the last copy in it is. For what is kept for moments only.
+ */
+export class Slab {
+  readonly #bytes: number;
+  #memory: Buffer;
+  #used = 0;
+
+  constructor(bytes = 1024 * 1024) {
+    this.#bytes = bytes;
+    this.#memory = Buffer.allocUnsafeSlow(bytes);
+  }
+
+  copy(data: Uint8Array): Buffer {
+    if (data.length > this.#bytes / 8) return Buffer.from(data);
+    if (this.#used + data.length > this.#bytes) {
+      this.#memory = Buffer.allocUnsafeSlow(this.#bytes);
+      this.#used = 0;
+    }
+    const start = this.#used;
+    this.#used += data.length;
+    this.#memory.set(data, start);
+    return this.#memory.subarray(start, this.#used);
+  }
+}
+
 /** Writes little-endian integers, varints and byte strings into memory that grows as needed. */
 export class ByteWriter {
   #buffer: Buffer;

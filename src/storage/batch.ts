@@ -1,5 +1,5 @@
 import { assert } from "../core/assert.ts";
-import { ByteWriter } from "../core/bytes.ts";
+import type { ByteWriter } from "../core/bytes.ts";
 import { HLC_ZERO, type Hlc, type HlcClock } from "../core/hlc.ts";
 import { encodeLocal } from "../core/local-codec.ts";
 import { encodeManifest } from "../core/manifest-codec.ts";
@@ -35,6 +35,8 @@ export type BatchDeps = {
   readonly clock: HlcClock;
   readonly hash: Hash;
   readonly head: LogHead;
+  /** Where records are encoded: free again once a batch is laid out, before the next is begun. */
+  readonly records: ByteWriter;
 };
 
 const NO_VECTOR: Vector = new Map();
@@ -46,7 +48,7 @@ const NO_VECTOR: Vector = new Map();
 export class OpenBatch {
   readonly position: BatchPosition;
   readonly context: ApplyContext;
-  readonly records = new ByteWriter(16 * 1024);
+  readonly records: ByteWriter;
   readonly bodies: BatchBody[] = [];
   readonly #deps: BatchDeps;
   bodiesBytes = 0;
@@ -61,6 +63,8 @@ export class OpenBatch {
     this.#deps = deps;
     this.position = position;
     this.context = context;
+    this.records = deps.records;
+    this.records.reset();
   }
 
   /** Hash chain of this origin after the batch's last operation. */

@@ -1,3 +1,4 @@
+import { ByteWriter } from "../core/bytes.ts";
 import { StorageFault } from "../core/faults.ts";
 import { HlcClock } from "../core/hlc.ts";
 import { LIMITS } from "../core/limits.ts";
@@ -128,6 +129,7 @@ async function assemble(
     clock: hlc,
     time: clock,
     head: { ...replay.head },
+    records: new ByteWriter(64 * 1024),
     batchBytesMax: direct ? LIMITS.batchBytesMax : LIMITS.batchBytesMaxBuffered,
     failStop: settings.failStop,
     defer: ports.defer,

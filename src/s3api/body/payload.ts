@@ -1,4 +1,5 @@
 import { unreachable } from "../../core/assert.ts";
+import { Slab } from "../../core/bytes.ts";
 import { LIMITS } from "../../core/limits.ts";
 import type { ChecksumAlgorithm } from "../../core/records.ts";
 import type { Exchange, RequestHeaders } from "../../http/exchange.ts";
@@ -162,6 +163,9 @@ function tooLarge(bytes: number, bytesMax: number): S3Error {
   });
 }
 
+/** Small bodies live until their commit, a few milliseconds. */
+const slab = new Slab();
+
 /** Where decoded bytes go; counts them, so that no mode can exceed what was announced. */
 class Intake {
   readonly #reading: Reading;
@@ -217,7 +221,7 @@ async function readAll(
   }
   // Memory follows what has arrived, never what was announced.
   const pieces: Buffer[] = [];
-  const intake = new Intake(reading, bytesMax, (data) => pieces.push(Buffer.from(data)));
+  const intake = new Intake(reading, bytesMax, (data) => pieces.push(slab.copy(data)));
   const trailer = await receive(reading.source.exchange, intake);
   const [first] = pieces;
   const bytes = pieces.length === 1 && first !== undefined ? first : Buffer.concat(pieces);
