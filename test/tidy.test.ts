@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { checkBans, checkBrandCasts, checkComments, checkFileNames } from "./tidy/ban-rules.ts";
 import { checkBlackBox, checkCycles, checkImportTable } from "./tidy/import-rules.ts";
+import { checkLock, type LockedPackages } from "./tidy/lock-rules.ts";
 import { checkDocComments, checkNpmScripts, checkSizes, describeSizes } from "./tidy/size-rules.ts";
 import { parseSource, ROOT, readProject, type SourceFile } from "./tidy/source-file.ts";
 
@@ -20,9 +21,12 @@ const RULES = {
   "public functions of the lower layers are documented": checkDocComments,
 } as const satisfies Record<string, Rule>;
 
+function textOf(path: string): string {
+  return readFileSync(join(ROOT, path), "utf8");
+}
+
 function scriptsOfPackage(): Record<string, string> {
-  const text = readFileSync(join(ROOT, "package.json"), "utf8");
-  return (JSON.parse(text) as { scripts: Record<string, string> }).scripts;
+  return (JSON.parse(textOf("package.json")) as { scripts: Record<string, string> }).scripts;
 }
 
 describe("the house is tidy", () => {
@@ -37,7 +41,12 @@ describe("the house is tidy", () => {
   });
 
   test("the lock file names no host, so that any registry can serve it", () => {
-    expect(readFileSync(join(ROOT, "package-lock.json"), "utf8")).not.toContain('"resolved"');
+    expect(textOf("package-lock.json")).not.toContain('"resolved"');
+  });
+
+  test("the lock file names the packages of every platform, or npm ci may refuse it", () => {
+    const lock = JSON.parse(textOf("package-lock.json")) as { packages: LockedPackages };
+    expect(checkLock(lock.packages)).toEqual([]);
   });
 
   test("sizes are printed for whoever reads the log", () => {
@@ -238,6 +247,23 @@ describe("each rule can fail", () => {
     expect(checkNpmScripts(scripts)).toEqual([
       "package.json has 13 scripts: fold them into 12 or fewer.",
     ]);
+  });
+});
+
+describe("the lock file", () => {
+  const wants = { optionalDependencies: { native: "1.0.0" } };
+
+  test.each([
+    ["beside", { "node_modules/a": wants, "node_modules/native": {} }],
+    ["inside", { "node_modules/a": wants, "node_modules/a/node_modules/native": {} }],
+    ["above", { "node_modules/b/node_modules/a": wants, "node_modules/b/node_modules/native": {} }],
+  ])("may hold an optional package %s the one that wants it", (_where, packages) => {
+    expect(checkLock(packages)).toEqual([]);
+  });
+
+  test("must not forget one", () => {
+    const elsewhere = { "node_modules/a": wants, "node_modules/b/node_modules/native": {} };
+    expect(checkLock(elsewhere).join()).toMatch(/^package-lock\.json lacks native@1\.0\.0/);
   });
 });
 
