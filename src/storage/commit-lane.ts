@@ -135,6 +135,7 @@ export class CommitLane {
 
   /** Ends the lane: what is in the current segment stays, to be sealed at the next start. */
   async close(): Promise<void> {
+    await this.#appending.then(nothing, nothing);
     await this.#current.file.close();
     await this.#spare?.file.close();
   }

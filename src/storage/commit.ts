@@ -25,6 +25,13 @@ type ClosedBatch = {
   readonly waiters: readonly Waiter[];
 };
 
+type LaidOutBatch = {
+  readonly batch: ClosedBatch;
+  /** Undefined when there is nothing to write. */
+  readonly buffer: Uint8Array | undefined;
+  readonly bytes: number;
+};
+
 export type CommitterDeps = BatchDeps & {
   readonly kv: Kv;
   readonly lane: CommitLane;
@@ -90,9 +97,9 @@ export class Committer {
     });
   }
 
-  /** Resolves when nothing is in line any more. */
+  /** Resolves when nothing is in line any more, or nothing will ever be done about it. */
   idle(): Promise<void> {
-    if (this.#isIdle()) return Promise.resolve();
+    if (this.#fault !== undefined || this.#isIdle()) return Promise.resolve();
     return new Promise((resolve) => this.#idle.push(resolve));
   }
 
@@ -168,8 +175,11 @@ export class Committer {
     if (this.#fault !== undefined) return;
     const { lane, time } = this.#deps;
     this.#writing = true;
-    const closed = this.#close(batch);
+    const waiters = this.#waiters;
+    this.#waiters = [];
+    let closed: LaidOutBatch;
     try {
+      closed = this.#close(batch, waiters);
       if (closed.buffer !== undefined) {
         // 2. Append. 3. Sync. Only now may anything learn of it.
         const startedMs = time.monotonicMs();
@@ -180,7 +190,7 @@ export class Committer {
       }
     } catch (cause) {
       const fault = new StorageFault("io", "the log could not be written", { cause });
-      this.#fail(fault, closed.batch.waiters);
+      this.#fail(fault, waiters);
       return;
     }
     this.#toIndex.push(closed.batch);
@@ -191,10 +201,8 @@ export class Committer {
   }
 
   /** Lays the batch out and turns its changes into rows. A batch of refusals writes nothing. */
-  #close(batch: OpenBatch): { batch: ClosedBatch; buffer: Uint8Array | undefined; bytes: number } {
+  #close(batch: OpenBatch, waiters: readonly Waiter[]): LaidOutBatch {
     const { lane, hash, view, head } = this.#deps;
-    const waiters = this.#waiters;
-    this.#waiters = [];
     this.#open = undefined;
     if (batch.recordCount === 0) {
       const changes = view.takeBatch();

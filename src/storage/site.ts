@@ -17,6 +17,8 @@ export type SiteSettings = {
   readonly segmentBytes: number;
   /** Undefined: 1 GiB or 2 % of the disk, the smaller. */
   readonly freeReserveBytes: number | undefined;
+  /** Space set aside in a file for deletes and starts on a full disk; none unless given. */
+  readonly reserveFileBytes?: number;
   /** Throws the index away and makes it from the log alone. */
   readonly rebuildIndex?: boolean;
   /** Told once when nothing can be promised any more: stop serving, exit non-zero. */
@@ -72,22 +74,32 @@ async function openLocked(
     ...(trusted ? {} : { bootId: undefined }),
   });
   const writeMode = await probeWriteMode(ports, directory, settings.directIo);
+  let failed = false;
+  const failStop = (fault: StorageFault): void => {
+    failed = true;
+    settings.failStop(fault);
+  };
   const opened = await openStore(ports, {
     directory,
     identity,
     writeMode,
     segmentBytes: settings.segmentBytes,
     freeReserveBytes: settings.freeReserveBytes,
+    reserveFileBytes: settings.reserveFileBytes ?? 0,
     belief: settings.rebuildIndex === true ? "rebuild" : trusted ? "trusted" : "untrusted",
-    failStop: settings.failStop,
+    failStop,
   });
   await setMark({ clean: false, failedStarts: 0 });
   const stopHouse = keepHouseRegularly(ports, opened);
   const close = async (): Promise<void> => {
     stopHouse();
-    await opened.store.close();
-    await setMark({ clean: true, failedStarts: 0 });
-    await dataDir.release();
+    try {
+      await opened.store.close();
+      // After a failure nobody knows what the index holds: the next start must look for itself.
+      if (!failed) await setMark({ clean: true, failedStarts: 0 });
+    } finally {
+      await dataDir.release();
+    }
   };
   return {
     store: opened.store,
