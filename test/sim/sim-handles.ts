@@ -94,6 +94,7 @@ export class SimReadFile implements ReadFile {
   }
 
   async read(into: Uint8Array, offset: number): Promise<number> {
+    if (this.#disk.steps.stopped) return this.#disk.steps.lost();
     const count = this.readSync(into, offset);
     await this.#disk.steps.settle(this.#disk.seed);
     return count;

@@ -1,0 +1,232 @@
+import type { Site } from "../../src/storage/site.ts";
+import type { Store, StoredObject } from "../../src/storage/store.ts";
+import { bucketOf, bytesOf, type Entry, type UploadIds } from "./store-journal.ts";
+import { applyToModel, type Content, type ModelState, sizeOf } from "./store-model.ts";
+
+/** What one looks for: says what was found wrong, in one sentence. */
+export class BrokenPromise extends Error {
+  override readonly name = "BrokenPromise";
+}
+
+type Shown = {
+  readonly buckets: readonly string[];
+  readonly objects: ReadonlyArray<readonly string[]>;
+  readonly uploads: ReadonlyArray<readonly string[]>;
+  readonly results: ReadonlyArray<readonly string[]>;
+  readonly keys: ReadonlyArray<readonly string[]>;
+};
+
+/** Everything a client can see, as one text. */
+export function showStore(store: Store, uploadIds: UploadIds): string {
+  const buckets = [...store.buckets()].map((bucket) => bucket.name);
+  const objects = allObjects(store).map((object) => {
+    const { record } = object;
+    return [object.bucket, object.key, writerOf(object), record.etag, String(record.size)];
+  });
+  return JSON.stringify({
+    buckets,
+    objects,
+    uploads: showUploads(store, buckets),
+    results: [...uploadIds]
+      .flatMap(([tag, id]) => {
+        const completed = store.completedUpload(id);
+        return completed === undefined ? [] : [[tag, completed.etag]];
+      })
+      .sort(byText),
+    keys: [...store.accessKeys()].map((key) => [key.id, key.state]).sort(byText),
+  } satisfies Shown);
+}
+
+/** The same text for a state of the model. */
+export function showModel(state: ModelState): string {
+  const objects = [...state.objects].map(([id, object]) => {
+    const [bucket = "", key = ""] = id.split("\0");
+    return [bucket, key, object.writer, object.etag, String(sizeOf(object.contents))];
+  });
+  const uploads = [...state.uploads.values()].map((upload) => {
+    const parts = [...upload.parts]
+      .sort(([left], [right]) => left - right)
+      .map(([number, part]) => `${number}:${part.etag}:${part.content.size}`);
+    return [upload.bucket, upload.key, upload.tag, ...parts];
+  });
+  return JSON.stringify({
+    buckets: [...state.buckets.keys()].sort(),
+    objects: objects.sort(byText),
+    uploads: uploads.sort(byText),
+    results: [...state.results].map(([tag, { etag }]) => [tag, etag]).sort(byText),
+    keys: [...state.keys].map(([id, value]) => [id, value]).sort(byText),
+  } satisfies Shown);
+}
+
+function showUploads(store: Store, buckets: readonly string[]): string[][] {
+  const shown: string[][] = [];
+  for (const bucket of buckets) {
+    const cursor = store.uploads(bucketOf(bucket));
+    for (let upload = cursor.next(); upload !== undefined; upload = cursor.next()) {
+      const parts = [...store.parts(upload.uploadId, 0)].map(
+        (part) => `${part.partNumber}:${part.etag}:${part.size}`,
+      );
+      shown.push([upload.bucket, upload.key, upload.initiator, ...parts]);
+    }
+  }
+  return shown.sort(byText);
+}
+
+/** Objects of all buckets, in the order of the cursors, which must be that of bytes. */
+export function allObjects(store: Store): StoredObject[] {
+  const found: StoredObject[] = [];
+  for (const { name } of store.buckets()) {
+    const cursor = store.objects(name);
+    let before = "";
+    for (let object = cursor.next(); object !== undefined; object = cursor.next()) {
+      if (Buffer.compare(Buffer.from(before), Buffer.from(object.key)) >= 0) {
+        throw new BrokenPromise(`the list of ${name} has ${object.key} behind ${before}`);
+      }
+      before = object.key;
+      const stored = store.object(name, object.key);
+      if (stored === undefined) throw new BrokenPromise(`${object.key} is only listed`);
+      if (
+        stored.record.size !== object.listing.size ||
+        stored.record.etag !== object.listing.etag
+      ) {
+        throw new BrokenPromise(`${object.key} is listed as another`);
+      }
+      found.push(stored);
+    }
+  }
+  return found;
+}
+
+function byText(left: readonly string[], right: readonly string[]): number {
+  const [one, other] = [left.join("\0"), right.join("\0")];
+  return one < other ? -1 : one > other ? 1 : 0;
+}
+
+function writerOf(object: StoredObject): string {
+  return object.record.attributes.user[0]?.[1] ?? "";
+}
+
+/**
+ * Every answer must be the one of a store that does one operation after another, and what is there
+ * must be the state after some of them: all that were acknowledged, each whole, none skipped.
+ *
+ * @returns the state that was found.
+ */
+export function checkHistory(
+  base: ModelState,
+  entries: readonly Entry[],
+  shown: string,
+): ModelState {
+  const lastAnswered = entries.findLastIndex((entry) => entry.outcome !== undefined);
+  let state = base;
+  let found = lastAnswered < 0 && showModel(base) === shown ? base : undefined;
+  for (const [index, { operation, outcome }] of entries.entries()) {
+    const applied = applyToModel(state, operation);
+    if (outcome !== undefined && outcome !== applied.outcome) {
+      const what = `${index} (${operation.kind})`;
+      throw new BrokenPromise(`operation ${what}: ${outcome}, not ${applied.outcome}`);
+    }
+    state = applied.state;
+    if (index >= lastAnswered && found === undefined && showModel(state) === shown) found = state;
+  }
+  if (found !== undefined) return found;
+  throw new BrokenPromise(`the store holds ${shown}, but should hold ${showModel(state)}`);
+}
+
+/** Bodies whole and in part, versions as acknowledged, usage as counted by hand. */
+export async function checkContents(
+  { store }: Site,
+  state: ModelState,
+  entries: readonly Entry[],
+): Promise<void> {
+  const versions = new Map<string, string>();
+  for (const { operation, version } of entries) {
+    if (version === undefined) continue;
+    if (operation.kind === "put") versions.set(operation.object.writer, version);
+    if (operation.kind === "complete") versions.set(operation.tag, version);
+  }
+  for (const object of allObjects(store)) {
+    const wanted = versions.get(writerOf(object));
+    if (wanted !== undefined && wanted !== object.version) {
+      throw new BrokenPromise(`${object.key} has another version than was acknowledged`);
+    }
+    await checkBody(store, object, state.objects.get(`${object.bucket}\0${object.key}`)?.contents);
+  }
+  checkUsage(store, state);
+}
+
+async function checkBody(
+  store: Store,
+  object: StoredObject,
+  contents: readonly Content[] | undefined,
+): Promise<void> {
+  const wanted = Buffer.concat((contents ?? []).map(bytesOf));
+  const third = Math.floor(wanted.length / 3);
+  for (const [start, end] of [
+    [0, wanted.length],
+    [third, wanted.length - third],
+  ] as const) {
+    const bytes = await readBody(store, object, start, end);
+    if (!bytes.equals(wanted.subarray(start, end))) {
+      throw new BrokenPromise(`${object.bucket}/${object.key}: wrong bytes were served`);
+    }
+  }
+  const small = store.readSmallBody(object, { start: 0, end: wanted.length });
+  if (small !== undefined && !wanted.equals(small)) {
+    throw new BrokenPromise(`${object.bucket}/${object.key}: wrong bytes were served at once`);
+  }
+}
+
+export async function readBody(
+  store: Store,
+  object: StoredObject,
+  start: number,
+  end: number,
+): Promise<Buffer> {
+  const reader = store.openBody(object, { start, end });
+  try {
+    const slices: Buffer[] = [];
+    for (let slice = await reader.next(); slice !== undefined; slice = await reader.next()) {
+      slices.push(Buffer.from(slice));
+    }
+    return Buffer.concat(slices);
+  } finally {
+    reader.close();
+  }
+}
+
+function checkUsage(store: Store, state: ModelState): void {
+  for (const bucket of state.buckets.keys()) {
+    let objects = 0;
+    let bytes = 0;
+    const prefixes = new Map<string, { objects: number; bytes: number }>();
+    for (const [id, { contents }] of state.objects) {
+      const [of, key = ""] = id.split("\0");
+      if (of !== bucket) continue;
+      objects += 1;
+      bytes += sizeOf(contents);
+      const slash = key.indexOf("/");
+      if (slash < 0) continue;
+      const prefix = key.slice(0, slash + 1);
+      const before = prefixes.get(prefix) ?? { objects: 0, bytes: 0 };
+      prefixes.set(prefix, { objects: before.objects + 1, bytes: before.bytes + sizeOf(contents) });
+    }
+    const usage = store.bucketUsage(bucketOf(bucket));
+    const counted = JSON.stringify([objects, bytes, [...prefixes].sort()]);
+    const kept = JSON.stringify([usage.objects, usage.bytes, [...usage.prefixes].sort()]);
+    if (kept !== counted) throw new BrokenPromise(`usage of ${bucket}: ${kept}, not ${counted}`);
+  }
+  const uploads = store.stats().multipartUploads;
+  if (uploads !== state.uploads.size) throw new BrokenPromise(`${uploads} uploads are counted`);
+}
+
+/** Says which rows differ between an index and the one that was made from the log alone. */
+export function checkRows(kept: readonly string[], rebuilt: readonly string[]): void {
+  const keptSet = new Set(kept);
+  const rebuiltSet = new Set(rebuilt);
+  const lost = kept.filter((row) => !rebuiltSet.has(row));
+  const made = rebuilt.filter((row) => !keptSet.has(row));
+  if (lost.length + made.length === 0) return;
+  const show = (rows: readonly string[]): string => rows.slice(0, 6).join("; ");
+  throw new BrokenPromise(`a rebuild loses ${show(lost)} and makes ${show(made)}`);
+}

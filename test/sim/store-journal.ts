@@ -1,0 +1,202 @@
+import {
+  type BucketName,
+  type ObjectKey,
+  parseAccessKeyId,
+  parseBucketName,
+  parseObjectKey,
+  type UploadId,
+} from "../../src/core/names.ts";
+import type { PutObjectRequest, Store, StoredObject } from "../../src/storage/store.ts";
+import type { Content, ModelOperation } from "./store-model.ts";
+
+/** An operation in the order in which it was handed to the store. */
+export type Entry = {
+  readonly operation: ModelOperation;
+  /** What the store answered; undefined while nobody knows. */
+  outcome: string | undefined;
+  /** The version an acknowledged write has got. */
+  version: string | undefined;
+};
+
+const PATTERN_BYTES = 251;
+
+/** The bytes of a content. The pattern's length is prime, so that no page equals another. */
+export function bytesOf({ id, size }: Content): Buffer {
+  const pattern = Buffer.alloc(PATTERN_BYTES);
+  for (let at = 0; at < PATTERN_BYTES; at++) pattern[at] = Math.imul(id + 1, 2 * at + 7) + at;
+  pattern.writeUInt32LE(id, 0);
+  return Buffer.alloc(size, pattern);
+}
+
+export function bucketOf(name: string): BucketName {
+  const bucket = parseBucketName(name);
+  if (bucket === undefined) throw new Error(`${name} is no bucket name`);
+  return bucket;
+}
+
+export function keyOf(name: string): ObjectKey {
+  const key = parseObjectKey(name);
+  if (key === undefined) throw new Error(`${name} is no key`);
+  return key;
+}
+
+export function attributesOf(writer: string): StoredObject["record"]["attributes"] {
+  return { system: [], user: [["writer", writer]], storageClass: undefined, tags: [] };
+}
+
+/** An operation, and for a copy the source as it was seen: a handle of the store, not the model. */
+export type Planned = { readonly operation: ModelOperation; readonly source?: StoredObject };
+
+/** The tag of an upload whose record has survived; ids are only known once it was acknowledged. */
+export type UploadIds = Map<string, UploadId>;
+
+/**
+ * Hands operations to a store and keeps, in that order, what was asked and answered. The order of
+ * a log is the order in which its writes were handed over.
+ */
+export class Journal {
+  readonly entries: Entry[] = [];
+  readonly #store: Store;
+  readonly #uploadIds: UploadIds;
+
+  constructor(store: Store, uploadIds: UploadIds) {
+    this.#store = store;
+    this.#uploadIds = uploadIds;
+  }
+
+  /** Does the operation; resolves when it has been answered. */
+  async perform({ operation, source }: Planned): Promise<void> {
+    const body: PutObjectRequest["body"] | undefined =
+      source === undefined ? await this.#stage(operation) : { kind: "shared", source };
+    const entry: Entry = { operation, outcome: undefined, version: undefined };
+    this.entries.push(entry);
+    entry.outcome = await this.#hand(operation, body, entry);
+  }
+
+  /** A copy names the source as it is seen now; undefined when there is none to share. */
+  source(bucket: string, key: string): StoredObject | undefined {
+    const object = this.#store.object(bucketOf(bucket), keyOf(key));
+    return object?.record.body.kind === "manifests" ? object : undefined;
+  }
+
+  async #stage(operation: ModelOperation): Promise<PutObjectRequest["body"] | undefined> {
+    if (operation.kind === "put-part") return this.#stageContent(operation.content);
+    if (operation.kind !== "put") return undefined;
+    const [content] = operation.object.contents;
+    if (content === undefined) return { kind: "inline", bytes: Buffer.alloc(0) };
+    if (content.chunked) return this.#stageContent(content);
+    return { kind: "inline", bytes: bytesOf(content) };
+  }
+
+  async #stageContent(content: Content): Promise<PutObjectRequest["body"]> {
+    const writer = await this.#store.stageBody();
+    const bytes = bytesOf(content);
+    const half = Math.floor(bytes.length / 2);
+    await writer.write(bytes.subarray(0, half));
+    await writer.write(bytes.subarray(half));
+    return { kind: "staged", staged: await writer.finish() };
+  }
+
+  async #hand(
+    operation: ModelOperation,
+    body: PutObjectRequest["body"] | undefined,
+    entry: Entry,
+  ): Promise<string> {
+    const store = this.#store;
+    switch (operation.kind) {
+      case "create-bucket": {
+        const name = bucketOf(operation.bucket);
+        return (await store.createBucket({ name, owner: "owner" })).outcome;
+      }
+      case "delete-bucket":
+        return (await store.deleteBucket(bucketOf(operation.bucket))).outcome;
+      case "put":
+        return this.#put(operation, body, entry);
+      case "delete": {
+        const requests = operation.targets.map((target) => ({
+          bucket: bucketOf(target.bucket),
+          key: keyOf(target.key),
+        }));
+        const outcomes = await store.deleteObjects(requests);
+        return outcomes
+          .map((one) => (one.outcome === "deleted" ? `deleted:${one.existed}` : one.outcome))
+          .join(",");
+      }
+      case "access-key":
+        return this.#putKey(operation.id, operation.state);
+      default:
+        return this.#handUpload(operation, body, entry);
+    }
+  }
+
+  async #put(
+    operation: Extract<ModelOperation, { kind: "put" }>,
+    body: PutObjectRequest["body"] | undefined,
+    entry: Entry,
+  ): Promise<string> {
+    const { object } = operation;
+    if (body === undefined) throw new Error("a put has a body");
+    const size = object.contents.reduce((sum, content) => sum + content.size, 0);
+    const attributes = attributesOf(object.writer);
+    const { etag } = object;
+    const done = await this.#store.putObject({
+      bucket: bucketOf(operation.bucket),
+      key: keyOf(operation.key),
+      object: { size, etag, attributes, checksums: [], parts: [], encryption: undefined },
+      body,
+      ...(operation.ifNoneMatch ? { conditions: { ifNoneMatch: ["*"] } } : {}),
+    });
+    if (done.outcome === "stored") entry.version = done.stored.version;
+    return done.outcome;
+  }
+
+  async #putKey(id: string, state: string): Promise<string> {
+    const parsed = parseAccessKeyId(id);
+    if (parsed === undefined) throw new Error(`${id} is no access key id`);
+    await this.#store.putAccessKey({
+      id: parsed,
+      state: state === "revoked" ? "revoked" : state === "active" ? "active" : "disabled",
+      name: id,
+      sealedSecret: Buffer.from("sealed"),
+      policies: [],
+      createdMs: 1,
+    });
+    return "put";
+  }
+
+  async #handUpload(
+    operation: Extract<ModelOperation, { readonly tag: string }>,
+    body: PutObjectRequest["body"] | undefined,
+    entry: Entry,
+  ): Promise<string> {
+    const store = this.#store;
+    const name = { bucket: bucketOf(operation.bucket), key: keyOf(operation.key) };
+    if (operation.kind === "create-upload") {
+      const { tag } = operation;
+      const done = await store.createUpload({
+        ...name,
+        initiator: tag,
+        attributes: attributesOf(tag),
+        encryption: undefined,
+        checksum: undefined,
+      });
+      if (done.outcome === "created") this.#uploadIds.set(tag, done.upload.uploadId);
+      return done.outcome;
+    }
+    const uploadId = this.#uploadIds.get(operation.tag);
+    if (uploadId === undefined) throw new Error(`upload ${operation.tag} has no id yet`);
+    if (operation.kind === "abort") {
+      return (await store.abortUpload(name.bucket, name.key, uploadId)).outcome;
+    }
+    if (operation.kind === "put-part") {
+      if (body?.kind !== "staged") throw new Error("a part has a body");
+      const { partNumber, etag } = operation;
+      const part = { ...name, uploadId, partNumber, etag, checksums: [], body };
+      return (await store.putPart(part)).outcome;
+    }
+    const parts = operation.parts.map((part) => ({ ...part, checksums: [] }));
+    const done = await store.completeUpload({ ...name, uploadId, parts, combine: () => [] });
+    if (done.outcome === "stored") entry.version = done.stored.version;
+    return done.outcome;
+  }
+}

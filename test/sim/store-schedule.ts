@@ -1,0 +1,158 @@
+import { createHash } from "node:crypto";
+import type { Seed } from "./seed.ts";
+import type { Journal, Planned, UploadIds } from "./store-journal.ts";
+import {
+  type Content,
+  type ModelObject,
+  type ModelOperation,
+  multipartEtag,
+} from "./store-model.ts";
+
+const BUCKETS = ["alpha", "beta"];
+const KEYS = ["a", "b", "dir/a", "dir/b", "dir/c", "other/x", "other/y", "z"];
+const INLINE_BYTES_MAX = 128 * 1024;
+const PART_BYTES_MIN = 5 * 1024 * 1024;
+
+type At = { readonly bucket: string; readonly key: string };
+type Upload = At & { readonly parts: Map<number, string> };
+
+/** Makes up operations. Names are few, so that they meet; contents repeat, so that they are shared. */
+export class Schedule {
+  readonly #seed: Seed;
+  readonly #uploadIds: UploadIds;
+  /** Where each upload was begun, and the parts it was sent. */
+  readonly #uploads = new Map<string, Upload>();
+  /** What was sent under an ETag: every write has its own. */
+  readonly #contents = new Map<string, readonly Content[]>();
+  #count = 0;
+
+  constructor(seed: Seed, uploadIds: UploadIds) {
+    this.#seed = seed;
+    this.#uploadIds = uploadIds;
+  }
+
+  /** The next operation; copies look for their source in the store. */
+  next(journal: Journal): Planned {
+    const at = { bucket: this.#bucket(), key: this.#seed.pick(KEYS) };
+    return this.#seed.chance(0.1) ? this.#copy(at, journal) : { operation: this.#operation(at) };
+  }
+
+  #operation(at: At): ModelOperation {
+    const seed = this.#seed;
+    const dice = seed.int(100);
+    if (dice < 3) return { kind: "create-bucket", bucket: seed.pick(BUCKETS) };
+    if (dice < 5) return { kind: "delete-bucket", bucket: seed.pick(BUCKETS) };
+    if (dice < 45) return this.#put(at, this.#content());
+    if (dice < 60) return { kind: "delete", targets: this.#targets(at) };
+    if (dice < 64) return this.#accessKey();
+    return this.#upload(at);
+  }
+
+  #bucket(): string {
+    return this.#seed.chance(0.9) ? "alpha" : "beta";
+  }
+
+  #targets(at: At): Array<At> {
+    const count = this.#seed.chance(0.2) ? 5 : 1;
+    const { bucket } = at;
+    return [
+      at,
+      ...Array.from({ length: count - 1 }, () => ({ bucket, key: this.#seed.pick(KEYS) })),
+    ];
+  }
+
+  #content(): Content {
+    const seed = this.#seed;
+    const dice = seed.int(100);
+    if (dice < 5) return { id: 0, size: 0, chunked: false };
+    if (dice < 65) return { id: seed.int(1000), size: 1 + seed.int(3000), chunked: false };
+    if (dice < 75) return { id: seed.int(1000), size: seed.int(INLINE_BYTES_MAX), chunked: false };
+    return this.#chunked();
+  }
+
+  #chunked(): Content {
+    return { id: this.#seed.int(4), size: 140_000 + this.#seed.int(3) * 50_000, chunked: true };
+  }
+
+  #put(at: At, content: Content): ModelOperation {
+    const contents = content.size === 0 ? [] : [content];
+    const object = this.#object(contents);
+    return { kind: "put", ...at, object, shared: false, ifNoneMatch: this.#seed.chance(0.1) };
+  }
+
+  #object(contents: readonly Content[]): ModelObject {
+    const writer = this.#tag();
+    const etag = createHash("md5").update(writer).digest("hex");
+    this.#contents.set(etag, contents);
+    return { writer, etag, contents };
+  }
+
+  /** What was sent under an ETag. */
+  contentsOf(etag: string): readonly Content[] {
+    const contents = this.#contents.get(etag);
+    if (contents === undefined) throw new Error(`nobody knows what ${etag} holds`);
+    return contents;
+  }
+
+  #tag(): string {
+    this.#count += 1;
+    return `w${this.#count}`;
+  }
+
+  #copy(at: At, journal: Journal): Planned {
+    const source = journal.source(this.#bucket(), this.#seed.pick(KEYS));
+    if (source === undefined) return { operation: this.#put(at, this.#chunked()) };
+    const object = this.#object(this.contentsOf(source.record.etag));
+    return { operation: { kind: "put", ...at, object, shared: true, ifNoneMatch: false }, source };
+  }
+
+  #accessKey(): ModelOperation {
+    const state = this.#seed.pick(["active", "disabled", "revoked"]);
+    return { kind: "access-key", id: this.#seed.pick(["AKONE", "AKTWO", "AKTHREE"]), state };
+  }
+
+  #upload(at: At): ModelOperation {
+    const seed = this.#seed;
+    const tags = [...this.#uploadIds.keys()];
+    if (tags.length === 0 || seed.chance(0.2)) {
+      const tag = `u${this.#tag()}`;
+      this.#uploads.set(tag, { ...at, parts: new Map() });
+      return { kind: "create-upload", ...at, tag };
+    }
+    // Mostly one of the last, which are still open.
+    const tag = seed.chance(0.8)
+      ? (tags.slice(-3)[seed.int(3)] ?? seed.pick(tags))
+      : seed.pick(tags);
+    const upload = this.#uploads.get(tag);
+    if (upload === undefined) throw new Error("an upload was begun somewhere");
+    const { bucket, key, parts } = upload;
+    const dice = seed.int(100);
+    if (dice < 55 || parts.size === 0) return this.#part(tag, upload);
+    if (dice < 65) return { kind: "abort", bucket, key, tag };
+    const numbers = [...parts.keys()].sort((left, right) => left - right);
+    const listed = seed.chance(0.7) ? numbers.slice(0, 1) : numbers;
+    const wrong = seed.chance(0.05);
+    const etags = listed.map((number) => (wrong ? "0".repeat(32) : (parts.get(number) ?? "")));
+    if (!wrong)
+      this.#contents.set(
+        multipartEtag(etags),
+        etags.flatMap((etag) => this.contentsOf(etag)),
+      );
+    return {
+      kind: "complete",
+      ...{ bucket, key, tag, writer: this.#tag() },
+      parts: listed.map((partNumber, index) => ({ partNumber, etag: etags[index] ?? "" })),
+    };
+  }
+
+  #part(tag: string, { bucket, key, parts }: Upload): ModelOperation {
+    const partNumber = 1 + this.#seed.int(3);
+    const etag = createHash("md5").update(this.#tag()).digest("hex");
+    parts.set(partNumber, etag);
+    const large = this.#seed.chance(0.01);
+    const size = PART_BYTES_MIN + 100;
+    const content = large ? { id: 9, size, chunked: true } : this.#chunked();
+    this.#contents.set(etag, [content]);
+    return { kind: "put-part", bucket, key, tag, partNumber, etag, content };
+  }
+}
