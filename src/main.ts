@@ -123,7 +123,7 @@ type Opening = Pick<SiteSettings, "socketPath" | "failStop" | "rebuildIndex">;
 function open(ports: SitePorts, settings: Settings, opening: Opening): Promise<Site> {
   const { data: directory, siteName, directIo, segmentBytes, freeReserveBytes } = settings;
   const kept = { directory, siteName, directIo, segmentBytes, freeReserveBytes };
-  return openSite(ports, { ...kept, ...opening });
+  return openSite(ports, { ...kept, ...opening, reserveFileBytes: LIMITS.reserveFileBytes });
 }
 
 // Commands without a server

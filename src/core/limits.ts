@@ -64,6 +64,8 @@ export const LIMITS = {
   /** How long the result of a completed upload is kept for a client that retries. */
   completedUploadMsMin: 24 * 3600 * 1000,
   statsNamesMax: 1000,
+  /** Set aside in a file: room for some ten thousand deletes on a disk that is full. */
+  reserveFileBytes: 16 * MIB,
   /** Requests under way at once; more are told to slow down. */
   requestsMax: 4096,
 } as const;

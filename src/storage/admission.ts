@@ -1,6 +1,7 @@
 import { StorageFault } from "../core/faults.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Disk } from "../ports/disk.ts";
+import type { ReserveFile } from "./reserve-file.ts";
 
 export type AdmissionDeps = {
   readonly disk: Disk;
@@ -8,6 +9,7 @@ export type AdmissionDeps = {
   readonly directory: string;
   /** Free bytes that writes must leave; undefined: 1 GiB or 2 % of the disk, the smaller. */
   readonly reserveBytes: number | undefined;
+  readonly reserveFile: ReserveFile;
 };
 
 const RESERVE_BYTES_MAX = 1024 ** 3;
@@ -17,6 +19,10 @@ const FACTS_AGE_MS_MAX = 1000;
 /** The index and its copies grow with the log: this much is set aside per byte written. */
 const INDEX_BYTES_PER_BYTE = 0.25;
 const INDEX_BYTES_PER_WRITE = 2048;
+/** A small write (a delete, the end of an upload) needs this much left on the disk itself. */
+const SMALL_WRITE_BYTES = 256 * 1024;
+/** With less than this left the reserve file is given up. */
+const TIGHT_BYTES = 8 * 1024 * 1024;
 
 /**
  * Foresees a full disk. A write is refused before it is begun while a reserve is left, so that
@@ -28,6 +34,7 @@ export class Admission {
   #reserveBytes = 0;
   #askedMs = Number.NEGATIVE_INFINITY;
   #asking = false;
+  #makingRoom: Promise<void> | undefined;
 
   constructor(deps: AdmissionDeps) {
     this.#deps = deps;
@@ -50,6 +57,40 @@ export class Admission {
     this.#freeBytes -= needed;
   }
 
+  /**
+   * Admits a write that frees space or ends something: it may use the reserve.
+   *
+   * @throws StorageFault "disk-full" when not even the reserve file's space is left.
+   */
+  admitSmall(): void {
+    if (this.#deps.clock.monotonicMs() - this.#askedMs > FACTS_AGE_MS_MAX) void this.refresh();
+    // A failure leaves the file where it is, and the next small write tries again.
+    if (this.#freeBytes < TIGHT_BYTES) this.makeRoom().catch(nothing);
+    if (this.#freeBytes >= SMALL_WRITE_BYTES) return;
+    throw new StorageFault("disk-full", "the disk is full to the last byte", {
+      hint: "Free space on the disk of the data directory; the space set aside is being given up.",
+    });
+  }
+
+  /** Gives the reserve file up when the disk is all but full. */
+  makeRoom(): Promise<void> {
+    if (this.#freeBytes >= TIGHT_BYTES) return Promise.resolve();
+    this.#makingRoom ??= this.#makeRoom().finally(() => {
+      this.#makingRoom = undefined;
+    });
+    return this.#makingRoom;
+  }
+
+  async #makeRoom(): Promise<void> {
+    if (await this.#deps.reserveFile.release()) await this.refresh();
+  }
+
+  /** Sets the reserve file's space aside again when there is room for it. */
+  async restoreReserve(): Promise<void> {
+    await this.refresh();
+    await this.#deps.reserveFile.restore(this.roomBytes);
+  }
+
   /** Asks the file system. A failure keeps what was known: the write itself will tell. */
   async refresh(): Promise<void> {
     if (this.#asking) return;
@@ -66,4 +107,8 @@ export class Admission {
       this.#asking = false;
     }
   }
+}
+
+function nothing(): void {
+  // See where it is used.
 }

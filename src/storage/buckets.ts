@@ -40,10 +40,11 @@ export async function createBucket(
 }
 
 /** Uploads in progress do not keep a bucket: they are aborted with it, in the same commit. */
-export function deleteBucket(
-  { committer }: StoreParts,
+export async function deleteBucket(
+  { committer, admission }: StoreParts,
   name: BucketName,
 ): Promise<DeleteBucketOutcome> {
+  admission.admitSmall();
   return committer.submit<DeleteBucketOutcome>(RECORD_BYTES, (batch) => {
     const { view } = batch.context;
     if (findBucket(view, name) === undefined) return { outcome: "no-such-bucket" };

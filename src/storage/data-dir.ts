@@ -45,7 +45,7 @@ const DIRECTORIES = ["segments", "index", "checkpoint", "quarantine"] as const;
 
 /** What may lie in a directory that has no site yet without looking like somebody's files. */
 const HARMLESS_NAMES =
-  /^(lost\+found|atoll\.json|LOCK.*|(site|cluster-key|root-key)\.json.*|admin\.sock)$/;
+  /^(lost\+found|atoll\.json|LOCK.*|(site|cluster-key|root-key)\.json.*|admin\.sock|reserve)$/;
 
 /** f_type of statfs(2) for file systems whose promises about syncing or locking do not hold. */
 const REFUSED_FILE_SYSTEMS: ReadonlyMap<number, string> = new Map([

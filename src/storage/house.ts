@@ -59,6 +59,7 @@ export class House {
     const resultsExpired = await this.#expireResults();
     const dropped = await this.#dropDead();
     const checkpointTaken = await this.#checkpoint();
+    await this.#deps.parts.admission.restoreReserve();
     return { segmentsSealed, resultsExpired, checkpointTaken, ...dropped };
   }
 

@@ -122,11 +122,12 @@ export function stagedChunks(body: StagedBody): StagedChunks {
 }
 
 /** Deletes in one commit: all of them are durable when it resolves, each with its own outcome. */
-export function deleteObjects(
+export async function deleteObjects(
   parts: StoreParts,
   requests: readonly DeleteObjectRequest[],
 ): Promise<DeleteOutcome[]> {
   const bytes = requests.length * RECORD_BYTES;
+  parts.admission.admitSmall();
   return parts.committer.submit(Math.min(bytes, LIMITS.batchBytesMaxBuffered), (batch) =>
     requests.map((request) => judgeDelete(batch, request)),
   );

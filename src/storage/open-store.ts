@@ -17,6 +17,7 @@ import { TABLES } from "./metadata/rows.ts";
 import { IndexView } from "./metadata/view.ts";
 import { Quantiles } from "./quantiles.ts";
 import { type Recovered, recoverIndex, settleLog } from "./recovery.ts";
+import { ReserveFile } from "./reserve-file.ts";
 import { newFooter, type SealingDeps, sealSegment } from "./sealing.ts";
 import { type SegmentFacts, type SegmentOwner, Segments } from "./segment/segments.ts";
 import type { SiteIdentity } from "./site-identity.ts";
@@ -31,6 +32,7 @@ export type StoreSettings = {
   readonly writeMode: WriteMode;
   readonly segmentBytes: number;
   readonly freeReserveBytes: number | undefined;
+  readonly reserveFileBytes: number;
   readonly belief: "trusted" | "untrusted" | "rebuild";
   readonly failStop: (fault: StorageFault) => void;
 };
@@ -42,7 +44,16 @@ export async function openStore(ports: SitePorts, settings: StoreSettings): Prom
   const { identity } = settings;
   const owner = pickOwner(identity);
   const directory = `${settings.directory}/segments`;
-  const { disk, hash } = ports;
+  const { disk, hash, clock } = ports;
+  const reserveFile = new ReserveFile({
+    ...{ disk, directory: settings.directory },
+    bytes: settings.reserveFileBytes,
+  });
+  const reserveBytes = settings.freeReserveBytes;
+  const space = { disk, clock, directory: settings.directory, reserveBytes, reserveFile };
+  const admission = new Admission(space);
+  await admission.refresh();
+  await admission.makeRoom();
   const segments = new Segments({ disk, hash, directory, owner, writeMode: settings.writeMode });
   const found = await discoverSegments({ disk, hash, directory, owner });
   for (const { facts } of found.log) segments.add(facts);
@@ -59,7 +70,7 @@ export async function openStore(ports: SitePorts, settings: StoreSettings): Prom
   );
   try {
     await settle(ports, { segments, found, recovered });
-    return await assemble(ports, settings, { segments, found, recovered });
+    return await assemble(ports, settings, { segments, found, recovered, admission });
   } catch (failure) {
     await recovered.kv.close();
     throw failure;
@@ -101,7 +112,7 @@ async function settle(ports: SitePorts, { segments, found, recovered }: Found): 
 async function assemble(
   ports: SitePorts,
   settings: StoreSettings,
-  { segments, found, recovered }: Found,
+  { segments, found, recovered, admission }: Found & { readonly admission: Admission },
 ): Promise<OpenedStore> {
   const { kv, replay } = recovered;
   const { disk, hash, clock, random, log } = ports;
@@ -138,9 +149,6 @@ async function assemble(
   const damaged = (segment: number, offset: number): void =>
     log.error({ segment, offset }, "stored bytes are damaged; run a check of this site");
   const bodies = new Bodies({ segments, hash, index, warm, damaged });
-  const reserveBytes = settings.freeReserveBytes;
-  const admission = new Admission({ disk, clock, directory: settings.directory, reserveBytes });
-  await admission.refresh();
   const parts = { kv, hash, random, clock, hlc, committer, index, bulk, bodies, admission };
   const house = new House({
     ...{ parts, disk, log, clock, segments, lane, warm, sealing },

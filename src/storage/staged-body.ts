@@ -33,6 +33,7 @@ export class StagedChunks implements StagedBody {
 /** Cuts a stream into chunks; at most two are in memory, one filling and one being written. */
 export class ChunkWriter implements BodyWriter {
   readonly #lane: BulkLane;
+  readonly #admit: (bytes: number) => void;
   readonly #ended: () => void;
   readonly #chunks: PlacedChunk[] = [];
   #buffer: Uint8Array | undefined;
@@ -41,10 +42,14 @@ export class ChunkWriter implements BodyWriter {
   #failure: unknown;
   #done = false;
 
-  /** @param ended called once when the writer no longer holds memory. */
-  constructor(lane: BulkLane, ended: () => void) {
+  /**
+   * @param hooks `admit` throws when there is no room for a chunk; `ended` is called once when the
+   *   writer no longer holds memory.
+   */
+  constructor(lane: BulkLane, hooks: { admit: (bytes: number) => void; ended: () => void }) {
     this.#lane = lane;
-    this.#ended = ended;
+    this.#admit = hooks.admit;
+    this.#ended = hooks.ended;
   }
 
   write(bytes: Uint8Array): Promise<void> | undefined {
@@ -102,6 +107,12 @@ export class ChunkWriter implements BodyWriter {
   #startWrite(): void {
     const buffer = this.#buffer;
     if (buffer === undefined || this.#done) return;
+    try {
+      this.#admit(this.#filled);
+    } catch (failure) {
+      this.#failure = failure;
+      this.#throwFailure();
+    }
     const filled = this.#filled;
     this.#buffer = undefined;
     this.#filled = 0;

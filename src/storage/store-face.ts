@@ -90,10 +90,12 @@ function stageWriter(parts: StoreParts): () => Promise<BodyWriter> {
     if (writing >= LIMITS.stagedBodiesMax) {
       throw new StorageFault("busy", "too many large bodies are being received");
     }
-    parts.admission.admit(LIMITS.chunkBytes);
     writing += 1;
-    return new ChunkWriter(parts.bulk, () => {
-      writing -= 1;
+    return new ChunkWriter(parts.bulk, {
+      admit: (bytes) => parts.admission.admit(bytes),
+      ended: () => {
+        writing -= 1;
+      },
     });
   };
 }

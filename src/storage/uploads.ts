@@ -186,10 +186,11 @@ function compose(
 }
 
 /** Ends an upload and lets go of its parts; a part that is still arriving is refused. */
-export function abortUpload(
-  { committer }: StoreParts,
+export async function abortUpload(
+  { committer, admission }: StoreParts,
   { bucket, key, uploadId }: UploadName,
 ): Promise<AbortOutcome> {
+  admission.admitSmall();
   return committer.submit<AbortOutcome>(RECORD_BYTES, (batch) => {
     const { view } = batch.context;
     if (findBucket(view, bucket) === undefined) return { outcome: "no-such-bucket" };
