@@ -32,8 +32,11 @@ export type HouseDeps = {
 
 /** A bulk segment in which everything was given up is let go of at this size already. */
 const DEAD_BULK_BYTES_MIN = 16 * 1024 * 1024;
-/** A copy of the index is taken when so much log would have to be replayed without it. */
-const CHECKPOINT_LOG_BYTES_MIN = 256 * 1024 * 1024;
+/**
+ * A copy of the index is taken when so much log would have to be replayed without it after a power
+ * cut: some seconds' worth, for a copy slows foreground writes while it is taken.
+ */
+const CHECKPOINT_LOG_BYTES_MIN = 1024 * 1024 * 1024;
 const CHECKPOINT_INDEX_SHARE = 2;
 
 type Dropped = Extract<LocalRecord, { kind: "segments-dropped" }>;
