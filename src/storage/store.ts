@@ -33,7 +33,7 @@ export interface Store {
   objects(bucket: BucketName): ObjectCursor;
   /**
    * Small and warm bodies come back whole; `undefined` means: use `openBody`. Bytes are verified.
-   * The memory belongs to the caller.
+   * The memory is used again by the next call: copy what has to live longer than this turn.
    */
   readSmallBody(object: StoredObject, range: ByteRange): Uint8Array | undefined;
   /** Verified slices of a body, in order. Close it when done, however it ends. */

@@ -34,12 +34,13 @@ export async function digestBody(
   }
 }
 
-/** The whole of a small body. */
+/** The whole of a small body, in memory of its own. */
 export async function readWholeBody(store: Store, object: StoredObject): Promise<Uint8Array> {
   const range = { start: 0, end: object.record.size };
   if (range.end === 0) return new Uint8Array(0);
   const warm = store.readSmallBody(object, range);
-  if (warm !== undefined) return warm;
+  // The store uses that memory again for the next read, and a copy is committed only later.
+  if (warm !== undefined) return Buffer.from(warm);
   const reader = store.openBody(object, range);
   const slices: Buffer[] = [];
   try {
