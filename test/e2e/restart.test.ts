@@ -45,4 +45,13 @@ describe.each(ENGINES)("starting again on %s", (engine) => {
     );
     await first.stop();
   });
+
+  test("a server whose port is taken ends with a sentence that says so", async () => {
+    const first = await startServer({ engine, dataDirectory });
+    const flags = ["--listen", first.host];
+    await expect(startServer({ engine, flags })).rejects.toThrow(
+      /ended while starting.*\n.*cannot listen on/,
+    );
+    await first.stop();
+  });
 });

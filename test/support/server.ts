@@ -79,7 +79,14 @@ export async function startServer(options: ServerOptions = {}): Promise<TestServ
   const ended = new Promise<number | undefined>((resolve) => {
     child.on("close", (status) => resolve(status ?? undefined));
   });
-  await untilReady(child, endpoint, log);
+  const forget = (): void => {
+    if (options.dataDirectory === undefined)
+      rmSync(dataDirectory, { recursive: true, force: true });
+  };
+  await untilReady(child, endpoint, log).catch((failure: unknown) => {
+    forget();
+    throw failure;
+  });
   return {
     endpoint,
     host: `127.0.0.1:${port}`,
@@ -89,9 +96,7 @@ export async function startServer(options: ServerOptions = {}): Promise<TestServ
     stop: async () => {
       child.kill("SIGTERM");
       const status = await withinStopTime(child, ended);
-      if (options.dataDirectory === undefined) {
-        rmSync(dataDirectory, { recursive: true, force: true });
-      }
+      forget();
       return status;
     },
     kill: async (signal) => {
@@ -140,6 +145,9 @@ export function useServer(options: ServerOptions = {}): () => TestServer {
   });
   afterAll(async () => {
     await server?.stop();
+    if (server?.log().includes(ROOT_KEY.secretKey)) {
+      throw new Error("Keep secrets out of the log: the root secret stands in it.");
+    }
   });
   return () => {
     if (server === undefined) throw new Error("useServer() gives its server to tests only");
