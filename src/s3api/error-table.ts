@@ -119,6 +119,10 @@ export const S3_ERRORS = {
       "The content of the form does not meet the conditions specified in the policy document.",
   },
   InvalidRange: { status: 416, message: "The requested range is not satisfiable" },
+  InvalidRedirectLocation: {
+    status: 400,
+    message: "The website redirect location must start with '/', 'http://' or 'https://'.",
+  },
   InvalidRequest: { status: 400, message: "Invalid Request" },
   InvalidSecurity: { status: 403, message: "The provided security credentials are not valid." },
   InvalidStorageClass: {

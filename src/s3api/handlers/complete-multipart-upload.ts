@@ -9,8 +9,8 @@ import {
 import type { RequestHeaders } from "../../http/exchange.ts";
 import type { CompleteOutcome, CompleteUploadRequest } from "../../storage/store.ts";
 import { type ChecksumPlan, combineChecksums, DEFAULT_CHECKSUM } from "../body/checksums.ts";
+import { invalidChecksumValue, parseChecksum } from "../body/integrity-claim.ts";
 import { S3Error } from "../errors.ts";
-import { readWriteConditions } from "../headers/conditionals.ts";
 import { headersOf } from "../headers/header-list.ts";
 import { parsePartNumber } from "../headers/range.ts";
 import type { HandlerDeps, ObjectCall, Reply } from "../operation.ts";
@@ -20,6 +20,7 @@ import { XmlWriter } from "../xml/writer.ts";
 import { readChecksumType } from "./checksum-wish.ts";
 import { writeObjectChecksums } from "./checksum-xml.ts";
 import { noSuchUpload, uploadIdOf } from "./upload-access.ts";
+import { allowedConditions } from "./write-conditions.ts";
 import { writeRefusal } from "./write-refusal.ts";
 import { readXmlBody, unquoteEtag } from "./xml-body.ts";
 
@@ -30,7 +31,7 @@ export async function completeMultipartUpload(call: ObjectCall, deps: HandlerDep
   const uploadId = uploadIdOf(call);
   const { bucket, key } = call;
   const parts = await readParts(call, deps);
-  const conditions = readWriteConditions(call.headers);
+  const conditions = allowedConditions(call);
   const upload = deps.store.upload(bucket, key, uploadId);
   if (upload !== undefined) checkClaims(call.headers, deps, upload, parts);
   const outcome = await deps.store.completeUpload({
@@ -124,6 +125,7 @@ function checkClaims(
   upload: UploadRecord,
   listed: readonly ListedPart[],
 ): void {
+  requirePartChecksums(upload, listed);
   const claims = objectClaims(headers);
   const type = readChecksumType(headers);
   if (type !== undefined && type !== (upload.checksum?.type ?? "FULL_OBJECT")) {
@@ -155,11 +157,29 @@ function checkClaims(
   }
 }
 
+/** A checksum of checksums proves nothing unless the client says which ones it means. */
+function requirePartChecksums(upload: UploadRecord, listed: readonly ListedPart[]): void {
+  if (upload.checksum?.type !== "COMPOSITE") return;
+  const { algorithm } = upload.checksum;
+  for (const { partNumber, checksums } of listed) {
+    if (checksums.some((checksum) => checksum.algorithm === algorithm)) continue;
+    throw new S3Error("InvalidRequest", {
+      message:
+        `This upload was created with the ${algorithm.toLowerCase()} algorithm, so that the ` +
+        `checksum of each part must be listed. That of part ${partNumber} is missing.`,
+    });
+  }
+}
+
 function objectClaims(headers: RequestHeaders): ReadonlyArray<readonly [string, string]> {
   const claims: Array<readonly [string, string]> = [];
   for (const algorithm of CHECKSUM_ALGORITHMS) {
     const value = headers.get(`x-amz-checksum-${algorithm.toLowerCase()}`);
-    if (value !== undefined) claims.push([algorithm, value]);
+    if (value === undefined) continue;
+    if (parseChecksum(algorithm, value.replace(/-\d+$/, "")) === undefined) {
+      throw invalidChecksumValue(algorithm);
+    }
+    claims.push([algorithm, value]);
   }
   return claims;
 }

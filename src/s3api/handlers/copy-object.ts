@@ -2,7 +2,6 @@ import { LIMITS } from "../../core/limits.ts";
 import type { ObjectAttributes, StoredChecksum } from "../../core/records.ts";
 import type { PutObjectRequest, StoredObject } from "../../storage/store.ts";
 import { S3Error } from "../errors.ts";
-import { readWriteConditions } from "../headers/conditionals.ts";
 import { type CopySource, parseCopySource } from "../headers/copy-source.ts";
 import { formatIsoDate } from "../headers/dates.ts";
 import { readObjectAttributes } from "../headers/object-headers.ts";
@@ -13,6 +12,7 @@ import { readChecksumAlgorithm } from "./checksum-wish.ts";
 import { writeObjectChecksums } from "./checksum-xml.ts";
 import { readableSource } from "./copy-access.ts";
 import { checksumOfBody, readWholeBody } from "./stored-body.ts";
+import { allowedConditions } from "./write-conditions.ts";
 import { writeRefusal } from "./write-refusal.ts";
 
 /** A source replaced while it is copied is read again; it cannot go on for ever. */
@@ -45,7 +45,7 @@ async function copyOnce(
   }
   const attributes = copiedAttributes(call, found);
   refusePointlessCopy(call, found, attributes);
-  const conditions = readWriteConditions(call.headers);
+  const conditions = allowedConditions(call);
   const { size, etag, parts, encryption } = found.record;
   const checksums = await copiedChecksums(call, deps, found);
   const body = await copiedBody(deps, found);

@@ -1,14 +1,14 @@
-import { readWriteConditions } from "../headers/conditionals.ts";
 import type { HandlerDeps, ObjectCall, Reply } from "../operation.ts";
 import { emptyReply } from "../reply.ts";
 import { checkVersionId } from "./object-access.ts";
+import { allowedConditions } from "./write-conditions.ts";
 import { writeRefusal } from "./write-refusal.ts";
 
 /** Deleting what is not there succeeds, as S3 has it. */
 export async function deleteObject(call: ObjectCall, deps: HandlerDeps): Promise<Reply> {
   checkVersionId(call.query.get("versionId"));
   const { bucket, key } = call;
-  const conditions = readWriteConditions(call.headers);
+  const conditions = allowedConditions(call);
   const outcome = await deps.store.deleteObject(
     conditions === undefined ? { bucket, key } : { bucket, key, conditions },
   );

@@ -7,6 +7,7 @@ import { xmlReply } from "../reply.ts";
 import { childText, requireKnownChildren, type XmlElement } from "../xml/reader.ts";
 import { XmlWriter } from "../xml/writer.ts";
 import { checkVersionId } from "./object-access.ts";
+import { requireReadable } from "./write-conditions.ts";
 import { writeRefusal } from "./write-refusal.ts";
 import { readXmlBody, unquoteEtag } from "./xml-body.ts";
 
@@ -72,9 +73,10 @@ function readItem(call: BucketCall, element: XmlElement): Item {
       }
     }
     const etag = childText(element, "ETag");
+    const tag = etag === undefined ? "*" : unquoteEtag(etag);
+    if (tag !== "*") requireReadable(call, key);
     const target = { bucket: call.bucket, key };
-    const request =
-      etag === undefined ? target : { ...target, conditions: { ifMatch: [unquoteEtag(etag)] } };
+    const request = etag === undefined ? target : { ...target, conditions: { ifMatch: [tag] } };
     return { kind: "delete", name, request };
   } catch (failure) {
     if (failure instanceof S3Error) return { kind: "refused", name, error: failure };

@@ -3,7 +3,6 @@ import { LIMITS } from "../../core/limits.ts";
 import type { PutObjectRequest } from "../../storage/store.ts";
 import { PUT_PAYLOAD } from "../body/payload.ts";
 import type { PayloadDigests } from "../body/payload-digests.ts";
-import { readWriteConditions } from "../headers/conditionals.ts";
 import {
   type HeaderLines,
   pushChecksums,
@@ -12,6 +11,7 @@ import {
 import type { HandlerDeps, ObjectCall, Reply } from "../operation.ts";
 import { emptyReply } from "../reply.ts";
 import { payloadOf, stagePayload } from "./request-body.ts";
+import { allowedConditions } from "./write-conditions.ts";
 import { writeRefusal } from "./write-refusal.ts";
 
 type Description = Pick<PutObjectRequest, "bucket" | "key" | "conditions"> &
@@ -20,7 +20,7 @@ type Description = Pick<PutObjectRequest, "bucket" | "key" | "conditions"> &
 /** Small bodies are committed beside their operation; this is the hot path of writes. */
 export async function putObject(call: ObjectCall, deps: HandlerDeps): Promise<Reply> {
   const attributes = readObjectAttributes(call.headers);
-  const conditions = readWriteConditions(call.headers);
+  const conditions = allowedConditions(call);
   const { bucket, key } = call;
   const description: Description =
     conditions === undefined

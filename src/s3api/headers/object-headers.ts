@@ -10,6 +10,7 @@ export type HeaderLines = Array<readonly [name: string, value: string]>;
 type Pair = readonly [string, string];
 
 const META_PREFIX = "x-amz-meta-";
+const REDIRECT_HEADER = "x-amz-website-redirect-location";
 const DEFAULT_CONTENT_TYPE = "binary/octet-stream";
 
 /** System metadata by request header; the value is how the header is spelt in the answer. */
@@ -20,7 +21,7 @@ const SYSTEM_HEADERS: ReadonlyMap<string, string> = new Map([
   ["content-language", "Content-Language"],
   ["content-type", "Content-Type"],
   ["expires", "Expires"],
-  ["x-amz-website-redirect-location", "x-amz-website-redirect-location"],
+  [REDIRECT_HEADER, REDIRECT_HEADER],
 ]);
 
 /** One kind of storage is what we have; the classes that promise no less are kept as labels. */
@@ -46,6 +47,7 @@ export function readObjectAttributes(headers: RequestHeaders): ObjectAttributes 
       const kept = name === "content-encoding" ? withoutAwsChunked(value) : value;
       if (kept === "" && name !== "content-type") continue;
       if (name === "content-type") hasType = true;
+      else if (name === REDIRECT_HEADER) checkRedirect(kept);
       if (headers.count(name) > 1 && system.some(([earlier]) => earlier === name)) continue;
       system.push([name, name === "content-type" && kept === "" ? DEFAULT_CONTENT_TYPE : kept]);
     }
@@ -62,6 +64,11 @@ export function readObjectAttributes(headers: RequestHeaders): ObjectAttributes 
     storageClass: readStorageClass(headers),
     tags: parseTaggingHeader(headers.get("x-amz-tagging")),
   };
+}
+
+/** AWS takes a key of the same bucket, or an address on the web. */
+function checkRedirect(location: string): void {
+  if (!/^(?:\/|https?:\/\/)/.test(location)) throw new S3Error("InvalidRedirectLocation");
 }
 
 function byName(left: Pair, right: Pair): number {
