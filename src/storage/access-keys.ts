@@ -24,6 +24,11 @@ export function* listAccessKeys({ kv, hash }: StoreParts): Generator<AccessKeyRe
 /** Makes or changes a key; a change of a revoked one leaves it revoked. */
 export function putAccessKey({ committer }: StoreParts, accessKey: AccessKeyRecord): Promise<void> {
   return committer.submit<void>(RECORD_BYTES, (batch) => {
+    const before = batch.context.view.get(TABLES.accessKey, accessKey.id);
+    const revoked = before !== undefined && recordOf(before.operation)?.state === "revoked";
+    // Revoked is for ever. An operation that changes nothing would leave no row, and a rebuild
+    // after its segment was dropped would not know of it.
+    if (revoked && accessKey.state !== "revoked") return;
     batch.operation(batch.nextHlc(), { kind: "access-key-put", accessKey });
   });
 }

@@ -12,8 +12,14 @@ import type { Kv } from "../ports/kv.ts";
 import type { LogHead } from "./batch.ts";
 import type { LogEnd } from "./commit-lane.ts";
 import { hasBatchBehind, type ScannedBatch, type ScanRequest, scanBatches } from "./log-scan.ts";
-import { type ApplyContext, applyLocal, applyManifest, applyOperation } from "./metadata/apply.ts";
-import { logRunKeyOf, POSITION_KEY } from "./metadata/keys.ts";
+import {
+  type ApplyContext,
+  applyLocal,
+  applyManifest,
+  applyOperation,
+  isDropped,
+} from "./metadata/apply.ts";
+import { DROPPED_KEY, logRunKeyOf, POSITION_KEY } from "./metadata/keys.ts";
 import { ReferenceCounts } from "./metadata/references.ts";
 import { TABLES } from "./metadata/rows.ts";
 import { IndexView } from "./metadata/view.ts";
@@ -247,8 +253,22 @@ class Replay {
     this.#view.applied(changes);
   }
 
+  /**
+   * A copy of the index that is older than a drop may hold rows whose removal was dropped as well,
+   * together with what it removed: such rows rest on a segment that is gone.
+   */
+  #checkHomes(): void {
+    const runs = this.#view.get(TABLES.dropped, DROPPED_KEY)?.record.segments ?? [];
+    if (runs.length === 0) return;
+    for (const { key } of this.#view.rows(TABLES.segment, "", "~")) {
+      if (!isDropped(runs, Number(key))) continue;
+      throw new StorageFault("corrupt", `rows rest on segment ${Number(key)}, which was dropped`);
+    }
+  }
+
   async #finish(): Promise<void> {
     this.#references.sweep();
+    this.#checkHomes();
     if (this.#written) this.#view.remove(TABLES.replaying, "");
     if (this.#moved || this.#view.changed > 0) await this.#write();
   }
