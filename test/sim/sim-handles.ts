@@ -1,10 +1,22 @@
 import type { ReadFile, WriteFile } from "../../src/ports/disk.ts";
-import type { SimDisk } from "./sim-disk.ts";
-import { faultCode } from "./sim-steps.ts";
+import type { Seed } from "./seed.ts";
+import type { SimFile } from "./sim-file.ts";
+import { type CallKind, faultCode, type InjectedFault, type SimSteps } from "./sim-steps.ts";
 import { type FileNode, systemError } from "./sim-tree.ts";
 
+/** What an open file asks of the disk it lies on. */
+interface HandleDisk {
+  readonly seed: Seed;
+  readonly steps: SimSteps;
+  now(): number;
+  enter(kind: CallKind, path: string): Promise<InjectedFault | "cut" | undefined>;
+  /** Refuses what direct I/O would refuse. */
+  checkAligned(bytes: Uint8Array, offset: number, path: string): void;
+  writeTo(file: SimFile, bytes: Uint8Array, offset: number): ReadonlyMap<number, Uint8Array>;
+}
+
 type WriteParts = {
-  readonly disk: SimDisk;
+  readonly disk: HandleDisk;
   readonly node: FileNode;
   readonly path: string;
   readonly direct: boolean;
@@ -82,12 +94,12 @@ export class SimWriteFile implements WriteFile {
 
 /** An open file of a simulated disk; it outlives its name. */
 export class SimReadFile implements ReadFile {
-  readonly #disk: SimDisk;
+  readonly #disk: HandleDisk;
   readonly #node: FileNode;
   readonly #path: string;
   #open = true;
 
-  constructor(disk: SimDisk, node: FileNode, path: string) {
+  constructor(disk: HandleDisk, node: FileNode, path: string) {
     this.#disk = disk;
     this.#node = node;
     this.#path = path;

@@ -42,6 +42,12 @@ const MAIN = join(dirname(fileURLToPath(import.meta.url)), "..", "..", "dist", "
 const START_MS_MAX = 60_000;
 const STOP_MS_MAX = 60_000;
 
+/** Servers of tests that fail before they stop them; none outlives the process that started it. */
+const running = new Set<ChildProcess>();
+process.on("exit", () => {
+  for (const child of running) child.kill("SIGKILL");
+});
+
 /** A port that was free a moment ago. */
 export function freePort(): Promise<number> {
   return new Promise((resolve, reject) => {
@@ -76,8 +82,12 @@ export async function startServer(options: ServerOptions = {}): Promise<TestServ
   child.stdout.on("data", (bytes: Buffer) => output.push(bytes));
   child.stderr.on("data", (bytes: Buffer) => output.push(bytes));
   const log = (): string => Buffer.concat(output).toString();
+  running.add(child);
   const ended = new Promise<number | undefined>((resolve) => {
-    child.on("close", (status) => resolve(status ?? undefined));
+    child.on("close", (status) => {
+      running.delete(child);
+      resolve(status ?? undefined);
+    });
   });
   const forget = (): void => {
     if (options.dataDirectory === undefined)
