@@ -1,3 +1,4 @@
+import { StorageFault } from "../../core/faults.ts";
 import type { Exchange } from "../../http/exchange.ts";
 import type { StreamHasher } from "../../ports/hash.ts";
 
@@ -8,6 +9,17 @@ export interface BodyTarget {
 }
 
 const BLOCK_BYTES = 256 * 1024;
+/** The client is told to wait when so many blocks are full. */
+const FULL_BLOCKS_MAX = 2;
+/**
+ * What may arrive after `pause()` all the same: an engine reads on while its socket's buffer is
+ * full, and a client on this machine can keep it full for a while.
+ */
+const LATE_BLOCKS_MAX = 1024;
+/** Blocks kept for the next body: memory that has been touched before is copied to much faster. */
+const POOLED_BLOCKS = 128;
+
+const pool: Buffer[] = [];
 
 export type BlockPipeParts = {
   readonly exchange: Pick<Exchange, "pause" | "resume">;
@@ -16,18 +28,18 @@ export type BlockPipeParts = {
 };
 
 /**
- * Carries a body to its target and its hasher in two alternating blocks: while one is being
- * written and hashed, the other fills. When both are full the client is told to wait, so memory
- * per request is two blocks and the few bytes that come after `pause()`.
+ * Carries a body to its target and its hasher in blocks: while one is being written and hashed, the
+ * next ones fill. When they are full the client is told to wait, so that memory per request is a
+ * few blocks and what still comes after `pause()`.
  */
 export class BlockPipe {
   readonly #parts: BlockPipeParts;
   #filling: Buffer | undefined;
   #used = 0;
-  #spare: Buffer | undefined;
+  /** Full blocks in order; none of them is being sent. */
+  readonly #full: Buffer[] = [];
   /** Never rejects; a failure is kept and told by `failed`. */
   #sending: Promise<void> | undefined;
-  #overflow: Buffer[] = [];
   #paused = false;
   #failure: { readonly cause: unknown } | undefined;
   #tellFailed: (failure: unknown) => void = () => undefined;
@@ -46,28 +58,20 @@ export class BlockPipe {
   /** Copies the bytes. */
   append(data: Uint8Array): void {
     if (this.#failure !== undefined) return;
-    if (this.#overflow.length > 0) {
-      this.#overflow.push(Buffer.from(data));
-      return;
-    }
     let at = 0;
     while (at < data.length) {
-      if (this.#used === BLOCK_BYTES) {
-        if (this.#sending !== undefined) {
-          this.#overflow.push(Buffer.from(data.subarray(at)));
-          break;
-        }
-        this.#send();
-      }
-      this.#filling ??= Buffer.allocUnsafeSlow(BLOCK_BYTES);
+      this.#filling ??= pool.pop() ?? Buffer.allocUnsafeSlow(BLOCK_BYTES);
       const end = Math.min(data.length, at + BLOCK_BYTES - this.#used);
       this.#filling.set(data.subarray(at, end), this.#used);
       this.#used += end - at;
       at = end;
+      if (this.#used === BLOCK_BYTES) this.#filled(this.#filling);
     }
-    if (this.#used < BLOCK_BYTES) return;
-    if (this.#sending === undefined) this.#send();
-    else this.#pause();
+    this.#pump();
+    if (this.#full.length >= FULL_BLOCKS_MAX) this.#pause();
+    if (this.#full.length > LATE_BLOCKS_MAX) {
+      this.#fail(new StorageFault("busy", "a client sends faster than it can be told to wait"));
+    }
   }
 
   /** Resolves when everything appended has been written and hashed. */
@@ -75,7 +79,7 @@ export class BlockPipe {
     for (;;) {
       if (this.#failure !== undefined) throw this.#failure.cause;
       if (this.#sending !== undefined) await this.#sending;
-      else if (this.#used > 0) this.#send();
+      else if (this.#filling !== undefined) this.#send(this.#filling, this.#used);
       else return;
     }
   }
@@ -83,21 +87,31 @@ export class BlockPipe {
   /** Takes no more; resolves when the target and the hasher are no longer at work. */
   async abort(): Promise<void> {
     this.#failure ??= { cause: new Error("the body was given up") };
-    this.#overflow = [];
+    this.#drop();
     await this.#sending;
   }
 
-  #send(): void {
-    const block = this.#filling;
-    if (block === undefined) return;
-    const bytes = block.subarray(0, this.#used);
-    this.#filling = this.#spare;
-    this.#spare = undefined;
+  #filled(block: Buffer): void {
+    this.#full.push(block);
+    this.#filling = undefined;
     this.#used = 0;
-    this.#sending = this.#deliver(bytes).then(
+  }
+
+  #pump(): void {
+    if (this.#sending !== undefined) return;
+    const block = this.#full.shift();
+    if (block !== undefined) this.#send(block, BLOCK_BYTES);
+  }
+
+  #send(block: Buffer, used: number): void {
+    if (block === this.#filling) {
+      this.#filling = undefined;
+      this.#used = 0;
+    }
+    this.#sending = this.#deliver(block.subarray(0, used)).then(
       () => {
         this.#sending = undefined;
-        this.#spare = block;
+        release(block);
         this.#continue();
       },
       (failure: unknown) => {
@@ -118,12 +132,8 @@ export class BlockPipe {
 
   #continue(): void {
     if (this.#failure !== undefined) return;
-    const waiting = this.#overflow;
-    this.#overflow = [];
-    if (waiting.length === 0 && this.#used === BLOCK_BYTES) this.#send();
-    for (const piece of waiting) this.append(piece);
-    const room = this.#overflow.length === 0 && this.#used < BLOCK_BYTES;
-    if (!this.#paused || !room) return;
+    this.#pump();
+    if (!this.#paused || this.#full.length >= FULL_BLOCKS_MAX) return;
     this.#paused = false;
     this.#parts.exchange.resume();
   }
@@ -136,7 +146,19 @@ export class BlockPipe {
 
   #fail(failure: unknown): void {
     this.#failure ??= { cause: failure };
-    this.#overflow = [];
+    this.#drop();
     this.#tellFailed(failure);
   }
+
+  #drop(): void {
+    for (const block of this.#full.splice(0)) release(block);
+    if (this.#filling !== undefined) release(this.#filling);
+    this.#filling = undefined;
+    this.#used = 0;
+  }
+}
+
+/** Only memory that nobody reads or writes any more may come here. */
+function release(block: Buffer): void {
+  if (pool.length < POOLED_BLOCKS) pool.push(block);
 }
