@@ -62,8 +62,10 @@ async function fill(machine: SimMachine): Promise<Filled> {
   }
   await perform({ kind: "delete", targets: [{ bucket: "alpha", key: "3" }] });
   await perform({ kind: "create-upload", bucket: "alpha", key: "up", tag: "u1" });
-  machine.clock.leap(IDLE_MS);
-  for (let times = 0; times < 3; times++) await running.site.store.keepHouse();
+  for (let times = 0; times < 3; times++) {
+    await running.site.store.keepHouse();
+    machine.clock.leap(IDLE_MS);
+  }
   // The end of a log that was damaged looks like one that was torn, so it holds nothing we need.
   await perform({ kind: "create-bucket", bucket: "last" });
   return { ...running, state, uploadIds };

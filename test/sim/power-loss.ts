@@ -127,10 +127,11 @@ class Life {
   }
 
   async #keepHouse({ site }: Running): Promise<void> {
-    if (this.#seed.chance(0.5)) this.#machine.clock.leap(IDLE_MS);
-    await site.store.keepHouse();
-    const report = await site.store.keepHouse();
-    this.#dropped += report.segmentsDropped;
+    for (let times = 0; times < 3; times++) {
+      const report = await site.store.keepHouse();
+      this.#dropped += report.segmentsDropped;
+      if (this.#seed.chance(0.5)) this.#machine.clock.leap(IDLE_MS);
+    }
   }
 
   async #checkpoint({ kv }: Running): Promise<void> {

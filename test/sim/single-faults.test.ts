@@ -78,9 +78,9 @@ async function script(machine: SimMachine, uploadIds: UploadIds, seen: Entry[]):
     seen.splice(0, seen.length, ...journal.entries);
     if (running.faults.length > 0) break;
   }
-  machine.clock.leap(IDLE_MS);
-  for (let times = 0; times < 2 && running.faults.length === 0; times++) {
+  for (let times = 0; times < 3 && running.faults.length === 0; times++) {
     await running.site.store.keepHouse().catch(() => undefined);
+    machine.clock.leap(IDLE_MS);
   }
   await running.site.close();
 }
