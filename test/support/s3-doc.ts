@@ -31,10 +31,15 @@ const DIFFERENCES = `## Where Atoll differs from AWS, or AWS has no answer
 - **Copies** share the bytes of their source. A copy of a multipart object keeps its ETag and parts,
   where AWS writes one part with a new ETag.
 - **Creating one's own bucket again** succeeds in \`us-east-1\` and is \`BucketAlreadyOwnedByYou\` in other
-  regions, as at AWS. Without a location constraint a bucket is made in the site's region, always.
+  regions, as at AWS. Without a location constraint a bucket is made in the site's region, always;
+  a constraint that names that region is right everywhere, \`us-east-1\` included. Every other one is
+  \`IllegalLocationConstraintException\`, whether AWS has such a region or not.
 - **Listings.** With a delimiter, a marker inside a common prefix has passed that prefix. Continuation
   tokens are checked, and one that Atoll did not give is \`InvalidArgument\`.
 - **Expect: 100-continue** is answered by the HTTP engine itself, before the signature is checked.
+  Any other expectation is ignored by \`uws\` and refused with 417 by \`--engine node\`.
+- **Checksums of parts.** A part that comes without one gets the one its upload asked for. Completing
+  a composite upload must list the checksum of each part, as at AWS.
 - **Settings of buckets** cannot be changed yet. Asking for one gives AWS's answer for a bucket that
   does not have it.
 - **InsufficientCapacity** (507) is Atoll's own: the disk has reached its reserve.
