@@ -1,5 +1,6 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
+import type { Disk } from "../../src/ports/disk.ts";
 import type { Hash } from "../../src/ports/hash.ts";
 import type { Kv } from "../../src/ports/kv.ts";
 import { openLmdb } from "../../src/ports/kv-lmdb.ts";
@@ -18,6 +19,8 @@ export type SiteFixture = {
   readonly hash: Hash;
   readonly clock: LeapClock;
   readonly directory: string;
+  /** The disk as it is now. */
+  disk(): Disk;
   open(options?: { readonly rebuildIndex?: boolean }): Promise<Running>;
   remove(): void;
 };
@@ -33,7 +36,8 @@ export async function simulatedSite(directIo: "on" | "off"): Promise<SiteFixture
   });
   const { clock } = machine;
   const open: SiteFixture["open"] = (options) => machine.open(options);
-  return { hash, clock, directory: SIM_DIRECTORY, open, remove: () => undefined };
+  const disk = (): Disk => machine.disk;
+  return { hash, clock, directory: SIM_DIRECTORY, disk, open, remove: () => undefined };
 }
 
 export async function realSite(directIo: "auto" | "off"): Promise<SiteFixture> {
@@ -70,5 +74,5 @@ export async function realSite(directIo: "auto" | "off"): Promise<SiteFixture> {
     return { site, kv, faults };
   };
   const remove = (): void => rmSync(parent, { recursive: true, force: true });
-  return { hash, clock, directory, open, remove };
+  return { hash, clock, directory, disk: createNodeDisk, open, remove };
 }
