@@ -42,6 +42,8 @@ class Life {
   #acknowledged = 0;
   #restarts = 0;
   #dropped = 0;
+  /** The first failure of an operation in flight. */
+  #failure: unknown;
 
   constructor(seed: Seed, hash: Hash, sabotage: Sabotage | undefined) {
     this.#seed = seed.derive("life");
@@ -109,9 +111,11 @@ class Life {
       if (this.#seed.chance(0.08)) this.#fly(flight, this.#keepHouse(running));
       if (count === checkpointAt) this.#fly(flight, this.#checkpoint(running));
       while (flight.size >= most) await Promise.race(flight);
+      if (this.#failure !== undefined) throw this.#failure;
       for (let turns = this.#seed.int(3); turns > 0; turns--) await turn();
     }
     await Promise.all(flight);
+    if (this.#failure !== undefined) throw this.#failure;
     if (running.faults.length > 0) throw new BrokenPromise(`stopped itself: ${running.faults[0]}`);
     if (this.#seed.chance(0.3)) await running.site.close();
   }
@@ -120,7 +124,7 @@ class Life {
     const { disk } = this.#machine;
     const ended = work
       .catch((failure: unknown) => {
-        if (!disk.steps.stopped) throw failure;
+        if (!disk.steps.stopped) this.#failure ??= failure;
       })
       .finally(() => flight.delete(ended));
     flight.add(ended);

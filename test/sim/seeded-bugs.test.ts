@@ -151,7 +151,7 @@ test.each(Object.entries(BUGS))("a store with this bug is found out: %s", async 
       await runSchedule(number, hash, make());
     } catch (failure) {
       process.stdout.write(`${name}: schedule ${number + 1}: ${String(failure).slice(0, 150)}\n`);
-      expect(String(failure)).toMatch(/BrokenPromise|StorageFault/);
+      expect(String(failure)).toMatch(/BrokenPromise|StorageFault|AssertionFault/);
       return;
     }
   }

@@ -73,7 +73,7 @@ function showUploads(store: Store, buckets: readonly string[]): string[][] {
 }
 
 /** Objects of all buckets, in the order of the cursors, which must be that of bytes. */
-export function allObjects(store: Store): StoredObject[] {
+function allObjects(store: Store): StoredObject[] {
   const found: StoredObject[] = [];
   for (const { name } of store.buckets()) {
     const cursor = store.objects(name);

@@ -40,7 +40,7 @@ export function keyOf(name: string): ObjectKey {
   return key;
 }
 
-export function attributesOf(writer: string): StoredObject["record"]["attributes"] {
+function attributesOf(writer: string): StoredObject["record"]["attributes"] {
   return { system: [], user: [["writer", writer]], storageClass: undefined, tags: [] };
 }
 

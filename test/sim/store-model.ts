@@ -92,7 +92,7 @@ export function applyToModel(state: ModelState, operation: ModelOperation): Appl
   }
 }
 
-export function objectId(at: At): string {
+function objectId(at: At): string {
   return `${at.bucket}\0${at.key}`;
 }
 
