@@ -215,6 +215,22 @@ describe.each([
     await expectSameRowsAfterRebuild();
   });
 
+  test("forgets after a day what a completed upload answered, for good", async () => {
+    const at = { bucket: "alpha", key: "up", tag: "u1" };
+    await perform({ kind: "create-upload", ...at });
+    await perform({ kind: "put-part", ...at, partNumber: 1, etag: etagOf(1), content: LARGE });
+    const parts = [{ partNumber: 1, etag: etagOf(1) }];
+    await perform({ kind: "complete", ...at, writer: "w", parts });
+    fixture.clock.leap(25 * 3_600_000);
+    expect((await store().keepHouse()).resultsExpired).toBe(1);
+    state = { ...state, results: new Map() };
+    await check();
+    await expectSameRowsAfterRebuild();
+    await perform(remove("up"));
+    for (let times = 0; times < 3; times++) await keepHouse();
+    await expectSameRowsAfterRebuild();
+  });
+
   test("deletes a bucket with its uploads but not with its objects", async () => {
     await perform(put("a", 1, SMALL));
     await perform({ kind: "create-upload", ...alpha, key: "up", tag: "u1" });
