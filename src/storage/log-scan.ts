@@ -27,6 +27,7 @@ export type ScanRequest = {
   readonly crc32: Hash["crc32"];
 };
 
+const HEAD_READ_BYTES = 64 * 1024;
 /** A batch is never larger than this: a few operations of the largest object above the usual. */
 const BATCH_BYTES_SANE = 256 * 1024 * 1024;
 
@@ -36,20 +37,37 @@ export async function scanBatches(
   visit: (batch: ScannedBatch) => Promise<void> | undefined,
 ): Promise<ScanEnd> {
   let offset = request.from;
-  while (offset < request.to) {
-    const found = await readBatch(request, offset);
+  let next = readAhead(request, offset);
+  while (next !== undefined) {
+    const found = await next;
     if ("reason" in found) return { offset, whole: false, reason: found.reason };
+    const end = offset + found.header.batchBytes;
+    // The next batch is read while this one is looked at.
+    next = readAhead(request, end);
     await visit(found);
-    offset += found.header.batchBytes;
+    offset = end;
   }
   return { offset, whole: offset === request.to, reason: "the end" };
+}
+
+function readAhead(request: ScanRequest, offset: number): ReturnType<typeof readBatch> | undefined {
+  if (offset >= request.to) return undefined;
+  const reading = readBatch(request, offset);
+  // Whoever waits for it hears of a failure; a scan that ends before that does not care.
+  reading.catch(nothing);
+  return reading;
+}
+
+function nothing(): void {
+  // See where it is used.
 }
 
 async function readBatch(
   { file, segment, to, verifyBodies, crc32 }: ScanRequest,
   offset: number,
 ): Promise<ScannedBatch | { reason: string }> {
-  const head = Buffer.allocUnsafe(BATCH_HEADER_BYTES);
+  // One read takes the header and, of most batches, all records.
+  const head = Buffer.allocUnsafeSlow(Math.min(HEAD_READ_BYTES, to - offset));
   const read = await file.read(head, offset);
   const segmentId = parseSegmentId(segment);
   assert(segmentId !== undefined, "a segment has an id");
@@ -63,9 +81,13 @@ async function readBatch(
     return { reason: "a batch ends early" };
   }
   const recordsEnd = BATCH_HEADER_BYTES + header.opsBytes;
-  const batch = Buffer.allocUnsafeSlow(verifyBodies ? header.batchBytes : recordsEnd);
-  const count = await file.read(batch, offset);
-  if (count !== batch.length) return { reason: "a batch ends early" };
+  const needed = verifyBodies ? header.batchBytes : recordsEnd;
+  const batch = needed <= read ? head.subarray(0, needed) : Buffer.allocUnsafeSlow(needed);
+  if (needed > read) {
+    head.copy(batch, 0, 0, read);
+    const count = await file.read(batch.subarray(read), offset + read);
+    if (count !== needed - read) return { reason: "a batch ends early" };
+  }
   if (verifyBodies && !verifyBatch(batch, header, crc32)) {
     return { reason: "a batch's checksum differs" };
   }

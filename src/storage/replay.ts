@@ -48,7 +48,7 @@ export type ReplayResult = {
 };
 
 /** Rows gathered before they are brought into the index in one sorted write. */
-const ROWS_PER_WRITE = 50_000;
+const ROWS_PER_WRITE = 20_000;
 const NO_CHAIN = new Uint8Array(32);
 
 /**
@@ -76,6 +76,7 @@ class Replay {
   /** Segments whose end is torn: by a batch where the log ends; else only a footer may be torn. */
   #open: Array<{ segment: number; offset: number; reason: string }> = [];
   #written = false;
+  #writing: Promise<void> = Promise.resolve();
   #moved = false;
 
   constructor(deps: ReplayDeps) {
@@ -249,8 +250,11 @@ class Replay {
     const changes = this.#view.takeBatch();
     const mutations = this.#view.mutationsOf(changes);
     mutations.sort((left, right) => Buffer.compare(left.key, right.key));
-    await this.#deps.kv.write(mutations);
-    this.#view.applied(changes);
+    // The index takes these rows while the next ones are made; one transaction at a time.
+    await this.#writing;
+    this.#writing = this.#deps.kv.write(mutations).then(() => this.#view.applied(changes));
+    // Whoever waits for it hears of a failure: the next write, or the end.
+    this.#writing.catch(nothing);
   }
 
   /**
@@ -271,6 +275,7 @@ class Replay {
     this.#checkHomes();
     if (this.#written) this.#view.remove(TABLES.replaying, "");
     if (this.#moved || this.#view.changed > 0) await this.#write();
+    await this.#writing;
   }
 }
 
@@ -285,4 +290,8 @@ function damaged(at: { segment: number; offset: number; reason: string }): Stora
   return new StorageFault("corrupt", `the log is damaged at ${where}`, {
     hint: "Nothing was cut. Restore the segment from a backup, or this site from another one.",
   });
+}
+
+function nothing(): void {
+  // See where it is used.
 }
