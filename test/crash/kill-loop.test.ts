@@ -155,7 +155,7 @@ describe.each(MODES)("a server with %s I/O", (mode) => {
     await Promise.all(Array.from({ length: AT_ONCE }, worker));
     report(`kill loop, ${mode}`, { kills, killsInStart, startsMs });
     expect(failures.join("\n\n")).toBe("");
-    expect(kills).toBeGreaterThan(150);
+    expect(kills).toBeGreaterThan(150 - FIRST_CALL);
     rmSync(scratch, { recursive: true });
   });
 });

@@ -7,7 +7,8 @@
  *   CRASH_DIR       only paths and descriptors below this absolute path count
  *   CRASH_STATE     the file for count and trace
  *   CRASH_AT        the n-th call, from 1; 0 or absent: none
- *   CRASH_ERRNO     absent: kill; else the errno that the n-th call fails with
+ *   CRASH_ERRNO     absent: kill; else the errno that the n-th call fails with; for ENOSPC only
+ *                   calls that may take space are counted
  *   CRASH_CLOCK_MS  added to the wall clock
  */
 #define _GNU_SOURCE
@@ -99,9 +100,16 @@ static int is_below(const char *path) {
   return path[directory_bytes] == 0 || path[directory_bytes] == '/';
 }
 
+static int takes_space(const char *name) {
+  static const char *const others[] = {"fsync", "fdatasync", "msync", "unlink", "rmdir"};
+  for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+    if (!strcmp(name, others[i])) return 0;
+  return 1;
+}
+
 /* Counts a call. Does not return at the one to be killed before; true at the one to fail. */
 static int count_path(const char *name, const char *path) {
-  if (!is_below(path)) return 0;
+  if (!is_below(path) || (failure == ENOSPC && !takes_space(name))) return 0;
   unsigned long number = atomic_fetch_add(&state->count, 1) + 1;
   char line[512];
   const char *rest = path[directory_bytes] ? path + directory_bytes + 1 : ".";
