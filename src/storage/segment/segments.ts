@@ -1,5 +1,5 @@
 import { assert } from "../../core/assert.ts";
-import { StorageFault } from "../../core/faults.ts";
+import { errnoOf, StorageFault } from "../../core/faults.ts";
 import type { Hlc } from "../../core/hlc.ts";
 import { LIMITS } from "../../core/limits.ts";
 import { type ClusterId, type OriginId, parseSegmentId, type SiteId } from "../../core/names.ts";
@@ -171,10 +171,7 @@ export class Segments {
         },
         (cause) => {
           this.#readers.delete(id);
-          throw new StorageFault("corrupt", `segment ${id} cannot be opened`, {
-            hint: "Restore the file from a backup, or the objects in it from another site.",
-            cause,
-          });
+          throw openFault(id, cause);
         },
       ),
     };
@@ -190,6 +187,17 @@ export class Segments {
       return;
     }
   }
+}
+
+/** A file that is gone is damage; one that cannot be opened just now may open the next time. */
+function openFault(id: number, cause: unknown): StorageFault {
+  if (errnoOf(cause) !== "ENOENT") {
+    return new StorageFault("io", `segment ${id} cannot be opened`, { cause });
+  }
+  return new StorageFault("corrupt", `segment ${id} is missing`, {
+    hint: "Restore the file from a backup, or the objects in it from another site.",
+    cause,
+  });
 }
 
 function nothing(): void {
