@@ -27,6 +27,7 @@ function capture(): { log: Log; lines: LogFields[] } {
   const log: Log = {
     debug: line,
     info: line,
+    infoLine: (json) => line(JSON.parse(`{${json}}`)),
     warn: line,
     error: line,
     child: () => log,
@@ -38,7 +39,8 @@ function capture(): { log: Log; lines: LogFields[] } {
 test("writes one line for a request, with the duration in microsecond steps", () => {
   const { log, lines } = capture();
   createAccessLog(log).finished(SUMMARY);
-  expect(lines).toEqual([{ ...SUMMARY, durationMs: 1.235 }]);
+  const { errorCode: _none, ...shown } = SUMMARY;
+  expect(lines).toEqual([{ ...shown, durationMs: 1.235 }]);
 });
 
 test("writes named fields only, so that nothing secret rides along, and cuts long agents", () => {
@@ -47,4 +49,12 @@ test("writes named fields only, so that nothing secret rides along, and cuts lon
   createAccessLog(log).finished(rich);
   expect(JSON.stringify(lines)).not.toContain("s3cr3t");
   expect(String(lines[0]?.["userAgent"])).toHaveLength(256);
+});
+
+test("writes names as JSON, whatever they hold", () => {
+  const { log, lines } = capture();
+  const key = 'quote " backslash \\ line \n end \u2028 \u{1f600}';
+  createAccessLog(log).finished({ ...SUMMARY, key, errorCode: "NoSuchKey", bucket: undefined });
+  expect(lines[0]).toMatchObject({ key, errorCode: "NoSuchKey" });
+  expect(lines[0]).not.toHaveProperty("bucket");
 });

@@ -8,26 +8,24 @@ const USER_AGENT_CHARS_MAX = 256;
  * user agent, because signatures travel in both.
  */
 export function createAccessLog(log: Log): RequestObserver {
-  return {
-    finished: (summary: RequestSummary) => {
-      log.info(
-        {
-          requestId: summary.requestId,
-          operation: summary.operation,
-          method: summary.method,
-          bucket: summary.bucket,
-          key: summary.key,
-          accessKey: summary.accessKey,
-          remoteAddress: summary.remoteAddress,
-          userAgent: summary.userAgent?.slice(0, USER_AGENT_CHARS_MAX),
-          status: summary.status,
-          errorCode: summary.errorCode,
-          inBytes: summary.inBytes,
-          outBytes: summary.outBytes,
-          durationMs: Math.round(summary.durationMs * 1000) / 1000,
-        },
-        "request",
-      );
-    },
-  };
+  return { finished: (summary) => log.infoLine(lineOf(summary), "request") };
+}
+
+/** Fields in the order in which people read them; what is undefined is left out. Hot path. */
+function lineOf(summary: RequestSummary): string {
+  const { bucket, key, accessKey, userAgent, errorCode } = summary;
+  let line = `"requestId":"${summary.requestId}","operation":"${summary.operation}"`;
+  line += `,"method":${JSON.stringify(summary.method)}`;
+  if (bucket !== undefined) line += `,"bucket":${JSON.stringify(bucket)}`;
+  if (key !== undefined) line += `,"key":${JSON.stringify(key)}`;
+  if (accessKey !== undefined) line += `,"accessKey":${JSON.stringify(accessKey)}`;
+  line += `,"remoteAddress":"${summary.remoteAddress}"`;
+  if (userAgent !== undefined) {
+    line += `,"userAgent":${JSON.stringify(userAgent.slice(0, USER_AGENT_CHARS_MAX))}`;
+  }
+  line += `,"status":${summary.status}`;
+  if (errorCode !== undefined) line += `,"errorCode":"${errorCode}"`;
+  const durationMs = Math.round(summary.durationMs * 1000) / 1000;
+  line += `,"inBytes":${summary.inBytes},"outBytes":${summary.outBytes}`;
+  return `${line},"durationMs":${durationMs}`;
 }

@@ -21,6 +21,8 @@ const ENGINE_REARM_BYTES = 160 * 1024;
 /** What an exchange needs of its server. */
 export interface UwsHost {
   readonly secure: boolean;
+  /** The address of every client, when the listener's leaves only one: its own loopback address. */
+  readonly onlyPeer: string | undefined;
   /** True once the server is closing: connections end with their current response. */
   readonly draining: boolean;
   /** The exchange is over; called once for each. */
@@ -84,6 +86,7 @@ export class UwsExchange implements Exchange {
   }
 
   get remoteAddress(): string {
+    if (this.#host.onlyPeer !== undefined) return this.#host.onlyPeer;
     this.#keepAddress();
     return this.#address === undefined ? "" : formatAddress(new Uint8Array(this.#address));
   }
@@ -270,8 +273,9 @@ export class UwsExchange implements Exchange {
     return !this.#bodyEnded && this.#bodyBytesLeft > HTTP_LIMITS.drainBytesMax;
   }
 
-  // A native call of about a microsecond, so only for those who ask; the log asks after the answer.
+  // A native call of some microseconds; the log asks after the answer, when it is too late to.
   #keepAddress(): void {
+    if (this.#host.onlyPeer !== undefined) return;
     if (this.#address === undefined) this.#address = this.#response?.getRemoteAddress();
   }
 

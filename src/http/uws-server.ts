@@ -36,7 +36,7 @@ export async function startUwsServer(
   deps.setEnvironment(UWS_ENVIRONMENT.name, UWS_ENVIRONMENT.value);
   const engine = await loadEngine();
   const app = openApp(engine, settings);
-  const front = new UwsFront(app, settings.tls !== undefined, deps.clock);
+  const front = new UwsFront(app, settings, deps.clock);
   app.any("/*", (response, request) => accept(front, handler, response, request));
   const socket = await listen(app, settings);
   return {
@@ -140,8 +140,12 @@ function refuse(response: HttpResponse, refusal: Refusal): void {
 }
 
 /** What is open on one listener. Invariant: `#open` counts the exchanges that are not over. */
+/** Who listens here hears only this machine, which calls from the same address. */
+const LOOPBACK = ["127.0.0.1", "::1"];
+
 class UwsFront implements UwsHost {
   readonly secure: boolean;
+  readonly onlyPeer: string | undefined;
   readonly #app: TemplatedApp;
   readonly #clock: Clock;
   readonly #watched = new Set<UwsExchange>();
@@ -150,9 +154,10 @@ class UwsFront implements UwsHost {
   #drained: (() => void) | undefined;
   #nextSweep: Cancel | undefined;
 
-  constructor(app: TemplatedApp, secure: boolean, clock: Clock) {
+  constructor(app: TemplatedApp, settings: HttpServerSettings, clock: Clock) {
     this.#app = app;
-    this.secure = secure;
+    this.secure = settings.tls !== undefined;
+    this.onlyPeer = LOOPBACK.find((address) => address === settings.host);
     this.#clock = clock;
   }
 

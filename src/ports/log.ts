@@ -2,6 +2,11 @@
 export interface Log {
   debug(fields: LogFields, message: string): void;
   info(fields: LogFields, message: string): void;
+  /**
+   * The same as `info` for fields whose JSON the caller has written, without braces: a request's one
+   * line costs half of what the request does otherwise. Every value must be JSON already.
+   */
+  infoLine(json: string, message: string): void;
   warn(fields: LogFields, message: string): void;
   error(fields: LogFields, message: string): void;
   /** A log that adds these fields to every line. */

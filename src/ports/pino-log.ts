@@ -3,7 +3,7 @@ import { type DestinationStream, type Logger, pino } from "pino";
 import { createDescriptorSink } from "./descriptor-sink.ts";
 import type { Log } from "./log.ts";
 import { formatPretty } from "./pretty-line.ts";
-import { redactFields } from "./redact-fields.ts";
+import { redactFields, redactText } from "./redact-fields.ts";
 import { systemClock } from "./system-clock.ts";
 
 const STDOUT = 1;
@@ -25,16 +25,22 @@ export function createPinoLog(settings: PinoLogSettings): Log {
   const stream: DestinationStream = settings.pretty
     ? { write: (line) => sink.stream.write(formatPretty(line)) }
     : sink.stream;
+  const timestamp = createTimestamp();
   const logger = pino(
     {
       level: settings.level,
       base: null,
-      timestamp: createTimestamp(),
+      timestamp,
       formatters: { level: (label) => ({ level: label }) },
     },
     stream,
   );
-  return wrap(logger, sink.flush);
+  const enabled = logger.isLevelEnabled("info");
+  const infoLine = (json: string, message: string): void => {
+    if (!enabled) return;
+    stream.write(`{"level":"info"${timestamp()},${redactText(json)},"msg":"${message}"}\n`);
+  };
+  return { ...wrap(logger, sink.flush), infoLine };
 }
 
 function wrap(logger: Logger, flush: () => Promise<void>): Log {
@@ -45,6 +51,8 @@ function wrap(logger: Logger, flush: () => Promise<void>): Log {
     info: (fields, message) => {
       if (logger.isLevelEnabled("info")) logger.info(redactFields(fields), message);
     },
+    // A child has fields of its own to add; only the parent's lines are many.
+    infoLine: (json, message) => logger.info(redactFields(JSON.parse(`{${json}}`)), message),
     warn: (fields, message) => logger.warn(redactFields(fields), message),
     error: (fields, message) => logger.error(redactFields(fields), message),
     child: (fields) => wrap(logger.child(redactFields(fields)), flush),

@@ -28,7 +28,7 @@ function redactObject(fields: LogFields, depth: number): LogFields {
 }
 
 function redact(value: unknown, depth: number): unknown {
-  if (typeof value === "string") return value.includes("=") ? redactUrl(value) : value;
+  if (typeof value === "string") return redactText(value);
   if (typeof value === "bigint") return value.toString();
   if (typeof value !== "object" || value === null) return value;
   if (depth === 0) return "[deeper]";
@@ -38,7 +38,9 @@ function redact(value: unknown, depth: number): unknown {
   return redactObject(value as LogFields, depth - 1);
 }
 
-function redactUrl(text: string): string {
+/** The text without the signatures of URLs that may stand in it. */
+export function redactText(text: string): string {
+  if (!text.includes("=")) return text;
   return text.replace(
     /(Signature|X-Amz-Security-Token|X-Amz-Credential|AWSAccessKeyId)=[^&\s"]*/gi,
     `$1=${REDACTED}`,
@@ -48,8 +50,8 @@ function redactUrl(text: string): string {
 function describeError(failure: Error, depth: number): LogFields {
   const facts: Record<string, unknown> = {
     name: failure.name,
-    message: redactUrl(failure.message),
-    stack: failure.stack === undefined ? undefined : redactUrl(failure.stack),
+    message: redactText(failure.message),
+    stack: failure.stack === undefined ? undefined : redactText(failure.stack),
   };
   if (failure.cause !== undefined) facts["cause"] = redact(failure.cause, depth);
   return { ...facts, ...redactObject(ownFacts(failure), depth) };

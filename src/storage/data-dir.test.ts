@@ -26,6 +26,7 @@ const nothing = (): void => undefined;
 const silent: Log = {
   debug: nothing,
   info: nothing,
+  infoLine: nothing,
   warn: nothing,
   error: nothing,
   child: () => silent,

@@ -15,6 +15,7 @@ function machine(living: Set<number>) {
   const log: Log = {
     debug: nothing,
     info: nothing,
+    infoLine: nothing,
     warn: (_fields, message) => warnings.push(message),
     error: nothing,
     child: () => log,

@@ -40,6 +40,15 @@ describe.each([
     expect(positions).toEqual(positions.toSorted((left, right) => left - right));
   });
 
+  test("writes a line whose JSON is given, and cuts signatures in it too", async () => {
+    const { log, text } = open();
+    log.infoLine('"key":"a?X-Amz-Signature=hush","status":200', "request");
+    const written = await text();
+    expect(written).toContain("request");
+    expect(written).toContain("200");
+    expect(written).not.toContain("hush");
+  });
+
   test("adds a child's fields to its lines only", async () => {
     const { log, text } = open();
     log.child({ site: "north" }).info({}, "from the child");

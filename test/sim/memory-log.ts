@@ -26,6 +26,7 @@ function logTo(lines: LogLine[], bindings: LogFields): Log {
   return {
     debug: at("debug"),
     info: at("info"),
+    infoLine: (json, message) => at("info")(JSON.parse(`{${json}}`), message),
     warn: at("warn"),
     error: at("error"),
     child: (fields) => logTo(lines, { ...bindings, ...fields }),
