@@ -53,6 +53,10 @@ class BucketRows<Row> {
     this.#rows = this.#walk(query);
   }
 
+  close(): void {
+    this.#rows.return?.();
+  }
+
   past(prefix: string): void {
     const after = afterPrefix(this.keyOf(prefix));
     this.from({ gte: after ?? this.#end });
@@ -83,6 +87,7 @@ export function objectCursor(deps: CursorDeps, bucket: BucketName): ObjectCursor
     },
     seek: (from) => rows.from({ gte: rows.keyOf(from) }),
     seekPast: (prefix) => rows.past(prefix),
+    close: () => rows.close(),
   };
 }
 
@@ -95,6 +100,7 @@ export function uploadCursor(deps: CursorDeps, bucket: BucketName): UploadCursor
     next: (): UploadRecord | undefined => rows.next()?.row.upload,
     seek: (fromKey) => rows.from({ gte: rows.keyOf(fromKey) }),
     seekPast: (prefix) => rows.past(prefix),
+    close: () => rows.close(),
     seekAfter(key, uploadId) {
       if (uploadId === undefined) rows.past(`${key}\0`);
       else rows.from({ gt: rows.keyOf(`${key}\0${uploadId}`) });

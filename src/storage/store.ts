@@ -112,6 +112,8 @@ export interface ObjectCursor {
   seekPast(prefix: string): void;
   /** Rows read so far: what tests count instead of time. */
   readonly rowsRead: number;
+  /** Lets go of the snapshot that the walk reads from; one left open makes the index grow. */
+  close(): void;
 }
 
 /** As ObjectCursor, over (key, upload id). */
@@ -121,6 +123,7 @@ export interface UploadCursor {
   seekAfter(key: string, uploadId: string | undefined): void;
   seek(fromKey: string): void;
   seekPast(prefix: string): void;
+  close(): void;
 }
 
 /** Half-open, in bytes of the object. */

@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import { compareUtf8 } from "./key-order.ts";
 import { type ListSource, listPage, type PageWish } from "./page.ts";
 
-type Counted = ListSource<string> & { rowsRead: number };
+type Counted = ListSource<string> & { rowsRead: number; closed: number };
 
 /** Sorted names with the moves of a cursor; counts what it reads. */
 function sourceOf(names: readonly string[]): Counted {
@@ -15,6 +15,7 @@ function sourceOf(names: readonly string[]): Counted {
   };
   const source: Counted = {
     rowsRead: 0,
+    closed: 0,
     next() {
       const name = sorted[from];
       if (name !== undefined) {
@@ -36,6 +37,9 @@ function sourceOf(names: readonly string[]): Counted {
       from = firstAt((name) => Buffer.compare(Buffer.from(name), Buffer.from(text)) > 0);
     },
     nameOf: (name) => name,
+    close: () => {
+      source.closed++;
+    },
   };
   return source;
 }
@@ -146,4 +150,26 @@ describe("cost", () => {
     });
     expect(source.rowsRead).toBe(0);
   });
+});
+
+test.each([0, 1, 1000])("a page of %i lets go of its walk, once", (max) => {
+  const source = sourceOf(["a", "b/1", "b/2"]);
+  listPage(source, { prefix: "", delimiter: "/", marker: "", max });
+  expect(source.closed).toBe(1);
+});
+
+test("a walk that fails is let go of too", () => {
+  let closed = 0;
+  const failing = {
+    ...sourceOf(["a"]),
+    next: () => {
+      throw new Error("the disk");
+    },
+    close: () => {
+      closed++;
+    },
+  };
+  const wish = { prefix: "", delimiter: "", marker: "", max: 1 };
+  expect(() => listPage(failing, wish)).toThrow("the disk");
+  expect(closed).toBe(1);
 });

@@ -10,6 +10,8 @@ export interface ListSource<Entry> {
   /** Continues after the marker: past everything an earlier page has shown. */
   seekAfter(marker: string): void;
   nameOf(entry: Entry): string;
+  /** Ends the walk; called once, however the page ends. */
+  close(): void;
 }
 
 export type PageWish = {
@@ -39,9 +41,16 @@ export type Page<Entry> = {
  * has passed that prefix.
  */
 export function listPage<Entry>(source: ListSource<Entry>, wish: PageWish): Page<Entry> {
+  try {
+    return wish.max === 0 ? { items: [], truncated: false } : foldPage(source, wish);
+  } finally {
+    source.close();
+  }
+}
+
+function foldPage<Entry>(source: ListSource<Entry>, wish: PageWish): Page<Entry> {
   const { prefix, delimiter, max } = wish;
   const items: Array<PageItem<Entry>> = [];
-  if (max === 0) return { items, truncated: false };
   start(source, wish);
   for (let entry = source.next(); entry !== undefined; entry = source.next()) {
     const name = source.nameOf(entry);

@@ -43,6 +43,9 @@ function cursorOf(keys: readonly string[]): ObjectCursor {
     seekPast: (prefix) => {
       at = find((key) => key > prefix && !key.startsWith(prefix));
     },
+    close: () => {
+      at = keys.length;
+    },
   };
 }
 

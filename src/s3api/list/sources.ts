@@ -20,6 +20,7 @@ export function objectSource(cursor: ObjectCursor): ListSource<ListedObject> {
       cursor.seek(marker);
     },
     nameOf: (object) => object.key,
+    close: () => cursor.close(),
   };
 }
 
@@ -34,5 +35,6 @@ export function uploadSource(
     seekPast: (prefix) => cursor.seekPast(prefix),
     seekAfter: (marker) => cursor.seekAfter(marker, uploadIdMarker),
     nameOf: (upload) => upload.key,
+    close: () => cursor.close(),
   };
 }
