@@ -3,8 +3,8 @@ export interface Log {
   debug(fields: LogFields, message: string): void;
   info(fields: LogFields, message: string): void;
   /**
-   * The same as `info` for fields whose JSON the caller has written, without braces: a request's one
-   * line costs half of what the request does otherwise. Every value must be JSON already.
+   * The same as `info` for fields whose JSON the caller has written, without braces: one line a
+   * request is a large share of what a request costs. Every value must be JSON already.
    */
   infoLine(json: string, message: string): void;
   warn(fields: LogFields, message: string): void;
