@@ -52,7 +52,8 @@ export async function scanBatches(
 
 function readAhead(request: ScanRequest, offset: number): ReturnType<typeof readBatch> | undefined {
   if (offset >= request.to) return undefined;
-  const reading = readBatch(request, offset);
+  // One read takes the header and, of most batches, all records.
+  const reading = readBatch(request, offset, HEAD_READ_BYTES);
   // Whoever waits for it hears of a failure; a scan that ends before that does not care.
   reading.catch(nothing);
   return reading;
@@ -65,9 +66,9 @@ function nothing(): void {
 async function readBatch(
   { file, segment, to, verifyBodies, crc32 }: ScanRequest,
   offset: number,
+  headBytes: number,
 ): Promise<ScannedBatch | { reason: string }> {
-  // One read takes the header and, of most batches, all records.
-  const head = Buffer.allocUnsafeSlow(Math.min(HEAD_READ_BYTES, to - offset));
+  const head = Buffer.allocUnsafeSlow(Math.min(headBytes, to - offset));
   const read = await file.read(head, offset);
   const segmentId = parseSegmentId(segment);
   assert(segmentId !== undefined, "a segment has an id");
@@ -100,7 +101,8 @@ async function readBatch(
  */
 export async function hasBatchBehind(request: ScanRequest, offset: number): Promise<boolean> {
   for (let at = offset + LIMITS.pageBytes; at < request.to; at += LIMITS.pageBytes) {
-    const found = await readBatch({ ...request, verifyBodies: true }, at);
+    // Most places hold no batch, so no more than a header is read of them.
+    const found = await readBatch({ ...request, verifyBodies: true }, at, BATCH_HEADER_BYTES);
     if (!("reason" in found)) return true;
   }
   return false;
