@@ -25,6 +25,8 @@ export type BlockPipeParts = {
   readonly exchange: Pick<Exchange, "pause" | "resume">;
   readonly target: BodyTarget;
   readonly hasher: StreamHasher;
+  /** Full blocks that may wait; LATE_BLOCKS_MAX unless given. */
+  readonly lateBlocksMax?: number;
 };
 
 /**
@@ -69,7 +71,7 @@ export class BlockPipe {
     }
     this.#pump();
     if (this.#full.length >= FULL_BLOCKS_MAX) this.#pause();
-    if (this.#full.length > LATE_BLOCKS_MAX) {
+    if (this.#full.length > (this.#parts.lateBlocksMax ?? LATE_BLOCKS_MAX)) {
       this.#fail(new StorageFault("busy", "a client sends faster than it can be told to wait"));
     }
   }
