@@ -1,4 +1,5 @@
 import type { BucketName, ObjectKey } from "../core/names.ts";
+import type { BucketSettings } from "../core/records.ts";
 import type { Exchange, RequestHeaders } from "../http/exchange.ts";
 import type { Hash } from "../ports/hash.ts";
 import type { BodyReader, Store } from "../storage/store.ts";
@@ -38,7 +39,11 @@ export type Call = {
 };
 
 /** The bucket exists when the handler begins; CreateBucket's may. */
-export type BucketCall = Call & { readonly bucket: BucketName };
+export type BucketCall = Call & {
+  readonly bucket: BucketName;
+  /** As they are when the handler begins; what a commit rests on it reads again. */
+  readonly bucketSettings: BucketSettings;
+};
 
 export type ObjectCall = BucketCall & { readonly key: ObjectKey };
 
@@ -85,6 +90,8 @@ export type OperationRow = Selectors & {
   /** The handler asks for each key by itself; nothing is asked of the bucket as a whole. */
   readonly perKey?: true;
   readonly body: "none" | "xml" | "stream";
+  /** The action instead of it when the request names a version. */
+  readonly versionAction?: string;
   /** Where this differs from AWS, for docs/S3.md. */
   readonly note?: string;
 } & (

@@ -1,4 +1,5 @@
 import type { BucketName } from "../core/names.ts";
+import type { BucketSettings } from "../core/records.ts";
 import type { Exchange } from "../http/exchange.ts";
 import { type AuthDeps, type AuthResult, authenticate } from "./auth/verify.ts";
 import { type Allows, authorizer } from "./authorize.ts";
@@ -9,6 +10,7 @@ import { OPERATIONS, type OperationName } from "./operations.ts";
 import type { Trace } from "./responder.ts";
 import { type Route, refuseUnknownParameters, routeRequest } from "./router.ts";
 import { screenHeaders } from "./screen.ts";
+import type { Query } from "./target.ts";
 
 /**
  * Route, authenticate, authorise, screen, handle: in this order, so that nobody learns of what
@@ -25,6 +27,7 @@ export function answerRequest(
   trace.key = route.key;
   const auth = authenticateExchange(exchange, authDeps);
   trace.accessKey = auth.credential.id;
+  trace.seating?.signedBy(auth.credential.id);
   const { operation } = route;
   if (operation === undefined) {
     throw new S3Error("MethodNotAllowed", { fields: { Method: exchange.method } });
@@ -35,7 +38,7 @@ export function answerRequest(
     ? withHoistedHeaders(exchange.headers, route.query.entries)
     : exchange.headers;
   const allows = authorizer({ exchange, headers, query: route.query, auth });
-  if (row.perKey !== true) requireAllowed(allows, row.action, route);
+  if (row.perKey !== true) requireAllowed(allows, actionOf(row, route.query), route);
   if ("notImplemented" in row) {
     throw new S3Error("NotImplemented", {
       message: `${operation} is not implemented: ${row.notImplemented}.`,
@@ -50,12 +53,26 @@ export function answerRequest(
   const { query } = route;
   const call: Call = { exchange, headers, query, auth, allows, received };
   if (row.level === "service") return row.handler(call, deps);
-  const bucket = addressedBucket(route, allows, deps, operation);
-  if (row.level === "bucket") return row.handler({ ...call, bucket }, deps);
+  const { name: bucket, settings: bucketSettings } = addressedBucket(
+    route,
+    allows,
+    deps,
+    operation,
+  );
+  if (row.level === "bucket") return row.handler({ ...call, bucket, bucketSettings }, deps);
   const { key } = route;
   if (key === undefined) throw new S3Error("InvalidURI");
   // Written out: copying an object of unknown shape costs more than all of this.
-  return row.handler({ exchange, headers, query, auth, allows, received, bucket, key }, deps);
+  return row.handler(
+    { exchange, headers, query, auth, allows, received, bucket, bucketSettings, key },
+    deps,
+  );
+}
+
+/** AWS has actions of their own for requests that name a version. */
+function actionOf(row: OperationRow, query: Query): string {
+  if (row.versionAction === undefined || !query.has("versionId")) return row.action;
+  return row.versionAction;
 }
 
 function authenticateExchange(exchange: Exchange, deps: AuthDeps): AuthResult {
@@ -76,19 +93,24 @@ function requireAllowed(allows: Allows, action: string, route: Route): void {
   if (!allows(action, route.bucketText, route.key)) throw new S3Error("AccessDenied");
 }
 
+type AddressedBucket = { readonly name: BucketName; readonly settings: BucketSettings };
+
+const NO_SETTINGS: BucketSettings = new Map();
+
 /** The bucket of a request, which must exist unless it is to be created. Hot path. */
 function addressedBucket(
   route: Route,
   allows: Allows,
   deps: HandlerDeps,
   operation: OperationName,
-): BucketName {
+): AddressedBucket {
   const { bucket, bucketText = "" } = route;
   if (operation === "CreateBucket") {
-    if (bucket !== undefined) return bucket;
+    if (bucket !== undefined) return { name: bucket, settings: NO_SETTINGS };
     throw new S3Error("InvalidBucketName", { fields: { BucketName: bucketText } });
   }
-  if (bucket !== undefined && deps.store.bucket(bucket) !== undefined) return bucket;
+  const stored = bucket === undefined ? undefined : deps.store.bucket(bucket);
+  if (stored !== undefined) return stored;
   // An operation that asks for each key has not asked for the bucket.
   if (operation === "DeleteObjects" && !allows("s3:ListBucket", bucketText)) {
     throw new S3Error("AccessDenied");
