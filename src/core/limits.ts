@@ -68,4 +68,6 @@ export const LIMITS = {
   reserveFileBytes: 16 * MIB,
   /** Requests under way at once; more are told to slow down. */
   requestsMax: 4096,
+  /** Addresses and keys with failed authentications that are remembered. */
+  failureEntriesMax: 4096,
 } as const;

@@ -4,6 +4,7 @@ import type { Exchange, RequestHeaders } from "../http/exchange.ts";
 import type { Hash } from "../ports/hash.ts";
 import type { BodyReader, Store } from "../storage/store.ts";
 import type { AuthResult } from "./auth/verify.ts";
+import type { GuardSettings } from "./guard/request-guard.ts";
 import type { HeaderLines } from "./headers/object-headers.ts";
 import type { Query } from "./target.ts";
 
@@ -23,6 +24,8 @@ export type S3Settings = {
   readonly ownerId: string;
   /** Requests under way at once; more are told to slow down. */
   readonly requestsMax: number;
+  /** What one address and one key may do; without it, anything. */
+  readonly guard?: GuardSettings;
 };
 
 /** A routed, authenticated and authorised request. */
@@ -87,11 +90,11 @@ export type Level = "service" | "bucket" | "object";
 export type OperationRow = Selectors & {
   /** The IAM action the caller must be allowed. */
   readonly action: string;
+  /** The action instead of it when the request names a version. */
+  readonly versionAction?: string;
   /** The handler asks for each key by itself; nothing is asked of the bucket as a whole. */
   readonly perKey?: true;
   readonly body: "none" | "xml" | "stream";
-  /** The action instead of it when the request names a version. */
-  readonly versionAction?: string;
   /** Where this differs from AWS, for docs/S3.md. */
   readonly note?: string;
 } & (

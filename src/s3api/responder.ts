@@ -4,6 +4,7 @@ import type { Clock } from "../ports/clock.ts";
 import type { Log } from "../ports/log.ts";
 import type { Random } from "../ports/random.ts";
 import { toS3Error } from "./errors.ts";
+import type { Seating } from "./guard/request-guard.ts";
 import type { HeaderLines } from "./headers/object-headers.ts";
 import type { Reply } from "./operation.ts";
 import { RequestIds } from "./request-ids.ts";
@@ -26,6 +27,8 @@ export type Trace = {
   key: string | undefined;
   accessKey: string | undefined;
   inBytes: number;
+  /** Undefined until the request has been let in. */
+  seating: Seating | undefined;
 };
 
 /**
@@ -58,6 +61,7 @@ export class Responder {
       key: undefined,
       accessKey: undefined,
       inBytes: 0,
+      seating: undefined,
     };
   }
 
@@ -112,6 +116,7 @@ export class Responder {
   /** Answers with the error that stands for a failure; what really happened goes to the log. */
   fail(trace: Trace, failure: unknown): void {
     const error = toS3Error(failure);
+    trace.seating?.failed(error);
     if (error.status >= 500 && error.cause !== undefined) this.#logFailure(trace, error.cause);
     const { exchange } = trace;
     const headers: HeaderLines = [];
@@ -150,6 +155,7 @@ export class Responder {
 
   #finish(trace: Trace, status: number, outBytes: number, errorCode: string | undefined): void {
     this.#underWay--;
+    trace.seating?.leave();
     const { exchange, requestId, operation, bucket, key, accessKey, inBytes, startedMs } = trace;
     this.#deps.observer.finished({
       requestId,

@@ -5,7 +5,7 @@ import type { Store } from "../storage/store.ts";
 import type { Credential } from "./auth/credentials.ts";
 import { SigningKeys } from "./auth/signing-key.ts";
 import type { AuthDeps } from "./auth/verify.ts";
-import { S3Error } from "./errors.ts";
+import { NO_GUARD, RequestGuard, slowDown } from "./guard/request-guard.ts";
 import type { HandlerDeps, S3Settings } from "./operation.ts";
 import { answerRequest } from "./pipeline.ts";
 import { Responder, type ResponderDeps } from "./responder.ts";
@@ -25,11 +25,13 @@ export function createS3Service(deps: S3ServiceDeps): HttpHandler {
   const { region, requestsMax } = settings;
   const auth: AuthDeps = { nowMs, lookup, region, signingKeys: new SigningKeys() };
   const handlerDeps: HandlerDeps = { store, hash, nowMs, settings };
+  const guard = new RequestGuard(settings.guard ?? NO_GUARD, () => clock.monotonicMs());
   const responder = new Responder(deps);
   return (exchange) => {
     const trace = responder.begin(exchange);
     try {
-      if (responder.underWay > requestsMax) throw new S3Error("SlowDown");
+      if (responder.underWay > requestsMax) throw slowDown(1000);
+      trace.seating = guard.admit(exchange);
       const reply = answerRequest(trace, auth, handlerDeps);
       if (!(reply instanceof Promise)) {
         responder.send(trace, reply);
