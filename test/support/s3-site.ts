@@ -6,6 +6,7 @@ import { parseAccessKeyId } from "../../src/core/names.ts";
 import type { RequestSummary } from "../../src/core/request-summary.ts";
 import type { HttpHandler } from "../../src/http/exchange.ts";
 import { cryptoRandom } from "../../src/ports/crypto-random.ts";
+import type { Kv } from "../../src/ports/kv.ts";
 import { openLmdb } from "../../src/ports/kv-lmdb.ts";
 import { createNativeHash } from "../../src/ports/native-hash.ts";
 import { createNodeDisk } from "../../src/ports/node-disk.ts";
@@ -37,6 +38,8 @@ export type S3Site = {
   readonly handler: HttpHandler;
   /** Every request that has been reported. */
   readonly summaries: RequestSummary[];
+  /** The index, to see what a request has left there. */
+  readonly kv: Kv;
   ask(request: SignedRequest): Promise<FakeAnswer>;
   /** Lets another key sign. */
   add(credential: Credential): void;
@@ -50,19 +53,24 @@ export function credentialOf(id: string, rest: Partial<Credential>): Credential 
   return { id: accessKeyId, ...base, ...rest };
 }
 
-const ROOT = credentialOf("ROOTKEY1", { kind: "root" });
+export const ROOT_CREDENTIAL = credentialOf("ROOTKEY1", { kind: "root" });
 
 export async function openS3Site(settings: { requestsMax?: number } = {}): Promise<S3Site> {
   const directory = mkdtempSync(join(tmpdir(), "atoll-s3api-"));
   const hash = await createNativeHash();
   const disk = createNodeDisk();
   const ports = { disk, clock: systemClock, random: cryptoRandom, log: createMemoryLog(), hash };
+  const opened: Kv[] = [];
   const site = await openSite(
     {
       ...ports,
       processFacts: createProcessFacts(),
       answers: async () => false,
-      openKv: openLmdb,
+      openKv: async (path) => {
+        const kv = await openLmdb(path);
+        opened.push(kv);
+        return kv;
+      },
       defer: (callback) => void setImmediate(callback),
     },
     {
@@ -73,7 +81,9 @@ export async function openS3Site(settings: { requestsMax?: number } = {}): Promi
       },
     },
   );
-  const credentials = new Map([[ROOT.id, ROOT]]);
+  const [kv] = opened;
+  if (kv === undefined) throw new Error("a site has opened no index");
+  const credentials = new Map([[ROOT_CREDENTIAL.id, ROOT_CREDENTIAL]]);
   const summaries: RequestSummary[] = [];
   const handler = createS3Service({
     ...ports,
@@ -85,6 +95,7 @@ export async function openS3Site(settings: { requestsMax?: number } = {}): Promi
   return {
     handler,
     summaries,
+    kv,
     ask: (request) => askSigned(handler, request),
     add: (credential) => void credentials.set(credential.id, credential),
     async close() {
@@ -96,7 +107,7 @@ export async function openS3Site(settings: { requestsMax?: number } = {}): Promi
 }
 
 function askSigned(handler: HttpHandler, request: SignedRequest): Promise<FakeAnswer> {
-  const { method, path, headers = {}, as: credential = ROOT } = request;
+  const { method, path, headers = {}, as: credential = ROOT_CREDENTIAL } = request;
   const body = Buffer.from(request.body ?? "");
   const signed = sign(
     {
