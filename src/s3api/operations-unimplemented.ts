@@ -147,7 +147,6 @@ export const UNIMPLEMENTED_OPERATIONS = {
     "UpdateBucketMetadataJournalTableConfiguration",
     NEVER,
   ),
-  GetObjectAttributes: object("GET", "attributes", "GetObjectAttributes"),
   GetObjectTorrent: object("GET", "torrent", "GetObjectTorrent", NEVER),
   ListObjectVersions: row("GET", "bucket", "versions", {
     action: "ListBucketVersions",

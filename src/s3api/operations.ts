@@ -24,6 +24,7 @@ import { uploadPartCopy } from "./handlers/upload-part-copy.ts";
 import type { OperationRow } from "./operation.ts";
 import { SETTING_OPERATIONS } from "./operations-settings.ts";
 import { UNIMPLEMENTED_OPERATIONS } from "./operations-unimplemented.ts";
+import { VERSION_OPERATIONS } from "./operations-versions.ts";
 
 const READ_PARAMETERS = [
   "partNumber",
@@ -45,6 +46,7 @@ const NOT_SET = "always the answer for a bucket without it";
 export const OPERATIONS = {
   ...UNIMPLEMENTED_OPERATIONS,
   ...SETTING_OPERATIONS,
+  ...VERSION_OPERATIONS,
   ListBuckets: {
     method: "GET",
     level: "service",

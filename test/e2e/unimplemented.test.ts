@@ -22,7 +22,6 @@ const MISSING = [
   ["GET", "/BUCKET?metrics"],
   ["PUT", "/BUCKET/key?tagging"],
   ["GET", "/BUCKET/key?torrent"],
-  ["GET", "/BUCKET/key?attributes"],
   ["POST", "/BUCKET/key?select&select-type=2"],
   ["POST", "/BUCKET/key?restore"],
   ["PUT", "/BUCKET/key?legal-hold"],
