@@ -13,7 +13,7 @@ const PORTS = "src/ports/";
 const STORAGE = "src/storage/";
 const EXCHANGE = "src/http/exchange.ts";
 
-/** Keys are folders, or single files for the two above all areas. The longest match counts. */
+/** Keys are folders, or single files for the two above all areas (`src/wiring/` is the composition root's). The longest match counts. */
 export const AREAS: Readonly<Record<string, AreaRow>> = {
   "src/core/": { imports: [], node: ["crypto", "buffer", "zlib"] },
   "src/ports/": {
@@ -36,6 +36,7 @@ export const AREAS: Readonly<Record<string, AreaRow>> = {
     node: ["process", "tty"],
   },
   "src/config.ts": { imports: [CORE, PORTS], node: ["process", "path", "os"] },
+  "src/wiring/": { imports: ["src/"], node: [] },
   "src/main.ts": { imports: ["src/"], node: ["process", "path", "url", "module", "os", "tty"] },
 };
 

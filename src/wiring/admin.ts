@@ -1,0 +1,52 @@
+import type { LoadedSettings } from "../config.ts";
+import { type AdminApi, createAdminApi } from "../control/admin.ts";
+import type { SiteState } from "../control/stats.ts";
+import { grantPolicy } from "../core/grants.ts";
+import { sealSecret } from "../core/seal.ts";
+import { accessKeyContext } from "../s3api/auth/credential-lookup.ts";
+import type { RootKey } from "../storage/root-key.ts";
+import type { Site } from "../storage/site.ts";
+import type { SitePorts } from "../storage/site-ports.ts";
+
+const SEAL_NONCE_BYTES = 12;
+
+export type AdminParts = {
+  readonly version: string;
+  readonly loaded: LoadedSettings;
+  readonly ports: SitePorts;
+  readonly site: Site;
+  readonly rootKey: RootKey;
+  readonly state: () => SiteState | "offline";
+  readonly endpoint: string | undefined;
+};
+
+export function createAdmin({
+  version,
+  loaded,
+  ports,
+  site,
+  rootKey,
+  state,
+  endpoint,
+}: AdminParts): AdminApi {
+  const { clock, random, processFacts } = ports;
+  const { data, region } = loaded.settings;
+  return createAdminApi({
+    ...{ clock, random, version, state, policyOf: grantPolicy },
+    site: () => site,
+    describe: () => ({ endpoint, data, region, pid: processFacts.self.pid }),
+    settings: () => loaded.shown,
+    seal: (id, secret) =>
+      sealSecret(
+        site.dataDir.keyRing,
+        Buffer.from(secret),
+        accessKeyContext(id),
+        random.bytes(SEAL_NONCE_BYTES),
+      ),
+    rootKey: {
+      source: () => rootKey.source,
+      show: () => rootKey.current(),
+      rotate: () => rootKey.rotate(),
+    },
+  });
+}

@@ -1,0 +1,42 @@
+import { type Settings, setEnvironment } from "../config.ts";
+import { StorageFault } from "../core/faults.ts";
+import type { HttpHandler, HttpServer } from "../http/exchange.ts";
+import { type NodeServerDeps, startNodeServer } from "../http/node-server.ts";
+import { startUwsServer } from "../http/uws-server.ts";
+import { removeIfThere } from "../storage/json-file.ts";
+import type { SitePorts } from "../storage/site-ports.ts";
+
+/** Listens for clients, with the engine of the settings where that can be had. */
+export async function startFront(
+  settings: Settings,
+  ports: SitePorts,
+  handler: HttpHandler,
+): Promise<HttpServer> {
+  const { tlsCert: certificatePath, tlsKey: keyPath } = settings;
+  const hasTls = certificatePath !== undefined && keyPath !== undefined;
+  const where = { ...settings.listen, tls: hasTls ? { certificatePath, keyPath } : undefined };
+  if (settings.engine === "uws") {
+    try {
+      return await startUwsServer(handler, where, { clock: ports.clock, setEnvironment });
+    } catch (failure) {
+      const isMissing = failure instanceof StorageFault && failure.kind === "unsupported";
+      if (!isMissing || hasTls) throw failure;
+      ports.log.warn({ reason: failure.message }, "serving with the node engine instead");
+    }
+  }
+  return startNodeServer(handler, where, nodeDeps(ports));
+}
+
+function nodeDeps({ clock, disk }: SitePorts): NodeServerDeps {
+  return { clock, readFile: (path) => disk.readFile(path) };
+}
+
+/** The site is locked: a socket file that is still there belongs to nobody. */
+export async function startAdminFront(
+  handler: HttpHandler,
+  socketPath: string,
+  ports: SitePorts,
+): Promise<HttpServer> {
+  await removeIfThere(ports.disk, socketPath);
+  return startNodeServer(handler, { socketPath }, nodeDeps(ports));
+}

@@ -1,0 +1,60 @@
+import type { LoadedSettings, Settings } from "../config.ts";
+import type { StorageFault } from "../core/faults.ts";
+import { UsageError } from "../core/usage-error.ts";
+import { createNodeDisk } from "../ports/node-disk.ts";
+import { createNodeNetwork } from "../ports/node-network.ts";
+import { createPinoLog } from "../ports/pino-log.ts";
+import { systemClock } from "../ports/system-clock.ts";
+import { readLockHolder } from "../storage/data-lock.ts";
+import { SITE_FILE } from "../storage/site-identity.ts";
+import { type AdminClient, answersOnSocket, connectAdminSocket } from "../tools/admin-client.ts";
+import { explain } from "../tools/output.ts";
+import { createAdmin } from "./admin.ts";
+import { createPorts, openFromSettings, openKeys } from "./site.ts";
+
+/** The administration of the server that runs on a directory, undefined when none does. */
+export async function findServer(directory: string): Promise<AdminClient | undefined> {
+  const network = createNodeNetwork();
+  const holder = await readLockHolder(createNodeDisk(), directory);
+  if (holder?.socketPath === undefined) return undefined;
+  if (!(await answersOnSocket(network, systemClock, holder.socketPath))) return undefined;
+  return connectAdminSocket(network, holder.socketPath);
+}
+
+/** Opens a site that exists for one command, under LOCK. */
+export async function openForCommand(settings: Settings, rebuildIndex: boolean) {
+  // Results go to standard output, so that lines for the operator must not.
+  const log = createPinoLog({ level: "warn", pretty: true, destination: process.stderr });
+  const ports = await createPorts(log);
+  if ((await ports.disk.stat(`${settings.data}/${SITE_FILE}`)) === undefined) {
+    throw new UsageError(
+      `There is no site in ${settings.data}.`,
+      "Name its directory with --data, or make one with `atoll serve`.",
+    );
+  }
+  const failStop = (fault: StorageFault): void => log.error({}, explain(fault));
+  const site = await openFromSettings(ports, settings, {
+    socketPath: undefined,
+    rebuildIndex,
+    failStop,
+  });
+  const close = async (): Promise<void> => {
+    await site.close();
+    await ports.hash.close();
+  };
+  return { ports, site, close };
+}
+
+/** The site's own administration, under LOCK, until it is closed. */
+export async function openOffline(loaded: LoadedSettings, version: string): Promise<AdminClient> {
+  const { ports, site, close } = await openForCommand(loaded.settings, false);
+  const rootKey = await openKeys(loaded.settings, ports);
+  const admin = createAdmin({
+    ...{ version, loaded, ports, site, rootKey, endpoint: undefined },
+    state: () => "offline",
+  });
+  return {
+    call: (method, path, body) => admin.call({ method, path: `/v1/admin/${path}`, body }),
+    close,
+  };
+}

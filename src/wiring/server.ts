@@ -1,0 +1,115 @@
+import { type LoadedSettings, runtimeDirectory, type Settings } from "../config.ts";
+import { createAdminHandler } from "../control/admin-handler.ts";
+import { adminSocketPath } from "../control/admin-socket.ts";
+import { createControlService } from "../control/control-service.ts";
+import { RequestStats } from "../control/request-stats.ts";
+import { startWarnings } from "../control/start-warnings.ts";
+import type { SiteState } from "../control/stats.ts";
+import { hlcMs } from "../core/hlc.ts";
+import type { Exchange, HttpHandler } from "../http/exchange.ts";
+import { createWaitingService } from "../s3api/waiting-service.ts";
+import { type RootKey, rootKeyPath } from "../storage/root-key.ts";
+import type { Site } from "../storage/site.ts";
+import type { SitePorts } from "../storage/site-ports.ts";
+import { endpointOf, type serveBanner } from "../tools/banner.ts";
+import { createAdmin } from "./admin.ts";
+import { startAdminFront, startFront } from "./front.ts";
+import { createS3 } from "./s3.ts";
+import { openFromSettings, openKeys } from "./site.ts";
+
+const ADMIN_DRAIN_MS = 1000;
+
+export type RunningServer = {
+  readonly banner: Parameters<typeof serveBanner>[0];
+  readonly facts: Readonly<Record<string, unknown>>;
+  stop(): Promise<void>;
+};
+
+/** What exists from the first moment on, and what is put in its place when the site is open. */
+type Switchboard = {
+  state: SiteState;
+  site: Site | undefined;
+  s3: HttpHandler;
+  mayWatch: (exchange: Exchange) => boolean;
+};
+
+/** Starts to listen, opens the site, and puts S3 in its place; `fail` ends a server that runs. */
+export async function startServer({
+  version,
+  loaded,
+  ports,
+  fail,
+}: {
+  readonly version: string;
+  readonly loaded: LoadedSettings;
+  readonly ports: SitePorts;
+  readonly fail: (failure: unknown) => void;
+}): Promise<RunningServer> {
+  const { settings } = loaded;
+  const { log, clock } = ports;
+  const socketPath = adminSocketPath(settings.data, runtimeDirectory());
+  const onFailure = (err: unknown): void => log.error({ err }, "a control request failed");
+  const requests = new RequestStats(clock);
+  const board: Switchboard = {
+    state: "recovering",
+    site: undefined,
+    s3: createWaitingService(ports.random),
+    mayWatch: () => false,
+  };
+  const control = createControlService({
+    ...{ version, clock, requests, onFailure, processFacts: ports.processFacts },
+    ...{ domains: settings.domains, metricsToken: settings.metricsToken },
+    state: () => board.state,
+    site: () => board.site,
+    startedMonotonicMs: clock.monotonicMs(),
+    authorizeStats: (exchange) => board.mayWatch(exchange),
+  });
+  const front = await startFront(settings, ports, (exchange) => {
+    if (control.serves(exchange)) control.handle(exchange);
+    else board.s3(exchange);
+  });
+  const site = await openFromSettings(ports, settings, { socketPath, failStop: fail });
+  const rootKey = await openKeys(settings, ports);
+  Object.assign(board, createS3({ settings, ports, site, rootKey, requests }), { site });
+  const where = { ...settings.listen, port: front.port, secure: settings.tlsCert !== undefined };
+  const parts = { version, loaded, ports, site, rootKey, endpoint: endpointOf(where) };
+  const admin = createAdmin({ ...parts, state: () => board.state });
+  const adminFront = await startAdminFront(createAdminHandler(admin, onFailure), socketPath, ports);
+  board.state = "serving";
+  const lastWriteMs = hlcMs(site.store.stats().hlc);
+  const moment = { host: where.host, hasTls: where.secure, nowMs: clock.nowMs(), lastWriteMs };
+  for (const warning of startWarnings(moment)) log.warn({}, warning);
+  return {
+    ...describeServer({ version, settings, site, rootKey, where }),
+    stop: async () => {
+      board.state = "draining";
+      const drained = front.close(settings.drainSeconds * 1000);
+      await Promise.all([drained, adminFront.close(ADMIN_DRAIN_MS)]);
+      await site.close();
+      await ports.hash.close();
+    },
+  };
+}
+
+function describeServer(running: {
+  readonly version: string;
+  readonly settings: Settings;
+  readonly site: Site;
+  readonly rootKey: RootKey;
+  readonly where: { readonly host: string; readonly port: number; readonly secure: boolean };
+}): Pick<RunningServer, "banner" | "facts"> {
+  const { version, site, rootKey, where } = running;
+  const { data, region, engine } = running.settings;
+  const { id, secret } = rootKey.current();
+  const isOwn = rootKey.source === "settings";
+  return {
+    banner: {
+      ...{ version, dataDirectory: data, region, accessKey: id, ...where },
+      secretKey: isOwn ? undefined : secret,
+    },
+    facts: {
+      ...{ version, endpoint: endpointOf(where), data, engine, ...site.opening },
+      rootKey: isOwn ? "from the settings" : rootKeyPath(data),
+    },
+  };
+}

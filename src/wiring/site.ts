@@ -1,0 +1,47 @@
+import type { Settings } from "../config.ts";
+import { LIMITS } from "../core/limits.ts";
+import { cryptoRandom } from "../ports/crypto-random.ts";
+import { openLmdb } from "../ports/kv-lmdb.ts";
+import type { Log } from "../ports/log.ts";
+import { createNativeHash } from "../ports/native-hash.ts";
+import { createNodeDisk } from "../ports/node-disk.ts";
+import { createNodeNetwork } from "../ports/node-network.ts";
+import { createProcessFacts } from "../ports/process-facts.ts";
+import { systemClock } from "../ports/system-clock.ts";
+import { chooseRootKey, type RootKey } from "../storage/root-key.ts";
+import { openSite, type Site, type SiteSettings } from "../storage/site.ts";
+import type { SitePorts } from "../storage/site-ports.ts";
+import { answersOnSocket } from "../tools/admin-client.ts";
+
+export async function createPorts(log: Log): Promise<SitePorts> {
+  const network = createNodeNetwork();
+  return {
+    disk: createNodeDisk(),
+    clock: systemClock,
+    random: cryptoRandom,
+    log,
+    hash: await createNativeHash(),
+    processFacts: createProcessFacts(),
+    openKv: openLmdb,
+    answers: (socketPath) => answersOnSocket(network, systemClock, socketPath),
+    defer: (callback) => void setImmediate(callback),
+  };
+}
+
+type Opening = Pick<SiteSettings, "socketPath" | "failStop" | "rebuildIndex">;
+
+export function openFromSettings(
+  ports: SitePorts,
+  settings: Settings,
+  opening: Opening,
+): Promise<Site> {
+  const { data: directory, siteName, directIo, segmentBytes, freeReserveBytes } = settings;
+  const kept = { directory, siteName, directIo, segmentBytes, freeReserveBytes };
+  return openSite(ports, { ...kept, ...opening, reserveFileBytes: LIMITS.reserveFileBytes });
+}
+
+export function openKeys(settings: Settings, ports: SitePorts): Promise<RootKey> {
+  const { rootAccessKey: id, rootSecretKey: secret, data } = settings;
+  const own = id === undefined || secret === undefined ? undefined : { id, secret };
+  return chooseRootKey(ports, data, own);
+}
