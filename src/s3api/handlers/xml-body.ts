@@ -10,6 +10,12 @@ export async function readXmlBody(
   deps: HandlerDeps,
   root: string,
 ): Promise<XmlElement | undefined> {
+  const bytes = await readDocumentBody(call, deps);
+  return bytes.length === 0 ? undefined : parseXml(bytes, root);
+}
+
+/** The bytes of a document, whatever it says; empty when the client sent none. */
+export async function readDocumentBody(call: Call, deps: HandlerDeps): Promise<Uint8Array> {
   const payload = payloadOf(call, deps, {
     bytesMax: LIMITS.putBytesMax,
     lengthOptional: true,
@@ -21,7 +27,7 @@ export async function readXmlBody(
     });
   }
   const { bytes } = await payload.readAll(LIMITS.xmlBodyBytesMax);
-  return bytes.length === 0 ? undefined : parseXml(bytes, root);
+  return bytes;
 }
 
 /** ETags come with quotes, as entities of them, or bare. */

@@ -1,35 +1,36 @@
-import { LIMITS } from "../../core/limits.ts";
 import { S3Error } from "../errors.ts";
-import { parseQuery } from "../target.ts";
-
-export type Tags = ReadonlyArray<readonly [key: string, value: string]>;
+import { checkedTags, TAGGED_OBJECT, type Tags } from "../settings/tag-set.ts";
+import { decodePercent } from "../target.ts";
 
 const NO_TAGS: Tags = [];
-/** https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-tagging.html */
-const TAG_TEXT = /^[\p{L}\p{Z}\p{N}_.:/=+\-@]*$/u;
 
-/** Reads `x-amz-tagging`, a query string of an object's tags; sorted by key. */
+/**
+ * Reads `x-amz-tagging`, a query string of an object's tags; sorted by key. A key without `=` has
+ * an empty value; a plus sign is a space.
+ */
 export function parseTaggingHeader(header: string | undefined): Tags {
   if (header === undefined || header === "") return NO_TAGS;
-  const tags = [...parseQuery(header).entries];
-  if (tags.length > LIMITS.objectTagsMax) {
-    throw new S3Error("BadRequest", { message: "Object tags cannot be greater than 10" });
+  const tags: Array<readonly [string, string]> = [];
+  const keys = new Set<string>();
+  for (const pair of header.split("&")) {
+    if (pair === "") continue;
+    const [rawKey = "", rawValue = "", ...more] = pair.replaceAll("+", " ").split("=");
+    const key = decodePercent(rawKey);
+    const value = decodePercent(rawValue);
+    if (key === undefined || value === undefined || more.length > 0 || keys.has(key)) {
+      throw badHeader(header);
+    }
+    keys.add(key);
+    tags.push([key, value]);
   }
-  for (const [key, value] of tags) checkTag(key, value);
-  return tags.sort(([left], [right]) => (left < right ? -1 : left > right ? 1 : 0));
+  return checkedTags(tags, TAGGED_OBJECT);
 }
 
-function checkTag(key: string, value: string): void {
-  if (key === "" || [...key].length > LIMITS.tagKeyCharsMax || !TAG_TEXT.test(key)) {
-    throw new S3Error("InvalidTag", {
-      message: "The TagKey you have provided is invalid",
-      fields: { TagKey: key },
-    });
-  }
-  if ([...value].length > LIMITS.tagValueCharsMax || !TAG_TEXT.test(value)) {
-    throw new S3Error("InvalidTag", {
-      message: "The TagValue you have provided is invalid",
-      fields: { TagKey: key, TagValue: value },
-    });
-  }
+function badHeader(value: string): S3Error {
+  return new S3Error("InvalidArgument", {
+    message:
+      "The header 'x-amz-tagging' shall be encoded as UTF-8 then URLEncoded URL query parameters " +
+      "without tag name duplicates.",
+    fields: { ArgumentName: "x-amz-tagging", ArgumentValue: value },
+  });
 }
