@@ -4,6 +4,7 @@ import type { RequestHeaders } from "./exchange.ts";
 export class FlatHeaders implements RequestHeaders {
   readonly #names: readonly string[];
   readonly #values: readonly string[];
+  #entries: ReadonlyArray<readonly [name: string, value: string]> | undefined;
 
   constructor(names: readonly string[], values: readonly string[]) {
     this.#names = names;
@@ -36,6 +37,7 @@ export class FlatHeaders implements RequestHeaders {
   }
 
   get entries(): ReadonlyArray<readonly [name: string, value: string]> {
-    return this.#names.map((name, index) => [name, this.#values[index] ?? ""]);
+    this.#entries ??= this.#names.map((name, index) => [name, this.#values[index] ?? ""]);
+    return this.#entries;
   }
 }

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import type { ResponseHeaders } from "./exchange.ts";
-import { isBodyless, statusText, writeHeaders } from "./response-headers.ts";
+import { headerBlock, isBodyless, statusText, writeHeaders } from "./response-headers.ts";
 
 function written(headers: ResponseHeaders): string[] {
   const lines: string[] = [];
@@ -38,6 +38,20 @@ test("whatever the name and value, each header stays one line", () => {
       }
     }),
   );
+});
+
+test("one block holds the same lines, and nothing that could end the header", () => {
+  const text = fc.string({ unit: "binary" });
+  fc.assert(
+    fc.property(fc.array(fc.tuple(text, text)), (headers) => {
+      const block = headerBlock([["first", "1"], ...headers]);
+      expect(`${block?.name}: ${block?.rest}`.split("\r\n")).toEqual([
+        "first: 1",
+        ...written(headers),
+      ]);
+    }),
+  );
+  expect(headerBlock([])).toBeUndefined();
 });
 
 test("knows the words of a status, and makes do without", () => {

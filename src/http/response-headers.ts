@@ -10,7 +10,6 @@ const ENGINE_NAMES: ReadonlySet<string> = new Set([
 ]);
 
 const NAME = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
-const VALUE = /^[\t\x20-\x7e\x80-\uffff]*$/;
 
 /**
  * Hands each header line to `write` in a form that can end neither its line nor the header block:
@@ -22,14 +21,54 @@ export function writeHeaders(
   write: (name: string, value: string) => void,
 ): void {
   for (const [name, value] of headers) {
-    if (ENGINE_NAMES.has(name.toLowerCase()) || !NAME.test(name)) continue;
-    write(name, VALUE.test(value) ? value : encodeControls(value));
+    if (isSendable(name)) write(name, isPlain(value) ? value : encodeControls(value));
   }
+}
+
+/** Names that have been looked at; strangers' metadata must not fill the memory. */
+const KNOWN_NAMES = new Map<string, boolean>();
+const KNOWN_NAMES_MAX = 1024;
+
+function isSendable(name: string): boolean {
+  const known = KNOWN_NAMES.get(name);
+  if (known !== undefined) return known;
+  const sendable = NAME.test(name) && !ENGINE_NAMES.has(name.toLowerCase());
+  if (KNOWN_NAMES.size >= KNOWN_NAMES_MAX) KNOWN_NAMES.clear();
+  KNOWN_NAMES.set(name, sendable);
+  return sendable;
+}
+
+/**
+ * All header lines as one: the first name, and a value that holds the rest with its line ends. A
+ * native engine charges for every call, not for every byte. Undefined without headers. Hot path.
+ */
+export function headerBlock(
+  headers: ResponseHeaders,
+): { readonly name: string; readonly rest: string } | undefined {
+  let first: string | undefined;
+  let rest = "";
+  writeHeaders(headers, (name, value) => {
+    if (first === undefined) {
+      first = name;
+      rest = value;
+    } else {
+      rest += `\r\n${name}: ${value}`;
+    }
+  });
+  return first === undefined ? undefined : { name: first, rest };
+}
+
+function isPlain(value: string): boolean {
+  for (let at = 0; at < value.length; at++) {
+    const unit = value.charCodeAt(at);
+    if ((unit < 0x20 && unit !== 0x09) || unit === 0x7f) return false;
+  }
+  return true;
 }
 
 function encodeControls(value: string): string {
   let encoded = "";
-  for (const char of value) encoded += VALUE.test(char) ? char : encodeURIComponent(char);
+  for (const char of value) encoded += isPlain(char) ? char : encodeURIComponent(char);
   return encoded;
 }
 

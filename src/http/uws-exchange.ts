@@ -9,7 +9,7 @@ import type {
 } from "./exchange.ts";
 import { HTTP_LIMITS } from "./http-limits.ts";
 import { formatAddress } from "./remote-address.ts";
-import { isBodyless, statusText, writeHeaders } from "./response-headers.ts";
+import { headerBlock, isBodyless, statusText } from "./response-headers.ts";
 import { ResponseStream } from "./uws-stream.ts";
 
 const EMPTY = new Uint8Array(0);
@@ -27,6 +27,12 @@ export interface UwsHost {
   readonly draining: boolean;
   /** The exchange is over; called once for each. */
   over(exchange: UwsExchange): void;
+  /** True while the engine hands over a request head: until then nothing need be sent. */
+  readonly accepting: boolean;
+  /** Calls `sendNow` once the engine has handed over every request that waits. */
+  sendLater(exchange: UwsExchange): void;
+  /** A copy that lives until `sendNow`; undefined when there is no room. */
+  keep(body: Uint8Array): Uint8Array | undefined;
   /** From now on `sweep` is called every HTTP_LIMITS.sweepMs until the exchange is over. */
   watch(exchange: UwsExchange): void;
 }
@@ -37,6 +43,14 @@ export type UwsRequest = {
   readonly headers: RequestHeaders;
   /** Bytes of the body; undefined for a chunked one. */
   readonly contentLength: number | undefined;
+};
+
+/** A whole response that waits for its turn. */
+type Pending = {
+  readonly status: number;
+  readonly headers: ResponseHeaders;
+  /** A number is the length of a body that HEAD describes. */
+  readonly body: Uint8Array | string | number;
 };
 
 /**
@@ -53,6 +67,7 @@ export class UwsExchange implements Exchange {
   #answered = false;
   #onAbort: (() => void) | undefined;
   #stream: ResponseStream | undefined;
+  #pending: Pending | undefined;
 
   #sink: BodySink | undefined;
   #waiting: Uint8Array[] | undefined;
@@ -136,24 +151,52 @@ export class UwsExchange implements Exchange {
       this.sendHead(status, headers, Buffer.byteLength(body));
       return;
     }
-    const response = this.#answer();
-    if (response === undefined) return;
-    const lingers = this.#lingers();
-    response.cork(() => {
-      writeHead(response, { status, headers, closes: lingers });
-      response.end(body, this.#host.draining && !lingers);
-    });
-    this.#over();
+    this.#sendWhole(status, headers, body);
   }
 
   sendHead(status: number, headers: ResponseHeaders, contentLength: number): void {
+    this.#sendWhole(status, headers, contentLength);
+  }
+
+  /**
+   * Answers to requests that arrived together leave together: a sleeping client is woken once for
+   * all of them and not once for each, which costs more than the answer itself.
+   */
+  #sendWhole(status: number, headers: ResponseHeaders, body: Uint8Array | string | number): void {
     const response = this.#answer();
     if (response === undefined) return;
-    const closes = this.#lingers() || this.#host.draining;
+    if (this.#host.accepting) {
+      const kept = body instanceof Uint8Array ? this.#host.keep(body) : body;
+      if (kept !== undefined) {
+        this.#pending = { status, headers, body: kept };
+        this.#onAbort = undefined;
+        this.#host.sendLater(this);
+        return;
+      }
+    }
+    this.#write(response, { status, headers, body });
+  }
+
+  /** Called by the server for an exchange that asked for it. */
+  sendNow(): void {
+    const response = this.#response;
+    const pending = this.#pending;
+    this.#pending = undefined;
+    if (response !== undefined && pending !== undefined) this.#write(response, pending);
+  }
+
+  #write(response: HttpResponse, { status, headers, body }: Pending): void {
+    const lingers = this.#lingers();
+    const { draining } = this.#host;
     response.cork(() => {
-      writeHead(response, { status, headers, closes });
+      if (typeof body !== "number") {
+        writeHead(response, { status, headers, closes: lingers });
+        response.end(body, draining && !lingers);
+        return;
+      }
+      writeHead(response, { status, headers, closes: lingers || draining });
       // Given the length, the engine would wait for that many bytes of body.
-      if (!isBodyless(status)) response.writeHeader("Content-Length", String(contentLength));
+      if (!isBodyless(status)) response.writeHeader("Content-Length", String(body));
       response.endWithoutBody();
     });
     this.#over();
@@ -315,6 +358,7 @@ function writeHead(
   head: { readonly status: number; readonly headers: ResponseHeaders; readonly closes: boolean },
 ): void {
   response.writeStatus(statusText(head.status));
-  writeHeaders(head.headers, (name, value) => response.writeHeader(name, value));
+  const block = headerBlock(head.headers);
+  if (block !== undefined) response.writeHeader(block.name, block.rest);
   if (head.closes) response.writeHeader("Connection", "close");
 }

@@ -37,7 +37,11 @@ export async function startUwsServer(
   const engine = await loadEngine();
   const app = openApp(engine, settings);
   const front = new UwsFront(app, settings, deps.clock);
-  app.any("/*", (response, request) => accept(front, handler, response, request));
+  app.any("/*", (response, request) => {
+    front.accepting = true;
+    accept(front, handler, response, request);
+    front.accepting = false;
+  });
   const socket = await listen(app, settings);
   return {
     port: engine.us_socket_local_port(socket),
@@ -139,6 +143,9 @@ function refuse(response: HttpResponse, refusal: Refusal): void {
   });
 }
 
+/** Small bodies of answers that wait to be sent together; what has no room is sent at once. */
+const KEPT_BYTES = 1024 * 1024;
+
 /** What is open on one listener. Invariant: `#open` counts the exchanges that are not over. */
 /** Who listens here hears only this machine, which calls from the same address. */
 const LOOPBACK = ["127.0.0.1", "::1"];
@@ -146,9 +153,13 @@ const LOOPBACK = ["127.0.0.1", "::1"];
 class UwsFront implements UwsHost {
   readonly secure: boolean;
   readonly onlyPeer: string | undefined;
+  accepting = false;
   readonly #app: TemplatedApp;
   readonly #clock: Clock;
   readonly #watched = new Set<UwsExchange>();
+  readonly #kept = Buffer.allocUnsafeSlow(KEPT_BYTES);
+  #keptBytes = 0;
+  #waiting: UwsExchange[] = [];
   #open = 0;
   #draining = false;
   #drained: (() => void) | undefined;
@@ -173,6 +184,28 @@ class UwsFront implements UwsHost {
   over(exchange: UwsExchange): void {
     this.#watched.delete(exchange);
     if (--this.#open === 0) this.#drained?.();
+  }
+
+  keep(body: Uint8Array): Uint8Array | undefined {
+    const end = this.#keptBytes + body.length;
+    if (end > KEPT_BYTES) return undefined;
+    const copy = this.#kept.subarray(this.#keptBytes, end);
+    copy.set(body);
+    this.#keptBytes = end;
+    return copy;
+  }
+
+  sendLater(exchange: UwsExchange): void {
+    // The loop comes here once it has handed over everything that had arrived.
+    if (this.#waiting.length === 0) setImmediate(() => this.#sendWaiting());
+    this.#waiting.push(exchange);
+  }
+
+  #sendWaiting(): void {
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const exchange of waiting) exchange.sendNow();
+    this.#keptBytes = 0;
   }
 
   watch(exchange: UwsExchange): void {

@@ -36,6 +36,8 @@ const DIFFERENCES = `## Where Atoll differs from AWS, or AWS has no answer
   \`IllegalLocationConstraintException\`, whether AWS has such a region or not.
 - **Listings.** With a delimiter, a marker inside a common prefix has passed that prefix. Continuation
   tokens are checked, and one that Atoll did not give is \`InvalidArgument\`.
+- **HTTP pipelining** (a request sent before the one ahead of it is answered) ends the connection with
+  \`uws\`; nothing of the second request is done. \`--engine node\` answers in order.
 - **Expect: 100-continue** is answered by the HTTP engine itself, before the signature is checked.
   Any other expectation is ignored by \`uws\` and refused with 417 by \`--engine node\`.
 - **Checksums of parts.** A part that comes without one gets the one its upload asked for. Completing
