@@ -1,10 +1,11 @@
 import { unreachable } from "../../core/assert.ts";
 import { equalsInConstantTime, sha256Hex } from "../../core/hmac.ts";
+import { HotMap } from "../../core/hot-map.ts";
 import type { RequestHeaders } from "../../http/exchange.ts";
 import { S3Error } from "../errors.ts";
 import {
   oldSignatureRefused,
-  parseAuthorizationHeader,
+  readAuthorization,
   SIGNING_ALGORITHM,
   type SignatureClaim,
 } from "./authorization-header.ts";
@@ -71,7 +72,7 @@ function verifyHeader(
   authorization: string,
   deps: AuthDeps,
 ): AuthResult {
-  const claim = parseAuthorizationHeader(authorization);
+  const claim = readAuthorization(authorization);
   const time = headerTime(request.headers);
   requireRecent(time, deps.nowMs());
   const contentSha256 = request.headers.get("x-amz-content-sha256");
@@ -161,8 +162,20 @@ function payloadClaim(
   return unreachable(mode);
 }
 
-/** Lower-case names in ascending order, each once, `host` among them. */
+const LISTS_CHARS_MAX = 256 * 1024;
+/** Lists that were found good: clients send a handful of different ones. */
+const goodLists = new HotMap<readonly string[]>(LISTS_CHARS_MAX);
+
 function splitSignedHeaders(list: string, refuse: ClaimRefusal): readonly string[] {
+  const known = goodLists.get(list);
+  if (known !== undefined) return known;
+  const names = readSignedHeaders(list, refuse);
+  goodLists.set(list, names, list.length);
+  return names;
+}
+
+/** Lower-case names in ascending order, each once, `host` among them. */
+function readSignedHeaders(list: string, refuse: ClaimRefusal): readonly string[] {
   const names = list.split(";");
   let before = "";
   let host = false;
