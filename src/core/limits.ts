@@ -70,4 +70,11 @@ export const LIMITS = {
   requestsMax: 4096,
   /** Addresses and keys with failed authentications that are remembered. */
   failureEntriesMax: 4096,
+  /** AWS: rules of one bucket. */
+  corsRulesMax: 100,
+  websiteRulesMax: 50,
+  /** AWS: names and values of a form before its file. */
+  formFieldsBytesMax: 20 * KIB,
+  /** The same with delimiters and headers of parts. */
+  formHeadBytesMax: 64 * KIB,
 } as const;

@@ -9,6 +9,7 @@ type ErrorRow = { readonly status: number; readonly message: string };
 export const S3_ERRORS = {
   AccessControlListNotSupported: { status: 400, message: "The bucket does not allow ACLs" },
   AccessDenied: { status: 403, message: "Access Denied" },
+  AccessForbidden: { status: 403, message: "CORSResponse: This CORS request is not allowed." },
   AuthorizationHeaderMalformed: {
     status: 400,
     message: "The authorization header you provided is invalid.",
@@ -63,6 +64,10 @@ export const S3_ERRORS = {
   IncompleteBody: {
     status: 400,
     message: "You did not provide the number of bytes specified by the Content-Length HTTP header",
+  },
+  IncorrectNumberOfFilesInPostRequest: {
+    status: 400,
+    message: "POST requires exactly one file upload per request.",
   },
   InsufficientCapacity: {
     status: 507,
@@ -165,6 +170,10 @@ export const S3_ERRORS = {
       "The XML you provided was not well-formed or did not validate against our published schema",
   },
   MaxMessageLengthExceeded: { status: 400, message: "Your request was too big." },
+  MaxPostPreDataLengthExceededError: {
+    status: 400,
+    message: "Your POST request fields preceding the upload file were too large.",
+  },
   MetadataTooLarge: {
     status: 400,
     message: "Your metadata headers exceed the maximum allowed metadata size",
@@ -241,6 +250,10 @@ export const S3_ERRORS = {
   ReplicationConfigurationNotFoundError: {
     status: 404,
     message: "The replication configuration was not found",
+  },
+  RequestIsNotMultiPartContent: {
+    status: 412,
+    message: "A bucket POST request must be of the enclosure-type multipart/form-data.",
   },
   RequestHeaderSectionTooLarge: {
     status: 400,
