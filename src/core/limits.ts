@@ -47,6 +47,11 @@ export const LIMITS = {
   chunkBytes: 4 * MIB,
   /** A chunk's checksums cover slices of this size, so that a range need not read a whole chunk. */
   sliceBytes: 1 * MIB,
+  /** Decoded rows of objects asked for lately, about 1 KiB each. */
+  hotRowsMax: 16_384,
+  /** Verified small bodies asked for lately, in memory; larger ones are left to the page cache. */
+  hotBodiesBytesMax: 32 * MIB,
+  hotBodyBytesMax: 16 * KIB,
   /** Direct I/O: offsets and lengths are multiples of this. */
   pageBytes: 4 * KIB,
   segmentBytes: 1 * GIB,

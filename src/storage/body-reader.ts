@@ -1,4 +1,5 @@
 import { StorageFault } from "../core/faults.ts";
+import { HotMap } from "../core/hot-map.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { ChunkPlace, ManifestRef } from "../core/records.ts";
 import type { Hash } from "../ports/hash.ts";
@@ -30,6 +31,9 @@ type Slice = {
   readonly to: number;
 };
 
+/** About what an entry takes beside its bytes. */
+const HOT_BODY_OVERHEAD = 256;
+
 /** Reads bodies. No byte leaves before the checksum of its record or slice is found right. */
 export class Bodies {
   readonly #deps: BodyReaderDeps;
@@ -37,6 +41,8 @@ export class Bodies {
     bodyRecordBytes(LIMITS.keyBytesMax + 256, LIMITS.inlineBodyBytesMax),
   );
   readonly #slices: Uint8Array[] = [];
+  /** By version: a version's bytes never change, so nothing here goes stale. */
+  readonly #hot = new HotMap<Uint8Array>(LIMITS.hotBodiesBytesMax);
   readonly #active = new Set<object>();
   #quiet: Array<{ before: Set<object>; resolve: () => void }> = [];
 
@@ -54,6 +60,9 @@ export class Bodies {
     const { body } = object.record;
     if (body.kind !== "inline") return undefined;
     const { segment, offset } = object.place;
+    const place = `${segment}:${offset}`;
+    const hot = this.#hot.get(place);
+    if (hot !== undefined) return hot.subarray(range.start, range.end);
     const file = this.#deps.segments.opened(segment);
     const owner = bodyOwner(object.bucket, object.key, object.version);
     const bytes = bodyRecordBytes(owner.length, body.bytes);
@@ -61,10 +70,15 @@ export class Bodies {
     if (!this.#deps.warm.isWarm(segment, offset, bytes)) return undefined;
     const record = this.#scratch.subarray(0, bytes);
     const count = file.readSync(record, offset);
-    return this.#verified(object, record.subarray(0, count), owner).subarray(
-      range.start,
-      range.end,
-    );
+    const whole = this.#verified(object, record.subarray(0, count), owner);
+    if (whole.length <= LIMITS.hotBodyBytesMax) {
+      this.#hot.set(
+        place,
+        Uint8Array.prototype.slice.call(whole),
+        whole.length + HOT_BODY_OVERHEAD,
+      );
+    }
+    return whole.subarray(range.start, range.end);
   }
 
   open(object: StoredObject, range: ByteRange): BodyReader {

@@ -132,6 +132,18 @@ describe.each([
     await expectSameRowsAfterRebuild();
   });
 
+  test("never gives what it remembers of a key in place of what was stored last", async () => {
+    for (let round = 1; round <= 3; round++) {
+      await perform(put("hot", round * 2, SMALL));
+      // The first read is cold, the second warms the memory, the third is answered from it.
+      for (let times = 0; times < 3; times++) await check();
+      await perform(put("hot", round * 2 + 1, LARGE));
+      await check();
+      await perform(remove("hot"));
+      await check();
+    }
+  });
+
   test("walks keys in order and seeks past prefixes without reading what lies between", async () => {
     const keys = ["a", "b/1", "b/2", "b/3", "c", "é", "😀"];
     for (const [number, key] of keys.entries()) await perform(put(key, number, SMALL));

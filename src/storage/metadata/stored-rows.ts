@@ -1,6 +1,8 @@
 import { asBuffer } from "../../core/bytes.ts";
+import { HotMap } from "../../core/hot-map.ts";
+import { LIMITS } from "../../core/limits.ts";
 import type { Kv } from "../../ports/kv.ts";
-import { type Crc32, decodeRow, TABLES, type Table } from "./rows.ts";
+import { type Crc32, decodeRow, type ObjectRow, TABLES, type Table } from "./rows.ts";
 
 /** Rows that every request needs are kept decoded; there are few of them. */
 const KEPT_PREFIXES: ReadonlySet<string> = new Set([TABLES.bucket.prefix, TABLES.accessKey.prefix]);
@@ -23,6 +25,8 @@ export class StoredRows implements RowReader {
   readonly #kv: Kv;
   readonly #crc32: Crc32;
   readonly #kept = new Map<string, unknown>();
+  /** Rows of objects asked for lately: decoding one costs more than all else of a small read. */
+  readonly #hot = new HotMap<ObjectRow>(LIMITS.hotRowsMax);
 
   constructor(kv: Kv, crc32: Crc32) {
     this.#kv = kv;
@@ -31,6 +35,7 @@ export class StoredRows implements RowReader {
 
   get<Row>(table: Table<Row>, key: string): Row | undefined {
     const id = table.prefix + key;
+    if (table.prefix === TABLES.object.prefix) return this.#object(id) as Row | undefined;
     if (!KEPT_PREFIXES.has(table.prefix)) return this.#read(table, id);
     if (this.#kept.has(id)) return this.#kept.get(id) as Row | undefined;
     const row = this.#read(table, id);
@@ -51,7 +56,20 @@ export class StoredRows implements RowReader {
 
   /** Rows that a batch has changed in the store are read again. */
   forget(ids: Iterable<string>): void {
-    for (const id of ids) if (KEPT_PREFIXES.has(id.charAt(0))) this.#kept.delete(id);
+    for (const id of ids) {
+      const prefix = id.charAt(0);
+      if (prefix === TABLES.object.prefix) this.#hot.delete(id);
+      else if (KEPT_PREFIXES.has(prefix)) this.#kept.delete(id);
+    }
+  }
+
+  #object(id: string): ObjectRow | undefined {
+    const hot = this.#hot.get(id);
+    if (hot !== undefined) return hot;
+    const row = this.#read(TABLES.object, id);
+    // A large row (thousands of parts) would push out what many ask for.
+    if (row !== undefined && row.object.parts.length === 0) this.#hot.set(id, row, 1);
+    return row;
   }
 
   #read<Row>(table: Table<Row>, id: string): Row | undefined {
