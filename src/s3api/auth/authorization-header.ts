@@ -78,8 +78,8 @@ function addField(fields: Partial<Record<FieldName, string>>, text: string): voi
 function refuseScheme(scheme: string): S3Error {
   if (scheme === "AWS") return oldSignatureRefused();
   if (scheme === "AWS4-ECDSA-P256-SHA256") {
-    return new S3Error("NotImplemented", {
-      message: `AWS Signature Version 4A is not implemented. Please use ${SIGNING_ALGORITHM}.`,
+    return new S3Error("InvalidRequest", {
+      message: `AWS Signature Version 4A is not supported. Please use ${SIGNING_ALGORITHM}.`,
     });
   }
   return new S3Error("InvalidArgument", {

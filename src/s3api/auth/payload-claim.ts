@@ -39,8 +39,8 @@ export function payloadMode(contentSha256: string): PayloadMode {
   const mode = MODES[contentSha256];
   if (mode !== undefined) return mode;
   if (contentSha256.startsWith("STREAMING-AWS4-ECDSA-P256-SHA256-PAYLOAD")) {
-    throw new S3Error("NotImplemented", {
-      message: "AWS Signature Version 4A is not implemented.",
+    throw new S3Error("InvalidRequest", {
+      message: "AWS Signature Version 4A is not supported.",
     });
   }
   throw new S3Error("InvalidArgument", {
