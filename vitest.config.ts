@@ -13,6 +13,14 @@ export default defineConfig({
           ...guards,
         },
       },
+      {
+        test: {
+          name: "security",
+          include: ["test/security/**/*.test.ts"],
+          ...guards,
+          testTimeout: 600_000,
+        },
+      },
       { test: { name: "e2e", include: ["test/e2e/**/*.test.ts"], ...guards } },
       {
         test: {

@@ -17,7 +17,7 @@ const suite = (name) => ({
 const steps = [
   { name: "check", command: ["npm", "run", "--silent", "check"] },
   { name: "build", command: [process.execPath, join(root, "test", "support", "build.mjs")] },
-  ...["e2e", "sim", "crash", "clients"].map(suite),
+  ...["e2e", "security", "sim", "crash", "clients"].map(suite),
 ];
 
 function say(text) {
