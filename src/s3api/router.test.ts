@@ -148,8 +148,6 @@ test.each([
   ["GET /photos/k?unknown", "GetObject"],
   ["GET /photos/k?uploads", "GetObject"],
   ["PUT /photos/k?acl2=1", "PutObject"],
-  ["PUT /photos/k?uploadId=1", "PutObject"],
-  ["PUT /photos/k?versionId=null", "PutObject"],
   ["GET /photos?acl&tagging", "GetBucketAcl"],
   ["GET /photos/k?constructor", "GetObject"],
 ])("%s is refused instead of being taken for a plain request", (line, operation) => {
@@ -158,6 +156,21 @@ test.each([
   expect(() => {
     if (found.operation !== undefined) refuseUnknownParameters(found.operation, found.query);
   }).toThrow(expect.objectContaining({ code: "NotImplemented", status: 501 }));
+});
+
+test.each([
+  ["PUT /photos/k?uploadId=1", "an upload id without a part number"],
+  ["PUT /photos/k?partNumber=1", "a part number without an upload id"],
+  ["PUT /photos/k?versionId=null", "does not accept a version-id."],
+  ["PUT /photos/k?partNumber=1&uploadId=1&versionId=null", "does not accept a version-id."],
+  ["POST /photos/k?uploads&versionId=null", "does not accept a version-id."],
+])("%s names what does not belong there", (line, reason) => {
+  const found = route(line);
+  expect(() => {
+    if (found.operation !== undefined) refuseUnknownParameters(found.operation, found.query);
+  }).toThrow(
+    expect.objectContaining({ code: "InvalidArgument", message: expect.stringContaining(reason) }),
+  );
 });
 
 test("parameters of signatures and SDKs are welcome everywhere", () => {

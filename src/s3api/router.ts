@@ -153,6 +153,13 @@ function isMet(candidate: Candidate, headers: RequestHeaders, query: Query): boo
   return candidate.header === undefined || headers.get(candidate.header) !== undefined;
 }
 
+/** Parameters of S3 that mean something elsewhere, with what AWS says of them here. */
+const MISPLACED: ReadonlyMap<string, string> = new Map([
+  ["partNumber", "This operation does not accept a part number without an upload id."],
+  ["uploadId", "This operation does not accept an upload id without a part number."],
+  ["versionId", "This operation does not accept a version-id."],
+]);
+
 /**
  * A query parameter the operation does not know is refused by name: a subresource of tomorrow must
  * not be taken for a plain GET or PUT.
@@ -163,6 +170,11 @@ export function refuseUnknownParameters(operation: OperationName, query: Query):
   for (const [name] of query.entries) {
     if (row.query !== undefined && Object.hasOwn(row.query, name)) continue;
     if (row.params?.includes(name) === true || isForEverybody(name)) continue;
+    const reason = MISPLACED.get(name);
+    if (reason !== undefined) {
+      const fields = { ArgumentName: name, ArgumentValue: query.get(name) ?? "" };
+      throw new S3Error("InvalidArgument", { message: reason, fields });
+    }
     throw new S3Error("NotImplemented", {
       message: `The query parameter "${name}" is not implemented for ${operation}.`,
       fields: { Parameter: name },
