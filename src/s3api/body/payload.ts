@@ -30,6 +30,8 @@ export type PayloadSource = {
 export type PayloadSettings = {
   /** More is refused before anything is read, with EntityTooLarge. */
   readonly bytesMax: number;
+  /** Less is refused at the end, with EntityTooSmall. */
+  readonly bytesMin?: number;
   /** Checksum to compute when the client sends none; CRC64NVME otherwise. */
   readonly algorithm?: ChecksumAlgorithm;
   /** A body without announced length is taken as empty, or read up to `bytesMax` if chunked. */
@@ -71,6 +73,7 @@ export function openPayload(source: PayloadSource, hash: Hash, settings: Payload
     bytes,
     expected: { claim, sha256, algorithm },
     decoding: chunkedFormat(body, claim),
+    bytesMin: settings.bytesMin ?? 0,
     received: settings.received,
   };
   return {
@@ -96,6 +99,7 @@ type Reading = {
   readonly bytes: number | undefined;
   readonly expected: Expectations;
   readonly decoding: Decoding;
+  readonly bytesMin: number;
   readonly received: ((bytes: number) => void) | undefined;
 };
 
@@ -163,6 +167,12 @@ function tooLarge(bytes: number, bytesMax: number): S3Error {
   });
 }
 
+function tooSmall(bytes: number, bytesMin: number): S3Error {
+  return new S3Error("EntityTooSmall", {
+    fields: { ProposedSize: String(bytes), MinSizeAllowed: String(bytesMin) },
+  });
+}
+
 /** Small bodies live until their commit, a few milliseconds. */
 const slab = new Slab();
 
@@ -198,8 +208,9 @@ class Intake {
 
   /** Ends the body; returns the trailer's value. */
   finish(): string | undefined {
-    const { bytes } = this.#reading;
+    const { bytes, bytesMin } = this.#reading;
     if (bytes !== undefined && bytes !== this.#bytes) throw new S3Error("IncompleteBody");
+    if (this.#bytes < bytesMin) throw tooSmall(this.#bytes, bytesMin);
     return this.#decoder?.finish();
   }
 

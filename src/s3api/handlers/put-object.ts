@@ -1,7 +1,7 @@
 import { StorageFault } from "../../core/faults.ts";
 import { LIMITS } from "../../core/limits.ts";
 import type { PutObjectRequest } from "../../storage/store.ts";
-import { PUT_PAYLOAD } from "../body/payload.ts";
+import { type PayloadSettings, PUT_PAYLOAD } from "../body/payload.ts";
 import type { PayloadDigests } from "../body/payload-digests.ts";
 import {
   type HeaderLines,
@@ -17,8 +17,15 @@ import { writeRefusal } from "./write-refusal.ts";
 type Description = Pick<PutObjectRequest, "bucket" | "key" | "conditions"> &
   Pick<PutObjectRequest["object"], "attributes">;
 
-/** Small bodies are committed beside their operation; this is the hot path of writes. */
-export async function putObject(call: ObjectCall, deps: HandlerDeps): Promise<Reply> {
+/**
+ * Small bodies are committed beside their operation; this is the hot path of writes. `limits` are
+ * those of a body that is not the whole request.
+ */
+export async function putObject(
+  call: ObjectCall,
+  deps: HandlerDeps,
+  limits: PayloadSettings = PUT_PAYLOAD,
+): Promise<Reply> {
   const attributes = readObjectAttributes(call.headers);
   const conditions = allowedConditions(call);
   const { bucket, key } = call;
@@ -27,7 +34,7 @@ export async function putObject(call: ObjectCall, deps: HandlerDeps): Promise<Re
       ? { bucket, key, attributes }
       : { bucket, key, attributes, conditions };
   const { received } = call;
-  const payload = payloadOf(call, deps, { bytesMax: PUT_PAYLOAD.bytesMax, received });
+  const payload = payloadOf(call, deps, { ...limits, received });
   if (payload.bytes !== undefined && payload.bytes <= LIMITS.inlineBodyBytesMax) {
     const { bytes, digests } = await payload.readAll(LIMITS.inlineBodyBytesMax);
     return store(deps, description, digests, { kind: "inline", bytes });
