@@ -9,7 +9,13 @@ type ErrorRow = { readonly status: number; readonly message: string };
 export const S3_ERRORS = {
   AccessControlListNotSupported: { status: 400, message: "The bucket does not allow ACLs" },
   AccessDenied: { status: 403, message: "Access Denied" },
-  AccessForbidden: { status: 403, message: "CORSResponse: This CORS request is not allowed." },
+  AccessForbidden: {
+    status: 403,
+    message:
+      "CORSResponse: This CORS request is not allowed. This is usually because the evalution of " +
+      "Origin, request method / Access-Control-Request-Method or Access-Control-Request-Headers " +
+      "are not whitelisted by the resource's CORS spec.",
+  },
   AuthorizationHeaderMalformed: {
     status: 400,
     message: "The authorization header you provided is invalid.",
