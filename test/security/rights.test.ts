@@ -1,0 +1,246 @@
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { grantPolicy } from "../../src/core/grants.ts";
+import type { OperationRow } from "../../src/s3api/operation.ts";
+import { OPERATIONS } from "../../src/s3api/operations.ts";
+import { readStoredPolicy } from "../../src/s3api/policy/document.ts";
+import { credentialOf } from "../support/s3-site.ts";
+import { ENGINES, type ServedSite, serveSite } from "./served-site.ts";
+import { type Ask, bodyOf, outcome, SiteClient, signed } from "./site-client.ts";
+import type { WireAnswer } from "./wire.ts";
+
+const MINE = "my-own-bucket";
+const OTHERS = "others-bucket";
+const HIDDEN = "words nobody else may read";
+
+const user = credentialOf("USEROFMINE", {
+  policies: [readStoredPolicy(grantPolicy("read-write", [MINE]))],
+});
+const stranger = credentialOf("STRANGER1", {});
+const as = { accessKey: user.id, secret: user.secret };
+
+/** Without what differs from request to request, so that two refusals can be compared. */
+function comparable(answer: WireAnswer): string {
+  return answer.text
+    .replace(/<(RequestId|Resource)>[^<]*/g, "<$1>")
+    .replace(/^(x-amz-request-id|date|content-length):.*$/gim, "");
+}
+
+test("[S42] reading a version is another right than reading", () => {
+  const rows: Readonly<Record<string, OperationRow>> = OPERATIONS;
+  for (const [name, action] of [
+    ["GetObject", "s3:GetObjectVersion"],
+    ["HeadObject", "s3:GetObjectVersion"],
+    ["DeleteObject", "s3:DeleteObjectVersion"],
+    ["GetObjectTagging", "s3:GetObjectVersionTagging"],
+    ["GetObjectAcl", "s3:GetObjectVersionAcl"],
+  ] as const) {
+    expect([name, rows[name]?.versionAction]).toEqual([name, action]);
+  }
+});
+
+describe.each(ENGINES)("rights on %s", (engine) => {
+  let served: ServedSite;
+  let client: SiteClient;
+
+  beforeAll(async () => {
+    served = await serveSite(engine);
+    served.site.add(user);
+    served.site.add(stranger);
+    client = new SiteClient(served.port);
+    for (const bucket of [MINE, OTHERS]) {
+      expect(outcome(await client.send({ method: "PUT", target: `/${bucket}` }))).toBe("200");
+      await client.send({ method: "PUT", target: `/${bucket}/object`, body: HIDDEN });
+    }
+  });
+  afterAll(async () => {
+    client.close();
+    await served.close();
+  });
+
+  function unsigned(ask: Ask): Promise<WireAnswer> {
+    const { method, target, headers = {}, body = "" } = ask;
+    const lines = [["host", "s3.test:9000"] as const, ...Object.entries(headers)];
+    return client.sendUnsigned({ method, target, headers: lines, body: Buffer.from(body) });
+  }
+
+  test("[S19] nobody learns by a condition whether an object is there", async () => {
+    const conditions = ["if-match", "if-none-match", "if-modified-since", "if-unmodified-since"];
+    for (const method of ["GET", "HEAD", "PUT", "DELETE"]) {
+      for (const name of conditions) {
+        const value = name.endsWith("since") ? "Sat, 01 Jan 2000 00:00:00 GMT" : "*";
+        const headers = { [name]: value };
+        const answers: string[] = [];
+        for (const key of ["object", "missing"]) {
+          const answer = await unsigned({ method, target: `/${OTHERS}/${key}`, headers });
+          expect(answer.status).toBe(403);
+          answers.push(comparable(answer));
+          const known = await client.send({
+            ...{ method, target: `/${OTHERS}/${key}`, headers, as },
+          });
+          expect(known.status).toBe(403);
+        }
+        expect(answers[0]).toBe(answers[1]);
+      }
+    }
+  });
+
+  test("[S58] [S63] without a signature nothing is listed, read or written", async () => {
+    const before = served.rows();
+    for (const [method, target] of [
+      ["GET", "/"],
+      ["GET", `/${MINE}`],
+      ["GET", `/${MINE}?list-type=2`],
+      ["GET", `/${MINE}?versions`],
+      ["GET", `/${MINE}?uploads`],
+      ["GET", `/${MINE}/object`],
+      ["HEAD", `/${MINE}/object`],
+      ["HEAD", `/${MINE}`],
+      ["PUT", `/${MINE}/new`],
+      ["PUT", "/new-bucket"],
+      ["DELETE", `/${MINE}/object`],
+      ["DELETE", `/${MINE}`],
+      ["POST", `/${MINE}?delete`],
+      ["GET", "/never-made"],
+    ] as const) {
+      const answer = await unsigned({ method, target });
+      expect([method, target, answer.status]).toEqual([method, target, 403]);
+    }
+    expect(served.rows()).toBe(before);
+  });
+
+  test("[S41] a copy needs the right to read its source, part by part too", async () => {
+    const headers = { "x-amz-copy-source": `/${OTHERS}/object` };
+    const begun = await client.send({ method: "POST", target: `/${MINE}/big?uploads`, as });
+    const id = /<UploadId>(\w+)</.exec(begun.text)?.[1] ?? "";
+    const before = served.rows();
+    for (const target of [`/${MINE}/stolen`, `/${MINE}/big?partNumber=1&uploadId=${id}`]) {
+      const answer = await client.send({ method: "PUT", target, headers, as });
+      expect(outcome(answer)).toBe("403 AccessDenied");
+    }
+    expect(served.rows()).toBe(before);
+    const own = { "x-amz-copy-source": `/${MINE}/object` };
+    const copied = await client.send({ method: "PUT", target: `/${MINE}/c`, headers: own, as });
+    expect(outcome(copied)).toBe("200");
+  });
+
+  test("[S16] a link can do what its signer may do when it is used, and no more", async () => {
+    const target = `/${MINE}/object`;
+    const form = { transport: "presigned", mode: "unsigned" } as const;
+    const link = signed({ method: "GET", target, as, ...form });
+    expect(bodyOf(await client.sendUnsigned(link))).toBe(HIDDEN);
+    served.site.add({ ...user, policies: [] });
+    expect(outcome(await client.sendUnsigned(link))).toBe("403 AccessDenied");
+    served.site.add(user);
+    const write = signed({
+      ...{ method: "PUT", target: `/${OTHERS}/object`, body: "x", as },
+      ...form,
+    });
+    expect(outcome(await client.sendUnsigned(write))).toBe("403 AccessDenied");
+  });
+
+  test("[S34] a key's name is looked at before anything is looked up", async () => {
+    for (const accessKey of [
+      "*)(uid=*",
+      "../../root",
+      "a' OR 1=1",
+      "$(id)",
+      "k".repeat(300),
+      "é",
+    ]) {
+      const answer = await client.send({
+        ...{ method: "GET", target: "/", as: { accessKey, secret: "x" } },
+      });
+      expect([accessKey, answer.status >= 400 && answer.status < 500]).toEqual([accessKey, true]);
+    }
+  });
+
+  test("[S46] [N21] the client's address is the socket's, whatever a header says", async () => {
+    const forwarded = ["x-forwarded-for", "x-real-ip", "forwarded", "cf-connecting-ip"];
+    const headers = Object.fromEntries(forwarded.map((name) => [name, "203.0.113.9"]));
+    await client.send({ method: "GET", target: `/${MINE}/object`, headers });
+    expect(served.site.summaries.at(-1)?.remoteAddress).toBe("127.0.0.1");
+  });
+
+  test("[S59] a continuation token with any bit changed is refused", async () => {
+    for (const key of ["a", "b", "c"]) {
+      await client.send({ method: "PUT", target: `/${MINE}/${key}`, body: key });
+    }
+    const page = await client.send({ method: "GET", target: `/${MINE}?list-type=2&max-keys=1` });
+    const token = /<NextContinuationToken>([^<]+)</.exec(page.text)?.[1] ?? "";
+    const bytes = Buffer.from(token, "base64url");
+    expect(bytes.length).toBeGreaterThan(4);
+    const ask = (text: string): Promise<WireAnswer> =>
+      client.send({
+        ...{ method: "GET", target: `/${MINE}?list-type=2&continuation-token=${text}` },
+      });
+    expect(outcome(await ask(token))).toBe("200");
+    for (let bit = 0; bit < bytes.length * 8; bit++) {
+      const spoilt = Buffer.from(bytes);
+      spoilt[bit >> 3] = (spoilt[bit >> 3] ?? 0) ^ (1 << (bit & 7));
+      const answer = await ask(spoilt.toString("base64url"));
+      expect([bit, outcome(answer)]).toEqual([bit, "400 InvalidArgument"]);
+    }
+    for (const text of ["%00", "x", `${token}AA`, token.slice(1), "..%2F..", "%F0%9F%98%80"]) {
+      expect(outcome(await ask(text))).toBe("400 InvalidArgument");
+    }
+  });
+
+  test("[S59] [S64] an upload id is good for its own key only", async () => {
+    const begun = await client.send({ method: "POST", target: `/${MINE}/one?uploads` });
+    const id = /<UploadId>(\w+)</.exec(begun.text)?.[1] ?? "";
+    const before = served.rows();
+    for (const place of [`${MINE}/two`, `${OTHERS}/one`]) {
+      const target = `/${place}?uploadId=${id}`;
+      for (const [method, at] of [
+        ["PUT", `${target}&partNumber=1`],
+        ["GET", target],
+        ["DELETE", target],
+      ] as const) {
+        expect(outcome(await client.send({ method, target: at }))).toBe("404 NoSuchUpload");
+      }
+    }
+    expect(served.rows()).toBe(before);
+  });
+
+  test("[N25] numbers that bound a list are bounded themselves", async () => {
+    for (const name of ["max-keys", "max-uploads"]) {
+      const list = name === "max-keys" ? "list-type=2" : "uploads";
+      for (const value of ["-1", "NaN", "1e9", "99999999999999999999", "0x10", "1.5", ""]) {
+        const target = `/${MINE}?${list}&${name}=${value}`;
+        const answer = await client.send({ method: "GET", target });
+        expect([name, value, [200, 400].includes(answer.status)]).toEqual([name, value, true]);
+      }
+      const all = await client.send({ method: "GET", target: `/${MINE}?${list}&${name}=1000000` });
+      expect([200, 400]).toContain(all.status);
+    }
+  });
+
+  test.each([
+    "bytes=0-0,1-1",
+    `bytes=${"0-0,".repeat(5000)}1-1`,
+    "bytes=-0",
+    "bytes=99999999999999999999-",
+    "bytes=5-2",
+    "bytes=-",
+    "bytes=0-9223372036854775808",
+    "lines=0-1",
+    "bytes=--1",
+    "bytes= 0 - 3 ",
+  ])("[N24] a range of %s costs no more than the object", async (range) => {
+    const answer = await client.send({
+      ...{ method: "GET", target: `/${MINE}/object`, headers: { range } },
+    });
+    expect([200, 206, 416]).toContain(answer.status);
+    expect(bodyOf(answer).length).toBeLessThan(1000);
+  });
+
+  test("[N26] an upload has no part 0 and no part 10,001", async () => {
+    const begun = await client.send({ method: "POST", target: `/${MINE}/parts?uploads` });
+    const id = /<UploadId>(\w+)</.exec(begun.text)?.[1] ?? "";
+    for (const number of ["0", "10001", "-1", "1.5", "NaN", "99999999999"]) {
+      const target = `/${MINE}/parts?partNumber=${number}&uploadId=${id}`;
+      const answer = await client.send({ method: "PUT", target, body: "x" });
+      expect([number, outcome(answer)]).toEqual([number, "400 InvalidArgument"]);
+    }
+  });
+});
