@@ -82,8 +82,16 @@ export class OpenBatch {
     return this.#deps.clock.next(above);
   }
 
-  /** Adds an operation of this origin. `inline` is the object's body when it lies beside it. */
-  operation(hlc: Hlc, body: OperationBody, inline?: Uint8Array): Stamp {
+  /**
+   * Adds an operation of this origin. `inline` is the object's body when it lies beside it; `group`
+   * binds it to others that every site applies with it or not at all.
+   */
+  operation(
+    hlc: Hlc,
+    body: OperationBody,
+    inline?: Uint8Array,
+    group?: NonNullable<Operation["group"]>,
+  ): Stamp {
     const { origin, hash, head } = this.#deps;
     const seq = parseSeq(head.seq + 1) ?? head.seq;
     const operation: Operation = {
@@ -91,7 +99,7 @@ export class OpenBatch {
       hlc,
       chainBefore: head.chain,
       vector: { full: this.operationCount === 0, entries: NO_VECTOR },
-      group: undefined,
+      group,
       body,
       unknownFields: [],
     };

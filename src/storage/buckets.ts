@@ -1,13 +1,27 @@
-import { hlcMs } from "../core/hlc.ts";
+import {
+  OBJECT_LOCK_SETTING,
+  VERSIONING_SETTING,
+  versioningOf,
+} from "../core/bucket-versioning.ts";
+import { formatHlc, hlcMs } from "../core/hlc.ts";
 import type { BucketName } from "../core/names.ts";
+import type { BucketSettings } from "../core/records.ts";
 import type { OpenBatch } from "./batch.ts";
 import { bucketEnd, bucketStart } from "./metadata/keys.ts";
 import { decodeRow, TABLES } from "./metadata/rows.ts";
 import { indexKey } from "./metadata/stored-rows.ts";
-import type { CreateBucketOutcome, DeleteBucketOutcome, StoredBucket } from "./store.ts";
+import type {
+  CreateBucketOutcome,
+  CreateBucketRequest,
+  DeleteBucketOutcome,
+  PutBucketSettingOutcome,
+  PutBucketSettingRequest,
+  StoredBucket,
+} from "./store.ts";
 import { findBucket, type StoreParts, toStoredBucket } from "./store-parts.ts";
 
 const RECORD_BYTES = 512;
+const NO_SETTINGS: BucketSettings = new Map();
 
 /** Existing buckets in name order, after a name when one is given. */
 export function* listBuckets(
@@ -27,16 +41,66 @@ export function* listBuckets(
 /** Creates a bucket unless it exists; one that was deleted begins anew, without its settings. */
 export async function createBucket(
   { committer, admission }: StoreParts,
-  { name, owner }: { name: BucketName; owner: string },
+  { name, owner, settings = NO_SETTINGS }: CreateBucketRequest,
 ): Promise<CreateBucketOutcome> {
-  admission.admit(RECORD_BYTES);
-  return committer.submit<CreateBucketOutcome>(RECORD_BYTES, (batch) => {
+  let bytes = RECORD_BYTES;
+  for (const value of settings.values()) bytes += RECORD_BYTES + value.length;
+  admission.admit(bytes);
+  return committer.submit<CreateBucketOutcome>(bytes, (batch) => {
     const existing = findBucket(batch.context.view, name);
     if (existing !== undefined) return { outcome: "exists", bucket: existing };
     const hlc = batch.nextHlc();
-    batch.operation(hlc, { kind: "bucket-create", bucket: name, createdMs: hlcMs(hlc), owner });
+    const count = 1 + settings.size;
+    const group = count === 1 ? undefined : { id: `create-${formatHlc(hlc)}`, count };
+    const created = { kind: "bucket-create", bucket: name, createdMs: hlcMs(hlc), owner } as const;
+    batch.operation(hlc, created, undefined, group);
+    for (const [setting, value] of settings) {
+      const body = { kind: "bucket-setting", bucket: name, name: setting, value } as const;
+      batch.operation(batch.nextHlc(), body, undefined, group);
+    }
     return { outcome: "created" };
   });
+}
+
+/**
+ * Changes or removes one setting of a bucket.
+ *
+ * @throws StorageFault "disk-full" or "busy" before anything is begun.
+ */
+export async function putBucketSetting(
+  { committer, admission }: StoreParts,
+  { bucket, name, value }: PutBucketSettingRequest,
+): Promise<PutBucketSettingOutcome> {
+  const bytes = RECORD_BYTES + (value?.length ?? 0);
+  admission.admit(bytes);
+  return committer.submit<PutBucketSettingOutcome>(bytes, (batch) => {
+    const found = findBucket(batch.context.view, bucket);
+    if (found === undefined) return { outcome: "no-such-bucket" };
+    if (!isAllowedChange(found.settings, name, value)) return { outcome: "refused" };
+    batch.operation(batch.nextHlc(), { kind: "bucket-setting", bucket, name, value });
+    return { outcome: "stored" };
+  });
+}
+
+/**
+ * A bucket that has had versions keeps its versioning state, and one with object lock keeps both:
+ * https://docs.aws.amazon.com/AmazonS3/latest/userguide/Versioning.html
+ * https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-lock.html
+ */
+function isAllowedChange(
+  settings: BucketSettings,
+  name: string,
+  value: Uint8Array | undefined,
+): boolean {
+  const lock = settings.get(OBJECT_LOCK_SETTING);
+  if (name === OBJECT_LOCK_SETTING) {
+    if (value === undefined) return lock === undefined;
+    return versioningOf(settings.get(VERSIONING_SETTING)) === "enabled";
+  }
+  if (name !== VERSIONING_SETTING) return true;
+  const next = versioningOf(value);
+  if (next === "unversioned") return !settings.has(VERSIONING_SETTING) && value === undefined;
+  return lock === undefined || next === "enabled";
 }
 
 /** Uploads in progress do not keep a bucket: they are aborted with it, in the same commit. */

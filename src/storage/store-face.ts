@@ -1,7 +1,7 @@
 import { StorageFault } from "../core/faults.ts";
 import { LIMITS } from "../core/limits.ts";
 import { findAccessKey, listAccessKeys, putAccessKey } from "./access-keys.ts";
-import { createBucket, deleteBucket, listBuckets } from "./buckets.ts";
+import { createBucket, deleteBucket, listBuckets, putBucketSetting } from "./buckets.ts";
 import type { CommitLane } from "./commit-lane.ts";
 import { listParts, objectCursor, uploadCursor } from "./cursors.ts";
 import type { House } from "./house.ts";
@@ -34,6 +34,7 @@ export function createStore(deps: StoreFaceDeps): Store {
     bucket: (name) => findBucket(index, name),
     buckets: (after) => listBuckets(parts, after),
     createBucket: (request) => createBucket(parts, request),
+    putBucketSetting: (request) => putBucketSetting(parts, request),
     deleteBucket: (name) => deleteBucket(parts, name),
 
     object: (bucket, key) => findObject(parts, bucket, key),

@@ -24,7 +24,9 @@ export interface Store {
   bucket(name: BucketName): StoredBucket | undefined;
   /** Existing buckets in name order, starting after `after` when given. */
   buckets(after?: string): Iterable<StoredBucket>;
-  createBucket(request: { name: BucketName; owner: string }): Promise<CreateBucketOutcome>;
+  createBucket(request: CreateBucketRequest): Promise<CreateBucketOutcome>;
+  /** Changes one setting of a bucket, or removes it. */
+  putBucketSetting(request: PutBucketSettingRequest): Promise<PutBucketSettingOutcome>;
   deleteBucket(name: BucketName): Promise<DeleteBucketOutcome>;
 
   // Objects
@@ -192,6 +194,25 @@ export type DeleteObjectRequest = {
 
 /** Deleting what is not there succeeds, as S3 has it; `existed` tells. */
 export type DeleteOutcome = { readonly outcome: "deleted"; readonly existed: boolean } | Refusal;
+
+export type CreateBucketRequest = {
+  readonly name: BucketName;
+  readonly owner: string;
+  /** Settings that the bucket has from its first moment on. */
+  readonly settings?: BucketSettings;
+};
+
+export type PutBucketSettingRequest = {
+  readonly bucket: BucketName;
+  readonly name: string;
+  /** Undefined removes the setting. */
+  readonly value: Uint8Array | undefined;
+};
+
+/** "refused": versioning and object lock do not go back to where they were before. */
+export type PutBucketSettingOutcome = {
+  readonly outcome: "stored" | "no-such-bucket" | "refused";
+};
 
 export type CreateBucketOutcome =
   | { readonly outcome: "created" }
