@@ -1,9 +1,12 @@
 import type { BucketName, ObjectKey } from "../core/names.ts";
 import type { BucketSettings } from "../core/records.ts";
+import type { KeyRing } from "../core/seal.ts";
 import type { Exchange, RequestHeaders } from "../http/exchange.ts";
 import type { Hash } from "../ports/hash.ts";
+import type { Random } from "../ports/random.ts";
 import type { BodyReader, Store } from "../storage/store.ts";
 import type { AuthResult } from "./auth/verify.ts";
+import type { Allows } from "./authorize.ts";
 import type { GuardSettings } from "./guard/request-guard.ts";
 import type { HeaderLines } from "./headers/object-headers.ts";
 import type { Query } from "./target.ts";
@@ -12,6 +15,9 @@ import type { Query } from "./target.ts";
 export type HandlerDeps = {
   readonly store: Store;
   readonly hash: Hash;
+  readonly random: Random;
+  /** Opens and seals what tells how objects are encrypted. */
+  readonly keyRing: KeyRing;
   readonly nowMs: () => number;
   readonly settings: S3Settings;
 };
@@ -36,7 +42,7 @@ export type Call = {
   readonly query: Query;
   readonly auth: AuthResult;
   /** Whether the caller may also do this; what a handler asks beyond its row's action. */
-  readonly allows: (action: string, bucket?: string, key?: string) => boolean;
+  readonly allows: Allows;
   /** Told of body bytes as they come, for the access log. */
   readonly received: (bytes: number) => void;
 };

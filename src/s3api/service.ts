@@ -1,4 +1,5 @@
 import type { AccessKeyId } from "../core/names.ts";
+import type { KeyRing } from "../core/seal.ts";
 import type { HttpHandler } from "../http/exchange.ts";
 import type { Hash } from "../ports/hash.ts";
 import type { Store } from "../storage/store.ts";
@@ -13,6 +14,7 @@ import { Responder, type ResponderDeps } from "./responder.ts";
 export type S3ServiceDeps = ResponderDeps & {
   readonly store: Store;
   readonly hash: Hash;
+  readonly keyRing: KeyRing;
   /** The credential of an active key; undefined for unknown and disabled ones. */
   readonly lookup: (id: AccessKeyId) => Credential | undefined;
   readonly settings: S3Settings;
@@ -20,11 +22,11 @@ export type S3ServiceDeps = ResponderDeps & {
 
 /** Answers S3: what can be answered at once is, without a promise; the rest when it is ready. */
 export function createS3Service(deps: S3ServiceDeps): HttpHandler {
-  const { clock, store, hash, settings, lookup } = deps;
+  const { clock, random, store, hash, keyRing, settings, lookup } = deps;
   const nowMs = () => clock.nowMs();
   const { region, requestsMax } = settings;
   const auth: AuthDeps = { nowMs, lookup, region, signingKeys: new SigningKeys() };
-  const handlerDeps: HandlerDeps = { store, hash, nowMs, settings };
+  const handlerDeps: HandlerDeps = { store, hash, random, keyRing, nowMs, settings };
   const guard = new RequestGuard(settings.guard ?? NO_GUARD, () => clock.monotonicMs());
   const responder = new Responder(deps);
   return (exchange) => {

@@ -41,7 +41,7 @@ export function createS3(parts: {
   const ownerId = sha256Hex(`owner of ${identity.clusterId}`);
   return {
     s3: createS3Service({
-      ...{ store, hash, clock, random, log, observer, lookup },
+      ...{ store, hash, keyRing, clock, random, log, observer, lookup },
       settings: { region, domains, ownerId, requestsMax: LIMITS.requestsMax },
     }),
     mayWatch: createWatchAuthorizer({

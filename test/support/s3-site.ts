@@ -88,6 +88,7 @@ export async function openS3Site(settings: { requestsMax?: number } = {}): Promi
   const handler = createS3Service({
     ...ports,
     store: site.store,
+    keyRing: site.dataDir.keyRing,
     observer: { finished: (summary) => void summaries.push(summary) },
     lookup: (id) => credentials.get(id),
     settings: { region: REGION, domains: [], ownerId: OWNER_ID, requestsMax: 100, ...settings },
