@@ -1,6 +1,7 @@
 import type { BucketName } from "../core/names.ts";
 import type { BucketSettings } from "../core/records.ts";
 import type { Exchange } from "../http/exchange.ts";
+import type { StoredBucket } from "../storage/store.ts";
 import { type AuthDeps, type AuthResult, authenticate } from "./auth/verify.ts";
 import { type Allows, authorizer } from "./authorize.ts";
 import { S3Error } from "./errors.ts";
@@ -26,8 +27,10 @@ export function answerRequest(
   trace.bucket = route.bucketText;
   trace.key = route.key;
   const auth = authenticateExchange(exchange, authDeps);
-  trace.accessKey = auth.credential.id;
-  trace.seating?.signedBy(auth.credential.id);
+  if (auth.credential.kind !== "anonymous") {
+    trace.accessKey = auth.credential.id;
+    trace.seating?.signedBy(auth.credential.id);
+  }
   const { operation } = route;
   if (operation === undefined) {
     throw new S3Error("MethodNotAllowed", { fields: { Method: exchange.method } });
@@ -37,7 +40,11 @@ export function answerRequest(
   const headers = auth.presigned
     ? withHoistedHeaders(exchange.headers, route.query.entries)
     : exchange.headers;
-  const allows = authorizer({ exchange, headers, query: route.query, auth });
+  const { nowMs, settings, store } = deps;
+  const { region } = settings;
+  const stored = route.bucket === undefined ? undefined : store.bucket(route.bucket);
+  const facts = { exchange, headers, query: route.query, auth, region, nowMs };
+  const allows = authorizer(facts, deps, stored);
   if (row.perKey !== true) requireAllowed(allows, actionOf(row, route.query), route);
   if ("notImplemented" in row) {
     throw new S3Error("NotImplemented", {
@@ -56,7 +63,7 @@ export function answerRequest(
   const { name: bucket, settings: bucketSettings } = addressedBucket(
     route,
     allows,
-    deps,
+    stored,
     operation,
   );
   if (row.level === "bucket") return row.handler({ ...call, bucket, bucketSettings }, deps);
@@ -101,7 +108,7 @@ const NO_SETTINGS: BucketSettings = new Map();
 function addressedBucket(
   route: Route,
   allows: Allows,
-  deps: HandlerDeps,
+  stored: StoredBucket | undefined,
   operation: OperationName,
 ): AddressedBucket {
   const { bucket, bucketText = "" } = route;
@@ -109,7 +116,6 @@ function addressedBucket(
     if (bucket !== undefined) return { name: bucket, settings: NO_SETTINGS };
     throw new S3Error("InvalidBucketName", { fields: { BucketName: bucketText } });
   }
-  const stored = bucket === undefined ? undefined : deps.store.bucket(bucket);
   if (stored !== undefined) return stored;
   // An operation that asks for each key has not asked for the bucket.
   if (operation === "DeleteObjects" && !allows("s3:ListBucket", bucketText)) {

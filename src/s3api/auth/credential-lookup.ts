@@ -61,7 +61,7 @@ function openCredential(keyRing: KeyRing, record: AccessKeyRecord): Credential |
     secret: Buffer.from(secret).toString("utf8"),
     kind: "user",
     name,
-    policies: record.policies.map(([, json]) => readStoredPolicy(json)),
+    policies: record.policies.map(([policy, json]) => readStoredPolicy(json, "identity", policy)),
   };
 }
 

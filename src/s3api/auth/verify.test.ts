@@ -96,7 +96,8 @@ function outcome(sent: Sent): string {
   const headers = headersOf(Object.entries(sent.headers));
   try {
     const result = authenticate({ method: sent.method, rawPath, rawQuery, headers }, deps);
-    return `${result.credential.name} ${result.payload.kind}`;
+    const { name, kind } = result.credential;
+    return `${name === "" ? kind : name} ${result.payload.kind}`;
   } catch (failure) {
     if (failure instanceof S3Error) return failure.code;
     throw failure;
@@ -192,8 +193,17 @@ const HEADER_MUTATIONS: ReadonlyArray<readonly [string, string, Mutation]> = [
   ["session token", "InvalidToken", header("x-amz-security-token", "t")],
   ["second mechanism", "InvalidArgument", path(/$/, "&X-Amz-Signature=ab")],
   ["second, old mechanism", "InvalidArgument", path(/$/, "&Signature=ab")],
-  ["lost signature", "AccessDenied", header("authorization", undefined)],
 ];
+
+test("a request that has lost its signature is nobody's, whatever else it says", () => {
+  const sent = signedPut();
+  header("authorization", undefined)(sent);
+  expect(outcome(sent)).toBe("anonymous signed");
+  const chunked = signedPut();
+  header("authorization", undefined)(chunked);
+  header("x-amz-content-sha256", "STREAMING-AWS4-HMAC-SHA256-PAYLOAD")(chunked);
+  expect(outcome(chunked)).toBe("AccessDenied");
+});
 
 test.each(HEADER_MUTATIONS)("a changed %s is refused with %s", (_name, code, mutate) => {
   const sent = signedPut();

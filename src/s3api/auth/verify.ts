@@ -11,7 +11,7 @@ import {
 } from "./authorization-header.ts";
 import type { QueryPair } from "./canonical-request.ts";
 import { canonicalPairs, canonicalQuery, canonicalRequest } from "./canonical-request.ts";
-import type { Credential } from "./credentials.ts";
+import { ANONYMOUS, type Credential } from "./credentials.ts";
 import { type PayloadClaim, payloadMode } from "./payload-claim.ts";
 import { parsePresignedQuery, queryAuthentication, requireUnexpired } from "./presigned-query.ts";
 import { headerTime, type RequestTime, requireRecent } from "./request-time.ts";
@@ -57,13 +57,37 @@ export function authenticate(request: AuthRequest, deps: AuthDeps): AuthResult {
   }
   switch (byQuery) {
     case "none":
-      throw new S3Error("AccessDenied");
+      return unsigned(request.headers);
     case "v2":
       throw oldSignatureRefused();
     case "v4":
       return verifyQuery(request, pairs, deps);
   }
   return unreachable(byQuery);
+}
+
+/**
+ * A request that claims nothing: nobody sent it, and policies say what nobody may do. What it says
+ * of its own body is still checked; chunks with signatures it cannot have.
+ */
+function unsigned(headers: RequestHeaders): AuthResult {
+  const contentSha256 = headers.get("x-amz-content-sha256") ?? "UNSIGNED-PAYLOAD";
+  const mode = payloadMode(contentSha256);
+  switch (mode) {
+    case "signed":
+      return anonymous({ kind: "signed", sha256: contentSha256 });
+    case "unsigned":
+    case "streaming-unsigned-trailer":
+      return anonymous({ kind: mode });
+    case "streaming-signed":
+    case "streaming-signed-trailer":
+      throw new S3Error("AccessDenied");
+  }
+  return unreachable(mode);
+}
+
+function anonymous(payload: PayloadClaim): AuthResult {
+  return { credential: ANONYMOUS, payload, presigned: false };
 }
 
 function verifyHeader(

@@ -1,24 +1,28 @@
-import type { Credential } from "../auth/credentials.ts";
-import type { NameSet, PolicyStatement } from "./document.ts";
-import { fitsPattern } from "./wildcard.ts";
+import { meets, type Verdict } from "./condition.ts";
+import type { PolicyDocument, PolicyStatement } from "./document.ts";
+import { type Caller, isAbout } from "./principal.ts";
+import { type ConditionValues, resolveTemplate } from "./template.ts";
+import { fits } from "./wildcard.ts";
 
 export type AccessRequest = {
+  readonly caller: Caller;
   /** "s3:GetObject" */
   readonly action: string;
   /** As `resourceArn` makes it. */
   readonly resource: string;
+  readonly valuesOf: ConditionValues;
 };
 
 export type Decision = {
   readonly allowed: boolean;
-  /** For logs and tests: what decided. */
+  /** For tests, and for whoever wants it explained. */
   readonly reason: "root" | "allowed" | "explicit-deny" | "no-allow";
+  /** What decided; undefined when nothing was said, and for the root key. */
+  readonly statement: PolicyStatement | undefined;
 };
 
-const ROOT: Decision = { allowed: true, reason: "root" };
-const ALLOWED: Decision = { allowed: true, reason: "allowed" };
-const EXPLICIT_DENY: Decision = { allowed: false, reason: "explicit-deny" };
-const NO_ALLOW: Decision = { allowed: false, reason: "no-allow" };
+const ROOT: Decision = { allowed: true, reason: "root", statement: undefined };
+const NO_ALLOW: Decision = { allowed: false, reason: "no-allow", statement: undefined };
 
 const ARN = "arn:aws:s3:::";
 /** What the service itself is called, for actions on no bucket; `arn:aws:s3:::*` fits it. */
@@ -31,31 +35,68 @@ export function resourceArn(bucket: string | undefined, key: string | undefined)
 }
 
 /**
- * The one place that says yes or no. A matching deny beats every allow, and without an allow the
- * answer is no.
+ * The one place that says yes or no, from the policies of the caller and those of what is asked
+ * for. A matching deny beats every allow, and without an allow the answer is no. What nobody can
+ * judge (a variable without a value, an address that is none) denies, and never allows. The root
+ * key owns everything: nothing has to allow it, but a bucket's policy can deny it.
+ * https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html
  */
-export function decide(
-  request: AccessRequest,
-  identity: Pick<Credential, "kind" | "policies">,
-): Decision {
-  if (identity.kind === "root") return ROOT;
+export function decide(request: AccessRequest, policies: readonly PolicyDocument[]): Decision {
   const action = request.action.toLowerCase();
-  let allowed = false;
-  for (const policy of identity.policies) {
-    for (const statement of policy.statements) {
-      if (!applies(statement, action, request.resource)) continue;
-      if (statement.effect === "Deny") return EXPLICIT_DENY;
-      if (!statement.unreadable) allowed = true;
+  let allow: PolicyStatement | undefined;
+  for (const policy of policies) {
+    for (const statement of statementsFor(policy, action)) {
+      if (statement.effect === "Allow" && allow !== undefined) continue;
+      const verdict = applies(statement, request);
+      if (statement.effect === "Deny") {
+        if (verdict !== false) return { allowed: false, reason: "explicit-deny", statement };
+      } else if (verdict === true) {
+        allow = statement;
+      }
     }
   }
-  return allowed ? ALLOWED : NO_ALLOW;
+  if (request.caller.kind === "root") return ROOT;
+  return allow === undefined ? NO_ALLOW : { allowed: true, reason: "allowed", statement: allow };
 }
 
-function applies(statement: PolicyStatement, action: string, resource: string): boolean {
-  return includes(statement.actions, action) && includes(statement.resources, resource);
+const ACTIONS_MAX = 256;
+const byAction = new WeakMap<PolicyDocument, Map<string, readonly PolicyStatement[]>>();
+
+/** The statements about an action, remembered: a policy is asked about few actions, many times. */
+function statementsFor(policy: PolicyDocument, action: string): readonly PolicyStatement[] {
+  let known = byAction.get(policy);
+  if (known === undefined) {
+    known = new Map();
+    byAction.set(policy, known);
+  }
+  const remembered = known.get(action);
+  if (remembered !== undefined) return remembered;
+  const found = policy.statements.filter(({ actions }) => {
+    return actions.patterns.some((pattern) => fits(pattern, action)) !== actions.negated;
+  });
+  if (known.size >= ACTIONS_MAX) known.clear();
+  known.set(action, found);
+  return found;
 }
 
-function includes(names: NameSet, name: string): boolean {
-  for (const pattern of names.patterns) if (fitsPattern(pattern, name)) return !names.negated;
-  return names.negated;
+function applies(statement: PolicyStatement, request: AccessRequest): Verdict {
+  const { principals, effect, resources, conditions } = statement;
+  if (principals !== undefined && !isAbout(principals, effect, request.caller)) return false;
+  let verdict: Verdict = namesResource(resources, request);
+  for (const condition of conditions) {
+    if (verdict === false) return false;
+    const met = meets(condition, request.valuesOf);
+    if (met !== true) verdict = met;
+  }
+  return verdict;
+}
+
+function namesResource(resources: PolicyStatement["resources"], request: AccessRequest): Verdict {
+  let verdict: Verdict = false;
+  for (const template of resources.templates) {
+    const pattern = resolveTemplate(template, request.valuesOf, false);
+    if (pattern === undefined) verdict = undefined;
+    else if (fits(pattern, request.resource)) return !resources.negated;
+  }
+  return verdict === undefined ? undefined : resources.negated;
 }

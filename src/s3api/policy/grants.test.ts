@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { callerOf } from "../../../test/support/policies.ts";
 import { type GrantName, grantPolicy } from "../../core/grants.ts";
 import { decide, resourceArn } from "./decide.ts";
 import { readStoredPolicy } from "./document.ts";
@@ -27,8 +28,9 @@ const ASKED: ReadonlyArray<readonly [string, string | undefined, string | undefi
 function allowed(grant: GrantName, buckets: readonly string[]): string[] {
   const policies = [readStoredPolicy(grantPolicy(grant, buckets))];
   return ASKED.filter(([action, bucket, key]) => {
-    const request = { action, resource: resourceArn(bucket, key) };
-    return decide(request, { kind: "user", policies }).allowed;
+    const resource = resourceArn(bucket, key);
+    const request = { action, resource, caller: callerOf("user"), valuesOf: () => undefined };
+    return decide(request, policies).allowed;
   }).map(([action, bucket]) => (bucket === undefined ? action : `${action} ${bucket}`));
 }
 

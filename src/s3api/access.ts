@@ -1,0 +1,113 @@
+import { type BucketName, parseObjectKey } from "../core/names.ts";
+import type { Store, StoredBucket, StoredObject } from "../storage/store.ts";
+import type { Credential } from "./auth/credentials.ts";
+import { objectAclOf } from "./headers/object-acl.ts";
+import {
+  bucketAclPolicy,
+  type CannedAcl,
+  OBJECT_ACL_ACTIONS,
+  objectAclPolicy,
+} from "./policy/canned-acl.ts";
+import { type Decision, decide, resourceArn } from "./policy/decide.ts";
+import type { PolicyDocument } from "./policy/document.ts";
+import type { ConditionValues } from "./policy/template.ts";
+import { aclsAreOff, bucketAclOf } from "./settings/bucket-acl.ts";
+import { BUCKET_POLICY } from "./settings/bucket-policy.ts";
+import { PUBLIC_ACCESS_BLOCK } from "./settings/public-access-block.ts";
+
+/** May somebody do something? */
+export type AccessQuestion = {
+  readonly credential: Pick<Credential, "kind" | "id" | "name" | "policies">;
+  readonly action: string;
+  /** The bucket as it was named, and its row; undefined for the service. */
+  readonly bucketName: string | undefined;
+  readonly bucket: StoredBucket | undefined;
+  readonly key: string | undefined;
+  /** The version that is asked for; undefined for the current one. */
+  readonly version: string | undefined;
+  readonly valuesOf: ConditionValues;
+};
+
+/** What is looked up to answer. */
+export type AccessStore = Pick<Store, "object">;
+
+const MANAGE_POLICY = ["s3:GetBucketPolicy", "s3:PutBucketPolicy", "s3:DeleteBucketPolicy"];
+
+/**
+ * Gathers the policies that have a say and lets them decide: those of the caller's key, the
+ * bucket's, and what the ACLs of bucket and object stand for. Costs one look-up for a bucket that
+ * has neither. A setting that cannot be read throws, and so denies.
+ */
+export function judge(question: AccessQuestion, store: AccessStore): Decision {
+  const { credential, action, bucket, key, valuesOf } = question;
+  const request = {
+    ...{ caller: credential, action, valuesOf },
+    resource: resourceArn(question.bucketName, key),
+  };
+  if (bucket === undefined || bucket.settings.size === 0) {
+    const decision = decide(request, credential.policies);
+    return bucket === undefined ? decision : withObjectAcl(question, decision, store);
+  }
+  const policies = [...credential.policies];
+  const policy = policyOf(question, bucket);
+  if (policy !== undefined) policies.push(policy);
+  const acl = grantedAcl(bucket, bucketAclOf(bucket.settings));
+  const granted = bucketAclPolicy(acl, kindOf(credential));
+  if (granted !== undefined) policies.push(granted);
+  return withObjectAcl(question, decide(request, policies), store);
+}
+
+/** The bucket's policy as far as it speaks to this caller. */
+function policyOf(question: AccessQuestion, bucket: StoredBucket): PolicyDocument | undefined {
+  const { kind } = question.credential;
+  // AWS: the root user can always mend a policy that shuts everybody out.
+  if (kind === "root" && MANAGE_POLICY.includes(question.action)) return undefined;
+  const policy = BUCKET_POLICY.of(bucket.settings);
+  if (policy === undefined) return undefined;
+  const block = PUBLIC_ACCESS_BLOCK.of(bucket.settings);
+  const keptOut = kind === "anonymous" && policy.isPublic && block?.RestrictPublicBuckets === true;
+  return keptOut ? policy.denials : policy.document;
+}
+
+/** An ACL that counts: not when ACLs are off, nor when the public ones are ignored. */
+function grantedAcl(bucket: StoredBucket, acl: CannedAcl): CannedAcl {
+  if (acl === "private" || aclsAreOff(bucket.settings)) return "private";
+  const block = PUBLIC_ACCESS_BLOCK.of(bucket.settings);
+  return block?.IgnorePublicAcls === true ? "private" : acl;
+}
+
+/**
+ * The ACL of an object is looked at last, by those who would be refused. When there is no object,
+ * who may list is let through, to be told that it is not there.
+ */
+function withObjectAcl(question: AccessQuestion, decision: Decision, store: AccessStore): Decision {
+  const { action, bucket, key, credential, valuesOf } = question;
+  const asks = decision.reason === "no-allow" && OBJECT_ACL_ACTIONS.includes(action);
+  if (!asks || bucket === undefined || key === undefined || aclsAreOff(bucket.settings)) {
+    return decision;
+  }
+  const object = objectOf(bucket.name, key, question.version, store);
+  if (object === undefined) {
+    const listing = judge({ ...question, action: "s3:ListBucket", key: undefined }, store);
+    return listing.allowed ? listing : decision;
+  }
+  const acl = grantedAcl(bucket, objectAclOf(object.record.attributes));
+  const granted = objectAclPolicy(acl, kindOf(credential));
+  if (granted === undefined) return decision;
+  const resource = resourceArn(bucket.name, key);
+  return decide({ caller: credential, action, resource, valuesOf }, [granted]);
+}
+
+function kindOf({ kind }: AccessQuestion["credential"]): "anonymous" | "signed" {
+  return kind === "anonymous" ? "anonymous" : "signed";
+}
+
+function objectOf(
+  bucket: BucketName,
+  keyText: string,
+  _version: string | undefined,
+  store: AccessStore,
+): StoredObject | undefined {
+  const key = parseObjectKey(keyText);
+  return key === undefined ? undefined : store.object(bucket, key);
+}

@@ -1,0 +1,163 @@
+import { type ObjectKey, parseObjectKey } from "../core/names.ts";
+import type { Exchange, RequestHeaders } from "../http/exchange.ts";
+import type { StoredBucket } from "../storage/store.ts";
+import { parseAmzDate } from "./auth/request-time.ts";
+import type { AuthResult } from "./auth/verify.ts";
+import { parseTaggingHeader } from "./headers/tagging-header.ts";
+import { ACCOUNT, principalArn, userNameOf } from "./policy/principal.ts";
+import type { ConditionValues } from "./policy/template.ts";
+import type { Tags } from "./settings/tag-set.ts";
+import { decodePercent, type Query } from "./target.ts";
+
+/** What a request says, as conditions of policies ask for it. */
+export type RequestFacts = {
+  readonly exchange: Pick<Exchange, "remoteAddress" | "secure">;
+  readonly headers: RequestHeaders;
+  readonly query: Query;
+  readonly auth: Pick<AuthResult, "credential" | "presigned">;
+  readonly region: string;
+  readonly nowMs: () => number;
+};
+
+/** What is asked for; the tags of an object that exists are read when a policy asks for them. */
+export type AskedFor = {
+  readonly bucket: StoredBucket | undefined;
+  readonly key: string | undefined;
+  readonly tagsOf: (bucket: StoredBucket, key: ObjectKey, version: string | undefined) => Tags;
+  /** Values that only a handler knows, such as tags in a body; they stand before all others. */
+  readonly known: ReadonlyMap<string, readonly string[]> | undefined;
+};
+
+type Values = readonly string[] | undefined;
+type Source = (facts: RequestFacts, asked: AskedFor) => string | undefined;
+
+/** The bucket setting that names the access key which made the bucket. */
+export const CREATOR_SETTING = "creator";
+
+const DAY_MS = 24 * 3600 * 1000;
+
+/**
+ * By key in lower case.
+ * https://docs.aws.amazon.com/AmazonS3/latest/userguide/amazon-s3-policy-keys.html
+ */
+const SINGLE: ReadonlyMap<string, Source> = new Map<string, Source>([
+  ["atoll:bucketcreator", (_facts, { bucket }) => creatorOf(bucket)],
+  ["aws:currenttime", ({ nowMs }) => new Date(nowMs()).toISOString()],
+  ["aws:epochtime", ({ nowMs }) => String(Math.floor(nowMs() / 1000))],
+  ["aws:principalaccount", ({ auth }) => signed(auth, ACCOUNT)],
+  ["aws:principalarn", ({ auth }) => principalArn(auth.credential)],
+  ["aws:principalisawsservice", () => "false"],
+  ["aws:principaltype", ({ auth }) => PRINCIPAL_TYPES[auth.credential.kind]],
+  ["aws:referer", ({ headers }) => headers.get("referer")],
+  ["aws:requestedregion", ({ region }) => region],
+  ["aws:resourceaccount", (_facts, { bucket }) => (bucket === undefined ? undefined : ACCOUNT)],
+  ["aws:securetransport", ({ exchange }) => String(exchange.secure)],
+  ["aws:sourceip", ({ exchange }) => exchange.remoteAddress],
+  ["aws:useragent", ({ headers }) => headers.get("user-agent")],
+  ["aws:userid", ({ auth }) => signed(auth, auth.credential.id)],
+  ["aws:username", ({ auth }) => userNameOf(auth.credential)],
+  ["aws:viaawsservice", () => "false"],
+  ["s3:authtype", ({ auth }) => signed(auth, auth.presigned ? "REST-QUERY-STRING" : "REST-HEADER")],
+  ["s3:delimiter", ({ query }) => query.get("delimiter")],
+  ["s3:if-match", ({ headers }) => headers.get("if-match")],
+  ["s3:if-none-match", ({ headers }) => headers.get("if-none-match")],
+  ["s3:max-keys", ({ query }) => query.get("max-keys")],
+  ["s3:object-lock-legal-hold", ({ headers }) => headers.get("x-amz-object-lock-legal-hold")],
+  ["s3:object-lock-mode", ({ headers }) => headers.get("x-amz-object-lock-mode")],
+  ["s3:object-lock-remaining-retention-days", remainingRetentionDays],
+  ["s3:object-lock-retain-until-date", ({ headers }) => headers.get(RETAIN_UNTIL)],
+  ["s3:prefix", ({ query }) => query.get("prefix")],
+  ["s3:resourceaccount", (_facts, { bucket }) => (bucket === undefined ? undefined : ACCOUNT)],
+  ["s3:signatureage", signatureAge],
+  ["s3:signatureversion", ({ auth }) => signed(auth, "AWS4-HMAC-SHA256")],
+  ["s3:versionid", ({ query }) => query.get("versionId")],
+  ["s3:x-amz-copy-source", ({ headers }) => copySource(headers)],
+]);
+
+const RETAIN_UNTIL = "x-amz-object-lock-retain-until-date";
+const PRINCIPAL_TYPES = { root: "Account", user: "User", anonymous: "Anonymous" } as const;
+const EXISTING_TAG = "s3:existingobjecttag/";
+const REQUEST_TAG = "s3:requestobjecttag/";
+
+/** The values of a request by condition key; nothing is computed before a policy asks for it. */
+export function requestValues(facts: RequestFacts, asked: AskedFor): ConditionValues {
+  return (key) => asked.known?.get(key) ?? valuesOf(key, facts, asked);
+}
+
+function valuesOf(key: string, facts: RequestFacts, asked: AskedFor): Values {
+  const source = SINGLE.get(key);
+  if (source !== undefined) return oneOf(source(facts, asked));
+  if (key.startsWith("s3:x-amz-")) return oneOf(facts.headers.get(key.slice("s3:".length)));
+  if (key.startsWith(EXISTING_TAG))
+    return existingTag(key.slice(EXISTING_TAG.length), facts, asked);
+  const requested = asked.known?.has("s3:requestobjecttagkeys") === true;
+  if (requested) return undefined;
+  if (key.startsWith(REQUEST_TAG))
+    return oneOf(tagOf(tagsOf(facts), key.slice(REQUEST_TAG.length)));
+  if (key !== "s3:requestobjecttagkeys") return undefined;
+  const names = tagsOf(facts).map(([name]) => name);
+  return names.length === 0 ? undefined : names;
+}
+
+function oneOf(value: string | undefined): Values {
+  return value === undefined ? undefined : [value];
+}
+
+function signed({ credential }: RequestFacts["auth"], value: string): string | undefined {
+  return credential.kind === "anonymous" ? undefined : value;
+}
+
+function creatorOf(bucket: StoredBucket | undefined): string | undefined {
+  const value = bucket?.settings.get(CREATOR_SETTING);
+  return value === undefined ? undefined : Buffer.from(value).toString("utf8");
+}
+
+function tagsOf({ headers }: RequestFacts): Tags {
+  return parseTaggingHeader(headers.get("x-amz-tagging"));
+}
+
+function tagOf(tags: Tags, name: string): string | undefined {
+  return tags.find(([key]) => key === name)?.[1];
+}
+
+function existingTag(name: string, { query }: RequestFacts, asked: AskedFor): Values {
+  const { bucket, known } = asked;
+  const key = asked.key === undefined ? undefined : parseObjectKey(asked.key);
+  if (bucket === undefined || key === undefined) return undefined;
+  const version = known?.get("s3:versionid")?.[0] ?? query.get("versionId");
+  return oneOf(tagOf(asked.tagsOf(bucket, key, version), name));
+}
+
+/** Tags of a request for conditions, where a handler finds them in a body. */
+export function requestTagValues(tags: Tags): ReadonlyMap<string, readonly string[]> {
+  const values = new Map<string, readonly string[]>();
+  values.set(
+    "s3:requestobjecttagkeys",
+    tags.map(([name]) => name),
+  );
+  for (const [name, value] of tags) values.set(REQUEST_TAG + name, [value]);
+  return values;
+}
+
+/** AWS compares `bucket/key`, decoded, without what clients write before and after it. */
+function copySource(headers: RequestHeaders): string | undefined {
+  const header = headers.get("x-amz-copy-source");
+  if (header === undefined) return undefined;
+  const path = header.replace(/\?.*$/s, "").replace(/^\//, "");
+  return decodePercent(path) ?? path;
+}
+
+function remainingRetentionDays({ headers, nowMs }: RequestFacts): string | undefined {
+  const until = headers.get(RETAIN_UNTIL);
+  if (until === undefined) return undefined;
+  const ms = Date.parse(until) - nowMs();
+  return Number.isNaN(ms) ? until : String(Math.ceil(ms / DAY_MS));
+}
+
+/** Milliseconds since the signature was made, for presigned URLs too. */
+function signatureAge({ auth, headers, query, nowMs }: RequestFacts): string | undefined {
+  const text = auth.presigned ? query.get("X-Amz-Date") : headers.get("x-amz-date");
+  const time = text === undefined ? undefined : parseAmzDate(text);
+  if (auth.credential.kind === "anonymous" || time === undefined) return undefined;
+  return String(Math.max(0, nowMs() - time.unixMs));
+}

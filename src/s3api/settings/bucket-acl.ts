@@ -1,0 +1,28 @@
+import type { BucketSettings } from "../../core/records.ts";
+import { S3Error } from "../errors.ts";
+import { type CannedAcl, parseCannedAcl } from "../policy/canned-acl.ts";
+import { OWNERSHIP_CONTROLS } from "./ownership-controls.ts";
+
+/** The name of the setting in a bucket's row; its value is the ACL's own name. */
+export const BUCKET_ACL = "acl";
+
+/** The ACL of a bucket. One that cannot be read grants nothing. */
+export function bucketAclOf(settings: BucketSettings): CannedAcl {
+  const value = settings.get(BUCKET_ACL);
+  if (value === undefined) return "private";
+  return parseCannedAcl(Buffer.from(value).toString("latin1")) ?? "private";
+}
+
+/** Whether ACLs are turned off: its owner has said that the bucket's owner owns everything. */
+export function aclsAreOff(settings: BucketSettings): boolean {
+  return OWNERSHIP_CONTROLS.of(settings) === "BucketOwnerEnforced";
+}
+
+/** Reads `x-amz-acl`; throws AWS's error for what is no ACL. */
+export function readCannedAcl(text: string): CannedAcl {
+  const acl = parseCannedAcl(text);
+  if (acl !== undefined) return acl;
+  throw new S3Error("InvalidArgument", {
+    fields: { ArgumentName: "x-amz-acl", ArgumentValue: text },
+  });
+}
