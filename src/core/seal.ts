@@ -68,6 +68,11 @@ export function unsealSecret(
   }
 }
 
+/** Id of the key that a secret is sealed with; undefined for what is no sealed secret. */
+export function sealingKeyOf(sealed: Uint8Array): string | undefined {
+  return readParts(sealed)?.keyId;
+}
+
 /** The length in front keeps a key id from running into the context. */
 function additionalData(keyId: string, context: string): Buffer {
   return new ByteWriter().text(keyId).text(context).finish();
