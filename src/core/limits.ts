@@ -77,6 +77,7 @@ export const LIMITS = {
   failureEntriesMax: 4096,
   /** AWS: rules of one bucket. */
   corsRulesMax: 100,
+  lifecycleRulesMax: 1000,
   websiteRulesMax: 50,
   /** AWS: names and values of a form before its file. */
   formFieldsBytesMax: 20 * KIB,

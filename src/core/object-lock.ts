@@ -14,9 +14,6 @@ import { FieldReader, writeVarintField } from "./tagged-fields.ts";
  */
 const TAG = { mode: 1, days: 3, years: 5 } as const;
 
-/** The name of the bucket setting whose presence means that versions can be locked. */
-export const OBJECT_LOCK_SETTING = "object-lock";
-
 export const LOCK_MODES = ["GOVERNANCE", "COMPLIANCE"] as const;
 export type LockMode = (typeof LOCK_MODES)[number];
 

@@ -135,6 +135,10 @@ export const S3_ERRORS = {
     message: "The website redirect location must start with '/', 'http://' or 'https://'.",
   },
   InvalidRequest: { status: 400, message: "Invalid Request" },
+  InvalidRetentionPeriod: {
+    status: 400,
+    message: "Default retention period must be a positive integer value",
+  },
   InvalidSecurity: { status: 403, message: "The provided security credentials are not valid." },
   InvalidStorageClass: {
     status: 400,
