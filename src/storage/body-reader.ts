@@ -135,11 +135,14 @@ export class Bodies {
   /** The payload of a body record that is whole and belongs to this very version. */
   #verified(object: StoredObject, record: Buffer, owner: Uint8Array): Uint8Array {
     const found = decodeRecord(record, 0, this.#deps.hash.crc32);
+    const { body } = object.record;
+    // The size of the record is that of the plaintext, when the body is encrypted.
     const right =
       found.outcome === "record" &&
       found.kind === "body" &&
       found.owner.equals(owner) &&
-      found.payload.length === object.record.size;
+      body.kind === "inline" &&
+      found.payload.length === body.bytes;
     if (right) return found.payload;
     throw this.#damage(object.place.segment, object.place.offset);
   }

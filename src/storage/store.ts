@@ -243,6 +243,8 @@ export type PutPartRequest = {
   readonly etag: string;
   readonly checksums: readonly StoredChecksum[];
   readonly body: { readonly kind: "staged"; readonly staged: StagedBody };
+  /** What the part adds to its object, when that is not what is stored: bytes of plaintext. */
+  readonly size?: number;
 };
 
 export type PutPartOutcome =
@@ -262,6 +264,8 @@ export type CompleteUploadRequest = {
   }>;
   /** Computes the object's checksums from its parts; undefined when they do not allow it. */
   readonly combine: (parts: readonly PartSummary[], upload: UploadRecord) => StoredChecksum[];
+  /** Makes the object's envelope out of the upload's; for an upload that is encrypted. */
+  readonly seal?: (parts: readonly PartSummary[], upload: UploadRecord) => EncryptionEnvelope;
   readonly conditions?: WriteConditions;
 };
 

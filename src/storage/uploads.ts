@@ -82,7 +82,14 @@ function judgePart(hash: Hash, batch: OpenBatch, request: PutPartRequest): PutPa
   const manifest = nameChunks(hash, batch, request.body.staged);
   const lastModifiedMs = hlcMs(batch.nextHlc());
   const name = { uploadId, bucket, key, partNumber };
-  const part = { ...name, size: manifest.bytes, etag, lastModifiedMs, checksums, manifest };
+  const part = {
+    ...name,
+    size: request.size ?? manifest.bytes,
+    etag,
+    lastModifiedMs,
+    checksums,
+    manifest,
+  };
   batch.local({ kind: "part-put", part });
   return { outcome: "stored", part };
 }
@@ -180,9 +187,18 @@ function compose(
     attributes: upload.attributes,
     checksums: request.combine(summaries, upload),
     parts: summaries,
-    encryption: upload.encryption,
+    encryption: envelopeOf(request, summaries, upload),
     body: { kind: "manifests", manifests: parts.map((part) => part.manifest) },
   };
+}
+
+function envelopeOf(
+  { seal }: CompleteUploadRequest,
+  parts: ObjectRecord["parts"],
+  upload: UploadRecord,
+): ObjectRecord["encryption"] {
+  const { encryption } = upload;
+  return encryption === undefined || seal === undefined ? encryption : seal(parts, upload);
 }
 
 /** Ends an upload and lets go of its parts; a part that is still arriving is refused. */
