@@ -3,7 +3,9 @@ import { ENGINES, type ServedSite, serveSite } from "./served-site.ts";
 import { bodyOf, outcome, SiteClient, signed } from "./site-client.ts";
 
 const BUCKET = "injected-bucket";
-const EVIL = ["a\r\nX-Injected: 1", "a\nX-Injected: 1", "a\rX-Injected: 1", "a\0b", "a\x01b"];
+const EVIL = ["a\r\nX-Injected: 1", "a\nX-Injected: 1", "a\0b", "a\x01b"];
+/** The native engine waits ten seconds for the LF that should follow: once is enough. */
+const BARE_CR = "a\rX-Injected: 1";
 const EVIL_ENCODED = ["a%0D%0AX-Injected:%201", "a%0AX-Injected:%201", "a%0DX-Injected:%201"];
 
 const RESPONSE_PARAMETERS = [
@@ -67,7 +69,7 @@ describe.each(ENGINES)("headers on %s", (engine) => {
     ...["x-amz-meta-a", "content-type", "content-disposition", "cache-control", "expires"],
     ...["content-language", "x-amz-website-redirect-location", "x-amz-tagging"],
   ])("[S54] [N19] what could end a line never gets into an object by %s", async (name) => {
-    for (const value of EVIL) {
+    for (const value of name === "x-amz-meta-a" ? [...EVIL, BARE_CR] : EVIL) {
       const before = served.rows();
       const target = `/${BUCKET}/evil`;
       const answer = await client.send({ method: "PUT", target, headers: { [name]: value } });
