@@ -1,30 +1,17 @@
 import { resolve } from "node:path";
 import { z } from "zod";
-import { secretKeyProblem } from "./core/access-key.ts";
+import {
+  accessKey,
+  byteSize,
+  count,
+  domainList,
+  listenAddress,
+  secretKey,
+  text,
+} from "./config-schemas.ts";
 import { errnoOf } from "./core/faults.ts";
-import { parseAccessKeyId } from "./core/names.ts";
 import { nearestName, UsageError } from "./core/usage-error.ts";
 import type { Disk } from "./ports/disk.ts";
-
-const BYTE_UNITS: Readonly<Record<string, number>> = {
-  "": 1,
-  kib: 1024,
-  mib: 1024 ** 2,
-  gib: 1024 ** 3,
-  tib: 1024 ** 4,
-};
-
-const text = z.string().trim().min(1, "it is empty");
-const accessKey = text.transform((value, context) => {
-  return (
-    parseAccessKeyId(value) ?? refuse(context, "an access key has 3 to 128 letters and digits")
-  );
-});
-const secretKey = text.superRefine((value, context) => {
-  const problem = secretKeyProblem(value);
-  if (problem !== undefined) context.addIssue(problem);
-});
-const hostName = /^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$/;
 
 /** One row per setting: all that the program, its help and docs/CONFIG.md know about it. */
 type SettingRow = {
@@ -47,7 +34,7 @@ export const SETTINGS = {
     description: "Data directory, on a local disk. It is created if it is not there.",
   },
   listen: {
-    schema: z.union([text, z.number()]).transform(parseListen),
+    schema: listenAddress,
     fallback: "127.0.0.1:9000",
     placeholder: "HOST:PORT",
     description: "Address of the S3 service; `:9000` means every address, port 0 any free port.",
@@ -59,9 +46,7 @@ export const SETTINGS = {
     description: "Region that clients must sign for.",
   },
   domains: {
-    schema: z
-      .union([z.array(text), z.string().transform((list) => list.split(","))])
-      .transform(parseDomains),
+    schema: domainList,
     fallback: "",
     placeholder: "NAMES",
     description:
@@ -131,6 +116,32 @@ export const SETTINGS = {
     placeholder: "TOKEN",
     description: "Bearer token that may read `/v1/meta/stats` and `/v1/metrics`.",
     secret: true,
+  },
+  requestsPerAddress: {
+    schema: count,
+    fallback: "1024",
+    placeholder: "COUNT",
+    description:
+      "Requests that one address may have under way; 0 is no limit. Nor has this machine one.",
+  },
+  requestsPerKey: {
+    schema: count,
+    fallback: "2048",
+    placeholder: "COUNT",
+    description: "Requests that one access key may have under way from other machines.",
+  },
+  failuresPerAddress: {
+    schema: count,
+    fallback: "300",
+    placeholder: "COUNT",
+    description: "Wrong signatures and unknown keys that one address may send in a minute.",
+  },
+  failuresPerKey: {
+    schema: count,
+    fallback: "600",
+    placeholder: "COUNT",
+    description:
+      "Wrong signatures in a minute after which a key is only for addresses that never failed.",
   },
   siteName: {
     schema: text
@@ -361,39 +372,4 @@ function unknownName(name: string, what: string, known: Iterable<string>): Usage
   const nearest = nearestName(name, known);
   const hint = nearest === undefined ? "docs/CONFIG.md lists them all." : `Do you mean ${nearest}?`;
   return new UsageError(`There is no ${what} called ${name}.`, hint);
-}
-
-function parseListen(
-  value: string | number,
-  context: z.RefinementCtx,
-): { host: string; port: number } {
-  const found = /^(?:(\[[0-9a-fA-F:.]+\]|[^:[\]]*):)?(\d{1,5})$/.exec(String(value));
-  const port = Number(found?.[2]);
-  if (found === null || port > 65_535)
-    return refuse(context, "expected HOST:PORT, such as 127.0.0.1:9000");
-  const host = found[1]?.replace(/^\[|\]$/g, "");
-  return { host: host === undefined ? "127.0.0.1" : host === "" ? "::" : host, port };
-}
-
-function parseDomains(values: readonly string[], context: z.RefinementCtx): readonly string[] {
-  const domains = values.map((value) => value.trim().toLowerCase()).filter((value) => value !== "");
-  const wrong = domains.find((domain) => !hostName.test(domain));
-  return wrong === undefined ? domains : refuse(context, `${wrong} is not a host name`);
-}
-
-function byteSize(bytesMin: number) {
-  return z.union([z.number(), text]).transform((value, context): number => {
-    const found = /^(\d+(?:\.\d+)?)\s*([a-z]*)$/i.exec(String(value));
-    const unit = BYTE_UNITS[found?.[2]?.toLowerCase().replace(/^b$/, "") ?? "?"];
-    if (found === null || unit === undefined) {
-      return refuse(context, "expected a size such as 512MiB, 1GiB or a number of bytes");
-    }
-    const bytes = Math.floor(Number(found[1]) * unit);
-    return bytes < bytesMin ? refuse(context, `it is below ${bytesMin} bytes`) : bytes;
-  });
-}
-
-function refuse(context: z.RefinementCtx, message: string): never {
-  context.addIssue(message);
-  return z.NEVER;
 }

@@ -28,6 +28,9 @@ export function createS3(parts: {
   const { site, rootKey, requests } = parts;
   const { clock, hash, log, random } = parts.ports;
   const { region, domains } = parts.settings;
+  const { requestsPerAddress, requestsPerKey } = parts.settings;
+  const { failuresPerAddress, failuresPerKey } = parts.settings;
+  const guard = { requestsPerAddress, requestsPerKey, failuresPerAddress, failuresPerKey };
   const { store, identity } = site;
   const { keyRing } = site.dataDir;
   const lookup = createCredentialLookup({ store, keyRing, rootKey: () => rootKey.current() });
@@ -42,7 +45,7 @@ export function createS3(parts: {
   return {
     s3: createS3Service({
       ...{ store, hash, keyRing, clock, random, log, observer, lookup },
-      settings: { region, domains, ownerId, requestsMax: LIMITS.requestsMax },
+      settings: { region, domains, ownerId, requestsMax: LIMITS.requestsMax, guard },
     }),
     mayWatch: createWatchAuthorizer({
       ...{ lookup, region, signingKeys: new SigningKeys() },

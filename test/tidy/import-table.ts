@@ -35,7 +35,11 @@ export const AREAS: Readonly<Record<string, AreaRow>> = {
     imports: [CORE, PORTS, STORAGE, "src/replication/"],
     node: ["process", "tty"],
   },
-  "src/config.ts": { imports: [CORE, PORTS], node: ["process", "path", "os"] },
+  "src/config.ts": {
+    imports: [CORE, PORTS, "src/config-schemas.ts"],
+    node: ["process", "path", "os"],
+  },
+  "src/config-schemas.ts": { imports: [CORE], node: [] },
   "src/wiring/": { imports: ["src/"], node: [] },
   "src/main.ts": { imports: ["src/"], node: ["process", "path", "url", "module", "os", "tty"] },
 };
@@ -50,7 +54,7 @@ export const PACKAGES: Readonly<Record<string, readonly RegExp[]>> = {
   "bloom-filters": [/^src\/storage\/segment\/bloom[a-z-]*\.ts$/],
   "uWebSockets.js": [/^src\/http\/uws-(exchange|server)\.ts$/],
   "fast-xml-parser": [/^src\/s3api\/xml\//],
-  zod: [/^src\/config\.ts$/, /^src\/control\//, /^src\/replication\/wire[a-z-]*\.ts$/],
+  zod: [/^src\/config(-schemas)?\.ts$/, /^src\/control\//, /^src\/replication\/wire[a-z-]*\.ts$/],
   "prom-client": [/^src\/control\//],
   commander: [/^src\/tools\/cli\.ts$/],
 };

@@ -1,0 +1,69 @@
+import { z } from "zod";
+import { secretKeyProblem } from "./core/access-key.ts";
+import { parseAccessKeyId } from "./core/names.ts";
+
+const BYTE_UNITS: Readonly<Record<string, number>> = {
+  "": 1,
+  kib: 1024,
+  mib: 1024 ** 2,
+  gib: 1024 ** 3,
+  tib: 1024 ** 4,
+};
+
+export const text = z.string().trim().min(1, "it is empty");
+export const accessKey = text.transform((value, context) => {
+  return (
+    parseAccessKeyId(value) ?? refuse(context, "an access key has 3 to 128 letters and digits")
+  );
+});
+export const secretKey = text.superRefine((value, context) => {
+  const problem = secretKeyProblem(value);
+  if (problem !== undefined) context.addIssue(problem);
+});
+
+const hostName = /^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$/;
+
+/** A whole number, 0 included. */
+export const count = z.coerce.number().int().min(0).max(1_000_000);
+
+export const listenAddress = z.union([text, z.number()]).transform(parseListen);
+
+export const domainList = z
+  .union([z.array(text), z.string().transform((list) => list.split(","))])
+  .transform(parseDomains);
+
+function parseListen(
+  value: string | number,
+  context: z.RefinementCtx,
+): { host: string; port: number } {
+  const found = /^(?:(\[[0-9a-fA-F:.]+\]|[^:[\]]*):)?(\d{1,5})$/.exec(String(value));
+  const port = Number(found?.[2]);
+  if (found === null || port > 65_535)
+    return refuse(context, "expected HOST:PORT, such as 127.0.0.1:9000");
+  const host = found[1]?.replace(/^\[|\]$/g, "");
+  return { host: host === undefined ? "127.0.0.1" : host === "" ? "::" : host, port };
+}
+
+function parseDomains(values: readonly string[], context: z.RefinementCtx): readonly string[] {
+  const domains = values.map((value) => value.trim().toLowerCase()).filter((value) => value !== "");
+  const wrong = domains.find((domain) => !hostName.test(domain));
+  return wrong === undefined ? domains : refuse(context, `${wrong} is not a host name`);
+}
+
+/** A number of bytes, with or without a unit. */
+export function byteSize(bytesMin: number) {
+  return z.union([z.number(), text]).transform((value, context): number => {
+    const found = /^(\d+(?:\.\d+)?)\s*([a-z]*)$/i.exec(String(value));
+    const unit = BYTE_UNITS[found?.[2]?.toLowerCase().replace(/^b$/, "") ?? "?"];
+    if (found === null || unit === undefined) {
+      return refuse(context, "expected a size such as 512MiB, 1GiB or a number of bytes");
+    }
+    const bytes = Math.floor(Number(found[1]) * unit);
+    return bytes < bytesMin ? refuse(context, `it is below ${bytesMin} bytes`) : bytes;
+  });
+}
+
+function refuse(context: z.RefinementCtx, message: string): never {
+  context.addIssue(message);
+  return z.NEVER;
+}
