@@ -5,6 +5,7 @@ import type { Exchange, RequestHeaders } from "../http/exchange.ts";
 import type { Hash } from "../ports/hash.ts";
 import type { Random } from "../ports/random.ts";
 import type { BodyReader, Store } from "../storage/store.ts";
+import type { FormClaim } from "./auth/form-claim.ts";
 import type { AuthResult } from "./auth/verify.ts";
 import type { Allows } from "./authorize.ts";
 import type { GuardSettings } from "./guard/request-guard.ts";
@@ -26,6 +27,8 @@ export type S3Settings = {
   readonly region: string;
   /** Host names under which `bucket.domain` addresses a bucket; lower case, without port. */
   readonly domains: readonly string[];
+  /** Domain below which a bucket's name addresses its website; lower case, without port. */
+  readonly websiteDomain?: string | undefined;
   /** Canonical id of the one account that owns everything here. */
   readonly ownerId: string;
   /** Requests under way at once; more are told to slow down. */
@@ -56,6 +59,32 @@ export type BucketCall = Call & {
 
 export type ObjectCall = BucketCall & { readonly key: ObjectKey };
 
+/** Who sends a request, and what they may do. */
+export type Identity = Pick<Call, "auth" | "allows">;
+
+/**
+ * A request that is let in before anybody knows who sent it: a browser's question about another
+ * origin, a form whose fields say who signed it, a visit to a website.
+ */
+export type OpenRequest = Pick<Call, "exchange" | "received"> & {
+  /** For pages that people read. */
+  readonly requestId: string;
+  /** The bucket as the client wrote it. */
+  readonly bucketText: string;
+  /** Undefined when no bucket can have that name. Whether it exists is for the handler to ask. */
+  readonly bucket: BucketName | undefined;
+  readonly key: ObjectKey | undefined;
+  /**
+   * Who signed this form, or nobody when it claims nothing; throws what to answer when its claim is
+   * wrong. Policies see these headers.
+   */
+  readonly identify: (claim: FormClaim | undefined, headers: RequestHeaders) => Identity;
+  /** What everybody may do, whoever sends this and whatever else it says. */
+  readonly anybody: () => Identity;
+  /** Told which key the request turned out to be about, for the access log. */
+  readonly keyFound: (key: ObjectKey) => void;
+};
+
 /** What a handler answers; the service adds ids and sends it. */
 export type Reply =
   | {
@@ -77,6 +106,8 @@ export type Reply =
       readonly contentLength: number;
       readonly reader: BodyReader;
     };
+
+export type OpenHandler = (request: OpenRequest, deps: HandlerDeps) => Reply | Promise<Reply>;
 
 export type Handler<C> = (call: C, deps: HandlerDeps) => Reply | Promise<Reply>;
 
@@ -107,5 +138,6 @@ export type OperationRow = Selectors & {
     | { readonly level: "service"; readonly handler: Handler<Call> }
     | { readonly level: "bucket"; readonly handler: Handler<BucketCall> }
     | { readonly level: "object"; readonly handler: Handler<ObjectCall> }
+    | { readonly level: Level; readonly open: OpenHandler }
     | { readonly level: Level; readonly notImplemented: string }
   );

@@ -22,6 +22,7 @@ import { putObject } from "./handlers/put-object.ts";
 import { uploadPart } from "./handlers/upload-part.ts";
 import { uploadPartCopy } from "./handlers/upload-part-copy.ts";
 import type { OperationRow } from "./operation.ts";
+import { OPEN_OPERATIONS } from "./operations-open.ts";
 import { SETTING_OPERATIONS } from "./operations-settings.ts";
 import { UNIMPLEMENTED_OPERATIONS } from "./operations-unimplemented.ts";
 import { VERSION_OPERATIONS } from "./operations-versions.ts";
@@ -46,6 +47,7 @@ const NOT_SET = "always the answer for a bucket without it";
 export const OPERATIONS = {
   ...UNIMPLEMENTED_OPERATIONS,
   ...SETTING_OPERATIONS,
+  ...OPEN_OPERATIONS,
   ...VERSION_OPERATIONS,
   ListBuckets: {
     method: "GET",

@@ -1,3 +1,4 @@
+import { assert } from "../core/assert.ts";
 import type { BucketName } from "../core/names.ts";
 import type { BucketSettings } from "../core/records.ts";
 import type { Exchange } from "../http/exchange.ts";
@@ -6,6 +7,7 @@ import { type AuthDeps, type AuthResult, authenticate } from "./auth/verify.ts";
 import { type Allows, authorizer } from "./authorize.ts";
 import { S3Error } from "./errors.ts";
 import { withHoistedHeaders } from "./headers/header-list.ts";
+import { answerOrigin, openRequest, visitWebsite } from "./open-pipeline.ts";
 import type { Call, HandlerDeps, OperationRow, Reply } from "./operation.ts";
 import { OPERATIONS, type OperationName } from "./operations.ts";
 import type { Trace } from "./responder.ts";
@@ -13,19 +15,45 @@ import { type Route, refuseUnknownParameters, routeRequest } from "./router.ts";
 import { screenHeaders } from "./screen.ts";
 import type { Query } from "./target.ts";
 
-/**
- * Route, authenticate, authorise, screen, handle: in this order, so that nobody learns of what
- * exists before being allowed to, and nothing is done that was not asked for in full.
- */
+/** Finds out what a request is about, and lets those in that find out by themselves who sent it. */
 export function answerRequest(
   trace: Trace,
   authDeps: AuthDeps,
   deps: HandlerDeps,
 ): Reply | Promise<Reply> {
   const { exchange } = trace;
-  const route = routeRequest(exchange, deps.settings.domains);
+  const { websiteDomain, domains } = deps.settings;
+  if (websiteDomain !== undefined) {
+    const visited = visitWebsite(trace, websiteDomain, authDeps, deps);
+    if (visited !== undefined) return visited;
+  }
+  const route = routeRequest(exchange, domains);
   trace.bucket = route.bucketText;
   trace.key = route.key;
+  const origin = exchange.headers.get("origin");
+  if (origin !== undefined && exchange.method !== "OPTIONS") {
+    answerOrigin(trace, origin, route.bucket, deps);
+  }
+  const { operation } = route;
+  if (operation === undefined) return answerProven(trace, route, authDeps, deps);
+  const row: OperationRow = OPERATIONS[operation];
+  if (!("open" in row)) return answerProven(trace, route, authDeps, deps);
+  trace.operation = operation;
+  if (row.method !== "OPTIONS") refuseUnknownParameters(operation, route.query);
+  return row.open(openRequest(trace, route, authDeps, deps), deps);
+}
+
+/**
+ * Authenticate, authorise, screen, handle: in this order, so that nobody learns of what exists
+ * before being allowed to, and nothing is done that was not asked for in full.
+ */
+function answerProven(
+  trace: Trace,
+  route: Route,
+  authDeps: AuthDeps,
+  deps: HandlerDeps,
+): Reply | Promise<Reply> {
+  const { exchange } = trace;
   const auth = authenticateExchange(exchange, authDeps);
   if (auth.credential.kind !== "anonymous") {
     trace.accessKey = auth.credential.id;
@@ -37,6 +65,7 @@ export function answerRequest(
   }
   trace.operation = operation;
   const row: OperationRow = OPERATIONS[operation];
+  assert(!("open" in row), "operations that are open to everybody have been answered");
   const headers = auth.presigned
     ? withHoistedHeaders(exchange.headers, route.query.entries)
     : exchange.headers;

@@ -29,6 +29,8 @@ export type Trace = {
   inBytes: number;
   /** Undefined until the request has been let in. */
   seating: Seating | undefined;
+  /** What every answer to this request carries, errors too: of CORS, for pages elsewhere. */
+  corsLines: HeaderLines | undefined;
 };
 
 /**
@@ -62,6 +64,7 @@ export class Responder {
       accessKey: undefined,
       inBytes: 0,
       seating: undefined,
+      corsLines: undefined,
     };
   }
 
@@ -143,6 +146,7 @@ export class Responder {
       ["x-amz-id-2", this.#ids.hostId],
       ["Server", "Atoll"],
     );
+    if (trace.corsLines !== undefined) headers.push(...trace.corsLines);
   }
 
   #logFailure(trace: Trace, failure: unknown): void {

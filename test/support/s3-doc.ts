@@ -50,8 +50,8 @@ const DIFFERENCES = `## Where Atoll differs from AWS, or AWS has no answer
 /** docs/S3.md as it should be. */
 export function renderS3Doc(): string {
   const rows = Object.entries<OperationRow>(OPERATIONS).sort(([a], [b]) => (a < b ? -1 : 1));
-  const done = rows.filter(([, row]) => "handler" in row);
-  const rest = rows.filter(([, row]) => !("handler" in row));
+  const done = rows.filter(([, row]) => !("notImplemented" in row));
+  const rest = rows.filter(([, row]) => "notImplemented" in row);
   return [
     HEAD,
     `## Implemented (${done.length})\n`,

@@ -75,7 +75,10 @@ export function parsePresignedQuery(pairs: readonly QueryPair[]): PresignedClaim
 }
 
 /** Refuses a URL whose time has not come or has passed. */
-export function requireUnexpired(claim: PresignedClaim, nowMs: number): void {
+export function requireUnexpired(
+  claim: Pick<PresignedClaim, "time" | "expiresSeconds">,
+  nowMs: number,
+): void {
   const { time, expiresSeconds } = claim;
   const serverTime = new Date(nowMs).toISOString();
   if (time.unixMs - nowMs > LIMITS.requestSkewMsMax) {

@@ -1,6 +1,7 @@
 import { unreachable } from "../../core/assert.ts";
 import { equalsInConstantTime, sha256Hex } from "../../core/hmac.ts";
 import { HotMap } from "../../core/hot-map.ts";
+import { LIMITS } from "../../core/limits.ts";
 import type { RequestHeaders } from "../../http/exchange.ts";
 import { S3Error } from "../errors.ts";
 import {
@@ -12,6 +13,7 @@ import {
 import type { QueryPair } from "./canonical-request.ts";
 import { canonicalPairs, canonicalQuery, canonicalRequest } from "./canonical-request.ts";
 import { ANONYMOUS, type Credential } from "./credentials.ts";
+import { type FormClaim, refuseFormCredential } from "./form-claim.ts";
 import { type PayloadClaim, payloadMode } from "./payload-claim.ts";
 import { parsePresignedQuery, queryAuthentication, requireUnexpired } from "./presigned-query.ts";
 import { headerTime, type RequestTime, requireRecent } from "./request-time.ts";
@@ -66,6 +68,9 @@ export function authenticate(request: AuthRequest, deps: AuthDeps): AuthResult {
   return unreachable(byQuery);
 }
 
+/** Whoever sends a request that nobody is asked to sign. */
+export const ANYBODY: AuthResult = anonymous({ kind: "unsigned" });
+
 /**
  * A request that claims nothing: nobody sent it, and policies say what nobody may do. What it says
  * of its own body is still checked; chunks with signatures it cannot have.
@@ -88,6 +93,34 @@ function unsigned(headers: RequestHeaders): AuthResult {
 
 function anonymous(payload: PayloadClaim): AuthResult {
   return { credential: ANONYMOUS, payload, presigned: false };
+}
+
+/**
+ * As `authenticate`, for a form: what is signed is its policy. A form that claims nothing is sent
+ * by nobody; one whose request claims to be signed as well is refused.
+ */
+export function authenticateForm(
+  request: AuthRequest,
+  claim: FormClaim | undefined,
+  deps: AuthDeps,
+): AuthResult {
+  const byQuery = queryAuthentication(canonicalPairs(request.rawQuery));
+  if (byQuery !== "none" || request.headers.count("authorization") > 0) throw twoMechanisms();
+  if (claim === undefined) return ANYBODY;
+  const { credential, time, policy, signature } = claim;
+  requireUnexpired({ time, expiresSeconds: LIMITS.presignedSecondsMax }, deps.nowMs());
+  const refuse = refuseFormCredential(credential);
+  const signer = findSigner(credential, time.text.slice(0, 8), deps, refuse);
+  if (!equalsInConstantTime(signer.signing.key.hex(policy), signature)) {
+    throw new S3Error("SignatureDoesNotMatch", {
+      fields: {
+        AWSAccessKeyId: signer.signing.id,
+        StringToSign: policy,
+        SignatureProvided: signature,
+      },
+    });
+  }
+  return { credential: signer.credential, payload: { kind: "unsigned" }, presigned: false };
 }
 
 function verifyHeader(
