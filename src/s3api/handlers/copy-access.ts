@@ -3,7 +3,7 @@ import { S3Error } from "../errors.ts";
 import { checkCopySource } from "../headers/conditionals.ts";
 import type { CopySource } from "../headers/copy-source.ts";
 import type { HandlerDeps, ObjectCall } from "../operation.ts";
-import { checkVersionId } from "./object-access.ts";
+import { copiedObject } from "./object-version.ts";
 
 /**
  * The source of a copy, which the caller must be allowed to read. Authorisation comes before
@@ -14,16 +14,12 @@ export function readableSource(
   deps: HandlerDeps,
   source: CopySource,
 ): StoredObject {
-  if (!call.allows("s3:GetObject", source.bucket, source.key)) throw new S3Error("AccessDenied");
-  checkVersionId(source.versionId);
+  const action = source.version === undefined ? "s3:GetObject" : "s3:GetObjectVersion";
+  if (!call.allows(action, source.bucket, source.key)) throw new S3Error("AccessDenied");
   if (deps.store.bucket(source.bucket) === undefined) {
     throw new S3Error("NoSuchBucket", { fields: { BucketName: source.bucket } });
   }
-  const object = deps.store.object(source.bucket, source.key);
-  if (object === undefined) {
-    if (!call.allows("s3:ListBucket", source.bucket)) throw new S3Error("AccessDenied");
-    throw new S3Error("NoSuchKey", { fields: { Key: source.key } });
-  }
+  const object = copiedObject(call, deps, source);
   checkCopySource(call.headers, object.record);
   return object;
 }

@@ -1,12 +1,13 @@
+import { S3Error } from "../errors.ts";
+import { type VersionRef, versionOf } from "../headers/version-ref.ts";
 import type { HandlerDeps, ObjectCall, Reply } from "../operation.ts";
 import { emptyReply } from "../reply.ts";
-import { checkVersionId } from "./object-access.ts";
 import { allowedConditions } from "./write-conditions.ts";
 import { writeRefusal } from "./write-refusal.ts";
 
 /** Deleting what is not there succeeds, as S3 has it. */
 export async function deleteObject(call: ObjectCall, deps: HandlerDeps): Promise<Reply> {
-  checkVersionId(call.query.get("versionId"));
+  checkVersion(versionOf(call.query));
   const { bucket, key } = call;
   const conditions = allowedConditions(call);
   const outcome = await deps.store.deleteObject(
@@ -14,4 +15,10 @@ export async function deleteObject(call: ObjectCall, deps: HandlerDeps): Promise
   );
   if (outcome.outcome !== "deleted") throw writeRefusal(outcome, bucket, key);
   return emptyReply(204);
+}
+
+/** Buckets keep no versions yet, so that there is no other version than "null". */
+export function checkVersion(version: VersionRef | undefined): void {
+  if (version === undefined || version === "null") return;
+  throw new S3Error("NoSuchVersion", { fields: { VersionId: version } });
 }

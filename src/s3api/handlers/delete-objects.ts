@@ -2,11 +2,12 @@ import { LIMITS } from "../../core/limits.ts";
 import { type ObjectKey, objectKeyProblem, parseObjectKey } from "../../core/names.ts";
 import type { DeleteObjectRequest, DeleteOutcome } from "../../storage/store.ts";
 import { S3Error } from "../errors.ts";
+import { parseVersionRef } from "../headers/version-ref.ts";
 import type { BucketCall, HandlerDeps, Reply } from "../operation.ts";
 import { xmlReply } from "../reply.ts";
 import { childText, requireKnownChildren, type XmlElement } from "../xml/reader.ts";
 import { XmlWriter } from "../xml/writer.ts";
-import { checkVersionId } from "./object-access.ts";
+import { checkVersion } from "./delete-object.ts";
 import { requireReadable } from "./write-conditions.ts";
 import { writeRefusal } from "./write-refusal.ts";
 import { readXmlBody, unquoteEtag } from "./xml-body.ts";
@@ -66,7 +67,8 @@ function readItem(call: BucketCall, element: XmlElement): Item {
   try {
     const key = keyOf(name);
     if (!call.allows("s3:DeleteObject", call.bucket, key)) throw new S3Error("AccessDenied");
-    checkVersionId(childText(element, "VersionId"));
+    const version = childText(element, "VersionId");
+    checkVersion(version === undefined ? undefined : parseVersionRef(version, "VersionId"));
     for (const unsupported of ["LastModifiedTime", "Size"]) {
       if (childText(element, unsupported) !== undefined) {
         throw new S3Error("NotImplemented", { fields: { Element: unsupported } });

@@ -2,7 +2,7 @@ import type { BucketCall, HandlerDeps, ObjectCall, Reply } from "../operation.ts
 import { xmlReply } from "../reply.ts";
 import { XmlWriter } from "../xml/writer.ts";
 import { writeOwner } from "./listing-xml.ts";
-import { existingObject } from "./object-access.ts";
+import { existingObject } from "./object-version.ts";
 
 const XSI = "http://www.w3.org/2001/XMLSchema-instance";
 

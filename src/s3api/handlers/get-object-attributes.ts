@@ -7,7 +7,7 @@ import type { HandlerDeps, ObjectCall, Reply } from "../operation.ts";
 import { xmlReply } from "../reply.ts";
 import { XmlWriter } from "../xml/writer.ts";
 import { writeChecksums, writeObjectChecksums } from "./checksum-xml.ts";
-import { existingObject } from "./object-access.ts";
+import { existingObject } from "./object-version.ts";
 
 type PartsWish = { readonly after: number; readonly max: number };
 

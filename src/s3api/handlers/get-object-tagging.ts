@@ -1,7 +1,7 @@
 import type { HandlerDeps, ObjectCall, Reply } from "../operation.ts";
 import { xmlReply } from "../reply.ts";
 import { XmlWriter } from "../xml/writer.ts";
-import { existingObject } from "./object-access.ts";
+import { existingObject } from "./object-version.ts";
 
 /** The tags an object was stored with. */
 export function getObjectTagging(call: ObjectCall, deps: HandlerDeps): Reply {

@@ -1,5 +1,6 @@
 import type { HandlerDeps, ObjectCall, Reply } from "../operation.ts";
-import { existingObject, planRead } from "./object-access.ts";
+import { planRead } from "./object-access.ts";
+import { existingObject } from "./object-version.ts";
 
 /** Small and warm bodies are answered without a promise; this is the hot path of reads. */
 export function getObject(call: ObjectCall, deps: HandlerDeps): Reply {

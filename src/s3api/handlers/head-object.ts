@@ -1,5 +1,6 @@
 import type { HandlerDeps, ObjectCall, Reply } from "../operation.ts";
-import { existingObject, planRead } from "./object-access.ts";
+import { planRead } from "./object-access.ts";
+import { existingObject } from "./object-version.ts";
 
 export function headObject(call: ObjectCall, deps: HandlerDeps): Reply {
   const plan = planRead(call, existingObject(call, deps));

@@ -1,4 +1,3 @@
-import { parseVersionId } from "../../core/names.ts";
 import type { PartSummary } from "../../core/records.ts";
 import type { ByteRange, StoredObject } from "../../storage/store.ts";
 import { S3Error } from "../errors.ts";
@@ -18,30 +17,9 @@ import {
   rangeNotSatisfiable,
   readRange,
 } from "../headers/range.ts";
-import type { HandlerDeps, ObjectCall, Reply } from "../operation.ts";
+import type { ObjectCall, Reply } from "../operation.ts";
 import { emptyReply } from "../reply.ts";
-
-/**
- * Buckets are not versioned yet, so that every object has the version "null"; any other id names
- * something that does not exist.
- */
-export function checkVersionId(versionId: string | undefined): void {
-  if (versionId === undefined || versionId === "null") return;
-  const fields = { ArgumentName: "versionId", ArgumentValue: versionId };
-  if (parseVersionId(versionId) === undefined) {
-    throw new S3Error("InvalidArgument", { message: "Invalid version id specified", fields });
-  }
-  throw new S3Error("NoSuchVersion", { fields: { VersionId: versionId } });
-}
-
-/** The object of a read. A caller who may not list is not told whether it exists. */
-export function existingObject(call: ObjectCall, deps: HandlerDeps): StoredObject {
-  checkVersionId(call.query.get("versionId"));
-  const object = deps.store.object(call.bucket, call.key);
-  if (object !== undefined) return object;
-  if (!call.allows("s3:ListBucket", call.bucket)) throw new S3Error("AccessDenied");
-  throw new S3Error("NoSuchKey", { fields: { Key: call.key } });
-}
+import { pushVersionId } from "./object-version.ts";
 
 /** What GET sends and HEAD describes. */
 export type ReadPlan = {
@@ -67,7 +45,7 @@ export function planRead(call: ObjectCall, object: StoredObject): ReadPlan | Rep
     }
   }
   const headers = objectHeaders(record, readResponseOverrides(call.query, true));
-  if (call.query.has("versionId")) headers.push(["x-amz-version-id", "null"]);
+  pushVersionId(headers, call);
   const rangeHeader = call.headers.get("range");
   const partText = call.query.get("partNumber");
   if (partText !== undefined) return planPart(call, object, headers, partText);

@@ -14,8 +14,8 @@ test.each([
   ["/photos/../x", "../x", undefined],
   ["photos/k?versionId=null", "k", "null"],
   ["photos%2Fk", "k", undefined],
-])("%s names the key %s", (header, key, versionId) => {
-  expect(parseCopySource(header)).toEqual({ bucket: "photos", key, versionId });
+])("%s names the key %s", (header, key, version) => {
+  expect(parseCopySource(header)).toEqual({ bucket: "photos", key, version });
 });
 
 test.each([

@@ -7,11 +7,13 @@ import {
 } from "../../core/names.ts";
 import { S3Error } from "../errors.ts";
 import { decodePercent } from "../target.ts";
+import { parseVersionRef, type VersionRef } from "./version-ref.ts";
 
 export type CopySource = {
   readonly bucket: BucketName;
   readonly key: ObjectKey;
-  readonly versionId: string | undefined;
+  /** Undefined: the current version. */
+  readonly version: VersionRef | undefined;
 };
 
 /**
@@ -36,14 +38,16 @@ export function parseCopySource(header: string): CopySource {
   if (bucket === undefined) {
     throw new S3Error("NoSuchBucket", { fields: { BucketName: decoded.slice(0, slashAt) } });
   }
-  return { bucket, key, versionId: versionOf(header, queryAt) };
+  return { bucket, key, version: versionOf(header, queryAt) };
 }
 
-function versionOf(header: string, queryAt: number): string | undefined {
+function versionOf(header: string, queryAt: number): VersionRef | undefined {
   if (queryAt < 0) return undefined;
   const match = /^versionId=([^&]*)$/.exec(header.slice(queryAt + 1));
   if (match === null) throw invalidSource(header);
-  return match[1];
+  const decoded = decodePercent(match[1] ?? "");
+  if (decoded === undefined) throw invalidSource(header);
+  return parseVersionRef(decoded, "x-amz-copy-source");
 }
 
 function invalidSource(header: string): S3Error {
