@@ -20,10 +20,12 @@ const GUARD_MS = 30_000;
 export function sendBytes(
   server: Pick<TestServer, "port">,
   bytes: Uint8Array | string,
-  options: { readonly thenEnd?: boolean } = {},
+  options: { readonly thenEnd?: boolean; readonly from?: string } = {},
 ): Promise<RawAnswer | undefined> {
   return new Promise((resolve, reject) => {
-    const socket = connect(server.port, "127.0.0.1");
+    const where = { port: server.port, host: "127.0.0.1" };
+    const { from: localAddress } = options;
+    const socket = connect(localAddress === undefined ? where : { ...where, localAddress });
     const received: Buffer[] = [];
     const finish = (): void => {
       socket.destroy();

@@ -22,6 +22,8 @@ export type ServerOptions = {
   /** Kept by `stop()`; without one, a fresh directory that `stop()` removes. */
   readonly dataDirectory?: string;
   readonly flags?: readonly string[];
+  /** Where it listens; it is asked at 127.0.0.1 in any case. */
+  readonly listenHost?: string;
   readonly env?: Readonly<Record<string, string>>;
 };
 
@@ -67,7 +69,13 @@ export async function startServer(options: ServerOptions = {}): Promise<TestServ
   const port = await freePort();
   const endpoint = `http://127.0.0.1:${port}`;
   const engine = options.engine ?? "uws";
-  const base = ["serve", "--data", dataDirectory, "--listen", `127.0.0.1:${port}`];
+  const base = [
+    "serve",
+    "--data",
+    dataDirectory,
+    "--listen",
+    `${options.listenHost ?? "127.0.0.1"}:${port}`,
+  ];
   const args = [MAIN, ...base, "--engine", engine, ...(options.flags ?? [])];
   const child = spawn(process.execPath, args, {
     env: {
