@@ -32,6 +32,10 @@ export const domainList = z
   .union([z.array(text), z.string().transform((list) => list.split(","))])
   .transform(parseDomains);
 
+export const domain = text
+  .transform((name) => name.toLowerCase())
+  .refine((name) => hostName.test(name), "it is not a host name");
+
 function parseListen(
   value: string | number,
   context: z.RefinementCtx,

@@ -4,6 +4,7 @@ import {
   accessKey,
   byteSize,
   count,
+  domain,
   domainList,
   listenAddress,
   secretKey,
@@ -52,6 +53,12 @@ export const SETTINGS = {
     description:
       "Domains, separated by commas, below which the first label of a host is a bucket's name.",
     flag: "domain",
+  },
+  websiteDomain: {
+    schema: domain.optional(),
+    fallback: undefined,
+    placeholder: "NAME",
+    description: "Domain below which the first label of a host is a bucket whose website is shown.",
   },
   logLevel: {
     schema: z.enum(["debug", "info", "warn", "error"]),

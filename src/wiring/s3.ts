@@ -27,7 +27,7 @@ export function createS3(parts: {
 }): S3Front {
   const { site, rootKey, requests } = parts;
   const { clock, hash, log, random } = parts.ports;
-  const { region, domains } = parts.settings;
+  const { region, domains, websiteDomain } = parts.settings;
   const { requestsPerAddress, requestsPerKey } = parts.settings;
   const { failuresPerAddress, failuresPerKey } = parts.settings;
   const guard = { requestsPerAddress, requestsPerKey, failuresPerAddress, failuresPerKey };
@@ -45,7 +45,10 @@ export function createS3(parts: {
   return {
     s3: createS3Service({
       ...{ store, hash, keyRing, clock, random, log, observer, lookup },
-      settings: { region, domains, ownerId, requestsMax: LIMITS.requestsMax, guard },
+      settings: {
+        ...{ region, domains, websiteDomain, ownerId, guard },
+        requestsMax: LIMITS.requestsMax,
+      },
     }),
     mayWatch: createWatchAuthorizer({
       ...{ lookup, region, signingKeys: new SigningKeys() },

@@ -58,7 +58,7 @@ export async function startServer({
   };
   const control = createControlService({
     ...{ version, clock, requests, onFailure, processFacts: ports.processFacts },
-    ...{ domains: settings.domains, metricsToken: settings.metricsToken },
+    ...{ domains: bucketDomains(settings), metricsToken: settings.metricsToken },
     state: () => board.state,
     site: () => board.site,
     startedMonotonicMs: clock.monotonicMs(),
@@ -89,6 +89,11 @@ export async function startServer({
       await ports.hash.close();
     },
   };
+}
+
+/** Hosts below these belong to buckets, whatever their path. */
+function bucketDomains({ domains, websiteDomain }: Settings): readonly string[] {
+  return websiteDomain === undefined ? domains : [...domains, websiteDomain];
 }
 
 function describeServer(running: {
