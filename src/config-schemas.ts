@@ -71,3 +71,16 @@ function refuse(context: z.RefinementCtx, message: string): never {
   context.addIssue(message);
   return z.NEVER;
 }
+
+/** What stands alone as a flag, and is on or off elsewhere. */
+export const onOrOff = z.union([text, z.boolean()]).transform((value, context): boolean => {
+  const known = SWITCH.get(String(value).toLowerCase());
+  return known ?? refuse(context, "expected on or off");
+});
+
+const SWITCH: ReadonlyMap<string, boolean> = new Map([
+  ["on", true],
+  ["true", true],
+  ["off", false],
+  ["false", false],
+]);

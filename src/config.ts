@@ -7,6 +7,7 @@ import {
   domain,
   domainList,
   listenAddress,
+  onOrOff,
   secretKey,
   text,
 } from "./config-schemas.ts";
@@ -19,7 +20,8 @@ type SettingRow = {
   readonly schema: z.ZodType;
   /** The default as an operator would write it; undefined when there is none. */
   readonly fallback: string | undefined;
-  readonly placeholder: string;
+  /** Undefined for a switch: its flag stands alone. */
+  readonly placeholder: string | undefined;
   readonly description: string;
   /** Never shown, nowhere; and no flag, because every user can read a process's arguments. */
   readonly secret?: true;
@@ -116,6 +118,12 @@ export const SETTINGS = {
     fallback: undefined,
     placeholder: "FILE",
     description: "Private key (PEM) of the certificate.",
+  },
+  tlsSelfSigned: {
+    schema: onOrOff,
+    fallback: "off",
+    placeholder: undefined,
+    description: "Speak HTTPS with a certificate of the site's own, which clients must be told of.",
   },
   metricsToken: {
     schema: text.min(16, "it has fewer than 16 characters").optional(),
@@ -351,6 +359,9 @@ function reasons(issues: readonly z.core.$ZodIssue[]): string[] {
 function checkTogether(settings: Settings): void {
   if ((settings.tlsCert === undefined) !== (settings.tlsKey === undefined)) {
     throw new UsageError("The settings tlsCert and tlsKey go together: give both or neither.");
+  }
+  if (settings.tlsSelfSigned && settings.tlsCert !== undefined) {
+    throw new UsageError("Give tlsCert and tlsKey or tlsSelfSigned, not both.");
   }
   if ((settings.rootAccessKey === undefined) !== (settings.rootSecretKey === undefined)) {
     throw new UsageError("The settings rootAccessKey and rootSecretKey go together: give both.");

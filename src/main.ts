@@ -16,7 +16,7 @@ import { serveBanner } from "./tools/banner.ts";
 import { runCommandLine } from "./tools/cli.ts";
 import { type CommandInput, flagValue, type Program } from "./tools/command.ts";
 import { EXIT_CODES, type ExitCode, explain } from "./tools/output.ts";
-import { killSelf, watchProcessEnd } from "./tools/process-end.ts";
+import { killSelf, onHangup, watchProcessEnd } from "./tools/process-end.ts";
 import { findServer, openForCommand, openOffline } from "./wiring/offline.ts";
 import { startServer } from "./wiring/server.ts";
 import { createPorts } from "./wiring/site.ts";
@@ -87,6 +87,12 @@ async function serve(input: CommandInput): Promise<ExitCode> {
   const server = await starting.finally(() => log.flush());
   if (isTerminal && pretty) input.output.text(serveBanner(server.banner));
   log.info(server.facts, "serving");
+  const { reloadTls } = server;
+  if (reloadTls !== undefined) {
+    onHangup(() => {
+      reloadTls().catch((err: unknown) => log.error({ err }, "the certificate stays as it was"));
+    });
+  }
   const reason = await end.reason;
   if (reason.kind === "failed") {
     log.error({ err: reason.failure }, `stopped: ${explain(reason.failure)}`);

@@ -73,12 +73,21 @@ export type HttpHandler = (exchange: Exchange) => void;
 /** A running front end. */
 export interface HttpServer {
   readonly port: number;
+  /**
+   * Reads the certificate and its key again: new connections use them, requests under way are
+   * finished. Does nothing without TLS. Rejects with StorageFault "unsupported" when they
+   * cannot be used; then everything stays as it was.
+   */
+  reloadTls(): Promise<void>;
   /** Stops accepting, waits for requests under way at most `graceMs`, then cuts the rest. */
   close(graceMs: number): Promise<void>;
 }
 
+/** Both in PEM. */
+export type TlsFiles = { readonly certificatePath: string; readonly keyPath: string };
+
 export type HttpServerSettings = {
   readonly host: string;
   readonly port: number;
-  readonly tls: { readonly certificatePath: string; readonly keyPath: string } | undefined;
+  readonly tls: TlsFiles | undefined;
 };

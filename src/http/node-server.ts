@@ -1,10 +1,10 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import { createServer as createTlsServer } from "node:https";
+import { createServer as createTlsServer, type Server as TlsServer } from "node:https";
 import { assert } from "../core/assert.ts";
 import { errnoOf, StorageFault } from "../core/faults.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { Clock } from "../ports/clock.ts";
-import type { HttpHandler, HttpServer, HttpServerSettings } from "./exchange.ts";
+import type { HttpHandler, HttpServer, HttpServerSettings, TlsFiles } from "./exchange.ts";
 import { type Refusal, refuseRequest } from "./header-rules.ts";
 import { HTTP_LIMITS } from "./http-limits.ts";
 import { NodeExchange, type NodeHost } from "./node-exchange.ts";
@@ -47,7 +47,19 @@ export async function startNodeServer(
   await listen(server, settings);
   const address = server.address();
   const port = typeof address === "object" && address !== null ? address.port : 0;
-  return { port, close: (graceMs) => front.close(graceMs) };
+  return {
+    port,
+    reloadTls: async () => {
+      if (tls === undefined || !("setSecureContext" in server)) return;
+      const files = await readTlsFiles(tls, deps);
+      try {
+        (server as TlsServer).setSecureContext(files);
+      } catch (cause) {
+        throw unusable(tls, cause);
+      }
+    },
+    close: (graceMs) => front.close(graceMs),
+  };
 }
 
 async function openServer(tls: HttpServerSettings["tls"], deps: NodeServerDeps): Promise<Server> {
@@ -68,21 +80,35 @@ async function openServer(tls: HttpServerSettings["tls"], deps: NodeServerDeps):
   server.maxHeadersCount = 0;
   return server;
 
-  async function openTlsServer(
-    paths: NonNullable<HttpServerSettings["tls"]>,
-    shared: typeof options,
-  ): Promise<Server> {
+  async function openTlsServer(files: TlsFiles, shared: typeof options): Promise<Server> {
+    const { cert, key } = await readTlsFiles(files, deps);
     try {
-      const cert = Buffer.from(await deps.readFile(paths.certificatePath));
-      const key = Buffer.from(await deps.readFile(paths.keyPath));
       return createTlsServer({ ...shared, cert, key });
     } catch (cause) {
-      throw new StorageFault("unsupported", "the TLS certificate or its key cannot be used", {
-        hint: `Check ${paths.certificatePath} and ${paths.keyPath}: both must be PEM files.`,
-        cause,
-      });
+      throw unusable(files, cause);
     }
   }
+}
+
+async function readTlsFiles(
+  files: TlsFiles,
+  deps: NodeServerDeps,
+): Promise<{ cert: Buffer; key: Buffer }> {
+  try {
+    return {
+      cert: Buffer.from(await deps.readFile(files.certificatePath)),
+      key: Buffer.from(await deps.readFile(files.keyPath)),
+    };
+  } catch (cause) {
+    throw unusable(files, cause);
+  }
+}
+
+function unusable({ certificatePath, keyPath }: TlsFiles, cause: unknown): StorageFault {
+  return new StorageFault("unsupported", "the TLS certificate or its key cannot be used", {
+    hint: `Check ${certificatePath} and ${keyPath}: both must be PEM files.`,
+    cause,
+  });
 }
 
 function listen(server: Server, settings: HttpServerSettings | NodeSocketSettings): Promise<void> {

@@ -1,5 +1,4 @@
 import type { HttpRequest, HttpResponse, TemplatedApp, us_listen_socket } from "uWebSockets.js";
-import { assert } from "../core/assert.ts";
 import { StorageFault } from "../core/faults.ts";
 import type { Cancel, Clock } from "../ports/clock.ts";
 import type { HttpHandler, HttpServer, HttpServerSettings } from "./exchange.ts";
@@ -35,21 +34,52 @@ export async function startUwsServer(
 ): Promise<HttpServer> {
   deps.setEnvironment(UWS_ENVIRONMENT.name, UWS_ENVIRONMENT.value);
   const engine = await loadEngine();
+  const open = (): Listener => openListener(engine, handler, settings, deps.clock);
+  let current = open();
+  let socket = await listen(current.app, settings);
+  const port = engine.us_socket_local_port(socket);
+  const retired: Listener[] = [];
+  return {
+    port,
+    reloadTls: async () => {
+      if (settings.tls === undefined) return;
+      const next = open();
+      // The port is ours alone, so the old one must let go of it; both in one turn of the loop.
+      engine.us_listen_socket_close(socket);
+      socket = await listen(next.app, { ...settings, port });
+      const old = current;
+      current = next;
+      retired.push(old);
+      await old.front
+        .close(RETIRED_GRACE_MS)
+        .finally(() => retired.splice(retired.indexOf(old), 1));
+    },
+    close: async (graceMs) => {
+      engine.us_listen_socket_close(socket);
+      await Promise.all([current, ...retired].map(({ front }) => front.close(graceMs)));
+    },
+  };
+}
+
+/** Connections made with a certificate of before may finish what they began. */
+const RETIRED_GRACE_MS = 24 * 3600 * 1000;
+
+type Listener = { readonly app: TemplatedApp; readonly front: UwsFront };
+
+function openListener(
+  engine: Engine,
+  handler: HttpHandler,
+  settings: HttpServerSettings,
+  clock: Clock,
+): Listener {
   const app = openApp(engine, settings);
-  const front = new UwsFront(app, settings, deps.clock);
+  const front = new UwsFront(app, settings, clock);
   app.any("/*", (response, request) => {
     front.accepting = true;
     accept(front, handler, response, request);
     front.accepting = false;
   });
-  const socket = await listen(app, settings);
-  return {
-    port: engine.us_socket_local_port(socket),
-    close: (graceMs) => {
-      engine.us_listen_socket_close(socket);
-      return front.close(graceMs);
-    },
-  };
+  return { app, front };
 }
 
 async function loadEngine(): Promise<Engine> {
@@ -162,7 +192,8 @@ class UwsFront implements UwsHost {
   #waiting: UwsExchange[] = [];
   #open = 0;
   #draining = false;
-  #drained: (() => void) | undefined;
+  #closed = false;
+  #drained: Array<() => void> = [];
   #nextSweep: Cancel | undefined;
 
   constructor(app: TemplatedApp, settings: HttpServerSettings, clock: Clock) {
@@ -183,7 +214,7 @@ class UwsFront implements UwsHost {
 
   over(exchange: UwsExchange): void {
     this.#watched.delete(exchange);
-    if (--this.#open === 0) this.#drained?.();
+    if (--this.#open === 0) for (const drained of this.#drained.splice(0)) drained();
   }
 
   keep(body: Uint8Array): Uint8Array | undefined {
@@ -213,19 +244,20 @@ class UwsFront implements UwsHost {
     this.#nextSweep ??= this.#clock.after(HTTP_LIMITS.sweepMs, () => this.#sweep());
   }
 
+  /** May be called again, to wait less long. */
   async close(graceMs: number): Promise<void> {
-    assert(!this.#draining, "a server is closed once");
     this.#draining = true;
     if (this.#open > 0) {
       await new Promise<void>((resolve) => {
         const cancel = this.#clock.after(graceMs, resolve);
-        this.#drained = () => {
+        this.#drained.push(() => {
           cancel();
           resolve();
-        };
+        });
       });
     }
-    this.#drained = undefined;
+    if (this.#closed) return;
+    this.#closed = true;
     this.#app.close();
     this.#nextSweep?.();
     this.#nextSweep = undefined;

@@ -92,7 +92,8 @@ export async function openDataDir(deps: DataDirDeps, settings: DataDirSettings):
   }
 }
 
-async function ensureDirectory(disk: Disk, directory: string): Promise<void> {
+/** Makes a directory and those above it that are missing, durably. */
+export async function ensureDirectory(disk: Disk, directory: string): Promise<void> {
   if ((await disk.stat(directory)) !== undefined) return;
   const parent = directoryOf(directory);
   await ensureDirectory(disk, parent);

@@ -33,6 +33,11 @@ export function watchProcessEnd(): ProcessEnd {
   return { reason, fail };
 }
 
+/** Calls back for every SIGHUP, which then no longer ends the process. */
+export function onHangup(callback: () => void): void {
+  process.on("SIGHUP", callback);
+}
+
 /** Ends this process at once. Nothing acknowledged is lost; nothing that hangs is in the way. */
 export function killSelf(): void {
   process.kill(process.pid, "SIGKILL");

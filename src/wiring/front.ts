@@ -1,6 +1,6 @@
 import { type Settings, setEnvironment } from "../config.ts";
 import { StorageFault } from "../core/faults.ts";
-import type { HttpHandler, HttpServer } from "../http/exchange.ts";
+import type { HttpHandler, HttpServer, TlsFiles } from "../http/exchange.ts";
 import { type NodeServerDeps, startNodeServer } from "../http/node-server.ts";
 import { startUwsServer } from "../http/uws-server.ts";
 import { removeIfThere } from "../storage/json-file.ts";
@@ -10,17 +10,16 @@ import type { SitePorts } from "../storage/site-ports.ts";
 export async function startFront(
   settings: Settings,
   ports: SitePorts,
+  tls: TlsFiles | undefined,
   handler: HttpHandler,
 ): Promise<HttpServer> {
-  const { tlsCert: certificatePath, tlsKey: keyPath } = settings;
-  const hasTls = certificatePath !== undefined && keyPath !== undefined;
-  const where = { ...settings.listen, tls: hasTls ? { certificatePath, keyPath } : undefined };
+  const where = { ...settings.listen, tls };
   if (settings.engine === "uws") {
     try {
       return await startUwsServer(handler, where, { clock: ports.clock, setEnvironment });
     } catch (failure) {
       const isMissing = failure instanceof StorageFault && failure.kind === "unsupported";
-      if (!isMissing || hasTls) throw failure;
+      if (!isMissing || tls !== undefined) throw failure;
       ports.log.warn({ reason: failure.message }, "serving with the node engine instead");
     }
   }

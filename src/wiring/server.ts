@@ -16,12 +16,15 @@ import { createAdmin } from "./admin.ts";
 import { startAdminFront, startFront } from "./front.ts";
 import { createS3 } from "./s3.ts";
 import { openFromSettings, openKeys } from "./site.ts";
+import { openTls, reloadTls, watchTls } from "./tls.ts";
 
 const ADMIN_DRAIN_MS = 1000;
 
 export type RunningServer = {
   readonly banner: Parameters<typeof serveBanner>[0];
   readonly facts: Readonly<Record<string, unknown>>;
+  /** Reads the certificate again; undefined without TLS. */
+  readonly reloadTls: (() => Promise<void>) | undefined;
   stop(): Promise<void>;
 };
 
@@ -64,14 +67,15 @@ export async function startServer({
     startedMonotonicMs: clock.monotonicMs(),
     authorizeStats: (exchange) => board.mayWatch(exchange),
   });
-  const front = await startFront(settings, ports, (exchange) => {
+  const tls = await openTls(settings, ports);
+  const front = await startFront(settings, ports, tls, (exchange) => {
     if (control.serves(exchange)) control.handle(exchange);
     else board.s3(exchange);
   });
   const site = await openFromSettings(ports, settings, { socketPath, failStop: fail });
   const rootKey = await openKeys(settings, ports);
   Object.assign(board, createS3({ settings, ports, site, rootKey, requests }), { site });
-  const where = { ...settings.listen, port: front.port, secure: settings.tlsCert !== undefined };
+  const where = { ...settings.listen, port: front.port, secure: tls !== undefined };
   const parts = { version, loaded, ports, site, rootKey, endpoint: endpointOf(where) };
   const admin = createAdmin({ ...parts, state: () => board.state });
   const adminFront = await startAdminFront(createAdminHandler(admin, onFailure), socketPath, ports);
@@ -79,10 +83,13 @@ export async function startServer({
   const lastWriteMs = hlcMs(site.store.stats().hlc);
   const moment = { host: where.host, hasTls: where.secure, nowMs: clock.nowMs(), lastWriteMs };
   for (const warning of startWarnings(moment)) log.warn({}, warning);
+  const watch = tls === undefined ? undefined : watchTls(tls, front, ports);
   return {
     ...describeServer({ version, settings, site, rootKey, where }),
+    reloadTls: tls === undefined ? undefined : () => reloadTls(tls, front, ports),
     stop: async () => {
       board.state = "draining";
+      watch?.end();
       const drained = front.close(settings.drainSeconds * 1000);
       await Promise.all([drained, adminFront.close(ADMIN_DRAIN_MS)]);
       await site.close();

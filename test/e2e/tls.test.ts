@@ -1,9 +1,19 @@
 import { type ChildProcess, spawn } from "node:child_process";
+import { X509Certificate } from "node:crypto";
 import { once } from "node:events";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { request } from "node:https";
+import {
+  copyFileSync,
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
+import { Agent, request } from "node:https";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
+import { connect } from "node:tls";
 import { fileURLToPath } from "node:url";
 import { sign } from "aws4";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -19,28 +29,50 @@ const MAIN = join(TLS, "..", "..", "..", "dist", "main.js");
 type TlsServer = { readonly child: ChildProcess; readonly host: string; readonly port: number };
 
 /** Starts the built program and waits for the line in which it says that it serves. */
-async function startTls(data: string, engine: Engine): Promise<TlsServer> {
+async function startTls(
+  data: string,
+  engine: Engine,
+  tls: readonly string[] = ["--tls-cert", certificate, "--tls-key", key],
+): Promise<TlsServer> {
   const port = await freePort();
   const host = `127.0.0.1:${port}`;
   const place = ["--data", data, "--listen", host, "--engine", engine];
-  const child = spawn(
-    process.execPath,
-    [MAIN, "serve", ...place, "--tls-cert", certificate, "--tls-key", key],
-    {
-      env: {
-        ...process.env,
-        ATOLL_ROOT_ACCESS_KEY: ROOT_KEY.accessKey,
-        ATOLL_ROOT_SECRET_KEY: ROOT_KEY.secretKey,
-      },
-      stdio: ["ignore", "pipe", "inherit"],
+  const child = spawn(process.execPath, [MAIN, "serve", ...place, ...tls], {
+    env: {
+      ...process.env,
+      ATOLL_ROOT_ACCESS_KEY: ROOT_KEY.accessKey,
+      ATOLL_ROOT_SECRET_KEY: ROOT_KEY.secretKey,
     },
-  );
+    stdio: ["ignore", "pipe", "inherit"],
+  });
   let log = "";
   for await (const part of child.stdout) {
     log += String(part);
     if (log.includes('"serving"')) return { child, host, port };
   }
   throw new Error(`The server ended while starting:\n${log}`);
+}
+
+/** The certificate that a new connection is shown. */
+function shownCertificate(server: TlsServer): Promise<X509Certificate> {
+  return new Promise((resolve, reject) => {
+    const socket = connect({ host: "127.0.0.1", port: server.port, rejectUnauthorized: false });
+    socket.on("error", reject);
+    socket.on("secureConnect", () => {
+      const shown = socket.getPeerX509Certificate();
+      socket.destroy();
+      if (shown === undefined) reject(new Error("no certificate"));
+      else resolve(shown);
+    });
+  });
+}
+
+/** Asks until the server shows this certificate; the suite's own limit ends what never comes. */
+async function untilShown(server: TlsServer, pem: string): Promise<void> {
+  const wanted = new X509Certificate(pem).fingerprint256;
+  while ((await shownCertificate(server)).fingerprint256 !== wanted) {
+    await new Promise((resolve) => setImmediate(resolve));
+  }
 }
 
 type Answer = { readonly status: number; readonly body: string };
@@ -107,4 +139,73 @@ describe.each(ENGINES)("TLS on the %s engine", (engine) => {
     expect(status).toBe(1);
     expect(stderr).toMatch(/^atoll serve: the TLS certificate or its key cannot be used\. .*\n$/);
   });
+
+  test("a renewed certificate is taken on SIGHUP; connections of before go on", async () => {
+    const place = mkdtempSync(join(tmpdir(), "atoll-tls-renewed-"));
+    const [certificatePath, keyPath] = [join(place, "cert.pem"), join(place, "key.pem")];
+    const write = (suffix: string): string => {
+      copyFileSync(join(TLS, `key${suffix}.pem`), keyPath);
+      copyFileSync(join(TLS, `cert${suffix}.pem`), certificatePath);
+      return readFileSync(certificatePath, "utf8");
+    };
+    const first = write("");
+    const flags = ["--tls-cert", certificatePath, "--tls-key", keyPath];
+    const renewed = await startTls(join(place, "data"), engine, flags);
+    try {
+      await untilShown(renewed, first);
+      const agent = new Agent({ keepAlive: true, maxSockets: 1, rejectUnauthorized: false });
+      expect(await live(renewed, agent)).toBe(200);
+
+      writeFileSync(certificatePath, "no certificate");
+      renewed.child.kill("SIGHUP");
+      expect(await live(renewed, agent)).toBe(200);
+      await untilShown(renewed, first);
+
+      const second = write("-renewed");
+      renewed.child.kill("SIGHUP");
+      await untilShown(renewed, second);
+      expect(await live(renewed, agent)).toBe(200);
+      agent.destroy();
+    } finally {
+      renewed.child.kill("SIGTERM");
+      await once(renewed.child, "close");
+      rmSync(place, { recursive: true, force: true });
+    }
+  });
+
+  test("--tls-self-signed makes a certificate for its owner only, and keeps it", async () => {
+    const place = mkdtempSync(join(tmpdir(), "atoll-tls-own-"));
+    const data = join(place, "data");
+    const files = ["self-signed.pem", "self-signed-key.pem"].map((name) => join(data, "tls", name));
+    const shown: string[] = [];
+    for (let start = 0; start < 2; start++) {
+      const own = await startTls(data, engine, ["--tls-self-signed"]);
+      const certificateNow = await shownCertificate(own);
+      expect(certificateNow.checkHost("localhost")).toBe("localhost");
+      expect(certificateNow.checkIP("127.0.0.1")).toBe("127.0.0.1");
+      shown.push(certificateNow.fingerprint256);
+      own.child.kill("SIGTERM");
+      await once(own.child, "close");
+    }
+    expect(shown[1]).toBe(shown[0]);
+    for (const file of files) {
+      expect(existsSync(file)).toBe(true);
+      expect(statSync(file).mode & 0o777).toBe(0o600);
+    }
+    rmSync(place, { recursive: true, force: true });
+  });
 });
+
+/** Status of the health page over a connection of the agent's. */
+function live(server: TlsServer, agent: Agent): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const path = "/v1/health/live";
+    const call = request({ host: "127.0.0.1", port: server.port, path, agent });
+    call.on("error", reject);
+    call.on("response", (response) => {
+      response.resume();
+      response.on("end", () => resolve(response.statusCode ?? 0));
+    });
+    call.end();
+  });
+}

@@ -19,7 +19,7 @@ unit: \`KiB\`, \`MiB\`, \`GiB\`, \`TiB\`.
 
 type Row = {
   fallback: string | undefined;
-  placeholder: string;
+  placeholder: string | undefined;
   description: string;
   secret?: true;
 };
@@ -30,7 +30,8 @@ export function renderConfigDoc(): string {
     const name = key as keyof typeof SETTINGS;
     const fallback = row.fallback ? `\`${row.fallback}\`` : "none";
     const meaning = row.description + (row.secret ? " Secret." : "");
-    const flag = hasFlag(name) ? `\`--${flagOf(name)} ${row.placeholder}\`` : "none";
+    const placeholder = row.placeholder === undefined ? "" : ` ${row.placeholder}`;
+    const flag = hasFlag(name) ? `\`--${flagOf(name)}${placeholder}\`` : "none";
     return `| \`${name}\` | ${flag} | \`${variableOf(name)}\` | ${fallback} | ${meaning} |\n`;
   });
   return HEAD + rows.join("");

@@ -1,0 +1,89 @@
+import type { Settings } from "../config.ts";
+import type { HttpServer, TlsFiles } from "../http/exchange.ts";
+import type { Cancel } from "../ports/clock.ts";
+import { certificateEndMs, makeSelfSigned } from "../ports/self-signed.ts";
+import { ensureDirectory } from "../storage/data-dir.ts";
+import { createSynced, readText, removeIfThere } from "../storage/json-file.ts";
+import type { SitePorts } from "../storage/site-ports.ts";
+
+const SELF_SIGNED_DAYS = 825;
+/** One that ends sooner is made anew. */
+const LEFT_MS_MIN = 30 * 24 * 3600 * 1000;
+const LOOK_MS = 60_000;
+
+/** The files the service is encrypted with; undefined when it speaks plain HTTP. */
+export async function openTls(settings: Settings, ports: SitePorts): Promise<TlsFiles | undefined> {
+  const { tlsCert: certificatePath, tlsKey: keyPath } = settings;
+  if (certificatePath !== undefined && keyPath !== undefined) return { certificatePath, keyPath };
+  return settings.tlsSelfSigned ? openSelfSigned(settings, ports) : undefined;
+}
+
+/** The site's own certificate in DATA/tls, made when there is none that lasts. */
+async function openSelfSigned(settings: Settings, ports: SitePorts): Promise<TlsFiles> {
+  const { disk, clock } = ports;
+  const directory = `${settings.data}/tls`;
+  const certificatePath = `${directory}/self-signed.pem`;
+  const keyPath = `${directory}/self-signed-key.pem`;
+  await ensureDirectory(disk, directory);
+  const certificate = await readText(disk, certificatePath);
+  const endMs = certificate === undefined ? undefined : certificateEndMs(certificate);
+  const lasts = endMs !== undefined && endMs - clock.nowMs() > LEFT_MS_MIN;
+  if (!lasts || (await readText(disk, keyPath)) === undefined) {
+    const made = makeSelfSigned(hostsOf(settings), clock.nowMs(), SELF_SIGNED_DAYS);
+    await removeIfThere(disk, certificatePath);
+    await removeIfThere(disk, keyPath);
+    await createSynced(disk, keyPath, made.key);
+    await createSynced(disk, certificatePath, made.certificate);
+    ports.log.info({ certificatePath }, "made a certificate that vouches for itself");
+  }
+  return { certificatePath, keyPath };
+}
+
+function hostsOf({ listen, domains, siteName }: Settings): string[] {
+  const hosts = ["localhost", "127.0.0.1", "::1"];
+  const anyAddress = listen.host === "0.0.0.0" || listen.host === "::";
+  if (!anyAddress) hosts.push(listen.host);
+  for (const domain of domains) hosts.push(domain, `*.${domain}`);
+  if (siteName !== undefined) hosts.push(siteName);
+  return [...new Set(hosts)];
+}
+
+/**
+ * Has the server read its certificate again whenever one of the files has changed. Files that do
+ * not fit together (half of them replaced) leave the old certificate in force until they do.
+ */
+export function watchTls(files: TlsFiles, server: HttpServer, ports: SitePorts): { end: Cancel } {
+  const { clock, log } = ports;
+  let seen: string | undefined;
+  let cancel: Cancel = () => undefined;
+  const look = async (): Promise<void> => {
+    try {
+      const now = await versionOf(files, ports);
+      if (seen !== undefined && now !== seen) await reloadTls(files, server, ports);
+      seen = now;
+    } catch (failure) {
+      log.warn({ err: failure }, "the changed certificate is not in force yet");
+    }
+    cancel = clock.after(LOOK_MS, () => void look());
+  };
+  void look();
+  return { end: () => cancel() };
+}
+
+/** @throws StorageFault "unsupported" when the files cannot be used; the old ones stay in force. */
+export async function reloadTls(
+  { certificatePath }: TlsFiles,
+  server: HttpServer,
+  { log }: SitePorts,
+): Promise<void> {
+  await server.reloadTls();
+  log.info({ certificatePath }, "new connections use the certificate as it is now");
+}
+
+async function versionOf(
+  { certificatePath, keyPath }: TlsFiles,
+  ports: SitePorts,
+): Promise<string> {
+  const texts = [await readText(ports.disk, certificatePath), await readText(ports.disk, keyPath)];
+  return ports.hash.digest("SHA256", Buffer.from(texts.join("\0"))).toString("hex");
+}
