@@ -47,6 +47,7 @@ const program: Program = {
       hint: "Start one with `atoll serve`, or name another directory with --data.",
     });
   },
+  readFile: (path) => createNodeDisk().readFile(path),
   rebuildIndex,
 };
 

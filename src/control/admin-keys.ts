@@ -143,7 +143,7 @@ function chooseKey(
     : { problem: `That cannot be: ${problem}.` };
 }
 
-function findKey(store: Store, idText: string): AccessKeyRecord | undefined {
+export function findKey(store: Store, idText: string): AccessKeyRecord | undefined {
   const id = parseAccessKeyId(decodeId(idText));
   const record = id === undefined ? undefined : store.accessKey(id);
   return record?.state === "revoked" ? undefined : record;
@@ -159,7 +159,7 @@ function decodeId(text: string): string {
   }
 }
 
-function noSuchKey(idText: string): AdminAnswer {
+export function noSuchKey(idText: string): AdminAnswer {
   return adminProblem(404, `There is no access key ${idText}.`);
 }
 

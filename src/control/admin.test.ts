@@ -41,6 +41,14 @@ function adminWith(changes: Partial<AdminDeps> = {}) {
     settings: () => [{ name: "region", value: "us-east-1", source: "default" }],
     seal: (id, secret) => Buffer.from(`sealed ${id} ${secret.length}`),
     policyOf: (grant, buckets) => JSON.stringify({ grant, buckets }),
+    policies: {
+      problemOf: (json, bucket) =>
+        json.includes("wrong") ? `it is wrong for ${bucket ?? "keys"}` : undefined,
+      judge: ({ accessKey, action }) =>
+        accessKey === "nobody"
+          ? undefined
+          : { allowed: action === "s3:GetObject", reason: "no-allow", statement: undefined },
+    },
     rootKey: {
       source: () => "file",
       show: () => rootKey as ReturnType<AdminDeps["rootKey"]["show"]>,

@@ -11,6 +11,14 @@ import {
   listKeys,
   showKey,
 } from "./admin-keys.ts";
+import {
+  deletePolicy,
+  type PolicyDesk,
+  putPolicy,
+  showPolicies,
+  testPolicy,
+  validatePolicy,
+} from "./admin-policies.ts";
 import type { SiteState } from "./stats.ts";
 
 export type AdminCall = {
@@ -40,6 +48,7 @@ export type AdminDeps = AdminKeyDeps & {
   readonly describe: () => Readonly<Record<string, unknown>>;
   /** Values in force with their sources, secrets cut. */
   readonly settings: () => ReadonlyArray<Readonly<Record<string, unknown>>>;
+  readonly policies: PolicyDesk;
   readonly rootKey: {
     /** "settings" when the operator's own key overrides the file. */
     readonly source: () => "file" | "settings";
@@ -76,6 +85,10 @@ function route(deps: AdminDeps, call: AdminCall): AdminAnswer | Promise<AdminAns
       return showRootKey(deps);
     case "POST /v1/admin/root-key/rotate":
       return rotateRootKey(deps);
+    case "POST /v1/admin/policy/validate":
+      return validatePolicy(deps.policies, call.body);
+    case "POST /v1/admin/policy/test":
+      return testPolicy(deps.policies, call.body);
   }
   if (call.path !== KEYS && !call.path.startsWith(`${KEYS}/`)) {
     return adminProblem(404, "There is nothing at this address.");
@@ -96,13 +109,28 @@ function routeKeys(
     if (call.method === "POST") return createKey(deps, store, call.body);
     return adminProblem(405, "Only GET and POST are answered here.");
   }
-  const [id = "", action, ...rest] = call.path.slice(KEYS.length + 1).split("/");
-  if (rest.length > 0) return adminProblem(404, "There is nothing at this address.");
+  const [id = "", action, name, ...rest] = call.path.slice(KEYS.length + 1).split("/");
+  if (action === "policies" && rest.length === 0) {
+    return routePolicies(deps, store, call, { id, name });
+  }
+  if (name !== undefined) return adminProblem(404, "There is nothing at this address.");
   if (action === undefined && call.method === "GET") return showKey(store, id);
   if (action === undefined && call.method === "DELETE") return changeKey(store, id, "revoked");
   if (action === "disable" && call.method === "POST") return changeKey(store, id, "disabled");
   if (action === "enable" && call.method === "POST") return changeKey(store, id, "active");
   return adminProblem(405, "Keys are read with GET, removed with DELETE, changed with POST.");
+}
+
+function routePolicies(
+  { policies }: AdminDeps,
+  store: Store,
+  { method, body }: AdminCall,
+  { id, name }: { readonly id: string; readonly name: string | undefined },
+): AdminAnswer | Promise<AdminAnswer> {
+  if (method === "GET") return showPolicies(store, id, name);
+  if (name !== undefined && method === "PUT") return putPolicy(policies, store, { id, name }, body);
+  if (name !== undefined && method === "DELETE") return deletePolicy(store, { id, name });
+  return adminProblem(405, "Policies are read with GET, put with PUT and removed with DELETE.");
 }
 
 function status(deps: AdminDeps): Record<string, unknown> {

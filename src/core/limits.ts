@@ -27,6 +27,8 @@ export const LIMITS = {
   tagKeyCharsMax: 128,
   tagValueCharsMax: 256,
   policyBytesMax: 20 * KIB,
+  /** Of one access key, grants included. */
+  keyPoliciesMax: 20,
   /** Complete of 10,000 parts with five checksums each fits; a bomb does not. */
   xmlBodyBytesMax: 4 * MIB,
   xmlDepthMax: 16,

@@ -34,8 +34,7 @@ export function authorizer(
     const bucket = parseBucketName(name);
     return bucket === undefined ? undefined : store.bucket(bucket);
   };
-  const tagsOf: AskedFor["tagsOf"] = (bucket, key) =>
-    store.object(bucket.name, key)?.record.attributes.tags ?? NO_TAGS;
+  const tagsOf = tagsReader(store);
   return (action, bucketName, key, known) => {
     const bucket = rowOf(bucketName);
     // Nothing but a bucket's policy can keep the root key from what it owns.
@@ -44,4 +43,9 @@ export function authorizer(
     const version = known?.get("s3:versionid")?.[0] ?? facts.query.get("versionId");
     return judge({ credential, action, bucketName, bucket, key, version, valuesOf }, store).allowed;
   };
+}
+
+/** Reads the tags of what is asked for, for the conditions that name them. */
+export function tagsReader(store: Pick<Store, "object">): AskedFor["tagsOf"] {
+  return (bucket, key) => store.object(bucket.name, key)?.record.attributes.tags ?? NO_TAGS;
 }

@@ -35,11 +35,14 @@ function programWith(reply: AdminReply, changes: Partial<Program> = {}) {
       return client;
     },
     runningServer: async () => client,
+    readFile: async () => Buffer.from(JSON.stringify(POLICY)),
     rebuildIndex: async () => ({ operations: 7 }),
     ...changes,
   };
   return { program, asked, inputs, closed: () => closed };
 }
+
+const POLICY = { Version: "2012-10-17" };
 
 const KEY = {
   access_key: "ATOLA",
@@ -122,6 +125,42 @@ describe("the command line", () => {
     [["keys", "root", "--show"], { method: "GET", path: "root-key", body: undefined }],
     [["keys", "root", "--rotate"], { method: "POST", path: "root-key/rotate", body: undefined }],
     [["status"], { method: "GET", path: "status", body: undefined }],
+    [
+      ["keys", "policy", "put", "A1", "p q", "file"],
+      { method: "PUT", path: "keys/A1/policies/p%20q", body: { policy: POLICY } },
+    ],
+    [
+      ["keys", "policy", "get", "A1", "p"],
+      { method: "GET", path: "keys/A1/policies/p", body: undefined },
+    ],
+    [
+      ["keys", "policy", "list", "A1"],
+      { method: "GET", path: "keys/A1/policies", body: undefined },
+    ],
+    [
+      ["keys", "policy", "delete", "A1", "p"],
+      { method: "DELETE", path: "keys/A1/policies/p", body: undefined },
+    ],
+    [
+      ["policy", "validate", "file", "--bucket", "photos"],
+      { method: "POST", path: "policy/validate", body: { policy: POLICY, bucket: "photos" } },
+    ],
+    [
+      "policy test --key A1 --action s3:GetObject --bucket b --object k --with a=b=c --with a=d".split(
+        " ",
+      ),
+      {
+        ...{ method: "POST", path: "policy/test" },
+        body: {
+          ...{ action: "s3:GetObject", access_key: "A1", bucket: "b", key: "k" },
+          values: { a: ["b=c", "d"] },
+        },
+      },
+    ],
+    [
+      ["policy", "test", "--anonymous", "--action", "s3:ListBucket"],
+      { method: "POST", path: "policy/test", body: { action: "s3:ListBucket", values: {} } },
+    ],
   ])("%j asks the administration", async (typed, expected) => {
     const { program, asked } = programWith({ status: 200, body: KEY });
     expect(await runCommandLine(program, typed)).toBe(0);
@@ -137,11 +176,49 @@ describe("the command line", () => {
     [["keys", "root"], "--show or --rotate"],
     [["keys", "root", "--show", "--rotate"], "--show or --rotate"],
     [["nonsense"], "unknown command"],
+    [["keys", "policy", "put", "A1", "p"], "missing required argument"],
+    [["policy", "test", "--action", "s3:GetObject"], "--key ID or --anonymous"],
+    [["policy", "test", "--key", "A1", "--anonymous"], "--key ID or --anonymous"],
+    [["policy", "test", "--anonymous"], "--action s3:GetObject"],
+    [["policy", "test", "--anonymous", "--action", "s3:X", "--with", "y"], "NAME=VALUE"],
   ])("%j is wrong usage, said so, and exits with 2", async (typed, says) => {
     const { program, asked } = programWith({ status: 200, body: {} });
     expect(await runCommandLine(program, typed)).toBe(2);
     expect(err.join("\n")).toContain(says);
     expect(asked).toEqual([]);
+  });
+
+  test.each([
+    ["no JSON", "{", "is not JSON"],
+    ["a list", "[]", "holds no JSON object"],
+    ["too long", `{"a":"${"x".repeat(20_480)}"}`, "more than the 20480 bytes"],
+  ])("a policy file that is %s is wrong usage", async (_name, text, says) => {
+    const readFile = async () => Buffer.from(text);
+    const { program, asked } = programWith({ status: 200, body: {} }, { readFile });
+    expect(await runCommandLine(program, ["policy", "validate", "p.json"])).toBe(2);
+    expect(err.join("\n")).toContain(says);
+    expect(asked).toEqual([]);
+  });
+
+  test("a policy file that is not there is wrong usage", async () => {
+    const readFile = () => Promise.reject(new Error("ENOENT: no such file"));
+    const { program } = programWith({ status: 200, body: {} }, { readFile });
+    expect(await runCommandLine(program, ["policy", "validate", "p.json"])).toBe(2);
+    expect(err.join("\n")).toContain("p.json cannot be read: ENOENT");
+  });
+
+  test("a decision is explained, and a policy that cannot be used fails", async () => {
+    const statement = { policy: "mine", number: 2, sid: "Own", effect: "Deny" };
+    const body = { allowed: false, reason: "explicit-deny", statement };
+    const typed = ["policy", "test", "--anonymous", "--action", "s3:GetObject"];
+    expect(await runCommandLine(programWith({ status: 200, body }).program, typed)).toBe(0);
+    const refused = { valid: false, problem: "Invalid principal in policy" };
+    const { program } = programWith({ status: 200, body: refused });
+    expect(await runCommandLine(program, ["policy", "validate", "p.json"])).toBe(1);
+    expect(out).toEqual([
+      "Denied: a statement denies it.\nDeny in statement 2 (Own) of mine",
+      "The policy cannot be used: Invalid principal in policy",
+    ]);
   });
 
   test.each([

@@ -2,6 +2,7 @@ import { CommanderError, Command as Parser } from "commander";
 import type { Command, CommandFlag, Program } from "./command.ts";
 import { configShowCommand } from "./commands/config-show.ts";
 import { KEY_COMMANDS } from "./commands/keys.ts";
+import { POLICY_COMMANDS } from "./commands/policies.ts";
 import { rebuildIndexCommand } from "./commands/rebuild-index.ts";
 import { serveCommand } from "./commands/serve.ts";
 import { statusCommand } from "./commands/status.ts";
@@ -13,6 +14,7 @@ export const COMMANDS: readonly Command[] = [
   serveCommand,
   statusCommand,
   ...KEY_COMMANDS,
+  ...POLICY_COMMANDS,
   configShowCommand,
   rebuildIndexCommand,
   versionCommand,
@@ -20,6 +22,8 @@ export const COMMANDS: readonly Command[] = [
 
 const GROUPS: Readonly<Record<string, string>> = {
   keys: "Manage access keys",
+  "keys policy": "Manage what access keys may do",
+  policy: "Check policies and explain what they decide",
   config: "Look at the settings",
 };
 
@@ -84,11 +88,13 @@ async function run(program: Program, command: Command, sub: Parser): Promise<Exi
   }
 }
 
-/** Makes the parser of a command, under its group when its name has two words. */
+/** Makes the parser of a command, under the groups that the words before its last one name. */
 function place(parser: Parser, program: Program, command: Command): Parser {
-  const [first = "", second] = command.name.split(" ");
-  const parent = second === undefined ? parser : groupOf(parser, first);
-  const sub = newParser(second ?? first).description(command.summary);
+  const words = command.name.split(" ");
+  const last = words.pop() ?? "";
+  let parent = parser;
+  for (const at of words.keys()) parent = groupOf(parent, words.slice(0, at + 1));
+  const sub = newParser(last).description(command.summary);
   for (const operand of command.operands ?? []) sub.argument(`<${operand}>`);
   for (const flag of flagsOf(program, command)) addFlag(sub, flag);
   if (command.json) sub.option("--json", "print JSON, for programs");
@@ -110,10 +116,11 @@ function addFlag(sub: Parser, { flag, placeholder, description, repeatable }: Co
   }
 }
 
-function groupOf(parser: Parser, name: string): Parser {
+function groupOf(parser: Parser, words: readonly string[]): Parser {
+  const name = words.at(-1) ?? "";
   const known = parser.commands.find((candidate) => candidate.name() === name);
   if (known !== undefined) return known;
-  const group = newParser(name).description(GROUPS[name] ?? "");
+  const group = newParser(name).description(GROUPS[words.join(" ")] ?? "");
   parser.addCommand(group);
   return group;
 }

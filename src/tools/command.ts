@@ -13,7 +13,7 @@ export type CommandFlag = {
 
 /** One command of the operator, as the command line, its help and its tests know it. */
 export type Command = {
-  /** One or two words: "keys create". */
+  /** One to three words: "keys create". */
   readonly name: string;
   readonly summary: string;
   /** Names of required arguments, in order. */
@@ -54,6 +54,8 @@ export interface Program {
   administration(input: CommandInput): Promise<AdminClient>;
   /** The running server's administration only; rejects with StorageFault "unreachable". */
   runningServer(input: CommandInput): Promise<AdminClient>;
+  /** The whole of a small file that was named on the command line. */
+  readFile(path: string): Promise<Uint8Array>;
   /** Builds the index anew from the segments; the server must not run. */
   rebuildIndex(input: CommandInput): Promise<Readonly<Record<string, unknown>>>;
 }

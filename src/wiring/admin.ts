@@ -4,6 +4,7 @@ import type { SiteState } from "../control/stats.ts";
 import { grantPolicy } from "../core/grants.ts";
 import { sealSecret } from "../core/seal.ts";
 import { accessKeyContext } from "../s3api/auth/credential-lookup.ts";
+import { createPolicyDesk } from "../s3api/policy-desk.ts";
 import type { RootKey } from "../storage/root-key.ts";
 import type { Site } from "../storage/site.ts";
 import type { SitePorts } from "../storage/site-ports.ts";
@@ -36,6 +37,11 @@ export function createAdmin({
     site: () => site,
     describe: () => ({ endpoint, data, region, pid: processFacts.self.pid }),
     settings: () => loaded.shown,
+    policies: createPolicyDesk({
+      ...{ store: site.store, region },
+      rootKeyId: () => rootKey.current().id,
+      nowMs: () => clock.nowMs(),
+    }),
     seal: (id, secret) =>
       sealSecret(
         site.dataDir.keyRing,

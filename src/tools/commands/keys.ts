@@ -1,7 +1,8 @@
 import { UsageError } from "../../core/usage-error.ts";
-import { type AdminReply, expectSuccess, isRecord } from "../admin-client.ts";
-import { type Command, type CommandInput, flagValue } from "../command.ts";
-import { EXIT_CODES, type ExitCode, pairs, table } from "../output.ts";
+import { isRecord } from "../admin-client.ts";
+import { administer, type Answer as Body, keyPath } from "../administer.ts";
+import { type Command, flagValue } from "../command.ts";
+import { pairs, table } from "../output.ts";
 
 const GRANTS = "read, write, read-write, admin:stats or admin";
 
@@ -119,30 +120,6 @@ const root: Command = {
 };
 
 export const KEY_COMMANDS: readonly Command[] = [create, list, show, disable, enable, remove, root];
-
-type Body = Readonly<Record<string, unknown>>;
-
-async function administer(
-  input: CommandInput,
-  method: string,
-  path: string,
-  request: { readonly body?: Body; readonly show: (answer: Body) => string },
-): Promise<ExitCode> {
-  const client = await input.program.administration(input);
-  let reply: AdminReply;
-  try {
-    reply = await client.call(method, path, request.body);
-  } finally {
-    await client.close();
-  }
-  const answer = expectSuccess(reply);
-  input.output.result(answer, () => request.show(answer));
-  return EXIT_CODES.fine;
-}
-
-function keyPath(input: CommandInput): string {
-  return `keys/${encodeURIComponent(input.operands[0] ?? "")}`;
-}
 
 function showList(answer: Body): string {
   const keys = Array.isArray(answer["keys"]) ? answer["keys"].filter(isRecord) : [];
