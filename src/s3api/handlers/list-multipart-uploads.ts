@@ -1,4 +1,6 @@
+import { LIMITS } from "../../core/limits.ts";
 import type { UploadRecord } from "../../core/records.ts";
+import { S3Error } from "../errors.ts";
 import { formatIsoDate } from "../headers/dates.ts";
 import { listPage, type Page } from "../list/page.ts";
 import { uploadSource } from "../list/sources.ts";
@@ -18,6 +20,12 @@ export function listMultipartUploads(call: BucketCall, deps: HandlerDeps): Reply
   const keyMarker = query.get("key-marker") ?? "";
   // AWS: without a key marker the upload id marker is ignored.
   const idMarker = keyMarker === "" ? "" : (query.get("upload-id-marker") ?? "");
+  if (idMarker.length > LIMITS.keyBytesMax) {
+    throw new S3Error("InvalidArgument", {
+      message: "Invalid uploadId marker",
+      fields: { ArgumentName: "upload-id-marker", ArgumentValue: idMarker },
+    });
+  }
   const source = uploadSource(
     deps.store.uploads(call.bucket),
     idMarker === "" ? undefined : idMarker,

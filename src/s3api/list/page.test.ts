@@ -173,3 +173,22 @@ test("a walk that fails is let go of too", () => {
   expect(() => listPage(failing, wish)).toThrow("the disk");
   expect(closed).toBe(1);
 });
+
+test.each([
+  ["k".repeat(1024), "listed"],
+  ["é".repeat(512), "listed"],
+  ["k".repeat(1025), "KeyTooLongError"],
+  ["é".repeat(513), "KeyTooLongError"],
+  ["k".repeat(30_000), "KeyTooLongError"],
+])("a prefix or marker longer than any key is refused", (bound, expected) => {
+  for (const wish of [{ prefix: bound }, { marker: bound }]) {
+    const source = sourceOf(["a"]);
+    let outcome = "listed";
+    try {
+      listPage(source, { ...{ prefix: "", delimiter: "", marker: "", max: 10 }, ...wish });
+    } catch (failure) {
+      outcome = (failure as { code?: string }).code ?? String(failure);
+    }
+    expect([outcome, source.closed]).toEqual([expected, 1]);
+  }
+});

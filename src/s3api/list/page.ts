@@ -1,3 +1,5 @@
+import { LIMITS } from "../../core/limits.ts";
+import { S3Error } from "../errors.ts";
 import { compareUtf8 } from "./key-order.ts";
 
 /** What a listing walks: sorted by unsigned UTF-8 bytes of the name; names may repeat. */
@@ -42,9 +44,23 @@ export type Page<Entry> = {
  */
 export function listPage<Entry>(source: ListSource<Entry>, wish: PageWish): Page<Entry> {
   try {
+    for (const bound of [wish.prefix, wish.marker]) refuseLongBound(bound);
     return wish.max === 0 ? { items: [], truncated: false } : foldPage(source, wish);
   } finally {
     source.close();
+  }
+}
+
+/** No key is longer, and the index refuses to be asked for more than it could hold. */
+function refuseLongBound(bound: string): void {
+  const mayBeTooLong = bound.length * 3 > LIMITS.keyBytesMax;
+  if (mayBeTooLong && Buffer.byteLength(bound) > LIMITS.keyBytesMax) {
+    throw new S3Error("KeyTooLongError", {
+      fields: {
+        Size: String(Buffer.byteLength(bound)),
+        MaxSizeAllowed: String(LIMITS.keyBytesMax),
+      },
+    });
   }
 }
 
