@@ -131,6 +131,8 @@ export type OperationRow = Selectors & {
   readonly versionAction?: string;
   /** The handler asks for each key by itself; nothing is asked of the bucket as a whole. */
   readonly perKey?: true;
+  /** It may bring tags, locks or an ACL for the object, each allowed by an action of its own. */
+  readonly wishes?: true;
   readonly body: "none" | "xml" | "stream";
   /** Where this differs from AWS, for docs/S3.md. */
   readonly note?: string;

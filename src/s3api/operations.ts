@@ -7,7 +7,6 @@ import { createMultipartUpload } from "./handlers/create-multipart-upload.ts";
 import { deleteBucket } from "./handlers/delete-bucket.ts";
 import { deleteObject } from "./handlers/delete-object.ts";
 import { deleteObjects } from "./handlers/delete-objects.ts";
-import { getObjectAcl } from "./handlers/get-acl.ts";
 import { getBucketLocation } from "./handlers/get-bucket-location.ts";
 import { getObject } from "./handlers/get-object.ts";
 import { getObjectTagging } from "./handlers/get-object-tagging.ts";
@@ -22,6 +21,7 @@ import { putObject } from "./handlers/put-object.ts";
 import { uploadPart } from "./handlers/upload-part.ts";
 import { uploadPartCopy } from "./handlers/upload-part-copy.ts";
 import type { OperationRow } from "./operation.ts";
+import { ACCESS_OPERATIONS } from "./operations-access.ts";
 import { OPEN_OPERATIONS } from "./operations-open.ts";
 import { SETTING_OPERATIONS } from "./operations-settings.ts";
 import { UNIMPLEMENTED_OPERATIONS } from "./operations-unimplemented.ts";
@@ -48,6 +48,7 @@ export const OPERATIONS = {
   ...UNIMPLEMENTED_OPERATIONS,
   ...SETTING_OPERATIONS,
   ...OPEN_OPERATIONS,
+  ...ACCESS_OPERATIONS,
   ...VERSION_OPERATIONS,
   ListBuckets: {
     method: "GET",
@@ -143,6 +144,7 @@ export const OPERATIONS = {
     method: "PUT",
     level: "object",
     action: "s3:PutObject",
+    wishes: true,
     body: "stream",
     handler: putObject,
     note: "If-None-Match takes entity tags as well as *",
@@ -179,6 +181,7 @@ export const OPERATIONS = {
     level: "object",
     header: "x-amz-copy-source",
     action: "s3:PutObject",
+    wishes: true,
     body: "none",
     handler: copyObject,
     note: "shares the source's bytes: a copy of a multipart object keeps its ETag and parts",
@@ -188,6 +191,7 @@ export const OPERATIONS = {
     level: "object",
     query: { uploads: "" },
     action: "s3:PutObject",
+    wishes: true,
     body: "none",
     handler: createMultipartUpload,
   },
@@ -233,17 +237,6 @@ export const OPERATIONS = {
     action: "s3:AbortMultipartUpload",
     body: "none",
     handler: abortMultipartUpload,
-  },
-  GetObjectAcl: {
-    method: "GET",
-    level: "object",
-    query: { acl: "" },
-    params: ["versionId"],
-    action: "s3:GetObjectAcl",
-    versionAction: "s3:GetObjectVersionAcl",
-    body: "none",
-    handler: getObjectAcl,
-    note: "always the owner with full control",
   },
   GetObjectTagging: {
     method: "GET",

@@ -3,6 +3,7 @@ import type { BucketName } from "../core/names.ts";
 import type { BucketSettings } from "../core/records.ts";
 import type { Exchange } from "../http/exchange.ts";
 import type { StoredBucket } from "../storage/store.ts";
+import { requireWishesAllowed } from "./acl-wish.ts";
 import { type AuthDeps, type AuthResult, authenticate } from "./auth/verify.ts";
 import { type Allows, authorizer } from "./authorize.ts";
 import { S3Error } from "./errors.ts";
@@ -98,6 +99,9 @@ function answerProven(
   if (row.level === "bucket") return row.handler({ ...call, bucket, bucketSettings }, deps);
   const { key } = route;
   if (key === undefined) throw new S3Error("InvalidURI");
+  if (row.wishes === true) {
+    requireWishesAllowed({ headers, allows, bucket, key, settings: bucketSettings });
+  }
   // Written out: copying an object of unknown shape costs more than all of this.
   return row.handler(
     { exchange, headers, query, auth, allows, received, bucket, bucketSettings, key },

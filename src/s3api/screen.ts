@@ -1,5 +1,6 @@
 import type { RequestHeaders } from "../http/exchange.ts";
 import { S3Error } from "./errors.ts";
+import { ACCOUNT } from "./policy/principal.ts";
 
 type Rule = {
   /** Values that ask for nothing we do not do anyway; none: the header is refused as such. */
@@ -8,7 +9,6 @@ type Rule = {
 
 /** Headers that demand something Atoll does not do yet; a demand is refused, never dropped. */
 const DEMANDS: ReadonlyMap<string, Rule> = new Map([
-  ["x-amz-acl", { harmless: ["private", "bucket-owner-read", "bucket-owner-full-control"] }],
   ["x-amz-bucket-object-lock-enabled", { harmless: ["false", "False"] }],
   ["x-amz-mfa", { harmless: [] }],
   ["x-amz-object-ownership", { harmless: ["BucketOwnerEnforced"] }],
@@ -30,7 +30,7 @@ export function screenHeaders(headers: RequestHeaders, ownerId: string): void {
     if (rule !== undefined) {
       if (!rule.harmless.includes(value)) throw unmet(name);
     } else if (OWNER_HEADERS.includes(name)) {
-      if (value !== ownerId) throw new S3Error("AccessDenied");
+      if (value !== ownerId && value !== ACCOUNT) throw new S3Error("AccessDenied");
     } else {
       for (const prefix of DEMANDING_PREFIXES) if (name.startsWith(prefix)) throw unmet(name);
     }

@@ -1,17 +1,19 @@
 import { LIMITS } from "../../core/limits.ts";
-import type { ObjectAttributes, StoredChecksum } from "../../core/records.ts";
-import type { PutObjectRequest, StoredObject } from "../../storage/store.ts";
+import type { ObjectAttributes } from "../../core/records.ts";
+import type { StoredObject } from "../../storage/store.ts";
+import { type BodyEncryption, pushEncryption } from "../encryption/body-encryption.ts";
+import { asksForEncryption } from "../encryption/encryption-headers.ts";
 import { S3Error } from "../errors.ts";
 import { type CopySource, parseCopySource } from "../headers/copy-source.ts";
 import { formatIsoDate } from "../headers/dates.ts";
-import { readObjectAttributes } from "../headers/object-headers.ts";
+import { ACL_HEADER } from "../headers/object-acl.ts";
+import { type HeaderLines, readObjectAttributes } from "../headers/object-headers.ts";
 import type { HandlerDeps, ObjectCall, Reply } from "../operation.ts";
 import { xmlReply } from "../reply.ts";
 import { XmlWriter } from "../xml/writer.ts";
-import { readChecksumAlgorithm } from "./checksum-wish.ts";
 import { writeObjectChecksums } from "./checksum-xml.ts";
+import { copyBody } from "./copied-body.ts";
 import { readableSource } from "./copy-access.ts";
-import { checksumOfBody, readWholeBody } from "./stored-body.ts";
 import { allowedConditions } from "./write-conditions.ts";
 import { writeRefusal } from "./write-refusal.ts";
 
@@ -22,8 +24,8 @@ const ATTEMPTS_MAX = 4;
 export async function copyObject(call: ObjectCall, deps: HandlerDeps): Promise<Reply> {
   const source = parseCopySource(call.headers.get("x-amz-copy-source") ?? "");
   for (let attempt = 1; attempt <= ATTEMPTS_MAX; attempt++) {
-    const stored = await copyOnce(call, deps, source);
-    if (stored !== undefined) return copyReply(stored);
+    const reply = await copyOnce(call, deps, source);
+    if (reply !== undefined) return reply;
   }
   throw new S3Error("ConditionalRequestConflict");
 }
@@ -33,7 +35,7 @@ async function copyOnce(
   call: ObjectCall,
   deps: HandlerDeps,
   source: CopySource,
-): Promise<StoredObject | undefined> {
+): Promise<Reply | undefined> {
   const { bucket, key } = call;
   const found = readableSource(call, deps, source);
   if (found.record.size > LIMITS.putBytesMax) {
@@ -46,37 +48,29 @@ async function copyOnce(
   const attributes = copiedAttributes(call, found);
   refusePointlessCopy(call, found, attributes);
   const conditions = allowedConditions(call);
-  const { size, etag, parts, encryption } = found.record;
-  const checksums = await copiedChecksums(call, deps, found);
-  const body = await copiedBody(deps, found);
+  // Nothing may come between this and the commit: what has been written again would stay.
+  const { object, body, encryption } = await copyBody(call, deps, found);
   const outcome = await deps.store.putObject({
     bucket,
     key,
-    object: { size, etag, parts, encryption, attributes, checksums },
+    object: { ...object, attributes },
     body,
     ...(conditions === undefined ? {} : { conditions }),
   });
-  if (outcome.outcome === "stored") return outcome.stored;
+  if (outcome.outcome === "stored") return copyReply(outcome.stored, encryption);
   if (outcome.outcome === "source-gone") return undefined;
   throw writeRefusal(outcome, bucket, key);
 }
 
-function copyReply(stored: StoredObject): Reply {
+function copyReply(stored: StoredObject, encryption: BodyEncryption | undefined): Reply {
   const { record } = stored;
   const xml = new XmlWriter("CopyObjectResult");
   xml.text("LastModified", formatIsoDate(record.lastModifiedMs));
   xml.text("ETag", `"${record.etag}"`);
   writeObjectChecksums(xml, record.checksums);
-  return xmlReply(xml.finish());
-}
-
-/** Small bodies are copied, larger ones share their chunks. */
-async function copiedBody(
-  deps: HandlerDeps,
-  source: StoredObject,
-): Promise<PutObjectRequest["body"]> {
-  if (source.record.body.kind !== "inline") return { kind: "shared", source };
-  return { kind: "inline", bytes: await readWholeBody(deps.store, source) };
+  const headers: HeaderLines = [];
+  pushEncryption(headers, encryption);
+  return xmlReply(xml.finish(), headers);
 }
 
 type Directive = "COPY" | "REPLACE";
@@ -91,7 +85,7 @@ function readDirective(call: ObjectCall, header: string, what: string): Directiv
   });
 }
 
-/** Storage class and website redirect are never copied; they come from the request. */
+/** Storage class, website redirect and ACL are never copied; they come from the request. */
 function copiedAttributes(call: ObjectCall, source: StoredObject): ObjectAttributes {
   const metadata = readDirective(call, "x-amz-metadata-directive", "metadata");
   const tagging = readDirective(call, "x-amz-tagging-directive", "tagging");
@@ -99,13 +93,15 @@ function copiedAttributes(call: ObjectCall, source: StoredObject): ObjectAttribu
   const old = source.record.attributes;
   const tags = tagging === "COPY" ? old.tags : asked.tags;
   if (metadata === "REPLACE") return { ...asked, tags };
-  const system = old.system.filter(([name]) => name !== REDIRECT);
-  const redirect = asked.system.find(([name]) => name === REDIRECT);
-  if (redirect !== undefined) system.push(redirect);
+  const system = [
+    ...old.system.filter(([name]) => !OWN_SYSTEM.includes(name)),
+    ...asked.system.filter(([name]) => OWN_SYSTEM.includes(name)),
+  ];
   return { system, user: old.user, storageClass: asked.storageClass, tags };
 }
 
 const REDIRECT = "x-amz-website-redirect-location";
+const OWN_SYSTEM: readonly string[] = [ACL_HEADER, REDIRECT];
 
 /** AWS refuses a copy onto itself that would change nothing. */
 function refusePointlessCopy(
@@ -115,7 +111,7 @@ function refusePointlessCopy(
 ): void {
   if (source.bucket !== call.bucket || source.key !== call.key) return;
   if (call.headers.get("x-amz-metadata-directive") === "REPLACE") return;
-  if (call.headers.get(REDIRECT) !== undefined) return;
+  if (call.headers.get(REDIRECT) !== undefined || asksForEncryption(call.headers)) return;
   if (attributes.storageClass !== source.record.attributes.storageClass) return;
   throw new S3Error("InvalidRequest", {
     message:
@@ -123,19 +119,4 @@ function refusePointlessCopy(
       "changing the object's metadata, storage class, website redirect location or encryption " +
       "attributes.",
   });
-}
-
-/** The source's checksums, or one of the algorithm the client asks for, computed from its bytes. */
-async function copiedChecksums(
-  call: ObjectCall,
-  deps: HandlerDeps,
-  source: StoredObject,
-): Promise<readonly StoredChecksum[]> {
-  const algorithm = readChecksumAlgorithm(call.headers);
-  const { checksums, size } = source.record;
-  if (algorithm === undefined) return checksums;
-  if (checksums.some((checksum) => checksum.algorithm === algorithm)) return checksums;
-  const reader = deps.store.openBody(source, { start: 0, end: size });
-  const value = await checksumOfBody(deps.hash, reader, algorithm);
-  return [{ algorithm, type: "FULL_OBJECT", value }];
 }

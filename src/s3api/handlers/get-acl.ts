@@ -1,32 +1,23 @@
+import { objectAclOf } from "../headers/object-acl.ts";
 import type { BucketCall, HandlerDeps, ObjectCall, Reply } from "../operation.ts";
 import { xmlReply } from "../reply.ts";
-import { XmlWriter } from "../xml/writer.ts";
-import { writeOwner } from "./listing-xml.ts";
+import { aclsAreOff, bucketAclOf } from "../settings/bucket-acl.ts";
+import { aclDocument } from "../xml/acl-document.ts";
 import { existingObject } from "./object-version.ts";
 
-const XSI = "http://www.w3.org/2001/XMLSchema-instance";
-
-/** ACLs grant nothing beyond what policies do: the owner has full control, and nobody else any. */
-export function getBucketAcl(_call: BucketCall, deps: HandlerDeps): Reply {
-  return ownerHasFullControl(deps.settings.ownerId);
+/**
+ * Where ACLs are turned off, everything is the owner's, as AWS has it.
+ * https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetBucketAcl.html
+ */
+export function getBucketAcl(call: BucketCall, deps: HandlerDeps): Reply {
+  const { bucketSettings } = call;
+  const acl = aclsAreOff(bucketSettings) ? "private" : bucketAclOf(bucketSettings);
+  return xmlReply(aclDocument(acl, deps.settings.ownerId));
 }
 
+/** https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObjectAcl.html */
 export function getObjectAcl(call: ObjectCall, deps: HandlerDeps): Reply {
-  existingObject(call, deps);
-  return ownerHasFullControl(deps.settings.ownerId);
-}
-
-function ownerHasFullControl(ownerId: string): Reply {
-  const xml = new XmlWriter("AccessControlPolicy");
-  writeOwner(xml, "Owner", ownerId);
-  xml.open("AccessControlList");
-  xml.open("Grant");
-  xml.open("Grantee", { "xmlns:xsi": XSI, "xsi:type": "CanonicalUser" });
-  xml.text("ID", ownerId);
-  xml.text("DisplayName", ownerId);
-  xml.close();
-  xml.text("Permission", "FULL_CONTROL");
-  xml.close();
-  xml.close();
-  return xmlReply(xml.finish());
+  const { attributes } = existingObject(call, deps).record;
+  const acl = aclsAreOff(call.bucketSettings) ? "private" : objectAclOf(attributes);
+  return xmlReply(aclDocument(acl, deps.settings.ownerId));
 }

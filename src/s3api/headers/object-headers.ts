@@ -4,6 +4,7 @@ import type { RequestHeaders } from "../../http/exchange.ts";
 import { S3Error } from "../errors.ts";
 import type { Query } from "../target.ts";
 import { formatHttpDate } from "./dates.ts";
+import { keptAcl } from "./object-acl.ts";
 import { parseTaggingHeader } from "./tagging-header.ts";
 
 export type HeaderLines = Array<readonly [name: string, value: string]>;
@@ -53,6 +54,8 @@ export function readObjectAttributes(headers: RequestHeaders): ObjectAttributes 
     }
   }
   if (!hasType) system.push(["content-type", DEFAULT_CONTENT_TYPE]);
+  const acl = keptAcl(headers);
+  if (acl !== undefined) system.push(acl);
   if (system.length > 1) system.sort(byName);
   if (user.length > 0) {
     user.sort(byName);

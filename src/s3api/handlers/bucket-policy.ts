@@ -1,0 +1,30 @@
+import { S3Error } from "../errors.ts";
+import type { BucketCall, HandlerDeps, Reply } from "../operation.ts";
+import { emptyReply, xmlReply } from "../reply.ts";
+import { BUCKET_POLICY, requireFitting } from "../settings/bucket-policy.ts";
+import { readDocument } from "../settings/bucket-setting.ts";
+import { XmlWriter } from "../xml/writer.ts";
+import { bucketOf, storeSetting } from "./bucket-settings.ts";
+import { readDocumentBody } from "./xml-body.ts";
+
+/** https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutBucketPolicy.html */
+export async function putBucketPolicy(call: BucketCall, deps: HandlerDeps): Promise<Reply> {
+  const body = await readDocumentBody(call, deps);
+  if (body.length === 0) throw new S3Error("MissingRequestBodyError");
+  const policy = readDocument(BUCKET_POLICY.document, body);
+  requireFitting(policy, call.bucket);
+  BUCKET_POLICY.check?.(policy, bucketOf(call, deps).settings);
+  await storeSetting(call, deps, BUCKET_POLICY, policy);
+  return emptyReply(204);
+}
+
+/** https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetBucketPolicyStatus.html */
+export function getBucketPolicyStatus(call: BucketCall): Reply {
+  const policy = BUCKET_POLICY.of(call.bucketSettings);
+  if (policy === undefined) {
+    throw new S3Error("NoSuchBucketPolicy", { fields: { BucketName: call.bucket } });
+  }
+  const xml = new XmlWriter("PolicyStatus");
+  xml.text("IsPublic", String(policy.isPublic));
+  return xmlReply(xml.finish());
+}
