@@ -31,6 +31,7 @@ export type TestServer = {
   readonly endpoint: string;
   readonly host: string;
   readonly port: number;
+  readonly pid: number;
   readonly dataDirectory: string;
   /** Everything it has written to stdout and stderr. */
   log(): string;
@@ -109,6 +110,7 @@ export async function startServer(options: ServerOptions = {}): Promise<TestServ
     endpoint,
     host: `127.0.0.1:${port}`,
     port,
+    pid: child.pid ?? 0,
     dataDirectory,
     log,
     stop: async () => {
