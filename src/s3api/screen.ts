@@ -1,4 +1,5 @@
 import type { RequestHeaders } from "../http/exchange.ts";
+import { isEncryptionHeader, screenEncryption } from "./encryption/encryption-headers.ts";
 import { S3Error } from "./errors.ts";
 import { ACCOUNT } from "./policy/principal.ts";
 
@@ -14,16 +15,12 @@ const DEMANDS: ReadonlyMap<string, Rule> = new Map([
   ["x-amz-object-ownership", { harmless: ["BucketOwnerEnforced"] }],
   ["x-amz-write-offset-bytes", { harmless: [] }],
 ]);
-const DEMANDING_PREFIXES = [
-  "x-amz-server-side-encryption",
-  "x-amz-copy-source-server-side-encryption",
-  "x-amz-object-lock-",
-  "x-amz-grant-",
-] as const;
+const DEMANDING_PREFIXES = ["x-amz-object-lock-", "x-amz-grant-"] as const;
 const OWNER_HEADERS = ["x-amz-expected-bucket-owner", "x-amz-source-expected-bucket-owner"];
 
 /** Refuses by name the headers whose demand would otherwise be silently unmet. Hot path. */
 export function screenHeaders(headers: RequestHeaders, ownerId: string): void {
+  let encrypts = false;
   for (const [name, value] of headers.entries) {
     if (!name.startsWith("x-amz-")) continue;
     const rule = DEMANDS.get(name);
@@ -31,10 +28,13 @@ export function screenHeaders(headers: RequestHeaders, ownerId: string): void {
       if (!rule.harmless.includes(value)) throw unmet(name);
     } else if (OWNER_HEADERS.includes(name)) {
       if (value !== ownerId && value !== ACCOUNT) throw new S3Error("AccessDenied");
+    } else if (isEncryptionHeader(name)) {
+      encrypts = true;
     } else {
       for (const prefix of DEMANDING_PREFIXES) if (name.startsWith(prefix)) throw unmet(name);
     }
   }
+  if (encrypts) screenEncryption(headers);
 }
 
 function unmet(name: string): S3Error {

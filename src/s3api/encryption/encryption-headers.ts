@@ -127,6 +127,14 @@ export function readCustomerKey(
   return { key, md5 };
 }
 
+/** Whether a request says itself how a new object is to be encrypted. */
+export function asksForEncryption(headers: RequestHeaders): boolean {
+  return (
+    headers.get(ENCRYPTION_HEADER) !== undefined ||
+    headers.get(ALGORITHM_HEADERS.object) !== undefined
+  );
+}
+
 /** For operations whose object has its encryption already, or tells it by itself. */
 export function refuseEncryptionHeader(headers: RequestHeaders): void {
   const algorithm = headers.get(ENCRYPTION_HEADER);

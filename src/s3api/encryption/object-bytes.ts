@@ -3,11 +3,11 @@ import { StorageFault } from "../../core/faults.ts";
 import type { RequestHeaders } from "../../http/exchange.ts";
 import type { BodyReader, ByteRange, Store, StoredObject } from "../../storage/store.ts";
 import { S3Error } from "../errors.ts";
-import type { HandlerDeps } from "../operation.ts";
+import type { Call, HandlerDeps } from "../operation.ts";
 import { blocksInRange, type SealedPart, sealedParts, storedRange } from "./block-plan.ts";
 import { type BodyEncryption, openSealed, unlock } from "./body-encryption.ts";
 import { BlockOpener, DecryptingReader } from "./decrypting-reader.ts";
-import { type KeyOwner, readCustomerKey } from "./encryption-headers.ts";
+import { type KeyOwner, readCustomerKey, refuseEncryptionHeader } from "./encryption-headers.ts";
 
 /** What reading an encrypted object takes. */
 export type Decryption = BodyEncryption & { readonly parts: readonly SealedPart[] };
@@ -45,6 +45,16 @@ export function decryptionOf(
   }
   requireLayout(unlocked, object);
   return { ...unlocked, parts: sealedParts(record) };
+}
+
+/** As `decryptionOf`, for GET and HEAD, which cannot choose how an object is encrypted. */
+export function decryptionOfRead(
+  call: Pick<Call, "headers">,
+  deps: Pick<HandlerDeps, "hash" | "keyRing">,
+  object: StoredObject,
+): Decryption | undefined {
+  refuseEncryptionHeader(call.headers);
+  return decryptionOf(object, call.headers, deps);
 }
 
 const NEEDLESS = "The encryption parameters are not applicable to this object.";

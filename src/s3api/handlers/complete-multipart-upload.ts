@@ -10,6 +10,7 @@ import type { RequestHeaders } from "../../http/exchange.ts";
 import type { CompleteOutcome, CompleteUploadRequest } from "../../storage/store.ts";
 import { type ChecksumPlan, combineChecksums, DEFAULT_CHECKSUM } from "../body/checksums.ts";
 import { invalidChecksumValue, parseChecksum } from "../body/integrity-claim.ts";
+import { sealingOf } from "../encryption/sealed-completion.ts";
 import { S3Error } from "../errors.ts";
 import { headersOf } from "../headers/header-list.ts";
 import { parsePartNumber } from "../headers/range.ts";
@@ -34,12 +35,14 @@ export async function completeMultipartUpload(call: ObjectCall, deps: HandlerDep
   const conditions = allowedConditions(call);
   const upload = deps.store.upload(bucket, key, uploadId);
   if (upload !== undefined) checkClaims(call.headers, deps, upload, parts);
+  const sealing = sealingOf(call, deps, upload);
   const outcome = await deps.store.completeUpload({
     bucket,
     key,
     uploadId,
     parts,
     combine: (stored, record) => combineParts(deps, stored, record),
+    ...(sealing === undefined ? {} : { seal: sealing.seal }),
     ...(conditions === undefined ? {} : { conditions }),
   });
   const { etag, checksums } = resultOf(call, outcome);
@@ -49,7 +52,7 @@ export async function completeMultipartUpload(call: ObjectCall, deps: HandlerDep
   xml.text("Key", key);
   xml.text("ETag", `"${etag}"`);
   writeObjectChecksums(xml, checksums);
-  return xmlReply(xml.finish());
+  return xmlReply(xml.finish(), sealing?.headers);
 }
 
 /** The checksum headers of this request speak of the object, not of the list in its body. */

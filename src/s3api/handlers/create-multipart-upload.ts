@@ -1,5 +1,10 @@
+import {
+  encryptionOfNew,
+  envelopeOfUpload,
+  pushEncryption,
+} from "../encryption/body-encryption.ts";
 import { S3Error } from "../errors.ts";
-import { readObjectAttributes } from "../headers/object-headers.ts";
+import { type HeaderLines, readObjectAttributes } from "../headers/object-headers.ts";
 import type { HandlerDeps, ObjectCall, Reply } from "../operation.ts";
 import { xmlReply } from "../reply.ts";
 import { XmlWriter } from "../xml/writer.ts";
@@ -9,12 +14,13 @@ import { readChecksumPlan } from "./checksum-wish.ts";
 export async function createMultipartUpload(call: ObjectCall, deps: HandlerDeps): Promise<Reply> {
   const { bucket, key } = call;
   const checksum = readChecksumPlan(call.headers);
+  const encryption = encryptionOfNew(call, deps);
   const outcome = await deps.store.createUpload({
     bucket,
     key,
     initiator: call.auth.credential.id,
     attributes: readObjectAttributes(call.headers),
-    encryption: undefined,
+    encryption: encryption === undefined ? undefined : envelopeOfUpload(deps, encryption, bucket),
     checksum,
   });
   if (outcome.outcome === "no-such-bucket") {
@@ -24,13 +30,11 @@ export async function createMultipartUpload(call: ObjectCall, deps: HandlerDeps)
   xml.text("Bucket", bucket);
   xml.text("Key", key);
   xml.text("UploadId", outcome.upload.uploadId);
-  return xmlReply(
-    xml.finish(),
-    checksum === undefined
-      ? []
-      : [
-          ["x-amz-checksum-algorithm", checksum.algorithm],
-          ["x-amz-checksum-type", checksum.type],
-        ],
-  );
+  const headers: HeaderLines = [];
+  if (checksum !== undefined) {
+    headers.push(["x-amz-checksum-algorithm", checksum.algorithm]);
+    headers.push(["x-amz-checksum-type", checksum.type]);
+  }
+  pushEncryption(headers, encryption);
+  return xmlReply(xml.finish(), headers);
 }

@@ -1,6 +1,7 @@
 import { LIMITS } from "../../core/limits.ts";
 import type { ObjectRecord, PartSummary } from "../../core/records.ts";
 import type { RequestHeaders } from "../../http/exchange.ts";
+import { decryptionOfRead } from "../encryption/object-bytes.ts";
 import { S3Error } from "../errors.ts";
 import { formatHttpDate } from "../headers/dates.ts";
 import type { HandlerDeps, ObjectCall, Reply } from "../operation.ts";
@@ -38,7 +39,9 @@ export function getObjectAttributes(call: ObjectCall, deps: HandlerDeps): Reply 
     max: Math.min(readCount(headers, "x-amz-max-parts") ?? LIMITS.listKeysMax, LIMITS.listKeysMax),
     after: readCount(headers, "x-amz-part-number-marker") ?? 0,
   };
-  const { record } = existingObject(call, deps);
+  const object = existingObject(call, deps);
+  decryptionOfRead(call, deps, object);
+  const { record } = object;
   const xml = new XmlWriter("GetObjectAttributesResponse");
   for (const [name, write] of Object.entries(ATTRIBUTES)) {
     if (asked.has(name)) write(xml, record, wish);

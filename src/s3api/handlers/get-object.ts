@@ -1,3 +1,5 @@
+import { pushEncryption } from "../encryption/body-encryption.ts";
+import { decryptionOfRead, openPlain, readSmallPlain } from "../encryption/object-bytes.ts";
 import type { HandlerDeps, ObjectCall, Reply } from "../operation.ts";
 import { planRead } from "./object-access.ts";
 import { existingObject } from "./object-version.ts";
@@ -5,13 +7,15 @@ import { existingObject } from "./object-version.ts";
 /** Small and warm bodies are answered without a promise; this is the hot path of reads. */
 export function getObject(call: ObjectCall, deps: HandlerDeps): Reply {
   const object = existingObject(call, deps);
+  const decryption = decryptionOfRead(call, deps, object);
   const plan = planRead(call, object);
   if ("kind" in plan) return plan;
+  pushEncryption(plan.headers, decryption);
   const { status, headers, range } = plan;
   const contentLength = range.end - range.start;
   if (contentLength === 0) return { kind: "whole", status, headers, body: undefined };
-  const body = deps.store.readSmallBody(object, range);
+  const body = readSmallPlain(deps.store, object, range, decryption);
   if (body !== undefined) return { kind: "whole", status, headers, body };
-  const reader = deps.store.openBody(object, range);
+  const reader = openPlain(deps.store, object, range, decryption);
   return { kind: "stream", status, headers, contentLength, reader };
 }

@@ -1,10 +1,15 @@
+import { pushEncryption } from "../encryption/body-encryption.ts";
+import { decryptionOfRead } from "../encryption/object-bytes.ts";
 import type { HandlerDeps, ObjectCall, Reply } from "../operation.ts";
 import { planRead } from "./object-access.ts";
 import { existingObject } from "./object-version.ts";
 
 export function headObject(call: ObjectCall, deps: HandlerDeps): Reply {
-  const plan = planRead(call, existingObject(call, deps));
+  const object = existingObject(call, deps);
+  const decryption = decryptionOfRead(call, deps, object);
+  const plan = planRead(call, object);
   if ("kind" in plan) return plan;
+  pushEncryption(plan.headers, decryption);
   const { status, headers, range } = plan;
   return { kind: "head", status, headers, contentLength: range.end - range.start };
 }

@@ -1,8 +1,18 @@
+import { type PartSealer, storedBytesOf } from "../../core/block-cipher.ts";
 import { StorageFault } from "../../core/faults.ts";
 import { LIMITS } from "../../core/limits.ts";
 import type { PutObjectRequest } from "../../storage/store.ts";
 import { type PayloadSettings, PUT_PAYLOAD } from "../body/payload.ts";
 import type { PayloadDigests } from "../body/payload-digests.ts";
+import {
+  type BodyEncryption,
+  encryptionOfNew,
+  envelopeOfObject,
+  etagOf,
+  pushEncryption,
+  sealerOf,
+} from "../encryption/body-encryption.ts";
+import { encryptWhole } from "../encryption/encrypting-writer.ts";
 import {
   type HeaderLines,
   pushChecksums,
@@ -15,7 +25,9 @@ import { allowedConditions } from "./write-conditions.ts";
 import { writeRefusal } from "./write-refusal.ts";
 
 type Description = Pick<PutObjectRequest, "bucket" | "key" | "conditions"> &
-  Pick<PutObjectRequest["object"], "attributes">;
+  Pick<PutObjectRequest["object"], "attributes"> & {
+    readonly encryption: BodyEncryption | undefined;
+  };
 
 /**
  * Small bodies are committed beside their operation; this is the hot path of writes. `limits` are
@@ -28,18 +40,21 @@ export async function putObject(
 ): Promise<Reply> {
   const attributes = readObjectAttributes(call.headers);
   const conditions = allowedConditions(call);
+  const encryption = encryptionOfNew(call, deps);
   const { bucket, key } = call;
   const description: Description =
     conditions === undefined
-      ? { bucket, key, attributes }
-      : { bucket, key, attributes, conditions };
+      ? { bucket, key, attributes, encryption }
+      : { bucket, key, attributes, encryption, conditions };
   const { received } = call;
   const payload = payloadOf(call, deps, { ...limits, received });
-  if (payload.bytes !== undefined && payload.bytes <= LIMITS.inlineBodyBytesMax) {
+  const sealer = encryption === undefined ? undefined : sealerOf(deps, encryption, 0);
+  if (payload.bytes !== undefined && isInline(payload.bytes, sealer)) {
     const { bytes, digests } = await payload.readAll(LIMITS.inlineBodyBytesMax);
-    return store(deps, description, digests, { kind: "inline", bytes });
+    const kept = sealer === undefined ? bytes : encryptWhole(sealer, bytes);
+    return store(deps, description, digests, { kind: "inline", bytes: kept });
   }
-  const { staged, digests } = await stagePayload(payload, deps);
+  const { staged, digests } = await stagePayload(payload, deps, sealer);
   try {
     return await store(deps, description, digests, { kind: "staged", staged });
   } catch (failure) {
@@ -48,20 +63,30 @@ export async function putObject(
   }
 }
 
+/** Whether a body with so much plaintext lives beside its operation. */
+export function isInline(plainBytes: number, sealer: PartSealer | undefined): boolean {
+  const bytes = sealer === undefined ? plainBytes : storedBytesOf(plainBytes);
+  return bytes <= LIMITS.inlineBodyBytesMax;
+}
+
 async function store(
   deps: HandlerDeps,
   description: Description,
   digests: PayloadDigests,
   body: PutObjectRequest["body"],
 ): Promise<Reply> {
-  const { bucket, key, conditions, attributes } = description;
+  const { bucket, key, conditions, attributes, encryption } = description;
+  const size = digests.bytes;
   const object = {
-    size: digests.bytes,
-    etag: digests.etag,
+    size,
+    etag: encryption === undefined ? digests.etag : etagOf(encryption, digests.etag),
     attributes,
     checksums: [digests.checksum],
     parts: [],
-    encryption: undefined,
+    encryption:
+      encryption === undefined
+        ? undefined
+        : envelopeOfObject(deps, encryption, bucket, { size, parts: [] }),
   };
   const outcome = await deps.store.putObject(
     conditions === undefined
@@ -69,8 +94,9 @@ async function store(
       : { bucket, key, object, body, conditions },
   );
   if (outcome.outcome === "stored") {
-    const headers: HeaderLines = [["ETag", `"${digests.etag}"`]];
+    const headers: HeaderLines = [["ETag", `"${object.etag}"`]];
     pushChecksums(headers, object.checksums);
+    pushEncryption(headers, encryption);
     return emptyReply(200, headers);
   }
   if (outcome.outcome === "source-gone") {

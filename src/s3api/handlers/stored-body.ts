@@ -34,14 +34,19 @@ export async function digestBody(
   }
 }
 
-/** The whole of a small body, in memory of its own. */
+/** The whole of a small body as it is stored, in memory of its own. */
 export async function readWholeBody(store: Store, object: StoredObject): Promise<Uint8Array> {
-  const range = { start: 0, end: object.record.size };
+  const { body, size } = object.record;
+  const range = { start: 0, end: body.kind === "inline" ? body.bytes : size };
   if (range.end === 0) return new Uint8Array(0);
   const warm = store.readSmallBody(object, range);
   // The store uses that memory again for the next read, and a copy is committed only later.
   if (warm !== undefined) return Buffer.from(warm);
-  const reader = store.openBody(object, range);
+  return readBody(store.openBody(object, range));
+}
+
+/** Everything a reader gives, in memory of its own; closes it. For small bodies. */
+export async function readBody(reader: BodyReader): Promise<Uint8Array> {
   const slices: Buffer[] = [];
   try {
     for (let slice = await reader.next(); slice !== undefined; slice = await reader.next()) {

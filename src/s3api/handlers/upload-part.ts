@@ -3,6 +3,13 @@ import type { StoredChecksum, UploadRecord } from "../../core/records.ts";
 import type { StagedBody } from "../../storage/store.ts";
 import { DEFAULT_CHECKSUM } from "../body/checksums.ts";
 import { PUT_PAYLOAD } from "../body/payload.ts";
+import {
+  encryptionOfUpload,
+  etagOf,
+  pushEncryption,
+  sealerOf,
+} from "../encryption/body-encryption.ts";
+import { refuseEncryptionHeader } from "../encryption/encryption-headers.ts";
 import { S3Error } from "../errors.ts";
 import type { HeaderLines } from "../headers/object-headers.ts";
 import { parsePartNumber } from "../headers/range.ts";
@@ -14,7 +21,9 @@ import { existingUpload, noSuchUpload } from "./upload-access.ts";
 /** https://docs.aws.amazon.com/AmazonS3/latest/API/API_UploadPart.html */
 export async function uploadPart(call: ObjectCall, deps: HandlerDeps): Promise<Reply> {
   const partNumber = parsePartNumber(call.query.get("partNumber") ?? "");
+  refuseEncryptionHeader(call.headers);
   const upload = existingUpload(call, deps);
+  const encryption = encryptionOfUpload(deps, upload, call.headers);
   // Parts carry the checksum that the upload's object will be made of.
   const algorithm = upload.checksum?.algorithm ?? DEFAULT_CHECKSUM;
   const { received } = call;
@@ -26,18 +35,23 @@ export async function uploadPart(call: ObjectCall, deps: HandlerDeps): Promise<R
         `actual checksum Type: ${payload.algorithm.toLowerCase()}`,
     });
   }
-  const { staged, digests } = await stagePayload(payload, deps);
-  const { etag, checksum } = digests;
+  const sealer = encryption === undefined ? undefined : sealerOf(deps, encryption, partNumber);
+  const { staged, digests } = await stagePayload(payload, deps, sealer);
+  const { bytes: size, checksum } = digests;
+  const etag = encryption === undefined ? digests.etag : etagOf(encryption, digests.etag);
   const checksums = [checksum];
-  await storePart(deps, upload, { partNumber, etag, checksums, staged });
+  await storePart(deps, upload, { partNumber, size, etag, checksums, staged });
   const headers: HeaderLines = [["ETag", `"${etag}"`]];
   headers.push([`x-amz-checksum-${checksum.algorithm.toLowerCase()}`, checksum.value]);
+  pushEncryption(headers, encryption);
   return emptyReply(200, headers);
 }
 
 /** A part whose bytes have been received. */
 export type ReceivedPart = {
   readonly partNumber: number;
+  /** Bytes of plaintext. */
+  readonly size: number;
   readonly etag: string;
   readonly checksums: readonly StoredChecksum[];
   readonly staged: StagedBody;
