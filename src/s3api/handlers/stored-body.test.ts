@@ -13,7 +13,8 @@ function storeOf(bodies: ReadonlyMap<object, string>): Store {
 }
 
 function objectOf(text: string): StoredObject {
-  return { record: { size: text.length } } as Partial<StoredObject> as StoredObject;
+  const record = { size: text.length, body: { kind: "inline", bytes: text.length } };
+  return { record } as Partial<StoredObject> as StoredObject;
 }
 
 test("a body that was read whole stays as it is when the next one is read", async () => {
