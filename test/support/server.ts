@@ -41,7 +41,7 @@ export type TestServer = {
   kill(signal: NodeJS.Signals): Promise<void>;
 };
 
-const MAIN = join(dirname(fileURLToPath(import.meta.url)), "..", "..", "dist", "main.js");
+export const MAIN = join(dirname(fileURLToPath(import.meta.url)), "..", "..", "dist", "main.js");
 const START_MS_MAX = 60_000;
 const STOP_MS_MAX = 60_000;
 

@@ -44,7 +44,10 @@ export function planRead(call: ObjectCall, object: StoredObject): ReadPlan | Rep
       ]);
     }
   }
-  const headers = objectHeaders(record, readResponseOverrides(call.query, true));
+  const headers = objectHeaders(
+    record,
+    readResponseOverrides(call.query, call.auth.credential.kind !== "anonymous"),
+  );
   pushVersionId(headers, call);
   const rangeHeader = call.headers.get("range");
   const partText = call.query.get("partNumber");
