@@ -11,6 +11,12 @@ export interface Hash {
   crc32(bytes: Uint8Array, seed?: number): number;
   /** The digest of bytes at hand; for small inputs on the hot path. */
   digest(algorithm: HashAlgorithm, bytes: Uint8Array): Buffer;
+  /**
+   * Several digests of one small input, in the order asked for. Those asked for in the same turn
+   * are computed together, off this thread where that helps. The bytes must stay unchanged until
+   * the promise resolves.
+   */
+  digests(algorithms: readonly HashAlgorithm[], bytes: Uint8Array): Promise<readonly Buffer[]>;
   /** A digest of a stream, on this thread. */
   start(algorithm: HashAlgorithm): Hasher;
   /**

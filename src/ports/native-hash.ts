@@ -4,6 +4,7 @@ import { crc32, crc32c } from "@node-rs/crc32";
 import { createCRC64 } from "hash-wasm";
 import { crc32OfSmall } from "../core/crc32.ts";
 import type { Hash, HashAlgorithm, Hasher } from "./hash.ts";
+import { HashBatches } from "./hash-batches.ts";
 import { createHashPool } from "./hash-pool.ts";
 
 /** CRC-64/NVME, reflected: https://reveng.sourceforge.io/crc-catalogue/all.htm */
@@ -26,13 +27,20 @@ export async function createNativeHash(settings?: { readonly workers?: number })
     polynomial: CRC64_NVME_POLYNOMIAL,
     workers: settings?.workers ?? 2,
   });
+  const batches = new HashBatches({
+    polynomial: CRC64_NVME_POLYNOMIAL,
+    digest: (algorithm, bytes) => digest(algorithm, bytes, crc64),
+  });
   return {
     crc32: (bytes, seed) =>
       seed === undefined && bytes.length < SMALL_BYTES ? crc32OfSmall(bytes) : crc32(bytes, seed),
     digest: (algorithm, bytes) => digest(algorithm, bytes, crc64),
     start,
     startStream: (algorithms) => pool.startStream(algorithms),
-    close: () => pool.close(),
+    digests: (algorithms, bytes) => batches.digests(algorithms, bytes),
+    close: async () => {
+      await Promise.all([pool.close(), batches.close()]);
+    },
   };
 }
 

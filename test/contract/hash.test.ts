@@ -37,6 +37,38 @@ describe.each([
 
   const hex = (bytes: Uint8Array | undefined): string => Buffer.from(bytes ?? []).toString("hex");
 
+  test("digests asked for together are those asked for one by one", async () => {
+    const job = fc.record({
+      algorithms: fc.uniqueArray(fc.constantFrom(...ALGORITHMS), { minLength: 1 }),
+      length: fc.oneof(fc.integer({ min: 0, max: 9000 }), fc.constantFrom(131_072, 2_000_000)),
+    });
+    await fc.assert(
+      fc.asyncProperty(fc.array(job, { minLength: 1, maxLength: 40 }), async (jobs) => {
+        const inputs = jobs.map(({ length }, at) => pattern(length + 16).subarray(at % 16));
+        const all = await Promise.all(
+          jobs.map(({ algorithms }, at) => hash.digests(algorithms, inputs[at] ?? Buffer.alloc(0))),
+        );
+        for (const [at, { algorithms }] of jobs.entries()) {
+          const input = inputs[at] ?? Buffer.alloc(0);
+          const expected = algorithms.map((algorithm) => hex(hash.digest(algorithm, input)));
+          expect(all[at]?.map(hex)).toEqual(expected);
+        }
+      }),
+      { numRuns: 40 },
+    );
+  });
+
+  test("digests that are under way when it closes are still given", async () => {
+    const closing = await open();
+    const input = pattern(8192);
+    const under = Array.from({ length: 300 }, () => closing.digests(["MD5", "SHA256"], input));
+    await new Promise((resolve) => setImmediate(resolve));
+    await closing.close();
+    const expected = [hex(hash.digest("MD5", input)), hex(hash.digest("SHA256", input))];
+    for (const digests of await Promise.all(under)) expect(digests.map(hex)).toEqual(expected);
+    expect((await closing.digests(["MD5"], input)).map(hex)).toEqual([expected[0]]);
+  });
+
   test.each(ALGORITHMS)("%s of 123456789 is the published check value", (algorithm) => {
     expect(hex(hash.digest(algorithm, Buffer.from("123456789")))).toBe(CHECK_VALUES[algorithm]);
   });

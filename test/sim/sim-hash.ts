@@ -6,6 +6,8 @@ export async function createInlineHash(): Promise<Hash> {
   const native = await createNativeHash();
   return {
     ...native,
+    digests: async (algorithms, bytes) =>
+      algorithms.map((algorithm) => native.digest(algorithm, bytes)),
     startStream(algorithms) {
       const hashers = algorithms.map((algorithm) => [algorithm, native.start(algorithm)] as const);
       let given = false;

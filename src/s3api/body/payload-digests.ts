@@ -1,4 +1,4 @@
-import { equalsInConstantTime, sha256Hex } from "../../core/hmac.ts";
+import { equalsInConstantTime } from "../../core/hmac.ts";
 import type { ChecksumAlgorithm, StoredChecksum } from "../../core/records.ts";
 import type { Hash, HashAlgorithm } from "../../ports/hash.ts";
 import { S3Error } from "../errors.ts";
@@ -30,16 +30,19 @@ export function algorithmsFor(expected: Expectations): HashAlgorithm[] {
 }
 
 /** Digests of a body at hand, checked. Hot path. */
-export function digestWhole(
+export async function digestWhole(
   hash: Hash,
   bytes: Uint8Array,
   expected: Expectations,
   trailer: string | undefined,
-): PayloadDigests {
-  const { algorithm, sha256 } = expected;
-  if (sha256 !== undefined) requireSha256(sha256, sha256Hex(bytes));
-  const md5 = hash.digest("MD5", bytes);
-  const value = hash.digest(algorithm, bytes).toString("base64");
+): Promise<PayloadDigests> {
+  const { sha256 } = expected;
+  const [md5, checksum, other] = await hash.digests(algorithmsFor(expected), bytes);
+  if (md5 === undefined || checksum === undefined) {
+    throw new S3Error("InternalError", { cause: "a digest is missing" });
+  }
+  if (sha256 !== undefined) requireSha256(sha256, (other ?? checksum).toString("hex"));
+  const value = checksum.toString("base64");
   return judge(expected, { bytes: bytes.length, md5, value, trailer });
 }
 

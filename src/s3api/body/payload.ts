@@ -236,7 +236,7 @@ async function readAll(
   const trailer = await receive(reading.source.exchange, intake);
   const [first] = pieces;
   const bytes = pieces.length === 1 && first !== undefined ? first : Buffer.concat(pieces);
-  return { bytes, digests: digestWhole(reading.hash, bytes, reading.expected, trailer) };
+  return { bytes, digests: await digestWhole(reading.hash, bytes, reading.expected, trailer) };
 }
 
 /** Feeds the whole body to the intake; resolves with the trailer's value. */

@@ -1,0 +1,186 @@
+import { Worker } from "node:worker_threads";
+import type { HashAlgorithm } from "./hash.ts";
+import {
+  BATCH_ALGORITHMS,
+  BATCH_LAYOUT,
+  type BatchReply,
+  type BatchRequest,
+  HASH_BATCH_CODE,
+} from "./hash-batch-worker.ts";
+
+const { jobWords, digestBytes } = BATCH_LAYOUT;
+const MEMORY_BYTES = 1024 * 1024;
+const JOBS_MAX = 256;
+const HEAD_BYTES = JOBS_MAX * jobWords * 4;
+const INPUT_END = MEMORY_BYTES - JOBS_MAX * digestBytes;
+/** Less than this is computed here: waking the worker and hearing from it takes as long. */
+const WORTH_BYTES = 12 * 1024;
+const IDLE_MEMORIES_MAX = 4;
+
+/** Bytes of each digest, in the order of BATCH_ALGORITHMS. */
+const SIZES = [16, 32, 20, 8] as const;
+
+type Job = {
+  readonly algorithms: readonly HashAlgorithm[];
+  readonly bytes: Uint8Array;
+  readonly resolve: (digests: readonly Buffer[]) => void;
+  readonly reject: (failure: unknown) => void;
+};
+
+type Lent = { readonly memory: SharedArrayBuffer; readonly jobs: readonly Job[] };
+
+export type HashBatchesOptions = {
+  readonly polynomial: string;
+  readonly digest: (algorithm: HashAlgorithm, bytes: Uint8Array) => Buffer;
+};
+
+/**
+ * Digests of small inputs. What is asked for in one turn of the event loop is computed together,
+ * on a thread of its own when that is worth it: hashing is a sixth of what a small write costs.
+ *
+ * Invariant: `#lent` holds the batches under way in the order in which the worker answers.
+ */
+export class HashBatches {
+  readonly #options: HashBatchesOptions;
+  readonly #idle: SharedArrayBuffer[] = [];
+  #worker: Worker | undefined;
+  #waiting: Job[] = [];
+  #waitingBytes = 0;
+  #lent: Lent[] = [];
+  #closed = false;
+
+  constructor(options: HashBatchesOptions) {
+    this.#options = options;
+  }
+
+  /** The bytes must stay unchanged until the promise resolves. */
+  digests(algorithms: readonly HashAlgorithm[], bytes: Uint8Array): Promise<readonly Buffer[]> {
+    return new Promise((resolve, reject) => {
+      if (this.#waiting.length === 0) setImmediate(() => this.#flush());
+      this.#waiting.push({ algorithms, bytes, resolve, reject });
+      this.#waitingBytes += bytes.length;
+    });
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    await this.#worker?.terminate();
+  }
+
+  #flush(): void {
+    const jobs = this.#waiting;
+    const worth = !this.#closed && (this.#waitingBytes >= WORTH_BYTES || this.#lent.length > 0);
+    this.#waiting = [];
+    this.#waitingBytes = 0;
+    if (!worth) {
+      for (const job of jobs) this.#compute(job);
+      return;
+    }
+    for (let from = 0; from < jobs.length; ) from = this.#lend(jobs, from);
+  }
+
+  /** Answers a job with what the worker has computed of it, and the rest computed here. */
+  #compute({ algorithms, bytes, ...job }: Job, computed?: ReadonlyMap<string, Buffer>): void {
+    try {
+      const { digest } = this.#options;
+      job.resolve(algorithms.map((name) => computed?.get(name) ?? digest(name, bytes)));
+    } catch (failure) {
+      job.reject(failure);
+    }
+  }
+
+  /** Hands jobs from `from` on to the worker, as many as fit; returns the first that did not. */
+  #lend(jobs: readonly Job[], from: number): number {
+    const memory = this.#idle.pop() ?? new SharedArrayBuffer(MEMORY_BYTES);
+    const words = new Int32Array(memory, 0, JOBS_MAX * jobWords);
+    const inputs = new Uint8Array(memory);
+    const batch: Job[] = [];
+    let at = HEAD_BYTES;
+    let next = from;
+    for (; next < jobs.length && batch.length < JOBS_MAX; next++) {
+      const job = jobs[next];
+      if (job === undefined) break;
+      const mask = maskOf(job.algorithms);
+      if (mask === 0 || job.bytes.length > INPUT_END - HEAD_BYTES) {
+        this.#compute(job);
+        continue;
+      }
+      if (at + job.bytes.length > INPUT_END) break;
+      words.set([at, job.bytes.length, mask], batch.length * jobWords);
+      inputs.set(job.bytes, at);
+      at += job.bytes.length;
+      batch.push(job);
+    }
+    if (batch.length === 0) {
+      this.#idle.push(memory);
+      return next;
+    }
+    this.#lent.push({ memory, jobs: batch });
+    const worker = this.#started();
+    if (this.#lent.length === 1) worker.ref();
+    const request: BatchRequest = { memory, jobs: batch.length };
+    worker.postMessage(request);
+    return next;
+  }
+
+  #started(): Worker {
+    if (this.#worker !== undefined) return this.#worker;
+    const worker = new Worker(HASH_BATCH_CODE, {
+      eval: true,
+      execArgv: [],
+      name: "atoll-digest",
+      workerData: {
+        from: import.meta.url,
+        polynomial: this.#options.polynomial,
+        layout: BATCH_LAYOUT,
+      },
+    });
+    worker.unref();
+    worker.on("message", (reply: BatchReply) => this.#hear(reply));
+    worker.once("error", () => this.#lost(worker));
+    worker.once("exit", () => this.#lost(worker));
+    this.#worker = worker;
+    return worker;
+  }
+
+  #hear(_reply: BatchReply): void {
+    const lent = this.#lent.shift();
+    if (lent === undefined) return;
+    if (this.#lent.length === 0) this.#worker?.unref();
+    const all = Buffer.from(lent.memory);
+    for (const [index, job] of lent.jobs.entries()) {
+      const from = MEMORY_BYTES - (index + 1) * digestBytes;
+      this.#compute(job, digestsAt(all, from, maskOf(job.algorithms)));
+    }
+    if (this.#idle.length < IDLE_MEMORIES_MAX) this.#idle.push(lent.memory);
+  }
+
+  /** A worker that has ended owes its batches: they are computed here, and a new one is made. */
+  #lost(worker: Worker): void {
+    if (this.#worker !== worker) return;
+    this.#worker = undefined;
+    for (const { jobs } of this.#lent.splice(0)) for (const job of jobs) this.#compute(job);
+  }
+}
+
+/** The algorithms that the worker computes, as bits; the rest is so fast that it stays here. */
+function maskOf(algorithms: readonly HashAlgorithm[]): number {
+  let mask = 0;
+  for (const [bit, algorithm] of BATCH_ALGORITHMS.entries()) {
+    if (algorithms.includes(algorithm)) mask |= 1 << bit;
+  }
+  return mask;
+}
+
+/** Copies a job's digests out of what the worker has written, by algorithm. */
+function digestsAt(all: Buffer, from: number, mask: number): ReadonlyMap<string, Buffer> {
+  const found = new Map<string, Buffer>();
+  let at = from;
+  for (const [bit, algorithm] of BATCH_ALGORITHMS.entries()) {
+    if ((mask & (1 << bit)) === 0) continue;
+    const end = at + (SIZES[bit] ?? 0);
+    found.set(algorithm, Buffer.from(all.subarray(at, end)));
+    at = end;
+  }
+  return found;
+}
