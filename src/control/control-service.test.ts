@@ -33,6 +33,7 @@ const store = {
   stats: () => ({
     objects: 12,
     bytes: 3400,
+    versions: 12,
     deleteMarkers: 0,
     multipartUploads: 1,
     segments: { count: 2, open: 1, liveBytes: 3400, deadBytes: 5, pinnedBytes: 0 },

@@ -52,7 +52,7 @@ export function collectStats(deps: StatsDeps): Record<string, unknown> | undefin
     objects: {
       count: facts.objects,
       bytes: facts.bytes,
-      versions: facts.objects + facts.deleteMarkers,
+      versions: facts.versions,
       delete_markers: facts.deleteMarkers,
       multipart_uploads: facts.multipartUploads,
     },

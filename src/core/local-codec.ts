@@ -14,6 +14,7 @@ import {
   writeUploadIdsField,
   writeWantedChecksum,
 } from "./local-fields.ts";
+import { writeLockField } from "./object-codec.ts";
 import type {
   CompletedUpload,
   LocalRecord,
@@ -111,6 +112,7 @@ function writeUpload(writer: ByteWriter, upload: UploadRecord): void {
   writeAttributesField(writer, upload.attributes);
   if (upload.encryption !== undefined) writer.u8(TAG.encryption).sized(upload.encryption);
   if (upload.checksum !== undefined) writeWantedChecksum(writer, upload.checksum);
+  if (upload.lock !== undefined) writeLockField(writer, TAG.lock, upload.lock);
 }
 
 function writePart(writer: ByteWriter, part: PartRecord): void {
@@ -202,6 +204,7 @@ function buildUpload(found: LocalFields): UploadRecord {
     initiator: required(found.initiator, "initiator"),
     attributes: required(found.attributes, "attributes"),
     encryption: found.encryption,
+    lock: found.lock,
     checksum: found.checksum,
   };
 }

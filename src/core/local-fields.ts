@@ -21,6 +21,7 @@ import {
   type UploadId,
 } from "./names.ts";
 import { readManifestRef } from "./object-codec.ts";
+import { type ObjectLock, readLock } from "./object-lock-state.ts";
 import type {
   ChunkPlace,
   EncryptionEnvelope,
@@ -58,6 +59,7 @@ import { type FieldReader, required } from "./tagged-fields.ts";
  * | 35  | 6       | upload ids: 16 bytes each                                            |
  * | 37  | 7       | segment before this one (varint)                                     |
  * | 39  | 7       | offset at which its batches end (varint)                             |
+ * | 41  | 1       | lock of the object to be, as in an object                            |
  */
 export const LOCAL_TAGS = {
   uploadId: 1,
@@ -80,6 +82,7 @@ export const LOCAL_TAGS = {
   uploadIds: 35,
   segment: 37,
   offset: 39,
+  lock: 41,
 } as const;
 const TAG = LOCAL_TAGS;
 
@@ -97,6 +100,7 @@ export class LocalFields {
   initiator: string | undefined;
   attributes: ObjectAttributes | undefined;
   encryption: EncryptionEnvelope | undefined;
+  lock: ObjectLock | undefined;
   checksum: UploadRecord["checksum"];
   partNumber: number | undefined;
   size: number | undefined;
@@ -214,6 +218,9 @@ export function readLocalField(fields: FieldReader, tag: number, found: LocalFie
       return;
     case TAG.encryption:
       found.encryption = fields.copy();
+      return;
+    case TAG.lock:
+      found.lock = readLock(fields);
       return;
     case TAG.checksum:
       found.checksum = readWantedChecksum(fields);

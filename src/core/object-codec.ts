@@ -9,6 +9,7 @@ import {
   writeEtagField,
 } from "./checksum-codec.ts";
 import { parseContentHash } from "./names.ts";
+import { type ObjectLock, readLock, writeLock } from "./object-lock-state.ts";
 import type {
   BodyRef,
   EncryptionEnvelope,
@@ -37,6 +38,8 @@ import { FieldReader, required, writeVarintField } from "./tagged-fields.ts";
  * | 21  | parts: each number (varint), size (varint), count of checksums (varint),   |
  * |     | checksums                                                                  |
  * | 23  | encryption envelope: bytes                                                 |
+ * | 25  | lock: legal hold (u8, 0 or 1), mode (u8: 0 none, 1 governance,             |
+ * |     | 2 compliance), unless 0 until when, Unix milliseconds: varint              |
  */
 export const OBJECT_TAGS = {
   size: 1,
@@ -48,6 +51,7 @@ export const OBJECT_TAGS = {
   checksums: 19,
   parts: 21,
   encryption: 23,
+  lock: 25,
 } as const;
 const TAG = OBJECT_TAGS;
 
@@ -70,6 +74,14 @@ export function encodeObject(writer: ByteWriter, record: ObjectRecord): void {
     writer.u8(TAG.parts).sized(scratch.view());
   }
   if (record.encryption !== undefined) writer.u8(TAG.encryption).sized(record.encryption);
+  if (record.lock !== undefined) writeLockField(writer, TAG.lock, record.lock);
+}
+
+/** Writes a lock as a field. */
+export function writeLockField(writer: ByteWriter, tag: number, lock: ObjectLock): void {
+  scratch.reset();
+  writeLock(scratch, lock);
+  writer.u8(tag).sized(scratch.view());
 }
 
 function writeBody(writer: ByteWriter, body: BodyRef): void {
@@ -95,6 +107,7 @@ class ObjectFields {
   checksums: readonly StoredChecksum[] = [];
   parts: readonly PartSummary[] = [];
   encryption: EncryptionEnvelope | undefined;
+  lock: ObjectLock | undefined;
 }
 
 /**
@@ -119,6 +132,7 @@ export function decodeObject(bytes: Uint8Array): ObjectRecord {
     checksums: found.checksums,
     parts: found.parts,
     encryption: found.encryption,
+    lock: found.lock,
     body: required(found.body, "body"),
   };
 }
@@ -161,6 +175,9 @@ function readField(fields: FieldReader, tag: number, found: ObjectFields): void 
       return;
     case TAG.encryption:
       found.encryption = fields.copy();
+      return;
+    case TAG.lock:
+      found.lock = readLock(fields);
       return;
     default:
       fields.passUnknown(tag);

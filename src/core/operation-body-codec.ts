@@ -8,11 +8,15 @@ import {
   parseAccessKeyId,
   parseBucketName,
   parseObjectKey,
+  parseVersionId,
+  type VersionId,
 } from "./names.ts";
 import { decodeObject, encodeObject } from "./object-codec.ts";
+import { type Retention, readRetention, writeRetention } from "./object-lock-state.ts";
 import type {
   AccessKeyRecord,
   AccessKeyState,
+  ObjectChange,
   ObjectRecord,
   OperationBody,
   OperationKind,
@@ -25,9 +29,9 @@ import { type FieldReader, required, writeVarintField } from "./tagged-fields.ts
  *
  * | tag | in kind | value                                                        |
  * | --- | ------- | ------------------------------------------------------------ |
- * | 5   | 1 - 5   | bucket: text                                                 |
- * | 7   | 1, 2    | key: text                                                    |
- * | 9   | 1, 2    | null slot: no value, present means true                      |
+ * | 5   | 1 - 5, 7, 8 | bucket: text                                                 |
+ * | 7   | 1, 2, 7, 8 | key: text                                                 |
+ * | 9   | 1, 2, 8 | null slot: no value, present means true                      |
  * | 11  | 1       | object                                                       |
  * | 13  | 2 - 4, 6 | deleted or created, Unix milliseconds: varint               |
  * | 15  | 3       | owner: text                                                  |
@@ -38,6 +42,13 @@ import { type FieldReader, required, writeVarintField } from "./tagged-fields.ts
  * | 25  | 6       | name: text                                                   |
  * | 27  | 6       | sealed secret: bytes                                         |
  * | 29  | 6       | policies: pairs of name and JSON, each text behind its length |
+ * | 31  | 7, 8    | version: HLC and origin (16)                                 |
+ * | 33  | 8       | change (u8): 1 tags, 2 retention, 3 legal hold, 4 encryption |
+ * | 35  | 8       | tags: pairs, each text behind its length                     |
+ * | 37  | 8       | retention: mode and until when, as in an object's lock       |
+ * | 39  | 8       | legal hold on: no value, present means true                  |
+ * | 41  | 8       | encryption envelope: bytes                                   |
+ * | 43  | 2       | delete marker in the null slot: no value, present means true |
  */
 const TAG = {
   bucket: 5,
@@ -53,12 +64,21 @@ const TAG = {
   name: 25,
   sealedSecret: 27,
   policies: 29,
+  version: 31,
+  change: 33,
+  tags: 35,
+  retention: 37,
+  holdOn: 39,
+  envelope: 41,
+  nullMarker: 43,
 } as const;
+
+const VERSION_BYTES = 16;
 
 /** Which fields a kind has. */
 export const BODY_TAGS = {
   "object-put": new Set<number>([TAG.bucket, TAG.key, TAG.nullSlot, TAG.object]),
-  "object-delete": new Set<number>([TAG.bucket, TAG.key, TAG.nullSlot, TAG.time]),
+  "object-delete": new Set<number>([TAG.bucket, TAG.key, TAG.nullSlot, TAG.time, TAG.nullMarker]),
   "bucket-create": new Set<number>([TAG.bucket, TAG.time, TAG.owner]),
   "bucket-delete": new Set<number>([TAG.bucket, TAG.time]),
   "bucket-setting": new Set<number>([TAG.bucket, TAG.settingName, TAG.settingValue]),
@@ -69,6 +89,18 @@ export const BODY_TAGS = {
     TAG.name,
     TAG.sealedSecret,
     TAG.policies,
+  ]),
+  "version-delete": new Set<number>([TAG.bucket, TAG.key, TAG.version]),
+  "object-meta": new Set<number>([
+    TAG.bucket,
+    TAG.key,
+    TAG.nullSlot,
+    TAG.version,
+    TAG.change,
+    TAG.tags,
+    TAG.retention,
+    TAG.holdOn,
+    TAG.envelope,
   ]),
 } as const satisfies Record<OperationKind, ReadonlySet<number>>;
 
@@ -81,6 +113,20 @@ const STATES: ReadonlyArray<AccessKeyState | undefined> = [
   "active",
   "disabled",
   "revoked",
+];
+
+const CHANGE_NUMBERS = {
+  tags: 1,
+  retention: 2,
+  "legal-hold": 3,
+  encryption: 4,
+} as const satisfies Record<ObjectChange["kind"], number>;
+const CHANGES: ReadonlyArray<ObjectChange["kind"] | undefined> = [
+  undefined,
+  "tags",
+  "retention",
+  "legal-hold",
+  "encryption",
 ];
 
 const objectScratch = new ByteWriter(1024);
@@ -100,6 +146,7 @@ export function writeBodyFields(writer: ByteWriter, body: OperationBody): void {
       writer.u8(TAG.key).text(body.key);
       if (body.nullSlot) writer.u8(TAG.nullSlot).u8(0);
       writeVarintField(writer, TAG.time, body.deletedMs);
+      if (body.nullMarker) writer.u8(TAG.nullMarker).u8(0);
       return;
     case "bucket-create":
       writeVarintField(writer, TAG.time, body.createdMs);
@@ -115,8 +162,38 @@ export function writeBodyFields(writer: ByteWriter, body: OperationBody): void {
     case "access-key-put":
       writeAccessKey(writer, body.accessKey);
       return;
+    case "version-delete":
+      writer.u8(TAG.key).text(body.key).u8(TAG.version).u8(VERSION_BYTES).hex(body.version);
+      return;
+    case "object-meta":
+      writer.u8(TAG.key).text(body.key);
+      if (body.nullSlot) writer.u8(TAG.nullSlot).u8(0);
+      writer.u8(TAG.version).u8(VERSION_BYTES).hex(body.version);
+      writeChange(writer, body.change);
+      return;
   }
   unreachable(body);
+}
+
+function writeChange(writer: ByteWriter, change: ObjectChange): void {
+  writer.u8(TAG.change).u8(1).u8(CHANGE_NUMBERS[change.kind]);
+  switch (change.kind) {
+    case "tags":
+      writePairsField(writer, TAG.tags, change.tags);
+      return;
+    case "retention":
+      objectScratch.reset();
+      writeRetention(objectScratch, change.retention);
+      writer.u8(TAG.retention).sized(objectScratch.view());
+      return;
+    case "legal-hold":
+      if (change.on) writer.u8(TAG.holdOn).u8(0);
+      return;
+    case "encryption":
+      writer.u8(TAG.envelope).sized(change.envelope);
+      return;
+  }
+  unreachable(change);
 }
 
 function writeAccessKey(writer: ByteWriter, accessKey: AccessKeyRecord): void {
@@ -143,6 +220,13 @@ export class BodyFields {
   name: string | undefined;
   sealedSecret: Uint8Array | undefined;
   policies: Pairs = [];
+  version: VersionId | undefined;
+  change: ObjectChange["kind"] | undefined;
+  tags: Pairs = [];
+  retention: Retention | undefined;
+  holdOn = false;
+  envelope: Uint8Array | undefined;
+  nullMarker = false;
 }
 
 /** Reads one field of a body. */
@@ -173,7 +257,36 @@ export function readBodyField(fields: FieldReader, tag: number, found: BodyField
       found.settingValue = fields.copy();
       return;
     default:
-      readAccessKeyField(fields, tag, found);
+      if (tag <= TAG.policies) readAccessKeyField(fields, tag, found);
+      else readVersionField(fields, tag, found);
+  }
+}
+
+function readVersionField(fields: FieldReader, tag: number, found: BodyFields): void {
+  switch (tag) {
+    case TAG.version:
+      found.version = parseVersionId(fields.reader.hex(VERSION_BYTES));
+      return;
+    case TAG.change:
+      found.change = CHANGES[fields.reader.u8()];
+      return;
+    case TAG.tags:
+      found.tags = readPairs(fields);
+      return;
+    case TAG.retention:
+      found.retention = readRetention(fields.reader);
+      return;
+    case TAG.holdOn:
+      found.holdOn = true;
+      return;
+    case TAG.envelope:
+      found.envelope = fields.copy();
+      return;
+    case TAG.nullMarker:
+      found.nullMarker = true;
+      return;
+    default:
+      throw new LayoutError(`field ${tag} has no reader`);
   }
 }
 
@@ -212,7 +325,15 @@ export function buildBody(kind: OperationKind, found: BodyFields): OperationBody
     case "object-delete": {
       const key = required(found.key, "key");
       const deletedMs = required(found.timeMs, "time");
-      return { kind, bucket, key, nullSlot: found.nullSlot, deletedMs };
+      const { nullSlot, nullMarker } = found;
+      if (nullMarker && !nullSlot) throw new LayoutError("a marker without its null slot");
+      return { kind, bucket, key, nullSlot, nullMarker, deletedMs };
+    }
+    case "version-delete":
+      return { kind, bucket, ...buildVersionName(found) };
+    case "object-meta": {
+      const { nullSlot } = found;
+      return { kind, bucket, ...buildVersionName(found), nullSlot, change: buildChange(found) };
     }
     case "bucket-create": {
       const createdMs = required(found.timeMs, "time");
@@ -224,6 +345,25 @@ export function buildBody(kind: OperationKind, found: BodyFields): OperationBody
       const name = required(found.settingName, "name");
       return { kind, bucket, name, value: found.settingValue };
     }
+  }
+  return unreachable(kind);
+}
+
+function buildVersionName(found: BodyFields): { key: ObjectKey; version: VersionId } {
+  return { key: required(found.key, "key"), version: required(found.version, "version") };
+}
+
+function buildChange(found: BodyFields): ObjectChange {
+  const kind = required(found.change, "change");
+  switch (kind) {
+    case "tags":
+      return { kind, tags: found.tags };
+    case "retention":
+      return { kind, retention: found.retention };
+    case "legal-hold":
+      return { kind, on: found.holdOn };
+    case "encryption":
+      return { kind, envelope: required(found.envelope, "envelope") };
   }
   return unreachable(kind);
 }

@@ -39,6 +39,8 @@ import { FieldReader, readText, required } from "./tagged-fields.ts";
  * | 4    | bucket-delete  |
  * | 5    | bucket-setting |
  * | 6    | access-key-put |
+ * | 7    | version-delete |
+ * | 8    | object-meta    |
  */
 const ENVELOPE_BYTES = 61;
 const CHAIN_BYTES = 32;
@@ -52,6 +54,8 @@ const KIND_NUMBERS = {
   "bucket-delete": 4,
   "bucket-setting": 5,
   "access-key-put": 6,
+  "version-delete": 7,
+  "object-meta": 8,
 } as const satisfies Record<OperationKind, number>;
 
 const KINDS: ReadonlyArray<OperationKind | undefined> = [
@@ -62,6 +66,8 @@ const KINDS: ReadonlyArray<OperationKind | undefined> = [
   "bucket-delete",
   "bucket-setting",
   "access-key-put",
+  "version-delete",
+  "object-meta",
 ];
 
 /** What the envelope alone tells. */

@@ -7,7 +7,9 @@ import type {
   OriginId,
   Seq,
   UploadId,
+  VersionId,
 } from "./names.ts";
+import type { ObjectLock, Retention } from "./object-lock-state.ts";
 
 /** Where an operation came from: its origin and its position in that origin's log. */
 export type Dot = { readonly origin: OriginId; readonly seq: Seq };
@@ -64,8 +66,18 @@ export type ObjectRecord = {
   /** Sizes of the parts of a multipart object, in order; empty otherwise. */
   readonly parts: readonly PartSummary[];
   readonly encryption: EncryptionEnvelope | undefined;
+  /** Absent: this version was never put under retention or legal hold. */
+  readonly lock?: ObjectLock | undefined;
   readonly body: BodyRef;
 };
+
+/** What may change about a version that exists. Its bytes never do. */
+export type ObjectChange =
+  | { readonly kind: "tags"; readonly tags: ObjectAttributes["tags"] }
+  | { readonly kind: "retention"; readonly retention: Retention | undefined }
+  | { readonly kind: "legal-hold"; readonly on: boolean }
+  /** The body's key is wrapped anew; the body stays as it is. */
+  | { readonly kind: "encryption"; readonly envelope: EncryptionEnvelope };
 
 /** What GET with `partNumber` and GetObjectAttributes need to know about a part. */
 export type PartSummary = {
@@ -104,7 +116,10 @@ export type OperationBody =
       readonly kind: "object-delete";
       readonly bucket: BucketName;
       readonly key: ObjectKey;
+      /** False: this delete is a version of its own, a delete marker. */
       readonly nullSlot: boolean;
+      /** The null slot holds a delete marker afterwards; without it, nothing. */
+      readonly nullMarker: boolean;
       readonly deletedMs: number;
     }
   | {
@@ -120,7 +135,23 @@ export type OperationBody =
       readonly name: string;
       readonly value: Uint8Array | undefined;
     }
-  | { readonly kind: "access-key-put"; readonly accessKey: AccessKeyRecord };
+  | { readonly kind: "access-key-put"; readonly accessKey: AccessKeyRecord }
+  | {
+      /** Removes one version for good; the null slot is emptied by an object-delete instead. */
+      readonly kind: "version-delete";
+      readonly bucket: BucketName;
+      readonly key: ObjectKey;
+      readonly version: VersionId;
+    }
+  | {
+      readonly kind: "object-meta";
+      readonly bucket: BucketName;
+      readonly key: ObjectKey;
+      /** The write that is changed, also where it stands in the null slot. */
+      readonly version: VersionId;
+      readonly nullSlot: boolean;
+      readonly change: ObjectChange;
+    };
 
 export type OperationKind = OperationBody["kind"];
 
@@ -163,6 +194,7 @@ export type UploadRecord = {
   readonly initiator: string;
   readonly attributes: ObjectAttributes;
   readonly encryption: EncryptionEnvelope | undefined;
+  readonly lock?: ObjectLock | undefined;
   readonly checksum:
     | { readonly algorithm: ChecksumAlgorithm; readonly type: "FULL_OBJECT" | "COMPOSITE" }
     | undefined;

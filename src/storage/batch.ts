@@ -15,8 +15,9 @@ import type {
 } from "../core/records.ts";
 import type { Hash } from "../ports/hash.ts";
 import type { BatchPosition } from "./commit-lane.ts";
-import { type ApplyContext, applyLocal, applyManifest, applyOperation } from "./metadata/apply.ts";
-import type { Stamp } from "./metadata/rows.ts";
+import { applyLocal, applyManifest, applyOperation } from "./metadata/apply.ts";
+import type { ApplyContext } from "./metadata/apply-context.ts";
+import type { Stamp } from "./metadata/stamp.ts";
 import { RECORD_KIND_NUMBERS } from "./segment/format.ts";
 import { bodyOwner, bodyRecordBytes, RECORD_VERSION } from "./segment/record.ts";
 
@@ -117,7 +118,7 @@ export class OpenBatch {
       this.bodiesBytes += bodyRecordBytes(owner.length, inline.length);
       this.recordCount += 1;
     }
-    if (body.kind === "object-put" || body.kind === "object-delete") {
+    if ("key" in body) {
       this.keys.push({ bucket: body.bucket, key: body.key, recordOffset });
     }
     this.operationCount += 1;

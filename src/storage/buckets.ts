@@ -112,7 +112,9 @@ export async function deleteBucket(
   return committer.submit<DeleteBucketOutcome>(RECORD_BYTES, (batch) => {
     const { view } = batch.context;
     if (findBucket(view, name) === undefined) return { outcome: "no-such-bucket" };
-    if ((view.get(TABLES.usage, name)?.objects ?? 0) > 0) return { outcome: "not-empty" };
+    const usage = view.get(TABLES.usage, name);
+    const holds = usage === undefined ? 0 : usage.objects + usage.noncurrent + usage.markers;
+    if (holds > 0) return { outcome: "not-empty" };
     abortUploads(batch, name);
     const hlc = batch.nextHlc();
     batch.operation(hlc, { kind: "bucket-delete", bucket: name, deletedMs: hlcMs(hlc) });

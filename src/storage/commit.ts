@@ -5,7 +5,7 @@ import type { Kv, KvMutation } from "../ports/kv.ts";
 import { type BatchDeps, OpenBatch } from "./batch.ts";
 import { layOutBatch } from "./batch-layout.ts";
 import type { CommitLane } from "./commit-lane.ts";
-import type { ApplyContext } from "./metadata/apply.ts";
+import type { ApplyContext } from "./metadata/apply-context.ts";
 import { logRunKeyOf, POSITION_KEY } from "./metadata/keys.ts";
 import { TABLES } from "./metadata/rows.ts";
 import type { BatchChanges, IndexView } from "./metadata/view.ts";

@@ -1,4 +1,4 @@
-import type { ObjectRow } from "./metadata/rows.ts";
+import type { ObjectRow } from "./metadata/object-row.ts";
 import type { Refusal, WriteConditions } from "./store.ts";
 
 /**

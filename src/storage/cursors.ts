@@ -12,7 +12,7 @@ import type { ListedObject, ObjectCursor, UploadCursor } from "./store.ts";
 type CursorDeps = { readonly kv: Kv; readonly hash: Hash };
 
 /** Walks the rows of one bucket in one table; a seek begins a new walk elsewhere. */
-class BucketRows<Row> {
+export class BucketRows<Row> {
   readonly #deps: CursorDeps;
   readonly #table: Table<unknown>;
   readonly #read: (value: Uint8Array) => Row;

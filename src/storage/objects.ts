@@ -1,7 +1,6 @@
 import { toHex } from "../core/bytes.ts";
 import { StorageFault } from "../core/faults.ts";
 import { hlcMs } from "../core/hlc.ts";
-import { LIMITS } from "../core/limits.ts";
 import { encodeManifest } from "../core/manifest-codec.ts";
 import { type BucketName, type ObjectKey, parseContentHash } from "../core/names.ts";
 import type { BodyRef, ManifestRef } from "../core/records.ts";
@@ -11,15 +10,9 @@ import { judgeConditions } from "./conditions.ts";
 import { objectKeyOf } from "./metadata/keys.ts";
 import { TABLES } from "./metadata/rows.ts";
 import { StagedChunks } from "./staged-body.ts";
-import type {
-  DeleteObjectRequest,
-  DeleteOutcome,
-  PutObjectRequest,
-  PutOutcome,
-  StagedBody,
-  StoredObject,
-} from "./store.ts";
+import type { PutObjectRequest, PutOutcome, StagedBody, StoredObject } from "./store.ts";
 import { findBucket, type StoreParts, toStoredObject } from "./store-parts.ts";
+import { isNullSlotWrite, judgeOverwrite } from "./versions.ts";
 
 /** About what an operation takes beside a body; for bounds, not for counting. */
 const RECORD_BYTES = 1024;
@@ -57,7 +50,10 @@ function judgePut(parts: StoreParts, batch: OpenBatch, request: PutObjectRequest
   const { view } = batch.context;
   if (findBucket(view, bucket) === undefined) return { outcome: "no-such-bucket" };
   const current = view.get(TABLES.object, objectKeyOf(bucket, key));
-  const refusal = judgeConditions(request.conditions, current);
+  const nullSlot = isNullSlotWrite(view, bucket);
+  const refusal =
+    judgeConditions(request.conditions, current) ??
+    (nullSlot ? judgeOverwrite(parts.clock, view, request) : undefined);
   if (refusal !== undefined) return refusal;
   const body = bodyOf(parts.hash, batch, request.body);
   if (body === undefined) return { outcome: "source-gone" };
@@ -65,7 +61,7 @@ function judgePut(parts: StoreParts, batch: OpenBatch, request: PutObjectRequest
   const hlc = batch.nextHlc(current?.stamp.hlc);
   const object = { ...request.object, lastModifiedMs: hlcMs(hlc), body };
   const inline = request.body.kind === "inline" ? request.body.bytes : undefined;
-  batch.operation(hlc, { kind: "object-put", bucket, key, nullSlot: true, object }, inline);
+  batch.operation(hlc, { kind: "object-put", bucket, key, nullSlot, object }, inline);
   return { outcome: "stored", stored: storedNow(batch, bucket, key) };
 }
 
@@ -119,30 +115,4 @@ export function nameChunks(hash: Hash, batch: OpenBatch, body: StagedBody): Mani
 export function stagedChunks(body: StagedBody): StagedChunks {
   if (body instanceof StagedChunks) return body;
   throw new StorageFault("unsupported", "a staged body of another store");
-}
-
-/** Deletes in one commit: all of them are durable when it resolves, each with its own outcome. */
-export async function deleteObjects(
-  parts: StoreParts,
-  requests: readonly DeleteObjectRequest[],
-): Promise<DeleteOutcome[]> {
-  const bytes = requests.length * RECORD_BYTES;
-  parts.admission.admitSmall();
-  return parts.committer.submit(Math.min(bytes, LIMITS.batchBytesMaxBuffered), (batch) =>
-    requests.map((request) => judgeDelete(batch, request)),
-  );
-}
-
-function judgeDelete(batch: OpenBatch, request: DeleteObjectRequest): DeleteOutcome {
-  const { bucket, key } = request;
-  const { view } = batch.context;
-  if (findBucket(view, bucket) === undefined) return { outcome: "no-such-bucket" };
-  const current = view.get(TABLES.object, objectKeyOf(bucket, key));
-  const refusal = judgeConditions(request.conditions, current);
-  if (refusal !== undefined) return refusal;
-  if (current === undefined) return { outcome: "deleted", existed: false };
-  const hlc = batch.nextHlc(current.stamp.hlc);
-  const deletedMs = hlcMs(hlc);
-  batch.operation(hlc, { kind: "object-delete", bucket, key, nullSlot: true, deletedMs });
-  return { outcome: "deleted", existed: true };
 }

@@ -12,13 +12,8 @@ import type { Kv } from "../ports/kv.ts";
 import type { LogHead } from "./batch.ts";
 import type { LogEnd } from "./commit-lane.ts";
 import { hasBatchBehind, type ScannedBatch, type ScanRequest, scanBatches } from "./log-scan.ts";
-import {
-  type ApplyContext,
-  applyLocal,
-  applyManifest,
-  applyOperation,
-  isDropped,
-} from "./metadata/apply.ts";
+import { applyLocal, applyManifest, applyOperation, isDropped } from "./metadata/apply.ts";
+import type { ApplyContext } from "./metadata/apply-context.ts";
 import { DROPPED_KEY, logRunKeyOf, POSITION_KEY } from "./metadata/keys.ts";
 import { ReferenceCounts } from "./metadata/references.ts";
 import { TABLES } from "./metadata/rows.ts";

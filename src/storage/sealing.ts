@@ -118,7 +118,7 @@ function describeBatch(deps: SealingDeps, footer: FooterBuilder, batch: ScannedB
       const sha256 = (input: Uint8Array) => deps.hash.digest("SHA256", input);
       footer.observeChain(chainAfter(sha256, operation.chainBefore, bytes));
     }
-    if (body.kind === "object-put" || body.kind === "object-delete") {
+    if ("key" in body) {
       footer.addKey(body.bucket, body.key, offset + BATCH_HEADER_BYTES + record.offset);
     }
   }

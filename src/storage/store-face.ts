@@ -4,15 +4,19 @@ import { findAccessKey, listAccessKeys, putAccessKey } from "./access-keys.ts";
 import { createBucket, deleteBucket, listBuckets, putBucketSetting } from "./buckets.ts";
 import type { CommitLane } from "./commit-lane.ts";
 import { listParts, objectCursor, uploadCursor } from "./cursors.ts";
+import { deleteObjects } from "./delete-objects.ts";
 import type { House } from "./house.ts";
 import { TABLES } from "./metadata/rows.ts";
-import { deleteObjects, findObject, putObject } from "./objects.ts";
+import { changeObject } from "./object-changes.ts";
+import { findObject, putObject } from "./objects.ts";
 import type { Segments } from "./segment/segments.ts";
 import { ChunkWriter } from "./staged-body.ts";
 import type { BodyWriter, Store } from "./store.ts";
 import { findBucket, type StoreParts } from "./store-parts.ts";
 import { bucketUsage, readStats, type StatsDeps } from "./store-stats.ts";
 import { abortUpload, completeUpload, createUpload, findUpload, putPart } from "./uploads.ts";
+import { versionCursor } from "./version-cursor.ts";
+import { findCurrentVersion, findVersion } from "./versions.ts";
 
 export type StoreFaceDeps = {
   readonly parts: StoreParts;
@@ -38,6 +42,10 @@ export function createStore(deps: StoreFaceDeps): Store {
     deleteBucket: (name) => deleteBucket(parts, name),
 
     object: (bucket, key) => findObject(parts, bucket, key),
+    currentVersion: (bucket, key) => findCurrentVersion(index, { bucket, key }),
+    version: (bucket, key, id) => findVersion(index, { bucket, key }, id),
+    versions: (bucket) => versionCursor(parts, bucket),
+    changeObject: (request) => changeObject(parts, request),
     objects: (bucket) => objectCursor(parts, bucket),
     readSmallBody: (object, range) => parts.bodies.readSmall(object, range),
     openBody: (object, range) => parts.bodies.open(object, range),

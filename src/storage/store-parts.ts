@@ -9,7 +9,8 @@ import type { Admission } from "./admission.ts";
 import type { Bodies } from "./body-reader.ts";
 import type { BulkLane } from "./bulk-lane.ts";
 import type { Committer } from "./commit.ts";
-import type { BucketRow, ObjectRow } from "./metadata/rows.ts";
+import type { ObjectRow } from "./metadata/object-row.ts";
+import type { BucketRow } from "./metadata/rows.ts";
 import { TABLES } from "./metadata/rows.ts";
 import type { RowReader } from "./metadata/stored-rows.ts";
 import type { StoredBucket, StoredObject } from "./store.ts";
@@ -46,7 +47,7 @@ export function toStoredBucket(row: BucketRow): StoredBucket {
 
 /** An object's row as its users see it. The place is shared: laying a batch out sets it. */
 export function toStoredObject(bucket: BucketName, key: ObjectKey, row: ObjectRow): StoredObject {
-  const { stamp, object, place } = row;
+  const { stamp, object, nullSlot: isNull, place } = row;
   const version = makeVersionId(stamp.hlc, stamp.origin);
-  return { bucket, key, version, hlc: stamp.hlc, record: object, place };
+  return { bucket, key, version, isNull, hlc: stamp.hlc, record: object, place };
 }

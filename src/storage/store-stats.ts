@@ -27,7 +27,8 @@ export function readStats(deps: StatsDeps): StoreStats {
   return {
     objects: usage.objects,
     bytes: usage.bytes,
-    deleteMarkers: 0,
+    versions: usage.versions,
+    deleteMarkers: usage.deleteMarkers,
     multipartUploads: usage.uploads,
     segments: sumSegments(deps),
     commit: {
@@ -54,13 +55,19 @@ function shortName(segment: number): string {
   return segmentName(segment).replace(/\.atoll$/, "");
 }
 
-function sumUsage({ kv, hash }: StoreParts): { objects: number; bytes: number; uploads: number } {
-  const sum = { objects: 0, bytes: 0, uploads: 0 };
+type UsageSum = Pick<StoreStats, "objects" | "bytes" | "versions" | "deleteMarkers"> & {
+  readonly uploads: number;
+};
+
+function sumUsage({ kv, hash }: StoreParts): UsageSum {
+  const sum = { objects: 0, bytes: 0, versions: 0, deleteMarkers: 0, uploads: 0 };
   const { prefix } = TABLES.usage;
   for (const { value } of kv.range({ gte: indexKey(prefix, ""), lt: indexKey(prefix, "~") })) {
     const row = decodeRow(TABLES.usage, value, hash.crc32);
     sum.objects += row.objects;
     sum.bytes += row.bytes;
+    sum.versions += row.objects + row.noncurrent;
+    sum.deleteMarkers += row.markers;
     sum.uploads += row.uploads;
   }
   return sum;

@@ -7,6 +7,7 @@ import type {
   CompletedUpload,
   EncryptionEnvelope,
   ObjectAttributes,
+  ObjectChange,
   ObjectRecord,
   PartRecord,
   PartSummary,
@@ -31,6 +32,14 @@ export interface Store {
 
   // Objects
   object(bucket: BucketName, key: ObjectKey): StoredObject | undefined;
+  /** The newest version of a key, delete markers included. */
+  currentVersion(bucket: BucketName, key: ObjectKey): StoredVersion | undefined;
+  /** One version by its id; "null" is the one that was written without versioning. */
+  version(bucket: BucketName, key: ObjectKey, id: VersionId | "null"): StoredVersion | undefined;
+  /** Every version and delete marker: keys in order (unsigned UTF-8 bytes), newest first. */
+  versions(bucket: BucketName): VersionCursor;
+  /** Changes what is said about a version: tags, retention, legal hold, encryption envelope. */
+  changeObject(request: ChangeObjectRequest): Promise<ChangeOutcome>;
   /** Existing objects of a bucket in key order (unsigned UTF-8 bytes). */
   objects(bucket: BucketName): ObjectCursor;
   /**
@@ -85,10 +94,48 @@ export type StoredObject = {
   readonly bucket: BucketName;
   readonly key: ObjectKey;
   readonly version: VersionId;
+  /** Whether it is the null version: clients see "null" and never the id above. */
+  readonly isNull: boolean;
   readonly hlc: Hlc;
   readonly record: ObjectRecord;
   readonly place: BodyPlace;
 };
+
+/** A version that exists; `isLatest`: it is the newest of its key. */
+export type StoredVersion =
+  | {
+      readonly kind: "object";
+      readonly object: StoredObject;
+      readonly isNull: boolean;
+      readonly isLatest: boolean;
+    }
+  | {
+      readonly kind: "delete-marker";
+      readonly bucket: BucketName;
+      readonly key: ObjectKey;
+      readonly version: VersionId;
+      readonly hlc: Hlc;
+      readonly deletedMs: number;
+      readonly isNull: boolean;
+      readonly isLatest: boolean;
+    };
+
+/** As ObjectCursor, over (key, version): every step reads one row. */
+export interface VersionCursor {
+  next(): StoredVersion | undefined;
+  /** Continues at the first version of the first key >= `from`. */
+  seek(from: string): void;
+  /**
+   * Continues behind this version of the key, whether it is still there or not; without an id,
+   * behind every version of it. A null version that has gone leaves no place: then it continues at
+   * the key's first.
+   */
+  seekAfter(key: string, version: VersionId | "null" | undefined): void;
+  /** Continues at the first key that does not start with `prefix` and is greater than it. */
+  seekPast(prefix: string): void;
+  readonly rowsRead: number;
+  close(): void;
+}
 
 /** Where an inline body lies; manifests are looked up by their hash. */
 export type BodyPlace = {
@@ -179,7 +226,9 @@ export type PutObjectRequest = {
 export type Refusal =
   | { readonly outcome: "no-such-bucket" }
   | { readonly outcome: "precondition-failed"; readonly condition: string }
-  | { readonly outcome: "no-such-key" };
+  | { readonly outcome: "no-such-key" }
+  /** Retention or a legal hold forbids it. */
+  | { readonly outcome: "locked" };
 
 export type PutOutcome =
   | { readonly outcome: "stored"; readonly stored: StoredObject }
@@ -189,11 +238,50 @@ export type PutOutcome =
 export type DeleteObjectRequest = {
   readonly bucket: BucketName;
   readonly key: ObjectKey;
+  /** Removes this version for good; without it the bucket's versioning decides. */
+  readonly version?: VersionId | "null";
+  /** The caller may pass over governance retention, and wants to. */
+  readonly bypassGovernance?: boolean;
+  /** Judged against the version that is named, or else the current one. */
   readonly conditions?: WriteConditions;
 };
 
-/** Deleting what is not there succeeds, as S3 has it; `existed` tells. */
-export type DeleteOutcome = { readonly outcome: "deleted"; readonly existed: boolean } | Refusal;
+/**
+ * Deleting what is not there succeeds, as S3 has it; `existed` tells whether the version that was
+ * named, or the current object, was there.
+ */
+export type DeleteOutcome =
+  | {
+      readonly outcome: "deleted";
+      readonly existed: boolean;
+      /** The delete marker that now stands on top. */
+      readonly deleteMarker: VersionId | "null" | undefined;
+      /** The version that was removed was a delete marker. */
+      readonly removedMarker: boolean;
+      /** The version that the request named. */
+      readonly version: VersionId | "null" | undefined;
+    }
+  | Refusal;
+
+export type ChangeObjectRequest = {
+  readonly bucket: BucketName;
+  readonly key: ObjectKey;
+  /** Without it, the current version. */
+  readonly version?: VersionId | "null";
+  readonly change: RequestedChange;
+  readonly conditions?: WriteConditions;
+};
+
+export type RequestedChange =
+  | Exclude<ObjectChange, { kind: "retention" }>
+  | (Extract<ObjectChange, { kind: "retention" }> & { readonly bypassGovernance: boolean });
+
+/** "delete-marker": there is nothing about a marker that could be changed. */
+export type ChangeOutcome =
+  | { readonly outcome: "changed"; readonly object: StoredObject }
+  | { readonly outcome: "no-such-version" }
+  | { readonly outcome: "delete-marker"; readonly version: VersionId; readonly isNull: boolean }
+  | Refusal;
 
 export type CreateBucketRequest = {
   readonly name: BucketName;
@@ -228,6 +316,7 @@ export type CreateUploadRequest = {
   readonly initiator: string;
   readonly attributes: ObjectAttributes;
   readonly encryption: EncryptionEnvelope | undefined;
+  readonly lock?: UploadRecord["lock"];
   readonly checksum: UploadRecord["checksum"];
 };
 
@@ -281,14 +370,20 @@ export type CompleteOutcome =
 export type AbortOutcome = { readonly outcome: "aborted" | "no-such-upload" | "no-such-bucket" };
 
 export type Usage = {
+  /** Keys whose newest version is an object. */
   readonly objects: number;
+  /** Of all versions. */
   readonly bytes: number;
+  /** Versions that are objects, current ones included. */
+  readonly versions: number;
+  readonly deleteMarkers: number;
   readonly prefixes: ReadonlyMap<string, { readonly objects: number; readonly bytes: number }>;
 };
 
 export type StoreStats = {
   readonly objects: number;
   readonly bytes: number;
+  readonly versions: number;
   readonly deleteMarkers: number;
   readonly multipartUploads: number;
   readonly segments: {

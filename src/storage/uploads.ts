@@ -27,6 +27,7 @@ import type {
   PutPartRequest,
 } from "./store.ts";
 import { findBucket, type StoreParts } from "./store-parts.ts";
+import { isNullSlotWrite, judgeOverwrite } from "./versions.ts";
 
 const RECORD_BYTES = 1024;
 
@@ -100,16 +101,18 @@ function judgePart(hash: Hash, batch: OpenBatch, request: PutPartRequest): PutPa
  * @throws StorageFault "disk-full" or "busy" before anything is begun.
  */
 export async function completeUpload(
-  { committer, admission, hash }: StoreParts,
+  parts: StoreParts,
   request: CompleteUploadRequest,
 ): Promise<CompleteOutcome> {
   const bytes = RECORD_BYTES + request.parts.length * 128;
-  admission.admit(bytes);
-  return committer.submit<CompleteOutcome>(bytes, (batch) => judgeComplete(hash, batch, request));
+  parts.admission.admit(bytes);
+  return parts.committer.submit<CompleteOutcome>(bytes, (batch) =>
+    judgeComplete(parts, batch, request),
+  );
 }
 
 function judgeComplete(
-  hash: Hash,
+  { clock, hash }: StoreParts,
   batch: OpenBatch,
   request: CompleteUploadRequest,
 ): CompleteOutcome {
@@ -119,14 +122,17 @@ function judgeComplete(
   const upload = findUpload(view, request);
   if (upload === undefined) return findResult(view, request) ?? { outcome: "no-such-upload" };
   const current = view.get(TABLES.object, objectKeyOf(bucket, key));
-  const refusal = judgeConditions(request.conditions, current);
+  const nullSlot = isNullSlotWrite(view, bucket);
+  const refusal =
+    judgeConditions(request.conditions, current) ??
+    (nullSlot ? judgeOverwrite(clock, view, request) : undefined);
   if (refusal !== undefined) return refusal;
   const found = findParts(view, request);
   if ("outcome" in found) return found;
 
   const hlc = batch.nextHlc(current?.stamp.hlc);
   const object = compose(hash, found.parts, { request, upload, lastModifiedMs: hlcMs(hlc) });
-  batch.operation(hlc, { kind: "object-put", bucket, key, nullSlot: true, object });
+  batch.operation(hlc, { kind: "object-put", bucket, key, nullSlot, object });
   const { etag, checksums } = object;
   const name = { uploadId, bucket, key };
   const completed: CompletedUpload = { ...name, completedMs: hlcMs(hlc), etag, checksums };
@@ -188,6 +194,7 @@ function compose(
     checksums: request.combine(summaries, upload),
     parts: summaries,
     encryption: envelopeOf(request, summaries, upload),
+    lock: upload.lock,
     body: { kind: "manifests", manifests: parts.map((part) => part.manifest) },
   };
 }

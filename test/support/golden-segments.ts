@@ -118,7 +118,10 @@ const BODIES: readonly OperationBody[] = [
   { kind: "bucket-create", bucket: BUCKET, createdMs: TIME_MS, owner: "AKIAEXAMPLE" },
   { kind: "object-put", bucket: BUCKET, key: KEY, nullSlot: true, object: SMALL_OBJECT },
   { kind: "object-put", bucket: BUCKET, key: KEY, nullSlot: false, object: LARGE_OBJECT },
-  { kind: "object-delete", bucket: BUCKET, key: KEY, nullSlot: true, deletedMs: TIME_MS + 2 },
+  {
+    ...{ kind: "object-delete", bucket: BUCKET, key: KEY },
+    ...{ nullSlot: true, nullMarker: false, deletedMs: TIME_MS + 2 },
+  },
   { kind: "bucket-setting", bucket: BUCKET, name: "versioning", value: Buffer.from("Enabled") },
   { kind: "bucket-setting", bucket: BUCKET, name: "policy", value: undefined },
   { kind: "bucket-delete", bucket: BUCKET, deletedMs: TIME_MS + 3 },

@@ -9,10 +9,12 @@ import {
   parseSegmentId,
   parseSeq,
   parseUploadId,
+  parseVersionId,
 } from "../../src/core/names.ts";
 import {
   CHECKSUM_ALGORITHMS,
   type LocalRecord,
+  type ObjectChange,
   type ObjectRecord,
   type Operation,
   type OperationBody,
@@ -56,6 +58,7 @@ export const origins = parsed(hex(8), parseOriginId);
 const seqs = parsed(fc.maxSafeNat(), parseSeq);
 export const hlcs = parsed(fc.bigInt(0n, 0xffff_ffff_ffff_ffffn), parseHlc);
 export const contentHashes = parsed(hex(32), parseContentHash);
+const versionIds = parsed(hex(16), parseVersionId);
 const uploadIds = parsed(hex(16), parseUploadId);
 const segmentIds = parsed(fc.integer({ min: 1, max: 0xffff_ffff }), parseSegmentId);
 const manifestRefs = fc.record({ hash: contentHashes, bytes: count });
@@ -95,6 +98,17 @@ const attributes = fc.record({
   tags: pairs,
 });
 
+const retentions = fc.option(
+  fc.record({
+    mode: fc.constantFrom("GOVERNANCE" as const, "COMPLIANCE" as const),
+    untilMs: count,
+  }),
+  { nil: undefined },
+);
+const locks = fc.option(fc.record({ retention: retentions, legalHold: fc.boolean() }), {
+  nil: undefined,
+});
+
 export const objectRecords: fc.Arbitrary<ObjectRecord> = fc.record({
   size: count,
   etag: etags,
@@ -105,6 +119,7 @@ export const objectRecords: fc.Arbitrary<ObjectRecord> = fc.record({
     maxLength: 3,
   }),
   encryption: fc.option(bytes(20), { nil: undefined }),
+  lock: locks,
   body: fc.oneof(
     fc.record({ kind: fc.constant("inline" as const), bytes: count }),
     fc.record({
@@ -125,9 +140,32 @@ const accessKeys = fc.record({
 
 const named = { bucket: bucketNames, key: objectKeys, nullSlot: fc.boolean() };
 
+const objectChanges: fc.Arbitrary<ObjectChange> = fc.oneof(
+  fc.record({ kind: fc.constant("tags" as const), tags: pairs }),
+  fc.record({ kind: fc.constant("retention" as const), retention: retentions }),
+  fc.record({ kind: fc.constant("legal-hold" as const), on: fc.boolean() }),
+  fc.record({ kind: fc.constant("encryption" as const), envelope: bytes(20) }),
+);
+
 const operationBodies: fc.Arbitrary<OperationBody> = fc.oneof(
   fc.record({ kind: fc.constant("object-put" as const), ...named, object: objectRecords }),
-  fc.record({ kind: fc.constant("object-delete" as const), ...named, deletedMs: count }),
+  fc
+    .record({ kind: fc.constant("object-delete" as const), ...named, deletedMs: count })
+    .chain((body) =>
+      fc.boolean().map((marker) => ({ ...body, nullMarker: marker && body.nullSlot })),
+    ),
+  fc.record({
+    kind: fc.constant("version-delete" as const),
+    bucket: bucketNames,
+    key: objectKeys,
+    version: versionIds,
+  }),
+  fc.record({
+    kind: fc.constant("object-meta" as const),
+    ...named,
+    version: versionIds,
+    change: objectChanges,
+  }),
   fc.record({
     kind: fc.constant("bucket-create" as const),
     bucket: bucketNames,
@@ -190,6 +228,7 @@ export const localRecords: fc.Arbitrary<LocalRecord> = fc.oneof(
       initiator: wellFormed,
       attributes,
       encryption: fc.option(bytes(20), { nil: undefined }),
+      lock: locks,
       checksum: fc.option(
         fc.record({
           algorithm: fc.constantFrom(...CHECKSUM_ALGORITHMS),

@@ -223,6 +223,7 @@ function resultOf(call: ObjectCall, outcome: CompleteOutcome): Result {
     case "no-such-bucket":
     case "no-such-key":
     case "precondition-failed":
+    case "locked":
       throw writeRefusal(outcome, call.bucket, call.key);
   }
   return unreachable(outcome);

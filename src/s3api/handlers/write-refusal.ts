@@ -11,6 +11,8 @@ export function writeRefusal(refusal: Refusal, bucket: string, key: string): S3E
       return new S3Error("NoSuchKey", { fields: { Key: key } });
     case "precondition-failed":
       return new S3Error("PreconditionFailed", { fields: { Condition: refusal.condition } });
+    case "locked":
+      return new S3Error("AccessDenied", { fields: { Reason: "The version is under object lock." } });
   }
   return unreachable(refusal);
 }

@@ -1,33 +1,18 @@
 import { unreachable } from "../../core/assert.ts";
 import { laterStamp } from "../../core/lww.ts";
-import type { BucketName, ContentHash } from "../../core/names.ts";
-import type {
-  LocalRecord,
-  ManifestChunk,
-  ManifestRef,
-  ObjectRecord,
-  Operation,
-  OperationBody,
-} from "../../core/records.ts";
-import { DROPPED_KEY, graveKeyOf, objectKeyOf, partKeyOf, uploadKeyOf } from "./keys.ts";
+import type { ContentHash } from "../../core/names.ts";
+import type { LocalRecord, ManifestChunk, Operation } from "../../core/records.ts";
+import type { ApplyContext, Input, RecordPlace } from "./apply-context.ts";
+import {
+  applyObjectDelete,
+  applyObjectMeta,
+  applyObjectPut,
+  applyVersionDelete,
+} from "./apply-objects.ts";
+import { DROPPED_KEY, graveKeyOf, partKeyOf, uploadKeyOf } from "./keys.ts";
 import type { ReferenceCounts } from "./references.ts";
-import { type BucketRow, type ObjectRow, type Stamp, TABLES } from "./rows.ts";
+import { type BucketRow, TABLES } from "./rows.ts";
 import { addUsage } from "./usage.ts";
-import type { IndexView } from "./view.ts";
-
-/**
- * Turns records of the log into rows. The commit, the replay after a crash and the rebuild all go
- * through here, in the order of the log, so that they cannot disagree about what a record means.
- */
-export type ApplyContext = { readonly view: IndexView; readonly references: ReferenceCounts };
-
-/** Where a record stands: its commit-lane segment, and its inline body when it has one. */
-export type RecordPlace = {
-  readonly home: number;
-  readonly body: { segment: number; offset: number };
-};
-
-type Of<Kind extends OperationBody["kind"]> = Extract<OperationBody, { kind: Kind }>;
 
 /** Applies an operation of any origin; one that lost to a later write changes nothing. */
 export function applyOperation(
@@ -55,6 +40,12 @@ export function applyOperation(
       return;
     case "access-key-put":
       applyAccessKey(context, operation, { place, body });
+      return;
+    case "version-delete":
+      applyVersionDelete(context, { stamp, place, body });
+      return;
+    case "object-meta":
+      applyObjectMeta(context, { stamp, place, body });
       return;
     default:
       unreachable(body);
@@ -97,81 +88,6 @@ export function applyManifest(
   home: number,
 ): void {
   context.references.addManifest(manifest.hash, manifest.chunks, home);
-}
-
-/** Bytes of an object that lie beside its operation. */
-function inlineBytes(object: ObjectRecord): number {
-  return object.body.kind === "inline" ? object.body.bytes : 0;
-}
-
-function manifestsOf(object: ObjectRecord): readonly ManifestRef[] {
-  return object.body.kind === "manifests" ? object.body.manifests : [];
-}
-
-type Input<Kind extends OperationBody["kind"]> = {
-  readonly stamp: Stamp;
-  readonly place: RecordPlace;
-  readonly body: Of<Kind>;
-};
-
-function applyObjectPut(context: ApplyContext, { stamp, place, body }: Input<"object-put">): void {
-  const { view, references } = context;
-  const key = objectKeyOf(body.bucket, body.key);
-  const before = view.get(TABLES.object, key);
-  if (before !== undefined && laterStamp(before.stamp, stamp)) return;
-  if (before === undefined && !removeTombstone(context, body.bucket, key, stamp)) return;
-
-  const row: ObjectRow = { stamp, home: place.home, place: place.body, object: body.object };
-  references.addManifestRefs(manifestsOf(body.object));
-  references.addLive(place.home, 1, inlineBytes(body.object));
-  if (before !== undefined) releaseObject(context, before);
-  view.put(TABLES.object, key, row);
-  addUsage(view, body, {
-    objects: before === undefined ? 1 : 0,
-    bytes: body.object.size - (before?.object.size ?? 0),
-  });
-}
-
-/** False when the tombstone is the later write, so that nothing is to be put. */
-function removeTombstone(
-  { view, references }: ApplyContext,
-  bucket: BucketName,
-  key: string,
-  stamp: Stamp,
-): boolean {
-  const usage = view.get(TABLES.usage, bucket);
-  if (usage === undefined || usage.tombstones === 0) return true;
-  const tombstone = view.get(TABLES.tombstone, key);
-  if (tombstone === undefined) return true;
-  if (laterStamp(tombstone.stamp, stamp)) return false;
-  view.remove(TABLES.tombstone, key);
-  references.addLive(tombstone.home, -1, 0);
-  view.put(TABLES.usage, bucket, { ...usage, tombstones: usage.tombstones - 1 });
-  return true;
-}
-
-function releaseObject({ references }: ApplyContext, row: ObjectRow): void {
-  references.addLive(row.home, -1, -inlineBytes(row.object));
-  references.dropManifestRefs(manifestsOf(row.object));
-}
-
-function applyObjectDelete(
-  context: ApplyContext,
-  { stamp, place, body }: Input<"object-delete">,
-): void {
-  const { view, references } = context;
-  const key = objectKeyOf(body.bucket, body.key);
-  const before = view.get(TABLES.object, key);
-  if (before !== undefined && laterStamp(before.stamp, stamp)) return;
-  if (before === undefined && !removeTombstone(context, body.bucket, key, stamp)) return;
-  if (before !== undefined) {
-    view.remove(TABLES.object, key);
-    releaseObject(context, before);
-    addUsage(view, body, { objects: -1, bytes: -before.object.size });
-  }
-  view.put(TABLES.tombstone, key, { stamp, home: place.home, deletedMs: body.deletedMs });
-  references.addLive(place.home, 1, 0);
-  addUsage(view, body, { tombstones: 1 });
 }
 
 /** Concurrent creations are one bucket: the later only moves the stamp, settings stay. */
@@ -245,7 +161,7 @@ function applyBucketSetting(
 function applyAccessKey(
   { view, references }: ApplyContext,
   operation: Operation,
-  { place, body }: { place: RecordPlace; body: Of<"access-key-put"> },
+  { place, body }: { place: RecordPlace; body: Input<"access-key-put">["body"] },
 ): void {
   const before = view.get(TABLES.accessKey, body.accessKey.id);
   if (before !== undefined) {

@@ -1,17 +1,9 @@
 import { asBuffer, ByteReader, type ByteWriter, LayoutError } from "../../core/bytes.ts";
 import { StorageFault } from "../../core/faults.ts";
-import { type Hlc, parseHlc } from "../../core/hlc.ts";
+import type { Hlc } from "../../core/hlc.ts";
 import { decodeLocal, encodeLocal } from "../../core/local-codec.ts";
 import { decodeManifest, encodeManifest } from "../../core/manifest-codec.ts";
-import {
-  type BucketName,
-  type OriginId,
-  parseBucketName,
-  parseOriginId,
-  parseSeq,
-  type Seq,
-} from "../../core/names.ts";
-import { decodeObject, encodeObject } from "../../core/object-codec.ts";
+import { type BucketName, type OriginId, parseBucketName, type Seq } from "../../core/names.ts";
 import { decodeListing, type ObjectListing } from "../../core/object-listing.ts";
 import { decodeOperation, encodeOperation } from "../../core/operation-codec.ts";
 import type {
@@ -19,26 +11,19 @@ import type {
   CompletedUpload,
   LocalRecord,
   ManifestChunk,
-  ObjectRecord,
   Operation,
   PartRecord,
   UploadRecord,
 } from "../../core/records.ts";
+import {
+  decodeObjectRow,
+  encodeObjectRow,
+  OBJECT_ROW_HEAD_BYTES,
+  type ObjectRow,
+} from "./object-row.ts";
+import { readHlc, readOrigin, readSeq, readStamp, type Stamp, writeStamp } from "./stamp.ts";
+import { VERSION_TABLES } from "./version-rows.ts";
 
-/** Which write made a row: what decides between two writes of the same thing. */
-export type Stamp = { readonly hlc: Hlc; readonly origin: OriginId; readonly seq: Seq };
-
-/**
- * `home` is the commit-lane segment that holds the record a row was made from: the segment must
- * stay as long as the row does, or a rebuild would not find it.
- */
-export type ObjectRow = {
-  readonly stamp: Stamp;
-  readonly home: number;
-  /** Where an inline body lies; set when its batch is laid out. */
-  place: { segment: number; offset: number };
-  readonly object: ObjectRecord;
-};
 export type TombstoneRow = {
   readonly stamp: Stamp;
   readonly home: number;
@@ -75,13 +60,19 @@ export type ChunkRow = {
   readonly place: ChunkPlace;
 };
 export type AccessKeyRow = { readonly home: number; readonly operation: Operation };
-export type UsageRow = {
-  readonly objects: number;
-  readonly bytes: number;
-  readonly uploads: number;
-  readonly tombstones: number;
-  readonly prefixes: number;
-};
+/** New ones are put at the end: rows of older programs lack them. */
+const USAGE_COUNTERS = [
+  "objects",
+  "bytes",
+  "uploads",
+  "tombstones",
+  "prefixes",
+  "noncurrent",
+  "markers",
+  "voided",
+  "metas",
+] as const;
+export type UsageRow = Readonly<Record<(typeof USAGE_COUNTERS)[number], number>>;
 /** Which segments are gone for good, as first and last of each run, and where logs begin since. */
 export type DroppedRow = {
   readonly home: number;
@@ -107,32 +98,6 @@ export type Table<Row> = {
 const VALUE_FORMAT = 1;
 const VALUE_HEADER_BYTES = 5;
 export type Crc32 = (bytes: Uint8Array, seed?: number) => number;
-
-function readOrigin(reader: ByteReader): OriginId {
-  const origin = parseOriginId(reader.hex(8));
-  if (origin === undefined) throw new LayoutError("not an origin id");
-  return origin;
-}
-
-function readHlc(reader: ByteReader): Hlc {
-  const hlc = parseHlc(reader.bigU64());
-  if (hlc === undefined) throw new LayoutError("not a clock reading");
-  return hlc;
-}
-
-function readSeq(reader: ByteReader): Seq {
-  const seq = parseSeq(reader.u64());
-  if (seq === undefined) throw new LayoutError("not a sequence number");
-  return seq;
-}
-
-function writeStamp(writer: ByteWriter, stamp: Stamp): void {
-  writer.bigU64(stamp.hlc).hex(stamp.origin).u64(stamp.seq);
-}
-
-function readStamp(reader: ByteReader): Stamp {
-  return { hlc: readHlc(reader), origin: readOrigin(reader), seq: readSeq(reader) };
-}
 
 /** Rows that keep a local record keep it in the record's own encoding. */
 function localTable<Row extends { readonly home: number }>(
@@ -165,7 +130,9 @@ function counters<Name extends string>(
       for (const name of names) writer.varint(row[name]);
     },
     decode: (reader) => {
-      const row = Object.fromEntries(names.map((name) => [name, reader.varint()]));
+      // A row of an older program has fewer: what came later was not there to be counted.
+      const next = () => (reader.remaining === 0 ? 0 : reader.varint());
+      const row = Object.fromEntries(names.map((name) => [name, next()]));
       return row as Record<Name, number>;
     },
   };
@@ -216,17 +183,8 @@ function decodeBucket(reader: ByteReader): BucketRow {
 export const TABLES = {
   object: {
     prefix: "o",
-    encode: (writer, row) => {
-      writeStamp(writer, row.stamp);
-      writer.u32(row.home).u32(row.place.segment).u64(row.place.offset);
-      encodeObject(writer, row.object);
-    },
-    decode: (reader) => {
-      const stamp = readStamp(reader);
-      const home = reader.u32();
-      const place = { segment: reader.u32(), offset: reader.u64() };
-      return { stamp, home, place, object: decodeObject(reader.bytes(reader.remaining)) };
-    },
+    encode: encodeObjectRow,
+    decode: decodeObjectRow,
   } satisfies Table<ObjectRow>,
   tombstone: {
     prefix: "t",
@@ -309,10 +267,11 @@ export const TABLES = {
   grave: counters("g", []),
   /** A batch's run of operations of one origin, and where the batch lies. */
   logRun: counters("l", ["segment", "offset", "count"]),
-  usage: counters("n", ["objects", "bytes", "uploads", "tombstones", "prefixes"]),
+  usage: counters("n", USAGE_COUNTERS),
   prefix: counters("q", ["objects", "bytes"]),
   /** Present while a replay is under way that would not be whole if it were taken up again. */
   replaying: counters("y", []),
+  ...VERSION_TABLES,
   position: {
     prefix: "z",
     encode: (writer, row) => {
@@ -345,8 +304,7 @@ export function encodeRow<Row>(
   return { start, end };
 }
 
-const STAMP_BYTES = 24;
-const OBJECT_OFFSET = VALUE_HEADER_BYTES + STAMP_BYTES + 4 + 4 + 8;
+const OBJECT_OFFSET = VALUE_HEADER_BYTES + OBJECT_ROW_HEAD_BYTES;
 
 /**
  * Reads what a listing shows from the value of an object's row. Hot path.

@@ -2,7 +2,9 @@ import { asBuffer } from "../../core/bytes.ts";
 import { HotMap } from "../../core/hot-map.ts";
 import { LIMITS } from "../../core/limits.ts";
 import type { Kv } from "../../ports/kv.ts";
-import { type Crc32, decodeRow, type ObjectRow, TABLES, type Table } from "./rows.ts";
+import type { ObjectRow } from "./object-row.ts";
+import { type Crc32, decodeRow, TABLES, type Table } from "./rows.ts";
+import type { VersionRow } from "./version-rows.ts";
 
 /** Rows that every request needs are kept decoded; there are few of them. */
 const KEPT_PREFIXES: ReadonlySet<string> = new Set([TABLES.bucket.prefix, TABLES.accessKey.prefix]);
@@ -13,6 +15,8 @@ export interface RowReader {
   get<Row>(table: Table<Row>, key: string): Row | undefined;
   /** Rows of a table in key order from `gte` up to `lt`. */
   rows<Row>(table: Table<Row>, gte: string, lt: string): Array<{ key: string; row: Row }>;
+  /** The first version from `gte` up to `lt`, which lie among the versions of one key. */
+  firstVersion(gte: string, lt: string): VersionRow | undefined;
 }
 
 /** The bytes under which a row stands in the index. */
@@ -52,6 +56,25 @@ export class StoredRows implements RowReader {
       found.push({ key: text, row: decodeRow(table, value, this.#crc32) });
     }
     return found;
+  }
+
+  firstVersion(gte: string, lt: string): VersionRow | undefined {
+    for (const { value } of this.values(TABLES.version, gte, lt)) {
+      return decodeRow(TABLES.version, value, this.#crc32);
+    }
+    return undefined;
+  }
+
+  /** Values as they are stored, in order of keys; each is valid until the next is asked for. */
+  *values(
+    table: Table<unknown>,
+    gte: string,
+    lt: string,
+  ): Generator<{ key: string; value: Uint8Array }> {
+    const range = { gte: indexKey(table.prefix, gte), lt: indexKey(table.prefix, lt) };
+    for (const { key, value } of this.#kv.range(range)) {
+      yield { key: asBuffer(key).toString("utf8", table.prefix.length), value };
+    }
   }
 
   /** Rows that a batch has changed in the store are read again. */

@@ -6,16 +6,22 @@ import { TABLES, type UsageRow } from "./rows.ts";
 import type { RowReader } from "./stored-rows.ts";
 import type { IndexView } from "./view.ts";
 
-const NOTHING: UsageRow = { objects: 0, bytes: 0, uploads: 0, tombstones: 0, prefixes: 0 };
+const NOTHING: UsageRow = {
+  objects: 0,
+  bytes: 0,
+  uploads: 0,
+  tombstones: 0,
+  prefixes: 0,
+  noncurrent: 0,
+  markers: 0,
+  voided: 0,
+  metas: 0,
+};
 /** Where the usage of prefixes beyond the cap goes; no key starts with NUL. */
 const OTHER = "\0other";
 
-type Change = {
-  readonly objects?: number;
-  readonly bytes?: number;
-  readonly uploads?: number;
-  readonly tombstones?: number;
-};
+/** By how much counts change; `prefixes` follows from the others. */
+type Change = { readonly [Name in Exclude<keyof UsageRow, "prefixes">]?: number };
 
 /** Counts a change, in the same transaction as the rows it follows from: exact, with no scanner. */
 export function addUsage(
@@ -34,10 +40,18 @@ export function addUsage(
     uploads: before.uploads + (change.uploads ?? 0),
     tombstones: before.tombstones + (change.tombstones ?? 0),
     prefixes: before.prefixes + opened,
+    noncurrent: before.noncurrent + (change.noncurrent ?? 0),
+    markers: before.markers + (change.markers ?? 0),
+    voided: before.voided + (change.voided ?? 0),
+    metas: before.metas + (change.metas ?? 0),
   };
-  const empty = after.objects + after.uploads + after.tombstones + after.prefixes === 0;
-  if (empty) view.remove(TABLES.usage, bucket);
+  if (isNothing(after)) view.remove(TABLES.usage, bucket);
   else view.put(TABLES.usage, bucket, after);
+}
+
+function isNothing({ objects, uploads, tombstones, prefixes, ...rest }: UsageRow): boolean {
+  const versions = rest.noncurrent + rest.markers + rest.voided + rest.metas;
+  return objects + uploads + tombstones + prefixes + versions === 0;
 }
 
 /** The part of a key before its first "/", if it has one and it is not too long to list. */
@@ -72,7 +86,7 @@ function addPrefix(
   const objects = (before?.objects ?? 0) + change.objects;
   const bytes = (before?.bytes ?? 0) + change.bytes;
   const listed = prefix === OTHER ? 0 : 1;
-  if (objects === 0) {
+  if (objects === 0 && bytes === 0) {
     view.remove(TABLES.prefix, key);
     return before === undefined ? 0 : -listed;
   }
@@ -89,5 +103,6 @@ export function readUsage(view: RowReader, bucket: BucketName): Usage {
     const name = key.slice(start.length);
     prefixes.set(name === OTHER ? "other" : name, { objects: usage.objects, bytes: usage.bytes });
   }
-  return { objects: row.objects, bytes: row.bytes, prefixes };
+  const { objects, bytes, noncurrent, markers } = row;
+  return { objects, bytes, versions: objects + noncurrent, deleteMarkers: markers, prefixes };
 }

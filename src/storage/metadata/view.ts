@@ -1,7 +1,8 @@
 import { ByteWriter } from "../../core/bytes.ts";
 import type { Kv, KvMutation } from "../../ports/kv.ts";
-import { type Crc32, encodeRow, type Table } from "./rows.ts";
+import { type Crc32, decodeRow, encodeRow, TABLES, type Table } from "./rows.ts";
 import { type RowReader, StoredRows } from "./stored-rows.ts";
+import type { VersionRow } from "./version-rows.ts";
 
 type Change = { readonly table: Table<unknown>; readonly row: unknown };
 /** Rows changed by one batch, by prefix and key; an absent row was removed. */
@@ -16,6 +17,8 @@ export class IndexView implements RowReader {
   readonly stored: StoredRows;
   readonly #crc32: Crc32;
   readonly #pending = new Map<string, { change: Change; batch: BatchChanges }>();
+  /** Keys of pending rows of versions, by what stands in front of the version: bucket and key. */
+  readonly #pendingVersions = new Map<string, Set<string>>();
   #open: BatchChanges = new Map();
   #rows = new ByteWriter(256 * 1024);
 
@@ -52,6 +55,20 @@ export class IndexView implements RowReader {
       .sort((left, right) => Buffer.compare(Buffer.from(left.key), Buffer.from(right.key)));
   }
 
+  firstVersion(gte: string, lt: string): VersionRow | undefined {
+    let least: { key: string; row: VersionRow } | undefined;
+    for (const key of this.#pendingVersions.get(keyInFront(gte)) ?? []) {
+      const row = this.#pending.get(TABLES.version.prefix + key)?.change.row;
+      if (row === undefined || key < gte || key >= lt) continue;
+      if (least === undefined || key < least.key) least = { key, row: row as VersionRow };
+    }
+    for (const { key, value } of this.stored.values(TABLES.version, gte, least?.key ?? lt)) {
+      if (this.#pending.has(TABLES.version.prefix + key)) continue;
+      return decodeRow(TABLES.version, value, this.#crc32);
+    }
+    return least?.row;
+  }
+
   /** Number of rows changed since the last `takeBatch`. */
   get changed(): number {
     return this.#open.size;
@@ -83,8 +100,24 @@ export class IndexView implements RowReader {
   applied(batch: BatchChanges): void {
     this.stored.forget(batch.keys());
     for (const id of batch.keys()) {
-      if (this.#pending.get(id)?.batch === batch) this.#pending.delete(id);
+      if (this.#pending.get(id)?.batch !== batch) continue;
+      this.#pending.delete(id);
+      if (id.startsWith(TABLES.version.prefix)) this.#forgetVersion(id.slice(1));
     }
+  }
+
+  #noteVersion(key: string): void {
+    const name = keyInFront(key);
+    const keys = this.#pendingVersions.get(name);
+    if (keys === undefined) this.#pendingVersions.set(name, new Set([key]));
+    else keys.add(key);
+  }
+
+  #forgetVersion(key: string): void {
+    const name = keyInFront(key);
+    const keys = this.#pendingVersions.get(name);
+    keys?.delete(key);
+    if (keys?.size === 0) this.#pendingVersions.delete(name);
   }
 
   #set(table: Table<unknown>, key: string, row: unknown): void {
@@ -92,5 +125,11 @@ export class IndexView implements RowReader {
     const change = { table, row };
     this.#open.set(id, change);
     this.#pending.set(id, { change, batch: this.#open });
+    if (table.prefix === TABLES.version.prefix) this.#noteVersion(key);
   }
+}
+
+/** Bucket and key, of the key of a row of a version or of the beginning of one. */
+function keyInFront(key: string): string {
+  return key.slice(0, key.lastIndexOf("\0"));
 }

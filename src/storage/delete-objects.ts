@@ -1,0 +1,99 @@
+import { hlcMs } from "../core/hlc.ts";
+import { LIMITS } from "../core/limits.ts";
+import { makeVersionId } from "../core/names.ts";
+import type { OperationBody } from "../core/records.ts";
+import type { OpenBatch } from "./batch.ts";
+import { judgeConditions } from "./conditions.ts";
+import { objectKeyOf } from "./metadata/keys.ts";
+import { TABLES } from "./metadata/rows.ts";
+import type { DeleteObjectRequest, DeleteOutcome } from "./store.ts";
+import { findBucket, type StoreParts } from "./store-parts.ts";
+import { isKept, judgeOverwrite, namedVersion, versioningIn } from "./versions.ts";
+
+/** About what a delete takes in the log; for bounds, not for counting. */
+const RECORD_BYTES = 1024;
+
+/**
+ * Deletes in one commit: all of them are durable when it resolves, each with its own outcome.
+ * https://docs.aws.amazon.com/AmazonS3/latest/userguide/DeletingObjectVersions.html
+ */
+export async function deleteObjects(
+  parts: StoreParts,
+  requests: readonly DeleteObjectRequest[],
+): Promise<DeleteOutcome[]> {
+  const bytes = requests.length * RECORD_BYTES;
+  parts.admission.admitSmall();
+  return parts.committer.submit(Math.min(bytes, LIMITS.batchBytesMaxBuffered), (batch) =>
+    requests.map((request) => judgeDelete(parts, batch, request)),
+  );
+}
+
+/** Judges one delete and adds it to the batch. */
+export function judgeDelete(
+  parts: StoreParts,
+  batch: OpenBatch,
+  request: DeleteObjectRequest,
+): DeleteOutcome {
+  if (findBucket(batch.context.view, request.bucket) === undefined) {
+    return { outcome: "no-such-bucket" };
+  }
+  if (request.version !== undefined) {
+    return judgeVersionDelete(parts, batch, { ...request, version: request.version });
+  }
+  return judgeCurrentDelete(parts, batch, request);
+}
+
+/** Deletes what clients see of a key: in a bucket with versions, a delete marker hides it. */
+function judgeCurrentDelete(
+  { clock }: StoreParts,
+  batch: OpenBatch,
+  request: DeleteObjectRequest,
+): DeleteOutcome {
+  const { bucket, key } = request;
+  const { view } = batch.context;
+  const current = view.get(TABLES.object, objectKeyOf(bucket, key));
+  const refusal = judgeConditions(request.conditions, current);
+  if (refusal !== undefined) return refusal;
+  const versioning = versioningIn(view, bucket);
+  const existed = current !== undefined;
+  const done = { outcome: "deleted", existed, removedMarker: false, version: undefined } as const;
+  if (versioning === "unversioned" && !existed) return { ...done, deleteMarker: undefined };
+  const nullSlot = versioning !== "enabled";
+  const kept = nullSlot ? judgeOverwrite(clock, view, request) : undefined;
+  if (kept !== undefined) return kept;
+  const nullMarker = versioning === "suspended";
+  const hlc = batch.nextHlc(current?.stamp.hlc);
+  const deletedMs = hlcMs(hlc);
+  const body = { kind: "object-delete", bucket, key, nullSlot, nullMarker, deletedMs } as const;
+  const { origin } = batch.operation(hlc, body);
+  if (nullMarker) return { ...done, deleteMarker: "null" };
+  return { ...done, deleteMarker: nullSlot ? undefined : makeVersionId(hlc, origin) };
+}
+
+/** Removes one version for good; what was before it may become current again. */
+function judgeVersionDelete(
+  { clock }: StoreParts,
+  batch: OpenBatch,
+  request: DeleteObjectRequest & { readonly version: NonNullable<DeleteObjectRequest["version"]> },
+): DeleteOutcome {
+  const { bucket, key, version, bypassGovernance = false } = request;
+  const found = namedVersion(batch.context.view, request, version);
+  const object = found?.kind === "object" ? found.row : undefined;
+  const refusal = judgeConditions(request.conditions, object);
+  if (refusal !== undefined) return refusal;
+  const done = { outcome: "deleted", deleteMarker: undefined, version } as const;
+  if (found === undefined) return { ...done, existed: false, removedMarker: false };
+  if (isKept(clock, found, bypassGovernance)) return { outcome: "locked" };
+  const hlc = batch.nextHlc(found.row.stamp.hlc);
+  batch.operation(hlc, deleteOf({ bucket, key, version }, hlcMs(hlc)));
+  return { ...done, existed: true, removedMarker: found.kind === "marker" };
+}
+
+function deleteOf(
+  { bucket, key, version }: Required<Pick<DeleteObjectRequest, "bucket" | "key" | "version">>,
+  deletedMs: number,
+): OperationBody {
+  if (version !== "null") return { kind: "version-delete", bucket, key, version };
+  const slot = { nullSlot: true, nullMarker: false } as const;
+  return { kind: "object-delete", bucket, key, ...slot, deletedMs };
+}

@@ -1,0 +1,100 @@
+import { laterStamp } from "../../core/lww.ts";
+import type { ApplyContext, Input } from "./apply-context.ts";
+import {
+  addVersion,
+  changeVersion,
+  dropNullMeta,
+  emptyNullSlot,
+  holdObject,
+  releaseObject,
+  removeTombstone,
+  voidVersion,
+  withMeta,
+} from "./apply-versions.ts";
+import { hasVersions, type KeyName, writeIdOf } from "./key-versions.ts";
+import { objectKeyOf } from "./keys.ts";
+import type { ObjectRow } from "./object-row.ts";
+import { TABLES } from "./rows.ts";
+import type { Stamp } from "./stamp.ts";
+import { addUsage } from "./usage.ts";
+
+/** Puts an object; one that lost to a later write of the same slot changes nothing. */
+export function applyObjectPut(
+  context: ApplyContext,
+  { stamp, place, body }: Input<"object-put">,
+): void {
+  const { view } = context;
+  const { nullSlot, object } = body;
+  const key = objectKeyOf(body.bucket, body.key);
+  const before = view.get(TABLES.object, key);
+  const row: ObjectRow = { stamp, home: place.home, nullSlot, place: place.body, object };
+  if (!nullSlot || !isPlain(context, body, before)) {
+    addVersion(context, body, { kind: "object", row });
+    return;
+  }
+  if (before !== undefined && laterStamp(before.stamp, stamp)) return;
+  if (before === undefined && !removeTombstone(context, body, stamp)) return;
+  const changed = withMeta(context, body, { kind: "object", row });
+  const next = changed.kind === "object" ? changed.row : row;
+  holdObject(context, next);
+  if (before !== undefined) releaseObject(context, before);
+  view.put(TABLES.object, key, next);
+  addUsage(view, body, {
+    objects: before === undefined ? 1 : 0,
+    bytes: object.size - (before?.object.size ?? 0),
+  });
+}
+
+/** Whether the null slot is all there is of a key: so it is in buckets without versions. */
+function isPlain(
+  { view }: ApplyContext,
+  { bucket }: KeyName,
+  before: ObjectRow | undefined,
+): boolean {
+  if (before?.nullSlot === false) return false;
+  return !hasVersions(view.get(TABLES.usage, bucket));
+}
+
+/** Deletes: a marker on top of the versions, a marker in the null slot, or nothing in it. */
+export function applyObjectDelete(
+  context: ApplyContext,
+  { stamp, place, body }: Input<"object-delete">,
+): void {
+  const { nullSlot, nullMarker, deletedMs } = body;
+  const { home } = place;
+  if (!nullSlot || nullMarker) {
+    addVersion(context, body, { kind: "marker", row: { stamp, home, nullSlot, deletedMs } });
+    return;
+  }
+  if (!emptyNullSlot(context, body, stamp)) return;
+  dropNullMeta(context, body, stamp);
+  putTombstone(context, body, { stamp, home, deletedMs });
+}
+
+function putTombstone(
+  { view, references }: ApplyContext,
+  name: KeyName,
+  row: { readonly stamp: Stamp; readonly home: number; readonly deletedMs: number },
+): void {
+  view.put(TABLES.tombstone, objectKeyOf(name.bucket, name.key), row);
+  references.addLive(row.home, 1, 0);
+  addUsage(view, name, { tombstones: 1 });
+}
+
+/** Removes one version for good. */
+export function applyVersionDelete(
+  context: ApplyContext,
+  { stamp, place, body }: Input<"version-delete">,
+): void {
+  voidVersion(context, body, { id: writeIdOf(body.version), stamp, home: place.home });
+}
+
+/** Changes what is said about a version. */
+export function applyObjectMeta(
+  context: ApplyContext,
+  { stamp, place, body }: Input<"object-meta">,
+): void {
+  const { nullSlot, change } = body;
+  const aspect = { stamp, home: place.home, change };
+  changeVersion(context, body, { id: writeIdOf(body.version), nullSlot, aspect });
+}

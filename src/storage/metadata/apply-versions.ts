@@ -1,0 +1,262 @@
+import { laterStamp } from "../../core/lww.ts";
+import type { ManifestRef, ObjectRecord } from "../../core/records.ts";
+import type { ApplyContext } from "./apply-context.ts";
+import {
+  isNewest,
+  type KeyName,
+  type Located,
+  metaKeyOf,
+  newestVersion,
+  nullVersion,
+  sameWrite,
+  versionById,
+  versionKeyOf,
+  versionsEnd,
+  type WriteId,
+} from "./key-versions.ts";
+import { objectKeyOf } from "./keys.ts";
+import { type Aspect, aspectsOf, changedRecord, joinMeta, type MetaRow } from "./meta-rows.ts";
+import type { ObjectRow } from "./object-row.ts";
+import { TABLES } from "./rows.ts";
+import type { Stamp } from "./stamp.ts";
+import { addUsage } from "./usage.ts";
+import type { VersionRow } from "./version-rows.ts";
+
+/*
+ * A key has a set of versions, which only grows but for deletes of single versions, and a null
+ * slot, in which the later write stands. What stands in the object table is the newest of all of
+ * them, when it is an object; every other one stands in the version table. So rows follow from the
+ * set of operations and not from the order in which they came.
+ */
+
+/** Counts what an object's row rests on: its record, and the bytes or chunks of its body. */
+export function holdObject({ references }: ApplyContext, row: ObjectRow): void {
+  references.addManifestRefs(manifestsOf(row.object));
+  references.addLive(row.home, 1, inlineBytes(row.object));
+}
+
+/** Takes back what `holdObject` counted. */
+export function releaseObject({ references }: ApplyContext, row: ObjectRow): void {
+  references.addLive(row.home, -1, -inlineBytes(row.object));
+  references.dropManifestRefs(manifestsOf(row.object));
+}
+
+/** Bytes of an object that lie beside its operation. */
+function inlineBytes(object: ObjectRecord): number {
+  return object.body.kind === "inline" ? object.body.bytes : 0;
+}
+
+function manifestsOf(object: ObjectRecord): readonly ManifestRef[] {
+  return object.body.kind === "manifests" ? object.body.manifests : [];
+}
+
+/** Puts a version where it belongs; in the null slot, in place of an earlier write. */
+export function addVersion(context: ApplyContext, name: KeyName, version: VersionRow): void {
+  const { view } = context;
+  const { stamp, nullSlot } = version.row;
+  if (nullSlot) {
+    if (!emptyNullSlot(context, name, stamp)) return;
+  } else {
+    const usage = view.get(TABLES.usage, name.bucket);
+    const voided = (usage?.voided ?? 0) > 0;
+    if (voided && view.get(TABLES.voided, versionKeyOf(name, stamp)) !== undefined) return;
+    if (versionById(view, name, stamp) !== undefined) return;
+  }
+  place(context, name, withMeta(context, name, version));
+}
+
+/**
+ * Empties the null slot for a later write.
+ *
+ * @returns false when what stands there, or what emptied it, is not earlier.
+ */
+export function emptyNullSlot(context: ApplyContext, name: KeyName, stamp: Stamp): boolean {
+  const { view } = context;
+  const before = nullVersion(view, name);
+  if (before === undefined) return removeTombstone(context, name, stamp);
+  if (!laterStamp(stamp, before.row.stamp)) return false;
+  remove(context, name, before);
+  return true;
+}
+
+/** False when the tombstone is the later write, so that nothing is to be put. */
+export function removeTombstone(
+  { view, references }: ApplyContext,
+  { bucket, key }: KeyName,
+  stamp: Stamp,
+): boolean {
+  if ((view.get(TABLES.usage, bucket)?.tombstones ?? 0) === 0) return true;
+  const id = objectKeyOf(bucket, key);
+  const tombstone = view.get(TABLES.tombstone, id);
+  if (tombstone === undefined) return true;
+  if (laterStamp(tombstone.stamp, stamp)) return false;
+  view.remove(TABLES.tombstone, id);
+  references.addLive(tombstone.home, -1, 0);
+  addUsage(view, { bucket, key }, { tombstones: -1 });
+  return true;
+}
+
+/** Removes a version for good; one that comes later than its delete is nothing. */
+export function voidVersion(
+  context: ApplyContext,
+  name: KeyName,
+  { id, stamp, home }: { readonly id: WriteId; readonly stamp: Stamp; readonly home: number },
+): void {
+  const { view, references } = context;
+  const key = versionKeyOf(name, id);
+  const before = view.get(TABLES.voided, key);
+  if (before !== undefined && !laterStamp(stamp, before.stamp)) return;
+  if (before !== undefined) references.addLive(before.home, -1, 0);
+  else addUsage(view, name, { voided: 1 });
+  view.put(TABLES.voided, key, { stamp, home });
+  references.addLive(home, 1, 0);
+  const found = versionById(view, name, id);
+  if (found !== undefined) remove(context, name, found);
+  else dropMeta(context, name, metaKeyOf(name, id, false));
+}
+
+/** Applies a change to a version, or keeps it for one that has not arrived. */
+export function changeVersion(
+  context: ApplyContext,
+  name: KeyName,
+  { id, nullSlot, aspect }: { id: WriteId; nullSlot: boolean; aspect: Aspect },
+): void {
+  const { view, references } = context;
+  const found = nullSlot ? nullVersion(view, name) : versionById(view, name, id);
+  if (found === undefined && isGone(context, name, { id, nullSlot })) return;
+  // The null slot holds a later write already: what is said about an earlier one is past.
+  if (found !== undefined && laterStamp(found.row.stamp, id)) return;
+  const key = metaKeyOf(name, id, nullSlot);
+  const known = view.get(TABLES.meta, key);
+  if (known !== undefined && laterStamp(known.target, id)) return;
+  const before = known !== undefined && sameWrite(known.target, id) ? known : undefined;
+  const after = joinMeta(before ?? { target: { hlc: id.hlc, origin: id.origin } }, aspect);
+  for (const { home } of aspectsOf(after)) references.addLive(home, 1, 0);
+  for (const { home } of known === undefined ? [] : aspectsOf(known)) {
+    references.addLive(home, -1, 0);
+  }
+  if (known === undefined) addUsage(view, name, { metas: 1 });
+  view.put(TABLES.meta, key, after);
+  if (found?.kind !== "object" || !sameWrite(found.row.stamp, id)) return;
+  const row = { ...found.row, object: changedRecord(found.row.object, after) };
+  if (found.current) view.put(TABLES.object, objectKeyOf(name.bucket, name.key), row);
+  else view.put(TABLES.version, versionKeyOf(name, id), { kind: "object", row });
+}
+
+/** Whether a version that is not there will not come any more. */
+function isGone(
+  { view }: ApplyContext,
+  name: KeyName,
+  { id, nullSlot }: { id: WriteId; nullSlot: boolean },
+): boolean {
+  if (!nullSlot) return view.get(TABLES.voided, versionKeyOf(name, id)) !== undefined;
+  const tombstone = view.get(TABLES.tombstone, objectKeyOf(name.bucket, name.key));
+  return tombstone !== undefined && laterStamp(tombstone.stamp, id);
+}
+
+/** The version with the changes that came before it; those of earlier null versions go. */
+export function withMeta(context: ApplyContext, name: KeyName, version: VersionRow): VersionRow {
+  const { view } = context;
+  if ((view.get(TABLES.usage, name.bucket)?.metas ?? 0) === 0) return version;
+  const { stamp, nullSlot } = version.row;
+  const key = metaKeyOf(name, stamp, nullSlot);
+  const meta = view.get(TABLES.meta, key);
+  if (meta === undefined) return version;
+  if (!sameWrite(meta.target, stamp)) {
+    if (laterStamp(stamp, meta.target)) dropMeta(context, name, key);
+    return version;
+  }
+  if (version.kind === "marker") return version;
+  return { ...version, row: { ...version.row, object: changedRecord(version.row.object, meta) } };
+}
+
+/** Forgets changes of the null version written at `stamp`, and of earlier ones. */
+export function dropNullMeta(context: ApplyContext, name: KeyName, stamp: Stamp): void {
+  const { view } = context;
+  if ((view.get(TABLES.usage, name.bucket)?.metas ?? 0) === 0) return;
+  const key = metaKeyOf(name, stamp, true);
+  const meta: MetaRow | undefined = view.get(TABLES.meta, key);
+  if (meta !== undefined && !laterStamp(meta.target, stamp)) dropMeta(context, name, key);
+}
+
+function dropMeta({ view, references }: ApplyContext, name: KeyName, key: string): void {
+  if ((view.get(TABLES.usage, name.bucket)?.metas ?? 0) === 0) return;
+  const meta = view.get(TABLES.meta, key);
+  if (meta === undefined) return;
+  view.remove(TABLES.meta, key);
+  for (const { home } of aspectsOf(meta)) references.addLive(home, -1, 0);
+  addUsage(view, name, { metas: -1 });
+}
+
+/** Stands a version in its table: as the current object, or among the others. */
+function place(context: ApplyContext, name: KeyName, version: VersionRow): void {
+  const newest = newestVersion(context.view, name);
+  const first = isNewest(newest, version.row.stamp);
+  if (first && newest?.current === true) demote(context, name, newest);
+  if (version.kind === "object") holdObject(context, version.row);
+  else context.references.addLive(version.row.home, 1, 0);
+  if (first && version.kind === "object") {
+    context.view.put(TABLES.object, objectKeyOf(name.bucket, name.key), version.row);
+    addUsage(context.view, name, { objects: 1, bytes: version.row.object.size });
+  } else {
+    putOlder(context, name, version);
+    const bytes = version.kind === "object" ? version.row.object.size : 0;
+    addUsage(context.view, name, { bytes, ...countOf(version, 1) });
+  }
+}
+
+function countOf(
+  { kind }: VersionRow,
+  by: number,
+): { readonly noncurrent: number } | { readonly markers: number } {
+  return kind === "object" ? { noncurrent: by } : { markers: by };
+}
+
+function putOlder({ view }: ApplyContext, name: KeyName, { kind, row }: VersionRow): void {
+  const version: VersionRow = kind === "object" ? { kind, row } : { kind, row };
+  view.put(TABLES.version, versionKeyOf(name, row.stamp), version);
+  if (!row.nullSlot) return;
+  view.put(TABLES.nullVersion, objectKeyOf(name.bucket, name.key), { stamp: row.stamp });
+}
+
+function removeOlder({ view }: ApplyContext, name: KeyName, { row }: VersionRow): void {
+  view.remove(TABLES.version, versionKeyOf(name, row.stamp));
+  if (row.nullSlot) view.remove(TABLES.nullVersion, objectKeyOf(name.bucket, name.key));
+}
+
+/** The current object becomes an older version. */
+function demote(context: ApplyContext, name: KeyName, current: Located): void {
+  context.view.remove(TABLES.object, objectKeyOf(name.bucket, name.key));
+  putOlder(context, name, current);
+  addUsage(context.view, name, { objects: -1, noncurrent: 1 });
+}
+
+/** Takes a version away; the one before it becomes current, when it is an object. */
+function remove(context: ApplyContext, name: KeyName, found: Located): void {
+  const { view, references } = context;
+  const { stamp, nullSlot, home } = found.row;
+  const newest = found.current ? found : newestVersion(view, name);
+  if (found.kind === "object") releaseObject(context, found.row);
+  else references.addLive(home, -1, 0);
+  const bytes = found.kind === "object" ? -found.row.object.size : 0;
+  if (found.current) {
+    view.remove(TABLES.object, objectKeyOf(name.bucket, name.key));
+    addUsage(view, name, { bytes, objects: -1 });
+  } else {
+    removeOlder(context, name, found);
+    addUsage(view, name, { bytes, ...countOf(found, -1) });
+  }
+  if (nullSlot) dropNullMeta(context, name, stamp);
+  else dropMeta(context, name, metaKeyOf(name, stamp, false));
+  if (newest !== undefined && sameWrite(newest.row.stamp, stamp)) promote(context, name, stamp);
+}
+
+/** The newest version behind a removed one becomes current, unless it is a delete marker. */
+function promote(context: ApplyContext, name: KeyName, removed: Stamp): void {
+  const { view } = context;
+  const next = view.firstVersion(versionKeyOf(name, removed), versionsEnd(name));
+  if (next?.kind !== "object") return;
+  removeOlder(context, name, next);
+  view.put(TABLES.object, objectKeyOf(name.bucket, name.key), next.row);
+  addUsage(view, name, { objects: 1, noncurrent: -1 });
+}

@@ -1,0 +1,72 @@
+import { type ByteReader, type ByteWriter, LayoutError } from "../../core/bytes.ts";
+import { decodeMetaRow, encodeMetaRow, type MetaRow } from "./meta-rows.ts";
+import { decodeObjectRow, encodeObjectRow, type ObjectRow } from "./object-row.ts";
+import { readStamp, type Stamp, writeStamp } from "./stamp.ts";
+
+/** A delete marker: a version that says that the key has nothing. */
+export type MarkerRow = {
+  readonly stamp: Stamp;
+  readonly home: number;
+  readonly nullSlot: boolean;
+  readonly deletedMs: number;
+};
+
+/** A version that is not the current object of its key: an older one, or a delete marker. */
+export type VersionRow =
+  | { readonly kind: "object"; readonly row: ObjectRow }
+  | { readonly kind: "marker"; readonly row: MarkerRow };
+
+const OBJECT = 1;
+const MARKER = 2;
+
+function encodeVersion(writer: ByteWriter, version: VersionRow): void {
+  if (version.kind === "object") {
+    encodeObjectRow(writer.u8(OBJECT), version.row);
+    return;
+  }
+  const { stamp, home, nullSlot, deletedMs } = version.row;
+  writeStamp(writer.u8(MARKER), stamp);
+  writer
+    .u32(home)
+    .u8(nullSlot ? 1 : 0)
+    .u64(deletedMs);
+}
+
+function decodeVersion(reader: ByteReader): VersionRow {
+  const kind = reader.u8();
+  if (kind === OBJECT) return { kind: "object", row: decodeObjectRow(reader) };
+  if (kind !== MARKER) throw new LayoutError("unknown kind of version");
+  const stamp = readStamp(reader);
+  const home = reader.u32();
+  return {
+    kind: "marker",
+    row: { stamp, home, nullSlot: reader.u8() === 1, deletedMs: reader.u64() },
+  };
+}
+
+/** Tables of buckets with versions; a bucket that never had any has no row in them. */
+export const VERSION_TABLES = {
+  /** Older versions and delete markers, newest first behind each key. */
+  version: { prefix: "v", encode: encodeVersion, decode: decodeVersion },
+  /** Where a key's null version stands among these, when it does. */
+  nullVersion: {
+    prefix: "w",
+    encode: (writer: ByteWriter, { stamp }: { readonly stamp: Stamp }) => writeStamp(writer, stamp),
+    decode: (reader: ByteReader) => ({ stamp: readStamp(reader) }),
+  },
+  /** Versions that were deleted for good: one that arrives later is nothing. */
+  voided: {
+    prefix: "e",
+    encode: (writer: ByteWriter, row: { readonly stamp: Stamp; readonly home: number }) => {
+      writeStamp(writer, row.stamp);
+      writer.u32(row.home);
+    },
+    decode: (reader: ByteReader) => ({ stamp: readStamp(reader), home: reader.u32() }),
+  },
+  /** Changes of versions. */
+  meta: {
+    prefix: "a",
+    encode: (writer: ByteWriter, row: MetaRow) => encodeMetaRow(writer, row),
+    decode: decodeMetaRow,
+  },
+} as const;
