@@ -88,6 +88,10 @@ export const S3_ERRORS = {
     message: "The AWS Access Key Id you provided does not exist in our records.",
   },
   InvalidArgument: { status: 400, message: "Invalid Argument" },
+  InvalidBucketAclWithObjectOwnership: {
+    status: 400,
+    message: "Bucket cannot have ACLs set with ObjectOwnership's BucketOwnerEnforced setting",
+  },
   InvalidBucketName: { status: 400, message: "The specified bucket is not valid." },
   InvalidBucketState: {
     status: 409,

@@ -10,7 +10,6 @@ test.each([
   ["x-amz-object-lock-mode", "GOVERNANCE"],
   ["x-amz-object-lock-legal-hold", "ON"],
   ["x-amz-bucket-object-lock-enabled", "true"],
-  ["x-amz-object-ownership", "ObjectWriter"],
   ["x-amz-write-offset-bytes", "0"],
 ])("%s: %s is a demand, and refused by name", (name, value) => {
   expect(() => screenHeaders(headersOf({ [name]: value }), OWNER)).toThrow(
@@ -22,7 +21,7 @@ test.each([
   ["x-amz-acl", "private"],
   ["x-amz-acl", "public-read"],
   ["x-amz-bucket-object-lock-enabled", "false"],
-  ["x-amz-object-ownership", "BucketOwnerEnforced"],
+  ["x-amz-object-ownership", "ObjectWriter"],
   ["x-amz-meta-acl", "public-read"],
   ["x-amz-server-side-encryption", "AES256"],
   ["x-amz-expected-bucket-owner", OWNER],

@@ -12,7 +12,6 @@ type Rule = {
 const DEMANDS: ReadonlyMap<string, Rule> = new Map([
   ["x-amz-bucket-object-lock-enabled", { harmless: ["false", "False"] }],
   ["x-amz-mfa", { harmless: [] }],
-  ["x-amz-object-ownership", { harmless: ["BucketOwnerEnforced"] }],
   ["x-amz-write-offset-bytes", { harmless: [] }],
 ]);
 const DEMANDING_PREFIXES = ["x-amz-object-lock-", "x-amz-grant-"] as const;

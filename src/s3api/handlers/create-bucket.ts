@@ -2,6 +2,7 @@ import { S3Error } from "../errors.ts";
 import type { BucketCall, HandlerDeps, Reply } from "../operation.ts";
 import { emptyReply } from "../reply.ts";
 import { childText } from "../xml/reader.ts";
+import { initialSettings } from "./initial-settings.ts";
 import { readXmlBody } from "./xml-body.ts";
 
 /** https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateBucket.html */
@@ -16,8 +17,9 @@ export async function createBucket(call: BucketCall, deps: HandlerDeps): Promise
     }
     requireOurRegion(childText(configuration, "LocationConstraint") ?? "", region);
   }
-  const outcome = await deps.store.createBucket({ name: call.bucket, owner: ownerId });
-  if (outcome.outcome === "exists") refuseExisting(outcome.bucket.owner, call.bucket, deps);
+  const settings = initialSettings(call);
+  const outcome = await deps.store.createBucket({ name: call.bucket, owner: ownerId, settings });
+  if (outcome.outcome === "exists") refuseExisting(call, deps);
   return emptyReply(200, [["Location", `/${call.bucket}`]]);
 }
 
@@ -31,10 +33,14 @@ function requireOurRegion(constraint: string, region: string): void {
   });
 }
 
-/** AWS's first region forgives creating one's own bucket again, the others do not. */
-function refuseExisting(owner: string, bucket: string, deps: HandlerDeps): void {
+/**
+ * AWS's first region forgives creating one's own bucket again, the others do not. A bucket that the
+ * caller may not even ask about is somebody else's for them.
+ */
+function refuseExisting({ allows, bucket }: BucketCall, deps: HandlerDeps): void {
   const fields = { BucketName: bucket };
-  if (owner !== deps.settings.ownerId) throw new S3Error("BucketAlreadyExists", { fields });
+  const isKnown = allows("s3:ListBucket", bucket) || allows("s3:GetBucketLocation", bucket);
+  if (!isKnown) throw new S3Error("BucketAlreadyExists", { fields });
   if (deps.settings.region !== "us-east-1")
     throw new S3Error("BucketAlreadyOwnedByYou", { fields });
 }
