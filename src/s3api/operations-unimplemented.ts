@@ -43,7 +43,6 @@ export const UNIMPLEMENTED_OPERATIONS = {
     "PutAnalyticsConfiguration",
     NEVER,
   ),
-  DeleteBucketCors: bucket("DELETE", "cors", "PutBucketCORS"),
   DeleteBucketEncryption: bucket("DELETE", "encryption", "PutEncryptionConfiguration"),
   DeleteBucketIntelligentTieringConfiguration: bucket(
     "DELETE",
@@ -78,7 +77,6 @@ export const UNIMPLEMENTED_OPERATIONS = {
   ),
   DeleteBucketReplication: bucket("DELETE", "replication", "PutReplicationConfiguration"),
   DeleteBucketTagging: bucket("DELETE", "tagging", "PutBucketTagging"),
-  DeleteBucketWebsite: bucket("DELETE", "website", "DeleteBucketWebsite"),
   DeleteObjectTagging: object("DELETE", "tagging", "DeleteObjectTagging"),
   DeletePublicAccessBlock: bucket("DELETE", "publicAccessBlock", "PutBucketPublicAccessBlock"),
   GetBucketAbac: bucket("GET", "abac", "GetBucketAbac", NEVER),
@@ -154,7 +152,6 @@ export const UNIMPLEMENTED_OPERATIONS = {
   PutBucketAbac: bucket("PUT", "abac", "PutBucketAbac", NEVER),
   PutBucketAccelerateConfiguration: bucket("PUT", "accelerate", "PutAccelerateConfiguration"),
   PutBucketAnalyticsConfiguration: bucket("PUT", "analytics", "PutAnalyticsConfiguration", NEVER),
-  PutBucketCors: bucket("PUT", "cors", "PutBucketCORS"),
   PutBucketEncryption: bucket("PUT", "encryption", "PutEncryptionConfiguration"),
   PutBucketIntelligentTieringConfiguration: bucket(
     "PUT",
@@ -172,7 +169,6 @@ export const UNIMPLEMENTED_OPERATIONS = {
   PutBucketRequestPayment: bucket("PUT", "requestPayment", "PutBucketRequestPayment"),
   PutBucketTagging: bucket("PUT", "tagging", "PutBucketTagging"),
   PutBucketVersioning: bucket("PUT", "versioning", "PutBucketVersioning"),
-  PutBucketWebsite: bucket("PUT", "website", "PutBucketWebsite"),
   PutObjectAcl: object("PUT", "acl", "PutObjectAcl"),
   PutObjectLegalHold: object("PUT", "legal-hold", "PutObjectLegalHold"),
   PutObjectLockConfiguration: bucket("PUT", "object-lock", "PutBucketObjectLockConfiguration"),

@@ -1,6 +1,7 @@
 import { LIMITS } from "../../core/limits.ts";
 import { type ObjectKey, objectKeyProblem, parseObjectKey } from "../../core/names.ts";
 import type { RequestHeaders } from "../../http/exchange.ts";
+import { requireWishesAllowed } from "../acl-wish.ts";
 import { missingField, readFormClaim } from "../auth/form-claim.ts";
 import { PUT_PAYLOAD } from "../body/payload.ts";
 import { S3Error } from "../errors.ts";
@@ -103,6 +104,7 @@ function admitForm(
     throw new S3Error("NoSuchBucket", { fields: { BucketName: bucketText } });
   }
   const bucketSettings = stored.settings;
+  requireWishesAllowed({ headers, allows, bucket, key, settings: bucketSettings });
   const query = EMPTY_QUERY;
   const call = { exchange, headers, query, auth, allows, received, bucket, bucketSettings, key };
   return { call, length };
