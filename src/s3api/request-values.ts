@@ -139,6 +139,13 @@ export function requestTagValues(tags: Tags): ReadonlyMap<string, readonly strin
   return values;
 }
 
+/** The version that is asked for, where it is not the one in the query. */
+export function knownVersion(
+  version: string | undefined,
+): ReadonlyMap<string, readonly string[]> | undefined {
+  return version === undefined ? undefined : new Map([["s3:versionid", [version]]]);
+}
+
 /** AWS compares `bucket/key`, decoded, without what clients write before and after it. */
 function copySource(headers: RequestHeaders): string | undefined {
   const header = headers.get("x-amz-copy-source");

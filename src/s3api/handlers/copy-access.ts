@@ -3,6 +3,7 @@ import { S3Error } from "../errors.ts";
 import { checkCopySource } from "../headers/conditionals.ts";
 import type { CopySource } from "../headers/copy-source.ts";
 import type { HandlerDeps, ObjectCall } from "../operation.ts";
+import { knownVersion } from "../request-values.ts";
 import { copiedObject } from "./object-version.ts";
 
 /**
@@ -14,12 +15,30 @@ export function readableSource(
   deps: HandlerDeps,
   source: CopySource,
 ): StoredObject {
-  const action = source.version === undefined ? "s3:GetObject" : "s3:GetObjectVersion";
-  if (!call.allows(action, source.bucket, source.key)) throw new S3Error("AccessDenied");
+  requireAllowedOnSource(call, source, ["s3:GetObject", "s3:GetObjectVersion"]);
   if (deps.store.bucket(source.bucket) === undefined) {
     throw new S3Error("NoSuchBucket", { fields: { BucketName: source.bucket } });
   }
   const object = copiedObject(call, deps, source);
   checkCopySource(call.headers, object.record);
   return object;
+}
+
+/**
+ * Tags that go along with a copy are read there and written here, and each has to be allowed.
+ * https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html
+ */
+export function requireTagsAllowed(call: ObjectCall, source: CopySource): void {
+  requireAllowedOnSource(call, source, ["s3:GetObjectTagging", "s3:GetObjectVersionTagging"]);
+  if (!call.allows("s3:PutObjectTagging", call.bucket, call.key)) throw new S3Error("AccessDenied");
+}
+
+/** Of the two actions the second is for a source whose version is named. */
+function requireAllowedOnSource(
+  { allows }: ObjectCall,
+  { bucket, key, version }: CopySource,
+  [action, versionAction]: readonly [string, string],
+): void {
+  const asked = version === undefined ? action : versionAction;
+  if (!allows(asked, bucket, key, knownVersion(version))) throw new S3Error("AccessDenied");
 }

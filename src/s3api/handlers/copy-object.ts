@@ -13,7 +13,7 @@ import { xmlReply } from "../reply.ts";
 import { XmlWriter } from "../xml/writer.ts";
 import { writeObjectChecksums } from "./checksum-xml.ts";
 import { copyBody } from "./copied-body.ts";
-import { readableSource } from "./copy-access.ts";
+import { readableSource, requireTagsAllowed } from "./copy-access.ts";
 import { allowedConditions } from "./write-conditions.ts";
 import { writeRefusal } from "./write-refusal.ts";
 
@@ -46,6 +46,9 @@ async function copyOnce(
     });
   }
   const attributes = copiedAttributes(call, found);
+  if (attributes.tags.length > 0 && attributes.tags === found.record.attributes.tags) {
+    requireTagsAllowed(call, source);
+  }
   refusePointlessCopy(call, found, attributes);
   const conditions = allowedConditions(call);
   // Nothing may come between this and the commit: what has been written again would stay.
