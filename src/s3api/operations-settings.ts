@@ -1,129 +1,119 @@
-import {
-  answerEmpty,
-  answerNotConfigured,
-  getBucketOwnershipControls,
-  getBucketRequestPayment,
-} from "./handlers/absent-settings.ts";
-import { getBucketAcl } from "./handlers/get-acl.ts";
+import { answerEmpty, answerNotConfigured } from "./handlers/absent-settings.ts";
+import { getBucketLifecycle, putBucketLifecycle } from "./handlers/bucket-lifecycle.ts";
+import { answerSetting, removeSetting, replaceSetting } from "./handlers/bucket-settings.ts";
 import type { BucketCall, Handler, OperationRow } from "./operation.ts";
+import { BUCKET_ENCRYPTION } from "./settings/bucket-encryption.ts";
+import type { BucketSetting } from "./settings/bucket-setting.ts";
+import { BUCKET_TAGGING } from "./settings/bucket-tagging.ts";
+import { ACCELERATE, LOGGING, REQUEST_PAYMENT } from "./settings/fixed-settings.ts";
+import { LIFECYCLE } from "./settings/lifecycle.ts";
+import { OBJECT_LOCK } from "./settings/object-lock.ts";
+import { OWNERSHIP_CONTROLS } from "./settings/ownership-controls.ts";
+import { PUBLIC_ACCESS_BLOCK } from "./settings/public-access-block.ts";
 
-/** A setting that no bucket has yet, asked for by clients before they begin. */
-function setting(
-  subresource: string,
-  action: string,
+type Asked = { readonly subresource: string; readonly action: string; readonly note?: string };
+
+/** A question or demand about one subresource of a bucket. */
+function bucketRow(
+  method: "GET" | "PUT" | "DELETE",
+  { subresource, action, note }: Asked,
   handler: Handler<BucketCall>,
-  note: string,
 ): OperationRow {
   return {
-    method: "GET",
+    method,
     level: "bucket",
     query: { [subresource]: "" },
     action: `s3:${action}`,
-    body: "none",
+    body: method === "PUT" ? "xml" : "none",
     handler,
-    note,
+    ...(note === undefined ? {} : { note }),
   };
 }
 
-const NOT_SET = "always the answer for a bucket without it";
+/** The row that shows a setting. */
+function shows<Value>(
+  setting: BucketSetting<Value>,
+  handler: Handler<BucketCall> = answerSetting(setting),
+): OperationRow {
+  const { subresource, actions } = setting;
+  return bucketRow("GET", { subresource, action: actions.get }, handler);
+}
 
-/** The questions about a bucket's settings. */
+/** The row that replaces a setting by the document in the body. */
+function replaces<Value>(
+  setting: BucketSetting<Value>,
+  note?: string,
+  handler: Handler<BucketCall> = replaceSetting(setting),
+): OperationRow {
+  const { subresource, actions } = setting;
+  return bucketRow("PUT", { subresource, action: actions.put, ...noted(note) }, handler);
+}
+
+/** The row that takes a setting away, in the usual way or another. */
+function removes<Value>(
+  setting: BucketSetting<Value>,
+  handler: Handler<BucketCall> = removeSetting(setting),
+): OperationRow {
+  const { subresource, actions } = setting;
+  return bucketRow("DELETE", { subresource, action: actions.delete ?? actions.put }, handler);
+}
+
+function noted(note: string | undefined): Pick<Asked, "note"> {
+  return note === undefined ? {} : { note };
+}
+
+/** A setting that no bucket has yet, asked for by clients before they begin. */
+function neverSet(
+  subresource: string,
+  action: string,
+  handler: Handler<BucketCall>,
+  note = "always the answer for a bucket without it",
+): OperationRow {
+  return bucketRow("GET", { subresource, action, note }, handler);
+}
+
+/** What may be asked and said of a bucket's settings; docs/ARCHITECTURE.md says how to add one. */
 export const SETTING_OPERATIONS = {
-  GetBucketAccelerateConfiguration: setting(
-    "accelerate",
-    "GetAccelerateConfiguration",
-    answerEmpty("AccelerateConfiguration"),
-    NOT_SET,
-  ),
-  GetBucketAcl: setting("acl", "GetBucketAcl", getBucketAcl, "always the owner with full control"),
-  GetBucketCors: setting(
-    "cors",
-    "GetBucketCORS",
-    answerNotConfigured("NoSuchCORSConfiguration"),
-    NOT_SET,
-  ),
-  GetBucketEncryption: setting(
-    "encryption",
-    "GetEncryptionConfiguration",
-    answerNotConfigured("ServerSideEncryptionConfigurationNotFoundError"),
-    NOT_SET,
-  ),
-  GetBucketLifecycleConfiguration: setting(
-    "lifecycle",
-    "GetLifecycleConfiguration",
-    answerNotConfigured("NoSuchLifecycleConfiguration"),
-    NOT_SET,
-  ),
-  GetBucketLogging: setting(
-    "logging",
-    "GetBucketLogging",
-    answerEmpty("BucketLoggingStatus"),
-    NOT_SET,
-  ),
-  GetBucketNotificationConfiguration: setting(
+  DeleteBucketEncryption: removes(BUCKET_ENCRYPTION),
+  DeleteBucketLifecycle: removes(LIFECYCLE),
+  DeleteBucketOwnershipControls: removes(OWNERSHIP_CONTROLS),
+  DeleteBucketTagging: removes(BUCKET_TAGGING),
+  DeletePublicAccessBlock: removes(PUBLIC_ACCESS_BLOCK),
+  GetBucketAccelerateConfiguration: shows(ACCELERATE),
+  GetBucketEncryption: shows(BUCKET_ENCRYPTION),
+  GetBucketLifecycleConfiguration: shows(LIFECYCLE, getBucketLifecycle),
+  GetBucketLogging: shows(LOGGING),
+  GetBucketNotificationConfiguration: neverSet(
     "notification",
     "GetBucketNotification",
     answerEmpty("NotificationConfiguration"),
-    NOT_SET,
   ),
-  GetBucketOwnershipControls: setting(
-    "ownershipControls",
-    "GetBucketOwnershipControls",
-    getBucketOwnershipControls,
-    "always BucketOwnerEnforced",
-  ),
-  GetBucketPolicy: setting(
-    "policy",
-    "GetBucketPolicy",
-    answerNotConfigured("NoSuchBucketPolicy"),
-    NOT_SET,
-  ),
-  GetBucketPolicyStatus: setting(
-    "policyStatus",
-    "GetBucketPolicyStatus",
-    answerNotConfigured("NoSuchBucketPolicy"),
-    NOT_SET,
-  ),
-  GetBucketReplication: setting(
+  GetBucketOwnershipControls: shows(OWNERSHIP_CONTROLS),
+  GetBucketReplication: neverSet(
     "replication",
     "GetReplicationConfiguration",
     answerNotConfigured("ReplicationConfigurationNotFoundError"),
-    NOT_SET,
   ),
-  GetBucketRequestPayment: setting(
-    "requestPayment",
-    "GetBucketRequestPayment",
-    getBucketRequestPayment,
-    "always BucketOwner",
-  ),
-  GetBucketTagging: setting(
-    "tagging",
-    "GetBucketTagging",
-    answerNotConfigured("NoSuchTagSet"),
-    NOT_SET,
-  ),
-  GetBucketVersioning: setting(
+  GetBucketRequestPayment: shows(REQUEST_PAYMENT),
+  GetBucketTagging: shows(BUCKET_TAGGING),
+  GetBucketVersioning: neverSet(
     "versioning",
     "GetBucketVersioning",
     answerEmpty("VersioningConfiguration"),
-    NOT_SET,
   ),
-  GetBucketWebsite: setting(
-    "website",
-    "GetBucketWebsite",
-    answerNotConfigured("NoSuchWebsiteConfiguration"),
-    NOT_SET,
+  GetObjectLockConfiguration: shows(OBJECT_LOCK),
+  GetPublicAccessBlock: shows(PUBLIC_ACCESS_BLOCK),
+  PutBucketAccelerateConfiguration: replaces(ACCELERATE, "can be suspended, never enabled"),
+  PutBucketEncryption: replaces(BUCKET_ENCRYPTION),
+  PutBucketLifecycleConfiguration: replaces(
+    LIFECYCLE,
+    "transitions are NotImplemented",
+    putBucketLifecycle,
   ),
-  GetObjectLockConfiguration: setting(
-    "object-lock",
-    "GetBucketObjectLockConfiguration",
-    answerNotConfigured("ObjectLockConfigurationNotFoundError"),
-    NOT_SET,
-  ),
-  GetPublicAccessBlock: setting(
-    "publicAccessBlock",
-    "GetBucketPublicAccessBlock",
-    answerNotConfigured("NoSuchPublicAccessBlockConfiguration"),
-    NOT_SET,
-  ),
+  PutBucketLogging: replaces(LOGGING, "can be switched off, never on"),
+  PutBucketOwnershipControls: replaces(OWNERSHIP_CONTROLS),
+  PutBucketRequestPayment: replaces(REQUEST_PAYMENT, "always BucketOwner"),
+  PutBucketTagging: replaces(BUCKET_TAGGING),
+  PutObjectLockConfiguration: replaces(OBJECT_LOCK),
+  PutPublicAccessBlock: replaces(PUBLIC_ACCESS_BLOCK),
 } as const satisfies Readonly<Record<string, OperationRow>>;

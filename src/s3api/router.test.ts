@@ -148,7 +148,7 @@ test.each([
   ["GET /photos/k?unknown", "GetObject"],
   ["GET /photos/k?uploads", "GetObject"],
   ["PUT /photos/k?acl2=1", "PutObject"],
-  ["GET /photos?acl&tagging", "GetBucketAcl"],
+  ["GET /photos?acl&tagging", "GetBucketTagging"],
   ["GET /photos/k?constructor", "GetObject"],
 ])("%s is refused instead of being taken for a plain request", (line, operation) => {
   const found = route(line);

@@ -24,19 +24,3 @@ export function answerNoObjectLock(_call: ObjectCall): never {
     message: "Bucket is missing Object Lock Configuration",
   });
 }
-
-/** The account that owns a bucket pays for its requests. */
-export const getBucketRequestPayment: Handler<BucketCall> = () => {
-  const xml = new XmlWriter("RequestPaymentConfiguration");
-  xml.text("Payer", "BucketOwner");
-  return xmlReply(xml.finish());
-};
-
-/** ACLs cannot grant anything here, which S3 calls "bucket owner enforced". */
-export const getBucketOwnershipControls: Handler<BucketCall> = () => {
-  const xml = new XmlWriter("OwnershipControls");
-  xml.open("Rule");
-  xml.text("ObjectOwnership", "BucketOwnerEnforced");
-  xml.close();
-  return xmlReply(xml.finish());
-};

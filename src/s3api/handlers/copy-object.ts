@@ -6,6 +6,7 @@ import { asksForEncryption } from "../encryption/encryption-headers.ts";
 import { S3Error } from "../errors.ts";
 import { type CopySource, parseCopySource } from "../headers/copy-source.ts";
 import { formatIsoDate } from "../headers/dates.ts";
+import { pushExpiration } from "../headers/lifecycle-headers.ts";
 import { ACL_HEADER } from "../headers/object-acl.ts";
 import { type HeaderLines, readObjectAttributes } from "../headers/object-headers.ts";
 import type { HandlerDeps, ObjectCall, Reply } from "../operation.ts";
@@ -60,12 +61,16 @@ async function copyOnce(
     body,
     ...(conditions === undefined ? {} : { conditions }),
   });
-  if (outcome.outcome === "stored") return copyReply(outcome.stored, encryption);
+  if (outcome.outcome === "stored") return copyReply(call, outcome.stored, encryption);
   if (outcome.outcome === "source-gone") return undefined;
   throw writeRefusal(outcome, bucket, key);
 }
 
-function copyReply(stored: StoredObject, encryption: BodyEncryption | undefined): Reply {
+function copyReply(
+  call: ObjectCall,
+  stored: StoredObject,
+  encryption: BodyEncryption | undefined,
+): Reply {
   const { record } = stored;
   const xml = new XmlWriter("CopyObjectResult");
   xml.text("LastModified", formatIsoDate(record.lastModifiedMs));
@@ -73,6 +78,7 @@ function copyReply(stored: StoredObject, encryption: BodyEncryption | undefined)
   writeObjectChecksums(xml, record.checksums);
   const headers: HeaderLines = [];
   pushEncryption(headers, encryption);
+  pushExpiration(headers, call.bucketSettings, call.key, record);
   return xmlReply(xml.finish(), headers);
 }
 

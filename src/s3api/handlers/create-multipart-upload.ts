@@ -4,6 +4,7 @@ import {
   pushEncryption,
 } from "../encryption/body-encryption.ts";
 import { S3Error } from "../errors.ts";
+import { pushAbortDate } from "../headers/lifecycle-headers.ts";
 import { type HeaderLines, readObjectAttributes } from "../headers/object-headers.ts";
 import type { HandlerDeps, ObjectCall, Reply } from "../operation.ts";
 import { xmlReply } from "../reply.ts";
@@ -36,5 +37,6 @@ export async function createMultipartUpload(call: ObjectCall, deps: HandlerDeps)
     headers.push(["x-amz-checksum-type", checksum.type]);
   }
   pushEncryption(headers, encryption);
+  pushAbortDate(headers, call.bucketSettings, outcome.upload);
   return xmlReply(xml.finish(), headers);
 }

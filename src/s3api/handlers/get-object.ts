@@ -2,6 +2,7 @@ import { pushEncryption } from "../encryption/body-encryption.ts";
 import { decryptionOfRead, openPlain, readSmallPlain } from "../encryption/object-bytes.ts";
 import type { HandlerDeps, ObjectCall, Reply } from "../operation.ts";
 import { planRead } from "./object-access.ts";
+import { pushTerms } from "./object-terms.ts";
 import { existingObject } from "./object-version.ts";
 
 /** Small and warm bodies are answered without a promise; this is the hot path of reads. */
@@ -11,6 +12,7 @@ export function getObject(call: ObjectCall, deps: HandlerDeps): Reply {
   const plan = planRead(call, object);
   if ("kind" in plan) return plan;
   pushEncryption(plan.headers, decryption);
+  pushTerms(plan.headers, call, object);
   const { status, headers, range } = plan;
   const contentLength = range.end - range.start;
   if (contentLength === 0) return { kind: "whole", status, headers, body: undefined };

@@ -2,6 +2,7 @@ import { pushEncryption } from "../encryption/body-encryption.ts";
 import { decryptionOfRead } from "../encryption/object-bytes.ts";
 import type { HandlerDeps, ObjectCall, Reply } from "../operation.ts";
 import { planRead } from "./object-access.ts";
+import { pushTerms } from "./object-terms.ts";
 import { existingObject } from "./object-version.ts";
 
 export function headObject(call: ObjectCall, deps: HandlerDeps): Reply {
@@ -10,6 +11,7 @@ export function headObject(call: ObjectCall, deps: HandlerDeps): Reply {
   const plan = planRead(call, object);
   if ("kind" in plan) return plan;
   pushEncryption(plan.headers, decryption);
+  pushTerms(plan.headers, call, object);
   const { status, headers, range } = plan;
   return { kind: "head", status, headers, contentLength: range.end - range.start };
 }

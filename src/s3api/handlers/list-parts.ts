@@ -2,6 +2,8 @@ import { LIMITS } from "../../core/limits.ts";
 import type { PartRecord } from "../../core/records.ts";
 import { S3Error } from "../errors.ts";
 import { formatIsoDate } from "../headers/dates.ts";
+import { pushAbortDate } from "../headers/lifecycle-headers.ts";
+import type { HeaderLines } from "../headers/object-headers.ts";
 import { readEncoding, readMax } from "../list/wish.ts";
 import type { HandlerDeps, ObjectCall, Reply } from "../operation.ts";
 import { xmlReply } from "../reply.ts";
@@ -47,7 +49,9 @@ export function listParts(call: ObjectCall, deps: HandlerDeps): Reply {
     writeChecksums(xml, part.checksums);
     xml.close();
   }
-  return xmlReply(xml.finish());
+  const headers: HeaderLines = [];
+  pushAbortDate(headers, call.bucketSettings, upload);
+  return xmlReply(xml.finish(), headers);
 }
 
 function pageOfParts(

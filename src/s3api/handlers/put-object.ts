@@ -1,6 +1,7 @@
 import { type PartSealer, storedBytesOf } from "../../core/block-cipher.ts";
 import { StorageFault } from "../../core/faults.ts";
 import { LIMITS } from "../../core/limits.ts";
+import type { BucketSettings } from "../../core/records.ts";
 import type { PutObjectRequest } from "../../storage/store.ts";
 import { type PayloadSettings, PUT_PAYLOAD } from "../body/payload.ts";
 import type { PayloadDigests } from "../body/payload-digests.ts";
@@ -13,6 +14,7 @@ import {
   sealerOf,
 } from "../encryption/body-encryption.ts";
 import { encryptWhole } from "../encryption/encrypting-writer.ts";
+import { pushExpiration } from "../headers/lifecycle-headers.ts";
 import {
   type HeaderLines,
   pushChecksums,
@@ -27,6 +29,7 @@ import { writeRefusal } from "./write-refusal.ts";
 type Description = Pick<PutObjectRequest, "bucket" | "key" | "conditions"> &
   Pick<PutObjectRequest["object"], "attributes"> & {
     readonly encryption: BodyEncryption | undefined;
+    readonly settings: BucketSettings;
   };
 
 /**
@@ -41,11 +44,11 @@ export async function putObject(
   const attributes = readObjectAttributes(call.headers);
   const conditions = allowedConditions(call);
   const encryption = encryptionOfNew(call, deps);
-  const { bucket, key } = call;
+  const { bucket, key, bucketSettings: settings } = call;
   const description: Description =
     conditions === undefined
-      ? { bucket, key, attributes, encryption }
-      : { bucket, key, attributes, encryption, conditions };
+      ? { bucket, key, attributes, encryption, settings }
+      : { bucket, key, attributes, encryption, settings, conditions };
   const { received } = call;
   const payload = payloadOf(call, deps, { ...limits, received });
   const sealer = encryption === undefined ? undefined : sealerOf(deps, encryption, 0);
@@ -97,6 +100,7 @@ async function store(
     const headers: HeaderLines = [["ETag", `"${object.etag}"`]];
     pushChecksums(headers, object.checksums);
     pushEncryption(headers, encryption);
+    pushExpiration(headers, description.settings, key, outcome.stored.record);
     return emptyReply(200, headers);
   }
   if (outcome.outcome === "source-gone") {
