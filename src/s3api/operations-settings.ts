@@ -5,11 +5,13 @@ import type { BucketCall, Handler, OperationRow } from "./operation.ts";
 import { BUCKET_ENCRYPTION } from "./settings/bucket-encryption.ts";
 import type { BucketSetting } from "./settings/bucket-setting.ts";
 import { BUCKET_TAGGING } from "./settings/bucket-tagging.ts";
+import { CORS } from "./settings/cors.ts";
 import { ACCELERATE, LOGGING, REQUEST_PAYMENT } from "./settings/fixed-settings.ts";
 import { LIFECYCLE } from "./settings/lifecycle.ts";
 import { OBJECT_LOCK } from "./settings/object-lock.ts";
 import { OWNERSHIP_CONTROLS } from "./settings/ownership-controls.ts";
 import { PUBLIC_ACCESS_BLOCK } from "./settings/public-access-block.ts";
+import { WEBSITE } from "./settings/website.ts";
 
 type Asked = { readonly subresource: string; readonly action: string; readonly note?: string };
 
@@ -74,12 +76,15 @@ function neverSet(
 
 /** What may be asked and said of a bucket's settings; docs/ARCHITECTURE.md says how to add one. */
 export const SETTING_OPERATIONS = {
+  DeleteBucketCors: removes(CORS),
   DeleteBucketEncryption: removes(BUCKET_ENCRYPTION),
   DeleteBucketLifecycle: removes(LIFECYCLE),
   DeleteBucketOwnershipControls: removes(OWNERSHIP_CONTROLS),
   DeleteBucketTagging: removes(BUCKET_TAGGING),
+  DeleteBucketWebsite: removes(WEBSITE),
   DeletePublicAccessBlock: removes(PUBLIC_ACCESS_BLOCK),
   GetBucketAccelerateConfiguration: shows(ACCELERATE),
+  GetBucketCors: shows(CORS),
   GetBucketEncryption: shows(BUCKET_ENCRYPTION),
   GetBucketLifecycleConfiguration: shows(LIFECYCLE, getBucketLifecycle),
   GetBucketLogging: shows(LOGGING),
@@ -101,9 +106,11 @@ export const SETTING_OPERATIONS = {
     "GetBucketVersioning",
     answerEmpty("VersioningConfiguration"),
   ),
+  GetBucketWebsite: shows(WEBSITE),
   GetObjectLockConfiguration: shows(OBJECT_LOCK),
   GetPublicAccessBlock: shows(PUBLIC_ACCESS_BLOCK),
   PutBucketAccelerateConfiguration: replaces(ACCELERATE, "can be suspended, never enabled"),
+  PutBucketCors: replaces(CORS),
   PutBucketEncryption: replaces(BUCKET_ENCRYPTION),
   PutBucketLifecycleConfiguration: replaces(
     LIFECYCLE,
@@ -114,6 +121,7 @@ export const SETTING_OPERATIONS = {
   PutBucketOwnershipControls: replaces(OWNERSHIP_CONTROLS),
   PutBucketRequestPayment: replaces(REQUEST_PAYMENT, "always BucketOwner"),
   PutBucketTagging: replaces(BUCKET_TAGGING),
+  PutBucketWebsite: replaces(WEBSITE),
   PutObjectLockConfiguration: replaces(OBJECT_LOCK),
   PutPublicAccessBlock: replaces(PUBLIC_ACCESS_BLOCK),
 } as const satisfies Readonly<Record<string, OperationRow>>;
