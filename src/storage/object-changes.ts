@@ -44,6 +44,8 @@ function judgeChange(
   const { stamp, nullSlot } = found.row;
   const id = makeVersionId(stamp.hlc, stamp.origin);
   if (found.kind === "marker") return { outcome: "delete-marker", version: id, isNull: nullSlot };
+  const { writtenAs = id } = request;
+  if (writtenAs !== id) return { outcome: "no-such-version" };
   const refusal = judgeConditions(request.conditions, found.row);
   if (refusal !== undefined) return refusal;
   if (!isAllowed(found.row, request.change, clock.nowMs())) return { outcome: "locked" };

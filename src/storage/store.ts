@@ -56,6 +56,9 @@ export interface Store {
   /** Deletes of one request share a commit; outcomes in the order of the requests. */
   deleteObjects(requests: readonly DeleteObjectRequest[]): Promise<DeleteOutcome[]>;
 
+  /** Carries out what a lifecycle wants of versions, as far as each still is what was judged. */
+  expireVersions(requests: readonly ExpireRequest[]): Promise<ExpireOutcome[]>;
+
   // Multipart
   upload(bucket: BucketName, key: ObjectKey, uploadId: UploadId): UploadRecord | undefined;
   /** Uploads of a bucket in order of key, then upload id (which is order of creation). */
@@ -268,6 +271,11 @@ export type ChangeObjectRequest = {
   readonly key: ObjectKey;
   /** Without it, the current version. */
   readonly version?: VersionId | "null";
+  /**
+   * The id under which that version was written, the null version included: one that has come in
+   * its place since is refused as "no-such-version".
+   */
+  readonly writtenAs?: VersionId;
   readonly change: RequestedChange;
   readonly conditions?: WriteConditions;
 };
@@ -282,6 +290,22 @@ export type ChangeOutcome =
   | { readonly outcome: "no-such-version" }
   | { readonly outcome: "delete-marker"; readonly version: VersionId; readonly isNull: boolean }
   | Refusal;
+
+export type ExpireRequest = {
+  readonly bucket: BucketName;
+  readonly key: ObjectKey;
+  /** The write that was judged, also where it is the null version. */
+  readonly version: VersionId;
+  readonly isNull: boolean;
+  /** `expire` does what a delete without a version does, `remove` takes the version away. */
+  readonly action: "expire" | "remove";
+  /** The rules by which it was judged; other ones since then keep it. */
+  readonly setting: Uint8Array;
+  readonly nowMs: number;
+};
+
+/** "changed": it is not, or not any more, what the rules speak of. */
+export type ExpireOutcome = { readonly outcome: "expired" | "changed" | "locked" };
 
 export type CreateBucketRequest = {
   readonly name: BucketName;
