@@ -40,6 +40,15 @@ const DIFFERENCES = `## Where Atoll differs from AWS, or AWS has no answer
   \`uws\`; nothing of the second request is done. \`--engine node\` answers in order.
 - **Expect: 100-continue** is answered by the HTTP engine itself, before the signature is checked.
   Any other expectation is ignored by \`uws\` and refused with 417 by \`--engine node\`.
+- **Forms** (POST) are signed by signature version 4 in their fields or by nobody; version 2 is refused.
+  A policy binds an unsigned form as well. A signature holds for seven days at most. A field that
+  comes twice is refused, and so is a field \`x-amz-*\` that no form can ask for. \`Location\` names the
+  object as the form's host reaches it. What is no form is \`RequestIsNotMultiPartContent\` (412).
+- **Preflight.** \`OPTIONS\` needs no signature and takes any query. A bucket with CORS rules answers
+  every request that has an \`Origin\` with \`Vary\`, also where no rule fits.
+- **Websites** are below the setting \`websiteDomain\` and nowhere else: \`GET\` and \`HEAD\`, as nobody, so
+  that a bucket's policy must show the objects to everybody. A query says nothing there. Redirects
+  by rules encode the key; what the owner wrote in a rule stays as it is.
 - **Checksums of parts.** A part that comes without one gets the one its upload asked for. Completing
   a composite upload must list the checksum of each part, as at AWS.
 - **Settings of buckets** cannot be changed yet. Asking for one gives AWS's answer for a bucket that
