@@ -72,14 +72,10 @@ export function toStoredVersion(
   found: Located,
   isLatest: boolean,
 ): StoredVersion {
-  const isNull = found.row.nullSlot;
-  if (found.kind === "object") {
-    return { kind: "object", object: toStoredObject(bucket, key, found.row), isNull, isLatest };
-  }
-  const { stamp, deletedMs } = found.row;
+  const { stamp, nullSlot: isNull } = found.row;
   const version = makeVersionId(stamp.hlc, stamp.origin);
-  return {
-    ...{ kind: "delete-marker", bucket, key, version, hlc: stamp.hlc },
-    ...{ deletedMs, isNull, isLatest },
-  };
+  const shown = { bucket, key, version, hlc: stamp.hlc, isNull, isLatest };
+  return found.kind === "object"
+    ? { ...shown, kind: "object", object: toStoredObject(bucket, key, found.row) }
+    : { ...shown, kind: "delete-marker", deletedMs: found.row.deletedMs };
 }

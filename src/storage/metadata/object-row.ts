@@ -10,7 +10,7 @@ import { readStamp, STAMP_BYTES, type Stamp, writeStamp } from "./stamp.ts";
 export type ObjectRow = {
   readonly stamp: Stamp;
   readonly home: number;
-  /** Whether it stands in the key's null slot: every object of a bucket that has no versions does. */
+  /** Whether it stands in the null slot: without versioning every object does. */
   readonly nullSlot: boolean;
   /** Where an inline body lies; set when its batch is laid out. */
   place: { segment: number; offset: number };

@@ -1,0 +1,121 @@
+import type { Hlc } from "../core/hlc.ts";
+import type { BucketName, ObjectKey, VersionId } from "../core/names.ts";
+import type { ObjectListing } from "../core/object-listing.ts";
+import type { BucketSettings, ObjectRecord, UploadRecord } from "../core/records.ts";
+
+/*
+ * What is stored, as users of the store see it. Import it from store.ts.
+ */
+
+export type StoredBucket = {
+  readonly name: BucketName;
+  readonly createdMs: number;
+  readonly owner: string;
+  readonly settings: BucketSettings;
+};
+
+/** An object that exists, with where it is; `place` is opaque outside storage. */
+export type StoredObject = {
+  readonly bucket: BucketName;
+  readonly key: ObjectKey;
+  readonly version: VersionId;
+  /** Whether it is the null version: clients see "null" and never the id above. */
+  readonly isNull: boolean;
+  readonly hlc: Hlc;
+  readonly record: ObjectRecord;
+  readonly place: BodyPlace;
+};
+
+/** A version that exists; `isLatest`: it is the newest of its key. */
+export type StoredVersion = {
+  readonly bucket: BucketName;
+  readonly key: ObjectKey;
+  readonly version: VersionId;
+  readonly hlc: Hlc;
+  readonly isNull: boolean;
+  readonly isLatest: boolean;
+} & (
+  | { readonly kind: "object"; readonly object: StoredObject }
+  | { readonly kind: "delete-marker"; readonly deletedMs: number }
+);
+
+/** As ObjectCursor, over (key, version): every step reads one row. */
+export interface VersionCursor {
+  next(): StoredVersion | undefined;
+  /** Continues at the first version of the first key >= `from`. */
+  seek(from: string): void;
+  /**
+   * Continues behind this version of the key, whether it is still there or not; without an id,
+   * behind every version of it. A null version that has gone leaves no place: then it continues at
+   * the key's first.
+   */
+  seekAfter(key: string, version: VersionId | "null" | undefined): void;
+  /** Continues at the first key that does not start with `prefix` and is greater than it. */
+  seekPast(prefix: string): void;
+  readonly rowsRead: number;
+  close(): void;
+}
+
+/** Where an inline body lies; manifests are looked up by their hash. */
+export type BodyPlace = {
+  readonly segment: number;
+  /** Offset of the body record in the segment; meaningless for manifests. */
+  readonly offset: number;
+};
+
+/** What a listing shows of an object; the rest of its row is not read. */
+export type ListedObject = { readonly key: ObjectKey; readonly listing: ObjectListing };
+
+/** Walks keys forward; every step reads one row, and a seek skips what lies between. */
+export interface ObjectCursor {
+  /**
+   * The next object whose key is greater than or equal to `from` (first call, or after a seek), or
+   * greater than the last one given. Undefined at the end of the bucket. `from` is a plain string:
+   * any UTF-8 text, it need not be a valid key.
+   */
+  next(): ListedObject | undefined;
+  /** Continues at the first key >= `from`. */
+  seek(from: string): void;
+  /** Continues at the first key that does not start with `prefix` and is greater than it. */
+  seekPast(prefix: string): void;
+  /** Rows read so far: what tests count instead of time. */
+  readonly rowsRead: number;
+  /** Lets go of the snapshot that the walk reads from; one left open makes the index grow. */
+  close(): void;
+}
+
+/** As ObjectCursor, over (key, upload id). */
+export interface UploadCursor {
+  next(): UploadRecord | undefined;
+  /** Continues after this upload; without an id, after every upload of that key. */
+  seekAfter(key: string, uploadId: string | undefined): void;
+  seek(fromKey: string): void;
+  seekPast(prefix: string): void;
+  close(): void;
+}
+
+/** Half-open, in bytes of the object. */
+export type ByteRange = { readonly start: number; readonly end: number };
+
+export interface BodyReader {
+  /** The next verified slice, at most LIMITS.sliceBytes; undefined at the end. Memory is reused. */
+  next(): Promise<Uint8Array | undefined>;
+  close(): void;
+}
+
+/** Receives a large body. Memory is bounded: wait for a returned promise before the next write. */
+export interface BodyWriter {
+  /** Copies the bytes. Returns a promise when the caller must wait, undefined when it need not. */
+  write(bytes: Uint8Array): Promise<void> | undefined;
+  /** Resolves when every byte is durable. The result can be used once, in putObject or putPart. */
+  finish(): Promise<StagedBody>;
+  /** Gives the space back. Does nothing after the staged body has been used. */
+  abort(): void;
+}
+
+/** A durable body that nothing refers to yet; opaque outside storage. */
+export interface StagedBody {
+  readonly bytes: number;
+  /** Forgets it (a checksum did not match): its space is given back. */
+  discard(): void;
+}
