@@ -73,6 +73,10 @@ export const LIMITS = {
   statsNamesMax: 1000,
   /** Set aside in a file: room for some ten thousand deletes on a disk that is full. */
   reserveFileBytes: 16 * MIB,
+  /** A new key every hour for more than a month; every one is read at every start. */
+  keyRingKeysMax: 1000,
+  /** Versions that one step of a walk over all envelopes looks at. */
+  rewrapVersionsMax: 1000,
   /** Requests under way at once; more are told to slow down. */
   requestsMax: 4096,
   /** Addresses and keys with failed authentications that are remembered. */
@@ -80,6 +84,8 @@ export const LIMITS = {
   /** AWS: rules of one bucket. */
   corsRulesMax: 100,
   lifecycleRulesMax: 1000,
+  /** Actions that one plan tells. */
+  lifecyclePlanMax: 10_000,
   websiteRulesMax: 50,
   /** AWS: names and values of a form before its file. */
   formFieldsBytesMax: 20 * KIB,

@@ -1,11 +1,10 @@
 import { StorageFault } from "../core/faults.ts";
-import type { KeyRing } from "../core/seal.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Disk, FileFacts } from "../ports/disk.ts";
 import type { Log } from "../ports/log.ts";
 import type { ProcessFacts } from "../ports/process-facts.ts";
 import type { Random } from "../ports/random.ts";
-import { openKeyRing } from "./cluster-keys.ts";
+import { type ClusterKeys, openKeyRing } from "./cluster-keys.ts";
 import { acquireDataLock } from "./data-lock.ts";
 import { directoryOf } from "./json-file.ts";
 import { openSiteIdentity, SITE_FILE, type SiteIdentity } from "./site-identity.ts";
@@ -34,7 +33,7 @@ export type DataDir = {
   readonly directory: string;
   readonly identity: SiteIdentity;
   /** Seals secrets in the log. */
-  readonly keyRing: KeyRing;
+  readonly keyRing: ClusterKeys;
   /** The mount the directory lies on, for the boot mark. */
   readonly fileSystem: string | undefined;
   release(): Promise<void>;

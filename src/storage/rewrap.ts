@@ -1,0 +1,123 @@
+import { envelopeKeyId, rewrapEnvelope } from "../core/encryption-envelope.ts";
+import type { BucketName, ObjectKey, VersionId } from "../core/names.ts";
+import type { KeyRing } from "../core/seal.ts";
+import type { Random } from "../ports/random.ts";
+import type { Store, StoredObject, VersionCursor } from "./store.ts";
+
+const SEAL_NONCE_BYTES = 12;
+/** Changes that wait for one commit together. */
+const CHANGES_AT_ONCE = 64;
+
+export type RewrapDeps = {
+  readonly store: Store;
+  readonly keyRing: KeyRing;
+  readonly random: Random;
+};
+
+/** The last version that was looked at. */
+export type RewrapPosition = {
+  readonly bucket: BucketName;
+  readonly key: ObjectKey;
+  readonly version: VersionId | "null";
+};
+
+export type RewrapStep = {
+  readonly seen: number;
+  readonly rewrapped: number;
+  /** Envelopes that the ring does not open: damage, or a key that is missing. */
+  readonly unreadable: number;
+  /** Where the next step goes on; undefined at the end. */
+  readonly next: RewrapPosition | undefined;
+};
+
+/**
+ * Seals the envelopes of some versions anew with the ring's current key; bodies stay as they are.
+ * What is sealed with it already is passed over, so that a walk which was broken off can begin
+ * again. Looks at `versionsMax` versions at most.
+ *
+ * @throws StorageFault "busy" or "disk-full" as every write does; what was done before stays done.
+ */
+export async function rewrapStep(
+  deps: RewrapDeps,
+  after: RewrapPosition | undefined,
+  versionsMax: number,
+): Promise<RewrapStep> {
+  const walk = new RewrapWalk(deps.keyRing.current, versionsMax);
+  if (after !== undefined && deps.store.bucket(after.bucket) !== undefined) {
+    walk.visit(deps.store.versions(after.bucket), after);
+  }
+  if (!walk.isFull) {
+    for (const { name } of deps.store.buckets(after?.bucket)) {
+      walk.visit(deps.store.versions(name), undefined);
+      if (walk.isFull) break;
+    }
+  }
+  let rewrapped = 0;
+  let unreadable = 0;
+  for (let at = 0; at < walk.outdated.length; at += CHANGES_AT_ONCE) {
+    const objects = walk.outdated.slice(at, at + CHANGES_AT_ONCE);
+    const outcomes = await Promise.all(objects.map((object) => rewrap(deps, object)));
+    rewrapped += outcomes.filter((outcome) => outcome === "rewrapped").length;
+    unreadable += outcomes.filter((outcome) => outcome === "unreadable").length;
+  }
+  return { seen: walk.seen, rewrapped, unreadable, next: walk.isFull ? walk.last : undefined };
+}
+
+/** Finds the versions whose envelopes are sealed with an older key. */
+class RewrapWalk {
+  readonly #current: string;
+  readonly #versionsMax: number;
+  readonly outdated: StoredObject[] = [];
+  seen = 0;
+  last: RewrapPosition | undefined;
+
+  constructor(current: string, versionsMax: number) {
+    this.#current = current;
+    this.#versionsMax = versionsMax;
+  }
+
+  get isFull(): boolean {
+    return this.seen >= this.#versionsMax;
+  }
+
+  visit(cursor: VersionCursor, after: RewrapPosition | undefined): void {
+    try {
+      if (after !== undefined) cursor.seekAfter(after.key, after.version);
+      while (!this.isFull) {
+        const found = cursor.next();
+        if (found === undefined) return;
+        this.seen++;
+        const { bucket, key, version } = found.kind === "object" ? found.object : found;
+        this.last = { bucket, key, version: found.isNull ? "null" : version };
+        if (found.kind === "object" && this.#isOutdated(found.object)) {
+          this.outdated.push(found.object);
+        }
+      }
+    } finally {
+      cursor.close();
+    }
+  }
+
+  #isOutdated({ record }: StoredObject): boolean {
+    return record.encryption !== undefined && envelopeKeyId(record.encryption) !== this.#current;
+  }
+}
+
+async function rewrap(
+  { store, keyRing, random }: RewrapDeps,
+  { bucket, key, version, isNull, record }: StoredObject,
+): Promise<"rewrapped" | "unreadable" | "gone"> {
+  const buckets = { from: bucket, to: bucket };
+  const envelope =
+    record.encryption === undefined
+      ? undefined
+      : rewrapEnvelope(keyRing, record.encryption, buckets, random.bytes(SEAL_NONCE_BYTES));
+  if (envelope === undefined) return "unreadable";
+  const { outcome } = await store.changeObject({
+    ...{ bucket, key, version: isNull ? "null" : version },
+    // Another body that has taken the place meanwhile has another data key.
+    writtenAs: version,
+    change: { kind: "encryption", envelope },
+  });
+  return outcome === "changed" ? "rewrapped" : "gone";
+}
