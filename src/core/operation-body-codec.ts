@@ -43,12 +43,13 @@ import { type FieldReader, required, writeVarintField } from "./tagged-fields.ts
  * | 27  | 6       | sealed secret: bytes                                         |
  * | 29  | 6       | policies: pairs of name and JSON, each text behind its length |
  * | 31  | 7, 8    | version: HLC and origin (16)                                 |
- * | 33  | 8       | change (u8): 1 tags, 2 retention, 3 legal hold, 4 encryption |
+ * | 33  | 8       | change (u8): 1 tags, 2 retention, 3 legal hold, 4 encryption, 5 ACL |
  * | 35  | 8       | tags: pairs, each text behind its length                     |
  * | 37  | 8       | retention: mode and until when, as in an object's lock       |
  * | 39  | 8       | legal hold on: no value, present means true                  |
  * | 41  | 8       | encryption envelope: bytes                                   |
  * | 43  | 2       | delete marker in the null slot: no value, present means true |
+ * | 45  | 8       | name of an ACL: text; empty for none                         |
  */
 const TAG = {
   bucket: 5,
@@ -71,6 +72,7 @@ const TAG = {
   holdOn: 39,
   envelope: 41,
   nullMarker: 43,
+  acl: 45,
 } as const;
 
 const VERSION_BYTES = 16;
@@ -101,6 +103,7 @@ export const BODY_TAGS = {
     TAG.retention,
     TAG.holdOn,
     TAG.envelope,
+    TAG.acl,
   ]),
 } as const satisfies Record<OperationKind, ReadonlySet<number>>;
 
@@ -120,6 +123,7 @@ const CHANGE_NUMBERS = {
   retention: 2,
   "legal-hold": 3,
   encryption: 4,
+  acl: 5,
 } as const satisfies Record<ObjectChange["kind"], number>;
 const CHANGES: ReadonlyArray<ObjectChange["kind"] | undefined> = [
   undefined,
@@ -127,6 +131,7 @@ const CHANGES: ReadonlyArray<ObjectChange["kind"] | undefined> = [
   "retention",
   "legal-hold",
   "encryption",
+  "acl",
 ];
 
 const objectScratch = new ByteWriter(1024);
@@ -192,6 +197,9 @@ function writeChange(writer: ByteWriter, change: ObjectChange): void {
     case "encryption":
       writer.u8(TAG.envelope).sized(change.envelope);
       return;
+    case "acl":
+      writer.u8(TAG.acl).text(change.acl);
+      return;
   }
   unreachable(change);
 }
@@ -227,6 +235,7 @@ export class BodyFields {
   holdOn = false;
   envelope: Uint8Array | undefined;
   nullMarker = false;
+  acl: string | undefined;
 }
 
 /** Reads one field of a body. */
@@ -284,6 +293,9 @@ function readVersionField(fields: FieldReader, tag: number, found: BodyFields): 
       return;
     case TAG.nullMarker:
       found.nullMarker = true;
+      return;
+    case TAG.acl:
+      found.acl = fields.text();
       return;
     default:
       throw new LayoutError(`field ${tag} has no reader`);
@@ -364,6 +376,8 @@ function buildChange(found: BodyFields): ObjectChange {
       return { kind, on: found.holdOn };
     case "encryption":
       return { kind, envelope: required(found.envelope, "envelope") };
+    case "acl":
+      return { kind, acl: required(found.acl, "ACL") };
   }
   return unreachable(kind);
 }

@@ -76,6 +76,8 @@ export type ObjectChange =
   | { readonly kind: "tags"; readonly tags: ObjectAttributes["tags"] }
   | { readonly kind: "retention"; readonly retention: Retention | undefined }
   | { readonly kind: "legal-hold"; readonly on: boolean }
+  /** The name of a canned ACL, "" for none. */
+  | { readonly kind: "acl"; readonly acl: string }
   /** The body's key is wrapped anew; the body stays as it is. */
   | { readonly kind: "encryption"; readonly envelope: EncryptionEnvelope };
 

@@ -1,7 +1,7 @@
 import { getBucketPolicyStatus, putBucketPolicy } from "./handlers/bucket-policy.ts";
 import { answerSetting, removeSetting } from "./handlers/bucket-settings.ts";
 import { getBucketAcl, getObjectAcl } from "./handlers/get-acl.ts";
-import { putBucketAcl } from "./handlers/put-acl.ts";
+import { putBucketAcl, putObjectAcl } from "./handlers/put-acl.ts";
 import type { OperationRow } from "./operation.ts";
 import { BUCKET_POLICY } from "./settings/bucket-policy.ts";
 
@@ -58,6 +58,17 @@ export const ACCESS_OPERATIONS = {
     action: "s3:GetBucketAcl",
     body: "none",
     handler: getBucketAcl,
+  },
+  PutObjectAcl: {
+    method: "PUT",
+    level: "object",
+    query: { acl: "" },
+    params: ["versionId"],
+    action: "s3:PutObjectAcl",
+    versionAction: "s3:PutObjectVersionAcl",
+    body: "xml",
+    handler: putObjectAcl,
+    note: CANNED,
   },
   GetObjectAcl: {
     method: "GET",

@@ -153,7 +153,6 @@ export const UNIMPLEMENTED_OPERATIONS = {
   PutBucketNotificationConfiguration: bucket("PUT", "notification", "PutBucketNotification"),
   PutBucketReplication: bucket("PUT", "replication", "PutReplicationConfiguration"),
   PutBucketVersioning: bucket("PUT", "versioning", "PutBucketVersioning"),
-  PutObjectAcl: object("PUT", "acl", "PutObjectAcl"),
   PutObjectLegalHold: object("PUT", "legal-hold", "PutObjectLegalHold"),
   PutObjectRetention: object("PUT", "retention", "PutObjectRetention"),
   PutObjectTagging: object("PUT", "tagging", "PutObjectTagging"),

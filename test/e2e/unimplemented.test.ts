@@ -7,8 +7,6 @@ import { ENGINES, useServer } from "../support/server.ts";
 const MISSING = [
   ["PUT", "/BUCKET?versioning"],
   ["GET", "/BUCKET?versions"],
-  ["PUT", "/BUCKET?acl"],
-  ["PUT", "/BUCKET?policy"],
   ["PUT", "/BUCKET?lifecycle"],
   ["DELETE", "/BUCKET?lifecycle"],
   ["PUT", "/BUCKET?tagging"],

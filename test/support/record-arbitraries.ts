@@ -145,6 +145,7 @@ const objectChanges: fc.Arbitrary<ObjectChange> = fc.oneof(
   fc.record({ kind: fc.constant("retention" as const), retention: retentions }),
   fc.record({ kind: fc.constant("legal-hold" as const), on: fc.boolean() }),
   fc.record({ kind: fc.constant("encryption" as const), envelope: bytes(20) }),
+  fc.record({ kind: fc.constant("acl" as const), acl: fc.constantFrom("", "public-read") }),
 );
 
 const operationBodies: fc.Arbitrary<OperationBody> = fc.oneof(

@@ -1,13 +1,11 @@
+import { ACL_NAME } from "../../core/object-acl.ts";
 import type { ObjectAttributes } from "../../core/records.ts";
 import type { RequestHeaders } from "../../http/exchange.ts";
 import { type CannedAcl, isPublicAcl, parseCannedAcl } from "../policy/canned-acl.ts";
 import { readCannedAcl } from "../settings/bucket-acl.ts";
 
-/**
- * Where the ACL of an object is kept: beside its system metadata, under the header it came in. An
- * object without one is its owner's alone.
- */
-export const ACL_HEADER = "x-amz-acl";
+/** An object's ACL is kept under the header that it comes in. */
+export const ACL_HEADER = ACL_NAME;
 
 type Pair = readonly [string, string];
 
@@ -25,12 +23,4 @@ export function keptAcl(headers: RequestHeaders): Pair | undefined {
   if (text === undefined) return undefined;
   const acl = readCannedAcl(text);
   return isPublicAcl(acl) ? [ACL_HEADER, acl] : undefined;
-}
-
-/** System metadata with another ACL in it; sorted by name, as it is kept. */
-export function withAcl(system: readonly Pair[], acl: CannedAcl): readonly Pair[] {
-  const others = system.filter(([name]) => name !== ACL_HEADER);
-  if (!isPublicAcl(acl)) return others;
-  const kept: Pair = [ACL_HEADER, acl];
-  return [...others, kept].sort(([left], [right]) => (left < right ? -1 : 1));
 }

@@ -3,13 +3,14 @@ import { type ByteReader, type ByteWriter, LayoutError } from "../../core/bytes.
 import { type Hlc, hlcMs } from "../../core/hlc.ts";
 import { laterStamp } from "../../core/lww.ts";
 import type { OriginId } from "../../core/names.ts";
+import { withAcl } from "../../core/object-acl.ts";
 import {
   type ObjectLock,
   type Retention,
   readRetention,
   writeRetention,
 } from "../../core/object-lock-state.ts";
-import type { ObjectChange, ObjectRecord } from "../../core/records.ts";
+import type { ObjectAttributes, ObjectChange, ObjectRecord } from "../../core/records.ts";
 import { readHlc, readOrigin, readStamp, type Stamp, writeStamp } from "./stamp.ts";
 
 /** What a change of a version came to be after: the write of the version itself. */
@@ -35,9 +36,10 @@ export type MetaRow = {
   readonly compliance?: Of<"retention"> | undefined;
   readonly hold?: Of<"legal-hold"> | undefined;
   readonly encryption?: Of<"encryption"> | undefined;
+  readonly acl?: Of<"acl"> | undefined;
 };
 
-const ROLES = ["tags", "retention", "compliance", "hold", "encryption"] as const;
+const ROLES = ["tags", "retention", "compliance", "hold", "encryption", "acl"] as const;
 
 /** The changes that a row keeps in the log. */
 export function aspectsOf(row: MetaRow): Aspect[] {
@@ -53,6 +55,8 @@ export function joinMeta(row: MetaRow, { stamp, home, change }: Aspect): MetaRow
       return { ...row, hold: later(row.hold, { stamp, home, change }) };
     case "encryption":
       return { ...row, encryption: later(row.encryption, { stamp, home, change }) };
+    case "acl":
+      return { ...row, acl: later(row.acl, { stamp, home, change }) };
     case "retention": {
       const aspect = { stamp, home, change };
       const known = [row.retention, row.compliance, aspect].filter((one) => one !== undefined);
@@ -89,12 +93,21 @@ function isLonger(left: Of<"retention">, right: Of<"retention">): boolean {
 
 /** The record of a version as its changes leave it. */
 export function changedRecord(record: ObjectRecord, row: MetaRow): ObjectRecord {
-  const { tags, encryption } = row;
+  const { encryption } = row;
   return {
     ...record,
-    ...(tags === undefined ? {} : { attributes: { ...record.attributes, tags: tags.change.tags } }),
+    attributes: changedAttributes(record.attributes, row),
     ...(encryption === undefined ? {} : { encryption: encryption.change.envelope }),
     lock: changedLock(record.lock, row),
+  };
+}
+
+function changedAttributes(base: ObjectAttributes, { tags, acl }: MetaRow): ObjectAttributes {
+  if (tags === undefined && acl === undefined) return base;
+  return {
+    ...base,
+    ...(tags === undefined ? {} : { tags: tags.change.tags }),
+    ...(acl === undefined ? {} : { system: withAcl(base.system, acl.change.acl) }),
   };
 }
 
@@ -141,6 +154,9 @@ function writeChange(writer: ByteWriter, change: ObjectChange): void {
     case "encryption":
       writer.sized(change.envelope);
       return;
+    case "acl":
+      writer.text(change.acl);
+      return;
   }
   unreachable(change);
 }
@@ -169,6 +185,9 @@ export function decodeMetaRow(reader: ByteReader): MetaRow {
         row = { ...row, encryption: { ...at, change: { kind: "encryption", envelope } } };
         break;
       }
+      case "acl":
+        row = { ...row, acl: { ...at, change: { kind: "acl", acl: reader.text() } } };
+        break;
       case undefined:
         throw new LayoutError("unknown kind of change");
     }
