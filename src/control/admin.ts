@@ -2,6 +2,7 @@ import type { AccessKeyPair } from "../core/access-key.ts";
 import { StorageFault } from "../core/faults.ts";
 import type { SiteIdentity } from "../storage/site-identity.ts";
 import type { Store } from "../storage/store.ts";
+import { KEY_RING_PATH, type KeyRingSite, routeKeyRing } from "./admin-key-ring.ts";
 import {
   type AdminAnswer,
   type AdminKeyDeps,
@@ -34,8 +35,7 @@ export interface AdminApi {
   call(call: AdminCall): Promise<AdminAnswer>;
 }
 
-export type AdminSite = {
-  readonly store: Store;
+export type AdminSite = KeyRingSite & {
   readonly identity: Omit<SiteIdentity, "keyPair">;
 };
 
@@ -90,13 +90,21 @@ function route(deps: AdminDeps, call: AdminCall): AdminAnswer | Promise<AdminAns
     case "POST /v1/admin/policy/test":
       return testPolicy(deps.policies, call.body);
   }
+  if (call.path === KEY_RING_PATH || call.path.startsWith(`${KEY_RING_PATH}/`)) {
+    const site = deps.site();
+    return site === undefined ? stillStarting() : routeKeyRing(deps, site, call);
+  }
   if (call.path !== KEYS && !call.path.startsWith(`${KEYS}/`)) {
     return adminProblem(404, "There is nothing at this address.");
   }
   const store = deps.site()?.store;
   return store === undefined
-    ? adminProblem(503, "The site is still starting; try again in a moment.")
+    ? stillStarting()
     : routeKeys(deps, store, call);
+}
+
+function stillStarting(): AdminAnswer {
+  return adminProblem(503, "The site is still starting; try again in a moment.");
 }
 
 function routeKeys(

@@ -1,6 +1,7 @@
 import { CommanderError, Command as Parser } from "commander";
 import type { Command, CommandFlag, Program } from "./command.ts";
 import { configShowCommand } from "./commands/config-show.ts";
+import { KEY_RING_COMMANDS } from "./commands/key-ring.ts";
 import { KEY_COMMANDS } from "./commands/keys.ts";
 import { POLICY_COMMANDS } from "./commands/policies.ts";
 import { rebuildIndexCommand } from "./commands/rebuild-index.ts";
@@ -15,6 +16,7 @@ export const COMMANDS: readonly Command[] = [
   statusCommand,
   ...KEY_COMMANDS,
   ...POLICY_COMMANDS,
+  ...KEY_RING_COMMANDS,
   configShowCommand,
   rebuildIndexCommand,
   versionCommand,
@@ -23,6 +25,7 @@ export const COMMANDS: readonly Command[] = [
 const GROUPS: Readonly<Record<string, string>> = {
   keys: "Manage access keys",
   "keys policy": "Manage what access keys may do",
+  "keys ring": "Manage the keys that seal secrets and encrypted objects",
   policy: "Check policies and explain what they decide",
   config: "Look at the settings",
 };
