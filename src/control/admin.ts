@@ -13,6 +13,12 @@ import {
   showKey,
 } from "./admin-keys.ts";
 import {
+  type LifecycleDesk,
+  planLifecycle,
+  runLifecycle,
+  showLifecycle,
+} from "./admin-lifecycle.ts";
+import {
   deletePolicy,
   type PolicyDesk,
   putPolicy,
@@ -37,6 +43,7 @@ export interface AdminApi {
 
 export type AdminSite = KeyRingSite & {
   readonly identity: Omit<SiteIdentity, "keyPair">;
+  readonly lifecycle: LifecycleDesk["lifecycle"];
 };
 
 export type AdminDeps = AdminKeyDeps & {
@@ -58,6 +65,7 @@ export type AdminDeps = AdminKeyDeps & {
 };
 
 const KEYS = "/v1/admin/keys";
+const LIFECYCLE = "/v1/admin/lifecycle";
 
 export function createAdminApi(deps: AdminDeps): AdminApi {
   return {
@@ -94,13 +102,31 @@ function route(deps: AdminDeps, call: AdminCall): AdminAnswer | Promise<AdminAns
     const site = deps.site();
     return site === undefined ? stillStarting() : routeKeyRing(deps, site, call);
   }
-  if (call.path !== KEYS && !call.path.startsWith(`${KEYS}/`)) {
+  const isAboutKeys = call.path === KEYS || call.path.startsWith(`${KEYS}/`);
+  if (!isAboutKeys && call.path !== LIFECYCLE && !call.path.startsWith(`${LIFECYCLE}/`)) {
     return adminProblem(404, "There is nothing at this address.");
   }
-  const store = deps.site()?.store;
-  return store === undefined
-    ? stillStarting()
-    : routeKeys(deps, store, call);
+  const site = deps.site();
+  if (site === undefined) {
+    return stillStarting();
+  }
+  if (isAboutKeys) return routeKeys(deps, site.store, call);
+  return routeLifecycle({ ...site, clock: deps.clock }, call);
+}
+
+function routeLifecycle(desk: LifecycleDesk, call: AdminCall): AdminAnswer | Promise<AdminAnswer> {
+  switch (`${call.method} ${call.path.slice(LIFECYCLE.length)}`) {
+    case "GET ":
+      return showLifecycle(desk);
+    case "POST /run":
+      return runLifecycle(desk, call.body);
+    case "POST /plan":
+      return planLifecycle(desk, call.body);
+  }
+  return adminProblem(
+    405,
+    "A lifecycle is planned and run with POST, its facts are read with GET.",
+  );
 }
 
 function stillStarting(): AdminAnswer {

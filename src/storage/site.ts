@@ -2,6 +2,7 @@ import type { StorageFault } from "../core/faults.ts";
 import { type BootMark, isSameMount, readBootMark, writeBootMark } from "./boot-mark.ts";
 import { type DataDir, openDataDir } from "./data-dir.ts";
 import { probeWriteMode } from "./direct-io.ts";
+import { LifecycleSchedule } from "./lifecycle/lifecycle-schedule.ts";
 import { type OpenedStore, openStore } from "./open-store.ts";
 import { isIndexTrusted } from "./recovery.ts";
 import type { SiteIdentity } from "./site-identity.ts";
@@ -28,6 +29,7 @@ export type SiteSettings = {
 /** A site that is open: its data directory is locked, its index is up to date. */
 export type Site = {
   readonly store: Store;
+  readonly lifecycle: LifecycleSchedule;
   readonly identity: SiteIdentity;
   readonly dataDir: DataDir;
   /** How the start went, for the log and the operator. */
@@ -91,8 +93,10 @@ async function openLocked(
   });
   await setMark({ clean: false, failedStarts: 0 });
   const stopHouse = keepHouseRegularly(ports, opened);
+  const lifecycle = startLifecycle(ports, opened);
   const close = async (): Promise<void> => {
     stopHouse();
+    await lifecycle.stop();
     try {
       await opened.store.close();
       // After a failure nobody knows what the index holds: the next start must look for itself.
@@ -101,16 +105,15 @@ async function openLocked(
       await dataDir.release();
     }
   };
-  return {
-    store: opened.store,
-    identity,
-    dataDir,
-    opening: {
-      replayedOperations: opened.replayedOperations,
-      directIo: writeMode === "direct",
-    },
-    close,
-  };
+  const { store, replayedOperations } = opened;
+  const opening = { replayedOperations, directIo: writeMode === "direct" };
+  return { store, lifecycle, identity, dataDir, opening, close };
+}
+
+function startLifecycle({ clock, log }: SitePorts, { store }: OpenedStore): LifecycleSchedule {
+  const lifecycle = new LifecycleSchedule({ store, clock, log });
+  lifecycle.start();
+  return lifecycle;
 }
 
 function keepHouseRegularly(ports: SitePorts, { store }: OpenedStore): () => void {

@@ -6,6 +6,7 @@ import type { CommitLane } from "./commit-lane.ts";
 import { listParts, objectCursor, uploadCursor } from "./cursors.ts";
 import { deleteObjects } from "./delete-objects.ts";
 import type { House } from "./house.ts";
+import { expireVersions } from "./lifecycle/expire.ts";
 import { TABLES } from "./metadata/rows.ts";
 import { changeObject } from "./object-changes.ts";
 import { findObject, putObject } from "./objects.ts";
@@ -57,6 +58,7 @@ export function createStore(deps: StoreFaceDeps): Store {
       return outcome;
     },
     deleteObjects: (requests) => deleteObjects(parts, requests),
+    expireVersions: (requests) => expireVersions(parts, requests),
 
     upload: (bucket, key, uploadId) => findUpload(index, { bucket, key, uploadId }),
     uploads: (bucket) => uploadCursor(parts, bucket),

@@ -1,6 +1,5 @@
 import type { Hlc } from "../core/hlc.ts";
 import type { AccessKeyId, BucketName, ObjectKey, UploadId, VersionId } from "../core/names.ts";
-import type { ObjectListing } from "../core/object-listing.ts";
 import type {
   AccessKeyRecord,
   BucketSettings,
@@ -14,6 +13,34 @@ import type {
   StoredChecksum,
   UploadRecord,
 } from "../core/records.ts";
+import type { ExpireOutcome, ExpireRequest } from "./lifecycle/expire-request.ts";
+import type {
+  BodyReader,
+  BodyWriter,
+  ByteRange,
+  ObjectCursor,
+  StagedBody,
+  StoredBucket,
+  StoredObject,
+  StoredVersion,
+  UploadCursor,
+  VersionCursor,
+} from "./stored.ts";
+
+export type {
+  BodyPlace,
+  BodyReader,
+  BodyWriter,
+  ByteRange,
+  ListedObject,
+  ObjectCursor,
+  StagedBody,
+  StoredBucket,
+  StoredObject,
+  StoredVersion,
+  UploadCursor,
+  VersionCursor,
+} from "./stored.ts";
 
 /**
  * The public face of storage. Reads are synchronous and see everything that has been acknowledged.
@@ -83,125 +110,6 @@ export interface Store {
   keepHouse(): Promise<HouseReport>;
   /** Waits for writes under way, syncs, marks a clean shutdown. Later writes are refused. */
   close(): Promise<void>;
-}
-
-export type StoredBucket = {
-  readonly name: BucketName;
-  readonly createdMs: number;
-  readonly owner: string;
-  readonly settings: BucketSettings;
-};
-
-/** An object that exists, with where it is; `place` is opaque outside storage. */
-export type StoredObject = {
-  readonly bucket: BucketName;
-  readonly key: ObjectKey;
-  readonly version: VersionId;
-  /** Whether it is the null version: clients see "null" and never the id above. */
-  readonly isNull: boolean;
-  readonly hlc: Hlc;
-  readonly record: ObjectRecord;
-  readonly place: BodyPlace;
-};
-
-/** A version that exists; `isLatest`: it is the newest of its key. */
-export type StoredVersion =
-  | {
-      readonly kind: "object";
-      readonly object: StoredObject;
-      readonly isNull: boolean;
-      readonly isLatest: boolean;
-    }
-  | {
-      readonly kind: "delete-marker";
-      readonly bucket: BucketName;
-      readonly key: ObjectKey;
-      readonly version: VersionId;
-      readonly hlc: Hlc;
-      readonly deletedMs: number;
-      readonly isNull: boolean;
-      readonly isLatest: boolean;
-    };
-
-/** As ObjectCursor, over (key, version): every step reads one row. */
-export interface VersionCursor {
-  next(): StoredVersion | undefined;
-  /** Continues at the first version of the first key >= `from`. */
-  seek(from: string): void;
-  /**
-   * Continues behind this version of the key, whether it is still there or not; without an id,
-   * behind every version of it. A null version that has gone leaves no place: then it continues at
-   * the key's first.
-   */
-  seekAfter(key: string, version: VersionId | "null" | undefined): void;
-  /** Continues at the first key that does not start with `prefix` and is greater than it. */
-  seekPast(prefix: string): void;
-  readonly rowsRead: number;
-  close(): void;
-}
-
-/** Where an inline body lies; manifests are looked up by their hash. */
-export type BodyPlace = {
-  readonly segment: number;
-  /** Offset of the body record in the segment; meaningless for manifests. */
-  readonly offset: number;
-};
-
-/** What a listing shows of an object; the rest of its row is not read. */
-export type ListedObject = { readonly key: ObjectKey; readonly listing: ObjectListing };
-
-/** Walks keys forward; every step reads one row, and a seek skips what lies between. */
-export interface ObjectCursor {
-  /**
-   * The next object whose key is greater than or equal to `from` (first call, or after a seek), or
-   * greater than the last one given. Undefined at the end of the bucket. `from` is a plain string:
-   * any UTF-8 text, it need not be a valid key.
-   */
-  next(): ListedObject | undefined;
-  /** Continues at the first key >= `from`. */
-  seek(from: string): void;
-  /** Continues at the first key that does not start with `prefix` and is greater than it. */
-  seekPast(prefix: string): void;
-  /** Rows read so far: what tests count instead of time. */
-  readonly rowsRead: number;
-  /** Lets go of the snapshot that the walk reads from; one left open makes the index grow. */
-  close(): void;
-}
-
-/** As ObjectCursor, over (key, upload id). */
-export interface UploadCursor {
-  next(): UploadRecord | undefined;
-  /** Continues after this upload; without an id, after every upload of that key. */
-  seekAfter(key: string, uploadId: string | undefined): void;
-  seek(fromKey: string): void;
-  seekPast(prefix: string): void;
-  close(): void;
-}
-
-/** Half-open, in bytes of the object. */
-export type ByteRange = { readonly start: number; readonly end: number };
-
-export interface BodyReader {
-  /** The next verified slice, at most LIMITS.sliceBytes; undefined at the end. Memory is reused. */
-  next(): Promise<Uint8Array | undefined>;
-  close(): void;
-}
-
-/** Receives a large body. Memory is bounded: wait for a returned promise before the next write. */
-export interface BodyWriter {
-  /** Copies the bytes. Returns a promise when the caller must wait, undefined when it need not. */
-  write(bytes: Uint8Array): Promise<void> | undefined;
-  /** Resolves when every byte is durable. The result can be used once, in putObject or putPart. */
-  finish(): Promise<StagedBody>;
-  /** Gives the space back. Does nothing after the staged body has been used. */
-  abort(): void;
-}
-
-/** A durable body that nothing refers to yet; opaque outside storage. */
-export interface StagedBody {
-  readonly bytes: number;
-  /** Forgets it (a checksum did not match): its space is given back. */
-  discard(): void;
 }
 
 /** What a write may demand of the current object; judged in the commit. ETags without quotes. */
@@ -290,22 +198,6 @@ export type ChangeOutcome =
   | { readonly outcome: "no-such-version" }
   | { readonly outcome: "delete-marker"; readonly version: VersionId; readonly isNull: boolean }
   | Refusal;
-
-export type ExpireRequest = {
-  readonly bucket: BucketName;
-  readonly key: ObjectKey;
-  /** The write that was judged, also where it is the null version. */
-  readonly version: VersionId;
-  readonly isNull: boolean;
-  /** `expire` does what a delete without a version does, `remove` takes the version away. */
-  readonly action: "expire" | "remove";
-  /** The rules by which it was judged; other ones since then keep it. */
-  readonly setting: Uint8Array;
-  readonly nowMs: number;
-};
-
-/** "changed": it is not, or not any more, what the rules speak of. */
-export type ExpireOutcome = { readonly outcome: "expired" | "changed" | "locked" };
 
 export type CreateBucketRequest = {
   readonly name: BucketName;

@@ -3,6 +3,7 @@ import type { Command, CommandFlag, Program } from "./command.ts";
 import { configShowCommand } from "./commands/config-show.ts";
 import { KEY_RING_COMMANDS } from "./commands/key-ring.ts";
 import { KEY_COMMANDS } from "./commands/keys.ts";
+import { LIFECYCLE_COMMANDS } from "./commands/lifecycle.ts";
 import { POLICY_COMMANDS } from "./commands/policies.ts";
 import { rebuildIndexCommand } from "./commands/rebuild-index.ts";
 import { serveCommand } from "./commands/serve.ts";
@@ -17,6 +18,7 @@ export const COMMANDS: readonly Command[] = [
   ...KEY_COMMANDS,
   ...POLICY_COMMANDS,
   ...KEY_RING_COMMANDS,
+  ...LIFECYCLE_COMMANDS,
   configShowCommand,
   rebuildIndexCommand,
   versionCommand,
@@ -27,6 +29,7 @@ const GROUPS: Readonly<Record<string, string>> = {
   "keys policy": "Manage what access keys may do",
   "keys ring": "Manage the keys that seal secrets and encrypted objects",
   policy: "Check policies and explain what they decide",
+  lifecycle: "See and carry out what lifecycles want",
   config: "Look at the settings",
 };
 
@@ -99,6 +102,7 @@ function place(parser: Parser, program: Program, command: Command): Parser {
   for (const at of words.keys()) parent = groupOf(parent, words.slice(0, at + 1));
   const sub = newParser(last).description(command.summary);
   for (const operand of command.operands ?? []) sub.argument(`<${operand}>`);
+  for (const operand of command.optionalOperands ?? []) sub.argument(`[${operand}]`);
   for (const flag of flagsOf(program, command)) addFlag(sub, flag);
   if (command.json) sub.option("--json", "print JSON, for programs");
   sub.addHelpText(

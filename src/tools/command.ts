@@ -18,6 +18,8 @@ export type Command = {
   readonly summary: string;
   /** Names of required arguments, in order. */
   readonly operands?: readonly string[];
+  /** Names of arguments that may follow those. */
+  readonly optionalOperands?: readonly string[];
   readonly flags?: readonly CommandFlag[];
   /** Which settings it takes as flags: every one, or only where the data are. */
   readonly settings: "all" | "place" | "none";

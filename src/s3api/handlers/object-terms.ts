@@ -5,7 +5,7 @@ import type { ObjectCall } from "../operation.ts";
 
 /**
  * Until when a version is kept, for GET and HEAD. Costs one look-up for an object in a bucket
- * without a lifecycle. Only what is current expires: a request that names a version is told nothing.
+ * without a lifecycle. Only what is current expires: who names a version is told nothing of it.
  */
 export function pushTerms(lines: HeaderLines, call: ObjectCall, { record }: StoredObject): void {
   if (!call.query.has("versionId")) {

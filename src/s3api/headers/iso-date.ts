@@ -1,6 +1,7 @@
 /** YYYY-MM-DD, or with a time that has seconds at least and says where it stands to UTC. */
-const ISO_DATE =
-  /^(\d{4})-(\d{2})-(\d{2})(?:T(\d{2}):(\d{2}):(\d{2})(?:\.(\d{1,9}))?(?:Z|([+-])(\d{2}):?(\d{2})))?$/;
+const DAY = /(\d{4})-(\d{2})-(\d{2})/;
+const TIME = /T(\d{2}):(\d{2}):(\d{2})(?:\.(\d{1,9}))?(?:Z|([+-])(\d{2}):?(\d{2}))/;
+const ISO_DATE = new RegExp(`^${DAY.source}(?:${TIME.source})?$`);
 
 const MINUTE_MS = 60_000;
 
