@@ -11,6 +11,7 @@ import { LIFECYCLE } from "./settings/lifecycle.ts";
 import { OBJECT_LOCK } from "./settings/object-lock.ts";
 import { OWNERSHIP_CONTROLS } from "./settings/ownership-controls.ts";
 import { PUBLIC_ACCESS_BLOCK } from "./settings/public-access-block.ts";
+import { VERSIONING } from "./settings/versioning.ts";
 import { WEBSITE } from "./settings/website.ts";
 
 type Asked = { readonly subresource: string; readonly action: string; readonly note?: string };
@@ -101,11 +102,7 @@ export const SETTING_OPERATIONS = {
   ),
   GetBucketRequestPayment: shows(REQUEST_PAYMENT),
   GetBucketTagging: shows(BUCKET_TAGGING),
-  GetBucketVersioning: neverSet(
-    "versioning",
-    "GetBucketVersioning",
-    answerEmpty("VersioningConfiguration"),
-  ),
+  GetBucketVersioning: shows(VERSIONING),
   GetBucketWebsite: shows(WEBSITE),
   GetObjectLockConfiguration: shows(OBJECT_LOCK),
   GetPublicAccessBlock: shows(PUBLIC_ACCESS_BLOCK),
@@ -122,6 +119,7 @@ export const SETTING_OPERATIONS = {
   PutBucketRequestPayment: replaces(REQUEST_PAYMENT, "always BucketOwner"),
   PutBucketTagging: replaces(BUCKET_TAGGING),
   PutBucketWebsite: replaces(WEBSITE),
+  PutBucketVersioning: replaces(VERSIONING, "MfaDelete cannot be enabled"),
   PutObjectLockConfiguration: replaces(OBJECT_LOCK),
   PutPublicAccessBlock: replaces(PUBLIC_ACCESS_BLOCK),
 } as const satisfies Readonly<Record<string, OperationRow>>;

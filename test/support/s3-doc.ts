@@ -27,7 +27,9 @@ const DIFFERENCES = `## Where Atoll differs from AWS, or AWS has no answer
   as one RFC 2047 word (\`=?UTF-8?B?…?=\`), and encoded words come back as they were sent.
 - **Storage classes.** \`STANDARD\` and the classes that promise immediate reading are kept as labels;
   \`GLACIER\`, \`DEEP_ARCHIVE\`, \`OUTPOSTS\`, \`SNOW\` and \`EXPRESS_ONEZONE\` are \`NotImplemented\`.
-- **Versions.** Buckets are not versioned: \`versionId=null\` names the object, any other id none.
+- **Versions.** Ids are 32 hexadecimal digits that sort by time; any other text is \`InvalidArgument\`,
+  and in \`DeleteObjects\` it is \`NoSuchVersion\` for its key. As AWS answers, a write names no version
+  while versioning is suspended. MFA delete cannot be enabled, so that \`MfaDelete\` is not shown.
 - **Copies** share the bytes of their source. A copy of a multipart object keeps its ETag and parts,
   where AWS writes one part with a new ETag.
 - **Creating one's own bucket again** succeeds in \`us-east-1\` and is \`BucketAlreadyOwnedByYou\` in other

@@ -13,6 +13,7 @@ import { invalidChecksumValue, parseChecksum } from "../body/integrity-claim.ts"
 import { sealingOf } from "../encryption/sealed-completion.ts";
 import { S3Error } from "../errors.ts";
 import { headersOf } from "../headers/header-list.ts";
+import type { HeaderLines } from "../headers/object-headers.ts";
 import { parsePartNumber } from "../headers/range.ts";
 import type { HandlerDeps, ObjectCall, Reply } from "../operation.ts";
 import { xmlReply } from "../reply.ts";
@@ -20,6 +21,7 @@ import { childText, requireKnownChildren, type XmlElement } from "../xml/reader.
 import { XmlWriter } from "../xml/writer.ts";
 import { readChecksumType } from "./checksum-wish.ts";
 import { writeObjectChecksums } from "./checksum-xml.ts";
+import { pushStoredVersionId } from "./object-version.ts";
 import { noSuchUpload, uploadIdOf } from "./upload-access.ts";
 import { allowedConditions } from "./write-conditions.ts";
 import { writeRefusal } from "./write-refusal.ts";
@@ -52,7 +54,9 @@ export async function completeMultipartUpload(call: ObjectCall, deps: HandlerDep
   xml.text("Key", key);
   xml.text("ETag", `"${etag}"`);
   writeObjectChecksums(xml, checksums);
-  return xmlReply(xml.finish(), sealing?.headers);
+  const headers: HeaderLines = [...(sealing?.headers ?? [])];
+  if (outcome.outcome === "stored") pushStoredVersionId(headers, outcome.stored);
+  return xmlReply(xml.finish(), headers);
 }
 
 /** The checksum headers of this request speak of the object, not of the list in its body. */

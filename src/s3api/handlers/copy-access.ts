@@ -1,10 +1,12 @@
+import { VERSIONING_SETTING } from "../../core/bucket-versioning.ts";
 import type { StoredObject } from "../../storage/store.ts";
 import { S3Error } from "../errors.ts";
 import { checkCopySource } from "../headers/conditionals.ts";
 import type { CopySource } from "../headers/copy-source.ts";
+import type { HeaderLines } from "../headers/object-headers.ts";
 import type { HandlerDeps, ObjectCall } from "../operation.ts";
 import { knownVersion } from "../request-values.ts";
-import { copiedObject } from "./object-version.ts";
+import { copiedObject, shownVersionId } from "./object-version.ts";
 
 /**
  * The source of a copy, which the caller must be allowed to read. Authorisation comes before
@@ -16,10 +18,11 @@ export function readableSource(
   source: CopySource,
 ): StoredObject {
   requireAllowedOnSource(call, source, ["s3:GetObject", "s3:GetObjectVersion"]);
-  if (deps.store.bucket(source.bucket) === undefined) {
+  const bucket = deps.store.bucket(source.bucket);
+  if (bucket === undefined) {
     throw new S3Error("NoSuchBucket", { fields: { BucketName: source.bucket } });
   }
-  const object = copiedObject(call, deps, source);
+  const object = copiedObject(call, deps, { ...source, settings: bucket.settings });
   checkCopySource(call.headers, object.record);
   return object;
 }
@@ -41,4 +44,15 @@ function requireAllowedOnSource(
 ): void {
   const asked = version === undefined ? action : versionAction;
   if (!allows(asked, bucket, key, knownVersion(version))) throw new S3Error("AccessDenied");
+}
+
+/** `x-amz-copy-source-version-id`: which version was copied, if its bucket knows versions. */
+export function pushSourceVersionId(
+  lines: HeaderLines,
+  deps: HandlerDeps,
+  source: StoredObject,
+): void {
+  const isVersioned =
+    !source.isNull || deps.store.bucket(source.bucket)?.settings.has(VERSIONING_SETTING);
+  if (isVersioned === true) lines.push(["x-amz-copy-source-version-id", shownVersionId(source)]);
 }

@@ -1,7 +1,7 @@
 import { LIMITS } from "../../core/limits.ts";
 import type { ObjectAttributes } from "../../core/records.ts";
 import type { StoredObject } from "../../storage/store.ts";
-import { type BodyEncryption, pushEncryption } from "../encryption/body-encryption.ts";
+import { pushEncryption } from "../encryption/body-encryption.ts";
 import { asksForEncryption } from "../encryption/encryption-headers.ts";
 import { S3Error } from "../errors.ts";
 import { type CopySource, parseCopySource } from "../headers/copy-source.ts";
@@ -14,7 +14,8 @@ import { xmlReply } from "../reply.ts";
 import { XmlWriter } from "../xml/writer.ts";
 import { writeObjectChecksums } from "./checksum-xml.ts";
 import { copyBody } from "./copied-body.ts";
-import { readableSource, requireTagsAllowed } from "./copy-access.ts";
+import { pushSourceVersionId, readableSource, requireTagsAllowed } from "./copy-access.ts";
+import { pushStoredVersionId } from "./object-version.ts";
 import { allowedConditions } from "./write-conditions.ts";
 import { writeRefusal } from "./write-refusal.ts";
 
@@ -50,7 +51,7 @@ async function copyOnce(
   if (attributes.tags.length > 0 && attributes.tags === found.record.attributes.tags) {
     requireTagsAllowed(call, source);
   }
-  refusePointlessCopy(call, found, attributes);
+  refusePointlessCopy(call, deps, found, attributes);
   const conditions = allowedConditions(call);
   // Nothing may come between this and the commit: what has been written again would stay.
   const { object, body, encryption } = await copyBody(call, deps, found);
@@ -61,23 +62,23 @@ async function copyOnce(
     body,
     ...(conditions === undefined ? {} : { conditions }),
   });
-  if (outcome.outcome === "stored") return copyReply(call, outcome.stored, encryption);
+  if (outcome.outcome === "stored") {
+    const headers: HeaderLines = [];
+    pushEncryption(headers, encryption);
+    pushSourceVersionId(headers, deps, found);
+    return copyReply(call, outcome.stored, headers);
+  }
   if (outcome.outcome === "source-gone") return undefined;
   throw writeRefusal(outcome, bucket, key);
 }
 
-function copyReply(
-  call: ObjectCall,
-  stored: StoredObject,
-  encryption: BodyEncryption | undefined,
-): Reply {
+function copyReply(call: ObjectCall, stored: StoredObject, headers: HeaderLines): Reply {
   const { record } = stored;
   const xml = new XmlWriter("CopyObjectResult");
   xml.text("LastModified", formatIsoDate(record.lastModifiedMs));
   xml.text("ETag", `"${record.etag}"`);
   writeObjectChecksums(xml, record.checksums);
-  const headers: HeaderLines = [];
-  pushEncryption(headers, encryption);
+  pushStoredVersionId(headers, stored);
   pushExpiration(headers, call.bucketSettings, call.key, record);
   return xmlReply(xml.finish(), headers);
 }
@@ -112,13 +113,18 @@ function copiedAttributes(call: ObjectCall, source: StoredObject): ObjectAttribu
 const REDIRECT = "x-amz-website-redirect-location";
 const OWN_SYSTEM: readonly string[] = [ACL_HEADER, REDIRECT];
 
-/** AWS refuses a copy onto itself that would change nothing. */
+/**
+ * AWS refuses a copy onto itself that would change nothing. An older version copied onto its own
+ * key becomes current again, which is how versions are restored.
+ */
 function refusePointlessCopy(
   call: ObjectCall,
+  deps: HandlerDeps,
   source: StoredObject,
   attributes: ObjectAttributes,
 ): void {
   if (source.bucket !== call.bucket || source.key !== call.key) return;
+  if (deps.store.object(source.bucket, source.key)?.version !== source.version) return;
   if (call.headers.get("x-amz-metadata-directive") === "REPLACE") return;
   if (call.headers.get(REDIRECT) !== undefined || asksForEncryption(call.headers)) return;
   if (attributes.storageClass !== source.record.attributes.storageClass) return;

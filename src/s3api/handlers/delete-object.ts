@@ -1,24 +1,43 @@
-import { S3Error } from "../errors.ts";
+import type { DeleteOutcome } from "../../storage/store.ts";
+import type { HeaderLines } from "../headers/object-headers.ts";
 import { type VersionRef, versionOf } from "../headers/version-ref.ts";
 import type { HandlerDeps, ObjectCall, Reply } from "../operation.ts";
 import { emptyReply } from "../reply.ts";
+import { bypassesGovernance } from "./governance-bypass.ts";
 import { allowedConditions } from "./write-conditions.ts";
 import { writeRefusal } from "./write-refusal.ts";
 
-/** Deleting what is not there succeeds, as S3 has it. */
+/**
+ * Deleting what is not there succeeds, as S3 has it. Without a version a versioned bucket gets a
+ * delete marker; with one, that version is removed for good.
+ * https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObject.html
+ */
 export async function deleteObject(call: ObjectCall, deps: HandlerDeps): Promise<Reply> {
-  checkVersion(versionOf(call.query));
   const { bucket, key } = call;
+  const version = versionOf(call.query);
   const conditions = allowedConditions(call);
-  const outcome = await deps.store.deleteObject(
-    conditions === undefined ? { bucket, key } : { bucket, key, conditions },
-  );
+  const outcome = await deps.store.deleteObject({
+    bucket,
+    key,
+    ...(version === undefined ? {} : { version, bypassGovernance: bypassesGovernance(call, key) }),
+    ...(conditions === undefined ? {} : { conditions }),
+  });
   if (outcome.outcome !== "deleted") throw writeRefusal(outcome, bucket, key);
-  return emptyReply(204);
+  const { marker, id } = deletedVersion(outcome, version);
+  const headers: HeaderLines = [];
+  if (marker) headers.push(["x-amz-delete-marker", "true"]);
+  if (id !== undefined) headers.push(["x-amz-version-id", id]);
+  return emptyReply(204, headers);
 }
 
-/** Buckets keep no versions yet, so that there is no other version than "null". */
-export function checkVersion(version: VersionRef | undefined): void {
-  if (version === undefined || version === "null") return;
-  throw new S3Error("NoSuchVersion", { fields: { VersionId: version } });
+/**
+ * What a delete tells of versions: the marker it made or removed, or the version it was to remove,
+ * which need not have existed. Nothing in a bucket without versions.
+ */
+export function deletedVersion(
+  outcome: Extract<DeleteOutcome, { outcome: "deleted" }>,
+  asked: VersionRef | undefined,
+): { readonly marker: boolean; readonly id: VersionRef | undefined } {
+  if (asked !== undefined) return { marker: outcome.removedMarker, id: asked };
+  return { marker: outcome.deleteMarker !== undefined, id: outcome.deleteMarker };
 }

@@ -1,13 +1,20 @@
 import { LIMITS } from "../../core/limits.ts";
-import { type ObjectKey, objectKeyProblem, parseObjectKey } from "../../core/names.ts";
+import {
+  type ObjectKey,
+  objectKeyProblem,
+  parseObjectKey,
+  parseVersionId,
+} from "../../core/names.ts";
 import type { DeleteObjectRequest, DeleteOutcome } from "../../storage/store.ts";
 import { S3Error } from "../errors.ts";
-import { parseVersionRef } from "../headers/version-ref.ts";
+import type { VersionRef } from "../headers/version-ref.ts";
 import type { BucketCall, HandlerDeps, Reply } from "../operation.ts";
 import { xmlReply } from "../reply.ts";
-import { childText, requireKnownChildren, type XmlElement } from "../xml/reader.ts";
+import { knownVersion } from "../request-values.ts";
+import { childrenNamed, childText, requireKnownChildren, type XmlElement } from "../xml/reader.ts";
 import { XmlWriter } from "../xml/writer.ts";
-import { checkVersion } from "./delete-object.ts";
+import { deletedVersion } from "./delete-object.ts";
+import { bypassesGovernance } from "./governance-bypass.ts";
 import { requireReadable } from "./write-conditions.ts";
 import { writeRefusal } from "./write-refusal.ts";
 import { readXmlBody, unquoteEtag } from "./xml-body.ts";
@@ -16,8 +23,11 @@ const OBJECT_ELEMENTS = ["Key", "VersionId", "ETag", "LastModifiedTime", "Size"]
 
 /** One key of the request: what is to be done, or why it will not be. */
 type Item =
-  | { readonly kind: "delete"; readonly name: string; readonly request: DeleteObjectRequest }
-  | { readonly kind: "refused"; readonly name: string; readonly error: S3Error };
+  | { readonly kind: "delete"; readonly named: Named; readonly request: DeleteObjectRequest }
+  | { readonly kind: "refused"; readonly named: Named; readonly error: S3Error };
+
+/** A key and a version as the client wrote them; an empty version is none. */
+type Named = { readonly name: string; readonly versionText: string | undefined };
 
 /**
  * Each key is authorised and judged by itself; all that remain are deleted in one commit.
@@ -34,7 +44,7 @@ export async function deleteObjects(call: BucketCall, deps: HandlerDeps): Promis
   let next = 0;
   for (const item of items) {
     if (item.kind === "refused") {
-      writeFailure(xml, item.name, item.error);
+      writeFailure(xml, item.named, item.error);
       continue;
     }
     const outcome = outcomes[next++];
@@ -49,26 +59,38 @@ function readItems(
   call: BucketCall,
   document: XmlElement,
 ): { readonly items: readonly Item[]; readonly quiet: boolean } {
-  const items: Item[] = [];
   requireKnownChildren(document, ["Object", "Quiet"]);
-  for (const child of document.children) {
-    if (child.name === "Object") items.push(readItem(call, child));
-  }
-  if (items.length === 0 || items.length > LIMITS.deleteObjectsKeysMax) {
+  const elements = childrenNamed(document, "Object");
+  if (elements.length === 0 || elements.length > LIMITS.deleteObjectsKeysMax) {
     throw new S3Error("MalformedXML");
+  }
+  const items: Item[] = [];
+  const seen = new Set<string>();
+  for (const element of elements) {
+    const named = readNamed(element);
+    // AWS deletes the same version of the same key once, and says so once.
+    const identity = JSON.stringify([named.name, named.versionText]);
+    if (seen.has(identity)) continue;
+    seen.add(identity);
+    items.push(readItem(call, element, named));
   }
   return { items, quiet: childText(document, "Quiet")?.trim().toLowerCase() === "true" };
 }
 
-function readItem(call: BucketCall, element: XmlElement): Item {
+function readNamed(element: XmlElement): Named {
   requireKnownChildren(element, OBJECT_ELEMENTS);
   const name = childText(element, "Key");
   if (name === undefined) throw new S3Error("MalformedXML");
+  const versionText = childText(element, "VersionId")?.trim();
+  return { name, versionText: versionText === "" ? undefined : versionText };
+}
+
+function readItem(call: BucketCall, element: XmlElement, named: Named): Item {
   try {
-    const key = keyOf(name);
-    if (!call.allows("s3:DeleteObject", call.bucket, key)) throw new S3Error("AccessDenied");
-    const version = childText(element, "VersionId");
-    checkVersion(version === undefined ? undefined : parseVersionRef(version, "VersionId"));
+    const { bucket } = call;
+    const key = keyOf(named.name);
+    if (!mayDelete(call, key, named)) throw new S3Error("AccessDenied");
+    const version = versionOf(named);
     for (const unsupported of ["LastModifiedTime", "Size"]) {
       if (childText(element, unsupported) !== undefined) {
         throw new S3Error("NotImplemented", { fields: { Element: unsupported } });
@@ -77,13 +99,32 @@ function readItem(call: BucketCall, element: XmlElement): Item {
     const etag = childText(element, "ETag");
     const tag = etag === undefined ? "*" : unquoteEtag(etag);
     if (tag !== "*") requireReadable(call, key);
-    const target = { bucket: call.bucket, key };
-    const request = etag === undefined ? target : { ...target, conditions: { ifMatch: [tag] } };
-    return { kind: "delete", name, request };
+    const request: DeleteObjectRequest = {
+      bucket,
+      key,
+      ...(version === undefined
+        ? {}
+        : { version, bypassGovernance: bypassesGovernance(call, key) }),
+      ...(etag === undefined ? {} : { conditions: { ifMatch: [tag] } }),
+    };
+    return { kind: "delete", named, request };
   } catch (failure) {
-    if (failure instanceof S3Error) return { kind: "refused", name, error: failure };
+    if (failure instanceof S3Error) return { kind: "refused", named, error: failure };
     throw failure;
   }
+}
+
+function mayDelete(call: BucketCall, key: ObjectKey, { versionText }: Named): boolean {
+  const action = versionText === undefined ? "s3:DeleteObject" : "s3:DeleteObjectVersion";
+  return call.allows(action, call.bucket, key, knownVersion(versionText));
+}
+
+/** Among many an id that cannot be one is told as one that names nothing. */
+function versionOf({ versionText }: Named): VersionRef | undefined {
+  if (versionText === undefined || versionText === "null") return versionText;
+  const version = parseVersionId(versionText);
+  if (version === undefined) throw new S3Error("NoSuchVersion");
+  return version;
 }
 
 function keyOf(name: string): ObjectKey {
@@ -97,23 +138,34 @@ function keyOf(name: string): ObjectKey {
 
 function writeOutcome(
   xml: XmlWriter,
-  item: Extract<Item, { kind: "delete" }>,
+  { named, request }: Extract<Item, { kind: "delete" }>,
   outcome: DeleteOutcome,
   quiet: boolean,
 ): void {
   if (outcome.outcome !== "deleted") {
-    writeFailure(xml, item.name, writeRefusal(outcome, item.request.bucket, item.name));
-  } else if (!quiet) {
-    xml.open("Deleted");
-    xml.text("Key", item.name);
-    xml.close();
+    writeFailure(xml, named, writeRefusal(outcome, request.bucket, named.name));
+    return;
   }
+  if (quiet) return;
+  const { marker, id } = deletedVersion(outcome, request.version);
+  xml.open("Deleted");
+  writeNamed(xml, named);
+  if (marker && id !== undefined) {
+    xml.text("DeleteMarker", "true");
+    xml.text("DeleteMarkerVersionId", id);
+  }
+  xml.close();
 }
 
-function writeFailure(xml: XmlWriter, name: string, error: S3Error): void {
+function writeFailure(xml: XmlWriter, named: Named, error: S3Error): void {
   xml.open("Error");
-  xml.text("Key", name);
+  writeNamed(xml, named);
   xml.text("Code", error.code);
   xml.text("Message", error.message);
   xml.close();
+}
+
+function writeNamed(xml: XmlWriter, { name, versionText }: Named): void {
+  xml.text("Key", name);
+  if (versionText !== undefined) xml.text("VersionId", versionText);
 }

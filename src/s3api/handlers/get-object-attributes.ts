@@ -4,11 +4,12 @@ import type { RequestHeaders } from "../../http/exchange.ts";
 import { decryptionOfRead } from "../encryption/object-bytes.ts";
 import { S3Error } from "../errors.ts";
 import { formatHttpDate } from "../headers/dates.ts";
+import type { HeaderLines } from "../headers/object-headers.ts";
 import type { HandlerDeps, ObjectCall, Reply } from "../operation.ts";
 import { xmlReply } from "../reply.ts";
 import { XmlWriter } from "../xml/writer.ts";
 import { writeChecksums, writeObjectChecksums } from "./checksum-xml.ts";
-import { existingObject } from "./object-version.ts";
+import { existingObject, pushVersionId } from "./object-version.ts";
 
 type PartsWish = { readonly after: number; readonly max: number };
 
@@ -46,7 +47,9 @@ export function getObjectAttributes(call: ObjectCall, deps: HandlerDeps): Reply 
   for (const [name, write] of Object.entries(ATTRIBUTES)) {
     if (asked.has(name)) write(xml, record, wish);
   }
-  return xmlReply(xml.finish(), [["Last-Modified", formatHttpDate(record.lastModifiedMs)]]);
+  const lines: HeaderLines = [["Last-Modified", formatHttpDate(record.lastModifiedMs)]];
+  pushVersionId(lines, call, object);
+  return xmlReply(xml.finish(), lines);
 }
 
 /** Lists of header values come joined by commas or as several lines; at least one is needed. */

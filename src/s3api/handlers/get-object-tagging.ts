@@ -1,7 +1,8 @@
+import type { HeaderLines } from "../headers/object-headers.ts";
 import type { HandlerDeps, ObjectCall, Reply } from "../operation.ts";
 import { xmlReply } from "../reply.ts";
 import { XmlWriter } from "../xml/writer.ts";
-import { existingObject } from "./object-version.ts";
+import { existingObject, pushVersionId } from "./object-version.ts";
 
 /** The tags an object was stored with. */
 export function getObjectTagging(call: ObjectCall, deps: HandlerDeps): Reply {
@@ -15,5 +16,7 @@ export function getObjectTagging(call: ObjectCall, deps: HandlerDeps): Reply {
     xml.close();
   }
   xml.close();
-  return xmlReply(xml.finish());
+  const headers: HeaderLines = [];
+  pushVersionId(headers, call, object);
+  return xmlReply(xml.finish(), headers);
 }

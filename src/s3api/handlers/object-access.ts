@@ -38,17 +38,19 @@ export function planRead(call: ObjectCall, object: StoredObject): ReadPlan | Rep
       throw new S3Error("PreconditionFailed", { fields: { Condition: verdict.condition } });
     }
     if (verdict.kind === "not-modified") {
-      return emptyReply(304, [
+      const unchanged: HeaderLines = [
         ["ETag", `"${record.etag}"`],
         ["Last-Modified", formatHttpDate(record.lastModifiedMs)],
-      ]);
+      ];
+      pushVersionId(unchanged, call, object);
+      return emptyReply(304, unchanged);
     }
   }
   const headers = objectHeaders(
     record,
     readResponseOverrides(call.query, call.auth.credential.kind !== "anonymous"),
   );
-  pushVersionId(headers, call);
+  pushVersionId(headers, call, object);
   const rangeHeader = call.headers.get("range");
   const partText = call.query.get("partNumber");
   if (partText !== undefined) return planPart(call, object, headers, partText);

@@ -1,11 +1,23 @@
-import type { BucketName, ObjectKey } from "../../core/names.ts";
-import type { StoredObject } from "../../storage/store.ts";
+import { VERSIONING_SETTING } from "../../core/bucket-versioning.ts";
+import type { BucketName, ObjectKey, VersionId } from "../../core/names.ts";
+import type { BucketSettings } from "../../core/records.ts";
+import type { StoredObject, StoredVersion } from "../../storage/store.ts";
 import { S3Error } from "../errors.ts";
+import { formatHttpDate } from "../headers/dates.ts";
 import type { HeaderLines } from "../headers/object-headers.ts";
 import { type VersionRef, versionOf } from "../headers/version-ref.ts";
 import type { Call, HandlerDeps, ObjectCall } from "../operation.ts";
 
+type DeleteMarker = Extract<StoredVersion, { kind: "delete-marker" }>;
 type Place = { readonly bucket: BucketName; readonly key: ObjectKey };
+
+/** How clients see the id of a version: what was written without versioning is "null". */
+export function shownVersionId(version: {
+  readonly isNull: boolean;
+  readonly version: VersionId;
+}): VersionRef {
+  return version.isNull ? "null" : version.version;
+}
 
 /**
  * The object of a read: the version that the request names, or the current one. A caller who may
@@ -13,33 +25,112 @@ type Place = { readonly bucket: BucketName; readonly key: ObjectKey };
  * https://docs.aws.amazon.com/AmazonS3/latest/userguide/RetrievingObjectVersions.html
  */
 export function existingObject(call: ObjectCall, deps: HandlerDeps): StoredObject {
-  const version = versionOf(call.query);
-  if (version === undefined) {
-    const object = deps.store.object(call.bucket, call.key);
-    if (object !== undefined) return object;
-  }
-  return copiedObject(call, deps, { bucket: call.bucket, key: call.key, version });
+  const ref = versionOf(call.query);
+  if (ref !== undefined) return namedObject(call, deps, ref);
+  const object = deps.store.object(call.bucket, call.key);
+  if (object !== undefined) return object;
+  const marker = currentMarker(deps, call, call.bucketSettings);
+  throw absentKey(call, call, marker === undefined ? undefined : markerHeaders(marker));
 }
 
-/** The source of a copy: a version, or without one what is current. */
+/**
+ * The object that a request changes without replacing it (tags, ACL, retention). As for reads,
+ * but that nothing can be changed about a delete marker, whether it is named or current.
+ */
+export function changeableObject(call: ObjectCall, deps: HandlerDeps): StoredObject {
+  if (!call.query.has("versionId")) {
+    const marker = currentMarker(deps, call, call.bucketSettings);
+    if (marker !== undefined) throw notForMarkers(call, [["Allow", "DELETE"]]);
+  }
+  return existingObject(call, deps);
+}
+
+/** The source of a copy, which cannot be a delete marker. */
 export function copiedObject(
   call: Call,
   deps: HandlerDeps,
-  source: Place & { readonly version: VersionRef | undefined },
+  source: Place & {
+    readonly version: VersionRef | undefined;
+    readonly settings: BucketSettings;
+  },
 ): StoredObject {
   const { bucket, key, version } = source;
+  if (version !== undefined) {
+    const found = deps.store.version(bucket, key, version);
+    if (found === undefined) throw absentVersion(call, source, version);
+    if (found.kind === "object") return found.object;
+    throw new S3Error("InvalidRequest", {
+      message:
+        "The source of a copy request may not specifically refer to a delete marker by version id.",
+    });
+  }
   const object = deps.store.object(bucket, key);
-  // Buckets keep no versions yet, so that every object is the null version of its key.
-  if (object !== undefined && (version === undefined || version === "null")) return object;
-  if (!call.allows("s3:ListBucket", bucket)) throw new S3Error("AccessDenied");
-  if (version === undefined) throw new S3Error("NoSuchKey", { fields: { Key: key } });
-  throw new S3Error("NoSuchVersion", { fields: { Key: key, VersionId: version } });
+  if (object !== undefined) return object;
+  const marker = currentMarker(deps, source, source.settings);
+  throw absentKey(call, source, marker === undefined ? undefined : markerHeaders(marker));
+}
+
+function namedObject(call: ObjectCall, deps: HandlerDeps, ref: VersionRef): StoredObject {
+  const found = deps.store.version(call.bucket, call.key, ref);
+  if (found === undefined) throw absentVersion(call, call, ref);
+  if (found.kind === "object") return found.object;
+  throw notForMarkers(call, [
+    ["Allow", "DELETE"],
+    ["Last-Modified", formatHttpDate(found.deletedMs)],
+    ...markerHeaders(found),
+  ]);
+}
+
+/** What stands in front of a key that seems deleted; a bucket never versioned has no markers. */
+function currentMarker(
+  deps: HandlerDeps,
+  { bucket, key }: Place,
+  settings: BucketSettings,
+): DeleteMarker | undefined {
+  if (!settings.has(VERSIONING_SETTING)) return undefined;
+  const current = deps.store.currentVersion(bucket, key);
+  return current?.kind === "delete-marker" ? current : undefined;
+}
+
+function markerHeaders(marker: DeleteMarker): HeaderLines {
+  return [
+    ["x-amz-delete-marker", "true"],
+    ["x-amz-version-id", shownVersionId(marker)],
+  ];
+}
+
+function notForMarkers(call: ObjectCall, headers: HeaderLines): S3Error {
+  const fields = { Method: call.exchange.method, ResourceType: "DeleteMarker" };
+  return new S3Error("MethodNotAllowed", { fields, headers });
+}
+
+function absentKey(call: Call, place: Place, headers: HeaderLines | undefined): S3Error {
+  if (!call.allows("s3:ListBucket", place.bucket)) return new S3Error("AccessDenied");
+  const fields = { Key: place.key };
+  return new S3Error("NoSuchKey", headers === undefined ? { fields } : { fields, headers });
+}
+
+function absentVersion(call: Call, place: Place, ref: VersionRef): S3Error {
+  if (!call.allows("s3:ListBucket", place.bucket)) return new S3Error("AccessDenied");
+  return new S3Error("NoSuchVersion", { fields: { Key: place.key, VersionId: ref } });
 }
 
 /**
  * `x-amz-version-id` of a read or a change. A bucket that was never versioned does not speak of
  * versions unless the request does.
  */
-export function pushVersionId(lines: HeaderLines, call: ObjectCall): void {
-  if (call.query.has("versionId")) lines.push(["x-amz-version-id", "null"]);
+export function pushVersionId(lines: HeaderLines, call: ObjectCall, object: StoredObject): void {
+  if (!object.isNull) {
+    lines.push(["x-amz-version-id", object.version]);
+  } else if (call.bucketSettings.has(VERSIONING_SETTING) || call.query.has("versionId")) {
+    lines.push(["x-amz-version-id", "null"]);
+  }
+}
+
+/**
+ * `x-amz-version-id` of a write: AWS names the version that was made, and says nothing of one that
+ * took the place of the null version, not even while versioning is suspended.
+ */
+export function pushStoredVersionId(lines: HeaderLines, stored: StoredObject): void {
+  if (!stored.isNull) lines.push(["x-amz-version-id", stored.version]);
 }

@@ -22,6 +22,7 @@ import {
 } from "../headers/object-headers.ts";
 import type { HandlerDeps, ObjectCall, Reply } from "../operation.ts";
 import { emptyReply } from "../reply.ts";
+import { pushStoredVersionId } from "./object-version.ts";
 import { payloadOf, stagePayload } from "./request-body.ts";
 import { allowedConditions } from "./write-conditions.ts";
 import { writeRefusal } from "./write-refusal.ts";
@@ -100,6 +101,7 @@ async function store(
     const headers: HeaderLines = [["ETag", `"${object.etag}"`]];
     pushChecksums(headers, object.checksums);
     pushEncryption(headers, encryption);
+    pushStoredVersionId(headers, outcome.stored);
     pushExpiration(headers, description.settings, key, outcome.stored.record);
     return emptyReply(200, headers);
   }

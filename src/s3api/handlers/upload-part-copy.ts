@@ -20,7 +20,7 @@ import type { HandlerDeps, ObjectCall, Reply } from "../operation.ts";
 import { xmlReply } from "../reply.ts";
 import { XmlWriter } from "../xml/writer.ts";
 import { writeChecksums } from "./checksum-xml.ts";
-import { readableSource } from "./copy-access.ts";
+import { pushSourceVersionId, readableSource } from "./copy-access.ts";
 import { stageSealed } from "./request-body.ts";
 import { digestBody } from "./stored-body.ts";
 import { existingUpload } from "./upload-access.ts";
@@ -55,6 +55,7 @@ export async function uploadPartCopy(call: ObjectCall, deps: HandlerDeps): Promi
   writeChecksums(xml, part.checksums);
   const headers: HeaderLines = [];
   pushEncryption(headers, encryption);
+  pushSourceVersionId(headers, deps, source);
   return xmlReply(xml.finish(), headers);
 }
 

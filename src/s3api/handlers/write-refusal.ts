@@ -12,7 +12,9 @@ export function writeRefusal(refusal: Refusal, bucket: string, key: string): S3E
     case "precondition-failed":
       return new S3Error("PreconditionFailed", { fields: { Condition: refusal.condition } });
     case "locked":
-      return new S3Error("AccessDenied", { fields: { Reason: "The version is under object lock." } });
+      return new S3Error("AccessDenied", {
+        message: "Access Denied because object protected by object lock.",
+      });
   }
   return unreachable(refusal);
 }
