@@ -136,10 +136,6 @@ export const UNIMPLEMENTED_OPERATIONS = {
     NEVER,
   ),
   GetObjectTorrent: object("GET", "torrent", "GetObjectTorrent", NEVER),
-  ListObjectVersions: row("GET", "bucket", "versions", {
-    action: "ListBucketVersions",
-    params: ["delimiter", "encoding-type", "key-marker", "max-keys", "prefix", "version-id-marker"],
-  }),
   PutBucketAbac: bucket("PUT", "abac", "PutBucketAbac", NEVER),
   PutBucketAnalyticsConfiguration: bucket("PUT", "analytics", "PutAnalyticsConfiguration", NEVER),
   PutBucketIntelligentTieringConfiguration: bucket(
@@ -152,7 +148,6 @@ export const UNIMPLEMENTED_OPERATIONS = {
   PutBucketMetricsConfiguration: bucket("PUT", "metrics", "PutMetricsConfiguration", NEVER),
   PutBucketNotificationConfiguration: bucket("PUT", "notification", "PutBucketNotification"),
   PutBucketReplication: bucket("PUT", "replication", "PutReplicationConfiguration"),
-  PutBucketVersioning: bucket("PUT", "versioning", "PutBucketVersioning"),
   PutObjectLegalHold: object("PUT", "legal-hold", "PutObjectLegalHold"),
   PutObjectRetention: object("PUT", "retention", "PutObjectRetention"),
   PutObjectTagging: object("PUT", "tagging", "PutObjectTagging"),

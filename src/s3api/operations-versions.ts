@@ -1,8 +1,18 @@
 import { getObjectAttributes } from "./handlers/get-object-attributes.ts";
+import { listObjectVersions } from "./handlers/list-object-versions.ts";
 import type { OperationRow } from "./operation.ts";
 
 /** What there is to ask about versions, and of each of them. */
 export const VERSION_OPERATIONS = {
+  ListObjectVersions: {
+    method: "GET",
+    level: "bucket",
+    query: { versions: "" },
+    params: ["delimiter", "encoding-type", "key-marker", "max-keys", "prefix", "version-id-marker"],
+    action: "s3:ListBucketVersions",
+    body: "none",
+    handler: listObjectVersions,
+  },
   GetObjectAttributes: {
     method: "GET",
     level: "object",

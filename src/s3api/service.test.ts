@@ -266,7 +266,7 @@ describe("what is refused", () => {
     ["PUT", "/Bad_Name", "400 InvalidBucketName"],
     ["GET", "/Bad_Name", "404 NoSuchBucket"],
     ["PATCH", "/BUCKET/key", "405 MethodNotAllowed"],
-    ["PUT", "/BUCKET?versioning", "501 NotImplemented"],
+    ["PUT", "/BUCKET?versioning", "400 MissingRequestBodyError"],
     ["PUT", "/BUCKET/key?tagging", "501 NotImplemented"],
     ["GET", "/BUCKET/key?unknown", "501 NotImplemented"],
     ["GET", "/BUCKET/key?versionId=junk", "400 InvalidArgument"],

@@ -1,3 +1,4 @@
+import type { ObjectListing } from "../../core/object-listing.ts";
 import type { ListedObject } from "../../storage/store.ts";
 import { formatIsoDate } from "../headers/dates.ts";
 import type { Page } from "../list/page.ts";
@@ -13,32 +14,25 @@ export function writeOwner(xml: XmlWriter, element: string, ownerId: string): vo
 }
 
 /**
- * One object of a page. A page has a thousand of them, so this writes text of our own as it is and
- * looks only at the key for something to escape. Hot path.
+ * What a listing tells of an object beside its name; `owner` is an element already, or nothing. A
+ * page has a thousand of them, so this writes text of our own as it is. Hot path.
  */
-function writeContents(
-  xml: XmlWriter,
-  { entry, name }: { readonly entry: ListedObject; readonly name: string },
-  { encoding, ownerId }: { encoding: NameEncoding; ownerId: string | undefined },
-): void {
-  const { size, etag, lastModifiedMs, storageClass, checksumAlgorithms, checksumType } =
-    entry.listing;
+export function listingElements(listing: ObjectListing, owner: string): string {
+  const { size, etag, lastModifiedMs, storageClass, checksumAlgorithms, checksumType } = listing;
   let checksum = "";
   for (const algorithm of checksumAlgorithms) {
     checksum += `<ChecksumAlgorithm>${algorithm}</ChecksumAlgorithm>`;
   }
   if (checksumType !== undefined) checksum += `<ChecksumType>${checksumType}</ChecksumType>`;
-  const key = escapeXml(encoding.encode(name));
-  const date = formatIsoDate(lastModifiedMs);
-  xml.raw(
-    `<Contents><Key>${key}</Key><LastModified>${date}</LastModified>` +
-      `<ETag>&quot;${etag}&quot;</ETag>${checksum}<Size>${size}</Size>${ownerOf(ownerId)}` +
-      `<StorageClass>${storageClass ?? "STANDARD"}</StorageClass></Contents>`,
+  return (
+    `<LastModified>${formatIsoDate(lastModifiedMs)}</LastModified>` +
+    `<ETag>&quot;${etag}&quot;</ETag>${checksum}<Size>${size}</Size>${owner}` +
+    `<StorageClass>${storageClass ?? "STANDARD"}</StorageClass>`
   );
 }
 
-function ownerOf(ownerId: string | undefined): string {
-  if (ownerId === undefined) return "";
+/** The owner as `listingElements` takes it. */
+export function ownerElement(ownerId: string): string {
   const id = escapeXml(ownerId);
   return `<Owner><ID>${id}</ID><DisplayName>${id}</DisplayName></Owner>`;
 }
@@ -49,9 +43,12 @@ export function writeObjects(
   page: Page<ListedObject>,
   options: { readonly encoding: NameEncoding; readonly ownerId: string | undefined },
 ): void {
+  const owner = options.ownerId === undefined ? "" : ownerElement(options.ownerId);
   for (const item of page.items) {
     if (item.kind === "prefix") continue;
-    writeContents(xml, item, options);
+    const key = escapeXml(options.encoding.encode(item.name));
+    const elements = listingElements(item.entry.listing, owner);
+    xml.raw(`<Contents><Key>${key}</Key>${elements}</Contents>`);
   }
   writeCommonPrefixes(xml, page, options.encoding);
 }

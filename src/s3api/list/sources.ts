@@ -1,5 +1,12 @@
 import type { UploadRecord } from "../../core/records.ts";
-import type { ListedObject, ObjectCursor, UploadCursor } from "../../storage/store.ts";
+import type {
+  ListedObject,
+  ObjectCursor,
+  StoredVersion,
+  UploadCursor,
+  VersionCursor,
+} from "../../storage/store.ts";
+import type { VersionRef } from "../headers/version-ref.ts";
 import type { ListSource } from "./page.ts";
 
 /** The objects of a bucket as a listing sees them. */
@@ -35,6 +42,21 @@ export function uploadSource(
     seekPast: (prefix) => cursor.seekPast(prefix),
     seekAfter: (marker) => cursor.seekAfter(marker, uploadIdMarker),
     nameOf: (upload) => upload.key,
+    close: () => cursor.close(),
+  };
+}
+
+/** The versions of a bucket; without a version a marker passes every version of its key. */
+export function versionSource(
+  cursor: VersionCursor,
+  versionMarker: VersionRef | undefined,
+): ListSource<StoredVersion> {
+  return {
+    next: () => cursor.next(),
+    seek: (from) => cursor.seek(from),
+    seekPast: (prefix) => cursor.seekPast(prefix),
+    seekAfter: (marker) => cursor.seekAfter(marker, versionMarker),
+    nameOf: (version) => (version.kind === "object" ? version.object.key : version.key),
     close: () => cursor.close(),
   };
 }
