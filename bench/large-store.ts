@@ -21,6 +21,7 @@ import { bodyMaker, keyOf, type RequestPlan, Signer } from "./requests.ts";
 import { type Atoll, removeAtoll, startAtoll } from "./server.ts";
 import { measureAfterwards, measureUpload } from "./server-itself.ts";
 import { ROW_NAMES, type RowName } from "./targets.ts";
+import { measureVersionListings } from "./version-listings.ts";
 
 const SMALL_BUCKET = "small";
 const SMALL_BUCKET_KEYS = 10_000;
@@ -50,6 +51,7 @@ export async function measureLargeStore(bench: Bench): Promise<void> {
   await createBucket(atoll.port, BUCKET);
   if (wantsAny(bench, needsObjects)) await preload(bench, atoll);
   await measureListings(bench, atoll.port);
+  await measureVersionListings(bench, atoll.port);
   await measureReads(bench, atoll.port);
   await measureChanges(bench, atoll.port);
   await measureLargeObjects(bench, atoll.port);

@@ -5,7 +5,7 @@ type Bound =
   /** At most so much above the yardstick, in the row's unit. */
   | { readonly of: "excess"; readonly over: YardstickName; readonly atMost: number };
 
-export type YardstickName = "nginx" | "disk" | "sync" | "10k";
+export type YardstickName = "nginx" | "disk" | "sync" | "10k" | "flat";
 
 type Target = {
   readonly title: string;
@@ -41,6 +41,10 @@ export const TARGETS = {
   }),
   "folders-10k": row("LIST 1,000 folders of 10 thousand keys, 4 clients", "pages/s", []),
   folders: row("LIST 1,000 folders of all keys, 4 clients", "pages/s", [AS_WITH_10K]),
+  versions: row("LIST 1,000 versions, one of each key, 4 clients", "pages/s", []),
+  "versions-deep": row("LIST 1,000 versions, all of ten keys, 4 clients", "pages/s", [
+    ratio("flat", 0.8),
+  ]),
   "get-4k": row("GET 4 KiB, 64 clients", "/s", [atLeast(45_000), ratio("nginx", 0.33)], {
     aim: [atLeast(65_000), ratio("nginx", 0.5)],
   }),
