@@ -113,6 +113,37 @@ describe.each(ENGINES)("forms on %s", (engine) => {
     expect((await bodyOf(server(), Bucket, "user/cat.png")).toString()).toBe("content");
   });
 
+  test("names of fields and conditions may be written in capitals, and the bucket be a field", async () => {
+    const Bucket = await newBucket();
+    const { fields, file = "" } = signedForm(Bucket, { conditions: [["EQ", "$KEY", "k"]] });
+    const loud = fields.map(([name, value]) => [name.toUpperCase(), value] as const);
+    const form = { fields: [["bucket", Bucket] as const, ...loud], file };
+    expect((await postForm(server(), Bucket, form)).status).toBe(204);
+    const other = { fields: [["bucket", "another"] as const, ...loud], file };
+    const answer = await postForm(server(), Bucket, other);
+    expect([answer.status, answer.code]).toEqual([403, "AccessDenied"]);
+    expect(await keysIn(server(), Bucket)).toEqual(["k"]);
+  });
+
+  test.each([10, 2 * MIB])(
+    "a file of %i bytes is encrypted when the form asks for it",
+    async (bytes) => {
+      const Bucket = await newBucket();
+      const name = "x-amz-server-side-encryption";
+      const file = patternBytes(bytes);
+      const form = signedForm(Bucket, {
+        conditions: [{ [name]: "AES256" }],
+        fields: [[name, "AES256"]],
+        file,
+      });
+      const answer = await postForm(server(), Bucket, form);
+      expect([answer.status, answer.headers[name]]).toEqual([204, "AES256"]);
+      const head = await sdkFor(server()).send(new HeadObjectCommand({ Bucket, Key: "k" }));
+      expect([head.ServerSideEncryption, head.ContentLength]).toEqual(["AES256", bytes]);
+      expect((await bodyOf(server(), Bucket, "k")).equals(file)).toBe(true);
+    },
+  );
+
   test.each([0, 1, 200_000, 9 * MIB])("a file of %i bytes arrives whole", async (bytes) => {
     const Bucket = await newBucket();
     const file = patternBytes(bytes);

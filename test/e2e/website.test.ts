@@ -231,7 +231,7 @@ describe.each(ENGINES)("websites on %s", (engine) => {
     for (const [path, status, location] of [
       ["/docs/a%20b", 302, `http://${host}/documents/a%20b`],
       ["/old/gone", 301, "https://other.test/moved.html"],
-      ["/moved", 301, "/new place?a=1"],
+      ["/moved", 301, "/new%20place?a=1"],
     ] as const) {
       const answer = await visit(server(), Bucket, path);
       expect([answer.status, answer.headers["location"]]).toEqual([status, location]);

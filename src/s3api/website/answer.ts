@@ -10,6 +10,7 @@ import { decodePercent, EMPTY_QUERY } from "../target.ts";
 import { errorHeaders, errorPage } from "./error-page.ts";
 import {
   encodedKey,
+  encodedText,
   pageKey,
   redirectAll,
   redirectByRules,
@@ -106,7 +107,8 @@ function visitPage(visit: Visit): Reply | Promise<Reply> {
     return redirectReply({ status: 302, location: `/${encodedKey(web.key)}/` });
   }
   const location = object?.record.attributes.system.find(([name]) => name === REDIRECT_ATTRIBUTE);
-  if (location !== undefined) return redirectReply({ status: 301, location: location[1] });
+  if (location !== undefined)
+    return redirectReply({ status: 301, location: encodedText(location[1]) });
   return read(call, visit.deps);
 }
 

@@ -52,7 +52,7 @@ export function encodedKey(key: string): string {
 }
 
 /** What the owner of a bucket wrote may be a query or a fragment, and stays as it is. */
-function encodedText(text: string): string {
+export function encodedText(text: string): string {
   return text.replace(/[^\x21-\x7e]/gu, encodeURIComponent);
 }
 
