@@ -36,8 +36,19 @@ export function findBucket(view: RowReader, name: BucketName): StoredBucket | un
   return row === undefined || row.deleted ? undefined : toStoredBucket(row);
 }
 
-/** A bucket's row as its users see it; settings that were removed are left out. */
+/** Rows never change once they are made, and every request asks for its bucket's. */
+const shownBuckets = new WeakMap<BucketRow, StoredBucket>();
+
+/** A bucket's row as its users see it; settings that were removed are left out. Hot path. */
 export function toStoredBucket(row: BucketRow): StoredBucket {
+  const known = shownBuckets.get(row);
+  if (known !== undefined) return known;
+  const shown = showBucket(row);
+  shownBuckets.set(row, shown);
+  return shown;
+}
+
+function showBucket(row: BucketRow): StoredBucket {
   const settings = new Map<string, Uint8Array>();
   for (const [name, { value }] of row.settings) {
     if (value !== undefined) settings.set(name, value);
@@ -48,6 +59,7 @@ export function toStoredBucket(row: BucketRow): StoredBucket {
 /** An object's row as its users see it. The place is shared: laying a batch out sets it. */
 export function toStoredObject(bucket: BucketName, key: ObjectKey, row: ObjectRow): StoredObject {
   const { stamp, object, nullSlot: isNull, place } = row;
-  const version = makeVersionId(stamp.hlc, stamp.origin);
+  row.version ??= makeVersionId(stamp.hlc, stamp.origin);
+  const { version } = row;
   return { bucket, key, version, isNull, hlc: stamp.hlc, record: object, place };
 }

@@ -1,5 +1,6 @@
 import { type ByteReader, type ByteWriter, LayoutError } from "../../core/bytes.ts";
 import { decodeObject, encodeObject } from "../../core/object-codec.ts";
+import type { VersionId } from "../../core/names.ts";
 import type { ObjectRecord } from "../../core/records.ts";
 import { readStamp, STAMP_BYTES, type Stamp, writeStamp } from "./stamp.ts";
 
@@ -15,6 +16,8 @@ export type ObjectRow = {
   /** Where an inline body lies; set when its batch is laid out. */
   place: { segment: number; offset: number };
   readonly object: ObjectRecord;
+  /** The stamp as clients see it, once somebody has asked; not stored. */
+  version?: VersionId;
 };
 
 /** Bytes in front of the object's record. */
@@ -36,7 +39,7 @@ export function encodeObjectRow(writer: ByteWriter, row: ObjectRow): void {
 }
 
 /** Reads what stands in front of the object's record. */
-export function readObjectHead(reader: ByteReader): Omit<ObjectRow, "object"> {
+export function readObjectHead(reader: ByteReader): Omit<ObjectRow, "object" | "version"> {
   const stamp = readStamp(reader);
   const home = reader.u32();
   const segment = reader.u32();
