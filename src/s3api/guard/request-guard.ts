@@ -68,7 +68,7 @@ export class RequestGuard {
     this.#nowMs = nowMs;
   }
 
-  /** Lets a request in, or refuses it with SlowDown before anything of it is looked at. Hot path. */
+  /** Lets a request in, or refuses it with SlowDown before anything of it is read. Hot path. */
   admit(exchange: Exchange): Seating {
     const { remoteAddress } = exchange;
     if (isThisMachine(remoteAddress)) return AT_HOME;
