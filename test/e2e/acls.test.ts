@@ -3,6 +3,7 @@ import {
   CreateMultipartUploadCommand,
   DeleteObjectCommand,
   GetBucketAclCommand,
+  GetBucketOwnershipControlsCommand,
   GetBucketPolicyStatusCommand,
   GetObjectAclCommand,
   GetObjectCommand,
@@ -194,8 +195,14 @@ describe.each(ENGINES)("ACLs on %s", (engine) => {
     const acl = new PutBucketAclCommand({ Bucket, ACL: "public-read" });
     expect(await refusalOf(s3.send(acl))).toBe(refused);
     await s3.send(put(Bucket, "b", "bucket-owner-full-control"));
+    const open = await makeBucketWith(s3, { ACL: "public-read" });
+    const own = new PutBucketOwnershipControlsCommand({ Bucket: open, OwnershipControls });
+    const clash = "400 InvalidBucketAclWithObjectOwnership";
+    expect(await refusalOf(s3.send(own))).toBe(clash);
     const both = makeBucketWith(s3, { ObjectOwnership: "BucketOwnerEnforced", ACL: "public-read" });
-    expect(await refusalOf(both)).toBe("400 InvalidBucketAclWithObjectOwnership");
+    expect(await refusalOf(both)).toBe(clash);
+    const none = new GetBucketOwnershipControlsCommand({ Bucket: open });
+    expect(await refusalOf(s3.send(none))).toBe("404 OwnershipControlsNotFoundError");
   });
 
   test("that are public are refused or ignored where public access is blocked", async () => {

@@ -10,6 +10,7 @@ import {
   ListObjectsV2Command,
   PutBucketPolicyCommand,
   PutObjectCommand,
+  PutPublicAccessBlockCommand,
 } from "@aws-sdk/client-s3";
 import { getSignedUrl } from "@aws-sdk/s3-request-presigner";
 import { describe, expect, test } from "vitest";
@@ -23,12 +24,15 @@ const DENIED = "403 AccessDenied";
 describe.each(ENGINES)("bucket policies on %s", (engine) => {
   const server = useServer({ engine });
 
+  let known: Promise<OtherKey> | undefined;
+
   /** A bucket of the root key's with an object in it, and a key that may do nothing there. */
   async function stage(): Promise<{ Bucket: string; other: OtherKey }> {
     const s3 = sdkFor(server());
     const Bucket = await makeBucket(s3);
     await s3.send(new PutObjectCommand({ Bucket, Key: "a/b", Body: "hello" }));
-    return { Bucket, other: await makeOtherKey(server()) };
+    known ??= makeOtherKey(server());
+    return { Bucket, other: await known };
   }
 
   const get = (Bucket: string, Key = "a/b") => new GetObjectCommand({ Bucket, Key });
@@ -284,5 +288,23 @@ describe.each(ENGINES)("bucket policies on %s", (engine) => {
     });
     expect((await fetch(url)).status).toBe(200);
     expect(await refusalOf(other.s3.send(get(Bucket)))).toBe(DENIED);
+  });
+
+  test("are shut by a public access block when they are public", async () => {
+    const { Bucket, other } = await stage();
+    const s3 = sdkFor(server());
+    const allow = { Effect: "Allow", Action: "s3:GetObject", Resource: arn(Bucket, "*") };
+    const everyone = { ...allow, Principal: "*" };
+    await putPolicy(s3, Bucket, everyone);
+    const block = (PublicAccessBlockConfiguration: object) =>
+      s3.send(new PutPublicAccessBlockCommand({ Bucket, PublicAccessBlockConfiguration }));
+    await block({ RestrictPublicBuckets: true });
+    expect((await unsigned(server(), "GET", `/${Bucket}/a/b`)).said).toBe(DENIED);
+    await other.s3.send(get(Bucket));
+    await block({ BlockPublicPolicy: true });
+    expect((await unsigned(server(), "GET", `/${Bucket}/a/b`)).said).toBe("200");
+    expect(await refusalOf(putPolicy(s3, Bucket, everyone))).toBe(DENIED);
+    const narrow = { IpAddress: { "aws:SourceIp": "127.0.0.1" } };
+    await putPolicy(s3, Bucket, { ...everyone, Condition: narrow });
   });
 });

@@ -3,9 +3,9 @@ import { requireAclTaken } from "../acl-wish.ts";
 import { S3Error } from "../errors.ts";
 import { ACL_HEADER } from "../headers/object-acl.ts";
 import type { BucketCall } from "../operation.ts";
-import { isPublicAcl } from "../policy/canned-acl.ts";
+import { BUCKET_ACL, isPublicAcl } from "../policy/canned-acl.ts";
 import { CREATOR_SETTING } from "../request-values.ts";
-import { BUCKET_ACL, readCannedAcl } from "../settings/bucket-acl.ts";
+import { readCannedAcl } from "../settings/bucket-acl.ts";
 import { OBJECT_OWNERSHIPS, OWNERSHIP_CONTROLS } from "../settings/ownership-controls.ts";
 
 const OWNERSHIP_HEADER = "x-amz-object-ownership";

@@ -45,6 +45,9 @@ const OBJECT_ACTIONS = {
   WRITE: [],
 } as const satisfies Readonly<Record<Permission, readonly string[]>>;
 
+/** The name of the setting in a bucket's row; its value is the ACL's own name. */
+export const BUCKET_ACL = "acl";
+
 export function parseCannedAcl(text: string): CannedAcl | undefined {
   return CANNED_ACLS.find((name) => name === text);
 }

@@ -1,10 +1,7 @@
 import type { BucketSettings } from "../../core/records.ts";
 import { S3Error } from "../errors.ts";
-import { type CannedAcl, parseCannedAcl } from "../policy/canned-acl.ts";
+import { BUCKET_ACL, type CannedAcl, parseCannedAcl } from "../policy/canned-acl.ts";
 import { OWNERSHIP_CONTROLS } from "./ownership-controls.ts";
-
-/** The name of the setting in a bucket's row; its value is the ACL's own name. */
-export const BUCKET_ACL = "acl";
 
 /** The ACL of a bucket. One that cannot be read grants nothing. */
 export function bucketAclOf(settings: BucketSettings): CannedAcl {

@@ -1,3 +1,5 @@
+import { S3Error } from "../errors.ts";
+import { BUCKET_ACL } from "../policy/canned-acl.ts";
 import { requireKnownChildren } from "../xml/reader.ts";
 import { bucketSetting } from "./bucket-setting.ts";
 import { requiredChild, requiredWord } from "./schema.ts";
@@ -7,12 +9,13 @@ export const OBJECT_OWNERSHIPS = [
   "BucketOwnerPreferred",
   "ObjectWriter",
 ] as const;
-export type ObjectOwnership = (typeof OBJECT_OWNERSHIPS)[number];
+type ObjectOwnership = (typeof OBJECT_OWNERSHIPS)[number];
 
-/** What a bucket has whose owner has never said otherwise: ACLs are off, as at AWS. */
-export const DEFAULT_OWNERSHIP: ObjectOwnership = "BucketOwnerEnforced";
-
-/** https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutBucketOwnershipControls.html */
+/**
+ * A bucket without the setting takes ACLs, as every bucket did before AWS had it, and says that it
+ * has none. One account owns everything here, so that only "BucketOwnerEnforced" makes a difference.
+ * https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutBucketOwnershipControls.html
+ */
 export const OWNERSHIP_CONTROLS = bucketSetting<ObjectOwnership>({
   name: "ownership-controls",
   subresource: "ownershipControls",
@@ -32,5 +35,10 @@ export const OWNERSHIP_CONTROLS = bucketSetting<ObjectOwnership>({
       xml.close();
     },
   },
-  absent: { value: DEFAULT_OWNERSHIP },
+  check: (ownership, others) => {
+    if (ownership === "BucketOwnerEnforced" && others.has(BUCKET_ACL)) {
+      throw new S3Error("InvalidBucketAclWithObjectOwnership");
+    }
+  },
+  absent: { error: "OwnershipControlsNotFoundError" },
 });
