@@ -236,6 +236,23 @@ describe.each([
     await expectSameAfterRebuild();
   });
 
+  test("keep the chunks of a null version that is copied onto itself", async () => {
+    await setVersioning("enabled");
+    await put("a", "older");
+    await setVersioning("suspended");
+    await putLarge("a", 1);
+    const source = store().object(alpha, keyOf("a"));
+    if (source === undefined) throw new Error("it is there");
+    const { object } = putRequest("a", "");
+    const copy = {
+      ...{ bucket: alpha, key: keyOf("a"), object: { ...object, size: LARGE_BYTES } },
+      body: { kind: "shared", source } as const,
+    };
+    expect((await store().putObject(copy)).outcome).toBe("stored");
+    expect(await shown()).toHaveLength(2);
+    await expectSameAfterRebuild();
+  });
+
   test("are judged one after another, also in one batch", async () => {
     await setVersioning("enabled");
     const writes = Array.from({ length: 8 }, (_, number) => {

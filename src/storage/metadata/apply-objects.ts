@@ -3,12 +3,14 @@ import type { ApplyContext, Input } from "./apply-context.ts";
 import {
   addVersion,
   changeVersion,
+  clearNullSlot,
   dropNullMeta,
-  emptyNullSlot,
   holdObject,
   releaseObject,
   removeTombstone,
+  tombstoneOf,
   voidVersion,
+  winsNullSlot,
   withMeta,
 } from "./apply-versions.ts";
 import { hasVersions, type KeyName, writeIdOf } from "./key-versions.ts";
@@ -32,12 +34,16 @@ export function applyObjectPut(
     addVersion(context, body, { kind: "object", row });
     return;
   }
-  if (before !== undefined && laterStamp(before.stamp, stamp)) return;
-  if (before === undefined && !removeTombstone(context, body, stamp)) return;
-  const changed = withMeta(context, body, { kind: "object", row });
+  if (before === undefined) {
+    const tombstone = tombstoneOf(view, body);
+    if (tombstone !== undefined && laterStamp(tombstone.stamp, stamp)) return;
+    removeTombstone(context, body);
+  } else if (laterStamp(before.stamp, stamp)) return;
+  const changed = withMeta(view, body, { kind: "object", row });
   const next = changed.kind === "object" ? changed.row : row;
   holdObject(context, next);
   if (before !== undefined) releaseObject(context, before);
+  dropNullMeta(context, body, stamp);
   view.put(TABLES.object, key, next);
   addUsage(view, body, {
     objects: before === undefined ? 1 : 0,
@@ -66,8 +72,8 @@ export function applyObjectDelete(
     addVersion(context, body, { kind: "marker", row: { stamp, home, nullSlot, deletedMs } });
     return;
   }
-  if (!emptyNullSlot(context, body, stamp)) return;
-  dropNullMeta(context, body, stamp);
+  if (!winsNullSlot(context, body, stamp)) return;
+  clearNullSlot(context, body, stamp);
   putTombstone(context, body, { stamp, home, deletedMs });
 }
 

@@ -15,12 +15,13 @@ import {
   type WriteId,
 } from "./key-versions.ts";
 import { objectKeyOf } from "./keys.ts";
-import { type Aspect, aspectsOf, changedRecord, joinMeta, type MetaRow } from "./meta-rows.ts";
+import { type Aspect, aspectsOf, changedRecord, joinMeta } from "./meta-rows.ts";
 import type { ObjectRow } from "./object-row.ts";
 import { TABLES } from "./rows.ts";
 import type { Stamp } from "./stamp.ts";
 import { addUsage } from "./usage.ts";
 import type { VersionRow } from "./version-rows.ts";
+import type { IndexView } from "./view.ts";
 
 /*
  * A key has a set of versions, which only grows but for deletes of single versions, and a null
@@ -52,48 +53,56 @@ function manifestsOf(object: ObjectRecord): readonly ManifestRef[] {
 
 /** Puts a version where it belongs; in the null slot, in place of an earlier write. */
 export function addVersion(context: ApplyContext, name: KeyName, version: VersionRow): void {
-  const { view } = context;
-  const { stamp, nullSlot } = version.row;
-  if (nullSlot) {
-    if (!emptyNullSlot(context, name, stamp)) return;
-  } else {
-    const usage = view.get(TABLES.usage, name.bucket);
-    const voided = (usage?.voided ?? 0) > 0;
-    if (voided && view.get(TABLES.voided, versionKeyOf(name, stamp)) !== undefined) return;
-    if (versionById(view, name, stamp) !== undefined) return;
-  }
-  place(context, name, withMeta(context, name, version));
+  const { view, references } = context;
+  const { stamp, nullSlot, home } = version.row;
+  if (nullSlot ? !winsNullSlot(context, name, stamp) : !isNew(context, name, stamp)) return;
+  const changed = withMeta(view, name, version);
+  // What a write takes the place of may hold the same chunks: they are counted before they go.
+  if (changed.kind === "object") holdObject(context, changed.row);
+  else references.addLive(home, 1, 0);
+  if (nullSlot) clearNullSlot(context, name, stamp);
+  place(view, name, changed);
 }
 
-/**
- * Empties the null slot for a later write.
- *
- * @returns false when what stands there, or what emptied it, is not earlier.
- */
-export function emptyNullSlot(context: ApplyContext, name: KeyName, stamp: Stamp): boolean {
-  const { view } = context;
+function isNew({ view }: ApplyContext, name: KeyName, stamp: Stamp): boolean {
+  const voided = (view.get(TABLES.usage, name.bucket)?.voided ?? 0) > 0;
+  if (voided && view.get(TABLES.voided, versionKeyOf(name, stamp)) !== undefined) return false;
+  return versionById(view, name, stamp) === undefined;
+}
+
+/** Whether a write is later than what stands in the null slot, and than what emptied it. */
+export function winsNullSlot({ view }: ApplyContext, name: KeyName, stamp: Stamp): boolean {
   const before = nullVersion(view, name);
-  if (before === undefined) return removeTombstone(context, name, stamp);
-  if (!laterStamp(stamp, before.row.stamp)) return false;
-  remove(context, name, before);
-  return true;
+  if (before !== undefined) return laterStamp(stamp, before.row.stamp);
+  const tombstone = tombstoneOf(view, name);
+  return tombstone === undefined || !laterStamp(tombstone.stamp, stamp);
 }
 
-/** False when the tombstone is the later write, so that nothing is to be put. */
-export function removeTombstone(
-  { view, references }: ApplyContext,
+/** Takes out what stands in the null slot, and what was said of it, for a write at `stamp`. */
+export function clearNullSlot(context: ApplyContext, name: KeyName, stamp: Stamp): void {
+  const before = nullVersion(context.view, name);
+  if (before === undefined) removeTombstone(context, name);
+  else remove(context, name, before);
+  dropNullMeta(context, name, stamp);
+}
+
+/** What emptied the null slot of a key; a bucket without any is not asked. */
+export function tombstoneOf(
+  view: IndexView,
   { bucket, key }: KeyName,
-  stamp: Stamp,
-): boolean {
-  if ((view.get(TABLES.usage, bucket)?.tombstones ?? 0) === 0) return true;
-  const id = objectKeyOf(bucket, key);
-  const tombstone = view.get(TABLES.tombstone, id);
-  if (tombstone === undefined) return true;
-  if (laterStamp(tombstone.stamp, stamp)) return false;
-  view.remove(TABLES.tombstone, id);
+): { readonly stamp: Stamp; readonly home: number } | undefined {
+  if ((view.get(TABLES.usage, bucket)?.tombstones ?? 0) === 0) return undefined;
+  return view.get(TABLES.tombstone, objectKeyOf(bucket, key));
+}
+
+/** Takes back what emptied the null slot, when anything did. */
+export function removeTombstone(context: ApplyContext, name: KeyName): void {
+  const { view, references } = context;
+  const tombstone = tombstoneOf(view, name);
+  if (tombstone === undefined) return;
+  view.remove(TABLES.tombstone, objectKeyOf(name.bucket, name.key));
   references.addLive(tombstone.home, -1, 0);
-  addUsage(view, { bucket, key }, { tombstones: -1 });
-  return true;
+  addUsage(view, name, { tombstones: -1 });
 }
 
 /** Removes a version for good; one that comes later than its delete is nothing. */
@@ -154,29 +163,23 @@ function isGone(
   return tombstone !== undefined && laterStamp(tombstone.stamp, id);
 }
 
-/** The version with the changes that came before it; those of earlier null versions go. */
-export function withMeta(context: ApplyContext, name: KeyName, version: VersionRow): VersionRow {
-  const { view } = context;
-  if ((view.get(TABLES.usage, name.bucket)?.metas ?? 0) === 0) return version;
-  const { stamp, nullSlot } = version.row;
-  const key = metaKeyOf(name, stamp, nullSlot);
-  const meta = view.get(TABLES.meta, key);
-  if (meta === undefined) return version;
-  if (!sameWrite(meta.target, stamp)) {
-    if (laterStamp(stamp, meta.target)) dropMeta(context, name, key);
-    return version;
-  }
+/** The version with the changes that came before it. */
+export function withMeta(view: IndexView, name: KeyName, version: VersionRow): VersionRow {
   if (version.kind === "marker") return version;
-  return { ...version, row: { ...version.row, object: changedRecord(version.row.object, meta) } };
+  if ((view.get(TABLES.usage, name.bucket)?.metas ?? 0) === 0) return version;
+  const { stamp, nullSlot, object } = version.row;
+  const meta = view.get(TABLES.meta, metaKeyOf(name, stamp, nullSlot));
+  if (meta === undefined || !sameWrite(meta.target, stamp)) return version;
+  return { kind: "object", row: { ...version.row, object: changedRecord(object, meta) } };
 }
 
-/** Forgets changes of the null version written at `stamp`, and of earlier ones. */
+/** Forgets changes of null versions that were written before `stamp`. */
 export function dropNullMeta(context: ApplyContext, name: KeyName, stamp: Stamp): void {
   const { view } = context;
   if ((view.get(TABLES.usage, name.bucket)?.metas ?? 0) === 0) return;
   const key = metaKeyOf(name, stamp, true);
-  const meta: MetaRow | undefined = view.get(TABLES.meta, key);
-  if (meta !== undefined && !laterStamp(meta.target, stamp)) dropMeta(context, name, key);
+  const meta = view.get(TABLES.meta, key);
+  if (meta !== undefined && laterStamp(stamp, meta.target)) dropMeta(context, name, key);
 }
 
 function dropMeta({ view, references }: ApplyContext, name: KeyName, key: string): void {
@@ -189,19 +192,17 @@ function dropMeta({ view, references }: ApplyContext, name: KeyName, key: string
 }
 
 /** Stands a version in its table: as the current object, or among the others. */
-function place(context: ApplyContext, name: KeyName, version: VersionRow): void {
-  const newest = newestVersion(context.view, name);
+function place(view: IndexView, name: KeyName, version: VersionRow): void {
+  const newest = newestVersion(view, name);
   const first = isNewest(newest, version.row.stamp);
-  if (first && newest?.current === true) demote(context, name, newest);
-  if (version.kind === "object") holdObject(context, version.row);
-  else context.references.addLive(version.row.home, 1, 0);
+  if (first && newest?.current === true) demote(view, name, newest);
+  const bytes = version.kind === "object" ? version.row.object.size : 0;
   if (first && version.kind === "object") {
-    context.view.put(TABLES.object, objectKeyOf(name.bucket, name.key), version.row);
-    addUsage(context.view, name, { objects: 1, bytes: version.row.object.size });
+    view.put(TABLES.object, objectKeyOf(name.bucket, name.key), version.row);
+    addUsage(view, name, { objects: 1, bytes });
   } else {
-    putOlder(context, name, version);
-    const bytes = version.kind === "object" ? version.row.object.size : 0;
-    addUsage(context.view, name, { bytes, ...countOf(version, 1) });
+    putOlder(view, name, version);
+    addUsage(view, name, { bytes, ...countOf(version, 1) });
   }
 }
 
@@ -212,23 +213,23 @@ function countOf(
   return kind === "object" ? { noncurrent: by } : { markers: by };
 }
 
-function putOlder({ view }: ApplyContext, name: KeyName, { kind, row }: VersionRow): void {
+function putOlder(view: IndexView, name: KeyName, { kind, row }: VersionRow): void {
   const version: VersionRow = kind === "object" ? { kind, row } : { kind, row };
   view.put(TABLES.version, versionKeyOf(name, row.stamp), version);
   if (!row.nullSlot) return;
   view.put(TABLES.nullVersion, objectKeyOf(name.bucket, name.key), { stamp: row.stamp });
 }
 
-function removeOlder({ view }: ApplyContext, name: KeyName, { row }: VersionRow): void {
+function removeOlder(view: IndexView, name: KeyName, { row }: VersionRow): void {
   view.remove(TABLES.version, versionKeyOf(name, row.stamp));
   if (row.nullSlot) view.remove(TABLES.nullVersion, objectKeyOf(name.bucket, name.key));
 }
 
 /** The current object becomes an older version. */
-function demote(context: ApplyContext, name: KeyName, current: Located): void {
-  context.view.remove(TABLES.object, objectKeyOf(name.bucket, name.key));
-  putOlder(context, name, current);
-  addUsage(context.view, name, { objects: -1, noncurrent: 1 });
+function demote(view: IndexView, name: KeyName, current: Located): void {
+  view.remove(TABLES.object, objectKeyOf(name.bucket, name.key));
+  putOlder(view, name, current);
+  addUsage(view, name, { objects: -1, noncurrent: 1 });
 }
 
 /** Takes a version away; the one before it becomes current, when it is an object. */
@@ -243,20 +244,19 @@ function remove(context: ApplyContext, name: KeyName, found: Located): void {
     view.remove(TABLES.object, objectKeyOf(name.bucket, name.key));
     addUsage(view, name, { bytes, objects: -1 });
   } else {
-    removeOlder(context, name, found);
+    removeOlder(view, name, found);
     addUsage(view, name, { bytes, ...countOf(found, -1) });
   }
-  if (nullSlot) dropNullMeta(context, name, stamp);
-  else dropMeta(context, name, metaKeyOf(name, stamp, false));
-  if (newest !== undefined && sameWrite(newest.row.stamp, stamp)) promote(context, name, stamp);
+  // Changes of a null version go with the write that takes its place, which clears the slot.
+  if (!nullSlot) dropMeta(context, name, metaKeyOf(name, stamp, false));
+  if (newest !== undefined && sameWrite(newest.row.stamp, stamp)) promote(view, name, stamp);
 }
 
 /** The newest version behind a removed one becomes current, unless it is a delete marker. */
-function promote(context: ApplyContext, name: KeyName, removed: Stamp): void {
-  const { view } = context;
+function promote(view: IndexView, name: KeyName, removed: Stamp): void {
   const next = view.firstVersion(versionKeyOf(name, removed), versionsEnd(name));
   if (next?.kind !== "object") return;
-  removeOlder(context, name, next);
+  removeOlder(view, name, next);
   view.put(TABLES.object, objectKeyOf(name.bucket, name.key), next.row);
   addUsage(view, name, { objects: 1, noncurrent: -1 });
 }

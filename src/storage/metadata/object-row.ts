@@ -1,6 +1,6 @@
 import { type ByteReader, type ByteWriter, LayoutError } from "../../core/bytes.ts";
-import { decodeObject, encodeObject } from "../../core/object-codec.ts";
 import type { VersionId } from "../../core/names.ts";
+import { decodeObject, encodeObject } from "../../core/object-codec.ts";
 import type { ObjectRecord } from "../../core/records.ts";
 import { readStamp, STAMP_BYTES, type Stamp, writeStamp } from "./stamp.ts";
 
