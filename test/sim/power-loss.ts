@@ -4,7 +4,7 @@ import { takeCheckpoint } from "../../src/storage/recovery.ts";
 import { Seed } from "./seed.ts";
 import { dumpRows, type Running, type Sabotage, SIM_DIRECTORY, SimMachine } from "./sim-machine.ts";
 import { BrokenPromise, checkContents, checkHistory, checkRows, showStore } from "./store-check.ts";
-import { Journal, type UploadIds } from "./store-journal.ts";
+import { Journal, type MarkerNames, type UploadIds } from "./store-journal.ts";
 import { EMPTY_STATE, type ModelState } from "./store-model.ts";
 import { Schedule } from "./store-schedule.ts";
 
@@ -36,6 +36,7 @@ class Life {
   readonly #hash: Hash;
   readonly #events = createHash("sha256");
   readonly #uploadIds: UploadIds = new Map();
+  readonly #markerNames: MarkerNames = new Map();
   readonly #schedule: Schedule;
   #state: ModelState = EMPTY_STATE;
   #operations = 0;
@@ -79,7 +80,7 @@ class Life {
   /** Works until the machine stops: at a step chosen before, or when the work is done. */
   async #live(running: Running): Promise<Journal["entries"]> {
     const { disk } = this.#machine;
-    const journal = new Journal(running.site.store, this.#uploadIds);
+    const journal = new Journal(running.site.store, this.#uploadIds, this.#markerNames);
     const operations = 5 + this.#seed.int(60);
     if (this.#seed.chance(0.8)) {
       disk.steps.cutPowerAt(disk.steps.steps + 1 + this.#seed.int(operations * 5), { hang: true });

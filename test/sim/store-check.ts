@@ -1,7 +1,14 @@
+import { VERSIONING_SETTING, versioningOf } from "../../src/core/bucket-versioning.ts";
 import type { Site } from "../../src/storage/site.ts";
-import type { Store, StoredObject } from "../../src/storage/store.ts";
+import type { Store, StoredBucket, StoredObject, StoredVersion } from "../../src/storage/store.ts";
 import { bucketOf, bytesOf, type Entry, type UploadIds } from "./store-journal.ts";
-import { applyToModel, type Content, type ModelState, sizeOf } from "./store-model.ts";
+import {
+  applyToModel,
+  type Content,
+  type ModelState,
+  type ModelVersion,
+  sizeOf,
+} from "./store-model.ts";
 
 /** What one looks for: says what was found wrong, in one sentence. */
 export class BrokenPromise extends Error {
@@ -14,6 +21,8 @@ type Shown = {
   readonly uploads: ReadonlyArray<readonly string[]>;
   readonly results: ReadonlyArray<readonly string[]>;
   readonly keys: ReadonlyArray<readonly string[]>;
+  readonly settings: ReadonlyArray<readonly string[]>;
+  readonly versions: ReadonlyArray<readonly string[]>;
 };
 
 /** Everything a client can see, as one text. */
@@ -34,6 +43,8 @@ export function showStore(store: Store, uploadIds: UploadIds): string {
       })
       .sort(byText),
     keys: [...store.accessKeys()].map((key) => [key.id, key.state]).sort(byText),
+    settings: [...store.buckets()].flatMap(showSettings).sort(byText),
+    versions: allVersions(store).map(showVersion),
   } satisfies Shown);
 }
 
@@ -55,7 +66,47 @@ export function showModel(state: ModelState): string {
     uploads: uploads.sort(byText),
     results: [...state.results].map(([tag, { etag }]) => [tag, etag]).sort(byText),
     keys: [...state.keys].map(([id, value]) => [id, value]).sort(byText),
+    settings: [...state.settings].map(([id, value]) => [...id.split("\0"), value]).sort(byText),
+    versions: [...state.versions]
+      .sort(([left], [right]) => byText([left], [right]))
+      .flatMap(([id, list]) => list.map((version, index) => showModelVersion(id, version, index))),
   } satisfies Shown);
+}
+
+function showSettings({ name, settings }: StoredBucket): string[][] {
+  return [...settings].map(([setting, value]) => {
+    const text =
+      setting === VERSIONING_SETTING ? versioningOf(value) : Buffer.from(value).toString();
+    return [name, setting, text];
+  });
+}
+
+function showVersion(version: StoredVersion): string[] {
+  const { bucket, key, isLatest, isNull } = version;
+  const at = [bucket, key, `${isLatest ? "latest" : ""} ${isNull ? "null" : ""}`];
+  if (version.kind === "delete-marker") return [...at, "marker"];
+  const { record } = version.object;
+  const tag = record.attributes.tags[0]?.[1] ?? "";
+  const held = record.lock?.legalHold === true ? "held" : "";
+  return [...at, writerOf(version.object), record.etag, tag, held];
+}
+
+function showModelVersion(id: string, version: ModelVersion, index: number): string[] {
+  const at = [...id.split("\0"), `${index === 0 ? "latest" : ""} ${version.isNull ? "null" : ""}`];
+  if (version.kind === "marker") return [...at, "marker"];
+  const { writer, etag, tag = "", held = false } = version.object;
+  return [...at, writer, etag, tag, held ? "held" : ""];
+}
+
+/** Versions of all buckets, newest first behind each key. */
+function allVersions(store: Store): StoredVersion[] {
+  const found: StoredVersion[] = [];
+  for (const { name } of store.buckets()) {
+    const cursor = store.versions(name);
+    for (let next = cursor.next(); next !== undefined; next = cursor.next()) found.push(next);
+    cursor.close();
+  }
+  return found;
 }
 
 function showUploads(store: Store, buckets: readonly string[]): string[][] {
@@ -145,12 +196,22 @@ export async function checkContents(
     if (operation.kind === "put") versions.set(operation.object.writer, version);
     if (operation.kind === "complete") versions.set(operation.tag, version);
   }
-  for (const object of allObjects(store)) {
-    const wanted = versions.get(writerOf(object));
-    if (wanted !== undefined && wanted !== object.version) {
+  const wanted = [...state.versions]
+    .sort(([left], [right]) => byText([left], [right]))
+    .flatMap(([, list]) => list);
+  for (const [index, version] of allVersions(store).entries()) {
+    const model = wanted[index];
+    if (version.kind !== "object" || model?.kind !== "object") continue;
+    const { object } = version;
+    const acknowledged = versions.get(writerOf(object));
+    if (acknowledged !== undefined && acknowledged !== object.version) {
       throw new BrokenPromise(`${object.key} has another version than was acknowledged`);
     }
-    await checkBody(store, object, state.objects.get(`${object.bucket}\0${object.key}`)?.contents);
+    await checkBody(store, object, model.object.contents);
+    const id = version.isNull ? "null" : version.version;
+    if (store.version(version.bucket, version.key, id)?.isLatest !== version.isLatest) {
+      throw new BrokenPromise(`${object.key} is not found by its version`);
+    }
   }
   checkUsage(store, state);
 }
@@ -195,25 +256,40 @@ export async function readBody(
   }
 }
 
+/** Objects are what stands on top of a key; bytes are those of all versions. */
+function countUsage(state: ModelState, bucket: string): string {
+  const sum = { objects: 0, bytes: 0, versions: 0, markers: 0 };
+  const prefixes = new Map<string, { objects: number; bytes: number }>();
+  for (const [id, list] of state.versions) {
+    const [of, key = ""] = id.split("\0");
+    if (of !== bucket) continue;
+    const bytes = list.reduce(
+      (total, version) => total + (version.kind === "object" ? sizeOf(version.object.contents) : 0),
+      0,
+    );
+    const objects = list[0]?.kind === "object" ? 1 : 0;
+    const versions = list.filter(({ kind }) => kind === "object").length;
+    sum.objects += objects;
+    sum.bytes += bytes;
+    sum.versions += versions;
+    sum.markers += list.length - versions;
+    const slash = key.indexOf("/");
+    if (slash < 0 || objects + bytes === 0) continue;
+    const prefix = key.slice(0, slash + 1);
+    const before = prefixes.get(prefix) ?? { objects: 0, bytes: 0 };
+    prefixes.set(prefix, { objects: before.objects + objects, bytes: before.bytes + bytes });
+  }
+  const { objects, bytes, versions, markers } = sum;
+  return JSON.stringify([objects, bytes, versions, markers, [...prefixes].sort()]);
+}
+
 function checkUsage(store: Store, state: ModelState): void {
   for (const bucket of state.buckets.keys()) {
-    let objects = 0;
-    let bytes = 0;
-    const prefixes = new Map<string, { objects: number; bytes: number }>();
-    for (const [id, { contents }] of state.objects) {
-      const [of, key = ""] = id.split("\0");
-      if (of !== bucket) continue;
-      objects += 1;
-      bytes += sizeOf(contents);
-      const slash = key.indexOf("/");
-      if (slash < 0) continue;
-      const prefix = key.slice(0, slash + 1);
-      const before = prefixes.get(prefix) ?? { objects: 0, bytes: 0 };
-      prefixes.set(prefix, { objects: before.objects + 1, bytes: before.bytes + sizeOf(contents) });
-    }
-    const usage = store.bucketUsage(bucketOf(bucket));
-    const counted = JSON.stringify([objects, bytes, [...prefixes].sort()]);
-    const kept = JSON.stringify([usage.objects, usage.bytes, [...usage.prefixes].sort()]);
+    const counted = countUsage(state, bucket);
+    const { objects, bytes, versions, deleteMarkers, prefixes } = store.bucketUsage(
+      bucketOf(bucket),
+    );
+    const kept = JSON.stringify([objects, bytes, versions, deleteMarkers, [...prefixes].sort()]);
     if (kept !== counted) throw new BrokenPromise(`usage of ${bucket}: ${kept}, not ${counted}`);
   }
   const uploads = store.stats().multipartUploads;

@@ -1,3 +1,4 @@
+import { versioningSetting } from "../../src/core/bucket-versioning.ts";
 import {
   type BucketName,
   type ObjectKey,
@@ -5,9 +6,15 @@ import {
   parseBucketName,
   parseObjectKey,
   type UploadId,
+  type VersionId,
 } from "../../src/core/names.ts";
-import type { PutObjectRequest, Store, StoredObject } from "../../src/storage/store.ts";
-import type { Content, ModelOperation } from "./store-model.ts";
+import type {
+  PutObjectRequest,
+  RequestedChange,
+  Store,
+  StoredObject,
+} from "../../src/storage/store.ts";
+import type { Content, ModelOperation, VersionName } from "./store-model.ts";
 
 /** An operation in the order in which it was handed to the store. */
 export type Entry = {
@@ -45,10 +52,18 @@ function attributesOf(writer: string): StoredObject["record"]["attributes"] {
 }
 
 /** An operation, and for a copy the source as it was seen: a handle of the store, not the model. */
-export type Planned = { readonly operation: ModelOperation; readonly source?: StoredObject };
+export type Planned = {
+  readonly operation: ModelOperation;
+  readonly source?: StoredObject;
+  /** The version that the operation names, as the store calls it. */
+  readonly version?: VersionId | "null";
+};
 
 /** The tag of an upload whose record has survived; ids are only known once it was acknowledged. */
 export type UploadIds = Map<string, UploadId>;
+
+/** Names of delete markers whose delete was acknowledged, by version id. */
+export type MarkerNames = Map<string, string>;
 
 /**
  * Hands operations to a store and keeps, in that order, what was asked and answered. The order of
@@ -58,25 +73,81 @@ export class Journal {
   readonly entries: Entry[] = [];
   readonly #store: Store;
   readonly #uploadIds: UploadIds;
+  readonly #markerNames: MarkerNames;
 
-  constructor(store: Store, uploadIds: UploadIds) {
+  constructor(store: Store, uploadIds: UploadIds, markerNames: MarkerNames = new Map()) {
     this.#store = store;
+    this.#markerNames = markerNames;
     this.#uploadIds = uploadIds;
   }
 
   /** Does the operation; resolves when it has been answered. */
-  async perform({ operation, source }: Planned): Promise<void> {
+  async perform({ operation, source, version }: Planned): Promise<void> {
     const body: PutObjectRequest["body"] | undefined =
       source === undefined ? await this.#stage(operation) : { kind: "shared", source };
     const entry: Entry = { operation, outcome: undefined, version: undefined };
     this.entries.push(entry);
-    entry.outcome = await this.#hand(operation, body, entry);
+    entry.outcome =
+      version === undefined
+        ? await this.#hand(operation, body, entry)
+        : await this.#handVersion(operation, version);
   }
 
   /** A copy names the source as it is seen now; undefined when there is none to share. */
   source(bucket: string, key: string): StoredObject | undefined {
     const object = this.#store.object(bucketOf(bucket), keyOf(key));
     return object?.record.body.kind === "manifests" ? object : undefined;
+  }
+
+  /** The versions of a key as they are seen now, by the names that operations use. */
+  versions(
+    bucket: string,
+    key: string,
+  ): Array<{ readonly id: VersionId | "null"; readonly of: VersionName }> {
+    const cursor = this.#store.versions(bucketOf(bucket));
+    const found: Array<{ readonly id: VersionId | "null"; readonly of: VersionName }> = [];
+    cursor.seek(key);
+    for (let next = cursor.next(); next?.key === key; next = cursor.next()) {
+      const name =
+        next.kind === "object"
+          ? next.object.record.attributes.user[0]?.[1]
+          : this.#markerNames.get(next.version);
+      if (next.isNull) found.push({ id: "null", of: "null" });
+      else if (name !== undefined) found.push({ id: next.version, of: { name } });
+    }
+    cursor.close();
+    return found;
+  }
+
+  async #handVersion(operation: ModelOperation, version: VersionId | "null"): Promise<string> {
+    if (operation.kind !== "delete-version" && operation.kind !== "change") {
+      throw new Error(`${operation.kind} names no version`);
+    }
+    const name = { bucket: bucketOf(operation.bucket), key: keyOf(operation.key), version };
+    if (operation.kind === "delete-version") {
+      const done = await this.#store.deleteObject(name);
+      return done.outcome === "deleted" ? `deleted:${done.existed}` : done.outcome;
+    }
+    const { change } = operation;
+    const wanted: RequestedChange =
+      "tag" in change
+        ? { kind: "tags", tags: [["tag", change.tag]] }
+        : { kind: "legal-hold", on: change.held };
+    return (await this.#store.changeObject({ ...name, change: wanted })).outcome;
+  }
+
+  async #putSetting(
+    operation: Extract<ModelOperation, { readonly kind: "setting" }>,
+  ): Promise<string> {
+    const { name, value } = operation;
+    const stored =
+      name === "versioning" && (value === "enabled" || value === "suspended")
+        ? versioningSetting(value)
+        : value === undefined
+          ? undefined
+          : Buffer.from(value);
+    const bucket = bucketOf(operation.bucket);
+    return (await this.#store.putBucketSetting({ bucket, name, value: stored })).outcome;
   }
 
   async #stage(operation: ModelOperation): Promise<PutObjectRequest["body"] | undefined> {
@@ -118,10 +189,19 @@ export class Journal {
           key: keyOf(target.key),
         }));
         const outcomes = await store.deleteObjects(requests);
+        for (const [index, done] of outcomes.entries()) {
+          if (done.outcome !== "deleted" || done.deleteMarker === undefined) continue;
+          this.#markerNames.set(done.deleteMarker, `${operation.name}.${index}`);
+        }
         return outcomes
           .map((one) => (one.outcome === "deleted" ? `deleted:${one.existed}` : one.outcome))
           .join(",");
       }
+      case "setting":
+        return this.#putSetting(operation);
+      case "delete-version":
+      case "change":
+        throw new Error("a version has an id");
       case "access-key":
         return this.#putKey(operation.id, operation.state);
       default:

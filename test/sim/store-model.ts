@@ -12,7 +12,15 @@ export type ModelObject = {
   readonly writer: string;
   readonly etag: string;
   readonly contents: readonly Content[];
+  /** What was said about it later: the value of its one tag, and whether it is held. */
+  readonly tag?: string;
+  readonly held?: boolean;
 };
+/** A version of a key. A marker has the name of the delete that made it. */
+export type ModelVersion = { readonly isNull: boolean } & (
+  | { readonly kind: "object"; readonly object: ModelObject }
+  | { readonly kind: "marker"; readonly name: string }
+);
 export type ModelUpload = {
   readonly tag: string;
   readonly bucket: string;
@@ -21,8 +29,12 @@ export type ModelUpload = {
 };
 export type ModelState = {
   readonly buckets: ReadonlyMap<string, string>;
-  /** By bucket, NUL, key. */
+  /** By bucket, NUL, name. */
+  readonly settings: ReadonlyMap<string, string>;
+  /** By bucket, NUL, key: what stands on top of the versions, when it is an object. */
   readonly objects: ReadonlyMap<string, ModelObject>;
+  /** The same, newest first; no key has an empty list. */
+  readonly versions: ReadonlyMap<string, readonly ModelVersion[]>;
   /** By tag. */
   readonly uploads: ReadonlyMap<string, ModelUpload>;
   /** ETags of completed uploads by tag. */
@@ -33,11 +45,16 @@ export type ModelState = {
 
 export const EMPTY_STATE: ModelState = {
   buckets: new Map(),
+  settings: new Map(),
+  versions: new Map(),
   objects: new Map(),
   uploads: new Map(),
   results: new Map(),
   keys: new Map(),
 };
+
+/** A version by the writer of its object or the name of its marker, or the null version. */
+export type VersionName = "null" | { readonly name: string };
 
 type At = { readonly bucket: string; readonly key: string };
 export type ModelOperation =
@@ -48,7 +65,19 @@ export type ModelOperation =
       readonly shared: boolean;
       readonly ifNoneMatch: boolean;
     })
-  | { readonly kind: "delete"; readonly targets: readonly At[] }
+  | { readonly kind: "delete"; readonly name?: string; readonly targets: readonly At[] }
+  | (At & { readonly kind: "delete-version"; readonly of: VersionName })
+  | (At & {
+      readonly kind: "change";
+      readonly of: VersionName;
+      readonly change: { readonly tag: string } | { readonly held: boolean };
+    })
+  | {
+      readonly kind: "setting";
+      readonly bucket: string;
+      readonly name: string;
+      readonly value: string | undefined;
+    }
   | (At & { readonly kind: "create-upload"; readonly tag: string })
   | (At & {
       readonly kind: "put-part";
@@ -84,7 +113,13 @@ export function applyToModel(state: ModelState, operation: ModelOperation): Appl
     case "put":
       return put(state, operation);
     case "delete":
-      return deleteAll(state, operation.targets);
+      return deleteAll(state, operation);
+    case "delete-version":
+      return deleteVersion(state, operation);
+    case "change":
+      return change(state, operation);
+    case "setting":
+      return putSetting(state, operation);
     case "access-key":
       return putKey(state, operation);
     default:
@@ -121,12 +156,57 @@ function withEntry<Value>(
 
 function deleteBucket(state: ModelState, bucket: string): Applied {
   if (!state.buckets.has(bucket)) return { state, outcome: "no-such-bucket" };
-  if ([...state.objects.keys()].some((id) => id.startsWith(`${bucket}\0`))) {
+  if ([...state.versions.keys()].some((id) => id.startsWith(`${bucket}\0`))) {
     return { state, outcome: "not-empty" };
   }
   const uploads = new Map([...state.uploads].filter(([, upload]) => upload.bucket !== bucket));
+  const settings = new Map([...state.settings].filter(([id]) => !id.startsWith(`${bucket}\0`)));
   const buckets = withEntry(state.buckets, bucket, undefined);
-  return { state: { ...state, buckets, uploads }, outcome: "deleted" };
+  return { state: { ...state, buckets, uploads, settings }, outcome: "deleted" };
+}
+
+/** Versioning is never taken back; whoever has it may only suspend it. */
+function putSetting(state: ModelState, { bucket, name, value }: Of<"setting">): Applied {
+  if (!state.buckets.has(bucket)) return { state, outcome: "no-such-bucket" };
+  const id = `${bucket}\0${name}`;
+  if (name === "versioning" && value === undefined && state.settings.has(id)) {
+    return { state, outcome: "refused" };
+  }
+  return {
+    state: { ...state, settings: withEntry(state.settings, id, value) },
+    outcome: "stored",
+  };
+}
+
+function withVersions(
+  state: ModelState,
+  id: string,
+  list: readonly ModelVersion[],
+): Pick<ModelState, "versions" | "objects"> {
+  const [top] = list;
+  return {
+    versions: withEntry(state.versions, id, list.length === 0 ? undefined : list),
+    objects: withEntry(state.objects, id, top?.kind === "object" ? top.object : undefined),
+  };
+}
+
+function isHeld(version: ModelVersion | undefined): boolean {
+  return version?.kind === "object" && version.object.held === true;
+}
+
+/** A write on top of a key's versions; undefined when a hold on the null version forbids it. */
+function write(
+  state: ModelState,
+  at: At,
+  make: (isNull: boolean) => ModelVersion | undefined,
+): Pick<ModelState, "versions" | "objects"> | undefined {
+  const id = objectId(at);
+  const isNull = state.settings.get(`${at.bucket}\0versioning`) !== "enabled";
+  const before = state.versions.get(id) ?? [];
+  if (isNull && before.some((version) => version.isNull && isHeld(version))) return undefined;
+  const kept = isNull ? before.filter((version) => !version.isNull) : before;
+  const made = make(isNull);
+  return withVersions(state, id, made === undefined ? kept : [made, ...kept]);
 }
 
 function put(state: ModelState, operation: Of<"put">): Applied {
@@ -135,34 +215,78 @@ function put(state: ModelState, operation: Of<"put">): Applied {
   if (operation.ifNoneMatch && state.objects.has(id)) {
     return { state, outcome: "precondition-failed" };
   }
-  const { contents } = operation.object;
-  if (operation.shared && !contents.every((content) => isNamed(state, content))) {
+  const { object } = operation;
+  const written = write(state, operation, (isNull) => ({ kind: "object", isNull, object }));
+  if (written === undefined) return { state, outcome: "locked" };
+  if (operation.shared && !object.contents.every((content) => isNamed(state, content))) {
     return { state, outcome: "source-gone" };
   }
-  const objects = withEntry(state.objects, id, operation.object);
-  return { state: { ...state, objects }, outcome: "stored" };
+  return { state: { ...state, ...written }, outcome: "stored" };
+}
+
+function find(
+  state: ModelState,
+  at: At,
+  of: VersionName,
+): { list: readonly ModelVersion[]; index: number; version: ModelVersion | undefined } {
+  const list = state.versions.get(objectId(at)) ?? [];
+  const index = list.findIndex((version) => {
+    if (of === "null" || version.isNull) return of === "null" && version.isNull;
+    const name = version.kind === "object" ? version.object.writer : version.name;
+    return name === of.name;
+  });
+  return { list, index, version: list[index] };
+}
+
+function deleteVersion(state: ModelState, operation: Of<"delete-version">): Applied {
+  if (!state.buckets.has(operation.bucket)) return { state, outcome: "no-such-bucket" };
+  const { list, index, version } = find(state, operation, operation.of);
+  if (version === undefined) return { state, outcome: "deleted:false" };
+  if (isHeld(version)) return { state, outcome: "locked" };
+  const after = withVersions(state, objectId(operation), list.toSpliced(index, 1));
+  return { state: { ...state, ...after }, outcome: "deleted:true" };
+}
+
+function change(state: ModelState, operation: Of<"change">): Applied {
+  if (!state.buckets.has(operation.bucket)) return { state, outcome: "no-such-bucket" };
+  const { list, index, version } = find(state, operation, operation.of);
+  if (version === undefined) return { state, outcome: "no-such-version" };
+  if (version.kind === "marker") return { state, outcome: "delete-marker" };
+  const object = { ...version.object, ...operation.change };
+  const after = withVersions(state, objectId(operation), list.with(index, { ...version, object }));
+  return { state: { ...state, ...after }, outcome: "changed" };
 }
 
 /** Whether any object or part names this content, so that its manifest is there. */
 function isNamed(state: ModelState, wanted: Content): boolean {
   const same = (content: Content): boolean =>
     content.chunked && content.id === wanted.id && content.size === wanted.size;
-  for (const object of state.objects.values()) if (object.contents.some(same)) return true;
+  for (const version of [...state.versions.values()].flat()) {
+    if (version.kind === "object" && version.object.contents.some(same)) return true;
+  }
   for (const { parts } of state.uploads.values()) {
     for (const { content } of parts.values()) if (same(content)) return true;
   }
   return false;
 }
 
-function deleteAll(state: ModelState, targets: readonly At[]): Applied {
+function deleteAll(state: ModelState, { targets, name }: Of<"delete">): Applied {
   const outcomes: string[] = [];
-  const objects = new Map(state.objects);
-  for (const target of targets) {
-    const known = state.buckets.has(target.bucket);
-    const existed = objects.delete(objectId(target));
-    outcomes.push(known ? `deleted:${existed}` : "no-such-bucket");
+  let after = state;
+  for (const [index, target] of targets.entries()) {
+    if (!after.buckets.has(target.bucket)) {
+      outcomes.push("no-such-bucket");
+      continue;
+    }
+    const existed = after.objects.has(objectId(target));
+    const versioned = after.settings.has(`${target.bucket}\0versioning`);
+    const written = write(after, target, (isNull) =>
+      versioned ? { kind: "marker", isNull, name: `${name}.${index}` } : undefined,
+    );
+    outcomes.push(written === undefined ? "locked" : `deleted:${existed}`);
+    after = { ...after, ...written };
   }
-  return { state: { ...state, objects }, outcome: outcomes.join(",") };
+  return { state: after, outcome: outcomes.join(",") };
 }
 
 /** Revocation is for ever. */
@@ -208,6 +332,8 @@ function complete(
   if (upload === undefined) {
     return { state, outcome: state.results.has(tag) ? "already-completed" : "no-such-upload" };
   }
+  const nothing = write(state, operation, () => undefined);
+  if (nothing === undefined) return { state, outcome: "locked" };
   const found = operation.parts.map(({ partNumber }) => upload.parts.get(partNumber));
   const wrong = operation.parts.some(({ etag }, index) => found[index]?.etag !== etag);
   if (wrong) return { state, outcome: "invalid-part" };
@@ -216,10 +342,12 @@ function complete(
     return { state, outcome: "part-too-small" };
   }
   const etag = multipartEtag(operation.parts.map((part) => part.etag));
+  const object = { writer: tag, etag, contents };
+  const written = write(state, operation, (isNull) => ({ kind: "object", isNull, object }));
   return {
     state: {
       ...state,
-      objects: withEntry(state.objects, objectId(operation), { writer: tag, etag, contents }),
+      ...written,
       uploads: withEntry(state.uploads, tag, undefined),
       results: withEntry(state.results, tag, { etag, writer }),
     },

@@ -34,7 +34,9 @@ export class Schedule {
   /** The next operation; copies look for their source in the store. */
   next(journal: Journal): Planned {
     const at = { bucket: this.#bucket(), key: this.#seed.pick(KEYS) };
-    return this.#seed.chance(0.1) ? this.#copy(at, journal) : { operation: this.#operation(at) };
+    if (this.#seed.chance(0.1)) return this.#copy(at, journal);
+    if (this.#seed.chance(0.25)) return this.#version(at, journal);
+    return { operation: this.#operation(at) };
   }
 
   #operation(at: At): ModelOperation {
@@ -43,9 +45,29 @@ export class Schedule {
     if (dice < 3) return { kind: "create-bucket", bucket: seed.pick(BUCKETS) };
     if (dice < 5) return { kind: "delete-bucket", bucket: seed.pick(BUCKETS) };
     if (dice < 45) return this.#put(at, this.#content());
-    if (dice < 60) return { kind: "delete", targets: this.#targets(at) };
+    if (dice < 60) return { kind: "delete", name: this.#tag(), targets: this.#targets(at) };
     if (dice < 64) return this.#accessKey();
+    if (dice < 70) return this.#setting(at.bucket);
     return this.#upload(at);
+  }
+
+  /** Removes a version that is there now, or changes what is said about it. */
+  #version(at: At, journal: Journal): Planned {
+    const versions = journal.versions(at.bucket, at.key);
+    if (versions.length === 0) return { operation: this.#operation(at) };
+    const { id, of } = this.#seed.pick(versions);
+    const dice = this.#seed.int(10);
+    if (dice < 5) return { operation: { kind: "delete-version", ...at, of }, version: id };
+    // Holds are let go more often than they are put on, so that not everything is stuck.
+    const change = dice < 7 ? { tag: this.#tag() } : { held: dice === 9 && this.#seed.chance(0.5) };
+    return { operation: { kind: "change", ...at, of, change }, version: id };
+  }
+
+  #setting(bucket: string): ModelOperation {
+    const name = this.#seed.chance(0.7) ? "versioning" : "policy";
+    const values =
+      name === "policy" ? [undefined, this.#tag()] : ["enabled", "enabled", "suspended"];
+    return { kind: "setting", bucket, name, value: this.#seed.pick(values) };
   }
 
   #bucket(): string {
