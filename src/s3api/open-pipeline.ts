@@ -45,8 +45,9 @@ export function openRequest(
         trace.accessKey = auth.credential.id;
         trace.seating?.signedBy(auth.credential.id);
       }
-      const browser = exchange.headers.entries.filter(([name]) => BROWSER_HEADERS.includes(name));
-      return identity(auth, headersOf([...headers.entries, ...browser]));
+      const seen = exchange.headers.entries.filter(([name]) => BROWSER_HEADERS.includes(name));
+      if (claim !== undefined) seen.push(["x-amz-date", claim.time.text]);
+      return identity(auth, headersOf([...headers.entries, ...seen]));
     },
     anybody: () => identity(ANYBODY, exchange.headers),
     keyFound: (found) => {

@@ -14,7 +14,7 @@ export type RequestFacts = {
   readonly exchange: Pick<Exchange, "remoteAddress" | "secure">;
   readonly headers: RequestHeaders;
   readonly query: Query;
-  readonly auth: Pick<AuthResult, "credential" | "presigned">;
+  readonly auth: Pick<AuthResult, "credential" | "presigned" | "form">;
   readonly region: string;
   readonly nowMs: () => number;
 };
@@ -57,7 +57,7 @@ const SINGLE: ReadonlyMap<string, Source> = new Map<string, Source>([
   ["aws:userid", ({ auth }) => signed(auth, auth.credential.id)],
   ["aws:username", ({ auth }) => userNameOf(auth.credential)],
   ["aws:viaawsservice", () => "false"],
-  ["s3:authtype", ({ auth }) => signed(auth, auth.presigned ? "REST-QUERY-STRING" : "REST-HEADER")],
+  ["s3:authtype", ({ auth }) => signed(auth, authType(auth))],
   ["s3:delimiter", ({ query }) => query.get("delimiter")],
   ["s3:if-match", ({ headers }) => headers.get("if-match")],
   ["s3:if-none-match", ({ headers }) => headers.get("if-none-match")],
@@ -162,6 +162,11 @@ function remainingRetentionDays({ headers, nowMs }: RequestFacts): string | unde
 }
 
 /** Milliseconds since the signature was made, for presigned URLs too. */
+function authType({ presigned, form }: RequestFacts["auth"]): string {
+  if (form === true) return "POST";
+  return presigned ? "REST-QUERY-STRING" : "REST-HEADER";
+}
+
 function signatureAge({ auth, headers, query, nowMs }: RequestFacts): string | undefined {
   const text = auth.presigned ? query.get("X-Amz-Date") : headers.get("x-amz-date");
   const time = text === undefined ? undefined : parseAmzDate(text);

@@ -376,6 +376,33 @@ describe.each(ENGINES)("forms on %s", (engine) => {
     expect((await postForm(server(), Bucket, { fields, file: "12345" })).status).toBe(204);
   });
 
+  test("policies see that a form was signed, and how long ago", async () => {
+    const Bucket = await newBucket();
+    const deny = (folder: string, Condition: object) => ({
+      ...{ Effect: "Deny", Principal: "*", Action: "s3:PutObject", Condition },
+      Resource: `arn:aws:s3:::${Bucket}/${folder}/*`,
+    });
+    const Statement = [
+      deny("no-forms", { StringEquals: { "s3:authType": "POST" } }),
+      deny("fresh", { NumericGreaterThan: { "s3:signatureAge": "600000" } }),
+      deny("linked", { StringNotEquals: { "aws:Referer": "http://page.test/" } }),
+    ];
+    const Policy = JSON.stringify({ Version: "2012-10-17", Statement });
+    await sdkFor(server()).send(new PutBucketPolicyCommand({ Bucket, Policy }));
+    const old = { signedMs: Date.now() - 1_200_000 };
+    const post = async (key: string, signing: Signing, headers = {}) => {
+      const form = signedForm(Bucket, { fields: [["key", key]], signing });
+      return (await postBytes(server(), Bucket, formBytes(form), headers)).status;
+    };
+    expect(await post("no-forms/a", {})).toBe(403);
+    expect(await post("fresh/a", old)).toBe(403);
+    expect(await post("fresh/b", {})).toBe(204);
+    expect(await post("linked/a", {})).toBe(403);
+    expect(await post("linked/b", {}, { Referer: "http://page.test/" })).toBe(204);
+    expect(await post("any", old)).toBe(204);
+    expect(await keysIn(server(), Bucket)).toEqual(["any", "fresh/b", "linked/b"]);
+  });
+
   test("what is no form is refused, whoever sends it", async () => {
     const Bucket = await newBucket();
     const body = formBytes(signedForm(Bucket));

@@ -34,6 +34,8 @@ export type AuthResult = {
   readonly credential: Credential;
   readonly payload: PayloadClaim;
   readonly presigned: boolean;
+  /** It is the policy of a form that was signed. */
+  readonly form?: true;
 };
 
 /** Everything a signature is checked against, however it came. */
@@ -120,7 +122,8 @@ export function authenticateForm(
       },
     });
   }
-  return { credential: signer.credential, payload: { kind: "unsigned" }, presigned: false };
+  const payload = { kind: "unsigned" } as const;
+  return { credential: signer.credential, payload, presigned: false, form: true };
 }
 
 function verifyHeader(
