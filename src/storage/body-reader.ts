@@ -135,14 +135,15 @@ export class Bodies {
   /** The payload of a body record that is whole and belongs to this very version. */
   #verified(object: StoredObject, record: Buffer, owner: Uint8Array): Uint8Array {
     const found = decodeRecord(record, 0, this.#deps.hash.crc32);
-    const { body } = object.record;
-    // The size of the record is that of the plaintext, when the body is encrypted.
+    const { body, size, encryption } = object.record;
     const right =
       found.outcome === "record" &&
       found.kind === "body" &&
       found.owner.equals(owner) &&
       body.kind === "inline" &&
-      found.payload.length === body.bytes;
+      found.payload.length === body.bytes &&
+      // The size of the record is that of the plaintext, when the body is encrypted.
+      (encryption !== undefined || body.bytes === size);
     if (right) return found.payload;
     throw this.#damage(object.place.segment, object.place.offset);
   }

@@ -16,6 +16,7 @@ import { systemClock } from "../../src/ports/system-clock.ts";
 import type { Credential } from "../../src/s3api/auth/credentials.ts";
 import { createS3Service } from "../../src/s3api/service.ts";
 import { openSite } from "../../src/storage/site.ts";
+import type { Store } from "../../src/storage/store.ts";
 import { createMemoryLog } from "../sim/memory-log.ts";
 import { ask, type FakeAnswer } from "./fake-exchange.ts";
 
@@ -40,6 +41,8 @@ export type S3Site = {
   readonly summaries: RequestSummary[];
   /** The index, to see what a request has left there. */
   readonly kv: Kv;
+  /** What the service reads from and writes to. */
+  readonly store: Store;
   ask(request: SignedRequest): Promise<FakeAnswer>;
   /** Lets another key sign. */
   add(credential: Credential): void;
@@ -97,6 +100,7 @@ export async function openS3Site(settings: { requestsMax?: number } = {}): Promi
     handler,
     summaries,
     kv,
+    store: site.store,
     ask: (request) => askSigned(handler, request),
     add: (credential) => void credentials.set(credential.id, credential),
     async close() {
