@@ -20,13 +20,22 @@ import {
   GOLDEN_PAYLOADS,
   goldenFiles,
 } from "./support/golden-segments.ts";
+import {
+  GOLDEN_LOCKED_UPLOAD,
+  GOLDEN_VERSION_OPERATIONS,
+  goldenVersionFiles,
+} from "./support/golden-versions.ts";
 import { footerOf, partsOf } from "./support/segment-parts.ts";
 
 const DIRECTORY = join(import.meta.dirname, "golden", "format-1");
 
 if (process.env["WRITE_GOLDEN"] === "1") {
   mkdirSync(DIRECTORY, { recursive: true });
-  for (const [name, bytes] of await goldenFiles()) writeFileSync(join(DIRECTORY, name), bytes);
+  for (const [name, bytes] of await allFiles()) writeFileSync(join(DIRECTORY, name), bytes);
+}
+
+async function allFiles(): Promise<ReadonlyMap<string, Buffer>> {
+  return new Map([...(await goldenFiles()), ...goldenVersionFiles()]);
 }
 
 function golden(name: string): Buffer {
@@ -39,7 +48,7 @@ function payloadsOf(name: string): Buffer[] {
 
 describe("the golden files of format 1", () => {
   test("are what this program writes, byte for byte", async () => {
-    const files = await goldenFiles();
+    const files = await allFiles();
     expect(readdirSync(DIRECTORY).toSorted()).toEqual([...files.keys()].toSorted());
     for (const [name, bytes] of files) {
       const same = golden(name).equals(bytes);
@@ -54,6 +63,8 @@ describe("the golden files of format 1", () => {
     expect(payloadsOf("locals.bin").map(decodeLocal)).toEqual(GOLDEN_LOCALS);
     expect(payloadsOf("manifest.bin").map(decodeManifest)).toEqual([GOLDEN_MANIFEST]);
     expect(payloadsOf("row.bin").map(decodeOperation)).toEqual(GOLDEN_OPERATIONS.slice(1, 2));
+    expect(payloadsOf("version-ops.bin").map(decodeOperation)).toEqual(GOLDEN_VERSION_OPERATIONS);
+    expect(payloadsOf("version-locals.bin").map(decodeLocal)).toEqual([GOLDEN_LOCKED_UPLOAD]);
     expect(payloadsOf("body.bin").map(String)).toEqual(["the bytes of a small object"]);
   });
 
