@@ -15,8 +15,15 @@ const DIFFERENCES = `## Where Atoll differs from AWS, or AWS has no answer
 - **Query parameters.** One that an operation does not know is refused with \`NotImplemented\`, and one
   that comes twice with \`InvalidArgument\`; AWS ignores some of them. \`x-id\` is always welcome.
 - **Headers.** One that demands what Atoll does not do is refused with \`NotImplemented\` and its name:
-  \`x-amz-server-side-encryption*\`, \`x-amz-object-lock-*\`, \`x-amz-grant-*\`, \`x-amz-mfa\`,
+  \`x-amz-object-lock-*\`, \`x-amz-grant-*\`, \`x-amz-mfa\`,
   \`x-amz-write-offset-bytes\`, and an \`x-amz-acl\` other than \`private\` and \`bucket-owner-*\`.
+- **Encryption.** Nothing is encrypted unless a request or the bucket asks for it, where AWS encrypts
+  everything: GetBucketEncryption of a bucket without the setting is
+  \`ServerSideEncryptionConfigurationNotFoundError\`. SSE-KMS and DSSE-KMS are \`NotImplemented\`. Keys of
+  clients (SSE-C) are taken without TLS too, since many run it in front of Atoll, and are not blocked
+  by default; \`BlockedEncryptionTypes\` blocks them. A wrong key is \`AccessDenied\`, a missing one
+  \`InvalidRequest\`. An upload may be completed without its key. GET, HEAD, parts and Complete refuse
+  \`x-amz-server-side-encryption\`. A copy that changes encryption becomes one part, with a new ETag.
 - **Signature version 2** is refused by name. boto3 and awscli 1 still presign with it for endpoints
   in \`us-east-1\`: set \`signature_version\` to \`s3v4\`. Requests without a signature are refused.
 - **Presigned URLs.** \`x-amz-\` headers that a presigner moved into the query count as headers, but for
