@@ -1,4 +1,4 @@
-import { type BucketName, parseObjectKey } from "../core/names.ts";
+import { type BucketName, parseObjectKey, parseVersionId } from "../core/names.ts";
 import type { Store, StoredBucket, StoredObject } from "../storage/store.ts";
 import type { Credential } from "./auth/credentials.ts";
 import { objectAclOf } from "./headers/object-acl.ts";
@@ -29,7 +29,7 @@ export type AccessQuestion = {
 };
 
 /** What is looked up to answer. */
-export type AccessStore = Pick<Store, "object">;
+export type AccessStore = Pick<Store, "object" | "version">;
 
 const MANAGE_POLICY = ["s3:GetBucketPolicy", "s3:PutBucketPolicy", "s3:DeleteBucketPolicy"];
 
@@ -86,7 +86,7 @@ function withObjectAcl(question: AccessQuestion, decision: Decision, store: Acce
   if (!asks || bucket === undefined || key === undefined || aclsAreOff(bucket.settings)) {
     return decision;
   }
-  const object = objectOf(bucket.name, key, question.version, store);
+  const object = objectInQuestion(store, bucket.name, key, question.version);
   if (object === undefined) {
     const listing = judge({ ...question, action: "s3:ListBucket", key: undefined }, store);
     return listing.allowed ? listing : decision;
@@ -102,12 +102,17 @@ function kindOf({ kind }: AccessQuestion["credential"]): "anonymous" | "signed" 
   return kind === "anonymous" ? "anonymous" : "signed";
 }
 
-function objectOf(
+/** The object in question: the version that is named, or the current one; never a delete marker. */
+export function objectInQuestion(
+  store: AccessStore,
   bucket: BucketName,
   keyText: string,
-  _version: string | undefined,
-  store: AccessStore,
+  version: string | undefined,
 ): StoredObject | undefined {
   const key = parseObjectKey(keyText);
-  return key === undefined ? undefined : store.object(bucket, key);
+  if (key === undefined) return undefined;
+  if (version === undefined) return store.object(bucket, key);
+  const id = version === "null" ? version : parseVersionId(version);
+  const found = id === undefined ? undefined : store.version(bucket, key, id);
+  return found?.kind === "object" ? found.object : undefined;
 }

@@ -1,6 +1,6 @@
 import { parseBucketName } from "../core/names.ts";
 import type { Store, StoredBucket } from "../storage/store.ts";
-import { judge } from "./access.ts";
+import { type AccessStore, judge, objectInQuestion } from "./access.ts";
 import { type AskedFor, type RequestFacts, requestValues } from "./request-values.ts";
 import type { Tags } from "./settings/tag-set.ts";
 
@@ -16,7 +16,7 @@ export type Allows = (
 ) => boolean;
 
 export type AuthorizerDeps = {
-  readonly store: Pick<Store, "bucket" | "object">;
+  readonly store: AccessStore & Pick<Store, "bucket">;
 };
 
 const NO_TAGS: Tags = [];
@@ -46,6 +46,7 @@ export function authorizer(
 }
 
 /** Reads the tags of what is asked for, for the conditions that name them. */
-export function tagsReader(store: Pick<Store, "object">): AskedFor["tagsOf"] {
-  return (bucket, key) => store.object(bucket.name, key)?.record.attributes.tags ?? NO_TAGS;
+export function tagsReader(store: AccessStore): AskedFor["tagsOf"] {
+  return (bucket, key, version) =>
+    objectInQuestion(store, bucket.name, key, version)?.record.attributes.tags ?? NO_TAGS;
 }

@@ -1,7 +1,7 @@
 import type { AccessKeyId } from "../core/names.ts";
 import { parseBucketName } from "../core/names.ts";
 import type { Store } from "../storage/store.ts";
-import { judge } from "./access.ts";
+import { type AccessStore, judge } from "./access.ts";
 import { ANONYMOUS, type Credential } from "./auth/credentials.ts";
 import { tagsReader } from "./authorize.ts";
 import { headersOf } from "./headers/header-list.ts";
@@ -13,7 +13,7 @@ import { requestValues } from "./request-values.ts";
 import { EMPTY_QUERY } from "./target.ts";
 
 export type PolicyDeskDeps = {
-  readonly store: Pick<Store, "accessKey" | "bucket" | "object">;
+  readonly store: AccessStore & Pick<Store, "accessKey" | "bucket">;
   readonly rootKeyId: () => AccessKeyId;
   readonly region: string;
   readonly nowMs: () => number;

@@ -1,4 +1,3 @@
-import { type ObjectKey, parseObjectKey } from "../core/names.ts";
 import type { Exchange, RequestHeaders } from "../http/exchange.ts";
 import type { StoredBucket } from "../storage/store.ts";
 import { parseAmzDate } from "./auth/request-time.ts";
@@ -23,7 +22,7 @@ export type RequestFacts = {
 export type AskedFor = {
   readonly bucket: StoredBucket | undefined;
   readonly key: string | undefined;
-  readonly tagsOf: (bucket: StoredBucket, key: ObjectKey, version: string | undefined) => Tags;
+  readonly tagsOf: (bucket: StoredBucket, key: string, version: string | undefined) => Tags;
   /** Values that only a handler knows, such as tags in a body; they stand before all others. */
   readonly known: ReadonlyMap<string, readonly string[]> | undefined;
 };
@@ -121,8 +120,7 @@ function tagOf(tags: Tags, name: string): string | undefined {
 }
 
 function existingTag(name: string, { query }: RequestFacts, asked: AskedFor): Values {
-  const { bucket, known } = asked;
-  const key = asked.key === undefined ? undefined : parseObjectKey(asked.key);
+  const { bucket, key, known } = asked;
   if (bucket === undefined || key === undefined) return undefined;
   const version = known?.get("s3:versionid")?.[0] ?? query.get("versionId");
   return oneOf(tagOf(asked.tagsOf(bucket, key, version), name));
