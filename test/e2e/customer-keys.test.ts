@@ -12,6 +12,7 @@ import {
   UploadPartCopyCommand,
 } from "@aws-sdk/client-s3";
 import { describe, expect, test } from "vitest";
+import { postForm, signedFields } from "../support/forms.ts";
 import { sendSigned } from "../support/raw-http.ts";
 import { makeBucket, patternBytes, refusalOf, sdkFor } from "../support/sdk.ts";
 import { ENGINES, useServer } from "../support/server.ts";
@@ -238,6 +239,21 @@ describe.each(ENGINES)("objects encrypted with keys of clients on %s", (engine) 
     await s3.send(new CompleteMultipartUploadCommand({ ...upload, MultipartUpload: { Parts } }));
     const { bytes } = await read(s3, { Bucket, Key: "to" }, WRONG);
     expect(bytes.equals(Body.subarray(65_000, 131_000))).toBe(true);
+  });
+
+  test("a form brings a key along as a PUT does", async () => {
+    const s3 = sdkFor(server());
+    const Bucket = await makeBucket(s3);
+    const fields = Object.entries(keyHeaders(RIGHT));
+    const conditions = [{ bucket: Bucket }, { key: "k" }];
+    const named = fields.map(([name, value]) => ({ [name]: value }));
+    const signed = signedFields([...conditions, ...named]);
+    const form = { fields: [["key", "k"] as const, ...fields, ...signed], file: "content" };
+    const answer = await postForm(server(), Bucket, form);
+    expect([answer.status, answer.body]).toEqual([204, ""]);
+    expect(answer.headers["x-amz-server-side-encryption-customer-key-md5"]).toBe(MD5);
+    expect((await read(s3, { Bucket, Key: "k" })).bytes.toString()).toBe("content");
+    expect(await refusalOf(read(s3, { Bucket, Key: "k" }, WRONG))).toBe("403 AccessDenied");
   });
 
   test("neither log nor disk tell a client's key", () => {
