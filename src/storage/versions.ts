@@ -66,16 +66,19 @@ export function findVersion(
   return toStoredVersion(name, found, isLatest);
 }
 
-/** A version's row as its users see it. */
+/** A version's row as its users see it. A page of versions makes a thousand of them. */
 export function toStoredVersion(
   { bucket, key }: KeyName,
   found: Located,
   isLatest: boolean,
 ): StoredVersion {
-  const { stamp, nullSlot: isNull } = found.row;
+  if (found.kind === "object") {
+    const object = toStoredObject(bucket, key, found.row);
+    const { version, hlc, isNull } = object;
+    return { kind: "object", bucket, key, version, hlc, isNull, isLatest, object };
+  }
+  const { stamp, nullSlot: isNull, deletedMs } = found.row;
   const version = makeVersionId(stamp.hlc, stamp.origin);
-  const shown = { bucket, key, version, hlc: stamp.hlc, isNull, isLatest };
-  return found.kind === "object"
-    ? { ...shown, kind: "object", object: toStoredObject(bucket, key, found.row) }
-    : { ...shown, kind: "delete-marker", deletedMs: found.row.deletedMs };
+  const { hlc } = stamp;
+  return { kind: "delete-marker", bucket, key, version, hlc, isNull, isLatest, deletedMs };
 }

@@ -4,7 +4,7 @@ import { parseObjectKey } from "../../src/core/names.ts";
 import type { VersionRef } from "../../src/s3api/headers/version-ref.ts";
 import { listPage, type PageWish } from "../../src/s3api/list/page.ts";
 import { objectSource, versionSource } from "../../src/s3api/list/sources.ts";
-import type { PutObjectRequest, StoredVersion } from "../../src/storage/store.ts";
+import type { PutObjectRequest } from "../../src/storage/store.ts";
 import type { Running } from "../sim/sim-machine.ts";
 import { bucketOf } from "../sim/store-journal.ts";
 import { realSite, type SiteFixture } from "../support/site-fixture.ts";
@@ -57,10 +57,6 @@ async function put(bucket: typeof flat, keyText: string): Promise<void> {
   if (outcome !== "stored") throw new Error(outcome);
 }
 
-function idOf(version: StoredVersion): VersionRef {
-  return version.kind === "object" ? version.object.version : version.version;
-}
-
 /** Rows read and versions shown of each page of a bucket, from the first to the last. */
 function walk(bucket: typeof flat, wish: Partial<PageWish>) {
   const pages: Array<{ rows: number; shown: number }> = [];
@@ -74,7 +70,7 @@ function walk(bucket: typeof flat, wish: Partial<PageWish>) {
     const last = page.items.at(-1);
     if (!page.truncated || last === undefined) return pages;
     marker = last.name;
-    version = last.kind === "entry" ? idOf(last.entry) : undefined;
+    version = last.kind === "entry" ? last.entry.version : undefined;
   }
 }
 

@@ -67,11 +67,7 @@ function writeNextMarkers(xml: XmlWriter, page: Page<StoredVersion>, encoding: N
   const last = page.items.at(-1);
   if (last === undefined) return;
   xml.text("NextKeyMarker", encoding.encode(last.name));
-  if (last.kind === "entry") xml.text("NextVersionIdMarker", idOf(last.entry));
-}
-
-function idOf(version: StoredVersion): string {
-  return shownVersionId(version.kind === "object" ? version.object : version);
+  if (last.kind === "entry") xml.text("NextVersionIdMarker", shownVersionId(last.entry));
 }
 
 /** A page has a thousand of them: only the key can hold something to escape. Hot path. */
@@ -82,7 +78,7 @@ function writeVersion(
 ): void {
   const key = escapeXml(encoding.encode(name));
   const names =
-    `<Key>${key}</Key><VersionId>${idOf(entry)}</VersionId>` +
+    `<Key>${key}</Key><VersionId>${shownVersionId(entry)}</VersionId>` +
     `<IsLatest>${entry.isLatest}</IsLatest>`;
   if (entry.kind === "object") {
     xml.raw(`<Version>${names}${listingElements(listingOf(entry.object.record), owner)}</Version>`);

@@ -56,7 +56,7 @@ export function versionSource(
     seek: (from) => cursor.seek(from),
     seekPast: (prefix) => cursor.seekPast(prefix),
     seekAfter: (marker) => cursor.seekAfter(marker, versionMarker),
-    nameOf: (version) => (version.kind === "object" ? version.object.key : version.key),
+    nameOf: (version) => version.key,
     close: () => cursor.close(),
   };
 }

@@ -63,10 +63,6 @@ function cursorOver(rows: readonly DeleteMarker[]): VersionCursor {
 }
 
 type Item = PageItem<StoredVersion>;
-
-function idOf(version: StoredVersion): VersionRef {
-  return version.kind === "object" ? version.object.version : version.version;
-}
 type Wish = { readonly prefix: string; readonly delimiter: string };
 
 /** What all pages together must show: folded by hand, without any seeking. */
@@ -82,7 +78,7 @@ function expected(rows: readonly DeleteMarker[], { prefix, delimiter }: Wish): s
 }
 
 function nameOf(item: Item): string {
-  return item.kind === "prefix" ? item.name : `${item.name} ${idOf(item.entry)}`;
+  return item.kind === "prefix" ? item.name : `${item.name} ${item.entry.version}`;
 }
 
 /** Walks pages as a client does, by the markers of the last item shown. */
@@ -98,7 +94,7 @@ function walk(rows: readonly DeleteMarker[], wish: Wish & { readonly max: number
     const last = page.items.at(-1);
     if (!page.truncated || last === undefined) return shown;
     keyMarker = last.name;
-    versionMarker = last.kind === "entry" ? idOf(last.entry) : undefined;
+    versionMarker = last.kind === "entry" ? last.entry.version : undefined;
   }
   throw new Error("the pages never end");
 }

@@ -51,6 +51,6 @@ export function readObjectHead(reader: ByteReader): Omit<ObjectRow, "object" | "
 
 /** Reads a row that fills the rest; throws LayoutError when it is none. */
 export function decodeObjectRow(reader: ByteReader): ObjectRow {
-  const head = readObjectHead(reader);
-  return { ...head, object: decodeObject(reader.bytes(reader.remaining)) };
+  const { stamp, home, nullSlot, place } = readObjectHead(reader);
+  return { stamp, home, nullSlot, place, object: decodeObject(reader.bytes(reader.remaining)) };
 }
