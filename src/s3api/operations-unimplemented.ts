@@ -148,8 +148,6 @@ export const UNIMPLEMENTED_OPERATIONS = {
   PutBucketMetricsConfiguration: bucket("PUT", "metrics", "PutMetricsConfiguration", NEVER),
   PutBucketNotificationConfiguration: bucket("PUT", "notification", "PutBucketNotification"),
   PutBucketReplication: bucket("PUT", "replication", "PutReplicationConfiguration"),
-  PutObjectLegalHold: object("PUT", "legal-hold", "PutObjectLegalHold"),
-  PutObjectRetention: object("PUT", "retention", "PutObjectRetention"),
   PutObjectTagging: object("PUT", "tagging", "PutObjectTagging"),
   RenameObject: object("PUT", "renameObject", "PutObject"),
   RestoreObject: object("POST", "restore", "RestoreObject", NEVER),

@@ -1,5 +1,4 @@
 import { abortMultipartUpload } from "./handlers/abort-multipart-upload.ts";
-import { answerNoObjectLock } from "./handlers/absent-settings.ts";
 import { completeMultipartUpload } from "./handlers/complete-multipart-upload.ts";
 import { copyObject } from "./handlers/copy-object.ts";
 import { createBucket } from "./handlers/create-bucket.ts";
@@ -22,6 +21,7 @@ import { uploadPart } from "./handlers/upload-part.ts";
 import { uploadPartCopy } from "./handlers/upload-part-copy.ts";
 import type { OperationRow } from "./operation.ts";
 import { ACCESS_OPERATIONS } from "./operations-access.ts";
+import { LOCK_OPERATIONS } from "./operations-locks.ts";
 import { OPEN_OPERATIONS } from "./operations-open.ts";
 import { SETTING_OPERATIONS } from "./operations-settings.ts";
 import { UNIMPLEMENTED_OPERATIONS } from "./operations-unimplemented.ts";
@@ -38,8 +38,6 @@ const READ_PARAMETERS = [
   "versionId",
 ] as const;
 
-const NOT_SET = "always the answer for a bucket without it";
-
 /**
  * Every operation of S3, by AWS's name: how it is recognised, what it needs, who answers it. The
  * router, the authorisation, docs/S3.md and the tests all read this one table.
@@ -48,6 +46,7 @@ export const OPERATIONS = {
   ...UNIMPLEMENTED_OPERATIONS,
   ...SETTING_OPERATIONS,
   ...OPEN_OPERATIONS,
+  ...LOCK_OPERATIONS,
   ...ACCESS_OPERATIONS,
   ...VERSION_OPERATIONS,
   ListBuckets: {
@@ -248,26 +247,6 @@ export const OPERATIONS = {
     body: "none",
     handler: getObjectTagging,
     note: "tags are set by x-amz-tagging when an object is stored",
-  },
-  GetObjectLegalHold: {
-    method: "GET",
-    level: "object",
-    query: { "legal-hold": "" },
-    params: ["versionId"],
-    action: "s3:GetObjectLegalHold",
-    body: "none",
-    handler: answerNoObjectLock,
-    note: NOT_SET,
-  },
-  GetObjectRetention: {
-    method: "GET",
-    level: "object",
-    query: { retention: "" },
-    params: ["versionId"],
-    action: "s3:GetObjectRetention",
-    body: "none",
-    handler: answerNoObjectLock,
-    note: NOT_SET,
   },
 } as const satisfies Readonly<Record<string, OperationRow>>;
 

@@ -7,12 +7,9 @@ const OWNER = "owner-id";
 test.each([
   ["x-amz-grant-read", "id=1"],
   ["x-amz-mfa", "1 2"],
-  ["x-amz-object-lock-mode", "GOVERNANCE"],
-  ["x-amz-object-lock-legal-hold", "ON"],
-  ["x-amz-bucket-object-lock-enabled", "true"],
   ["x-amz-write-offset-bytes", "0"],
 ])("%s: %s is a demand, and refused by name", (name, value) => {
-  expect(() => screenHeaders(headersOf({ [name]: value }), OWNER)).toThrow(
+  expect(() => screenHeaders(headersOf({ [name]: value }), OWNER, undefined)).toThrow(
     expect.objectContaining({ code: "NotImplemented", fields: { Header: name } }),
   );
 });
@@ -20,19 +17,34 @@ test.each([
 test.each([
   ["x-amz-acl", "private"],
   ["x-amz-acl", "public-read"],
-  ["x-amz-bucket-object-lock-enabled", "false"],
+  ["x-amz-bucket-object-lock-enabled", "true"],
   ["x-amz-object-ownership", "ObjectWriter"],
   ["x-amz-meta-acl", "public-read"],
   ["x-amz-server-side-encryption", "AES256"],
   ["x-amz-expected-bucket-owner", OWNER],
   ["content-type", "text/plain"],
 ])("%s: %s demands nothing we do not do", (name, value) => {
-  expect(() => screenHeaders(headersOf({ [name]: value }), OWNER)).not.toThrow();
+  expect(() => screenHeaders(headersOf({ [name]: value }), OWNER, undefined)).not.toThrow();
 });
 
 test("a bucket of another owner than expected is not touched", () => {
   const headers = headersOf({ "x-amz-expected-bucket-owner": "somebody else" });
-  expect(() => screenHeaders(headers, OWNER)).toThrow(
+  expect(() => screenHeaders(headers, OWNER, undefined)).toThrow(
     expect.objectContaining({ code: "AccessDenied" }),
   );
 });
+
+test.each(["mode", "retain-until-date", "legal-hold"])(
+  "a lock (%s) is taken only by a bucket with object lock",
+  (name) => {
+    const headers = headersOf({ [`x-amz-object-lock-${name}`]: "anything" });
+    expect(() => screenHeaders(headers, OWNER, new Map())).toThrow(
+      expect.objectContaining({
+        code: "InvalidRequest",
+        message: "Bucket is missing ObjectLockConfiguration",
+      }),
+    );
+    const locked = new Map([["object-lock", new Uint8Array()]]);
+    expect(() => screenHeaders(headers, OWNER, locked)).not.toThrow();
+  },
+);

@@ -1,3 +1,5 @@
+import { OBJECT_LOCK_SETTING } from "../core/bucket-versioning.ts";
+import type { BucketSettings } from "../core/records.ts";
 import type { RequestHeaders } from "../http/exchange.ts";
 import { isEncryptionHeader, screenEncryption } from "./encryption/encryption-headers.ts";
 import { S3Error } from "./errors.ts";
@@ -10,15 +12,22 @@ type Rule = {
 
 /** Headers that demand something Atoll does not do yet; a demand is refused, never dropped. */
 const DEMANDS: ReadonlyMap<string, Rule> = new Map([
-  ["x-amz-bucket-object-lock-enabled", { harmless: ["false", "False"] }],
   ["x-amz-mfa", { harmless: [] }],
   ["x-amz-write-offset-bytes", { harmless: [] }],
 ]);
-const DEMANDING_PREFIXES = ["x-amz-object-lock-", "x-amz-grant-"] as const;
+const DEMANDING_PREFIXES = ["x-amz-grant-"] as const;
+const LOCK_PREFIX = "x-amz-object-lock-";
 const OWNER_HEADERS = ["x-amz-expected-bucket-owner", "x-amz-source-expected-bucket-owner"];
 
-/** Refuses by name the headers whose demand would otherwise be silently unmet. Hot path. */
-export function screenHeaders(headers: RequestHeaders, ownerId: string): void {
+/**
+ * Refuses by name the headers whose demand would otherwise be silently unmet. `settings` are those
+ * of the bucket, when there is one. Hot path.
+ */
+export function screenHeaders(
+  headers: RequestHeaders,
+  ownerId: string,
+  settings: BucketSettings | undefined,
+): void {
   let encrypts = false;
   for (const [name, value] of headers.entries) {
     if (!name.startsWith("x-amz-")) continue;
@@ -29,11 +38,18 @@ export function screenHeaders(headers: RequestHeaders, ownerId: string): void {
       if (value !== ownerId && value !== ACCOUNT) throw new S3Error("AccessDenied");
     } else if (isEncryptionHeader(name)) {
       encrypts = true;
+    } else if (name.startsWith(LOCK_PREFIX)) {
+      requireObjectLock(settings);
     } else {
       for (const prefix of DEMANDING_PREFIXES) if (name.startsWith(prefix)) throw unmet(name);
     }
   }
   if (encrypts) screenEncryption(headers);
+}
+
+function requireObjectLock(settings: BucketSettings | undefined): void {
+  if (settings === undefined || settings.has(OBJECT_LOCK_SETTING)) return;
+  throw new S3Error("InvalidRequest", { message: "Bucket is missing ObjectLockConfiguration" });
 }
 
 function unmet(name: string): S3Error {

@@ -283,7 +283,6 @@ describe("what is refused", () => {
 
   test.each([
     [{ "x-amz-server-side-encryption": "AES256" }],
-    [{ "x-amz-object-lock-mode": "GOVERNANCE" }],
   ])("a demand of %j is refused by name, and nothing is stored", async (headers) => {
     const bucket = await makeBucket();
     const path = `/${bucket}/key`;

@@ -5,10 +5,6 @@ import { ENGINES, useServer } from "../support/server.ts";
 
 /** Operations of AWS this release does not have: never taken for a plain GET or PUT. */
 const MISSING = [
-  ["PUT", "/BUCKET?lifecycle"],
-  ["DELETE", "/BUCKET?lifecycle"],
-  ["PUT", "/BUCKET?tagging"],
-  ["PUT", "/BUCKET?object-lock"],
   ["PUT", "/BUCKET?replication"],
   ["PUT", "/BUCKET?notification"],
   ["GET", "/BUCKET?inventory"],
@@ -18,7 +14,6 @@ const MISSING = [
   ["GET", "/BUCKET/key?torrent"],
   ["POST", "/BUCKET/key?select&select-type=2"],
   ["POST", "/BUCKET/key?restore"],
-  ["PUT", "/BUCKET/key?legal-hold"],
 ] as const;
 
 /** Settings nobody can make yet: the answer is that of a bucket without them. */

@@ -15,8 +15,7 @@ const DIFFERENCES = `## Where Atoll differs from AWS, or AWS has no answer
 - **Query parameters.** One that an operation does not know is refused with \`NotImplemented\`, and one
   that comes twice with \`InvalidArgument\`; AWS ignores some of them. \`x-id\` is always welcome.
 - **Headers.** One that demands what Atoll does not do is refused with \`NotImplemented\` and its name:
-  \`x-amz-object-lock-*\`, \`x-amz-grant-*\`, \`x-amz-mfa\`,
-  \`x-amz-write-offset-bytes\`, and an \`x-amz-acl\` other than \`private\` and \`bucket-owner-*\`.
+  \`x-amz-grant-*\`, \`x-amz-mfa\`, \`x-amz-write-offset-bytes\`, and an \`x-amz-acl\` other than \`private\` and \`bucket-owner-*\`.
 - **Encryption.** Nothing is encrypted unless a request or the bucket asks for it, where AWS encrypts
   everything: GetBucketEncryption of a bucket without the setting is
   \`ServerSideEncryptionConfigurationNotFoundError\`. SSE-KMS and DSSE-KMS are \`NotImplemented\`. Keys of
@@ -37,6 +36,13 @@ const DIFFERENCES = `## Where Atoll differs from AWS, or AWS has no answer
 - **Versions.** Ids are 32 hexadecimal digits that sort by time; any other text is \`InvalidArgument\`,
   and in \`DeleteObjects\` it is \`NoSuchVersion\` for its key. As AWS answers, a write names no version
   while versioning is suspended. MFA delete cannot be enabled, so that \`MfaDelete\` is not shown.
+- **Lifecycle.** Rules that move objects to another storage class are refused with \`NotImplemented\`:
+  there is one kind of storage, and a rule that is kept must be followed. A rule without an id gets
+  one made from its text. What falls due is carried out within a minute after midnight UTC, after a
+  start, and when rules change; \`x-amz-expiration\` comes with requests that name no version.
+- **Object lock.** A legal hold that is off is not shown in headers. Asking for the retention of a
+  version that has none is \`NoSuchObjectLockConfiguration\`. A write under retention needs Content-MD5
+  or a checksum, as AWS documents it, also where the bucket's default is what asks for it.
 - **Copies** share the bytes of their source. A copy of a multipart object keeps its ETag and parts,
   where AWS writes one part with a new ETag.
 - **Creating one's own bucket again** succeeds in \`us-east-1\` and is \`BucketAlreadyOwnedByYou\` in other

@@ -1,5 +1,5 @@
 import { S3Error, type S3ErrorCode } from "../errors.ts";
-import type { BucketCall, Handler, ObjectCall } from "../operation.ts";
+import type { BucketCall, Handler } from "../operation.ts";
 import { xmlReply } from "../reply.ts";
 import { XmlWriter } from "../xml/writer.ts";
 
@@ -16,11 +16,4 @@ export function answerNotConfigured(code: S3ErrorCode): Handler<BucketCall> {
 /** An empty document of that name. */
 export function answerEmpty(root: string): Handler<BucketCall> {
   return () => xmlReply(new XmlWriter(root).finish());
-}
-
-/** AWS: who asks for a lock in a bucket without object lock is told that the bucket lacks it. */
-export function answerNoObjectLock(_call: ObjectCall): never {
-  throw new S3Error("InvalidRequest", {
-    message: "Bucket is missing Object Lock Configuration",
-  });
 }

@@ -15,6 +15,7 @@ import { XmlWriter } from "../xml/writer.ts";
 import { writeObjectChecksums } from "./checksum-xml.ts";
 import { copyBody } from "./copied-body.ts";
 import { pushSourceVersionId, readableSource, requireTagsAllowed } from "./copy-access.ts";
+import { lockOfWrite } from "./lock-of-write.ts";
 import { pushStoredVersionId } from "./object-version.ts";
 import { allowedConditions } from "./write-conditions.ts";
 import { writeRefusal } from "./write-refusal.ts";
@@ -58,7 +59,7 @@ async function copyOnce(
   const outcome = await deps.store.putObject({
     bucket,
     key,
-    object: { ...object, attributes },
+    object: { ...object, attributes, lock: lockOfWrite(call, deps) },
     body,
     ...(conditions === undefined ? {} : { conditions }),
   });

@@ -2,6 +2,7 @@ import { S3Error } from "../errors.ts";
 import type { BucketCall, HandlerDeps, Reply } from "../operation.ts";
 import { emptyReply } from "../reply.ts";
 import { childText } from "../xml/reader.ts";
+import { initialLock } from "./initial-lock.ts";
 import { initialSettings } from "./initial-settings.ts";
 import { readXmlBody } from "./xml-body.ts";
 
@@ -17,7 +18,7 @@ export async function createBucket(call: BucketCall, deps: HandlerDeps): Promise
     }
     requireOurRegion(childText(configuration, "LocationConstraint") ?? "", region);
   }
-  const settings = initialSettings(call);
+  const settings = new Map([...initialSettings(call), ...initialLock(call)]);
   const outcome = await deps.store.createBucket({ name: call.bucket, owner: ownerId, settings });
   if (outcome.outcome === "exists") refuseExisting(call, deps);
   return emptyReply(200, [["Location", `/${call.bucket}`]]);

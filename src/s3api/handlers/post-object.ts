@@ -96,10 +96,10 @@ function admitForm(
   const headers = headersOfForm(values);
   const { auth, allows } = request.identify(claim, headers);
   const length = lengthByPolicy(values, bucketText, deps.nowMs());
-  screenHeaders(exchange.headers, deps.settings.ownerId);
-  screenHeaders(headers, deps.settings.ownerId);
-  if (!allows("s3:PutObject", bucketText, key)) throw new S3Error("AccessDenied");
   const stored = bucket === undefined ? undefined : deps.store.bucket(bucket);
+  screenHeaders(exchange.headers, deps.settings.ownerId, stored?.settings);
+  screenHeaders(headers, deps.settings.ownerId, stored?.settings);
+  if (!allows("s3:PutObject", bucketText, key)) throw new S3Error("AccessDenied");
   if (bucket === undefined || stored === undefined) {
     throw new S3Error("NoSuchBucket", { fields: { BucketName: bucketText } });
   }

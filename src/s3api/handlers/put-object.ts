@@ -1,6 +1,7 @@
 import { type PartSealer, storedBytesOf } from "../../core/block-cipher.ts";
 import { StorageFault } from "../../core/faults.ts";
 import { LIMITS } from "../../core/limits.ts";
+import type { ObjectLock } from "../../core/object-lock-state.ts";
 import type { BucketSettings } from "../../core/records.ts";
 import type { PutObjectRequest } from "../../storage/store.ts";
 import { type PayloadSettings, PUT_PAYLOAD } from "../body/payload.ts";
@@ -22,6 +23,7 @@ import {
 } from "../headers/object-headers.ts";
 import type { HandlerDeps, ObjectCall, Reply } from "../operation.ts";
 import { emptyReply } from "../reply.ts";
+import { lockOfWrite, requireDigestOfLocked } from "./lock-of-write.ts";
 import { pushStoredVersionId } from "./object-version.ts";
 import { payloadOf, stagePayload } from "./request-body.ts";
 import { allowedConditions } from "./write-conditions.ts";
@@ -31,6 +33,7 @@ type Description = Pick<PutObjectRequest, "bucket" | "key" | "conditions"> &
   Pick<PutObjectRequest["object"], "attributes"> & {
     readonly encryption: BodyEncryption | undefined;
     readonly settings: BucketSettings;
+    readonly lock: ObjectLock | undefined;
   };
 
 /**
@@ -45,11 +48,13 @@ export async function putObject(
   const attributes = readObjectAttributes(call.headers);
   const conditions = allowedConditions(call);
   const encryption = encryptionOfNew(call, deps);
+  const lock = lockOfWrite(call, deps);
+  if (lock !== undefined && limits === PUT_PAYLOAD) requireDigestOfLocked(call);
   const { bucket, key, bucketSettings: settings } = call;
   const description: Description =
     conditions === undefined
-      ? { bucket, key, attributes, encryption, settings }
-      : { bucket, key, attributes, encryption, settings, conditions };
+      ? { bucket, key, attributes, encryption, settings, lock }
+      : { bucket, key, attributes, encryption, settings, lock, conditions };
   const { received } = call;
   const payload = payloadOf(call, deps, { ...limits, received });
   const sealer = encryption === undefined ? undefined : sealerOf(deps, encryption, 0);
@@ -79,7 +84,7 @@ async function store(
   digests: PayloadDigests,
   body: PutObjectRequest["body"],
 ): Promise<Reply> {
-  const { bucket, key, conditions, attributes, encryption } = description;
+  const { bucket, key, conditions, attributes, encryption, lock } = description;
   const size = digests.bytes;
   const object = {
     size,
@@ -87,6 +92,7 @@ async function store(
     attributes,
     checksums: [digests.checksum],
     parts: [],
+    lock,
     encryption:
       encryption === undefined
         ? undefined
