@@ -4,7 +4,7 @@ import {
   makeAccessKeyPair,
   secretKeyProblem,
 } from "../core/access-key.ts";
-import type { GrantName } from "../core/grants.ts";
+import { canBeBound, type GrantName } from "../core/grants.ts";
 import {
   type AccessKeyId,
   type BucketName,
@@ -26,6 +26,7 @@ const GRANTS = [
   "read",
   "write",
   "read-write",
+  "own",
   "admin:stats",
   "admin",
 ] as const satisfies readonly GrantName[];
@@ -84,7 +85,7 @@ export async function createKey(
     if (bucket === undefined) return adminProblem(400, `"${text}" is not a bucket name.`);
     buckets.push(bucket);
   }
-  const wide = grants.find((grant) => grant.startsWith("admin"));
+  const wide = grants.find((grant) => !canBeBound(grant));
   if (wide !== undefined && buckets.length > 0) {
     return adminProblem(400, `The grant ${wide} is for the whole site: give no bucket with it.`);
   }

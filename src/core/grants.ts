@@ -1,7 +1,7 @@
 import { assert } from "./assert.ts";
 
 /** What a key may be granted by name; each becomes a policy document. */
-export type GrantName = "read" | "write" | "read-write" | "admin:stats" | "admin";
+export type GrantName = "read" | "write" | "read-write" | "own" | "admin:stats" | "admin";
 
 type Actions = {
   /** On the whole service. */
@@ -52,26 +52,45 @@ const READ_WRITE: Actions = {
 };
 
 const STATS: Actions = { service: ["atoll:Stats"], bucket: [], anyBucket: [], object: [] };
+/** Makes buckets; what it may do in them, `OWN_BUCKETS` says. */
+const OWN: Actions = {
+  ...{ bucket: [], anyBucket: [], object: [] },
+  service: ["s3:ListAllMyBuckets", "s3:CreateBucket"],
+};
+/** Everything in the buckets that the key itself has made, and nothing in those of others. */
+const OWN_BUCKETS = {
+  ...statement("Own", ["s3:*"], ["*"]),
+  Condition: { StringEquals: { "atoll:BucketCreator": `\${aws:userid}` } },
+};
+
 const ADMIN: Actions = { service: ["s3:*", "atoll:*"], bucket: [], anyBucket: [], object: [] };
 
 const GRANTS = {
   read: READ,
   write: WRITE,
   "read-write": READ_WRITE,
+  own: OWN,
   "admin:stats": STATS,
   admin: ADMIN,
 } as const satisfies Record<GrantName, Actions>;
 
 const ARN = "arn:aws:s3:::";
+/** Grants that are not for certain buckets. */
+const UNBOUND: readonly GrantName[] = ["own", "admin:stats", "admin"];
+
+/** Whether a grant can be bound to buckets; the others are for the whole site. */
+export function canBeBound(grant: GrantName): boolean {
+  return !UNBOUND.includes(grant);
+}
 
 /**
  * The policy document, in AWS's JSON, that a grant stands for. Without buckets it is for all of
- * them, those to come included; `admin` and `admin:stats` are for the whole site and take none.
+ * them, those to come included; some are for the whole site and take none, see `canBeBound`.
  */
 export function grantPolicy(grant: GrantName, buckets: readonly string[]): string {
   const bound = buckets.length > 0;
   for (const bucket of buckets) assert(/^[a-z0-9.-]+$/.test(bucket), "a bucket name is plain");
-  assert(!(bound && grant.startsWith("admin")), "an admin grant is for the whole site");
+  assert(!bound || canBeBound(grant), "that grant is for the whole site");
   const { service, bucket, anyBucket, object } = GRANTS[grant];
   const statements = [
     statement("Service", service, ["*"]),
@@ -84,7 +103,10 @@ export function grantPolicy(grant: GrantName, buckets: readonly string[]): strin
   ];
   return JSON.stringify({
     Version: "2012-10-17",
-    Statement: statements.filter(({ Action }) => Action.length > 0),
+    Statement: [
+      ...statements.filter(({ Action }) => Action.length > 0),
+      ...(grant === "own" ? [OWN_BUCKETS] : []),
+    ],
   });
 }
 

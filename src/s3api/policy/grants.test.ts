@@ -81,6 +81,22 @@ test("read-write makes and removes buckets only when it is bound to none", () =>
   expect(free).not.toContain("atoll:Stats");
 });
 
+test("own is everything in buckets of one's own, and nothing in others", () => {
+  expect(allowed("own", [])).toEqual(["s3:ListAllMyBuckets", "s3:CreateBucket mine"]);
+  const policies = [readStoredPolicy(grantPolicy("own", []))];
+  const judged = (creator: string) =>
+    decide(
+      {
+        ...{ action: "s3:PutBucketPolicy", resource: resourceArn("mine", undefined) },
+        caller: callerOf("user"),
+        valuesOf: (key) => [key === "aws:userid" ? "ALICEKEY1" : creator],
+      },
+      policies,
+    ).allowed;
+  expect([judged("ALICEKEY1"), judged("BOBKEY001")]).toEqual([true, false]);
+  expect(() => grantPolicy("own", ["mine"])).toThrow("whole site");
+});
+
 test("the admin grants are for the whole site", () => {
   expect(allowed("admin:stats", [])).toEqual(["atoll:Stats"]);
   expect(allowed("admin", [])).toHaveLength(ASKED.length);

@@ -13,7 +13,7 @@ type ObjectOwnership = (typeof OBJECT_OWNERSHIPS)[number];
 
 /**
  * A bucket without the setting takes ACLs, as every bucket did before AWS had it, and says that it
- * has none. One account owns everything here, so that only "BucketOwnerEnforced" makes a difference.
+ * has none. One account owns everything, so that only "BucketOwnerEnforced" makes a difference.
  * https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutBucketOwnershipControls.html
  */
 export const OWNERSHIP_CONTROLS = bucketSetting<ObjectOwnership>({

@@ -4,7 +4,7 @@ import { administer, type Answer as Body, keyPath } from "../administer.ts";
 import { type Command, flagValue } from "../command.ts";
 import { pairs, table } from "../output.ts";
 
-const GRANTS = "read, write, read-write, admin:stats or admin";
+const GRANTS = "read, write, read-write, own, admin:stats or admin";
 
 const create: Command = {
   name: "keys create",
@@ -31,6 +31,7 @@ const create: Command = {
   examples: [
     "atoll keys create --grant read-write",
     "atoll keys create --name backup --grant read-write --bucket backups --bucket archive",
+    "atoll keys create --grant own --name team-a",
     "atoll keys create --grant admin:stats --name prometheus",
   ],
   async run(input) {
