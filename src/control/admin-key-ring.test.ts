@@ -1,0 +1,78 @@
+import { expect, test } from "vitest";
+import { cryptoRandom } from "../ports/crypto-random.ts";
+import type { Store } from "../storage/store.ts";
+import { KEY_RING_PATH, type KeyRingSite, routeKeyRing } from "./admin-key-ring.ts";
+
+function siteWith(keys: Record<string, Uint8Array>) {
+  const held = new Map(Object.entries(keys));
+  const keyRing = {
+    current: "1",
+    keys: held,
+    rotate: async () => {
+      keyRing.current = String(held.size + 1);
+      held.set(keyRing.current, Buffer.alloc(32, held.size + 1));
+      return keyRing.current;
+    },
+  };
+  const asked: Array<string | undefined> = [];
+  const store = {
+    bucket: () => undefined,
+    buckets: (after?: string) => {
+      asked.push(after);
+      return [];
+    },
+  } as Partial<Store> as Store;
+  const site: KeyRingSite = { store, dataDir: { keyRing } };
+  const ask = async (method: string, path = "", body?: unknown) =>
+    routeKeyRing({ random: cryptoRandom }, site, { method, path: KEY_RING_PATH + path, body });
+  return { ask, asked };
+}
+
+const SECRET = Buffer.alloc(32, 0xab);
+
+test("the ring is listed and rotated without telling a key", async () => {
+  const { ask } = siteWith({ "1": SECRET });
+  expect(await ask("GET")).toEqual({
+    status: 200,
+    body: { current: "1", keys: [{ id: "1", current: true }] },
+  });
+  const rotated = await ask("POST", "/rotate");
+  expect(rotated.body).toEqual({
+    current: "2",
+    keys: [
+      { id: "1", current: false },
+      { id: "2", current: true },
+    ],
+  });
+  expect(JSON.stringify(rotated)).not.toContain(SECRET.toString("hex"));
+});
+
+test("a walk goes on behind the place it is given", async () => {
+  const { ask, asked } = siteWith({ "1": SECRET });
+  const end = { seen: 0, rewrapped: 0, unreadable: 0 };
+  expect(await ask("POST", "/rewrap")).toEqual({ status: 200, body: end });
+  const after = { bucket: "photos", key: "cat", version: "null" };
+  expect(await ask("POST", "/rewrap", { after, versions: 5 })).toEqual({ status: 200, body: end });
+  expect(asked).toEqual([undefined, "photos"]);
+});
+
+test.each([
+  [{ after: "photos" }],
+  [{ after: { bucket: "..", key: "cat", version: "null" } }],
+  [{ after: { bucket: "photos", key: "", version: "null" } }],
+  [{ after: { bucket: "photos", key: "cat", version: "7" } }],
+  [{ versions: 0 }],
+  [{ versions: 1001 }],
+  [{ other: 1 }],
+])("%j is no walk", async (body) => {
+  const { ask, asked } = siteWith({ "1": SECRET });
+  expect((await ask("POST", "/rewrap", body)).status).toBe(400);
+  expect(asked).toEqual([]);
+});
+
+test("nothing else can be asked of the ring", async () => {
+  const { ask } = siteWith({ "1": SECRET });
+  expect((await ask("DELETE")).status).toBe(405);
+  expect((await ask("GET", "/rotate")).status).toBe(405);
+  expect((await ask("POST", "/export")).status).toBe(405);
+});
