@@ -130,6 +130,7 @@ function writeCompleted(writer: ByteWriter, completed: CompletedUpload): void {
   writer.u8(TAG.bucket).text(completed.bucket).u8(TAG.key).text(completed.key);
   writeVarintField(writer, TAG.time, completed.completedMs);
   writeResultFields(writer, completed);
+  if (completed.version !== undefined) writer.u8(TAG.version).u8(16).hex(completed.version);
 }
 
 /**
@@ -227,5 +228,6 @@ function buildCompleted(found: LocalFields): CompletedUpload {
     completedMs: required(found.timeMs, "time"),
     etag: required(found.etag, "ETag"),
     checksums: found.checksums,
+    version: found.version,
   };
 }

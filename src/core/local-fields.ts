@@ -18,7 +18,9 @@ import {
   parseOriginId,
   parseSeq,
   parseUploadId,
+  parseVersionId,
   type UploadId,
+  type VersionId,
 } from "./names.ts";
 import { readManifestRef } from "./object-codec.ts";
 import { type ObjectLock, readLock } from "./object-lock-state.ts";
@@ -51,7 +53,7 @@ import { type FieldReader, required } from "./tagged-fields.ts";
  * | 21  | 2, 3    | ETag                                                                 |
  * | 23  | 2, 3    | checksums, one behind the other                                      |
  * | 25  | 2       | manifest: hash (32), bytes (varint)                                  |
- * | 27  | 3       | result of a completed upload: fields 1, 3, 5, 7, 21, 23              |
+ * | 27  | 3       | result of a completed upload: fields 1, 3, 5, 7, 21, 23, 44          |
  * | 29  | 4       | chunks: each hash (32), segment, offset, bytes (varints), count of   |
  * |     |         | slices (varint), CRC-32 of each slice (u32)                          |
  * | 31  | 5       | segments: varints                                                    |
@@ -60,6 +62,7 @@ import { type FieldReader, required } from "./tagged-fields.ts";
  * | 37  | 7       | segment before this one (varint)                                     |
  * | 39  | 7       | offset at which its batches end (varint)                             |
  * | 41  | 1       | lock of the object to be, as in an object                            |
+ * | 44  | 3       | version that the upload became, unless the null version: 16 bytes    |
  */
 export const LOCAL_TAGS = {
   uploadId: 1,
@@ -83,6 +86,7 @@ export const LOCAL_TAGS = {
   segment: 37,
   offset: 39,
   lock: 41,
+  version: 44,
 } as const;
 const TAG = LOCAL_TAGS;
 
@@ -114,6 +118,7 @@ export class LocalFields {
   uploadIds: readonly UploadId[] = [];
   segment: number | undefined;
   offset: number | undefined;
+  version: VersionId | undefined;
 }
 
 /** Writes the 16 bytes of an upload id. */
@@ -267,6 +272,9 @@ function readLaterField(fields: FieldReader, tag: number, found: LocalFields): v
       return;
     case TAG.uploadIds:
       found.uploadIds = readList(fields, () => readUploadId(fields));
+      return;
+    case TAG.version:
+      found.version = required(parseVersionId(fields.reader.hex(16)), "version");
       return;
     default:
       fields.passUnknown(tag);

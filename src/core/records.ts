@@ -222,6 +222,8 @@ export type CompletedUpload = {
   readonly completedMs: number;
   readonly etag: string;
   readonly checksums: readonly StoredChecksum[];
+  /** The version it made; undefined when that is the null version. */
+  readonly version: VersionId | undefined;
 };
 
 /**

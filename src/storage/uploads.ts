@@ -2,7 +2,13 @@ import { assert } from "../core/assert.ts";
 import { toHex } from "../core/bytes.ts";
 import { formatHlc, hlcMs } from "../core/hlc.ts";
 import { LIMITS } from "../core/limits.ts";
-import { type BucketName, type ObjectKey, parseUploadId, type UploadId } from "../core/names.ts";
+import {
+  type BucketName,
+  makeVersionId,
+  type ObjectKey,
+  parseUploadId,
+  type UploadId,
+} from "../core/names.ts";
 import type {
   CompletedUpload,
   ObjectRecord,
@@ -132,10 +138,11 @@ function judgeComplete(
 
   const hlc = batch.nextHlc(current?.stamp.hlc);
   const object = compose(hash, found.parts, { request, upload, lastModifiedMs: hlcMs(hlc) });
-  batch.operation(hlc, { kind: "object-put", bucket, key, nullSlot, object });
+  const { origin } = batch.operation(hlc, { kind: "object-put", bucket, key, nullSlot, object });
   const { etag, checksums } = object;
   const name = { uploadId, bucket, key };
-  const completed: CompletedUpload = { ...name, completedMs: hlcMs(hlc), etag, checksums };
+  const version = nullSlot ? undefined : makeVersionId(hlc, origin);
+  const completed: CompletedUpload = { ...name, completedMs: hlcMs(hlc), etag, checksums, version };
   batch.local({ kind: "upload-end", ...name, completed });
   return { outcome: "stored", stored: storedNow(batch, bucket, key) };
 }

@@ -185,6 +185,7 @@ export const GOLDEN_LOCALS: readonly LocalRecord[] = [
       completedMs: TIME_MS,
       etag: `${MD5}-2`,
       checksums: [CRC64],
+      version: undefined,
     },
   },
   { kind: "upload-end", uploadId: UPLOAD, bucket: BUCKET, key: KEY, completed: undefined },

@@ -255,7 +255,10 @@ export const localRecords: fc.Arbitrary<LocalRecord> = fc.oneof(
     kind: fc.constant("upload-end" as const),
     ...uploadName,
     completed: fc.option(
-      fc.record({ ...uploadName, completedMs: count, etag: etags, checksums: checksumLists }),
+      fc.record({
+        ...{ ...uploadName, completedMs: count, etag: etags, checksums: checksumLists },
+        version: fc.option(versionIds, { nil: undefined }),
+      }),
       { nil: undefined },
     ),
   }),

@@ -2,12 +2,13 @@ import { unreachable } from "../../core/assert.ts";
 import { LIMITS } from "../../core/limits.ts";
 import {
   CHECKSUM_ALGORITHMS,
+  type CompletedUpload,
   type PartSummary,
   type StoredChecksum,
   type UploadRecord,
 } from "../../core/records.ts";
 import type { RequestHeaders } from "../../http/exchange.ts";
-import type { CompleteOutcome, CompleteUploadRequest } from "../../storage/store.ts";
+import type { CompleteOutcome, CompleteUploadRequest, StoredObject } from "../../storage/store.ts";
 import { type ChecksumPlan, combineChecksums, DEFAULT_CHECKSUM } from "../body/checksums.ts";
 import { invalidChecksumValue, parseChecksum } from "../body/integrity-claim.ts";
 import { sealingOf } from "../encryption/sealed-completion.ts";
@@ -21,7 +22,6 @@ import { childText, requireKnownChildren, type XmlElement } from "../xml/reader.
 import { XmlWriter } from "../xml/writer.ts";
 import { readChecksumType } from "./checksum-wish.ts";
 import { writeObjectChecksums } from "./checksum-xml.ts";
-import { pushStoredVersionId } from "./object-version.ts";
 import { noSuchUpload, uploadIdOf } from "./upload-access.ts";
 import { allowedConditions } from "./write-conditions.ts";
 import { writeRefusal } from "./write-refusal.ts";
@@ -47,7 +47,7 @@ export async function completeMultipartUpload(call: ObjectCall, deps: HandlerDep
     ...(sealing === undefined ? {} : { seal: sealing.seal }),
     ...(conditions === undefined ? {} : { conditions }),
   });
-  const { etag, checksums } = resultOf(call, outcome);
+  const { etag, checksums, version } = resultOf(call, outcome);
   const xml = new XmlWriter("CompleteMultipartUploadResult");
   xml.text("Location", locationOf(call));
   xml.text("Bucket", bucket);
@@ -55,7 +55,7 @@ export async function completeMultipartUpload(call: ObjectCall, deps: HandlerDep
   xml.text("ETag", `"${etag}"`);
   writeObjectChecksums(xml, checksums);
   const headers: HeaderLines = [...(sealing?.headers ?? [])];
-  if (outcome.outcome === "stored") pushStoredVersionId(headers, outcome.stored);
+  if (version !== undefined) headers.push(["x-amz-version-id", version]);
   return xmlReply(xml.finish(), headers);
 }
 
@@ -204,12 +204,12 @@ function checkObjectSize(
   });
 }
 
-type Result = { readonly etag: string; readonly checksums: readonly StoredChecksum[] };
+type Result = Pick<CompletedUpload, "etag" | "checksums" | "version">;
 
 function resultOf(call: ObjectCall, outcome: CompleteOutcome): Result {
   switch (outcome.outcome) {
     case "stored":
-      return outcome.stored.record;
+      return resultNow(outcome.stored);
     case "already-completed":
       return outcome.completed;
     case "no-such-upload":
@@ -231,6 +231,11 @@ function resultOf(call: ObjectCall, outcome: CompleteOutcome): Result {
       throw writeRefusal(outcome, call.bucket, call.key);
   }
   return unreachable(outcome);
+}
+
+function resultNow({ record, isNull, version }: StoredObject): Result {
+  const { etag, checksums } = record;
+  return { etag, checksums, version: isNull ? undefined : version };
 }
 
 function locationOf(call: ObjectCall): string {
