@@ -9,8 +9,8 @@ import { OBJECT_LOCK } from "../settings/object-lock.ts";
 
 /**
  * The lock a new version begins with: what the request asks for, or the bucket's default. Costs
- * one look-up in a bucket without object lock, whose requests cannot ask for one (`screen.ts`); that
- * the caller may is seen to where all wishes are (`acl-wish.ts`). A default that cannot be read
+ * one look-up in a bucket without object lock, whose requests cannot ask for one (`screen.ts`);
+ * that the caller may is seen to with all wishes (`acl-wish.ts`). A default that cannot be read
  * throws: then nothing is stored without the lock it should have.
  */
 export function lockOfWrite(
