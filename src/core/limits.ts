@@ -71,6 +71,10 @@ export const LIMITS = {
   /** How long the result of a completed upload is kept for a client that retries. */
   completedUploadMsMin: 24 * 3600 * 1000,
   statsNamesMax: 1000,
+  /** AWS: one object takes at most so many appends. */
+  appendsMax: 10_000,
+  /** Tokens of renames that were done lately. */
+  renameTokensMax: 10_000,
   /** Set aside in a file: room for some ten thousand deletes on a disk that is full. */
   reserveFileBytes: 16 * MIB,
   /** A new key every hour for more than a month; every one is read at every start. */

@@ -1,6 +1,7 @@
 import { StorageFault } from "../core/faults.ts";
 import { LIMITS } from "../core/limits.ts";
 import { findAccessKey, listAccessKeys, putAccessKey } from "./access-keys.ts";
+import { appendObject } from "./append-object.ts";
 import { createBucket, deleteBucket, listBuckets, putBucketSetting } from "./buckets.ts";
 import type { CommitLane } from "./commit-lane.ts";
 import { listParts, objectCursor, uploadCursor } from "./cursors.ts";
@@ -10,6 +11,7 @@ import { expireVersions } from "./lifecycle/expire.ts";
 import { TABLES } from "./metadata/rows.ts";
 import { changeObject } from "./object-changes.ts";
 import { findObject, putObject } from "./objects.ts";
+import { Renames } from "./rename-object.ts";
 import type { Segments } from "./segment/segments.ts";
 import { ChunkWriter } from "./staged-body.ts";
 import type { BodyWriter, Store } from "./store.ts";
@@ -34,6 +36,7 @@ export function createStore(deps: StoreFaceDeps): Store {
   const { parts, house, stats } = deps;
   const { index } = parts;
   const stage = stageWriter(parts);
+  const renames = new Renames(parts);
   const keeping = oneAtATime(() => house.keep());
   return {
     bucket: (name) => findBucket(index, name),
@@ -52,6 +55,8 @@ export function createStore(deps: StoreFaceDeps): Store {
     openBody: (object, range) => parts.bodies.open(object, range),
     stageBody: stage,
     putObject: (request) => putObject(parts, request),
+    appendObject: (request) => appendObject({ parts, stage }, request),
+    renameObject: (request) => renames.rename(request),
     deleteObject: async (request) => {
       const [outcome] = await deleteObjects(parts, [request]);
       if (outcome === undefined) throw new StorageFault("corrupt", "a delete had no outcome");

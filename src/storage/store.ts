@@ -79,6 +79,10 @@ export interface Store {
   /** Begins a body of more than LIMITS.inlineBodyBytesMax, or of unknown length. */
   stageBody(): Promise<BodyWriter>;
   putObject(request: PutObjectRequest): Promise<PutOutcome>;
+  /** Writes behind the end of an object, or begins one at offset 0. */
+  appendObject(request: AppendObjectRequest): Promise<AppendOutcome>;
+  /** Gives an object another key of its bucket. */
+  renameObject(request: RenameObjectRequest): Promise<RenameOutcome>;
   deleteObject(request: DeleteObjectRequest): Promise<DeleteOutcome>;
   /** Deletes of one request share a commit; outcomes in the order of the requests. */
   deleteObjects(requests: readonly DeleteObjectRequest[]): Promise<DeleteOutcome[]>;
@@ -144,6 +148,41 @@ export type Refusal =
 export type PutOutcome =
   | { readonly outcome: "stored"; readonly stored: StoredObject }
   | { readonly outcome: "source-gone" }
+  | Refusal;
+
+export type AppendObjectRequest = {
+  readonly bucket: BucketName;
+  readonly key: ObjectKey;
+  /** The size that the object must have; 0 without one. */
+  readonly offset: number;
+  readonly body: Extract<PutObjectRequest["body"], { kind: "inline" | "staged" }>;
+  /** What the new version is, after the current one; called in the commit, and may refuse. */
+  readonly describe: (current: ObjectRecord | undefined) => PutObjectRequest["object"];
+  readonly conditions?: WriteConditions;
+};
+
+export type AppendOutcome =
+  | { readonly outcome: "stored"; readonly stored: StoredObject }
+  | { readonly outcome: "invalid-offset"; readonly size: number }
+  /** It was replaced again and again while it was read. */
+  | { readonly outcome: "conflict" }
+  | Refusal;
+
+export type RenameObjectRequest = {
+  readonly bucket: BucketName;
+  readonly source: ObjectKey;
+  /** What it is called afterwards. */
+  readonly key: ObjectKey;
+  /** About what stands at the new key. */
+  readonly conditions?: WriteConditions;
+  /** About the object itself: the name of a condition that it does not meet. */
+  readonly sourceConditions?: (source: ObjectRecord) => string | undefined;
+  /** A retry with the token of a rename that was done, and the same keys, changes nothing. */
+  readonly token: string | undefined;
+};
+
+export type RenameOutcome =
+  | { readonly outcome: "renamed" | "token-mismatch" | "conflict" }
   | Refusal;
 
 export type DeleteObjectRequest = {

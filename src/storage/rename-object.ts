@@ -1,0 +1,128 @@
+import { formatHlc, hlcMs } from "../core/hlc.ts";
+import { HotMap } from "../core/hot-map.ts";
+import { LIMITS } from "../core/limits.ts";
+import type { OpenBatch } from "./batch.ts";
+import { judgeConditions } from "./conditions.ts";
+import { objectKeyOf } from "./metadata/keys.ts";
+import { TABLES } from "./metadata/rows.ts";
+import { findObject } from "./objects.ts";
+import type { RenameObjectRequest, RenameOutcome, StoredObject } from "./store.ts";
+import { findBucket, type StoreParts } from "./store-parts.ts";
+import { judgeOverwrite, versioningIn } from "./versions.ts";
+
+const RECORD_BYTES = 2048;
+/** A source replaced while its small body is read is read again; it cannot go on for ever. */
+const ATTEMPTS_MAX = 16;
+
+type Attempt = RenameOutcome | { readonly outcome: "replaced" };
+
+/**
+ * Gives objects other names: one group that puts the destination, with the source's body and all
+ * that is said of it, and deletes the source. Readers see both or neither, also after a crash.
+ * https://docs.aws.amazon.com/AmazonS3/latest/API/API_RenameObject.html
+ */
+export class Renames {
+  readonly #parts: StoreParts;
+  /** What was done under a client's token, while this process lives: a retry changes nothing. */
+  readonly #done = new HotMap<string>(LIMITS.renameTokensMax);
+
+  constructor(parts: StoreParts) {
+    this.#parts = parts;
+  }
+
+  /** @throws StorageFault "disk-full" or "busy" before anything is begun. */
+  async rename(request: RenameObjectRequest): Promise<RenameOutcome> {
+    for (let attempt = 1; attempt <= ATTEMPTS_MAX; attempt++) {
+      const done = await this.#renameOnce(request);
+      if (done.outcome !== "replaced") return done;
+    }
+    return { outcome: "conflict" };
+  }
+
+  async #renameOnce(request: RenameObjectRequest): Promise<Attempt> {
+    const { admission, committer } = this.#parts;
+    const source = findObject(this.#parts, request.bucket, request.source);
+    const bytes = await readInline(this.#parts, source);
+    const size = RECORD_BYTES + (bytes?.length ?? 0);
+    admission.admit(size);
+    return await committer.submit<Attempt>(size, (batch) =>
+      this.#judge(batch, request, source, bytes),
+    );
+  }
+
+  #judge(
+    batch: OpenBatch,
+    request: RenameObjectRequest,
+    seen: StoredObject | undefined,
+    bytes: Uint8Array | undefined,
+  ): Attempt {
+    const { bucket, key, token } = request;
+    const { view } = batch.context;
+    if (findBucket(view, bucket) === undefined) return { outcome: "no-such-bucket" };
+    const what = `${request.source}\0${key}`;
+    const before = token === undefined ? undefined : this.#done.get(`${bucket}\0${token}`);
+    if (before !== undefined) return { outcome: before === what ? "renamed" : "token-mismatch" };
+    const source = view.get(TABLES.object, objectKeyOf(bucket, request.source));
+    if (source === undefined) return { outcome: "no-such-key" };
+    const refusal = this.#judgeBoth(batch, request);
+    if (refusal !== undefined) return refusal;
+    if (source.stamp.hlc !== seen?.hlc) return { outcome: "replaced" };
+    if (key !== request.source) moveObject(batch, request, source.object, bytes);
+    if (token !== undefined) this.#done.set(`${bucket}\0${token}`, what, 1);
+    return { outcome: "renamed" };
+  }
+
+  #judgeBoth(
+    { context: { view } }: OpenBatch,
+    { bucket, key, source, conditions, sourceConditions }: RenameObjectRequest,
+  ): RenameOutcome | undefined {
+    const { clock } = this.#parts;
+    const at = (name: string) => view.get(TABLES.object, objectKeyOf(bucket, name));
+    const object = at(source)?.object;
+    const condition = object === undefined ? undefined : sourceConditions?.(object);
+    if (condition !== undefined) return { outcome: "precondition-failed", condition };
+    const refusal = judgeConditions(conditions, at(key));
+    if (refusal !== undefined || versioningIn(view, bucket) === "enabled") return refusal;
+    return (
+      judgeOverwrite(clock, view, { bucket, key }) ??
+      judgeOverwrite(clock, view, { bucket, key: source })
+    );
+  }
+}
+
+/** The body of a small object, which is written again beside its new name. */
+async function readInline(
+  { bodies }: StoreParts,
+  source: StoredObject | undefined,
+): Promise<Uint8Array | undefined> {
+  if (source?.record.body.kind !== "inline") return undefined;
+  const { bytes } = source.record.body;
+  const reader = bodies.open(source, { start: 0, end: bytes });
+  try {
+    return Buffer.from((await reader.next()) ?? Buffer.alloc(0));
+  } finally {
+    reader.close();
+  }
+}
+
+function moveObject(
+  batch: OpenBatch,
+  { bucket, key, source }: RenameObjectRequest,
+  object: StoredObject["record"],
+  bytes: Uint8Array | undefined,
+): void {
+  const versioning = versioningIn(batch.context.view, bucket);
+  const nullSlot = versioning !== "enabled";
+  const putAt = batch.nextHlc();
+  const group = { id: `rename-${formatHlc(putAt)}`, count: 2 };
+  batch.operation(putAt, { kind: "object-put", bucket, key, nullSlot, object }, bytes, group);
+  const deletedAt = batch.nextHlc();
+  const nullMarker = versioning === "suspended";
+  const slot = { nullSlot, nullMarker, deletedMs: hlcMs(deletedAt) };
+  batch.operation(
+    deletedAt,
+    { kind: "object-delete", bucket, key: source, ...slot },
+    undefined,
+    group,
+  );
+}
