@@ -105,6 +105,8 @@ class Versions implements VersionCursor {
       const { stamp } = current.row.row;
       if (invertedId(stamp) > inverted) return;
       this.#current.take();
+    } else if (this.#isBehindNone(`${key}\0`, inverted)) {
+      return;
     }
     this.#passed = key;
     this.#older.from({ gt: this.#older.rows.keyOf(`${key}\0${inverted}`) });
@@ -121,6 +123,12 @@ class Versions implements VersionCursor {
   close(): void {
     this.#current.rows.close();
     this.#older.rows.close();
+  }
+
+  /** Whether even the newest of a key's versions, all of them in one table, is older than this. */
+  #isBehindNone(start: string, inverted: string): boolean {
+    const newest = this.#older.peek()?.key;
+    return newest?.startsWith(start) === true && newest > start + inverted;
   }
 
   #nullId(text: string): ReturnType<typeof writeIdOf> | undefined {

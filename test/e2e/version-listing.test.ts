@@ -163,6 +163,9 @@ describe.each(ENGINES)("ListObjectVersions on %s", (engine) => {
     // Ids sort by time, so that one older than all is behind them all, and one of the future first.
     expect(await from(`&key-marker=a&version-id-marker=${"0".repeat(32)}`)).toEqual(rows.slice(3));
     expect(await from(`&key-marker=a&version-id-marker=${"f".repeat(32)}`)).toEqual(rows);
+    const future = await list(Bucket, `&key-marker=b&version-id-marker=${"f".repeat(32)}`);
+    expect(rowsOf(future.body)).toEqual(rows.slice(3));
+    expect(textIn(future.body, "IsLatest")).toBe("true");
     const echoed = await list(Bucket, `&key-marker=a&version-id-marker=${"f".repeat(32)}`);
     expect(textIn(echoed.body, "KeyMarker")).toBe("a");
     expect(textIn(echoed.body, "VersionIdMarker")).toBe("f".repeat(32));
