@@ -15,7 +15,7 @@ const DIFFERENCES = `## Where Atoll differs from AWS, or AWS has no answer
 - **Query parameters.** One that an operation does not know is refused with \`NotImplemented\`, and one
   that comes twice with \`InvalidArgument\`; AWS ignores some of them. \`x-id\` is always welcome.
 - **Headers.** One that demands what Atoll does not do is refused with \`NotImplemented\` and its name:
-  \`x-amz-grant-*\`, \`x-amz-mfa\`, \`x-amz-write-offset-bytes\`, and an \`x-amz-acl\` other than \`private\` and \`bucket-owner-*\`.
+  \`x-amz-grant-*\`, \`x-amz-mfa\` and \`x-amz-write-offset-bytes\`.
 - **Encryption.** Nothing is encrypted unless a request or the bucket asks for it, where AWS encrypts
   everything: GetBucketEncryption of a bucket without the setting is
   \`ServerSideEncryptionConfigurationNotFoundError\`. SSE-KMS and DSSE-KMS are \`NotImplemented\`. Keys of
@@ -24,7 +24,22 @@ const DIFFERENCES = `## Where Atoll differs from AWS, or AWS has no answer
   \`InvalidRequest\`. An upload may be completed without its key. GET, HEAD, parts and Complete refuse
   \`x-amz-server-side-encryption\`. A copy that changes encryption becomes one part, with a new ETag.
 - **Signature version 2** is refused by name. boto3 and awscli 1 still presign with it for endpoints
-  in \`us-east-1\`: set \`signature_version\` to \`s3v4\`. Requests without a signature are refused.
+  in \`us-east-1\`: set \`signature_version\` to \`s3v4\`.
+- **Who is who.** One account, \`000000000000\`, owns everything. In policies an access key is the user
+  \`arn:aws:iam:::user/NAME\` (or with the account's number), by its id or by the name it was given; the
+  root key is \`arn:aws:iam::000000000000:root\`. Users need not exist when a policy names them; users of
+  other accounts, roles, \`CanonicalUser\` and \`Federated\` are \`Invalid principal in policy\`. A key with
+  the grant \`own\` is kept to the buckets it has made (\`atoll:BucketCreator\`). Requests without a
+  signature are judged by the policies and ACLs of the bucket; where nobody let them in they get
+  \`AccessDenied\`, also for a bucket that does not exist, where AWS says \`NoSuchBucket\`.
+- **Policies.** A bucket's policy can deny the root key anything but the three operations on policies.
+  What cannot be judged (a variable without a value, an address that is none) denies and never allows.
+  A bucket without policy is \`NoSuchBucketPolicy\` for GetBucketPolicyStatus, whatever its ACL.
+- **ACLs.** The canned ones, as headers or documents with the same grants; other grants and
+  \`x-amz-grant-*\` are \`NotImplemented\`. A bucket takes them until its ownership controls say
+  \`BucketOwnerEnforced\`; without the setting it has none (\`OwnershipControlsNotFoundError\`), and public
+  access is not blocked, where AWS turns both on for new buckets. Nothing is public unless somebody
+  says so who may put policies or ACLs.
 - **Presigned URLs.** \`x-amz-\` headers that a presigner moved into the query count as headers, but for
   checksums: the presigner had no body to sum up.
 - **Targets.** Bytes beyond ASCII must be percent-encoded. A plus sign in a query is a space; in a
