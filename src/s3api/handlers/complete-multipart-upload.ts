@@ -14,6 +14,7 @@ import { invalidChecksumValue, parseChecksum } from "../body/integrity-claim.ts"
 import { sealingOf } from "../encryption/sealed-completion.ts";
 import { S3Error } from "../errors.ts";
 import { headersOf } from "../headers/header-list.ts";
+import { pushExpiration } from "../headers/lifecycle-headers.ts";
 import type { HeaderLines } from "../headers/object-headers.ts";
 import { parsePartNumber } from "../headers/range.ts";
 import type { HandlerDeps, ObjectCall, Reply } from "../operation.ts";
@@ -56,6 +57,9 @@ export async function completeMultipartUpload(call: ObjectCall, deps: HandlerDep
   writeObjectChecksums(xml, checksums);
   const headers: HeaderLines = [...(sealing?.headers ?? [])];
   if (version !== undefined) headers.push(["x-amz-version-id", version]);
+  if (outcome.outcome === "stored") {
+    pushExpiration(headers, call.bucketSettings, key, outcome.stored.record);
+  }
   return xmlReply(xml.finish(), headers);
 }
 
