@@ -40,7 +40,7 @@ const HASHES: Readonly<Record<PayloadMode, string | undefined>> = {
 };
 const TRAILER = "x-amz-checksum-sha1";
 const CHUNK_BYTES = 8192;
-export const REGION = "us-east-1";
+const REGION = "us-east-1";
 const HOST = "s3.test:9000";
 
 /** A signed request in parts, so that each can be spoilt. */

@@ -32,7 +32,7 @@ export function sha256(data: Uint8Array | string): string {
   return createHash("sha256").update(data).digest("hex");
 }
 
-export function hmac(key: Uint8Array | string, text: string): Buffer {
+function hmac(key: Uint8Array | string, text: string): Buffer {
   return createHmac("sha256", key).update(text).digest();
 }
 
