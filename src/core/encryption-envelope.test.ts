@@ -24,7 +24,17 @@ const NONCE = new Uint8Array(12).fill(9);
 
 const bytes32 = fc.uint8Array({ minLength: 32, maxLength: 32 }).map((bytes) => Buffer.from(bytes));
 const layouts = fc.option(bytes32, { nil: undefined });
+const pieces = fc.array(
+  fc.record({ partNumber: fc.nat(30_000), size: fc.nat({ max: Number.MAX_SAFE_INTEGER }) }),
+  { minLength: 1, maxLength: 5 },
+);
 const secrets: fc.Arbitrary<EnvelopeSecret> = fc.oneof(
+  fc.record({
+    kind: fc.constant("managed" as const),
+    dataKey: bytes32,
+    layout: bytes32,
+    pieces,
+  }),
   fc.record({ kind: fc.constant("managed" as const), dataKey: bytes32, layout: layouts }),
   fc.record({
     kind: fc.constant("customer" as const),

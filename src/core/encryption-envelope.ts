@@ -24,7 +24,12 @@ export type EnvelopeSecret = (
 ) & {
   /** Digest of the body's sizes; undefined while an upload is not completed. */
   readonly layout: Uint8Array | undefined;
+  /** What a body that was appended to was encrypted in; otherwise its parts, or one piece. */
+  readonly pieces?: readonly SealedPiece[];
 };
+
+/** Bytes that were encrypted at one time, under a number that nothing else of the object has. */
+export type SealedPiece = Pick<PartSummary, "partNumber" | "size">;
 
 /*
  * Encryption envelope of an object or an upload.
@@ -44,6 +49,8 @@ export type EnvelopeSecret = (
  * | 32      | the data key; of a customer's key: the salt that makes it        |
  * | 0 or 32 | only of a customer's key: what tells whether it is the right one |
  * | 0 or 32 | SHA-256 of the sizes; missing while an upload is not completed   |
+ * | rest    | only of a body that was appended to: its pieces, as varints:     |
+ * |         | number and size of each                                          |
  *
  * The sizes are varints: size of the object, count of parts, and of each part number and size.
  */
@@ -59,6 +66,7 @@ export function sealEnvelope(
   if (secret.kind === "managed") inner.bytes(secret.dataKey);
   else inner.bytes(secret.salt).bytes(secret.check);
   if (secret.layout !== undefined) inner.bytes(secret.layout);
+  for (const piece of secret.pieces ?? []) inner.varint(piece.partNumber).varint(piece.size);
   const sealed = sealSecret(ring, inner.view(), contextOf(secret.kind, bucket), nonce);
   return new ByteWriter().u8(LAYOUT_VERSION).u8(KIND_NUMBERS[secret.kind]).bytes(sealed).finish();
 }
@@ -75,12 +83,23 @@ export function openEnvelope(
   const inner = unsealSecret(ring, sealed, contextOf(kind, bucket));
   if (inner === undefined) return undefined;
   const fixed = kind === "managed" ? SECRET_BYTES : SECRET_BYTES + DIGEST_BYTES;
-  if (inner.length !== fixed && inner.length !== fixed + DIGEST_BYTES) return undefined;
-  const layout = inner.length === fixed ? undefined : inner.subarray(fixed);
+  const sized = fixed + DIGEST_BYTES;
+  if (inner.length !== fixed && inner.length < sized) return undefined;
+  const layout = inner.length === fixed ? undefined : inner.subarray(fixed, sized);
+  const pieces = inner.length > sized ? { pieces: readPieces(inner.subarray(sized)) } : {};
   const first = inner.subarray(0, SECRET_BYTES);
   return kind === "managed"
-    ? { kind, dataKey: first, layout }
-    : { kind, salt: first, check: inner.subarray(SECRET_BYTES, fixed), layout };
+    ? { kind, dataKey: first, layout, ...pieces }
+    : { kind, salt: first, check: inner.subarray(SECRET_BYTES, fixed), layout, ...pieces };
+}
+
+function readPieces(bytes: Uint8Array): SealedPiece[] {
+  const reader = new ByteReader(bytes);
+  const pieces: SealedPiece[] = [];
+  while (reader.remaining > 0) {
+    pieces.push({ partNumber: reader.varint(), size: reader.varint() });
+  }
+  return pieces;
 }
 
 /** Whose key an object is encrypted with, without opening its envelope. */

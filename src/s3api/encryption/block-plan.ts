@@ -5,10 +5,9 @@ import {
   STORED_BLOCK_BYTES,
   storedBytesOf,
 } from "../../core/block-cipher.ts";
-import type { ObjectRecord, PartSummary } from "../../core/records.ts";
+import type { SealedPiece } from "../../core/encryption-envelope.ts";
+import type { ObjectRecord } from "../../core/records.ts";
 import type { ByteRange } from "../../storage/store.ts";
-
-export type SealedPart = Pick<PartSummary, "partNumber" | "size">;
 
 /** One stored block that a range needs, and which bytes of its plaintext. */
 export type WantedBlock = {
@@ -18,14 +17,18 @@ export type WantedBlock = {
   readonly to: number;
 };
 
-/** The parts that an object was encrypted in: its own, or the one piece it came in. */
-export function sealedParts(record: Pick<ObjectRecord, "size" | "parts">): readonly SealedPart[] {
+/** What an object was encrypted in: its pieces, its parts, or the one piece it came in. */
+export function sealedParts(
+  record: Pick<ObjectRecord, "size" | "parts">,
+  pieces: readonly SealedPiece[] | undefined,
+): readonly SealedPiece[] {
+  if (pieces !== undefined) return pieces;
   return record.parts.length > 0 ? record.parts : [{ partNumber: 0, size: record.size }];
 }
 
 /** The blocks that hold a range of the plaintext, in order. None for an empty range. */
 export function* blocksInRange(
-  parts: readonly SealedPart[],
+  parts: readonly SealedPiece[],
   range: ByteRange,
 ): Generator<WantedBlock> {
   let start = 0;
@@ -49,7 +52,7 @@ export function* blocksInRange(
 }
 
 /** Where those blocks lie among the stored bytes: without gaps, as parts follow each other. */
-export function storedRange(parts: readonly SealedPart[], range: ByteRange): ByteRange {
+export function storedRange(parts: readonly SealedPiece[], range: ByteRange): ByteRange {
   let plain = 0;
   let stored = 0;
   let start: number | undefined;

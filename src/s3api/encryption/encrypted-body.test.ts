@@ -1,9 +1,10 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { PartSealer, PLAIN_BLOCK_BYTES, storedBytesOf } from "../../core/block-cipher.ts";
+import type { SealedPiece } from "../../core/encryption-envelope.ts";
 import { LIMITS } from "../../core/limits.ts";
 import type { BodyReader, BodyWriter } from "../../storage/store.ts";
-import { blocksInRange, type SealedPart, storedRange } from "./block-plan.ts";
+import { blocksInRange, storedRange } from "./block-plan.ts";
 import { DecryptingReader } from "./decrypting-reader.ts";
 import { EncryptingWriter, encryptWhole } from "./encrypting-writer.ts";
 
@@ -18,7 +19,7 @@ const sizes = fc.oneof(
 );
 
 type Body = {
-  readonly parts: readonly SealedPart[];
+  readonly parts: readonly SealedPiece[];
   readonly plaintext: Buffer;
   readonly stored: Buffer;
 };
@@ -190,7 +191,7 @@ test.each([
   });
 });
 
-function whole({ parts }: Body): SealedPart {
+function whole({ parts }: Body): SealedPiece {
   const [part] = parts;
   if (part === undefined) throw new Error("a body has a part");
   return part;

@@ -1,16 +1,16 @@
-import { layoutDigest } from "../../core/encryption-envelope.ts";
+import { layoutDigest, type SealedPiece } from "../../core/encryption-envelope.ts";
 import { StorageFault } from "../../core/faults.ts";
 import type { RequestHeaders } from "../../http/exchange.ts";
 import type { BodyReader, ByteRange, Store, StoredObject } from "../../storage/store.ts";
 import { S3Error } from "../errors.ts";
 import type { Call, HandlerDeps } from "../operation.ts";
-import { blocksInRange, type SealedPart, sealedParts, storedRange } from "./block-plan.ts";
+import { blocksInRange, sealedParts, storedRange } from "./block-plan.ts";
 import { type BodyEncryption, openSealed, unlock } from "./body-encryption.ts";
 import { BlockOpener, DecryptingReader } from "./decrypting-reader.ts";
 import { type KeyOwner, readCustomerKey, refuseEncryptionHeader } from "./encryption-headers.ts";
 
 /** What reading an encrypted object takes. */
-export type Decryption = BodyEncryption & { readonly parts: readonly SealedPart[] };
+export type Decryption = BodyEncryption & { readonly parts: readonly SealedPiece[] };
 
 /**
  * What a request needs to read an object, by its headers; undefined for one in the clear. Throws
@@ -44,7 +44,7 @@ export function decryptionOf(
       throw new S3Error("AccessDenied");
   }
   requireLayout(unlocked, object);
-  return { ...unlocked, parts: sealedParts(record) };
+  return { ...unlocked, parts: sealedParts(record, unlocked.secret.pieces) };
 }
 
 /** As `decryptionOf`, for GET and HEAD, which cannot choose how an object is encrypted. */
