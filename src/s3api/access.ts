@@ -48,12 +48,14 @@ export function judge(question: AccessQuestion, store: AccessStore): Decision {
     const decision = decide(request, credential.policies);
     return bucket === undefined ? decision : withObjectAcl(question, decision, store);
   }
-  const policies = [...credential.policies];
+  const own = credential.policies;
   const policy = policyOf(question, bucket);
-  if (policy !== undefined) policies.push(policy);
   const acl = grantedAcl(bucket, bucketAclOf(bucket.settings));
-  const granted = bucketAclPolicy(acl, kindOf(credential));
-  if (granted !== undefined) policies.push(granted);
+  const granted = acl === "private" ? undefined : bucketAclPolicy(acl, kindOf(credential));
+  const policies =
+    policy === undefined && granted === undefined
+      ? own
+      : [...own, policy, granted].filter((document) => document !== undefined);
   return withObjectAcl(question, decide(request, policies), store);
 }
 

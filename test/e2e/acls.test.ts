@@ -166,6 +166,7 @@ describe.each(ENGINES)("ACLs on %s", (engine) => {
 
   test.each([
     ["", { "x-amz-acl": "public-wish" }, "400 InvalidArgument"],
+    ["", { "x-amz-acl": "log-delivery-write" }, "501 NotImplemented"],
     ["", {}, "400 MissingSecurityHeader"],
     ["<AccessControlPolicy/>", {}, "400 MalformedACLError"],
     ["no XML", {}, "400 MalformedACLError"],

@@ -59,7 +59,7 @@ function changeRefusal(
 }
 
 /** The ACL of a request: by its name in a header, or as a document. */
-export async function readWantedAcl(call: BucketCall, deps: HandlerDeps): Promise<CannedAcl> {
+async function readWantedAcl(call: BucketCall, deps: HandlerDeps): Promise<CannedAcl> {
   const body = await readDocumentBody(call, deps);
   const header = call.headers.get(ACL_HEADER);
   if (header === undefined) {

@@ -1,6 +1,6 @@
 import type { BucketSettings } from "../../core/records.ts";
 import { S3Error } from "../errors.ts";
-import { BUCKET_ACL, type CannedAcl, parseCannedAcl } from "../policy/canned-acl.ts";
+import { BUCKET_ACL, type CannedAcl, FOREIGN_ACLS, parseCannedAcl } from "../policy/canned-acl.ts";
 import { OWNERSHIP_CONTROLS } from "./ownership-controls.ts";
 
 /** The ACL of a bucket. One that cannot be read grants nothing. */
@@ -15,10 +15,13 @@ export function aclsAreOff(settings: BucketSettings): boolean {
   return OWNERSHIP_CONTROLS.of(settings) === "BucketOwnerEnforced";
 }
 
-/** Reads `x-amz-acl`; throws AWS's error for what is no ACL. */
+/** Reads `x-amz-acl`; throws for what is no ACL, and for what speaks of AWS's own services. */
 export function readCannedAcl(text: string): CannedAcl {
   const acl = parseCannedAcl(text);
   if (acl !== undefined) return acl;
+  if (FOREIGN_ACLS.includes(text)) {
+    throw new S3Error("NotImplemented", { fields: { Header: "x-amz-acl" } });
+  }
   throw new S3Error("InvalidArgument", {
     fields: { ArgumentName: "x-amz-acl", ArgumentValue: text },
   });
