@@ -178,6 +178,42 @@ describe.each([
     expect(versions()).toEqual(["held", "held", "retained"]);
   });
 
+  test("plans what is locked for when its retention ends, and a legal hold for never", async () => {
+    await begin("enabled", rule({ noncurrent: { days: 1, keep: undefined } }));
+    const untilMs = fixture.clock.nowMs() + 10 * DAY_MS;
+    const retention = { mode: "COMPLIANCE", untilMs } as const;
+    await put("held", { lock: { retention, legalHold: true } });
+    await put("held");
+    await put("retained", { lock: { retention, legalHold: false } });
+    await put("retained");
+    const nowMs = fixture.clock.nowMs();
+    const plan = await lifecycleStep(store(), {
+      ...{ bucket: BUCKET, from: undefined, nowMs, dryRun: true },
+    });
+    expect(plan).toMatchObject({ kept: 1, actions: [{ key: "retained", dueMs: untilMs }] });
+    expect(plan.actions).toHaveLength(1);
+  });
+
+  test("is refused by the commit what was locked after it was judged", async () => {
+    await begin("enabled", rule({ noncurrent: { days: 1, keep: undefined } }));
+    await put("a");
+    await put("a");
+    fixture.clock.leap(3 * DAY_MS);
+    const cursor = store().versions(BUCKET);
+    cursor.next();
+    const older = cursor.next();
+    cursor.close();
+    const setting = store().bucket(BUCKET)?.settings.get(LIFECYCLE_SETTING);
+    if (older?.kind !== "object" || setting === undefined) throw new Error("not as it was made");
+    const { version } = older.object;
+    const name = { bucket: BUCKET, key: keyOf("a"), version };
+    await store().changeObject({ ...name, change: { kind: "legal-hold", on: true } });
+    const judged = { isNull: false, isLatest: false, setting, nowMs: fixture.clock.nowMs() };
+    const outcome = await store().expireVersions([{ ...name, action: "remove", ...judged }]);
+    expect(outcome).toEqual([{ outcome: "locked" }]);
+    expect(versions()).toEqual(["a", "a"]);
+  });
+
   test("aborts uploads in progress", async () => {
     await begin(undefined, rule({ abortUploadDays: 2 }));
     const attributes = { system: [], user: [], storageClass: undefined, tags: [] };

@@ -9,6 +9,7 @@ import { decodeLifecycle, LIFECYCLE_SETTING } from "../../core/lifecycle-codec.t
 import type { BucketName, ObjectKey, UploadId, VersionId } from "../../core/names.ts";
 import type { Store, StoredVersion } from "../store.ts";
 import type { ExpireOutcome, ExpireRequest } from "./expire-request.ts";
+import { possibleFromMs } from "./lock-delay.ts";
 import { type FoldState, foldVersion } from "./version-fold.ts";
 
 /** How much one step looks at and does, so that requests never wait for long. */
@@ -98,35 +99,41 @@ async function stepVersions(
   store: LifecycleStore,
   request: VersionsRequest,
 ): Promise<LifecycleStep> {
-  const { next, examined, found } = walkVersions(store, request);
+  const { next, examined, found, locked } = walkVersions(store, request);
   if (request.dryRun || found.length === 0) {
     const actions = found.map(({ request: _request, ...action }) => action);
-    return { next, examined, actions, kept: 0 };
+    return { next, examined, actions, kept: locked };
   }
   const outcomes = await store.expireVersions(found.map((one) => one.request));
   const actions = found.flatMap(({ request: _request, ...action }, index) =>
     isDone(outcomes[index]) ? [action] : [],
   );
-  return { next, examined, actions, kept: found.length - actions.length };
+  return { next, examined, actions, kept: locked + found.length - actions.length };
 }
 
 function isDone(outcome: ExpireOutcome | undefined): boolean {
   return outcome?.outcome === "expired";
 }
 
+type Walk = {
+  readonly next: LifecyclePosition;
+  readonly examined: number;
+  readonly found: readonly Found[];
+  /** Due, but kept by a lock. */
+  readonly locked: number;
+};
+
 /** Reads versions under one prefix until enough have been seen; every row is read in one turn. */
-function walkVersions(
-  store: LifecycleStore,
-  request: VersionsRequest,
-): { next: LifecyclePosition; examined: number; found: readonly Found[] } {
-  const { from, rules, bucket } = request;
+function walkVersions(store: LifecycleStore, request: VersionsRequest): Walk {
+  const { from, rules, bucket, nowMs, dryRun } = request;
   const prefix = prefixesOf(rules)[from.prefix];
-  if (prefix === undefined) return { next: UPLOADS, examined: 0, found: [] };
+  if (prefix === undefined) return { next: UPLOADS, examined: 0, found: [], locked: 0 };
   const cursor = store.versions(bucket);
   const found: Found[] = [];
   let fold = from.fold;
   let after = from.after;
   let examined = 0;
+  let locked = 0;
   try {
     if (after === undefined) cursor.seek(prefix);
     else cursor.seekAfter(after.key, after.version);
@@ -135,14 +142,20 @@ function walkVersions(
       const name = nameOf(version);
       if (examined >= ROWS_PER_STEP || found.length >= ACTIONS_PER_STEP) {
         const next = { walk: "versions", prefix: from.prefix, after, fold } as const;
-        return { next, examined, found };
+        return { next, examined, found, locked };
       }
       const follower = cursor.next();
       const isLast = follower === undefined || nameOf(follower).key !== name.key;
       const { subject, state } = foldVersion(fold, version, isLast);
       const due = dueAction(rules, subject);
-      const action = due === undefined ? undefined : foundOf(request, version, due);
-      if (action !== undefined) found.push(action);
+      if (due !== undefined && (dryRun || due.dueMs <= nowMs)) {
+        const dueMs = possibleFromMs(due, version);
+        if (dueMs <= nowMs || (dryRun && Number.isFinite(dueMs))) {
+          found.push(foundOf(request, version, { ...due, dueMs }));
+        } else {
+          locked += 1;
+        }
+      }
       fold = state;
       after = { key: name.key, version: name.version };
       examined += 1;
@@ -151,15 +164,14 @@ function walkVersions(
   } finally {
     cursor.close();
   }
-  return { next: { ...START, prefix: from.prefix + 1 }, examined, found };
+  return { next: { ...START, prefix: from.prefix + 1 }, examined, found, locked };
 }
 
 function foundOf(
-  { bucket, nowMs, dryRun, setting }: VersionsRequest,
+  { bucket, nowMs, setting }: VersionsRequest,
   version: StoredVersion,
   due: DueAction,
-): Found | undefined {
-  if (!dryRun && due.dueMs > nowMs) return undefined;
+): Found {
   const { key, version: id } = nameOf(version);
   const { isNull, isLatest } = version;
   const { action } = due;

@@ -1,0 +1,109 @@
+import { describe, expect, test } from "vitest";
+import { SimClock } from "../../../test/sim/sim-clock.ts";
+import type { Lifecycle } from "../../core/lifecycle.ts";
+import { encodeLifecycle, LIFECYCLE_SETTING } from "../../core/lifecycle-codec.ts";
+import type { Log } from "../../ports/log.ts";
+import type { Store } from "../store.ts";
+import { LifecycleSchedule } from "./lifecycle-schedule.ts";
+import type { LifecycleStore } from "./lifecycle-step.ts";
+
+const HOUR_MS = 3_600_000;
+/** Ten in the morning, UTC. */
+const MORNING = Date.parse("2026-01-15T10:00:00Z");
+const LIFECYCLE: Lifecycle = {
+  rules: [
+    {
+      id: "rule",
+      enabled: true,
+      form: "filter",
+      filter: { prefix: "", tags: [], sizeGreaterThan: undefined, sizeLessThan: undefined },
+      expiration: { kind: "days", days: 1 },
+      noncurrent: undefined,
+      abortUploadDays: undefined,
+    },
+  ],
+  transitionSize: "all_storage_classes_128K",
+};
+const RULES = encodeLifecycle(LIFECYCLE);
+
+/** As much of a store as a schedule needs; counts the walks over each bucket. */
+function scheduleOf(...names: string[]) {
+  const clock = new SimClock(MORNING);
+  const walks: string[] = [];
+  const warnings: unknown[] = [];
+  const settings = new Map([[LIFECYCLE_SETTING, RULES]]);
+  const bucket = (name: string) => ({ name, settings });
+  const store = {
+    bucket,
+    buckets: () => names.map(bucket),
+    versions: (name: string) => {
+      walks.push(name);
+      if (name === "broken") throw new Error("it cannot be read");
+      return { next: () => undefined, seek: () => undefined, close: () => undefined };
+    },
+  } as unknown as LifecycleStore & Pick<Store, "buckets">;
+  const log = {
+    info: () => undefined,
+    warn: (fields: unknown) => warnings.push(fields),
+  } as unknown as Log;
+  const schedule = new LifecycleSchedule({ store, clock, log });
+  return { clock, walks, warnings, schedule, settings };
+}
+
+describe("the schedule of lifecycles", () => {
+  test("looks soon after the start, and then once a day after midnight", async () => {
+    const { clock, walks, schedule } = scheduleOf("photos");
+    schedule.start();
+    await clock.advance(HOUR_MS);
+    expect(walks).toEqual(["photos"]);
+    await clock.advance(12 * HOUR_MS);
+    expect(walks).toEqual(["photos"]);
+    // It was eleven in the evening, and is one in the morning now.
+    await clock.advance(2 * HOUR_MS);
+    expect(walks).toEqual(["photos", "photos"]);
+    await clock.advance(24 * HOUR_MS);
+    expect(walks).toHaveLength(3);
+    await schedule.stop();
+    expect(clock.pendingTimers).toBe(0);
+  });
+
+  test("walks again within a minute when rules have changed", async () => {
+    const { clock, walks, schedule, settings } = scheduleOf("photos");
+    schedule.start();
+    await clock.advance(HOUR_MS);
+    settings.set(
+      LIFECYCLE_SETTING,
+      encodeLifecycle({ ...LIFECYCLE, transitionSize: "varies_by_storage_class" }),
+    );
+    await clock.advance(60_000);
+    expect(walks).toEqual(["photos", "photos"]);
+    await schedule.stop();
+  });
+
+  test("goes on with the other buckets when one fails, and tries that one again", async () => {
+    const { clock, walks, warnings, schedule } = scheduleOf("broken", "photos");
+    schedule.start();
+    await clock.advance(5_000);
+    expect(walks).toEqual(["broken", "photos"]);
+    expect(warnings).toEqual([{ failure: "it cannot be read" }]);
+    await clock.advance(60_000);
+    expect(walks).toEqual(["broken", "photos", "broken"]);
+    await schedule.stop();
+  });
+
+  test("does nothing any more once it has been stopped", async () => {
+    const { clock, walks, schedule } = scheduleOf("photos");
+    schedule.start();
+    await schedule.stop();
+    await clock.advance(48 * HOUR_MS);
+    expect(await schedule.runNow(undefined)).toMatchObject({ examined: 0 });
+    expect(walks).toEqual([]);
+  });
+
+  test("tells failures to who asked for a run", async () => {
+    const { schedule, walks } = scheduleOf("broken", "photos");
+    await expect(schedule.runNow(undefined)).rejects.toThrow("it cannot be read");
+    expect(walks).toEqual(["broken", "photos"]);
+    expect(schedule.stats()).toMatchObject({ passes: 1, running: false });
+  });
+});
