@@ -1,7 +1,7 @@
 import { ByteReader, LayoutError } from "./bytes.ts";
 import { ALGORITHMS, COMPOSITE } from "./checksum-codec.ts";
 import { decodeObject, OBJECT_TAGS } from "./object-codec.ts";
-import type { ChecksumAlgorithm, StoredChecksum } from "./records.ts";
+import type { ChecksumAlgorithm, ObjectRecord, StoredChecksum } from "./records.ts";
 
 /** What a listing shows of an object. */
 export type ObjectListing = {
@@ -70,7 +70,12 @@ function typeOf(form: number): StoredChecksum["type"] | undefined {
 }
 
 function slowListing(bytes: Buffer, from: number): ObjectListing {
-  const { size, etag, lastModifiedMs, attributes, checksums } = decodeObject(bytes.subarray(from));
+  return listingOf(decodeObject(bytes.subarray(from)));
+}
+
+/** What a listing shows of an object that has been read whole. */
+export function listingOf(object: ObjectRecord): ObjectListing {
+  const { size, etag, lastModifiedMs, attributes, checksums } = object;
   return {
     size,
     etag,

@@ -1,5 +1,4 @@
-import type { ObjectListing } from "../../core/object-listing.ts";
-import type { ObjectRecord } from "../../core/records.ts";
+import { listingOf } from "../../core/object-listing.ts";
 import type { StoredVersion } from "../../storage/store.ts";
 import { S3Error } from "../errors.ts";
 import { formatIsoDate } from "../headers/dates.ts";
@@ -86,21 +85,4 @@ function writeVersion(
   }
   const date = formatIsoDate(entry.deletedMs);
   xml.raw(`<DeleteMarker>${names}<LastModified>${date}</LastModified>${owner}</DeleteMarker>`);
-}
-
-function listingOf({
-  size,
-  etag,
-  lastModifiedMs,
-  attributes,
-  checksums,
-}: ObjectRecord): ObjectListing {
-  return {
-    size,
-    etag,
-    lastModifiedMs,
-    storageClass: attributes.storageClass,
-    checksumAlgorithms: checksums.map(({ algorithm }) => algorithm),
-    checksumType: checksums[0]?.type,
-  };
 }
