@@ -113,5 +113,9 @@ function lineOf(name: string, row: OperationRow, remarks: string): string {
   );
   const target = PATHS[row.level] + (query.length === 0 ? "" : `?${query.join("&")}`);
   const header = row.header === undefined ? "" : ` with \`${row.header}\``;
-  return `| ${name} | \`${row.method} ${target}\`${header} | \`${row.action}\` | ${remarks} |`;
+  const action =
+    row.versionAction === undefined
+      ? `\`${row.action}\``
+      : `\`${row.action}\`, with a version \`${row.versionAction}\``;
+  return `| ${name} | \`${row.method} ${target}\`${header} | ${action} | ${remarks} |`;
 }
