@@ -27,11 +27,12 @@ const DIFFERENCES = `## Where Atoll differs from AWS, or AWS has no answer
   in \`us-east-1\`: set \`signature_version\` to \`s3v4\`.
 - **Who is who.** One account, \`000000000000\`, owns everything. In policies an access key is the user
   \`arn:aws:iam:::user/NAME\` (or with the account's number), by its id or by the name it was given; the
-  root key is \`arn:aws:iam::000000000000:root\`. Users need not exist when a policy names them; users of
-  other accounts, roles, \`CanonicalUser\` and \`Federated\` are \`Invalid principal in policy\`. A key with
-  the grant \`own\` is kept to the buckets it has made (\`atoll:BucketCreator\`). Requests without a
-  signature are judged by the policies and ACLs of the bucket; where nobody let them in they get
-  \`AccessDenied\`, also for a bucket that does not exist, where AWS says \`NoSuchBucket\`.
+  root key is \`arn:aws:iam::000000000000:root\`. Users need not exist when a policy names them, and
+  whoever belongs to another account of AWS is nobody here; roles of this one, \`CanonicalUser\` and
+  \`Federated\` are \`Invalid principal in policy\`. A key with the grant \`own\` is kept to the buckets it
+  has made (\`atoll:BucketCreator\`). Requests without a signature are judged by the policies and ACLs
+  of the bucket; where nobody let them in they get \`AccessDenied\`, also for a bucket that does not
+  exist, where AWS says \`NoSuchBucket\`.
 - **Policies.** A bucket's policy can deny the root key anything but the three operations on policies.
   What cannot be judged (a variable without a value, an address that is none) denies and never allows.
   A bucket without policy is \`NoSuchBucketPolicy\` for GetBucketPolicyStatus, whatever its ACL.

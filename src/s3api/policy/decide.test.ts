@@ -128,7 +128,12 @@ describe("principals", () => {
     }
   });
 
-  test("that are services of AWS are never who asks", () => {
+  test("that are services or other accounts of AWS are never who asks", () => {
+    for (const AWS of ["123456789012", "arn:aws:iam::123456789012:user/alice"]) {
+      expect(isFor({ Principal: { AWS } })).toBe(false);
+      expect(isFor({ Principal: { AWS } }, root, "Deny")).toBe(false);
+      expect(isFor({ NotPrincipal: { AWS } }, BOB, "Deny")).toBe(true);
+    }
     expect(isFor({ Principal: { Service: "logging.s3.amazonaws.com" } })).toBe(false);
   });
 

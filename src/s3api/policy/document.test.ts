@@ -127,12 +127,15 @@ test.each([
   [{}, "Invalid principal in policy"],
   [{ AWS: [] }, "Invalid principal in policy"],
   [{ AWS: "alice" }, "Invalid principal in policy"],
-  [{ AWS: "arn:aws:iam::123456789012:user/alice" }, "Invalid principal in policy"],
+  [{ AWS: "arn:aws:iam::12345:user/alice" }, "Invalid principal in policy"],
+  [{ AWS: "arn:aws:iam::000000000000:role/x" }, "Invalid principal in policy"],
+  [{ AWS: "arn:aws:iam::123456789012:user/*" }, "Invalid principal in policy"],
   [{ AWS: "arn:aws:iam:::user/*" }, "Invalid principal in policy"],
   [{ AWS: "arn:aws:iam:::role/x" }, "Invalid principal in policy"],
   [{ CanonicalUser: "0".repeat(64) }, "Invalid principal in policy"],
   [{ Federated: "x" }, "Invalid principal in policy"],
   ["*", "parsed"],
+  [{ AWS: ["123456789012", "arn:aws:iam::123456789012:role/x/y"] }, "parsed"],
   [{ AWS: ["*", "arn:aws:iam:::user/alice"], Service: "s3.amazonaws.com" }, "parsed"],
 ])("the principal %j of a bucket's policy: %s", (Principal, reason) => {
   expect(reasonOf({ Statement: { ...FINE, Principal } }, "resource")).toBe(reason);

@@ -29,11 +29,13 @@ export type Principals = {
 
 const USER = /^arn:aws:iam::(\d*):user\/(?:[\x21-\x7e]+\/)?([\w+=,.@-]{1,128})$/;
 const ROOT = /^arn:aws:iam::(\d*):root$/;
+/** Somebody of another account of AWS: a policy may name them, and they are never who asks. */
+const FOREIGN = /^(?:\d{12}|arn:aws:(?:iam|sts)::\d{12}:(?:root|[a-z-]+\/[\w+=,.@/-]{1,512}))$/;
 const SERVICE = /^[a-z0-9.-]+\.(?:amazonaws\.com|amazon\.com)$/;
 
 /**
  * Reads `Principal` or `NotPrincipal`. A user is named by its access key, or by the name that was
- * given to the key; services of AWS may be named, and are never who asks.
+ * given to the key; services and other accounts of AWS may be named, and are never who asks.
  * https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html
  */
 export function parsePrincipals(value: unknown, negated: boolean): Principals {
@@ -50,7 +52,7 @@ export function parsePrincipals(value: unknown, negated: boolean): Principals {
       if (kind !== "AWS") throw invalid();
       if (name === "*") everyone = true;
       else if (isAccount(name)) account = true;
-      else users.add(userOf(name));
+      else if (!FOREIGN.test(name) || name.includes(ACCOUNT)) users.add(userOf(name));
     }
   }
   return { negated, everyone, account, users };

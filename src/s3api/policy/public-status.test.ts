@@ -32,7 +32,7 @@ test.each([
   [{ StringEqualsIfExists: { "aws:SourceVpc": "vpc-1" } }, true],
   [{ "ForAllValues:StringEquals": { "aws:SourceVpc": "vpc-1" } }, true],
   [{ StringEquals: { "aws:SourceVpc": `\${aws:username}` } }, true],
-  [{ StringEquals: { "aws:username": "alice" } }, false],
+  [{ StringEquals: { "aws:userid": "ALICEKEY1" } }, false],
   [{ StringEquals: { "aws:Referer": "https://here" } }, true],
   [{ StringEquals: { "aws:Referer": "https://here", "aws:PrincipalOrgID": "o-1" } }, false],
 ])("everyone under the condition %j: public %s", (Condition, expected) => {

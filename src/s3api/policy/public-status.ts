@@ -15,7 +15,6 @@ const FIXING_KEYS: ReadonlySet<string> = new Set([
   "aws:sourcevpc",
   "aws:sourcevpce",
   "aws:userid",
-  "aws:username",
   "s3:dataaccesspointaccount",
   "s3:dataaccesspointarn",
   "s3:x-amz-server-side-encryption-aws-kms-key-id",
