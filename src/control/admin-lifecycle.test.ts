@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
-import type { LifecycleRule } from "../core/lifecycle.ts";
-import { encodeLifecycle, LIFECYCLE_SETTING } from "../core/lifecycle-codec.ts";
+import { lifecycleRule, lifecycleValue } from "../../test/support/lifecycle-rules.ts";
+import { LIFECYCLE_SETTING } from "../core/lifecycle-codec.ts";
 import { systemClock } from "../ports/system-clock.ts";
 import type { StoredVersion } from "../storage/store.ts";
 import {
@@ -10,16 +10,9 @@ import {
   showLifecycle,
 } from "./admin-lifecycle.ts";
 
-const RULE: LifecycleRule = {
-  id: "old logs",
-  enabled: true,
-  form: "filter",
-  filter: { prefix: "", tags: [], sizeGreaterThan: undefined, sizeLessThan: undefined },
-  expiration: { kind: "days", days: 1 },
-  noncurrent: undefined,
-  abortUploadDays: undefined,
-};
-const SETTING = encodeLifecycle({ rules: [RULE], transitionSize: "all_storage_classes_128K" });
+const SETTING = lifecycleValue(
+  lifecycleRule({ id: "old logs", expiration: { kind: "days", days: 1 } }),
+);
 const COUNTS = { examined: 3, expired: 2, removed: 1, uploadsAborted: 0, kept: 0 };
 const NOW = Date.parse("2026-01-15T12:00:00Z");
 

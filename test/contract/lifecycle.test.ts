@@ -1,31 +1,19 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { VERSIONING_SETTING, versioningSetting } from "../../src/core/bucket-versioning.ts";
 import type { LifecycleRule } from "../../src/core/lifecycle.ts";
-import { encodeLifecycle, LIFECYCLE_SETTING } from "../../src/core/lifecycle-codec.ts";
+import { LIFECYCLE_SETTING } from "../../src/core/lifecycle-codec.ts";
 import type { ObjectLock } from "../../src/core/object-lock-state.ts";
 import { lifecycleStep } from "../../src/storage/lifecycle/lifecycle-step.ts";
 import type { Store } from "../../src/storage/store.ts";
 import { dumpRows, type Running } from "../sim/sim-machine.ts";
 import { bucketOf, keyOf } from "../sim/store-journal.ts";
+import { lifecycleRule, lifecycleValue } from "../support/lifecycle-rules.ts";
 import { realSite, type SiteFixture, simulatedSite } from "../support/site-fixture.ts";
 
 const DAY_MS = 86_400_000;
 const BUCKET = bucketOf("alpha");
 
-function rule(change: Partial<LifecycleRule>, prefix = ""): LifecycleRule {
-  return {
-    id: "rule",
-    enabled: true,
-    form: "filter",
-    filter: { prefix, tags: [], sizeGreaterThan: undefined, sizeLessThan: undefined },
-    expiration: undefined,
-    noncurrent: undefined,
-    abortUploadDays: undefined,
-    ...change,
-  };
-}
-
-const afterDays = (days: number) => rule({ expiration: { kind: "days", days } });
+const afterDays = (days: number) => lifecycleRule({ expiration: { kind: "days", days } });
 
 describe.each([
   ["a real directory", () => realSite("off")],
@@ -58,7 +46,7 @@ describe.each([
   }
 
   async function follow(...rules: LifecycleRule[]): Promise<void> {
-    const value = encodeLifecycle({ rules, transitionSize: "all_storage_classes_128K" });
+    const value = lifecycleValue(...rules);
     await store().putBucketSetting({ bucket: BUCKET, name: LIFECYCLE_SETTING, value });
   }
 
@@ -135,7 +123,7 @@ describe.each([
   });
 
   test("keeps the newest noncurrent versions", async () => {
-    await begin("enabled", rule({ noncurrent: { days: 1, keep: 2 } }));
+    await begin("enabled", lifecycleRule({ noncurrent: { days: 1, keep: 2 } }));
     for (let count = 0; count < 5; count++) await put("a");
     await put("b");
     fixture.clock.leap(3 * DAY_MS);
@@ -164,7 +152,7 @@ describe.each([
   });
 
   test("never removes what is under retention or a legal hold", async () => {
-    await begin("enabled", rule({ noncurrent: { days: 1, keep: undefined } }));
+    await begin("enabled", lifecycleRule({ noncurrent: { days: 1, keep: undefined } }));
     const untilMs = fixture.clock.nowMs() + 10 * DAY_MS;
     const retention = { mode: "GOVERNANCE", untilMs } as const;
     await put("held", { lock: { retention: undefined, legalHold: true } });
@@ -179,7 +167,7 @@ describe.each([
   });
 
   test("plans what is locked for when its retention ends, and a legal hold for never", async () => {
-    await begin("enabled", rule({ noncurrent: { days: 1, keep: undefined } }));
+    await begin("enabled", lifecycleRule({ noncurrent: { days: 1, keep: undefined } }));
     const untilMs = fixture.clock.nowMs() + 10 * DAY_MS;
     const retention = { mode: "COMPLIANCE", untilMs } as const;
     await put("held", { lock: { retention, legalHold: true } });
@@ -195,7 +183,7 @@ describe.each([
   });
 
   test("is refused by the commit what was locked after it was judged", async () => {
-    await begin("enabled", rule({ noncurrent: { days: 1, keep: undefined } }));
+    await begin("enabled", lifecycleRule({ noncurrent: { days: 1, keep: undefined } }));
     await put("a");
     await put("a");
     fixture.clock.leap(3 * DAY_MS);
@@ -215,7 +203,7 @@ describe.each([
   });
 
   test("aborts uploads in progress", async () => {
-    await begin(undefined, rule({ abortUploadDays: 2 }));
+    await begin(undefined, lifecycleRule({ abortUploadDays: 2 }));
     const attributes = { system: [], user: [], storageClass: undefined, tags: [] };
     const upload = { bucket: BUCKET, key: keyOf("a"), initiator: "i", attributes };
     await store().createUpload({ ...upload, encryption: undefined, checksum: undefined });
@@ -246,7 +234,7 @@ describe.each([
   });
 
   test("walks many versions in steps, and each only once", async () => {
-    await begin("enabled", rule({ noncurrent: { days: 1, keep: 3 } }));
+    await begin("enabled", lifecycleRule({ noncurrent: { days: 1, keep: 3 } }));
     for (let count = 0; count < 130; count++) await put("a");
     for (let count = 0; count < 5; count++) await put("b");
     fixture.clock.leap(3 * DAY_MS);
@@ -314,7 +302,7 @@ describe.each([
     });
 
     test("leaves a version that is current again", async () => {
-      await begin("enabled", rule({ noncurrent: { days: 1, keep: undefined } }));
+      await begin("enabled", lifecycleRule({ noncurrent: { days: 1, keep: undefined } }));
       await put("a");
       await store().deleteObject({ bucket: BUCKET, key: keyOf("a") });
       fixture.clock.leap(3 * DAY_MS);

@@ -1,8 +1,9 @@
 import { expect, test } from "vitest";
 import { VERSIONING_SETTING, versioningSetting } from "../../src/core/bucket-versioning.ts";
-import { encodeLifecycle, LIFECYCLE_SETTING } from "../../src/core/lifecycle-codec.ts";
+import { LIFECYCLE_SETTING } from "../../src/core/lifecycle-codec.ts";
 import type { Hash } from "../../src/ports/hash.ts";
 import type { Store } from "../../src/storage/store.ts";
+import { lifecycleRule, lifecycleValue } from "../support/lifecycle-rules.ts";
 import { Seed } from "./seed.ts";
 import { createInlineHash } from "./sim-hash.ts";
 import { dumpRows, type Running, SimMachine } from "./sim-machine.ts";
@@ -11,20 +12,12 @@ import { bucketOf, keyOf } from "./store-journal.ts";
 const BUCKET = bucketOf("alpha");
 const DAY_MS = 86_400_000;
 const ATTRIBUTES = { system: [], user: [], storageClass: undefined, tags: [] };
-const RULES = encodeLifecycle({
-  rules: [
-    {
-      id: "rule",
-      enabled: true,
-      form: "filter",
-      filter: { prefix: "", tags: [], sizeGreaterThan: undefined, sizeLessThan: undefined },
-      expiration: { kind: "days", days: 1 },
-      noncurrent: { days: 1, keep: 1 },
-      abortUploadDays: 1,
-    },
-  ],
-  transitionSize: "all_storage_classes_128K",
-});
+const RULES = lifecycleValue(
+  lifecycleRule({
+    ...{ expiration: { kind: "days", days: 1 }, noncurrent: { days: 1, keep: 1 } },
+    abortUploadDays: 1,
+  }),
+);
 
 /** A bucket full of what its lifecycle will want, and one version that is locked. */
 async function fill({ store }: Running["site"]): Promise<void> {

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { lifecycleRule, lifecycleValue } from "../../../test/support/lifecycle-rules.ts";
 import type { LifecycleRule } from "../../core/lifecycle.ts";
 import { LIFECYCLE } from "../settings/lifecycle.ts";
 import { pushAbortDate, pushExpiration } from "./lifecycle-headers.ts";
@@ -7,18 +8,8 @@ import type { HeaderLines } from "./object-headers.ts";
 const MADE = Date.parse("2026-01-15T10:30:00Z");
 
 function settingsOf(change: Partial<LifecycleRule>): ReadonlyMap<string, Uint8Array> {
-  const rule: LifecycleRule = {
-    id: "rule one/é",
-    enabled: true,
-    form: "filter",
-    filter: { prefix: "logs/", tags: [], sizeGreaterThan: undefined, sizeLessThan: undefined },
-    expiration: undefined,
-    noncurrent: undefined,
-    abortUploadDays: undefined,
-    ...change,
-  };
-  const value = { rules: [rule], transitionSize: "all_storage_classes_128K" } as const;
-  return new Map([[LIFECYCLE.name, LIFECYCLE.encode(value)]]);
+  const rule = lifecycleRule({ id: "rule one/é", ...change, filter: { prefix: "logs/" } });
+  return new Map([[LIFECYCLE.name, lifecycleValue(rule)]]);
 }
 
 const object = { lastModifiedMs: MADE, size: 1, attributes: { tags: [] } };

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { SimClock } from "../../../test/sim/sim-clock.ts";
-import type { Lifecycle } from "../../core/lifecycle.ts";
-import { encodeLifecycle, LIFECYCLE_SETTING } from "../../core/lifecycle-codec.ts";
+import { lifecycleRule, lifecycleValue } from "../../../test/support/lifecycle-rules.ts";
+import { LIFECYCLE_SETTING } from "../../core/lifecycle-codec.ts";
 import type { Log } from "../../ports/log.ts";
 import type { Store } from "../store.ts";
 import { LifecycleSchedule } from "./lifecycle-schedule.ts";
@@ -10,28 +10,14 @@ import type { LifecycleStore } from "./lifecycle-step.ts";
 const HOUR_MS = 3_600_000;
 /** Ten in the morning, UTC. */
 const MORNING = Date.parse("2026-01-15T10:00:00Z");
-const LIFECYCLE: Lifecycle = {
-  rules: [
-    {
-      id: "rule",
-      enabled: true,
-      form: "filter",
-      filter: { prefix: "", tags: [], sizeGreaterThan: undefined, sizeLessThan: undefined },
-      expiration: { kind: "days", days: 1 },
-      noncurrent: undefined,
-      abortUploadDays: undefined,
-    },
-  ],
-  transitionSize: "all_storage_classes_128K",
-};
-const RULES = encodeLifecycle(LIFECYCLE);
+const RULE = lifecycleRule({ expiration: { kind: "days", days: 1 } });
 
 /** As much of a store as a schedule needs; counts the walks over each bucket. */
 function scheduleOf(...names: string[]) {
   const clock = new SimClock(MORNING);
   const walks: string[] = [];
   const warnings: unknown[] = [];
-  const settings = new Map([[LIFECYCLE_SETTING, RULES]]);
+  const settings = new Map([[LIFECYCLE_SETTING, lifecycleValue(RULE)]]);
   const bucket = (name: string) => ({ name, settings });
   const store = {
     bucket,
@@ -71,10 +57,7 @@ describe("the schedule of lifecycles", () => {
     const { clock, walks, schedule, settings } = scheduleOf("photos");
     schedule.start();
     await clock.advance(HOUR_MS);
-    settings.set(
-      LIFECYCLE_SETTING,
-      encodeLifecycle({ ...LIFECYCLE, transitionSize: "varies_by_storage_class" }),
-    );
+    settings.set(LIFECYCLE_SETTING, lifecycleValue({ ...RULE, id: "another" }));
     await clock.advance(60_000);
     expect(walks).toEqual(["photos", "photos"]);
     await schedule.stop();
