@@ -16,6 +16,7 @@ function siteWith(keys: Record<string, Uint8Array>) {
   };
   const asked: Array<string | undefined> = [];
   const store = {
+    accessKeys: () => [],
     bucket: () => undefined,
     buckets: (after?: string) => {
       asked.push(after);
@@ -49,7 +50,7 @@ test("the ring is listed and rotated without telling a key", async () => {
 
 test("a walk goes on behind the place it is given", async () => {
   const { ask, asked } = siteWith({ "1": SECRET });
-  const end = { seen: 0, rewrapped: 0, unreadable: 0 };
+  const end = { access_keys: 0, seen: 0, rewrapped: 0, unreadable: 0 };
   expect(await ask("POST", "/rewrap")).toEqual({ status: 200, body: end });
   const after = { bucket: "photos", key: "cat", version: "null" };
   expect(await ask("POST", "/rewrap", { after, versions: 5 })).toEqual({ status: 200, body: end });

@@ -77,8 +77,9 @@ async function rewrap(
     return adminProblem(400, "That is no place to go on from.");
   }
   const deps = { store, random, keyRing: dataDir.keyRing };
-  const { seen, rewrapped, unreadable, next } = await rewrapStep(deps, from, versions);
-  return { status: 200, body: { seen, rewrapped, unreadable, ...(next && { next }) } };
+  const { accessKeys, seen, rewrapped, unreadable, next } = await rewrapStep(deps, from, versions);
+  const counts = { access_keys: accessKeys, seen, rewrapped, unreadable };
+  return { status: 200, body: { ...counts, ...(next && { next }) } };
 }
 
 function readPosition(given: z.output<typeof POSITION>): RewrapPosition | undefined {

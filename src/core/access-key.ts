@@ -36,3 +36,8 @@ function spell(bytes: Uint8Array, letters: string): string {
   for (const byte of bytes) text += letters.charAt(byte % letters.length);
   return text;
 }
+
+/** Where the secret of a key is sealed to: it cannot be moved to another key's record. */
+export function accessKeyContext(id: AccessKeyId): string {
+  return `access-key:${id}`;
+}

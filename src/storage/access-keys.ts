@@ -33,6 +33,27 @@ export function putAccessKey({ committer }: StoreParts, accessKey: AccessKeyReco
   });
 }
 
+/**
+ * Seals a key's secret in another way; judged by the key as it is in the commit, so that a change
+ * which came before is kept. False when there is no secret, or `reseal` leaves it as it is.
+ */
+export function resealAccessKey(
+  { committer }: StoreParts,
+  id: AccessKeyId,
+  reseal: (sealed: Uint8Array) => Uint8Array | undefined,
+): Promise<boolean> {
+  return committer.submit<boolean>(RECORD_BYTES, (batch) => {
+    const row = batch.context.view.get(TABLES.accessKey, id);
+    const before = row === undefined ? undefined : recordOf(row.operation);
+    if (before === undefined || before.state === "revoked") return false;
+    const sealedSecret = reseal(before.sealedSecret);
+    if (sealedSecret === undefined) return false;
+    const accessKey = { ...before, sealedSecret };
+    batch.operation(batch.nextHlc(), { kind: "access-key-put", accessKey });
+    return true;
+  });
+}
+
 function recordOf({ body }: Operation): AccessKeyRecord | undefined {
   return body.kind === "access-key-put" ? body.accessKey : undefined;
 }

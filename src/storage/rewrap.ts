@@ -1,6 +1,7 @@
+import { accessKeyContext } from "../core/access-key.ts";
 import { envelopeKeyId, rewrapEnvelope } from "../core/encryption-envelope.ts";
 import type { BucketName, ObjectKey, VersionId } from "../core/names.ts";
-import type { KeyRing } from "../core/seal.ts";
+import { type KeyRing, sealingKeyOf, sealSecret, unsealSecret } from "../core/seal.ts";
 import type { Random } from "../ports/random.ts";
 import type { Store, StoredObject, VersionCursor } from "./store.ts";
 
@@ -22,6 +23,9 @@ export type RewrapPosition = {
 };
 
 export type RewrapStep = {
+  /** Secrets of access keys that were sealed anew; all of them at the beginning of a walk. */
+  readonly accessKeys: number;
+  /** Versions that were looked at. */
   readonly seen: number;
   readonly rewrapped: number;
   /** Envelopes that the ring does not open: damage, or a key that is missing. */
@@ -31,7 +35,8 @@ export type RewrapStep = {
 };
 
 /**
- * Seals the envelopes of some versions anew with the ring's current key; bodies stay as they are.
+ * Seals the secrets of access keys, and the envelopes of some versions, anew with the ring's
+ * current key; bodies stay as they are.
  * What is sealed with it already is passed over, so that a walk which was broken off can begin
  * again. Looks at `versionsMax` versions at most.
  *
@@ -42,6 +47,7 @@ export async function rewrapStep(
   after: RewrapPosition | undefined,
   versionsMax: number,
 ): Promise<RewrapStep> {
+  const accessKeys = after === undefined ? await resealAccessKeys(deps) : 0;
   const walk = new RewrapWalk(deps.keyRing.current, versionsMax);
   if (after !== undefined && deps.store.bucket(after.bucket) !== undefined) {
     walk.visit(deps.store.versions(after.bucket), after);
@@ -60,7 +66,27 @@ export async function rewrapStep(
     rewrapped += outcomes.filter((outcome) => outcome === "rewrapped").length;
     unreadable += outcomes.filter((outcome) => outcome === "unreadable").length;
   }
-  return { seen: walk.seen, rewrapped, unreadable, next: walk.isFull ? walk.last : undefined };
+  const next = walk.isFull ? walk.last : undefined;
+  return { accessKeys, seen: walk.seen, rewrapped, unreadable, next };
+}
+
+/** There are few of them, so that one step does them all. */
+async function resealAccessKeys({ store, keyRing, random }: RewrapDeps): Promise<number> {
+  const outdated = [...store.accessKeys()].filter(
+    ({ state, sealedSecret }) =>
+      state !== "revoked" && sealingKeyOf(sealedSecret) !== keyRing.current,
+  );
+  let resealed = 0;
+  for (const { id } of outdated) {
+    const isDone = await store.resealAccessKey(id, (sealed) => {
+      const secret = unsealSecret(keyRing, sealed, accessKeyContext(id));
+      if (secret === undefined) return undefined;
+      const nonce = random.bytes(SEAL_NONCE_BYTES);
+      return sealSecret(keyRing, secret, accessKeyContext(id), nonce);
+    });
+    if (isDone) resealed++;
+  }
+  return resealed;
 }
 
 /** Finds the versions whose envelopes are sealed with an older key. */

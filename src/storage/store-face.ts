@@ -1,6 +1,6 @@
 import { StorageFault } from "../core/faults.ts";
 import { LIMITS } from "../core/limits.ts";
-import { findAccessKey, listAccessKeys, putAccessKey } from "./access-keys.ts";
+import { findAccessKey, listAccessKeys, putAccessKey, resealAccessKey } from "./access-keys.ts";
 import { appendObject } from "./append-object.ts";
 import { createBucket, deleteBucket, listBuckets, putBucketSetting } from "./buckets.ts";
 import type { CommitLane } from "./commit-lane.ts";
@@ -77,6 +77,7 @@ export function createStore(deps: StoreFaceDeps): Store {
     accessKey: (id) => findAccessKey(parts, id),
     accessKeys: () => listAccessKeys(parts),
     putAccessKey: (record) => putAccessKey(parts, record),
+    resealAccessKey: (id, reseal) => resealAccessKey(parts, id, reseal),
 
     stats: () => readStats(stats),
     bucketUsage: (name) => bucketUsage(parts, name),

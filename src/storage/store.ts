@@ -106,6 +106,11 @@ export interface Store {
   accessKey(id: AccessKeyId): AccessKeyRecord | undefined;
   accessKeys(): Iterable<AccessKeyRecord>;
   putAccessKey(record: AccessKeyRecord): Promise<void>;
+  /** Seals a key's secret anew; `reseal` is called in the commit. Whether anything changed. */
+  resealAccessKey(
+    id: AccessKeyId,
+    reseal: (sealed: Uint8Array) => Uint8Array | undefined,
+  ): Promise<boolean>;
 
   // Watching and keeping house
   stats(): StoreStats;

@@ -1,9 +1,9 @@
 import type { LoadedSettings } from "../config.ts";
 import { type AdminApi, createAdminApi } from "../control/admin.ts";
 import type { SiteState } from "../control/stats.ts";
+import { accessKeyContext } from "../core/access-key.ts";
 import { grantPolicy } from "../core/grants.ts";
 import { sealSecret } from "../core/seal.ts";
-import { accessKeyContext } from "../s3api/auth/credential-lookup.ts";
 import { createPolicyDesk } from "../s3api/policy-desk.ts";
 import type { RootKey } from "../storage/root-key.ts";
 import type { Site } from "../storage/site.ts";

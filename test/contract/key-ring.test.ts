@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { accessKeyContext } from "../../src/core/access-key.ts";
 import { versioningSetting } from "../../src/core/bucket-versioning.ts";
 import {
   type EnvelopeSecret,
@@ -6,7 +7,14 @@ import {
   openEnvelope,
   sealEnvelope,
 } from "../../src/core/encryption-envelope.ts";
-import type { BucketName, ObjectKey } from "../../src/core/names.ts";
+import {
+  type AccessKeyId,
+  type BucketName,
+  type ObjectKey,
+  parseAccessKeyId,
+} from "../../src/core/names.ts";
+import type { AccessKeyRecord } from "../../src/core/records.ts";
+import { sealingKeyOf, sealSecret, unsealSecret } from "../../src/core/seal.ts";
 import { type RewrapPosition, rewrapStep } from "../../src/storage/rewrap.ts";
 import type { Store } from "../../src/storage/store.ts";
 import { Seed } from "../sim/seed.ts";
@@ -17,6 +25,11 @@ import { realSite, type SiteFixture, simulatedSite } from "../support/site-fixtu
 
 const alpha = bucketOf("alpha");
 const beta = bucketOf("beta");
+const [one, two] = ["KEYONE", "KEYTWO"].map((text) => {
+  const id = parseAccessKeyId(text);
+  if (id === undefined) throw new Error(`${text} is no access key id`);
+  return id;
+}) as [AccessKeyId, AccessKeyId];
 const ATTRIBUTES = { system: [], user: [], storageClass: undefined, tags: [] };
 
 function secretOf(number: number): EnvelopeSecret {
@@ -149,13 +162,45 @@ describe.each([
     expect(envelopes()).toEqual(["2:2"]);
   });
 
+  test("secrets of access keys are sealed anew, whatever else is changed about them", async () => {
+    const { store } = running.site;
+    const seal = (id: AccessKeyId) =>
+      sealSecret(ring(), Buffer.from(`secret of ${id}`), accessKeyContext(id), random.bytes(12));
+    const record = (id: AccessKeyId): AccessKeyRecord => ({
+      ...{ id, state: "active", name: "", policies: [], createdMs: 1 },
+      sealedSecret: seal(id),
+    });
+    for (const id of [one, two]) await store.putAccessKey(record(id));
+    await ring().rotate();
+    const racing: Store = Object.assign(Object.create(store), {
+      resealAccessKey: (...given: Parameters<Store["resealAccessKey"]>) => {
+        const [id] = given;
+        const disabled = store.putAccessKey({ ...record(id), state: "disabled" });
+        return Promise.all([disabled, store.resealAccessKey(...given)]).then(([, done]) => done);
+      },
+    });
+    const step = await rewrapStep({ store: racing, keyRing: ring(), random }, undefined, 10);
+    expect(step.accessKeys).toBe(2);
+    for (const id of [one, two]) {
+      const kept = store.accessKey(id);
+      expect(kept?.state).toBe("disabled");
+      const sealed = kept?.sealedSecret ?? new Uint8Array(0);
+      expect(sealingKeyOf(sealed)).toBe("2");
+      const secret = unsealSecret(ring(), sealed, accessKeyContext(id));
+      expect(Buffer.from(secret ?? []).toString()).toBe(`secret of ${id}`);
+    }
+    expect((await rewrapStep({ store, keyRing: ring(), random }, undefined, 10)).accessKeys).toBe(
+      0,
+    );
+  });
+
   test("an envelope that no key opens is told and left as it is", async () => {
     await put(alpha, keyOf("k"), 1);
     await ring().rotate();
     const { store } = running.site;
     const other = { current: "2", keys: new Map([["2", new Uint8Array(32)]]) };
     const step = await rewrapStep({ store, keyRing: other, random }, undefined, 10);
-    expect(step).toEqual({ seen: 1, rewrapped: 0, unreadable: 1, next: undefined });
+    expect(step).toMatchObject({ seen: 1, rewrapped: 0, unreadable: 1, next: undefined });
     expect(envelopes()).toEqual(["1:1"]);
   });
 });

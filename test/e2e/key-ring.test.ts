@@ -54,6 +54,13 @@ test("the key ring is rotated and everything rewrapped, with a server and withou
       await s3.send(new PutObjectCommand({ Bucket, Key, Body, ...ask }));
     }
     const place = ["--data", data];
+    const key = await json("keys", "create", "--grant", "read", ...place);
+    const expectKeyWorks = async (): Promise<void> => {
+      const accessKeyId = String(key["access_key"]);
+      const secretAccessKey = String(key["secret_key"]);
+      const reader = sdkFor(server, { credentials: { accessKeyId, secretAccessKey } });
+      expect((await read(reader, Bucket, "small", {})).equals(bodies.small.Body)).toBe(true);
+    };
     expect(await json("keys", "ring", "list", ...place)).toMatchObject({ current: "1" });
     expect(await json("keys", "ring", "rotate", ...place)).toMatchObject({
       current: "2",
@@ -63,10 +70,13 @@ test("the key ring is rotated and everything rewrapped, with a server and withou
       ],
     });
     await expectAll();
+    await expectKeyWorks();
     const rewrapped = await json("keys", "ring", "rewrap", ...place);
-    expect(rewrapped).toEqual({ seen: 4, rewrapped: 3, unreadable: 0 });
+    expect(rewrapped).toEqual({ access_keys: 1, seen: 4, rewrapped: 3, unreadable: 0 });
     await expectAll();
-    expect(await json("keys", "ring", "rewrap", ...place)).toMatchObject({ rewrapped: 0 });
+    await expectKeyWorks();
+    const again = await json("keys", "ring", "rewrap", ...place);
+    expect(again).toMatchObject({ access_keys: 0, rewrapped: 0 });
     await server.kill("SIGKILL");
 
     expect(await json("keys", "ring", "rotate", ...place)).toMatchObject({ current: "3" });
@@ -74,6 +84,7 @@ test("the key ring is rotated and everything rewrapped, with a server and withou
     server = await startServer({ dataDirectory: data });
     s3 = sdkFor(server);
     await expectAll();
+    await expectKeyWorks();
     await server.stop();
   } finally {
     rmSync(data, { recursive: true, force: true });

@@ -1,9 +1,10 @@
 import { describe, expect, test } from "vitest";
+import { accessKeyContext } from "../../core/access-key.ts";
 import { grantPolicy } from "../../core/grants.ts";
 import { type AccessKeyId, parseAccessKeyId } from "../../core/names.ts";
 import type { AccessKeyRecord } from "../../core/records.ts";
 import { type KeyRing, sealSecret } from "../../core/seal.ts";
-import { accessKeyContext, createCredentialLookup } from "./credential-lookup.ts";
+import { createCredentialLookup } from "./credential-lookup.ts";
 
 const keyRing: KeyRing = { current: "1", keys: new Map([["1", new Uint8Array(32).fill(7)]]) };
 

@@ -1,4 +1,4 @@
-import type { AccessKeyPair } from "../../core/access-key.ts";
+import { type AccessKeyPair, accessKeyContext } from "../../core/access-key.ts";
 import type { AccessKeyId } from "../../core/names.ts";
 import type { AccessKeyRecord } from "../../core/records.ts";
 import { type KeyRing, unsealSecret } from "../../core/seal.ts";
@@ -12,11 +12,6 @@ export type CredentialLookupDeps = {
   /** Asked each time: the root key may be replaced while the server runs. */
   readonly rootKey: () => AccessKeyPair;
 };
-
-/** Where a secret was sealed to: it cannot be moved to another key's row. */
-export function accessKeyContext(id: AccessKeyId): string {
-  return `access-key:${id}`;
-}
 
 const CACHE_MAX = 1024;
 

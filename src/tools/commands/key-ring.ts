@@ -23,18 +23,19 @@ const rotate: Command = {
 
 const rewrap: Command = {
   name: "keys ring rewrap",
-  summary: "Seal what opens encrypted objects with the current key; no body is written again",
+  summary: "Seal secrets and what opens encrypted objects with the current key; no body is touched",
   settings: "place",
   json: true,
   examples: ["atoll keys ring rewrap"],
   async run(input) {
     const client = await input.program.administration(input);
-    const total = { seen: 0, rewrapped: 0, unreadable: 0 };
+    const total = { access_keys: 0, seen: 0, rewrapped: 0, unreadable: 0 };
     try {
       // Each step is bounded; one that is broken off is made up for by the next walk.
       for (let after: unknown; ; ) {
         const body = after === undefined ? {} : { after };
         const answer = expectSuccess(await client.call("POST", "key-ring/rewrap", body));
+        total.access_keys += Number(answer["access_keys"]);
         total.seen += Number(answer["seen"]);
         total.rewrapped += Number(answer["rewrapped"]);
         total.unreadable += Number(answer["unreadable"]);
@@ -45,7 +46,9 @@ const rewrap: Command = {
       await client.close();
     }
     input.output.result(total, () =>
-      pairs(Object.entries(total).map(([name, count]) => [name, String(count)])),
+      pairs(
+        Object.entries(total).map(([name, count]) => [name.replaceAll("_", " "), String(count)]),
+      ),
     );
     return total.unreadable === 0 ? EXIT_CODES.fine : EXIT_CODES.damage;
   },
