@@ -38,15 +38,28 @@ export type AdminKeyDeps = {
   readonly seal: (id: AccessKeyId, secret: string) => Uint8Array;
   /** The policy document of a grant, as AWS's JSON; no buckets means all of them. */
   readonly policyOf: (grant: GrantName, buckets: readonly BucketName[]) => string;
+  readonly policies: {
+    /** Why a policy cannot be a key's; undefined when it can. */
+    readonly problemOf: (json: string, bucket: undefined) => string | undefined;
+  };
 };
 
-const CREATE = z.strictObject({
-  name: z.string().max(128).default(""),
-  access_key: z.string().optional(),
-  secret_key: z.string().optional(),
-  grants: z.array(z.enum(GRANTS)).min(1, "at least one grant is needed").max(GRANTS.length),
-  buckets: z.array(z.string()).max(100).default([]),
-});
+const CREATE = z
+  .strictObject({
+    name: z.string().max(128).default(""),
+    access_key: z.string().optional(),
+    secret_key: z.string().optional(),
+    grants: z.array(z.enum(GRANTS)).max(GRANTS.length).default([]),
+    buckets: z.array(z.string()).max(100).default([]),
+    policy: z.record(z.string(), z.unknown()).optional(),
+  })
+  .refine(({ grants, policy }) => grants.length > 0 || policy !== undefined, {
+    path: ["grants"],
+    message: "at least one grant or a policy is needed",
+  });
+
+/** The name of the policy that a key is created with, beside those of its grants. */
+const OWN_POLICY = "policy";
 
 export function adminProblem(status: number, message: string): AdminAnswer {
   return { status, body: { error: { message } } };
@@ -89,6 +102,9 @@ export async function createKey(
   if (wide !== undefined && buckets.length > 0) {
     return adminProblem(400, `The grant ${wide} is for the whole site: give no bucket with it.`);
   }
+  const own = parsed.data.policy === undefined ? undefined : JSON.stringify(parsed.data.policy);
+  const problem = own === undefined ? undefined : deps.policies.problemOf(own, undefined);
+  if (problem !== undefined) return adminProblem(400, `That policy cannot be used: ${problem}`);
   const pair = chooseKey(deps, parsed.data);
   if ("problem" in pair) return adminProblem(400, pair.problem);
   const existing = store.accessKey(pair.id);
@@ -100,14 +116,23 @@ export async function createKey(
     state: "active",
     name,
     sealedSecret: deps.seal(pair.id, pair.secret),
-    policies: [...new Set(grants)].map((grant) => [
-      policyName(grant, buckets),
-      deps.policyOf(grant, buckets),
-    ]),
+    policies: policiesOf(deps, grants, buckets, own),
     createdMs: deps.clock.nowMs(),
   };
   await store.putAccessKey(record);
   return { status: 201, body: { ...summary(record), secret_key: pair.secret } };
+}
+
+function policiesOf(
+  { policyOf }: AdminKeyDeps,
+  grants: readonly GrantName[],
+  buckets: readonly BucketName[],
+  own: string | undefined,
+): AccessKeyRecord["policies"] {
+  const granted = [...new Set(grants)].map(
+    (grant) => [policyName(grant, buckets), policyOf(grant, buckets)] as const,
+  );
+  return own === undefined ? granted : [...granted, [OWN_POLICY, own]];
 }
 
 /** Disables, enables or removes a key. What is removed keeps no secret and no policy. */

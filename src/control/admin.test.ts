@@ -83,6 +83,17 @@ describe("access keys", () => {
     expect(JSON.stringify([shown, await call("GET", "keys")])).not.toContain(String(secret));
   });
 
+  test("may have a policy of their own in place of grants, or beside them", async () => {
+    const { call } = adminWith();
+    const policy = { Statement: [] };
+    const alone = await call("POST", "keys", { policy });
+    expect(alone).toMatchObject({ status: 201, body: { grants: ["policy"] } });
+    const both = await call("POST", "keys", { grants: ["read"], policy });
+    expect(both.body["grants"]).toEqual(["read", "policy"]);
+    const shown = await call("GET", `keys/${String(alone.body["access_key"])}/policies/policy`);
+    expect(shown.body["policy"]).toEqual(policy);
+  });
+
   test("may be brought along, once", async () => {
     const { call } = adminWith();
     const key = { access_key: "minioadmin", secret_key: "minio-secret", grants: ["admin"] };
@@ -114,6 +125,8 @@ describe("access keys", () => {
 
   test.each([
     [{ grants: [] }, "at least one grant"],
+    [{ policy: { is: "wrong" } }, "That policy cannot be used: it is wrong for keys"],
+    [{ policy: "text" }, "policy"],
     [{ grants: ["rwx"] }, "Invalid option"],
     [{}, "grants"],
     [undefined, "expected object"],

@@ -19,7 +19,7 @@ export type OtherKey = { readonly id: string; readonly name: string; readonly s3
 
 let keysMade = 0;
 
-/** A key that may do nothing here: its grant is for a bucket that does not exist. */
+/** A key that may do nothing but what policies of buckets let it. */
 export async function makeOtherKey(server: TestServer): Promise<OtherKey> {
   keysMade += 1;
   const name = `other-${process.pid}-${keysMade}`;

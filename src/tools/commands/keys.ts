@@ -3,6 +3,7 @@ import { isRecord } from "../admin-client.ts";
 import { administer, type Answer as Body, keyPath } from "../administer.ts";
 import { type Command, flagValue } from "../command.ts";
 import { pairs, table } from "../output.ts";
+import { readPolicyFile } from "../policy-file.ts";
 
 const GRANTS = "read, write, read-write, own, admin:stats or admin";
 
@@ -22,7 +23,8 @@ const create: Command = {
       description: "Bind the grants to this bucket",
       repeatable: true,
     },
-    { flag: "name", placeholder: "TEXT", description: "A name for people" },
+    { flag: "policy", placeholder: "FILE", description: "A policy of AWS's kind, as JSON" },
+    { flag: "name", placeholder: "TEXT", description: "A name for people and policies" },
     { flag: "access-key", placeholder: "ID", description: "Bring an access key along" },
     { flag: "secret-key", placeholder: "SECRET", description: "The secret of that key" },
   ],
@@ -32,17 +34,20 @@ const create: Command = {
     "atoll keys create --grant read-write",
     "atoll keys create --name backup --grant read-write --bucket backups --bucket archive",
     "atoll keys create --grant own --name team-a",
+    "atoll keys create --policy policy.json --name uploader",
     "atoll keys create --grant admin:stats --name prometheus",
   ],
   async run(input) {
     const grants = input.values.get("grant") ?? [];
-    if (grants.length === 0) {
-      throw new UsageError(`A key needs at least one --grant: ${GRANTS}.`);
+    const path = flagValue(input, "policy");
+    if (grants.length === 0 && path === undefined) {
+      throw new UsageError(`A key needs at least one --grant: ${GRANTS}; or a --policy.`);
     }
     const body = dropUndefined({
       grants,
       buckets: input.values.get("bucket") ?? [],
       name: flagValue(input, "name"),
+      policy: path === undefined ? undefined : await readPolicyFile(input.program, path),
       access_key: flagValue(input, "access-key"),
       secret_key: flagValue(input, "secret-key"),
     });
