@@ -63,6 +63,12 @@ export const S3_ERRORS = {
       "The unspecified location constraint is incompatible for the region specific endpoint this " +
       "request was sent to.",
   },
+  IdempotencyParameterMismatch: {
+    status: 400,
+    message:
+      "Parameters on this idempotent request are inconsistent with parameters used in previous " +
+      "request(s).",
+  },
   IllegalVersioningConfigurationException: {
     status: 400,
     message: "The versioning configuration specified in the request is invalid.",
@@ -301,6 +307,13 @@ export const S3_ERRORS = {
   TooManyBuckets: {
     status: 400,
     message: "You have attempted to create more buckets than allowed",
+  },
+  TooManyParts: {
+    status: 400,
+    message:
+      "You have attempted to add more parts than the maximum of 10000 that are allowed for this " +
+      "object. You can use the CopyObject operation to copy this object to another and then add " +
+      "more data to the newly copied object.",
   },
   UnexpectedContent: { status: 400, message: "This request does not support content" },
   UserKeyMustBeSpecified: {

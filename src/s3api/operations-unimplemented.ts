@@ -149,7 +149,6 @@ export const UNIMPLEMENTED_OPERATIONS = {
   PutBucketNotificationConfiguration: bucket("PUT", "notification", "PutBucketNotification"),
   PutBucketReplication: bucket("PUT", "replication", "PutReplicationConfiguration"),
   PutObjectTagging: object("PUT", "tagging", "PutObjectTagging"),
-  RenameObject: object("PUT", "renameObject", "PutObject"),
   RestoreObject: object("POST", "restore", "RestoreObject", NEVER),
   SelectObjectContent: object("POST", "select", "GetObject", NEVER),
   UpdateObjectEncryption: object("PUT", "encryption", "UpdateObjectEncryption"),

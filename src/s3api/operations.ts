@@ -1,4 +1,5 @@
 import { abortMultipartUpload } from "./handlers/abort-multipart-upload.ts";
+import { appendObject } from "./handlers/append-object.ts";
 import { completeMultipartUpload } from "./handlers/complete-multipart-upload.ts";
 import { copyObject } from "./handlers/copy-object.ts";
 import { createBucket } from "./handlers/create-bucket.ts";
@@ -17,6 +18,7 @@ import { listObjects } from "./handlers/list-objects.ts";
 import { listObjectsV2 } from "./handlers/list-objects-v2.ts";
 import { listParts } from "./handlers/list-parts.ts";
 import { putObject } from "./handlers/put-object.ts";
+import { renameObject } from "./handlers/rename-object.ts";
 import { uploadPart } from "./handlers/upload-part.ts";
 import { uploadPartCopy } from "./handlers/upload-part-copy.ts";
 import type { OperationRow } from "./operation.ts";
@@ -174,6 +176,25 @@ export const OPERATIONS = {
     versionAction: "s3:DeleteObjectVersion",
     body: "none",
     handler: deleteObject,
+  },
+  AppendObject: {
+    method: "PUT",
+    level: "object",
+    header: "x-amz-write-offset-bytes",
+    action: "s3:PutObject",
+    wishes: true,
+    body: "stream",
+    handler: appendObject,
+    note: "PutObject behind the end of an object; not for encrypted objects",
+  },
+  RenameObject: {
+    method: "PUT",
+    level: "object",
+    query: { renameObject: "" },
+    action: "s3:PutObject",
+    body: "none",
+    handler: renameObject,
+    note: "in any bucket; tokens of clients are remembered until the next start",
   },
   CopyObject: {
     method: "PUT",

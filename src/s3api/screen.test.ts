@@ -27,6 +27,13 @@ test.each([
   expect(() => screenHeaders(headersOf({ [name]: value }), OWNER, undefined)).not.toThrow();
 });
 
+test("a demand is met by the operation that is there for it, and by no other", () => {
+  const headers = headersOf({ "x-amz-write-offset-bytes": "7" });
+  expect(() => screenHeaders(headers, OWNER, undefined, "x-amz-copy-source")).toThrow();
+  const own = "x-amz-write-offset-bytes";
+  expect(() => screenHeaders(headers, OWNER, undefined, own)).not.toThrow();
+});
+
 test("a bucket of another owner than expected is not touched", () => {
   const headers = headersOf({ "x-amz-expected-bucket-owner": "somebody else" });
   expect(() => screenHeaders(headers, OWNER, undefined)).toThrow(

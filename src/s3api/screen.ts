@@ -21,19 +21,21 @@ const OWNER_HEADERS = ["x-amz-expected-bucket-owner", "x-amz-source-expected-buc
 
 /**
  * Refuses by name the headers whose demand would otherwise be silently unmet. `settings` are those
- * of the bucket, when there is one. Hot path.
+ * of the bucket, when there is one; `chosenBy` is the header that the operation is there for. Hot
+ * path.
  */
 export function screenHeaders(
   headers: RequestHeaders,
   ownerId: string,
   settings: BucketSettings | undefined,
+  chosenBy?: string,
 ): void {
   let encrypts = false;
   for (const [name, value] of headers.entries) {
     if (!name.startsWith("x-amz-")) continue;
     const rule = DEMANDS.get(name);
     if (rule !== undefined) {
-      if (!rule.harmless.includes(value)) throw unmet(name);
+      if (name !== chosenBy && !rule.harmless.includes(value)) throw unmet(name);
     } else if (OWNER_HEADERS.includes(name)) {
       if (value !== ownerId && value !== ACCOUNT) throw new S3Error("AccessDenied");
     } else if (isEncryptionHeader(name)) {

@@ -187,7 +187,10 @@ export type RenameObjectRequest = {
 };
 
 export type RenameOutcome =
-  | { readonly outcome: "renamed" | "token-mismatch" | "conflict" }
+  | { readonly outcome: "renamed" }
+  /** The token was given to another rename. */
+  | { readonly outcome: "token-mismatch" }
+  | { readonly outcome: "conflict" }
   | Refusal;
 
 export type DeleteObjectRequest = {

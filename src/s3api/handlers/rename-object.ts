@@ -1,0 +1,76 @@
+import { type ObjectKey, objectKeyProblem, parseObjectKey } from "../../core/names.ts";
+import type { RenameObjectRequest } from "../../storage/store.ts";
+import { S3Error } from "../errors.ts";
+import { judgeRead, readConditions } from "../headers/conditionals.ts";
+import type { HandlerDeps, ObjectCall, Reply } from "../operation.ts";
+import { emptyReply } from "../reply.ts";
+import { decodePercent } from "../target.ts";
+import { allowedConditions } from "./write-conditions.ts";
+import { writeRefusal } from "./write-refusal.ts";
+
+const SOURCE_HEADER = "x-amz-rename-source";
+const TOKEN_HEADER = "x-amz-client-token";
+const TOKEN = /^[!-~]{1,64}$/;
+
+/**
+ * Gives an object another key of its bucket, whatever its size, in one step.
+ * https://docs.aws.amazon.com/AmazonS3/latest/API/API_RenameObject.html
+ */
+export async function renameObject(call: ObjectCall, deps: HandlerDeps): Promise<Reply> {
+  const { bucket, key } = call;
+  const source = readSource(call);
+  for (const action of ["s3:GetObject", "s3:DeleteObject"]) {
+    if (!call.allows(action, bucket, source)) throw new S3Error("AccessDenied");
+  }
+  const conditions = allowedConditions(call);
+  const sourceConditions = readSourceConditions(call);
+  const outcome = await deps.store.renameObject({
+    ...{ bucket, source, key, token: readToken(call) },
+    ...(conditions === undefined ? {} : { conditions }),
+    ...(sourceConditions === undefined ? {} : { sourceConditions }),
+  });
+  if (outcome.outcome === "renamed") return emptyReply(200);
+  if (outcome.outcome === "token-mismatch") throw new S3Error("IdempotencyParameterMismatch");
+  if (outcome.outcome === "conflict") throw new S3Error("ConditionalRequestConflict");
+  throw writeRefusal(outcome, bucket, source);
+}
+
+/**
+ * The source, percent-encoded once: `/bucket/key` as AWS's pattern has it, or `/key` as its
+ * examples do. What begins with the name of the bucket is taken for the former.
+ */
+function readSource({ headers, bucket }: ObjectCall): ObjectKey {
+  const header = headers.get(SOURCE_HEADER) ?? "";
+  const decoded = decodePercent(header.startsWith("/") ? header.slice(1) : header);
+  const inside = decoded?.startsWith(`${bucket}/`) === true;
+  const text = inside ? decoded.slice(bucket.length + 1) : (decoded ?? "");
+  if (objectKeyProblem(text) === "too-long") throw new S3Error("KeyTooLongError");
+  const key = parseObjectKey(text);
+  if (key !== undefined) return key;
+  throw new S3Error("InvalidArgument", {
+    message: "Rename source must mention the source key of the same bucket, percent-encoded",
+    fields: { ArgumentName: SOURCE_HEADER, ArgumentValue: header },
+  });
+}
+
+function readToken({ headers }: ObjectCall): string | undefined {
+  const token = headers.get(TOKEN_HEADER);
+  if (token === undefined || TOKEN.test(token)) return token;
+  throw new S3Error("InvalidArgument", {
+    message: "A client token has up to 64 printable ASCII characters.",
+    fields: { ArgumentName: TOKEN_HEADER, ArgumentValue: token },
+  });
+}
+
+/** Each condition that does not hold is a failed precondition; there is no "not modified". */
+function readSourceConditions({ headers }: ObjectCall): RenameObjectRequest["sourceConditions"] {
+  const conditions = readConditions(headers, `${SOURCE_HEADER}-`);
+  if (conditions === undefined) return undefined;
+  return (source) => {
+    const verdict = judgeRead(conditions, source);
+    if (verdict.kind === "proceed") return undefined;
+    if (verdict.kind === "failed") return `${SOURCE_HEADER}-${verdict.condition}`;
+    const last = conditions.ifNoneMatch === undefined ? "If-Modified-Since" : "If-None-Match";
+    return `${SOURCE_HEADER}-${last}`;
+  };
+}
