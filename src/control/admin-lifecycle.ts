@@ -3,10 +3,7 @@ import { LIFECYCLE_SETTING } from "../core/lifecycle-codec.ts";
 import { LIMITS } from "../core/limits.ts";
 import { type BucketName, parseBucketName } from "../core/names.ts";
 import type { Clock } from "../ports/clock.ts";
-import type {
-  LifecycleCounts,
-  LifecycleSchedule,
-} from "../storage/lifecycle/lifecycle-schedule.ts";
+import type { LifecycleSchedule } from "../storage/lifecycle/lifecycle-schedule.ts";
 import {
   type LifecycleAction,
   type LifecyclePosition,
@@ -14,6 +11,7 @@ import {
 } from "../storage/lifecycle/lifecycle-step.ts";
 import type { Store } from "../storage/store.ts";
 import { type AdminAnswer, adminProblem } from "./admin-keys.ts";
+import { lifecycleCounts, lifecycleFacts } from "./lifecycle-facts.ts";
 
 export type LifecycleDesk = {
   readonly store: Store;
@@ -29,14 +27,7 @@ const PLAN = z.strictObject({
 
 /** What was done since the start. */
 export function showLifecycle({ lifecycle }: LifecycleDesk): AdminAnswer {
-  const { running, passes, lastPassMs, ...counts } = lifecycle.stats();
-  return {
-    status: 200,
-    body: {
-      ...{ running, passes, ...showCounts(counts) },
-      last_pass: lastPassMs === undefined ? undefined : new Date(lastPassMs).toISOString(),
-    },
-  };
+  return { status: 200, body: lifecycleFacts(lifecycle.stats()) };
 }
 
 /** Carries out what is due now, in one bucket or in all of them, and tells what was done. */
@@ -45,11 +36,11 @@ export async function runLifecycle(desk: LifecycleDesk, body: unknown): Promise<
   if (!wish.success) return adminProblem(400, z.prettifyError(wish.error));
   const { bucket: name } = wish.data;
   if (name === undefined) {
-    return { status: 200, body: showCounts(await desk.lifecycle.runNow(undefined)) };
+    return { status: 200, body: lifecycleCounts(await desk.lifecycle.runNow(undefined)) };
   }
   const bucket = bucketWithRules(desk.store, name);
   if (typeof bucket !== "string") return bucket.problem;
-  return { status: 200, body: showCounts(await desk.lifecycle.runNow(bucket)) };
+  return { status: 200, body: lifecycleCounts(await desk.lifecycle.runNow(bucket)) };
 }
 
 /** Walks a bucket without touching it, and tells what will be done and when. */
@@ -90,16 +81,6 @@ export async function planLifecycle(desk: LifecycleDesk, body: unknown): Promise
 function showAction({ action, key, id, dueMs, ruleId }: LifecycleAction): Record<string, unknown> {
   const subject = action === "abort-upload" ? { upload: id } : { version: id };
   return { due: new Date(dueMs).toISOString(), action, key, ...subject, rule: ruleId };
-}
-
-function showCounts(counts: LifecycleCounts): Record<string, unknown> {
-  return {
-    examined: counts.examined,
-    expired: counts.expired,
-    removed: counts.removed,
-    uploads_aborted: counts.uploadsAborted,
-    kept: counts.kept,
-  };
 }
 
 function bucketWithRules(

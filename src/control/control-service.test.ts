@@ -46,6 +46,13 @@ const store = {
   bucketUsage: () => ({ objects: 10, bytes: 3000, prefixes: new Map() }),
 } as unknown as Store;
 
+const lifecycle = {
+  stats: () => ({
+    ...{ examined: 40, expired: 3, removed: 2, uploadsAborted: 1, kept: 0 },
+    ...{ running: false, passes: 5, lastPassMs: Date.parse("2026-11-20T00:01:00Z") },
+  }),
+};
+
 const identity: { clusterId: ClusterId; siteId: SiteId; origin: OriginId } & Record<
   string,
   unknown
@@ -88,6 +95,7 @@ function controlWith(changes: Partial<ControlDeps> = {}) {
     state: () => "serving",
     site: () => ({
       store,
+      lifecycle,
       identity: { ...identity, name: "berlin", incarnation: 1, createdMs: 0 },
     }),
     startedMonotonicMs: nowMs - 86_400_500,
@@ -191,6 +199,7 @@ describe("/v1/ on the S3 port", () => {
     );
     expect(body).toContain("atoll_objects 12");
     expect(body).toContain("atoll_commit_operations_total 20");
+    expect(body).toContain("atoll_lifecycle_expired_total 3");
     expect(body).not.toContain(TOKEN);
     for (const line of body.split("\n").filter((text) => text !== "" && !text.startsWith("#"))) {
       expect(line).toMatch(/^atoll_[a-z0-9_]+(\{.*\})? -?[0-9.e+-]+$/);

@@ -1,4 +1,5 @@
 import { Counter, Gauge, Registry } from "prom-client";
+import type { LifecycleStats } from "../storage/lifecycle/lifecycle-schedule.ts";
 import type { Store } from "../storage/store.ts";
 import type { TrafficRow } from "./request-stats.ts";
 import type { StatsDeps } from "./stats.ts";
@@ -12,6 +13,7 @@ export function createMetrics(deps: StatsDeps): () => Promise<string> {
   addProcess(registry, deps);
   addRequests(registry, deps);
   addStore(registry, deps);
+  addLifecycle(registry, deps);
   return () => registry.metrics();
 }
 
@@ -184,4 +186,18 @@ function addStore(registry: Registry, deps: StatsDeps): void {
     "Operations replayed into the index at the last start.",
     of((facts) => facts.index.replayedOperations),
   );
+}
+
+function addLifecycle(registry: Registry, { site }: StatsDeps): void {
+  const counters = {
+    expired: ["Objects that lifecycles expired.", (stats) => stats.expired],
+    removed: ["Versions and markers that lifecycles removed.", (stats) => stats.removed],
+    uploads_aborted: ["Uploads that lifecycles aborted.", (stats) => stats.uploadsAborted],
+  } as const satisfies Record<string, readonly [string, (stats: LifecycleStats) => number]>;
+  for (const [name, [help, read]] of Object.entries(counters)) {
+    counter(registry, `lifecycle_${name}_total`, help, () => {
+      const stats = site()?.lifecycle.stats();
+      return stats === undefined ? undefined : read(stats);
+    });
+  }
 }

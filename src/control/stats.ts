@@ -3,9 +3,11 @@ import { LIMITS } from "../core/limits.ts";
 import { parseBucketName } from "../core/names.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { ProcessFacts } from "../ports/process-facts.ts";
+import type { LifecycleSchedule } from "../storage/lifecycle/lifecycle-schedule.ts";
 import type { SiteIdentity } from "../storage/site-identity.ts";
 import type { Store } from "../storage/store.ts";
 import type { LatencyQuantiles } from "./latency-histogram.ts";
+import { lifecycleFacts } from "./lifecycle-facts.ts";
 import { REST, type RequestStats, type TrafficRow, type TrafficTop } from "./request-stats.ts";
 
 /** What the site is doing; "serving" is the only state in which S3 answers. */
@@ -19,7 +21,11 @@ export type StatsDeps = {
   readonly state: () => SiteState;
   /** Undefined until the site has been opened. */
   readonly site: () =>
-    | { readonly store: Store; readonly identity: Omit<SiteIdentity, "keyPair"> }
+    | {
+        readonly store: Store;
+        readonly identity: Omit<SiteIdentity, "keyPair">;
+        readonly lifecycle: Pick<LifecycleSchedule, "stats">;
+      }
     | undefined;
   /** `clock.monotonicMs()` when the process started. */
   readonly startedMonotonicMs: number;
@@ -77,6 +83,7 @@ export function collectStats(deps: StatsDeps): Record<string, unknown> | undefin
       replayed_operations: facts.index.replayedOperations,
       bytes: facts.index.bytes,
     },
+    lifecycle: lifecycleFacts(site.lifecycle.stats()),
     // Sites do not replicate yet: no peers, and so nothing to be in conflict with.
     replication: { peers: {}, conflicts: 0 },
     process: {
