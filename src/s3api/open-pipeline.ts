@@ -25,7 +25,7 @@ export function openRequest(
   address: Address,
   authDeps: AuthDeps,
   deps: HandlerDeps,
-): OpenRequest {
+): Omit<OpenRequest, "screen"> {
   const { exchange, requestId } = trace;
   const { bucketText = "", bucket, key } = address;
   const identity = (auth: AuthResult, headers: RequestHeaders): Identity => {

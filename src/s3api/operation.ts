@@ -81,6 +81,8 @@ export type OpenRequest = Pick<Call, "exchange" | "received"> & {
   readonly identify: (claim: FormClaim | undefined, headers: RequestHeaders) => Identity;
   /** What everybody may do, whoever sends this and whatever else it says. */
   readonly anybody: () => Identity;
+  /** Refuses query parameters that mean nothing here; for when it is known who asks. */
+  readonly screen: () => void;
   /** Told which key the request turned out to be about, for the access log. */
   readonly keyFound: (key: ObjectKey) => void;
 };

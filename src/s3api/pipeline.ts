@@ -40,8 +40,8 @@ export function answerRequest(
   const row: OperationRow = OPERATIONS[operation];
   if (!("open" in row)) return answerProven(trace, route, authDeps, deps);
   trace.operation = operation;
-  if (row.method !== "OPTIONS") refuseUnknownParameters(operation, route.query);
-  return row.open(openRequest(trace, route, authDeps, deps), deps);
+  const screen = (): void => refuseUnknownParameters(operation, route.query);
+  return row.open({ ...openRequest(trace, route, authDeps, deps), screen }, deps);
 }
 
 /**
@@ -83,7 +83,7 @@ function answerProven(
     });
   }
   refuseUnknownParameters(operation, route.query);
-  screenHeaders(headers, settings.ownerId, stored?.settings, row.header);
+  screenHeaders(headers, deps.settings.ownerId, stored?.settings);
   const received = (bytes: number): void => {
     trace.inBytes += bytes;
   };

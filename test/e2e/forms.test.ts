@@ -418,6 +418,16 @@ describe.each(ENGINES)("forms on %s", (engine) => {
     expect(await keysIn(server(), Bucket)).toEqual([]);
   });
 
+  test("a query parameter is refused by name, once it is known who asks", async () => {
+    const Bucket = await newBucket();
+    const known = await postForm(server(), `${Bucket}?analytics`, signedForm(Bucket));
+    expect([known.status, known.code]).toEqual([501, "NotImplemented"]);
+    const nobody: Form = { fields: [["key", "k"]], file: "x" };
+    const stranger = await postForm(server(), `${Bucket}?analytics`, nobody);
+    expect([stranger.status, stranger.code]).toEqual([403, "AccessDenied"]);
+    expect(await keysIn(server(), Bucket)).toEqual([]);
+  });
+
   const HOSTILE: ReadonlyArray<readonly [string, (form: string) => string, string]> = [
     ["no end", (form) => form.replace(`\r\n--${BOUNDARY}--\r\n`, ""), "MalformedPOSTRequest"],
     ["no beginning", (form) => form.slice(BOUNDARY.length), "UserKeyMustBeSpecified"],

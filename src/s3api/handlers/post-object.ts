@@ -100,6 +100,7 @@ function admitForm(
   screenHeaders(exchange.headers, deps.settings.ownerId, stored?.settings);
   screenHeaders(headers, deps.settings.ownerId, stored?.settings);
   if (!allows("s3:PutObject", bucketText, key)) throw new S3Error("AccessDenied");
+  request.screen();
   if (bucket === undefined || stored === undefined) {
     throw new S3Error("NoSuchBucket", { fields: { BucketName: bucketText } });
   }

@@ -20,9 +20,12 @@ import {
 
 type Pages = Extract<Website, { kind: "pages" }>;
 
+/** A visit has a query that says nothing, whatever it is. */
+type WebsiteRequest = Omit<OpenRequest, "screen">;
+
 /** A request to the website of a bucket that has pages. */
 type Visit = {
-  readonly request: OpenRequest;
+  readonly request: WebsiteRequest;
   readonly deps: HandlerDeps;
   readonly web: WebRequest;
   readonly pages: Pages;
@@ -39,7 +42,7 @@ const ABOUT_THE_PAGE = /^(?:range|if-.*)$/;
  * Nobody signs here, so that only what a bucket's policy shows to everybody can be seen.
  * https://docs.aws.amazon.com/AmazonS3/latest/userguide/WebsiteEndpoints.html
  */
-export function answerWebsite(request: OpenRequest, deps: HandlerDeps): Reply | Promise<Reply> {
+export function answerWebsite(request: WebsiteRequest, deps: HandlerDeps): Reply | Promise<Reply> {
   try {
     return openWebsite(request, deps);
   } catch (failure) {
@@ -53,7 +56,7 @@ function requireClientError(failure: unknown): S3Error {
   throw failure;
 }
 
-function openWebsite(request: OpenRequest, deps: HandlerDeps): Reply | Promise<Reply> {
+function openWebsite(request: WebsiteRequest, deps: HandlerDeps): Reply | Promise<Reply> {
   const { exchange, bucket, bucketText, received } = request;
   if (exchange.method !== "GET" && exchange.method !== "HEAD") {
     throw new S3Error("MethodNotAllowed", {
@@ -87,7 +90,7 @@ function withSettings(
   return { ...call, bucketSettings };
 }
 
-function webRequestOf({ exchange }: OpenRequest): WebRequest {
+function webRequestOf({ exchange }: WebsiteRequest): WebRequest {
   const path = exchange.target.split("?", 1)[0] ?? "/";
   const key = decodePercent(path.slice(1));
   if (key === undefined) throw new S3Error("InvalidURI", { fields: { URI: path } });
