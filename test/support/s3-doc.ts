@@ -15,7 +15,15 @@ const DIFFERENCES = `## Where Atoll differs from AWS, or AWS has no answer
 - **Query parameters.** One that an operation does not know is refused with \`NotImplemented\`, and one
   that comes twice with \`InvalidArgument\`; AWS ignores some of them. \`x-id\` is always welcome.
 - **Headers.** One that demands what Atoll does not do is refused with \`NotImplemented\` and its name:
-  \`x-amz-grant-*\`, \`x-amz-mfa\` and \`x-amz-write-offset-bytes\`.
+  \`x-amz-grant-*\` and \`x-amz-mfa\`; \`x-amz-write-offset-bytes\` elsewhere than in PutObject.
+- **Appends.** PutObject with \`x-amz-write-offset-bytes\` works in every bucket; where there are
+  versions, it makes one. Bytes that lie in chunks are not written again. The ETag is that of a
+  multipart upload with one part more at each append, up to 10,000; a copy keeps it, and with it the
+  count. Encrypted objects, and appends that ask for encryption, are \`NotImplemented\`.
+- **RenameObject** works in every bucket. \`x-amz-rename-source\` is \`/bucket/key\` or \`/key\`; what
+  begins with the name of the bucket is the former. It needs \`s3:PutObject\` on the new key,
+  \`s3:GetObject\` and \`s3:DeleteObject\` on the old one. Of the conditions on the destination, those
+  on times are \`NotImplemented\`. A client token is remembered until the server restarts, not beyond.
 - **Encryption.** Nothing is encrypted unless a request or the bucket asks for it, where AWS encrypts
   everything: GetBucketEncryption of a bucket without the setting is
   \`ServerSideEncryptionConfigurationNotFoundError\`. SSE-KMS and DSSE-KMS are \`NotImplemented\`. Keys of
