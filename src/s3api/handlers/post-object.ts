@@ -97,10 +97,11 @@ function admitForm(
   const { auth, allows } = request.identify(claim, headers);
   const length = lengthByPolicy(values, bucketText, deps.nowMs());
   const stored = bucket === undefined ? undefined : deps.store.bucket(bucket);
-  screenHeaders(exchange.headers, deps.settings.ownerId, stored?.settings);
-  screenHeaders(headers, deps.settings.ownerId, stored?.settings);
   if (!allows("s3:PutObject", bucketText, key)) throw new S3Error("AccessDenied");
   request.screen();
+  for (const lines of [exchange.headers, headers]) {
+    screenHeaders(lines, deps.settings.ownerId, stored?.settings);
+  }
   if (bucket === undefined || stored === undefined) {
     throw new S3Error("NoSuchBucket", { fields: { BucketName: bucketText } });
   }
