@@ -185,7 +185,7 @@ export const OPERATIONS = {
     wishes: true,
     body: "stream",
     handler: appendObject,
-    note: "PutObject behind the end of an object; not for encrypted objects",
+    note: "PutObject behind the end of an object",
   },
   RenameObject: {
     method: "PUT",

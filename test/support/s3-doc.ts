@@ -19,7 +19,8 @@ const DIFFERENCES = `## Where Atoll differs from AWS, or AWS has no answer
 - **Appends.** PutObject with \`x-amz-write-offset-bytes\` works in every bucket; where there are
   versions, it makes one. Bytes that lie in chunks are not written again. The ETag is that of a
   multipart upload with one part more at each append, up to 10,000; a copy keeps it, and with it the
-  count. Encrypted objects, and appends that ask for encryption, are \`NotImplemented\`.
+  count. New bytes are encrypted as the object is; an append that asks for anything else is
+  \`InvalidRequest\`.
 - **RenameObject** works in every bucket. \`x-amz-rename-source\` is \`/bucket/key\` or \`/key\`; what
   begins with the name of the bucket is the former. It needs \`s3:PutObject\` on the new key,
   \`s3:GetObject\` and \`s3:DeleteObject\` on the old one. Of the conditions on the destination, those

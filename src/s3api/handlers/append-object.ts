@@ -4,7 +4,9 @@ import type { AppendObjectRequest, AppendOutcome } from "../../storage/store.ts"
 import { type CombinableAlgorithm, combineCrcs } from "../body/crc-combine.ts";
 import { PUT_PAYLOAD } from "../body/payload.ts";
 import type { PayloadDigests } from "../body/payload-digests.ts";
-import { encryptionOfNew } from "../encryption/body-encryption.ts";
+import { type AppendEncryption, encryptionOfAppend } from "../encryption/append-encryption.ts";
+import { etagOf, pushEncryption } from "../encryption/body-encryption.ts";
+import { encryptWhole } from "../encryption/encrypting-writer.ts";
 import { S3Error } from "../errors.ts";
 import { pushExpiration } from "../headers/lifecycle-headers.ts";
 import {
@@ -16,6 +18,7 @@ import type { HandlerDeps, ObjectCall, Reply } from "../operation.ts";
 import { emptyReply } from "../reply.ts";
 import { lockOfWrite, requireDigestOfLocked } from "./lock-of-write.ts";
 import { pushStoredVersionId } from "./object-version.ts";
+import { isInline } from "./put-object.ts";
 import { payloadOf, stagePayload } from "./request-body.ts";
 import { allowedConditions } from "./write-conditions.ts";
 import { writeRefusal } from "./write-refusal.ts";
@@ -30,22 +33,25 @@ export const WRITE_OFFSET_HEADER = "x-amz-write-offset-bytes";
 export async function appendObject(call: ObjectCall, deps: HandlerDeps): Promise<Reply> {
   const offset = readOffset(call);
   const conditions = allowedConditions(call);
-  if (encryptionOfNew(call, deps) !== undefined) throw encryptedAppend();
+  const seen = deps.store.object(call.bucket, call.key);
+  const encrypting = encryptionOfAppend(call, deps, seen);
   const attributes = readObjectAttributes(call.headers);
   const lock = lockOfWrite(call, deps);
   if (lock !== undefined) requireDigestOfLocked(call);
-  const { body, digests } = await receive(call, deps);
+  const { body, digests } = await receive(call, deps, encrypting);
   const { bucket, key } = call;
-  const describe: AppendObjectRequest["describe"] = (current) =>
-    current === undefined
-      ? { ...plainRecord(digests), attributes, lock }
-      : { ...grownRecord(deps, current, digests), attributes: keptOf(current, attributes), lock };
+  const describe: AppendObjectRequest["describe"] = (current) => {
+    const grown = current === undefined ? newRecord(digests) : grownRecord(deps, current, digests);
+    const encryption = encrypting.envelopeOf(current, grown);
+    const kept = current === undefined ? attributes : keptOf(current, attributes);
+    return { ...grown, encryption, attributes: kept, lock };
+  };
   const request = { bucket, key, offset, body, describe };
   try {
     const outcome = await deps.store.appendObject(
       conditions === undefined ? request : { ...request, conditions },
     );
-    return replyTo(call, outcome);
+    return replyTo(call, outcome, encrypting);
   } catch (failure) {
     if (body.kind === "staged") body.staged.discard();
     throw failure;
@@ -65,26 +71,26 @@ function readOffset(call: ObjectCall): number {
   });
 }
 
-function encryptedAppend(): S3Error {
-  return new S3Error("NotImplemented", {
-    message: "Appending to encrypted objects is not implemented.",
-    fields: { Header: WRITE_OFFSET_HEADER },
-  });
-}
-
 type Received = { readonly body: AppendObjectRequest["body"]; readonly digests: PayloadDigests };
 
-async function receive(call: ObjectCall, deps: HandlerDeps): Promise<Received> {
+async function receive(
+  call: ObjectCall,
+  deps: HandlerDeps,
+  { sealer, encryption }: AppendEncryption,
+): Promise<Received> {
   const { received } = call;
   const payload = payloadOf(call, deps, { ...PUT_PAYLOAD, received });
   if (payload.bytes === 0) throw emptyAppend();
-  if (payload.bytes !== undefined && payload.bytes <= LIMITS.inlineBodyBytesMax) {
+  const described = (digests: PayloadDigests): PayloadDigests =>
+    encryption === undefined ? digests : { ...digests, etag: etagOf(encryption, digests.etag) };
+  if (payload.bytes !== undefined && isInline(payload.bytes, sealer)) {
     const { bytes, digests } = await payload.readAll(LIMITS.inlineBodyBytesMax);
     // The memory is used again by the next request, and an append may have to wait.
-    return { body: { kind: "inline", bytes: Buffer.from(bytes) }, digests };
+    const kept = sealer === undefined ? Buffer.from(bytes) : encryptWhole(sealer, bytes);
+    return { body: { kind: "inline", bytes: kept }, digests: described(digests) };
   }
-  const { staged, digests } = await stagePayload(payload, deps);
-  if (digests.bytes > 0) return { body: { kind: "staged", staged }, digests };
+  const { staged, digests } = await stagePayload(payload, deps, sealer);
+  if (digests.bytes > 0) return { body: { kind: "staged", staged }, digests: described(digests) };
   staged.discard();
   throw emptyAppend();
 }
@@ -95,15 +101,14 @@ function emptyAppend(): S3Error {
   });
 }
 
-type Grown = Omit<ObjectRecord, "body" | "lastModifiedMs" | "attributes" | "lock">;
+type Grown = Pick<ObjectRecord, "size" | "etag" | "checksums" | "parts">;
 
-function plainRecord({ bytes, etag, checksum }: PayloadDigests): Grown {
-  return { size: bytes, etag, checksums: [checksum], parts: [], encryption: undefined };
+function newRecord({ bytes, etag, checksum }: PayloadDigests): Grown {
+  return { size: bytes, etag, checksums: [checksum], parts: [] };
 }
 
 /** What an object is after an append; refused before anything of it is written. */
 function grownRecord(deps: HandlerDeps, current: ObjectRecord, added: PayloadDigests): Grown {
-  if (current.encryption !== undefined) throw encryptedAppend();
   const size = current.size + added.bytes;
   if (size > LIMITS.objectBytesMax) throw new S3Error("EntityTooLarge");
   const { parts } = current;
@@ -114,7 +119,6 @@ function grownRecord(deps: HandlerDeps, current: ObjectRecord, added: PayloadDig
     etag: grownEtag(deps, current.etag, added.etag),
     checksums: grownChecksums(current, added),
     parts: parts.length === 0 ? [] : [...parts, next],
-    encryption: undefined,
   };
 }
 
@@ -167,7 +171,11 @@ function keptOf(current: ObjectRecord, asked: ObjectAttributes): ObjectAttribute
   });
 }
 
-function replyTo(call: ObjectCall, outcome: AppendOutcome): Reply {
+function replyTo(
+  call: ObjectCall,
+  outcome: AppendOutcome,
+  { encryption }: AppendEncryption,
+): Reply {
   if (outcome.outcome === "invalid-offset") throw new S3Error("InvalidWriteOffset");
   if (outcome.outcome === "conflict") throw new S3Error("ConditionalRequestConflict");
   if (outcome.outcome !== "stored") throw writeRefusal(outcome, call.bucket, call.key);
@@ -175,6 +183,7 @@ function replyTo(call: ObjectCall, outcome: AppendOutcome): Reply {
   const headers: HeaderLines = [["ETag", `"${record.etag}"`]];
   pushChecksums(headers, record.checksums);
   headers.push(["x-amz-object-size", String(record.size)]);
+  pushEncryption(headers, encryption);
   pushStoredVersionId(headers, outcome.stored);
   pushExpiration(headers, call.bucketSettings, call.key, record);
   return emptyReply(200, headers);
