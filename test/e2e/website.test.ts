@@ -1,18 +1,23 @@
 import {
   DeleteBucketWebsiteCommand,
+  DeleteObjectCommand,
   GetBucketWebsiteCommand,
   PutBucketPolicyCommand,
+  PutBucketVersioningCommand,
   PutBucketWebsiteCommand,
   PutObjectCommand,
   type S3Client,
   type WebsiteConfiguration,
 } from "@aws-sdk/client-s3";
 import { describe, expect, test } from "vitest";
+import { BOUNDARY, formBytes, signedFields } from "../support/forms.ts";
 import { type RawAnswer, requestBytes, sendBytes, sendSigned } from "../support/raw-http.ts";
 import { makeBucket, refusalOf, sdkFor } from "../support/sdk.ts";
 import { ENGINES, type TestServer, useServer } from "../support/server.ts";
 
 const DOMAIN = "web.test";
+/** Below the other one: the longer name wins. */
+const S3_DOMAIN = "s3.web.test";
 const PAGES: WebsiteConfiguration = {
   IndexDocument: { Suffix: "index.html" },
   ErrorDocument: { Key: "oops/error.html" },
@@ -71,7 +76,7 @@ async function visit(
 }
 
 describe.each(ENGINES)("websites on %s", (engine) => {
-  const server = useServer({ engine, flags: ["--website-domain", DOMAIN] });
+  const server = useServer({ engine, flags: ["--website-domain", DOMAIN, "--domain", S3_DOMAIN] });
 
   test("a configuration is kept and taken away", async () => {
     const s3 = sdkFor(server());
@@ -245,6 +250,47 @@ describe.each(ENGINES)("websites on %s", (engine) => {
     ]);
   });
 
+  test("what was deleted or hidden by a marker is gone, and comes back with its version", async () => {
+    const s3 = sdkFor(server());
+    const Bucket = await shownBucket(s3, PAGES);
+    const VersioningConfiguration = { Status: "Enabled" as const };
+    await s3.send(new PutBucketVersioningCommand({ Bucket, VersioningConfiguration }));
+    await put(s3, Bucket, { "a/index.html": "first" });
+    await put(s3, Bucket, { "a/index.html": "second" });
+    expect((await visit(server(), Bucket, "/a/")).body).toBe("second");
+    const Key = "a/index.html";
+    const { VersionId } = await s3.send(new DeleteObjectCommand({ Bucket, Key }));
+    const gone = await visit(server(), Bucket, "/a/");
+    expect([gone.status, gone.headers["x-amz-error-code"]]).toEqual([404, "NoSuchKey"]);
+    expect((await visit(server(), Bucket, "/a")).status).toBe(404);
+    await s3.send(new DeleteObjectCommand({ Bucket, Key, VersionId }));
+    expect((await visit(server(), Bucket, "/a/")).body).toBe("second");
+  });
+
+  test("a form may be sent to the host of its bucket, beside its website", async () => {
+    const s3 = sdkFor(server());
+    const Bucket = await shownBucket(s3, PAGES);
+    const VersioningConfiguration = { Status: "Enabled" as const };
+    await s3.send(new PutBucketVersioningCommand({ Bucket, VersioningConfiguration }));
+    const fields = [["key", "index.html"] as const];
+    const signed = signedFields([{ bucket: Bucket }, { key: "index.html" }]);
+    const body = formBytes({ fields: [...fields, ...signed], file: "from a form" });
+    const host = `${Bucket}.${S3_DOMAIN}:${server().port}`;
+    const lines = {
+      Host: host,
+      "Content-Type": `multipart/form-data; boundary=${BOUNDARY}`,
+      "Content-Length": String(body.length),
+    };
+    const request = requestBytes({ method: "POST", path: "/" }, lines, body);
+    const answer = await sendBytes(server(), request);
+    expect([answer?.status, answer?.headers["location"]]).toEqual([
+      204,
+      `http://${host}/index.html`,
+    ]);
+    expect(answer?.headers["x-amz-version-id"]).toMatch(/^[0-9a-f]{32}$/);
+    expect((await visit(server(), Bucket, "/")).body).toBe("from a form");
+  });
+
   test("only reading is possible, and the S3 operations are elsewhere", async () => {
     const s3 = sdkFor(server());
     const Bucket = await shownBucket(s3, PAGES);
@@ -257,8 +303,8 @@ describe.each(ENGINES)("websites on %s", (engine) => {
     expect([control.status, control.headers["x-amz-error-code"]]).toEqual([404, "NoSuchKey"]);
     const nowhere = await visit(server(), "not-there", "/");
     expect([nowhere.status, nowhere.headers["x-amz-error-code"]]).toEqual([404, "NoSuchBucket"]);
-    const s3Host = await visit(server(), "s3", "/", { domain: "test" });
-    expect(s3Host.body).toContain("<Error>");
+    const s3Host = await visit(server(), Bucket, "/", { domain: S3_DOMAIN });
+    expect(s3Host.body).toContain("<ListBucketResult");
     const broken = await visit(server(), Bucket, "/%ff");
     expect(broken.status).toBe(400);
   });
