@@ -38,6 +38,7 @@ const SAMPLES: Readonly<Record<string, RouteSample>> = {
     "CompleteMultipartUpload",
     "<Part><PartNumber>1</PartNumber><ETag>x</ETag></Part>",
   ),
+  AppendObject: { body: "z".repeat(20_000), headers: { "x-amz-write-offset-bytes": "0" } },
   CopyObject: copySource,
   CreateBucket: document(
     "CreateBucketConfiguration",
