@@ -185,6 +185,20 @@ describe.each(ENGINES)("bucket policies on %s", (engine) => {
     expect((await unsigned(server(), "GET", path)).said).toBe("400 InvalidRequest");
   });
 
+  test("deny everybody but whom they name", async () => {
+    const { Bucket, other } = await stage();
+    const s3 = sdkFor(server());
+    const about = { Action: "s3:GetObject", Resource: arn(Bucket, "*") };
+    const allow = { ...about, Effect: "Allow", Principal: "*" };
+    const users = [`arn:aws:iam:::user/${other.name}`, "arn:aws:iam::000000000000:root"];
+    await putPolicy(s3, Bucket, allow, { ...about, Effect: "Deny", NotPrincipal: { AWS: users } });
+    await other.s3.send(get(Bucket));
+    await s3.send(get(Bucket));
+    expect((await unsigned(server(), "GET", `/${Bucket}/a/b`)).said).toBe(DENIED);
+    const wide = { ...about, Effect: "Allow", NotPrincipal: { AWS: users } };
+    expect(await refusalOf(putPolicy(s3, Bucket, wide))).toBe("400 MalformedPolicy");
+  });
+
   test("deny even the root key, which can always mend them", async () => {
     const { Bucket } = await stage();
     const s3 = sdkFor(server());

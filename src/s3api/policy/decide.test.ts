@@ -110,8 +110,8 @@ describe("principals", () => {
       expect(isFor({ Principal: { AWS } })).toBe(true);
       expect(isFor({ Principal: { AWS } }, BOB)).toBe(false);
       expect(isFor({ Principal: { AWS } }, anonymous)).toBe(false);
-      expect(isFor({ NotPrincipal: { AWS } })).toBe(false);
-      expect(isFor({ NotPrincipal: { AWS } }, BOB)).toBe(true);
+      expect(isFor({ NotPrincipal: { AWS } }, callerOf("user"), "Deny")).toBe(false);
+      expect(isFor({ NotPrincipal: { AWS } }, BOB, "Deny")).toBe(true);
       expect(isFor({ NotPrincipal: { AWS } }, anonymous, "Deny")).toBe(true);
     },
   );
@@ -122,7 +122,6 @@ describe("principals", () => {
       expect(isFor({ Principal: { AWS } }, BOB, "Deny")).toBe(true);
       expect(isFor({ Principal: { AWS } }, root, "Deny")).toBe(true);
       expect(isFor({ Principal: { AWS } }, anonymous, "Deny")).toBe(false);
-      expect(isFor({ NotPrincipal: { AWS } }, BOB)).toBe(false);
       expect(isFor({ NotPrincipal: { AWS } }, BOB, "Deny")).toBe(true);
       expect(isFor({ NotPrincipal: { AWS } }, root, "Deny")).toBe(false);
     }

