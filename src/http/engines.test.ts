@@ -673,26 +673,29 @@ describe.each(["uws", "node"] as const)("engine %s", (engine) => {
     ["two digests", `${HOST}x-amz-content-sha256: a\r\nx-amz-content-sha256: a\r\n`, 400],
     ["more than 100 headers", `${HOST}${many(100)}`, 431],
     ["a header block too large", `${HOST}X: ${"a".repeat(33_000)}\r\n`, 431],
-  ])("refuses %s, and what follows is never a request", async (_name, headers, status) => {
-    const handled: string[] = [];
-    const server = await serve((exchange) => {
-      handled.push(exchange.target);
-      echo(exchange);
-    });
-    // Alone it is answered; with a second request behind it, the connection may go without a word.
-    const alone = await RawClient.open(server.port);
-    alone.send(`PUT /refused HTTP/1.1\r\n${headers}\r\n`);
-    expect((await alone.response()).status).toBe(status);
-    await alone.gone;
-    const smuggler = await RawClient.open(server.port);
-    smuggler.send(`PUT /refused HTTP/1.1\r\n${headers}\r\n${SMUGGLED}${SMUGGLED}`);
-    await smuggler.gone;
-    const split = await RawClient.open(server.port);
-    split.send(`PUT /refused HTTP/1.1\r\n${headers}\r\n`);
-    setImmediate(() => split.send(`12345${SMUGGLED}0\r\n\r\n${SMUGGLED}`));
-    await split.gone;
-    expect(handled).toEqual([]);
-  });
+  ])(
+    "[S67] [N3] refuses %s, and what follows is never a request",
+    async (_name, headers, status) => {
+      const handled: string[] = [];
+      const server = await serve((exchange) => {
+        handled.push(exchange.target);
+        echo(exchange);
+      });
+      // Alone it is answered; with a second request behind it, the connection may go without a word.
+      const alone = await RawClient.open(server.port);
+      alone.send(`PUT /refused HTTP/1.1\r\n${headers}\r\n`);
+      expect((await alone.response()).status).toBe(status);
+      await alone.gone;
+      const smuggler = await RawClient.open(server.port);
+      smuggler.send(`PUT /refused HTTP/1.1\r\n${headers}\r\n${SMUGGLED}${SMUGGLED}`);
+      await smuggler.gone;
+      const split = await RawClient.open(server.port);
+      split.send(`PUT /refused HTTP/1.1\r\n${headers}\r\n`);
+      setImmediate(() => split.send(`12345${SMUGGLED}0\r\n\r\n${SMUGGLED}`));
+      await split.gone;
+      expect(handled).toEqual([]);
+    },
+  );
 
   test.each([
     ["HTTP/1.0", `GET / HTTP/1.0\r\n${HOST}\r\n`],

@@ -105,27 +105,27 @@ const changed = (change: Partial<SigningInput>) => (at: Case) =>
 const signers: readonly Mutation[] = [
   {
     name: "another secret",
-    make: (at) => sign(at, { signer: { ...at.cast.root, secret: "guessed" } }),
+    make: (at: Case) => sign(at, { signer: { ...at.cast.root, secret: "guessed" } }),
   },
-  { name: "no secret", make: (at) => sign(at, { signer: { ...at.cast.root, secret: "" } }) },
-  { name: "an unknown key", make: (at) => sign(at, { signer: at.cast.nobody }) },
+  { name: "no secret", make: (at: Case) => sign(at, { signer: { ...at.cast.root, secret: "" } }) },
+  { name: "an unknown key", make: (at: Case) => sign(at, { signer: at.cast.nobody }) },
   {
     name: "the secret of another key",
-    make: (at) => sign(at, { signer: { ...at.cast.root, secret: at.cast.powerless.secret } }),
+    make: (at: Case) => sign(at, { signer: { ...at.cast.root, secret: at.cast.powerless.secret } }),
   },
   {
     name: "a key in other letters",
-    make: (at) =>
+    make: (at: Case) =>
       sign(at, { signer: { ...at.cast.root, accessKey: at.cast.root.accessKey.toLowerCase() } }),
   },
   {
     name: "a key that may do nothing",
-    make: (at) =>
+    make: (at: Case) =>
       at.perKey || at.isPreflight ? undefined : sign(at, { signer: at.cast.powerless }),
   },
   {
     name: "a key of another bucket",
-    make: (at) =>
+    make: (at: Case) =>
       at.perKey || at.isPreflight || at.level === "service"
         ? undefined
         : sign(at, { signer: at.cast.elsewhere }),
@@ -144,15 +144,15 @@ const scopes: readonly Mutation[] = [
 ];
 
 const times: readonly Mutation[] = [
-  { name: "a date to come", make: (at) => sign(at, { nowMs: at.nowMs + 20 * MINUTE_MS }) },
+  { name: "a date to come", make: (at: Case) => sign(at, { nowMs: at.nowMs + 20 * MINUTE_MS }) },
   {
     name: "a date long past",
-    make: (at) => sign(at, { nowMs: at.nowMs - 20 * MINUTE_MS }),
+    make: (at: Case) => sign(at, { nowMs: at.nowMs - 20 * MINUTE_MS }),
   },
-  { name: "the year 1970", make: (at) => sign(at, { nowMs: 0 }) },
+  { name: "the year 1970", make: (at: Case) => sign(at, { nowMs: 0 }) },
   {
     name: "a date changed after signing",
-    make: (at) => {
+    make: (at: Case) => {
       const other = amzDate(at.nowMs - MINUTE_MS);
       return isHeader(at)
         ? mapHeader(sign(at), "x-amz-date", () => other)
@@ -161,7 +161,7 @@ const times: readonly Mutation[] = [
   },
   {
     name: "a date that is none",
-    make: (at) =>
+    make: (at: Case) =>
       isHeader(at)
         ? mapHeader(sign(at), "x-amz-date", () => "today")
         : mapQuery(sign(at), "X-Amz-Date", () => "today"),
@@ -178,19 +178,22 @@ const times: readonly Mutation[] = [
 ];
 
 const signatures: readonly Mutation[] = [
-  { name: "a bit of the signature", make: (at) => mapSignature(at, flip) },
-  { name: "half a signature", make: (at) => mapSignature(at, (text) => text.slice(0, 32)) },
-  { name: "a signature too long", make: (at) => mapSignature(at, (text) => `${text}00`) },
-  { name: "no signature", make: (at) => mapSignature(at, () => "") },
-  { name: "a signature of zeros", make: (at) => mapSignature(at, () => "0".repeat(64)) },
-  { name: "a signature not in hexadecimal", make: (at) => mapSignature(at, () => "z".repeat(64)) },
+  { name: "a bit of the signature", make: (at: Case) => mapSignature(at, flip) },
+  { name: "half a signature", make: (at: Case) => mapSignature(at, (text) => text.slice(0, 32)) },
+  { name: "a signature too long", make: (at: Case) => mapSignature(at, (text) => `${text}00`) },
+  { name: "no signature", make: (at: Case) => mapSignature(at, () => "") },
+  { name: "a signature of zeros", make: (at: Case) => mapSignature(at, () => "0".repeat(64)) },
+  {
+    name: "a signature not in hexadecimal",
+    make: (at: Case) => mapSignature(at, () => "z".repeat(64)),
+  },
 ];
 
 /** The tests sign every header, so that leaving one out is a change too. */
 const signedLists: readonly Mutation[] = [
   {
     name: "the host not signed",
-    make: (at) =>
+    make: (at: Case) =>
       sign(at, {
         input: (input) => ({
           ...input,
@@ -204,7 +207,7 @@ const signedLists: readonly Mutation[] = [
   { name: "nothing signed", make: changed({ signedNames: [] }) },
   {
     name: "the list of signed headers out of order",
-    make: (at) =>
+    make: (at: Case) =>
       sign(at, {
         input: (input) => ({
           ...input,
@@ -214,7 +217,7 @@ const signedLists: readonly Mutation[] = [
   },
   {
     name: "a signed header that is not there",
-    make: (at) =>
+    make: (at: Case) =>
       sign(at, {
         input: (input) => ({
           ...input,
@@ -241,7 +244,7 @@ const additions: readonly Mutation[] = [
   ["x-amz-tagging", "a=b"],
 ].map(([name = "", value = ""]) => ({
   name: `${name} added unsigned`,
-  make: (at) => (name in at.plain.headers ? undefined : withHeader(sign(at), name, value)),
+  make: (at: Case) => (name in at.plain.headers ? undefined : withHeader(sign(at), name, value)),
 }));
 
 const METHODS = ["GET", "PUT", "POST", "DELETE", "HEAD"] as const;
@@ -253,28 +256,28 @@ const targets: readonly Mutation[] = [
   })),
   {
     name: "the path",
-    make: (at) => {
+    make: (at: Case) => {
       const forged = sign(at);
       return { ...forged, path: `${forged.path}x` };
     },
   },
   {
     name: "a parameter added",
-    make: (at) => {
+    make: (at: Case) => {
       const forged = sign(at);
       return { ...forged, query: [...forged.query, ["versionId", "null"]] };
     },
   },
   {
     name: "a parameter taken away",
-    make: (at) => {
+    make: (at: Case) => {
       const [first] = at.plain.query;
       return first === undefined ? undefined : withoutQuery(sign(at), first[0]);
     },
   },
   {
     name: "a parameter's value",
-    make: (at) => {
+    make: (at: Case) => {
       const [first] = at.plain.query;
       return first === undefined ? undefined : mapQuery(sign(at), first[0], (text) => `${text}1`);
     },
@@ -282,42 +285,42 @@ const targets: readonly Mutation[] = [
 ];
 
 const headerChanges: readonly Mutation[] = [
-  { name: "the host", make: (at) => mapHeader(sign(at), "host", () => "evil.test") },
+  { name: "the host", make: (at: Case) => mapHeader(sign(at), "host", () => "evil.test") },
   {
     name: "the digest taken away",
     make: ifHeader((at) => withoutHeader(sign(at), "x-amz-content-sha256")),
   },
   {
     name: "the digest turned off",
-    make: (at) =>
+    make: (at: Case) =>
       at.mode === "unsigned" || (at.transport === "presigned" && at.mode !== "signed")
         ? undefined
         : mapHeader(sign(at), "x-amz-content-sha256", () => "UNSIGNED-PAYLOAD"),
   },
   {
     name: "another digest",
-    make: (at) =>
+    make: (at: Case) =>
       at.mode === "signed"
         ? mapHeader(sign(at), "x-amz-content-sha256", () => "0".repeat(64))
         : undefined,
   },
   {
     name: "a signed header changed",
-    make: (at) => {
+    make: (at: Case) => {
       const [name] = Object.keys(at.plain.headers);
       return name === undefined ? undefined : mapHeader(sign(at), name, (text) => `${text}x`);
     },
   },
   {
     name: "a signed header taken away",
-    make: (at) => {
+    make: (at: Case) => {
       const [name] = Object.keys(at.plain.headers);
       return name === undefined ? undefined : withoutHeader(sign(at), name);
     },
   },
   {
     name: "a signed header twice",
-    make: (at) => {
+    make: (at: Case) => {
       const [entry] = Object.entries(at.plain.headers);
       return entry === undefined ? undefined : withHeader(sign(at), entry[0], entry[1]);
     },
@@ -327,7 +330,7 @@ const headerChanges: readonly Mutation[] = [
 const ways: readonly Mutation[] = [
   {
     name: "no way of authenticating at all",
-    make: (at) => {
+    make: (at: Case) => {
       if (at.perKey) return undefined;
       const forged = sign(at);
       const query = forged.query.filter(([name]) => !name.startsWith("X-Amz-"));
@@ -355,7 +358,7 @@ const ways: readonly Mutation[] = [
   },
   {
     name: "header and query together",
-    make: (at) => {
+    make: (at: Case) => {
       const forged = sign(at);
       return isHeader(at)
         ? { ...forged, query: [...forged.query, ["X-Amz-Algorithm", "AWS4-HMAC-SHA256"]] }

@@ -165,6 +165,35 @@ describe.each(ENGINES)("rights on %s", (engine) => {
     expect(served.site.summaries.at(-1)?.remoteAddress).toBe("127.0.0.1");
   });
 
+  test("[S44] [S46] [N21] what a policy asks of a request is what the server knows, not what headers say", async () => {
+    const statement = {
+      ...{ Effect: "Allow", Principal: "*", Action: "s3:GetObject" },
+      Resource: `arn:aws:s3:::${OTHERS}/*`,
+      Condition: { IpAddress: { "aws:SourceIp": "203.0.113.0/24" } },
+    };
+    const policy = (condition: object): string =>
+      JSON.stringify({
+        Version: "2012-10-17",
+        Statement: [{ ...statement, Condition: condition }],
+      });
+    const headers = {
+      ...{ "x-forwarded-for": "203.0.113.9", "x-real-ip": "203.0.113.9" },
+      ...{ "aws.sourceip": "203.0.113.9", "x-amz-source-ip": "203.0.113.9" },
+      ...{ sourceip: "203.0.113.9", "aws-sourceip": "203.0.113.9" },
+    };
+    const target = `/${OTHERS}/object`;
+    const put = (text: string): Promise<WireAnswer> =>
+      client.send({ method: "PUT", target: `/${OTHERS}?policy`, body: text });
+    expect(outcome(await put(policy(statement.Condition)))).toBe("204");
+    expect((await unsigned({ method: "GET", target, headers })).status).toBe(403);
+    // The same policy about where the request really came from lets it in.
+    const real = { IpAddress: { "aws:SourceIp": "127.0.0.0/8" } };
+    expect(outcome(await put(policy(real)))).toBe("204");
+    const admitted = await unsigned({ method: "GET", target, headers });
+    expect([admitted.status, bodyOf(admitted)]).toEqual([200, HIDDEN]);
+    await client.send({ method: "DELETE", target: `/${OTHERS}?policy` });
+  });
+
   test("[S59] a continuation token with any bit changed is refused", async () => {
     for (const key of ["a", "b", "c"]) {
       await client.send({ method: "PUT", target: `/${MINE}/${key}`, body: key });

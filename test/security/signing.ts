@@ -94,3 +94,8 @@ export function chainLink(
   const text = [`AWS4-HMAC-SHA256-${kind}`, chain.date, chain.scope, ...covered].join("\n");
   return hmac(signingKey(chain.secret, chain.scope), text).toString("hex");
 }
+
+/** The signature of a form's policy, which is signed as it stands in its field. */
+export function policySignature(secret: string, scope: string, policy: string): string {
+  return hmac(signingKey(secret, scope), policy).toString("hex");
+}

@@ -126,7 +126,7 @@ test.each([
   ["depth", `${"<Delete>".repeat(100_000)}${"</Delete>".repeat(100_000)}`],
   ["depth just beyond the limit", `${"<Delete>".repeat(40)}${"</Delete>".repeat(40)}`],
   ["very many elements", `<Delete>${"<a/>".repeat(300_000)}</Delete>`],
-])("refused quickly: %s", (_name, text) => {
+])("[S66] [N7] refused quickly: %s", (_name, text) => {
   expect(codeOf(text)).toBe("MalformedXML");
 });
 
