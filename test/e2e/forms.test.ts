@@ -475,6 +475,22 @@ describe.each(ENGINES)("forms on %s", (engine) => {
     expect(await keysIn(server(), Bucket)).toEqual(["k"]);
   });
 
+  test.each([100, 3 * MIB])("a client that leaves amid %i bytes leaves nothing", async (bytes) => {
+    const Bucket = await newBucket();
+    const body = formBytes(signedForm(Bucket, { file: Buffer.alloc(bytes, "x") }));
+    const headers = {
+      Host: server().host,
+      "Content-Type": `multipart/form-data; boundary=${BOUNDARY}`,
+      "Content-Length": String(body.length),
+    };
+    const part = body.subarray(0, body.length - BOUNDARY.length);
+    const request = requestBytes({ method: "POST", path: `/${Bucket}` }, headers, part);
+    const answer = await sendBytes(server(), request, { thenEnd: true });
+    expect(answer?.status ?? 400).toBe(400);
+    expect(await keysIn(server(), Bucket)).toEqual([]);
+    expect((await postBytes(server(), Bucket, body)).status).toBe(204);
+  });
+
   test("a form that does not say how long it is is refused", async () => {
     const Bucket = await newBucket();
     const headers = {
