@@ -141,7 +141,8 @@ export function testPolicy(desk: PolicyDesk, body: unknown): AdminAnswer {
   if (idText !== undefined && accessKey === undefined) return noSuchKey(idText);
   const inquiry = { accessKey, action, bucket, key, values: new Map(Object.entries(values)) };
   const answer = desk.judge(inquiry);
-  return answer === undefined ? noSuchKey(idText ?? "") : { status: 200, body: answer };
+  if (answer !== undefined) return { status: 200, body: answer };
+  return adminProblem(404, `There is no access key ${idText ?? ""} that may sign.`);
 }
 
 function noSuchPolicy(record: AccessKeyRecord, name: string): AdminAnswer {
