@@ -72,6 +72,28 @@ describe.each([
     await expectSameAfterRebuild();
   });
 
+  test("stand in one order, whichever was set first and whichever is left in the log", async () => {
+    const { store } = running.site;
+    await store.createBucket({ name: alpha, owner: "o" });
+    const keepHouse = async (): Promise<void> => {
+      for (let times = 0; times < 3; times++) {
+        await running.site.store.keepHouse();
+        fixture.clock.leap(11 * 60_000);
+      }
+    };
+    await put("policy", Buffer.from("old"));
+    await keepHouse();
+    await put("cors", Buffer.from("kept"));
+    await keepHouse();
+    await put("policy", Buffer.from("new"));
+    await keepHouse();
+    expect([...(running.site.store.bucket(alpha)?.settings.keys() ?? [])]).toEqual([
+      "cors",
+      "policy",
+    ]);
+    await expectSameAfterRebuild();
+  });
+
   test("do not let versioning and object lock go back", async () => {
     await running.site.store.createBucket({ name: alpha, owner: "o" });
     expect(await put("object-lock", Buffer.from("lock"))).toBe("refused");

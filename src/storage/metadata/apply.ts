@@ -151,10 +151,14 @@ function applyBucketSetting(
   const before = bucket.settings.get(body.name);
   if (before !== undefined && laterStamp(before.stamp, stamp)) return;
   if (before !== undefined) references.addLive(before.home, -1, 0);
-  const settings = new Map(bucket.settings);
-  settings.set(body.name, { stamp, home: place.home, value: body.value });
+  const row = { stamp, home: place.home, value: body.value };
+  const settings = [...bucket.settings].filter(([name]) => name !== body.name);
+  // By name: which of them was set first is not known any more once its segment has gone.
+  const sorted = [...settings, [body.name, row] as const].sort(([left], [right]) =>
+    left < right ? -1 : 1,
+  );
   references.addLive(place.home, 1, 0);
-  view.put(TABLES.bucket, body.bucket, { ...bucket, settings });
+  view.put(TABLES.bucket, body.bucket, { ...bucket, settings: new Map(sorted) });
 }
 
 /** Revocation is remove-wins: an id once revoked never becomes valid again. */
