@@ -195,7 +195,9 @@ export async function checkContents(
     if (version === undefined) continue;
     if (operation.kind === "put") versions.set(operation.object.writer, version);
     if (operation.kind === "complete") versions.set(operation.tag, version);
+    if (operation.kind === "append") versions.set(operation.object.writer, version);
   }
+  for (const { renamed } of entries) if (renamed !== undefined) versions.delete(renamed);
   const wanted = [...state.versions]
     .sort(([left], [right]) => byText([left], [right]))
     .flatMap(([, list]) => list);

@@ -23,6 +23,8 @@ export type Entry = {
   outcome: string | undefined;
   /** The version an acknowledged write has got. */
   version: string | undefined;
+  /** Whose object a rename has given another version. */
+  renamed?: string;
 };
 
 const PATTERN_BYTES = 251;
@@ -116,7 +118,11 @@ export class Journal {
       else if (name !== undefined) found.push({ id: next.version, of: { name } });
     }
     cursor.close();
-    return found;
+    const isOnly = ({ of }: (typeof found)[number]): boolean =>
+      of === "null" ||
+      found.filter((other) => other.of !== "null" && other.of.name === of.name).length === 1;
+    // An object that was renamed there and back is twice under one key.
+    return found.filter(isOnly);
   }
 
   async #handVersion(operation: ModelOperation, version: VersionId | "null"): Promise<string> {
@@ -150,8 +156,18 @@ export class Journal {
     return (await this.#store.putBucketSetting({ bucket, name, value: stored })).outcome;
   }
 
+  /** The size of an object as it is seen now; 0 when there is none. */
+  sizeOf(bucket: string, key: string): number {
+    return this.#store.object(bucketOf(bucket), keyOf(key))?.record.size ?? 0;
+  }
+
   async #stage(operation: ModelOperation): Promise<PutObjectRequest["body"] | undefined> {
     if (operation.kind === "put-part") return this.#stageContent(operation.content);
+    if (operation.kind === "append") {
+      const { content } = operation;
+      if (content.chunked) return this.#stageContent(content);
+      return { kind: "inline", bytes: bytesOf(content) };
+    }
     if (operation.kind !== "put") return undefined;
     const [content] = operation.object.contents;
     if (content === undefined) return { kind: "inline", bytes: Buffer.alloc(0) };
@@ -197,6 +213,15 @@ export class Journal {
           .map((one) => (one.outcome === "deleted" ? `deleted:${one.existed}` : one.outcome))
           .join(",");
       }
+      case "append":
+        return this.#append(operation, body, entry);
+      case "rename": {
+        const at = { bucket: bucketOf(operation.bucket), source: keyOf(operation.source) };
+        const writer = store.object(at.bucket, at.source)?.record.attributes.user[0]?.[1];
+        if (writer !== undefined) entry.renamed = writer;
+        const request = { ...at, key: keyOf(operation.key), token: undefined };
+        return (await store.renameObject(request)).outcome;
+      }
       case "setting":
         return this.#putSetting(operation);
       case "delete-version":
@@ -225,6 +250,26 @@ export class Journal {
       object: { size, etag, attributes, checksums: [], parts: [], encryption: undefined },
       body,
       ...(operation.ifNoneMatch ? { conditions: { ifNoneMatch: ["*"] } } : {}),
+    });
+    if (done.outcome === "stored") entry.version = done.stored.version;
+    return done.outcome;
+  }
+
+  async #append(
+    operation: Extract<ModelOperation, { kind: "append" }>,
+    body: PutObjectRequest["body"] | undefined,
+    entry: Entry,
+  ): Promise<string> {
+    const { content, offset, object } = operation;
+    if (body === undefined || body.kind === "shared") throw new Error("an append has bytes");
+    const attributes = attributesOf(object.writer);
+    const done = await this.#store.appendObject({
+      ...{ bucket: bucketOf(operation.bucket), key: keyOf(operation.key), offset, body },
+      describe: (current) => ({
+        ...{ size: (current?.size ?? 0) + content.size, etag: object.etag },
+        attributes: { ...attributes, tags: current?.attributes.tags ?? [] },
+        ...{ checksums: [], parts: [], encryption: undefined, lock: current?.lock },
+      }),
     });
     if (done.outcome === "stored") entry.version = done.stored.version;
     return done.outcome;

@@ -65,6 +65,13 @@ export type ModelOperation =
       readonly shared: boolean;
       readonly ifNoneMatch: boolean;
     })
+  | (At & {
+      readonly kind: "append";
+      readonly object: Omit<ModelObject, "contents">;
+      readonly offset: number;
+      readonly content: Content;
+    })
+  | (At & { readonly kind: "rename"; readonly source: string })
   | { readonly kind: "delete"; readonly name?: string; readonly targets: readonly At[] }
   | (At & { readonly kind: "delete-version"; readonly of: VersionName })
   | (At & {
@@ -114,6 +121,10 @@ export function applyToModel(state: ModelState, operation: ModelOperation): Appl
       return put(state, operation);
     case "delete":
       return deleteAll(state, operation);
+    case "append":
+      return append(state, operation);
+    case "rename":
+      return rename(state, operation);
     case "delete-version":
       return deleteVersion(state, operation);
     case "change":
@@ -222,6 +233,35 @@ function put(state: ModelState, operation: Of<"put">): Applied {
     return { state, outcome: "source-gone" };
   }
   return { state: { ...state, ...written }, outcome: "stored" };
+}
+
+/** Nothing else is under way when an append or a rename is done, so that none is judged twice. */
+function append(state: ModelState, operation: Of<"append">): Applied {
+  if (!state.buckets.has(operation.bucket)) return { state, outcome: "no-such-bucket" };
+  const { tag, held, contents = [] } = state.objects.get(objectId(operation)) ?? {};
+  const said = { ...(tag === undefined ? {} : { tag }), ...(held === undefined ? {} : { held }) };
+  const object = { ...operation.object, ...said, contents: [...contents, operation.content] };
+  const written = write(state, operation, (isNull) => ({ kind: "object", isNull, object }));
+  if (written === undefined) return { state, outcome: "locked" };
+  if (sizeOf(contents) !== operation.offset) return { state, outcome: "invalid-offset" };
+  return { state: { ...state, ...written }, outcome: "stored" };
+}
+
+function rename(state: ModelState, { bucket, key, source }: Of<"rename">): Applied {
+  if (!state.buckets.has(bucket)) return { state, outcome: "no-such-bucket" };
+  const object = state.objects.get(objectId({ bucket, key: source }));
+  if (object === undefined) return { state, outcome: "no-such-key" };
+  const put = write(state, { bucket, key }, (isNull) => ({ kind: "object", isNull, object }));
+  const versioned = state.settings.has(`${bucket}\0versioning`);
+  const marker = (isNull: boolean): ModelVersion | undefined =>
+    versioned ? { kind: "marker", isNull, name: "" } : undefined;
+  const old = { bucket, key: source };
+  if (put === undefined || write(state, old, marker) === undefined) {
+    return { state, outcome: "locked" };
+  }
+  if (key === source) return { state, outcome: "renamed" };
+  const after = { ...state, ...put };
+  return { state: { ...after, ...write(after, old, marker) }, outcome: "renamed" };
 }
 
 function find(

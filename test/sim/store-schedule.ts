@@ -24,6 +24,8 @@ export class Schedule {
   readonly #uploads = new Map<string, Upload>();
   /** What was sent under an ETag: every write has its own. */
   readonly #contents = new Map<string, readonly Content[]>();
+  /** ETags of objects that have grown. */
+  readonly #appended = new Set<string>();
   #count = 0;
 
   constructor(seed: Seed, uploadIds: UploadIds) {
@@ -35,6 +37,10 @@ export class Schedule {
   next(journal: Journal): Planned {
     const at = { bucket: this.#bucket(), key: this.#seed.pick(KEYS) };
     if (this.#seed.chance(0.1)) return this.#copy(at, journal);
+    if (this.#seed.chance(0.06)) return { operation: this.#append(at, journal) };
+    if (this.#seed.chance(0.04)) {
+      return { operation: { kind: "rename", ...at, source: this.#seed.pick(KEYS) } };
+    }
     if (this.#seed.chance(0.25)) return this.#version(at, journal);
     return { operation: this.#operation(at) };
   }
@@ -102,6 +108,22 @@ export class Schedule {
     return { kind: "put", ...at, object, shared: false, ifNoneMatch: this.#seed.chance(0.1) };
   }
 
+  /** At the end that is seen now, or sometimes anywhere. */
+  #append(at: At, journal: Journal): ModelOperation {
+    const content = this.#content();
+    if (content.size === 0) return this.#put(at, content);
+    const object = this.#object([]);
+    const offset = this.#seed.chance(0.1) ? this.#seed.int(100) : journal.sizeOf(at.bucket, at.key);
+    this.#appended.add(object.etag);
+    return {
+      kind: "append",
+      ...at,
+      object: { writer: object.writer, etag: object.etag },
+      offset,
+      content,
+    };
+  }
+
   #object(contents: readonly Content[]): ModelObject {
     const writer = this.#tag();
     const etag = createHash("md5").update(writer).digest("hex");
@@ -123,7 +145,10 @@ export class Schedule {
 
   #copy(at: At, journal: Journal): Planned {
     const source = journal.source(this.#bucket(), this.#seed.pick(KEYS));
-    if (source === undefined) return { operation: this.#put(at, this.#chunked()) };
+    // What manifests an object that has grown consists of is not for the model to know.
+    if (source === undefined || this.#appended.has(source.record.etag)) {
+      return { operation: this.#put(at, this.#chunked()) };
+    }
     const object = this.#object(this.contentsOf(source.record.etag));
     return { operation: { kind: "put", ...at, object, shared: true, ifNoneMatch: false }, source };
   }
