@@ -1,4 +1,5 @@
 import {
+  CompleteMultipartUploadCommand,
   CopyObjectCommand,
   CreateMultipartUploadCommand,
   DeleteObjectCommand,
@@ -11,9 +12,11 @@ import {
   type ObjectCannedACL,
   PutBucketAclCommand,
   PutBucketOwnershipControlsCommand,
+  PutBucketVersioningCommand,
   PutObjectAclCommand,
   PutObjectCommand,
   PutPublicAccessBlockCommand,
+  UploadPartCommand,
 } from "@aws-sdk/client-s3";
 import { describe, expect, test } from "vitest";
 import { arn, makeBucketWith, makeOtherKey, putPolicy, unsigned } from "../support/access.ts";
@@ -99,6 +102,45 @@ describe.each(ENGINES)("ACLs on %s", (engine) => {
     expect(await said("a")).toBe(DENIED);
     const missing = new PutObjectAclCommand({ Bucket, Key: "none", ACL: "private" });
     expect(await refusalOf(s3.send(missing))).toBe("404 NoSuchKey");
+  });
+
+  test("asked for when an upload begins are those of the object it becomes", async () => {
+    const s3 = sdkFor(server());
+    const Bucket = await makeBucket(s3);
+    const place = { Bucket, Key: "a" };
+    const begun = new CreateMultipartUploadCommand({ ...place, ACL: "public-read" });
+    const { UploadId } = await s3.send(begun);
+    const part = { ...place, UploadId, PartNumber: 1 };
+    const { ETag } = await s3.send(new UploadPartCommand({ ...part, Body: "whole" }));
+    const MultipartUpload = { Parts: [{ ETag, PartNumber: 1 }] };
+    await s3.send(new CompleteMultipartUploadCommand({ ...place, UploadId, MultipartUpload }));
+    const read = await unsigned(server(), "GET", `/${Bucket}/a`);
+    expect([read.said, read.body]).toEqual(["200", "whole"]);
+    expect(read.headers.get("x-amz-acl")).toBeNull();
+  });
+
+  test("belong to one version", async () => {
+    const s3 = sdkFor(server());
+    const Bucket = await makeBucket(s3);
+    const VersioningConfiguration = { Status: "Enabled" as const };
+    await s3.send(new PutBucketVersioningCommand({ Bucket, VersioningConfiguration }));
+    const first = await s3.send(put(Bucket, "a"));
+    await s3.send(put(Bucket, "a"));
+    const VersionId = first.VersionId ?? "";
+    const change = { Bucket, Key: "a", VersionId, ACL: "public-read" as const };
+    await s3.send(new PutObjectAclCommand(change));
+    const shown = await s3.send(new GetObjectAclCommand({ Bucket, Key: "a", VersionId }));
+    expect(granted(shown)).toEqual([`${ALL} READ`]);
+    expect(granted(await s3.send(new GetObjectAclCommand({ Bucket, Key: "a" })))).toEqual([]);
+    const path = `/${Bucket}/a`;
+    expect((await unsigned(server(), "GET", `${path}?versionId=${VersionId}`)).said).toBe("200");
+    expect((await unsigned(server(), "GET", path)).said).toBe(DENIED);
+    const marker = await s3.send(new DeleteObjectCommand({ Bucket, Key: "a" }));
+    const onMarker = { ...change, VersionId: marker.VersionId ?? "" };
+    const refused = s3.send(new PutObjectAclCommand(onMarker));
+    expect(await refusalOf(refused)).toBe("405 MethodNotAllowed");
+    const never = { ...change, VersionId: "0".repeat(32) };
+    expect(await refusalOf(s3.send(new PutObjectAclCommand(never)))).toBe("404 NoSuchVersion");
   });
 
   test("of a bucket let others list it, and write in it when they say so", async () => {
