@@ -28,7 +28,6 @@ import type {
 } from "./stored.ts";
 
 export type {
-  BodyPlace,
   BodyReader,
   BodyWriter,
   ByteRange,

@@ -57,7 +57,7 @@ export interface VersionCursor {
 }
 
 /** Where an inline body lies; manifests are looked up by their hash. */
-export type BodyPlace = {
+type BodyPlace = {
   readonly segment: number;
   /** Offset of the body record in the segment; meaningless for manifests. */
   readonly offset: number;

@@ -23,7 +23,7 @@ import { payloadOf, stagePayload } from "./request-body.ts";
 import { allowedConditions } from "./write-conditions.ts";
 import { writeRefusal } from "./write-refusal.ts";
 
-export const WRITE_OFFSET_HEADER = "x-amz-write-offset-bytes";
+const WRITE_OFFSET_HEADER = "x-amz-write-offset-bytes";
 
 /**
  * PutObject that writes behind the end of an object. An object of one piece gets an ETag that

@@ -39,7 +39,7 @@ export function encodeObjectRow(writer: ByteWriter, row: ObjectRow): void {
 }
 
 /** Reads what stands in front of the object's record. */
-export function readObjectHead(reader: ByteReader): Omit<ObjectRow, "object" | "version"> {
+function readObjectHead(reader: ByteReader): Omit<ObjectRow, "object" | "version"> {
   const stamp = readStamp(reader);
   const home = reader.u32();
   const segment = reader.u32();
