@@ -55,9 +55,10 @@ function showPlan(answer: Answer): string {
   const rows = actions.map((action) => [
     String(action["due"]),
     String(action["action"]),
+    // Keys and names of rules come from clients, and may hold what a terminal would obey.
     JSON.stringify(action["key"]),
     String(action["version"] ?? action["upload"]),
-    String(action["rule"]),
+    JSON.stringify(action["rule"]),
   ]);
   return `${table(["DUE", "ACTION", "KEY", "VERSION", "RULE"], rows)}\n\n${sums}`;
 }
