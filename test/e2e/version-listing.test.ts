@@ -197,6 +197,7 @@ describe.each(ENGINES)("ListObjectVersions on %s", (engine) => {
       "A version-id marker cannot be empty.",
     ],
     ["&key-marker=k&version-id-marker=bad", "version-id-marker", "Invalid version id specified"],
+    ["&key-marker=k%00", "key-marker", "A key marker cannot include Null."],
     ["&encoding-type=base64", "encoding-type", "Invalid Encoding Method specified in Request"],
     [
       "&max-keys=-1&version-id-marker=bad&encoding-type=x",

@@ -21,7 +21,7 @@ export function listObjectVersions(call: BucketCall, deps: HandlerDeps): Reply {
   const { query } = call;
   // AWS judges the parameters in this order.
   const max = readMax(query, "max-keys");
-  const keyMarker = query.get("key-marker") ?? "";
+  const keyMarker = readKeyMarker(query);
   const versionMarker = readVersionMarker(query, keyMarker);
   const encoding = readEncoding(query);
   const prefix = query.get("prefix") ?? "";
@@ -44,6 +44,16 @@ export function listObjectVersions(call: BucketCall, deps: HandlerDeps): Reply {
   }
   writeCommonPrefixes(xml, page, encoding);
   return xmlReply(xml.finishBytes(), [["x-amz-bucket-region", deps.settings.region]]);
+}
+
+/** No key holds a NUL, which parts a key from its versions in the index. */
+function readKeyMarker(query: Query): string {
+  const text = query.get("key-marker") ?? "";
+  if (!text.includes("\0")) return text;
+  throw new S3Error("InvalidArgument", {
+    message: "A key marker cannot include Null.",
+    fields: { ArgumentName: "key-marker", ArgumentValue: text },
+  });
 }
 
 /** Undefined without one; it means nothing without the key whose version it is. */
