@@ -17,7 +17,7 @@ const rotate: Command = {
   summary: "Make a new key and seal with it from now on; the old ones stay, to read with",
   settings: "place",
   json: true,
-  examples: ["atoll keys ring rotate && atoll keys ring rewrap"],
+  examples: ["atoll keys ring rotate"],
   run: (input) => administer(input, "POST", "key-ring/rotate", { show: showRing }),
 };
 
@@ -35,10 +35,10 @@ const rewrap: Command = {
       for (let after: unknown; ; ) {
         const body = after === undefined ? {} : { after };
         const answer = expectSuccess(await client.call("POST", "key-ring/rewrap", body));
-        total.access_keys += Number(answer["access_keys"]);
-        total.seen += Number(answer["seen"]);
-        total.rewrapped += Number(answer["rewrapped"]);
-        total.unreadable += Number(answer["unreadable"]);
+        total.access_keys += countOf(answer, "access_keys");
+        total.seen += countOf(answer, "seen");
+        total.rewrapped += countOf(answer, "rewrapped");
+        total.unreadable += countOf(answer, "unreadable");
         after = answer["next"];
         if (after === undefined) break;
       }
@@ -55,6 +55,11 @@ const rewrap: Command = {
 };
 
 export const KEY_RING_COMMANDS: readonly Command[] = [list, rotate, rewrap];
+
+function countOf(answer: Answer, name: string): number {
+  const count = answer[name];
+  return typeof count === "number" ? count : 0;
+}
 
 function showRing(answer: Answer): string {
   const keys = Array.isArray(answer["keys"]) ? answer["keys"].filter(isRecord) : [];
