@@ -7,7 +7,12 @@ import { type Crc32, decodeRow, TABLES, type Table } from "./rows.ts";
 import type { VersionRow } from "./version-rows.ts";
 
 /** Rows that every request needs are kept decoded; there are few of them. */
-const KEPT_PREFIXES: ReadonlySet<string> = new Set([TABLES.bucket.prefix, TABLES.accessKey.prefix]);
+const KEPT_PREFIXES: ReadonlySet<string> = new Set([
+  TABLES.bucket.prefix,
+  TABLES.accessKey.prefix,
+  // Every write asks what else its bucket has: versions, tombstones, changes.
+  TABLES.usage.prefix,
+]);
 const KEPT_ROWS_MAX = 10_000;
 
 /** Reads rows, of the store alone or with what is ahead in line. */
