@@ -14,6 +14,7 @@ import {
   GetObjectRetentionCommand,
   HeadObjectCommand,
   type ObjectLockRetention,
+  PutBucketPolicyCommand,
   PutBucketVersioningCommand,
   PutObjectCommand,
   PutObjectLegalHoldCommand,
@@ -274,6 +275,53 @@ describe.each(ENGINES)("object lock on %s", (engine) => {
       await remove(older);
       await hold(newer, "OFF");
       await remove(newer);
+    });
+  });
+
+  describe("is a right of its own", () => {
+    const lock = { ObjectLockMode: "GOVERNANCE", ObjectLockRetainUntilDate: LATER } as const;
+
+    /** A bucket with a locked version, and a policy that denies this to everybody. */
+    async function denying(...actions: string[]) {
+      const name = await lockedBucket();
+      const where = { Bucket: name, Key };
+      const put = new PutObjectCommand({ ...where, Body: "abc", ...lock });
+      const { VersionId } = await s3.send(put);
+      const Statement = [
+        { Effect: "Deny", Principal: "*", Action: actions, Resource: `arn:aws:s3:::${name}/*` },
+      ];
+      const Policy = JSON.stringify({ Version: "2012-10-17", Statement });
+      await s3.send(new PutBucketPolicyCommand({ Bucket: name, Policy }));
+      return { ...where, VersionId };
+    }
+
+    test("to ask for it with a write", async () => {
+      const { Bucket: name } = await denying("s3:PutObjectRetention", "s3:PutObjectLegalHold");
+      const where = { Bucket: name, Key: "other", Body: "abc" };
+      const retained = new PutObjectCommand({ ...where, ...lock });
+      expect(await refusalOf(s3.send(retained))).toBe("403 AccessDenied");
+      const held = new PutObjectCommand({ ...where, ObjectLockLegalHoldStatus: "ON" });
+      expect(await refusalOf(s3.send(held))).toBe("403 AccessDenied");
+      await s3.send(new PutObjectCommand(where));
+    });
+
+    test("to see it", async () => {
+      const named = await denying("s3:GetObjectRetention");
+      const get = new GetObjectRetentionCommand(named);
+      expect(await refusalOf(s3.send(get))).toBe("403 AccessDenied");
+      const head = await s3.send(new HeadObjectCommand(named));
+      expect([head.ObjectLockMode, head.ObjectLockRetainUntilDate]).toEqual([undefined, undefined]);
+    });
+
+    test("to bypass it", async () => {
+      const named = { ...(await denying("s3:BypassGovernanceRetention")) };
+      const BypassGovernanceRetention = true;
+      const del = new DeleteObjectCommand({ ...named, BypassGovernanceRetention });
+      expect(await refusalOf(s3.send(del))).toBe("403 AccessDenied");
+      const none = { ...named, Retention: {}, BypassGovernanceRetention };
+      const take = new PutObjectRetentionCommand(none);
+      expect(await refusalOf(s3.send(take))).toBe("403 AccessDenied");
+      expect((await s3.send(new HeadObjectCommand(named))).ObjectLockMode).toBe("GOVERNANCE");
     });
   });
 
