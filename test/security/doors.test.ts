@@ -65,6 +65,8 @@ describe.each(ENGINES)("doors on %s", (engine) => {
     for (let count = 0; count < 300; count++) {
       const socket = connect(server().port, "127.0.0.1");
       socket.on("error", () => socket.destroy());
+      // What is not read would hide that the connection has ended.
+      socket.resume();
       socket.on("close", () => {
         gone += 1;
       });
