@@ -83,7 +83,7 @@ function answerProven(
     });
   }
   refuseUnknownParameters(operation, route.query);
-  screenHeaders(headers, deps.settings.ownerId, stored?.settings);
+  screenHeaders(headers, settings.ownerId, stored?.settings, row.header);
   const received = (bytes: number): void => {
     trace.inBytes += bytes;
   };
