@@ -21,7 +21,7 @@ function scheduleOf(...names: string[]) {
   const bucket = (name: string) => ({ name, settings });
   const store = {
     bucket,
-    buckets: () => names.map(bucket),
+    buckets: (after = "") => names.filter((name) => name > after).map(bucket),
     versions: (name: string) => {
       walks.push(name);
       if (name === "broken") throw new Error("it cannot be read");
@@ -60,6 +60,17 @@ describe("the schedule of lifecycles", () => {
     settings.set(LIFECYCLE_SETTING, lifecycleValue({ ...RULE, id: "another" }));
     await clock.advance(60_000);
     expect(walks).toEqual(["photos", "photos"]);
+    await schedule.stop();
+  });
+
+  test("looks at thousands of buckets page by page, and at each of them once", async () => {
+    const names = Array.from({ length: 1203 }, (_, at) => `bucket-${1000 + at}`);
+    const { clock, walks, schedule } = scheduleOf(...names);
+    schedule.start();
+    await clock.advance(5_000);
+    expect(walks).toEqual([]);
+    await clock.advance(60_000);
+    expect(walks).toEqual(names);
     await schedule.stop();
   });
 

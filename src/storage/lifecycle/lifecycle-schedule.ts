@@ -11,6 +11,8 @@ const LOOK_MS = 60_000;
 const FIRST_LOOK_MS = 5_000;
 /** So long, in multiples of the time a step took, nothing is done after it. */
 const REST_FACTOR = 4;
+const BUCKETS_PER_PAGE = 500;
+const PAGE_REST_MS = 5;
 const DAY_MS = 86_400_000;
 
 export type LifecycleCounts = {
@@ -89,7 +91,7 @@ export class LifecycleSchedule {
   runDue(): Promise<LifecycleCounts> {
     return this.#inLine(async () => {
       const day = this.#today();
-      const due = this.#bucketsWithRules().filter(([name, setting]) => {
+      const due = (await this.#bucketsWithRules()).filter(([name, setting]) => {
         const walked = this.#walked.get(name);
         return walked === undefined || walked.day < day || !sameBytes(walked.setting, setting);
       });
@@ -99,8 +101,8 @@ export class LifecycleSchedule {
 
   /** Walks one bucket, or every one with a lifecycle, at once; resolves with what was done. */
   runNow(bucket: BucketName | undefined): Promise<LifecycleCounts> {
-    return this.#inLine(() => {
-      const names = this.#bucketsWithRules().map(([name]) => name);
+    return this.#inLine(async () => {
+      const names = (await this.#bucketsWithRules()).map(([name]) => name);
       return this.#walkAll(bucket === undefined ? names : names.filter((name) => name === bucket));
     });
   }
@@ -129,11 +131,21 @@ export class LifecycleSchedule {
     return Math.floor(this.#deps.clock.nowMs() / DAY_MS);
   }
 
-  #bucketsWithRules(): Array<readonly [BucketName, Uint8Array]> {
+  /** Looks at buckets a page at a time, so that thousands of them keep nobody waiting. */
+  async #bucketsWithRules(): Promise<Array<readonly [BucketName, Uint8Array]>> {
+    const { store, clock } = this.#deps;
     const found: Array<readonly [BucketName, Uint8Array]> = [];
-    for (const { name, settings } of this.#deps.store.buckets()) {
-      const setting = settings.get(LIFECYCLE_SETTING);
-      if (setting !== undefined) found.push([name, setting]);
+    let after: BucketName | undefined;
+    for (let count = BUCKETS_PER_PAGE; count === BUCKETS_PER_PAGE; ) {
+      if (after !== undefined) await clock.sleep(PAGE_REST_MS, this.#stop.signal);
+      count = 0;
+      for (const { name, settings } of store.buckets(after)) {
+        const setting = settings.get(LIFECYCLE_SETTING);
+        if (setting !== undefined) found.push([name, setting]);
+        after = name;
+        count += 1;
+        if (count === BUCKETS_PER_PAGE) break;
+      }
     }
     const names = new Set(found.map(([name]) => name));
     for (const name of this.#walked.keys()) if (!names.has(name)) this.#walked.delete(name);
