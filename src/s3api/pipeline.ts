@@ -150,9 +150,8 @@ function addressedBucket(
     throw new S3Error("InvalidBucketName", { fields: { BucketName: bucketText } });
   }
   if (stored !== undefined) return stored;
-  // An operation that asks for each key has not asked for the bucket.
-  if (operation === "DeleteObjects" && !allows("s3:ListBucket", bucketText)) {
-    throw new S3Error("AccessDenied");
-  }
+  // Nothing has been asked yet where the handler asks by itself.
+  const { perKey }: OperationRow = OPERATIONS[operation];
+  if (perKey === true && !allows("s3:ListBucket", bucketText)) throw new S3Error("AccessDenied");
   throw new S3Error("NoSuchBucket", { fields: { BucketName: bucketText } });
 }
