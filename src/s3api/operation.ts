@@ -131,7 +131,7 @@ export type OperationRow = Selectors & {
   readonly action: string;
   /** The action instead of it when the request names a version. */
   readonly versionAction?: string;
-  /** The handler asks for each key by itself; nothing is asked of the bucket as a whole. */
+  /** The handler asks by itself: for each key, or when it has read what policies look at. */
   readonly perKey?: true;
   /** It may bring tags, locks or an ACL for the object, each allowed by an action of its own. */
   readonly wishes?: true;

@@ -69,7 +69,6 @@ export const UNIMPLEMENTED_OPERATIONS = {
   ),
   DeleteBucketMetricsConfiguration: bucket("DELETE", "metrics", "PutMetricsConfiguration", NEVER),
   DeleteBucketReplication: bucket("DELETE", "replication", "PutReplicationConfiguration"),
-  DeleteObjectTagging: object("DELETE", "tagging", "DeleteObjectTagging"),
   GetBucketAbac: bucket("GET", "abac", "GetBucketAbac", NEVER),
   GetBucketAnalyticsConfiguration: bucket(
     "GET",
@@ -148,7 +147,6 @@ export const UNIMPLEMENTED_OPERATIONS = {
   PutBucketMetricsConfiguration: bucket("PUT", "metrics", "PutMetricsConfiguration", NEVER),
   PutBucketNotificationConfiguration: bucket("PUT", "notification", "PutBucketNotification"),
   PutBucketReplication: bucket("PUT", "replication", "PutReplicationConfiguration"),
-  PutObjectTagging: object("PUT", "tagging", "PutObjectTagging"),
   RestoreObject: object("POST", "restore", "RestoreObject", NEVER),
   SelectObjectContent: object("POST", "select", "GetObject", NEVER),
   UpdateObjectEncryption: object("PUT", "encryption", "UpdateObjectEncryption"),

@@ -9,7 +9,6 @@ import { deleteObject } from "./handlers/delete-object.ts";
 import { deleteObjects } from "./handlers/delete-objects.ts";
 import { getBucketLocation } from "./handlers/get-bucket-location.ts";
 import { getObject } from "./handlers/get-object.ts";
-import { getObjectTagging } from "./handlers/get-object-tagging.ts";
 import { headBucket } from "./handlers/head-bucket.ts";
 import { headObject } from "./handlers/head-object.ts";
 import { listBuckets } from "./handlers/list-buckets.ts";
@@ -17,6 +16,11 @@ import { listMultipartUploads } from "./handlers/list-multipart-uploads.ts";
 import { listObjects } from "./handlers/list-objects.ts";
 import { listObjectsV2 } from "./handlers/list-objects-v2.ts";
 import { listParts } from "./handlers/list-parts.ts";
+import {
+  deleteObjectTagging,
+  getObjectTagging,
+  putObjectTagging,
+} from "./handlers/object-tagging.ts";
 import { putObject } from "./handlers/put-object.ts";
 import { renameObject } from "./handlers/rename-object.ts";
 import { uploadPart } from "./handlers/upload-part.ts";
@@ -267,7 +271,27 @@ export const OPERATIONS = {
     versionAction: "s3:GetObjectVersionTagging",
     body: "none",
     handler: getObjectTagging,
-    note: "tags are set by x-amz-tagging when an object is stored",
+  },
+  PutObjectTagging: {
+    method: "PUT",
+    level: "object",
+    query: { tagging: "" },
+    params: ["versionId"],
+    action: "s3:PutObjectTagging",
+    versionAction: "s3:PutObjectVersionTagging",
+    perKey: true,
+    body: "xml",
+    handler: putObjectTagging,
+  },
+  DeleteObjectTagging: {
+    method: "DELETE",
+    level: "object",
+    query: { tagging: "" },
+    params: ["versionId"],
+    action: "s3:DeleteObjectTagging",
+    versionAction: "s3:DeleteObjectVersionTagging",
+    body: "none",
+    handler: deleteObjectTagging,
   },
 } as const satisfies Readonly<Record<string, OperationRow>>;
 

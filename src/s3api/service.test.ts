@@ -267,7 +267,7 @@ describe("what is refused", () => {
     ["GET", "/Bad_Name", "404 NoSuchBucket"],
     ["PATCH", "/BUCKET/key", "405 MethodNotAllowed"],
     ["PUT", "/BUCKET?versioning", "400 MissingRequestBodyError"],
-    ["PUT", "/BUCKET/key?tagging", "501 NotImplemented"],
+    ["PUT", "/BUCKET/key?tagging", "400 MissingRequestBodyError"],
     ["GET", "/BUCKET/key?unknown", "501 NotImplemented"],
     ["GET", "/BUCKET/key?versionId=junk", "400 InvalidArgument"],
     ["GET", `/BUCKET/key?versionId=${"0".repeat(32)}`, "404 NoSuchVersion"],

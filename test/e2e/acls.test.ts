@@ -264,12 +264,10 @@ describe.each(ENGINES)("ACLs on %s", (engine) => {
     expect(await refusalOf(s3.send(put(Bucket, "c", "public-read")))).toBe(DENIED);
     const upload = { Bucket, Key: "c", ACL: "public-read" as const };
     expect(await refusalOf(s3.send(new CreateMultipartUploadCommand(upload)))).toBe(DENIED);
-    for (const refused of [
-      s3.send(new PutBucketAclCommand({ Bucket, ACL: "public-read-write" })),
-      s3.send(new PutObjectAclCommand({ Bucket, Key: "a", ACL: "authenticated-read" })),
-    ]) {
-      expect(await refusalOf(refused)).toBe(DENIED);
-    }
+    const ofBucket = new PutBucketAclCommand({ Bucket, ACL: "public-read-write" });
+    expect(await refusalOf(s3.send(ofBucket))).toBe(DENIED);
+    const ofObject = new PutObjectAclCommand({ Bucket, Key: "a", ACL: "authenticated-read" });
+    expect(await refusalOf(s3.send(ofObject))).toBe(DENIED);
     await s3.send(put(Bucket, "c", "private"));
   });
 

@@ -10,7 +10,6 @@ const MISSING = [
   ["GET", "/BUCKET?inventory"],
   ["GET", "/BUCKET?analytics"],
   ["GET", "/BUCKET?metrics"],
-  ["PUT", "/BUCKET/key?tagging"],
   ["GET", "/BUCKET/key?torrent"],
   ["POST", "/BUCKET/key?select&select-type=2"],
   ["POST", "/BUCKET/key?restore"],

@@ -1,0 +1,56 @@
+import { S3Error } from "../errors.ts";
+import type { HeaderLines } from "../headers/object-headers.ts";
+import type { HandlerDeps, ObjectCall, Reply } from "../operation.ts";
+import { emptyReply, xmlReply } from "../reply.ts";
+import { requestTagValues } from "../request-values.ts";
+import { readTagging, TAGGED_OBJECT, type Tags, writeTagging } from "../settings/tag-set.ts";
+import { XmlWriter } from "../xml/writer.ts";
+import { changeObject } from "./change-object.ts";
+import { existingObject, pushVersionId } from "./object-version.ts";
+import { readXmlBody } from "./xml-body.ts";
+
+/** https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObjectTagging.html */
+export function getObjectTagging(call: ObjectCall, deps: HandlerDeps): Reply {
+  const object = existingObject(call, deps);
+  const xml = new XmlWriter("Tagging");
+  writeTagging(xml, object.record.attributes.tags);
+  const headers: HeaderLines = [];
+  pushVersionId(headers, call, object);
+  return xmlReply(xml.finish(), headers);
+}
+
+/** https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObjectTagging.html */
+export async function putObjectTagging(call: ObjectCall, deps: HandlerDeps): Promise<Reply> {
+  const tags = await allowedTags(call, deps);
+  const object = await changeObject(call, deps, { kind: "tags", tags });
+  const headers: HeaderLines = [];
+  pushVersionId(headers, call, object);
+  return emptyReply(200, headers);
+}
+
+/** https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjectTagging.html */
+export async function deleteObjectTagging(call: ObjectCall, deps: HandlerDeps): Promise<Reply> {
+  const object = await changeObject(call, deps, { kind: "tags", tags: [] });
+  const headers: HeaderLines = [];
+  pushVersionId(headers, call, object);
+  return emptyReply(204, headers);
+}
+
+/**
+ * The tags of the body. A policy may depend on them, so that they are read before it is asked; but
+ * what is wrong with them is told only to who may set some.
+ */
+async function allowedTags(call: ObjectCall, deps: HandlerDeps): Promise<Tags> {
+  const { allows, bucket, key, query } = call;
+  const action = query.has("versionId") ? "s3:PutObjectVersionTagging" : "s3:PutObjectTagging";
+  let tags: Tags;
+  try {
+    const document = await readXmlBody(call, deps, "Tagging");
+    if (document === undefined) throw new S3Error("MissingRequestBodyError");
+    tags = readTagging(document, TAGGED_OBJECT);
+  } catch (failure) {
+    throw allows(action, bucket, key) ? failure : new S3Error("AccessDenied", { cause: failure });
+  }
+  if (!allows(action, bucket, key, requestTagValues(tags))) throw new S3Error("AccessDenied");
+  return tags;
+}
