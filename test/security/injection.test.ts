@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { ENGINES, type ServedSite, serveSite } from "./served-site.ts";
 import { bodyOf, outcome, SiteClient, signed } from "./site-client.ts";
@@ -112,6 +113,51 @@ describe.each(ENGINES)("headers on %s", (engine) => {
     expect(put.status).toBe(200);
     const answer = await client.send({ method: "PUT", target, headers });
     expect(answer.status).toBeLessThan(500);
+  });
+
+  test.each(["ExposeHeader", "AllowedHeader", "AllowedOrigin"])(
+    "[S54] [N19] a line break in %s of a CORS rule never ends a line of an answer",
+    async (element) => {
+      const evil = "a&#13;&#10;X-Injected: 1";
+      const body =
+        "<CORSConfiguration><CORSRule><AllowedOrigin>*</AllowedOrigin>" +
+        `<AllowedMethod>GET</AllowedMethod><${element}>${evil}</${element}>` +
+        "</CORSRule></CORSConfiguration>";
+      const md5 = createHash("md5").update(body).digest("base64");
+      const target = `/${BUCKET}?cors`;
+      const put = await client.send({
+        ...{ method: "PUT", target, body, headers: { "content-md5": md5 } },
+      });
+      expect([200, 400]).toContain(put.status);
+      for (const origin of ["https://a.test", "a\tb", "null"]) {
+        const headers = { origin, "access-control-request-method": "GET" };
+        for (const method of ["GET", "OPTIONS"]) {
+          const answer = await client.send({ method, target: `/${BUCKET}/object`, headers });
+          expect(headOf(answer.text)).not.toMatch(/^X-Injected/im);
+          expect(answer.status).toBeLessThan(500);
+        }
+      }
+      await client.send({ method: "DELETE", target });
+    },
+  );
+
+  test.each([
+    "<RedirectAllRequestsTo><HostName>EVIL</HostName></RedirectAllRequestsTo>",
+    "<IndexDocument><Suffix>EVIL</Suffix></IndexDocument>",
+    "<IndexDocument><Suffix>i</Suffix></IndexDocument><RoutingRules><RoutingRule><Redirect>" +
+      "<ReplaceKeyPrefixWith>EVIL</ReplaceKeyPrefixWith></Redirect></RoutingRule></RoutingRules>",
+  ])("[S54] [N19] a line break in a website never gets past its document: %s", async (inner) => {
+    const evil = "a&#13;&#10;X-Injected: 1";
+    const body = `<WebsiteConfiguration>${inner.replace("EVIL", evil)}</WebsiteConfiguration>`;
+    const md5 = createHash("md5").update(body).digest("base64");
+    const target = `/${BUCKET}?website`;
+    const put = await client.send({
+      ...{ method: "PUT", target, body, headers: { "content-md5": md5 } },
+    });
+    expect([200, 400]).toContain(put.status);
+    const got = await client.send({ method: "GET", target });
+    expect(headOf(got.text)).not.toMatch(/^X-Injected/im);
+    await client.send({ method: "DELETE", target });
   });
 
   test("[S5] what a client sends in the name of the inside is never kept", async () => {

@@ -39,7 +39,7 @@ function hmac(key: Uint8Array | string, text: string): Buffer {
 const keys = new Map<string, Buffer>();
 
 /** The key of a day, remembered: a hundred thousand requests are signed with a few. */
-export function signingKey(secret: string, scope: string): Buffer {
+function signingKey(secret: string, scope: string): Buffer {
   const name = `${secret}\n${scope}`;
   const known = keys.get(name);
   if (known !== undefined) return known;

@@ -2,7 +2,7 @@ import { ROOT_CREDENTIAL } from "../support/s3-site.ts";
 import { forge, type PayloadMode, type Signer, type Transport, toWire } from "./forge.ts";
 import { Wire, type WireAnswer, type WireRequest } from "./wire.ts";
 
-export const ROOT: Signer = { accessKey: ROOT_CREDENTIAL.id, secret: ROOT_CREDENTIAL.secret };
+const ROOT: Signer = { accessKey: ROOT_CREDENTIAL.id, secret: ROOT_CREDENTIAL.secret };
 
 export type Ask = {
   readonly method: string;
@@ -44,7 +44,7 @@ function escapeBytes(bytes: Uint8Array, keep: RegExp): string {
 }
 
 /** Escapes bytes the way AWS's recipe asks for in a path. */
-export function canonicalPath(path: string): string {
+function canonicalPath(path: string): string {
   return escapeBytes(unescapeBytes(path), /[A-Za-z0-9\-._~/]/);
 }
 
