@@ -91,8 +91,6 @@ const DIFFERENCES = `## Where Atoll differs from AWS, or AWS has no answer
   by rules encode the key; what the owner wrote in a rule stays as it is.
 - **Checksums of parts.** A part that comes without one gets the one its upload asked for. Completing
   a composite upload must list the checksum of each part, as at AWS.
-- **Settings of buckets** cannot be changed yet. Asking for one gives AWS's answer for a bucket that
-  does not have it.
 - **InsufficientCapacity** (507) is Atoll's own: the disk has reached its reserve.
 `;
 
