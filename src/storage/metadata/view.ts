@@ -17,8 +17,8 @@ export class IndexView implements RowReader {
   readonly stored: StoredRows;
   readonly #crc32: Crc32;
   readonly #pending = new Map<string, { change: Change; batch: BatchChanges }>();
-  /** Keys of pending rows of versions, by what stands in front of the version: bucket and key. */
-  readonly #pendingVersions = new Map<string, Set<string>>();
+  /** Pending rows of versions, by what stands in front of the version: bucket and key. */
+  readonly #pendingVersions = new Map<string, PendingVersions>();
   #open: BatchChanges = new Map();
   #rows = new ByteWriter(256 * 1024);
 
@@ -56,17 +56,20 @@ export class IndexView implements RowReader {
   }
 
   firstVersion(gte: string, lt: string): VersionRow | undefined {
-    let least: { key: string; row: VersionRow } | undefined;
-    for (const key of this.#pendingVersions.get(keyInFront(gte)) ?? []) {
-      const row = this.#pending.get(TABLES.version.prefix + key)?.change.row;
-      if (row === undefined || key < gte || key >= lt) continue;
-      if (least === undefined || key < least.key) least = { key, row: row as VersionRow };
+    const pending = this.#pendingVersions.get(keyInFront(gte));
+    let least: string | undefined;
+    for (const key of pending?.live ?? []) {
+      if (key >= gte && key < lt && (least === undefined || key < least)) least = key;
     }
-    for (const { key, value } of this.stored.values(TABLES.version, gte, least?.key ?? lt)) {
-      if (this.#pending.has(TABLES.version.prefix + key)) continue;
-      return decodeRow(TABLES.version, value, this.#crc32);
+    const { passed } = pending ?? {};
+    const from = passed !== undefined && passed > gte ? passed : gte;
+    for (const { key, value } of this.stored.values(TABLES.version, from, least ?? lt)) {
+      if (!this.#pending.has(TABLES.version.prefix + key)) {
+        return decodeRow(TABLES.version, value, this.#crc32);
+      }
+      if (pending !== undefined && gte <= pending.start) pending.passed = key;
     }
-    return least?.row;
+    return least === undefined ? undefined : this.get(TABLES.version, least);
   }
 
   /** Number of rows changed since the last `takeBatch`. */
@@ -106,18 +109,26 @@ export class IndexView implements RowReader {
     }
   }
 
-  #noteVersion(key: string): void {
+  #noteVersion(key: string, isLive: boolean): void {
     const name = keyInFront(key);
-    const keys = this.#pendingVersions.get(name);
-    if (keys === undefined) this.#pendingVersions.set(name, new Set([key]));
-    else keys.add(key);
+    let pending = this.#pendingVersions.get(name);
+    if (pending === undefined) {
+      pending = { start: `${name}\0`, keys: new Set(), live: new Set(), passed: undefined };
+      this.#pendingVersions.set(name, pending);
+    }
+    pending.keys.add(key);
+    if (isLive) pending.live.add(key);
+    else pending.live.delete(key);
   }
 
   #forgetVersion(key: string): void {
     const name = keyInFront(key);
-    const keys = this.#pendingVersions.get(name);
-    keys?.delete(key);
-    if (keys?.size === 0) this.#pendingVersions.delete(name);
+    const pending = this.#pendingVersions.get(name);
+    if (pending === undefined) return;
+    pending.keys.delete(key);
+    pending.live.delete(key);
+    pending.passed = undefined;
+    if (pending.keys.size === 0) this.#pendingVersions.delete(name);
   }
 
   #set(table: Table<unknown>, key: string, row: unknown): void {
@@ -125,9 +136,19 @@ export class IndexView implements RowReader {
     const change = { table, row };
     this.#open.set(id, change);
     this.#pending.set(id, { change, batch: this.#open });
-    if (table.prefix === TABLES.version.prefix) this.#noteVersion(key);
+    if (table.prefix === TABLES.version.prefix) this.#noteVersion(key, row !== undefined);
   }
 }
+
+/** Keys of rows of one key's versions that are pending, and those of them that are no removal. */
+type PendingVersions = {
+  /** In front of every one of them. */
+  readonly start: string;
+  readonly keys: Set<string>;
+  readonly live: Set<string>;
+  /** Every stored row up to this one is pending: what the store has of them does not count. */
+  passed: string | undefined;
+};
 
 /** Bucket and key, of the key of a row of a version or of the beginning of one. */
 function keyInFront(key: string): string {
