@@ -1,10 +1,11 @@
 import { createHash } from "node:crypto";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import type { OperationRow } from "../../src/s3api/operation.ts";
 import { OPERATIONS } from "../../src/s3api/operations.ts";
 import { ROUTE_SAMPLES } from "./matrix-rows.ts";
-import { ENGINES, type ServedSite, serveSite } from "./served-site.ts";
-import { outcome, SiteClient } from "./site-client.ts";
+import { ENGINES } from "./served-site.ts";
+import { outcome } from "./site-client.ts";
+import { useSite } from "./use-site.ts";
 
 const BUCKET = "document-bucket";
 
@@ -93,31 +94,19 @@ const HOSTILE_JSON: Readonly<Record<string, string | Uint8Array>> = {
 };
 
 describe.each(ENGINES)("documents on %s", (engine) => {
-  let served: ServedSite;
-  let client: SiteClient;
-
-  beforeAll(async () => {
-    served = await serveSite(engine);
-    client = new SiteClient(served.port);
-    expect(outcome(await client.send({ method: "PUT", target: `/${BUCKET}` }))).toBe("200");
-    await client.send({ method: "PUT", target: `/${BUCKET}/key`, body: "object" });
-  });
-  afterAll(async () => {
-    client.close();
-    await served.close();
-  });
+  const at = useSite(engine, { buckets: [BUCKET], objects: { [`${BUCKET}/key`]: "object" } });
 
   async function sendBody(ask: { method: string; target: string }, content: string | Uint8Array) {
     // The signer works with Latin-1, one character for each byte.
     const body = Buffer.from(content).toString("latin1");
     const md5 = createHash("md5").update(Buffer.from(body, "latin1")).digest("base64");
-    return client.send({ ...ask, body, headers: { "content-md5": md5 }, mode: "unsigned" });
+    return at.client.send({ ...ask, body, headers: { "content-md5": md5 }, mode: "unsigned" });
   }
 
   test.each(Object.entries(HOSTILE_XML))(
     "[S12] [S66] [N7] XML with %s is refused wherever XML is read, and leaves nothing",
     async (name, xml) => {
-      const before = served.rows();
+      const before = at.served.rows();
       expect(READERS.length).toBeGreaterThanOrEqual(3);
       for (const { method, target, root } of READERS) {
         // Without a body a bucket is made all the same.
@@ -130,7 +119,7 @@ describe.each(ENGINES)("documents on %s", (engine) => {
         ]);
         expect(answer.text).not.toContain("root:x:0");
       }
-      expect(served.rows()).toBe(before);
+      expect(at.served.rows()).toBe(before);
       expect(Object.keys(Object.prototype)).toEqual([]);
     },
   );
@@ -140,11 +129,11 @@ describe.each(ENGINES)("documents on %s", (engine) => {
     async (_name, json) => {
       const row: OperationRow = OPERATIONS.PutBucketPolicy;
       if (!("handler" in row)) return;
-      const before = served.rows();
+      const before = at.served.rows();
       const answer = await sendBody({ method: "PUT", target: `/${BUCKET}?policy` }, json);
       expect(answer.status, outcome(answer)).toBeGreaterThanOrEqual(400);
       expect(answer.status).toBeLessThan(500);
-      expect(served.rows()).toBe(before);
+      expect(at.served.rows()).toBe(before);
       expect(Object.keys(Object.prototype)).toEqual([]);
     },
   );
@@ -152,7 +141,7 @@ describe.each(ENGINES)("documents on %s", (engine) => {
   test("[S12] a body that claims ten gigabytes is refused before it comes", async () => {
     for (const { method, target } of READERS) {
       const headers = { "content-length": "10737418240" };
-      const answer = await client.send({ method, target, headers, mode: "unsigned" });
+      const answer = await at.client.send({ method, target, headers, mode: "unsigned" });
       expect([target, answer.status]).toEqual([
         target,
         expect.toSatisfy((status: number) => status >= 400 && status < 500),
@@ -161,13 +150,13 @@ describe.each(ENGINES)("documents on %s", (engine) => {
   });
 
   test("[S30] [N6] an aws-chunked body without its lengths is a client's mistake", async () => {
-    const before = served.rows();
+    const before = at.served.rows();
     for (const mode of ["streaming-signed", "streaming-unsigned-trailer"] as const) {
       const target = `/${BUCKET}/chunked`;
       const headers = { "transfer-encoding": "chunked" };
-      const answer = await client.send({ method: "PUT", target, mode, headers, body: "" });
+      const answer = await at.client.send({ method: "PUT", target, mode, headers, body: "" });
       expect(answer.status === 0 || (answer.status >= 400 && answer.status < 500)).toBe(true);
     }
-    expect(served.rows()).toBe(before);
+    expect(at.served.rows()).toBe(before);
   });
 });

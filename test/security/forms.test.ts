@@ -1,8 +1,9 @@
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { type FormFields, type FormOptions, formRequest } from "./form-forge.ts";
 import { KEY_VECTORS } from "./key-table.ts";
-import { ENGINES, type ServedSite, serveSite } from "./served-site.ts";
-import { bodyOf, outcome, SiteClient, unescapeBytes } from "./site-client.ts";
+import { ENGINES } from "./served-site.ts";
+import { bodyOf, outcome, unescapeBytes } from "./site-client.ts";
+import { useSite } from "./use-site.ts";
 
 const BUCKET = "bucket-of-forms";
 const OTHER = "bucket-of-others";
@@ -62,48 +63,35 @@ function day(nowMs: number): string {
 }
 
 describe.each(ENGINES)("forms on %s", (engine) => {
-  let served: ServedSite;
-  let client: SiteClient;
-
-  beforeAll(async () => {
-    served = await serveSite(engine);
-    client = new SiteClient(served.port);
-    for (const bucket of [BUCKET, OTHER]) {
-      expect(outcome(await client.send({ method: "PUT", target: `/${bucket}` }))).toBe("200");
-    }
-  });
-  afterAll(async () => {
-    client.close();
-    await served.close();
-  });
+  const at = useSite(engine, { buckets: [BUCKET, OTHER] });
 
   async function send(key: string, rest: Partial<FormOptions> = {}) {
-    return client.sendUnsigned(formRequest({ bucket: BUCKET, key, nowMs: Date.now(), ...rest }));
+    return at.client.sendUnsigned(formRequest({ bucket: BUCKET, key, nowMs: Date.now(), ...rest }));
   }
 
   test("a right form is taken, so that the tests below refuse for the right reason", async () => {
     expect(outcome(await send("right"))).toBe("204");
-    const got = await client.send({ method: "GET", target: `/${BUCKET}/right` });
+    const got = await at.client.send({ method: "GET", target: `/${BUCKET}/right` });
     expect(bodyOf(got)).toBe("content of a form");
-    await client.send({ method: "DELETE", target: `/${BUCKET}/right` });
+    await at.client.send({ method: "DELETE", target: `/${BUCKET}/right` });
   });
 
   test.each(Object.entries(FORGERIES))(
     "[S1] [S8] [S40] [N15] a form with %s is refused, and nothing is stored",
     async (_name, forgery) => {
-      const before = served.rows();
+      const before = at.served.rows();
       const answer = await send("forged", forgery(Date.now()));
       expect(outcome(answer)).toMatch(/^4\d\d /);
-      expect(served.rows()).toBe(before);
+      expect(at.served.rows()).toBe(before);
     },
   );
 
   test("[S8] [S40] a form for one bucket is no form for another", async () => {
-    const before = served.rows();
+    const before = at.served.rows();
     const form = formRequest({ bucket: BUCKET, key: "k", nowMs: Date.now() });
-    const answer = await client.sendUnsigned({ ...form, target: `/${OTHER}` });
+    const answer = await at.client.sendUnsigned({ ...form, target: `/${OTHER}` });
     expect(answer.status).toBe(403);
-    expect(served.rows()).toBe(before);
+    expect(at.served.rows()).toBe(before);
   });
 
   test.each(KEY_VECTORS.filter(({ key }) => key !== undefined))(
@@ -112,26 +100,26 @@ describe.each(ENGINES)("forms on %s", (engine) => {
       const answer = await send(unescapeBytes(wire).toString("latin1"), { file: "from a form" });
       expect(outcome(answer)).toBe("204");
       const target = `/${BUCKET}?list-type=2&encoding-type=url`;
-      const list = bodyOf(await client.send({ method: "GET", target }));
+      const list = bodyOf(await at.client.send({ method: "GET", target }));
       const keys = [...list.matchAll(/<Key>([^<]*)<\/Key>/g)].map((match) =>
         decodeURIComponent(match[1] ?? ""),
       );
       expect(keys).toEqual([key]);
-      const got = await client.send({ method: "GET", target: `/${BUCKET}/${wire}` });
+      const got = await at.client.send({ method: "GET", target: `/${BUCKET}/${wire}` });
       expect(bodyOf(got)).toBe("from a form");
-      await client.send({ method: "DELETE", target: `/${BUCKET}/${wire}` });
+      await at.client.send({ method: "DELETE", target: `/${BUCKET}/${wire}` });
     },
   );
 
   test.each(
     KEY_VECTORS.filter(({ key, wire }) => key === undefined && !/%(?![0-9A-F]{2})/i.test(wire)),
   )("[S33] [N10] $name is no key in a form either", async ({ wire }) => {
-    const before = served.rows();
+    const before = at.served.rows();
     const answer = await send(unescapeBytes(wire).toString("latin1"));
     expect([answer.status, answer.status >= 400 && answer.status < 500]).toEqual([
       answer.status,
       true,
     ]);
-    expect(served.rows()).toBe(before);
+    expect(at.served.rows()).toBe(before);
   });
 });

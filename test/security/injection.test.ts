@@ -1,7 +1,8 @@
 import { createHash } from "node:crypto";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { ENGINES, type ServedSite, serveSite } from "./served-site.ts";
-import { bodyOf, outcome, SiteClient, signed } from "./site-client.ts";
+import { describe, expect, test } from "vitest";
+import { ENGINES } from "./served-site.ts";
+import { bodyOf, outcome, signed } from "./site-client.ts";
+import { useSite } from "./use-site.ts";
 
 const BUCKET = "injected-bucket";
 const EVIL = ["a\r\nX-Injected: 1", "a\nX-Injected: 1", "a\0b", "a\x01b"];
@@ -49,20 +50,7 @@ const READ_HEADERS = [
 ];
 
 describe.each(ENGINES)("headers on %s", (engine) => {
-  let served: ServedSite;
-  let client: SiteClient;
-
-  beforeAll(async () => {
-    served = await serveSite(engine);
-    client = new SiteClient(served.port);
-    expect(outcome(await client.send({ method: "PUT", target: `/${BUCKET}` }))).toBe("200");
-    const put = { method: "PUT", target: `/${BUCKET}/object`, body: "object" };
-    expect(outcome(await client.send(put))).toBe("200");
-  });
-  afterAll(async () => {
-    client.close();
-    await served.close();
-  });
+  const at = useSite(engine, { buckets: [BUCKET], objects: { [`${BUCKET}/object`]: "object" } });
 
   const headOf = (text: string): string => text.slice(0, text.indexOf("\r\n\r\n"));
 
@@ -71,12 +59,12 @@ describe.each(ENGINES)("headers on %s", (engine) => {
     ...["content-language", "x-amz-website-redirect-location", "x-amz-tagging"],
   ])("[S54] [N19] what could end a line never gets into an object by %s", async (name) => {
     for (const value of name === "x-amz-meta-a" ? [...EVIL, BARE_CR] : EVIL) {
-      const before = served.rows();
+      const before = at.served.rows();
       const target = `/${BUCKET}/evil`;
-      const answer = await client.send({ method: "PUT", target, headers: { [name]: value } });
+      const answer = await at.client.send({ method: "PUT", target, headers: { [name]: value } });
       expect(answer.status === 0 || (answer.status >= 400 && answer.status < 500)).toBe(true);
       expect(answer.text).not.toMatch(/^X-Injected/im);
-      expect(served.rows()).toBe(before);
+      expect(at.served.rows()).toBe(before);
     }
   });
 
@@ -86,7 +74,7 @@ describe.each(ENGINES)("headers on %s", (engine) => {
       for (const value of EVIL_ENCODED) {
         for (const form of [{}, { transport: "presigned", mode: "unsigned" } as const]) {
           const target = `/${BUCKET}/object?response-${name}=${value}`;
-          const answer = await client.send({ method: "GET", target, ...form });
+          const answer = await at.client.send({ method: "GET", target, ...form });
           expect(headOf(answer.text)).not.toMatch(/^X-Injected/im);
           expect([200, 400]).toContain(answer.status);
         }
@@ -98,7 +86,7 @@ describe.each(ENGINES)("headers on %s", (engine) => {
     "[N19] a target with %s cannot end a line of the answer",
     async (value) => {
       for (const target of [`/${value}`, `/${BUCKET}/${value}`, `/${BUCKET}?prefix=${value}`]) {
-        const answer = await client.send({ method: "GET", target });
+        const answer = await at.client.send({ method: "GET", target });
         expect(headOf(answer.text)).not.toMatch(/^X-Injected/im);
         expect(answer.status).toBeLessThan(500);
       }
@@ -109,9 +97,9 @@ describe.each(ENGINES)("headers on %s", (engine) => {
     const target = `/${BUCKET}/words`;
     const headers = { "x-amz-meta-name": "caf\u00c3\u00a9" };
     const wire = signed({ method: "PUT", target });
-    const put = await client.sendUnsigned({ ...wire, headers: [...wire.headers] });
+    const put = await at.client.sendUnsigned({ ...wire, headers: [...wire.headers] });
     expect(put.status).toBe(200);
-    const answer = await client.send({ method: "PUT", target, headers });
+    const answer = await at.client.send({ method: "PUT", target, headers });
     expect(answer.status).toBeLessThan(500);
   });
 
@@ -125,19 +113,19 @@ describe.each(ENGINES)("headers on %s", (engine) => {
         "</CORSRule></CORSConfiguration>";
       const md5 = createHash("md5").update(body).digest("base64");
       const target = `/${BUCKET}?cors`;
-      const put = await client.send({
+      const put = await at.client.send({
         ...{ method: "PUT", target, body, headers: { "content-md5": md5 } },
       });
       expect([200, 400]).toContain(put.status);
       for (const origin of ["https://a.test", "a\tb", "null"]) {
         const headers = { origin, "access-control-request-method": "GET" };
         for (const method of ["GET", "OPTIONS"]) {
-          const answer = await client.send({ method, target: `/${BUCKET}/object`, headers });
+          const answer = await at.client.send({ method, target: `/${BUCKET}/object`, headers });
           expect(headOf(answer.text)).not.toMatch(/^X-Injected/im);
           expect(answer.status).toBeLessThan(500);
         }
       }
-      await client.send({ method: "DELETE", target });
+      await at.client.send({ method: "DELETE", target });
     },
   );
 
@@ -151,21 +139,21 @@ describe.each(ENGINES)("headers on %s", (engine) => {
     const body = `<WebsiteConfiguration>${inner.replace("EVIL", evil)}</WebsiteConfiguration>`;
     const md5 = createHash("md5").update(body).digest("base64");
     const target = `/${BUCKET}?website`;
-    const put = await client.send({
+    const put = await at.client.send({
       ...{ method: "PUT", target, body, headers: { "content-md5": md5 } },
     });
     expect([200, 400]).toContain(put.status);
-    const got = await client.send({ method: "GET", target });
+    const got = await at.client.send({ method: "GET", target });
     expect(headOf(got.text)).not.toMatch(/^X-Injected/im);
-    await client.send({ method: "DELETE", target });
+    await at.client.send({ method: "DELETE", target });
   });
 
   test("[S5] what a client sends in the name of the inside is never kept", async () => {
     const target = `/${BUCKET}/internal`;
     const headers = Object.fromEntries(INTERNAL_HEADERS.map((name) => [name.toLowerCase(), "1"]));
-    const put = await client.send({ method: "PUT", target, headers, body: "plain" });
+    const put = await at.client.send({ method: "PUT", target, headers, body: "plain" });
     expect(outcome(put)).toBe("200");
-    const got = await client.send({ method: "GET", target });
+    const got = await at.client.send({ method: "GET", target });
     expect([got.status, bodyOf(got)]).toEqual([200, "plain"]);
     for (const name of INTERNAL_HEADERS) {
       expect(headOf(got.text).toLowerCase()).not.toContain(name.toLowerCase());
@@ -182,7 +170,7 @@ describe.each(ENGINES)("headers on %s", (engine) => {
       ["DELETE", `/${BUCKET}/empty`],
       ["OPTIONS", `/${BUCKET}/empty`],
     ] as const) {
-      const answer = await client.send({ method, target, headers: { [name]: "" } });
+      const answer = await at.client.send({ method, target, headers: { [name]: "" } });
       expect([method, target, answer.status === 501 ? 400 : answer.status]).toEqual([
         method,
         target,
@@ -196,13 +184,13 @@ describe.each(ENGINES)("headers on %s", (engine) => {
     async (name) => {
       const target = `/${BUCKET}/names`;
       const headers = { [`x-amz-meta-${name}`]: "1", "x-amz-tagging": `${name}=1` };
-      const put = await client.send({ method: "PUT", target, headers, body: "x" });
+      const put = await at.client.send({ method: "PUT", target, headers, body: "x" });
       expect(put.status).toBeLessThan(500);
       if (put.status === 200) {
-        const head = await client.send({ method: "HEAD", target });
+        const head = await at.client.send({ method: "HEAD", target });
         expect(head.text.toLowerCase()).toContain(`x-amz-meta-${name.toLowerCase()}: 1`);
       }
-      const asked = await client.send({ method: "GET", target: `/${BUCKET}?${name}=1` });
+      const asked = await at.client.send({ method: "GET", target: `/${BUCKET}?${name}=1` });
       expect(asked.status).toBeLessThan(502);
       expect(Object.keys(Object.prototype)).toEqual([]);
     },

@@ -1,7 +1,8 @@
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { KEY_VECTORS } from "./key-table.ts";
-import { ENGINES, type ServedSite, serveSite } from "./served-site.ts";
-import { bodyOf, outcome, SiteClient } from "./site-client.ts";
+import { ENGINES } from "./served-site.ts";
+import { bodyOf, outcome } from "./site-client.ts";
+import { useSite } from "./use-site.ts";
 
 const BUCKET = "vector-bucket";
 const GOOD = KEY_VECTORS.filter((vector) => vector.key !== undefined);
@@ -18,26 +19,14 @@ function inXml(key: string): string {
 const inQuery = (wire: string): string => wire.replaceAll("+", "%2B").replaceAll("&", "%26");
 
 describe.each(ENGINES)("keys on %s", (engine) => {
-  let served: ServedSite;
-  let client: SiteClient;
-
-  beforeAll(async () => {
-    served = await serveSite(engine);
-    client = new SiteClient(served.port);
-    for (const bucket of [BUCKET, "other-bucket"]) {
-      expect(outcome(await client.send({ method: "PUT", target: `/${bucket}` }))).toBe("200");
-    }
-    const secret = { method: "PUT", target: "/other-bucket/secret", body: "hidden words" };
-    expect(outcome(await client.send(secret))).toBe("200");
-  });
-  afterAll(async () => {
-    client.close();
-    await served.close();
+  const at = useSite(engine, {
+    buckets: [BUCKET, "other-bucket"],
+    objects: { "other-bucket/secret": "hidden words" },
   });
 
   async function listed(query = ""): Promise<string[]> {
     const target = `/${BUCKET}?list-type=2&encoding-type=url${query}`;
-    const answer = await client.send({ method: "GET", target });
+    const answer = await at.client.send({ method: "GET", target });
     expect(outcome(answer)).toBe("200");
     return [...bodyOf(answer).matchAll(/<Key>([^<]*)<\/Key>/g)].map((match) =>
       decodeURIComponent((match[1] ?? "").replaceAll("+", " ")),
@@ -49,34 +38,37 @@ describe.each(ENGINES)("keys on %s", (engine) => {
     async ({ wire, key = "" }) => {
       const target = `/${BUCKET}/${wire}`;
       const body = `body of ${wire.slice(0, 40)}`;
-      expect(outcome(await client.send({ method: "PUT", target, body }))).toBe("200");
+      expect(outcome(await at.client.send({ method: "PUT", target, body }))).toBe("200");
       expect(await listed()).toEqual([key]);
-      const got = await client.send({ method: "GET", target });
+      const got = await at.client.send({ method: "GET", target });
       expect([got.status, bodyOf(got)]).toEqual([200, body]);
-      const linked = await client.send({
+      const linked = await at.client.send({
         ...{ method: "GET", target, transport: "presigned", mode: "unsigned" },
       });
       expect([linked.status, bodyOf(linked)]).toEqual([200, body]);
       // As a prefix it finds itself; as a marker it has been passed.
       expect(await listed(`&prefix=${inQuery(wire)}`)).toEqual([key]);
       expect(await listed(`&start-after=${inQuery(wire)}`)).toEqual([]);
-      const copy = await client.send({
+      const copy = await at.client.send({
         ...{ method: "PUT", target: `/${BUCKET}/~copy` },
         headers: { "x-amz-copy-source": `/${BUCKET}/${wire}` },
       });
       expect(outcome(copy)).toBe("200");
-      const copied = await client.send({ method: "GET", target: `/${BUCKET}/~copy` });
+      const copied = await at.client.send({ method: "GET", target: `/${BUCKET}/~copy` });
       expect(bodyOf(copied)).toBe(body);
-      const begun = await client.send({ method: "POST", target: `${target}?uploads` });
+      const begun = await at.client.send({ method: "POST", target: `${target}?uploads` });
       const id = /<UploadId>(\w+)</.exec(begun.text)?.[1] ?? "";
-      const aborted = await client.send({ method: "DELETE", target: `${target}?uploadId=${id}` });
+      const aborted = await at.client.send({
+        method: "DELETE",
+        target: `${target}?uploadId=${id}`,
+      });
       expect(outcome(aborted)).toBe("204");
       const xml = `<Delete><Object><Key>${inXml(key)}</Key></Object></Delete>`;
       const many = { method: "POST", target: `/${BUCKET}?delete`, body: xml };
-      expect(outcome(await client.send(many))).toBe("200");
+      expect(outcome(await at.client.send(many))).toBe("200");
       expect(await listed()).toEqual(["~copy"]);
-      await client.send({ method: "DELETE", target: `/${BUCKET}/~copy` });
-      const other = await client.send({ method: "GET", target: "/other-bucket/secret" });
+      await at.client.send({ method: "DELETE", target: `/${BUCKET}/~copy` });
+      const other = await at.client.send({ method: "GET", target: "/other-bucket/secret" });
       expect(bodyOf(other)).toBe("hidden words");
     },
   );
@@ -84,7 +76,7 @@ describe.each(ENGINES)("keys on %s", (engine) => {
   test.each(BAD)(
     "[S29] [N9] [N10] $name is no key anywhere, and leaves nothing",
     async ({ wire }) => {
-      const before = served.rows();
+      const before = at.served.rows();
       const target = `/${BUCKET}/${wire}`;
       const copySource = { "x-amz-copy-source": `/${BUCKET}/${wire}` };
       const asks = [
@@ -95,7 +87,7 @@ describe.each(ENGINES)("keys on %s", (engine) => {
         { method: "PUT", target: `/${BUCKET}/copied`, headers: copySource },
       ];
       for (const ask of asks) {
-        const answer = await client.send(ask).catch((failure: unknown) => {
+        const answer = await at.client.send(ask).catch((failure: unknown) => {
           // The signer itself stumbles over what is no text: the request is not sent.
           if (failure instanceof URIError) return { status: 400, code: "", text: "" };
           throw failure;
@@ -103,7 +95,7 @@ describe.each(ENGINES)("keys on %s", (engine) => {
         expect(answer.status, `${ask.method} ${ask.target}`).toBeGreaterThanOrEqual(400);
         expect(answer.status).toBeLessThan(500);
       }
-      expect(served.rows()).toBe(before);
+      expect(at.served.rows()).toBe(before);
     },
   );
 
@@ -114,14 +106,14 @@ describe.each(ENGINES)("keys on %s", (engine) => {
     `<Key>${"k".repeat(1025)}</Key>`,
     "<Key></Key>",
   ])("[N10] DeleteObjects takes no key that no other place takes: %s", async (key) => {
-    const before = served.rows();
+    const before = at.served.rows();
     const body = `<Delete><Object>${key}</Object></Delete>`;
-    const answer = await client.send({ method: "POST", target: `/${BUCKET}?delete`, body });
+    const answer = await at.client.send({ method: "POST", target: `/${BUCKET}?delete`, body });
     expect(answer.text).toMatch(
       /<Code>(MalformedXML|KeyTooLongError|UserKeyMustBeSpecified)<\/Code>/,
     );
     expect(answer.status).toBeLessThan(500);
-    expect(served.rows()).toBe(before);
+    expect(at.served.rows()).toBe(before);
   });
 
   test("[S24] [S32] a bucket is never left by way of a key", async () => {
@@ -132,14 +124,14 @@ describe.each(ENGINES)("keys on %s", (engine) => {
       `/${BUCKET}/.%2e/other-bucket/secret`,
       `/${BUCKET}//../other-bucket/secret`,
     ]) {
-      expect(outcome(await client.send({ method: "GET", target: path }))).toBe("404 NoSuchKey");
+      expect(outcome(await at.client.send({ method: "GET", target: path }))).toBe("404 NoSuchKey");
     }
     for (const path of [
       "/../other-bucket/secret",
       "/./other-bucket/secret",
       "//other-bucket/secret",
     ]) {
-      const answer = await client.send({ method: "GET", target: path });
+      const answer = await at.client.send({ method: "GET", target: path });
       expect([path, answer.status >= 400 && answer.status < 500]).toEqual([path, true]);
       expect(bodyOf(answer)).not.toContain("hidden words");
     }
@@ -156,7 +148,7 @@ describe.each(ENGINES)("keys on %s", (engine) => {
     "..",
     "😀",
   ])("[S64] an upload id of %s is nobody's", async (id) => {
-    const before = served.rows();
+    const before = at.served.rows();
     const target = `/${BUCKET}/key?uploadId=${encodeURIComponent(id)}`;
     for (const ask of [
       { method: "GET", target },
@@ -167,9 +159,9 @@ describe.each(ENGINES)("keys on %s", (engine) => {
         body: "<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>x</ETag></Part></CompleteMultipartUpload>",
       },
     ]) {
-      const answer = await client.send(ask);
+      const answer = await at.client.send(ask);
       expect([ask.method, outcome(answer)]).toEqual([ask.method, "404 NoSuchUpload"]);
     }
-    expect(served.rows()).toBe(before);
+    expect(at.served.rows()).toBe(before);
   });
 });

@@ -1,11 +1,12 @@
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { beforeAll, describe, expect, test } from "vitest";
 import { grantPolicy } from "../../src/core/grants.ts";
 import type { OperationRow } from "../../src/s3api/operation.ts";
 import { OPERATIONS } from "../../src/s3api/operations.ts";
 import { readStoredPolicy } from "../../src/s3api/policy/document.ts";
 import { credentialOf } from "../support/s3-site.ts";
-import { ENGINES, type ServedSite, serveSite } from "./served-site.ts";
-import { type Ask, bodyOf, outcome, SiteClient, signed } from "./site-client.ts";
+import { ENGINES } from "./served-site.ts";
+import { type Ask, bodyOf, outcome, signed } from "./site-client.ts";
+import { useSite } from "./use-site.ts";
 import type { WireAnswer } from "./wire.ts";
 
 const MINE = "my-own-bucket";
@@ -39,28 +40,18 @@ test("[S42] reading a version is another right than reading", () => {
 });
 
 describe.each(ENGINES)("rights on %s", (engine) => {
-  let served: ServedSite;
-  let client: SiteClient;
-
-  beforeAll(async () => {
-    served = await serveSite(engine);
-    served.site.add(user);
-    served.site.add(stranger);
-    client = new SiteClient(served.port);
-    for (const bucket of [MINE, OTHERS]) {
-      expect(outcome(await client.send({ method: "PUT", target: `/${bucket}` }))).toBe("200");
-      await client.send({ method: "PUT", target: `/${bucket}/object`, body: HIDDEN });
-    }
+  const at = useSite(engine, {
+    buckets: [MINE, OTHERS],
+    objects: { [`${MINE}/object`]: HIDDEN, [`${OTHERS}/object`]: HIDDEN },
   });
-  afterAll(async () => {
-    client.close();
-    await served.close();
+  beforeAll(() => {
+    for (const credential of [user, stranger]) at.served.site.add(credential);
   });
 
   function unsigned(ask: Ask): Promise<WireAnswer> {
     const { method, target, headers = {}, body = "" } = ask;
     const lines = [["host", "s3.test:9000"] as const, ...Object.entries(headers)];
-    return client.sendUnsigned({ method, target, headers: lines, body: Buffer.from(body) });
+    return at.client.sendUnsigned({ method, target, headers: lines, body: Buffer.from(body) });
   }
 
   test("[S19] nobody learns by a condition whether an object is there", async () => {
@@ -74,7 +65,7 @@ describe.each(ENGINES)("rights on %s", (engine) => {
           const answer = await unsigned({ method, target: `/${OTHERS}/${key}`, headers });
           expect(answer.status).toBe(403);
           answers.push(comparable(answer));
-          const known = await client.send({
+          const known = await at.client.send({
             ...{ method, target: `/${OTHERS}/${key}`, headers, as },
           });
           expect(known.status).toBe(403);
@@ -85,7 +76,7 @@ describe.each(ENGINES)("rights on %s", (engine) => {
   });
 
   test("[S58] [S63] without a signature nothing is listed, read or written", async () => {
-    const before = served.rows();
+    const before = at.served.rows();
     for (const [method, target] of [
       ["GET", "/"],
       ["GET", `/${MINE}`],
@@ -109,21 +100,21 @@ describe.each(ENGINES)("rights on %s", (engine) => {
     const many = await unsigned({ method: "POST", target: `/${MINE}?delete`, body });
     expect(many.text).toContain("<Code>AccessDenied</Code>");
     expect(many.text).not.toContain("<Deleted>");
-    expect(served.rows()).toBe(before);
+    expect(at.served.rows()).toBe(before);
   });
 
   test("[S41] a copy needs the right to read its source, part by part too", async () => {
     const headers = { "x-amz-copy-source": `/${OTHERS}/object` };
-    const begun = await client.send({ method: "POST", target: `/${MINE}/big?uploads`, as });
+    const begun = await at.client.send({ method: "POST", target: `/${MINE}/big?uploads`, as });
     const id = /<UploadId>(\w+)</.exec(begun.text)?.[1] ?? "";
-    const before = served.rows();
+    const before = at.served.rows();
     for (const target of [`/${MINE}/stolen`, `/${MINE}/big?partNumber=1&uploadId=${id}`]) {
-      const answer = await client.send({ method: "PUT", target, headers, as });
+      const answer = await at.client.send({ method: "PUT", target, headers, as });
       expect(outcome(answer)).toBe("403 AccessDenied");
     }
-    expect(served.rows()).toBe(before);
+    expect(at.served.rows()).toBe(before);
     const own = { "x-amz-copy-source": `/${MINE}/object` };
-    const copied = await client.send({ method: "PUT", target: `/${MINE}/c`, headers: own, as });
+    const copied = await at.client.send({ method: "PUT", target: `/${MINE}/c`, headers: own, as });
     expect(outcome(copied)).toBe("200");
   });
 
@@ -131,15 +122,15 @@ describe.each(ENGINES)("rights on %s", (engine) => {
     const target = `/${MINE}/object`;
     const form = { transport: "presigned", mode: "unsigned" } as const;
     const link = signed({ method: "GET", target, as, ...form });
-    expect(bodyOf(await client.sendUnsigned(link))).toBe(HIDDEN);
-    served.site.add({ ...user, policies: [] });
-    expect(outcome(await client.sendUnsigned(link))).toBe("403 AccessDenied");
-    served.site.add(user);
+    expect(bodyOf(await at.client.sendUnsigned(link))).toBe(HIDDEN);
+    at.served.site.add({ ...user, policies: [] });
+    expect(outcome(await at.client.sendUnsigned(link))).toBe("403 AccessDenied");
+    at.served.site.add(user);
     const write = signed({
       ...{ method: "PUT", target: `/${OTHERS}/object`, body: "x", as },
       ...form,
     });
-    expect(outcome(await client.sendUnsigned(write))).toBe("403 AccessDenied");
+    expect(outcome(await at.client.sendUnsigned(write))).toBe("403 AccessDenied");
   });
 
   test("[S34] a key's name is looked at before anything is looked up", async () => {
@@ -151,7 +142,7 @@ describe.each(ENGINES)("rights on %s", (engine) => {
       "k".repeat(300),
       "é",
     ]) {
-      const answer = await client.send({
+      const answer = await at.client.send({
         ...{ method: "GET", target: "/", as: { accessKey, secret: "x" } },
       });
       expect([accessKey, answer.status >= 400 && answer.status < 500]).toEqual([accessKey, true]);
@@ -161,8 +152,8 @@ describe.each(ENGINES)("rights on %s", (engine) => {
   test("[S46] [N21] the client's address is the socket's, whatever a header says", async () => {
     const forwarded = ["x-forwarded-for", "x-real-ip", "forwarded", "cf-connecting-ip"];
     const headers = Object.fromEntries(forwarded.map((name) => [name, "203.0.113.9"]));
-    await client.send({ method: "GET", target: `/${MINE}/object`, headers });
-    expect(served.site.summaries.at(-1)?.remoteAddress).toBe("127.0.0.1");
+    await at.client.send({ method: "GET", target: `/${MINE}/object`, headers });
+    expect(at.served.site.summaries.at(-1)?.remoteAddress).toBe("127.0.0.1");
   });
 
   test("[S44] [S46] [N21] what a policy asks of a request is what the server knows, not what headers say", async () => {
@@ -183,7 +174,7 @@ describe.each(ENGINES)("rights on %s", (engine) => {
     };
     const target = `/${OTHERS}/object`;
     const put = (text: string): Promise<WireAnswer> =>
-      client.send({ method: "PUT", target: `/${OTHERS}?policy`, body: text });
+      at.client.send({ method: "PUT", target: `/${OTHERS}?policy`, body: text });
     expect(outcome(await put(policy(statement.Condition)))).toBe("204");
     expect((await unsigned({ method: "GET", target, headers })).status).toBe(403);
     // The same policy about where the request really came from lets it in.
@@ -191,19 +182,19 @@ describe.each(ENGINES)("rights on %s", (engine) => {
     expect(outcome(await put(policy(real)))).toBe("204");
     const admitted = await unsigned({ method: "GET", target, headers });
     expect([admitted.status, bodyOf(admitted)]).toEqual([200, HIDDEN]);
-    await client.send({ method: "DELETE", target: `/${OTHERS}?policy` });
+    await at.client.send({ method: "DELETE", target: `/${OTHERS}?policy` });
   });
 
   test("[S59] a continuation token with any bit changed is refused", async () => {
     for (const key of ["a", "b", "c"]) {
-      await client.send({ method: "PUT", target: `/${MINE}/${key}`, body: key });
+      await at.client.send({ method: "PUT", target: `/${MINE}/${key}`, body: key });
     }
-    const page = await client.send({ method: "GET", target: `/${MINE}?list-type=2&max-keys=1` });
+    const page = await at.client.send({ method: "GET", target: `/${MINE}?list-type=2&max-keys=1` });
     const token = /<NextContinuationToken>([^<]+)</.exec(page.text)?.[1] ?? "";
     const bytes = Buffer.from(token, "base64url");
     expect(bytes.length).toBeGreaterThan(4);
     const ask = (text: string): Promise<WireAnswer> =>
-      client.send({
+      at.client.send({
         ...{ method: "GET", target: `/${MINE}?list-type=2&continuation-token=${text}` },
       });
     expect(outcome(await ask(token))).toBe("200");
@@ -219,20 +210,20 @@ describe.each(ENGINES)("rights on %s", (engine) => {
   });
 
   test("[S59] [S64] an upload id is good for its own key only", async () => {
-    const begun = await client.send({ method: "POST", target: `/${MINE}/one?uploads` });
+    const begun = await at.client.send({ method: "POST", target: `/${MINE}/one?uploads` });
     const id = /<UploadId>(\w+)</.exec(begun.text)?.[1] ?? "";
-    const before = served.rows();
+    const before = at.served.rows();
     for (const place of [`${MINE}/two`, `${OTHERS}/one`]) {
       const target = `/${place}?uploadId=${id}`;
-      for (const [method, at] of [
+      for (const [method, aim] of [
         ["PUT", `${target}&partNumber=1`],
         ["GET", target],
         ["DELETE", target],
       ] as const) {
-        expect(outcome(await client.send({ method, target: at }))).toBe("404 NoSuchUpload");
+        expect(outcome(await at.client.send({ method, target: aim }))).toBe("404 NoSuchUpload");
       }
     }
-    expect(served.rows()).toBe(before);
+    expect(at.served.rows()).toBe(before);
   });
 
   test("[N25] numbers that bound a list are bounded themselves", async () => {
@@ -240,10 +231,13 @@ describe.each(ENGINES)("rights on %s", (engine) => {
       const list = name === "max-keys" ? "list-type=2" : "uploads";
       for (const value of ["-1", "NaN", "1e9", "99999999999999999999", "0x10", "1.5", ""]) {
         const target = `/${MINE}?${list}&${name}=${value}`;
-        const answer = await client.send({ method: "GET", target });
+        const answer = await at.client.send({ method: "GET", target });
         expect([name, value, [200, 400].includes(answer.status)]).toEqual([name, value, true]);
       }
-      const all = await client.send({ method: "GET", target: `/${MINE}?${list}&${name}=1000000` });
+      const all = await at.client.send({
+        method: "GET",
+        target: `/${MINE}?${list}&${name}=1000000`,
+      });
       expect([200, 400]).toContain(all.status);
     }
   });
@@ -255,7 +249,7 @@ describe.each(ENGINES)("rights on %s", (engine) => {
       ...[`uploads&prefix=${long}`, `uploads&key-marker=${long}`],
       ...[`uploads&key-marker=a&upload-id-marker=${long}`, `list-type=2&delimiter=${long}`],
     ]) {
-      const answer = await client.send({ method: "GET", target: `/${MINE}?${query}` });
+      const answer = await at.client.send({ method: "GET", target: `/${MINE}?${query}` });
       expect([query.slice(0, 30), answer.status < 500]).toEqual([query.slice(0, 30), true]);
     }
   });
@@ -273,7 +267,7 @@ describe.each(ENGINES)("rights on %s", (engine) => {
     "bytes= 0 - 3 ",
   ])("[N24] a range of %s costs no more than the object", async (range) => {
     const asked = range === "5,000 parts" ? `bytes=${"0-0,".repeat(5000)}1-1` : range;
-    const answer = await client.send({
+    const answer = await at.client.send({
       ...{ method: "GET", target: `/${MINE}/object`, headers: { range: asked } },
     });
     expect([200, 206, 416]).toContain(answer.status);
@@ -281,11 +275,11 @@ describe.each(ENGINES)("rights on %s", (engine) => {
   });
 
   test("[N26] an upload has no part 0 and no part 10,001", async () => {
-    const begun = await client.send({ method: "POST", target: `/${MINE}/parts?uploads` });
+    const begun = await at.client.send({ method: "POST", target: `/${MINE}/parts?uploads` });
     const id = /<UploadId>(\w+)</.exec(begun.text)?.[1] ?? "";
     for (const number of ["0", "10001", "-1", "1.5", "NaN", "99999999999"]) {
       const target = `/${MINE}/parts?partNumber=${number}&uploadId=${id}`;
-      const answer = await client.send({ method: "PUT", target, body: "x" });
+      const answer = await at.client.send({ method: "PUT", target, body: "x" });
       expect([number, outcome(answer)]).toEqual([number, "400 InvalidArgument"]);
     }
   });

@@ -1,6 +1,7 @@
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { ENGINES, type ServedSite, serveSite } from "./served-site.ts";
-import { outcome, SiteClient, signed } from "./site-client.ts";
+import { describe, expect, test } from "vitest";
+import { ENGINES } from "./served-site.ts";
+import { outcome, signed } from "./site-client.ts";
+import { useSite } from "./use-site.ts";
 import { bytesOf, Wire } from "./wire.ts";
 
 const BUCKET = "smuggled-bucket";
@@ -58,18 +59,7 @@ const CHUNKED_BODIES: Readonly<Record<string, string>> = {
 };
 
 describe.each(ENGINES)("smuggling on %s", (engine) => {
-  let served: ServedSite;
-  let client: SiteClient;
-
-  beforeAll(async () => {
-    served = await serveSite(engine);
-    client = new SiteClient(served.port);
-    expect(outcome(await client.send({ method: "PUT", target: `/${BUCKET}` }))).toBe("200");
-  });
-  afterAll(async () => {
-    client.close();
-    await served.close();
-  });
+  const at = useSite(engine, { buckets: [BUCKET] });
 
   /** A whole, rightly signed request that would store something if anybody took it for one. */
   function hidden(): string {
@@ -86,7 +76,7 @@ describe.each(ENGINES)("smuggling on %s", (engine) => {
   }
 
   async function sendRaw(text: string): Promise<number> {
-    const wire = new Wire(served.port);
+    const wire = new Wire(at.served.port);
     const answer = await wire.sendBytes(Buffer.from(text, "latin1"));
     wire.close();
     return answer.status;
@@ -94,21 +84,23 @@ describe.each(ENGINES)("smuggling on %s", (engine) => {
 
   test("the request in hiding would be taken if it stood alone, so the tests below mean something", async () => {
     expect(await sendRaw(hidden())).toBe(200);
-    const gone = await client.send({ method: "DELETE", target: `/${BUCKET}/hidden` });
+    const gone = await at.client.send({ method: "DELETE", target: `/${BUCKET}/hidden` });
     expect(outcome(gone)).toBe("204");
   });
 
   test.each(Object.entries(FRAMINGS))(
     "[S67] [N3] %s: nothing is stored, and what hides behind is no request",
     async (_name, framing) => {
-      const before = served.rows();
-      const count = served.site.summaries.length;
+      const before = at.served.rows();
+      const count = at.served.site.summaries.length;
       for (const body of [BODY, `4\r\n${BODY}\r\n0\r\n\r\n`, "0\r\n\r\n"]) {
         const status = await sendRaw(headWith(framing) + body + hidden());
         expect([body.slice(0, 8), status]).toEqual([body.slice(0, 8), REFUSED]);
       }
-      expect(served.rows()).toBe(before);
-      const stored = served.site.summaries.slice(count).filter((summary) => summary.status < 300);
+      expect(at.served.rows()).toBe(before);
+      const stored = at.served.site.summaries
+        .slice(count)
+        .filter((summary) => summary.status < 300);
       expect(stored).toEqual([]);
     },
   );
@@ -116,23 +108,23 @@ describe.each(ENGINES)("smuggling on %s", (engine) => {
   test.each(Object.entries(CHUNKED_BODIES))(
     "[N3] a chunked body with %s stores nothing",
     async (_name, body) => {
-      const before = served.rows();
+      const before = at.served.rows();
       const status = await sendRaw(headWith("Transfer-Encoding: chunked\r\n") + body + hidden());
       expect(status).toEqual(REFUSED);
-      expect(served.rows()).toBe(before);
+      expect(at.served.rows()).toBe(before);
     },
   );
 
   test("[N4] what follows a body that was too long is not taken for a request", async () => {
-    const before = served.rows();
+    const before = at.served.rows();
     const request = signed({ method: "GET", target: `/${BUCKET}/missing` });
     const garbage = "\0\x01\x02 not http at all\r\n\r\n";
     await sendRaw(bytesOf(request).toString("latin1") + garbage);
-    expect(served.rows()).toBe(before);
+    expect(at.served.rows()).toBe(before);
   });
 
   test("[N5] a refusal comes before a body that waits for 100 Continue is kept", async () => {
-    const before = served.rows();
+    const before = at.served.rows();
     const target = `/${BUCKET}/expected`;
     const request = signed({
       method: "PUT",
@@ -141,9 +133,9 @@ describe.each(ENGINES)("smuggling on %s", (engine) => {
       as: { accessKey: "NOBODY123", secret: "x" },
     });
     const headers = [...request.headers, ["expect", "100-continue"] as const];
-    const answer = await client.sendUnsigned({ ...request, headers });
+    const answer = await at.client.sendUnsigned({ ...request, headers });
     expect(outcome(answer)).toBe("403 InvalidAccessKeyId");
-    expect(served.rows()).toBe(before);
+    expect(at.served.rows()).toBe(before);
   });
 
   test.each([
