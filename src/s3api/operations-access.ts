@@ -41,6 +41,7 @@ export const ACCESS_OPERATIONS = {
     action: "s3:GetBucketPolicyStatus",
     body: "none",
     handler: getBucketPolicyStatus,
+    note: "public by policy or by ACL; a bucket without policy has a status too",
   },
   PutBucketAcl: {
     method: "PUT",

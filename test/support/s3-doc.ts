@@ -44,7 +44,8 @@ const DIFFERENCES = `## Where Atoll differs from AWS, or AWS has no answer
   exist, where AWS says \`NoSuchBucket\`.
 - **Policies.** A bucket's policy can deny the root key anything but the three operations on policies.
   What cannot be judged (a variable without a value, an address that is none) denies and never allows.
-  A bucket without policy is \`NoSuchBucketPolicy\` for GetBucketPolicyStatus, whatever its ACL.
+  GetBucketPolicyStatus says whether the policy or the ACL makes a bucket public; where there is no
+  policy AWS says \`NoSuchBucketPolicy\`.
 - **ACLs.** The canned ones, as headers or documents with the same grants; other grants and
   \`x-amz-grant-*\` are \`NotImplemented\`. A bucket takes them until its ownership controls say
   \`BucketOwnerEnforced\`; without the setting it has none (\`OwnershipControlsNotFoundError\`), and public

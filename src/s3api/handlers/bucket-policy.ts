@@ -1,6 +1,8 @@
 import { S3Error } from "../errors.ts";
 import type { BucketCall, HandlerDeps, Reply } from "../operation.ts";
+import { isPublicAcl } from "../policy/canned-acl.ts";
 import { emptyReply, xmlReply } from "../reply.ts";
+import { aclsAreOff, bucketAclOf } from "../settings/bucket-acl.ts";
 import { BUCKET_POLICY, requireFitting } from "../settings/bucket-policy.ts";
 import { readDocument } from "../settings/bucket-setting.ts";
 import { XmlWriter } from "../xml/writer.ts";
@@ -18,13 +20,15 @@ export async function putBucketPolicy(call: BucketCall, deps: HandlerDeps): Prom
   return emptyReply(204);
 }
 
-/** https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetBucketPolicyStatus.html */
-export function getBucketPolicyStatus(call: BucketCall): Reply {
-  const policy = BUCKET_POLICY.of(call.bucketSettings);
-  if (policy === undefined) {
-    throw new S3Error("NoSuchBucketPolicy", { fields: { BucketName: call.bucket } });
-  }
+/**
+ * Whether the bucket is public, by its policy or by its ACL.
+ * https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetBucketPolicyStatus.html
+ */
+export function getBucketPolicyStatus({ bucketSettings: settings }: BucketCall): Reply {
+  const isPublic =
+    BUCKET_POLICY.of(settings)?.isPublic === true ||
+    (isPublicAcl(bucketAclOf(settings)) && !aclsAreOff(settings));
   const xml = new XmlWriter("PolicyStatus");
-  xml.text("IsPublic", String(policy.isPublic));
+  xml.text("IsPublic", String(isPublic));
   return xmlReply(xml.finish());
 }
