@@ -22,6 +22,7 @@ test.each([
   ["x-amz-meta-acl", "public-read"],
   ["x-amz-server-side-encryption", "AES256"],
   ["x-amz-expected-bucket-owner", OWNER],
+  ["x-amz-expected-bucket-owner", "000000000000"],
   ["content-type", "text/plain"],
 ])("%s: %s demands nothing we do not do", (name, value) => {
   expect(() => screenHeaders(headersOf({ [name]: value }), OWNER, undefined)).not.toThrow();

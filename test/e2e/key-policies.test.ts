@@ -119,7 +119,8 @@ describe.each(ENGINES)("policies of keys on %s", (engine) => {
     };
     const tenant = sdkFor(server(), { credentials });
     const foreign = await makeBucket(sdkFor(server()));
-    const own = await makeBucketWith(tenant, { ACL: "public-read" });
+    const lockable = { ObjectLockEnabledForBucket: true, ObjectOwnership: "ObjectWriter" } as const;
+    const own = await makeBucketWith(tenant, { ACL: "public-read", ...lockable });
     await tenant.send(new PutObjectCommand({ Bucket: own, Key: "a", Body: "x" }));
     await tenant.send(new PutBucketAclCommand({ Bucket: own, ACL: "private" }));
     const { Buckets } = await tenant.send(new ListBucketsCommand({}));
@@ -129,6 +130,8 @@ describe.each(ENGINES)("policies of keys on %s", (engine) => {
     expect(await refusalOf(tenant.send(new HeadBucketCommand({ Bucket: foreign })))).toMatch(
       /^403/,
     );
+    const nowhere = new PutObjectCommand({ Bucket: `${foreign}-gone`, Key: "a", Body: "x" });
+    expect(await refusalOf(tenant.send(nowhere))).toBe("404 NoSuchBucket");
     const again = tenant.send(new CreateBucketCommand({ Bucket: foreign }));
     expect(await refusalOf(again)).toBe("409 BucketAlreadyExists");
     const removed = tenant.send(new DeleteBucketCommand({ Bucket: foreign }));

@@ -3,6 +3,7 @@ import type { BucketSettings } from "../../core/records.ts";
 import { S3Error } from "../errors.ts";
 import type { BucketCall } from "../operation.ts";
 import { OBJECT_LOCK } from "../settings/object-lock.ts";
+import { requireAllowedAtCreation } from "./initial-settings.ts";
 
 const HEADER = "x-amz-bucket-object-lock-enabled";
 
@@ -11,7 +12,8 @@ const HEADER = "x-amz-bucket-object-lock-enabled";
  * moment on, for what is overwritten without one cannot be locked.
  * https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateBucket.html
  */
-export function initialLock({ headers, allows, bucket }: BucketCall): BucketSettings {
+export function initialLock(call: BucketCall): BucketSettings {
+  const { headers } = call;
   const wish = headers.get(HEADER)?.toLowerCase() ?? "false";
   if (wish === "false") return new Map();
   if (wish !== "true") {
@@ -21,7 +23,7 @@ export function initialLock({ headers, allows, bucket }: BucketCall): BucketSett
     });
   }
   for (const action of ["s3:PutBucketObjectLockConfiguration", "s3:PutBucketVersioning"]) {
-    if (!allows(action, bucket)) throw new S3Error("AccessDenied");
+    requireAllowedAtCreation(call, action);
   }
   return new Map([
     [VERSIONING_SETTING, versioningSetting("enabled")],

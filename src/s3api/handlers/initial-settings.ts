@@ -38,7 +38,7 @@ function addOwnership(settings: Map<string, Uint8Array>, call: BucketCall): void
       fields: { ArgumentName: OWNERSHIP_HEADER, ArgumentValue: text },
     });
   }
-  requireAllowed(call, "s3:PutBucketOwnershipControls");
+  requireAllowedAtCreation(call, "s3:PutBucketOwnershipControls");
   settings.set(OWNERSHIP_CONTROLS.name, OWNERSHIP_CONTROLS.encode(ownership));
 }
 
@@ -51,12 +51,15 @@ function addAcl(settings: Map<string, Uint8Array>, call: BucketCall): void {
     throw new S3Error("InvalidBucketAclWithObjectOwnership");
   }
   requireAclTaken(acl, settings);
-  requireAllowed(call, "s3:PutBucketAcl");
+  requireAllowedAtCreation(call, "s3:PutBucketAcl");
   settings.set(BUCKET_ACL, Buffer.from(acl, "latin1"));
 }
 
-/** The bucket is not there yet; who makes it is who will have made it. */
-function requireAllowed({ allows, auth, bucket }: BucketCall, action: string): void {
+/** For a bucket that is not there yet: who makes it is who will have made it. */
+export function requireAllowedAtCreation(
+  { allows, auth, bucket }: BucketCall,
+  action: string,
+): void {
   const known = new Map([["atoll:bucketcreator", [auth.credential.id]]]);
   if (!allows(action, bucket, undefined, known)) throw new S3Error("AccessDenied");
 }
