@@ -1,3 +1,4 @@
+import { rmSync } from "node:fs";
 import {
   CopyObjectCommand,
   DeleteObjectCommand,
@@ -193,6 +194,7 @@ test("tags outlive a kill", async () => {
   const got = await sdkFor(server).send(new GetObjectTaggingCommand(place));
   expect(got.TagSet).toEqual(TagSet);
   await server.stop();
+  rmSync(dataDirectory, { recursive: true, force: true });
 });
 
 function document(tags: ReadonlyArray<readonly string[]>): string {
