@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import type { Seed } from "../../sim/seed.ts";
 import { ROOT_KEY } from "../../support/server.ts";
 import { forge, PAYLOAD_MODES, type Plain, type SignOptions, toWire } from "../forge.ts";
-import { ROUTE_SAMPLES } from "../matrix-rows.ts";
+import { MATRIX_BUCKET, ROUTE_SAMPLES } from "../matrix-rows.ts";
 import { encode } from "../signing.ts";
 import { bytesOf } from "../wire.ts";
 import { mutate } from "./mutate.ts";
@@ -88,7 +88,10 @@ const HEADER_SEEDS: ReadonlyArray<readonly [string, string]> = [
   ["origin", "https://a.test"],
 ];
 
-const POLICY = ROUTE_SAMPLES.get("PutBucketPolicy")?.body ?? "{}";
+const POLICY = (ROUTE_SAMPLES.get("PutBucketPolicy")?.body ?? "{}").replaceAll(
+  MATRIX_BUCKET,
+  FUZZ_BUCKET,
+);
 const BOUNDARY = "----fuzz";
 const FORM = [
   ["key", `user/$${"{filename}"}`],
@@ -139,8 +142,8 @@ export const FUZZ_TARGETS: Readonly<Record<string, (seed: Seed, nowMs: number) =
     const text = whole.bytes.toString("latin1");
     const end = text.indexOf("\r\n\r\n") + 4;
     const body = mutate(seed, text.slice(end));
-    const head = text.slice(0, end).replace(/(content-length: )\d+/i, `$1${body.length}`);
-    return { bytes: Buffer.from(head + body, "latin1"), isHead: false, ends: true };
+    const head = text.slice(0, end).replace(/(\r\ncontent-length: )\d+/i, `$1${body.length}`);
+    return { bytes: Buffer.from(head + body, "latin1"), isHead: false, ends: false };
   },
   headers: (seed, nowMs) => {
     const [name, value] = seed.pick(HEADER_SEEDS);
