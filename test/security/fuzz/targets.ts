@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import type { Seed } from "../../sim/seed.ts";
 import { ROOT_KEY } from "../../support/server.ts";
 import { forge, PAYLOAD_MODES, type Plain, type SignOptions, toWire } from "../forge.ts";
+import { formRequest } from "../form-forge.ts";
 import { MATRIX_BUCKET, ROUTE_SAMPLES } from "../matrix-rows.ts";
 import { encode } from "../signing.ts";
 import { bytesOf } from "../wire.ts";
@@ -92,25 +93,6 @@ const POLICY = (ROUTE_SAMPLES.get("PutBucketPolicy")?.body ?? "{}").replaceAll(
   MATRIX_BUCKET,
   FUZZ_BUCKET,
 );
-const BOUNDARY = "----fuzz";
-const FORM = [
-  ["key", `user/$${"{filename}"}`],
-  [
-    "policy",
-    Buffer.from('{"expiration":"2099-01-01T00:00:00Z","conditions":[]}').toString("base64"),
-  ],
-  ["x-amz-algorithm", "AWS4-HMAC-SHA256"],
-  ["x-amz-credential", `${ROOT_KEY.accessKey}/20261121/us-east-1/s3/aws4_request`],
-  ["x-amz-date", "20261121T043139Z"],
-  ["x-amz-signature", "0".repeat(64)],
-  ["Content-Type", "text/plain"],
-]
-  .map(([name, value]) => `Content-Disposition: form-data; name="${name}"\r\n\r\n${value}\r\n`)
-  .concat('Content-Disposition: form-data; name="file"; filename="a.txt"\r\n\r\nbody\r\n')
-  .map((part) => `--${BOUNDARY}\r\n${part}`)
-  .join("")
-  .concat(`--${BOUNDARY}--\r\n`);
-
 /** What is fuzzed; each makes one request from a seed, the same for the same seed. */
 export const FUZZ_TARGETS: Readonly<Record<string, (seed: Seed, nowMs: number) => FuzzRequest>> = {
   http: (seed, nowMs) => {
@@ -178,11 +160,10 @@ export const FUZZ_TARGETS: Readonly<Record<string, (seed: Seed, nowMs: number) =
     return request(nowMs, { method, path, body: method === "PUT" ? "x" : "" });
   },
   form: (seed, nowMs) => {
-    const body = mutate(seed, FORM);
-    const headers = { "content-type": `multipart/form-data; boundary=${BOUNDARY}` };
-    const whole = request(nowMs, { method: "POST", path: `/${FUZZ_BUCKET}`, body, headers });
-    const text = whole.bytes.toString("latin1").replace(/authorization: [^\r]*\r\n/, "");
-    return { ...whole, bytes: Buffer.from(text, "latin1") };
+    const { accessKey, secret } = SIGNER;
+    const form = formRequest({ bucket: FUZZ_BUCKET, key: "form", nowMs, accessKey, secret });
+    const body = Buffer.from(mutate(seed, Buffer.from(form.body).toString("latin1")), "latin1");
+    return { bytes: bytesOf({ ...form, body }), isHead: false, ends: false };
   },
 };
 
