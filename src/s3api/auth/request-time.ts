@@ -52,7 +52,8 @@ export function headerTime(headers: RequestHeaders): RequestTime {
   });
 }
 
-const HTTP_DATE = /^[A-Z][a-z]{2}, \d{2} [A-Z][a-z]{2} \d{4} \d{2}:\d{2}:\d{2} (?:GMT|\+0000)$/;
+/** Besides HTTP's own form, those of e-mail that are UTC: botocore writes `-0000`. */
+const HTTP_DATE = /^[A-Z][a-z]{2}, \d{2} [A-Z][a-z]{2} \d{4} \d{2}:\d{2}:\d{2} (?:GMT|[+-]0000)$/;
 
 function dateHeader(value: string | undefined): RequestTime | undefined {
   if (value === undefined) return undefined;
