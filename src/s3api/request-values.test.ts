@@ -15,6 +15,8 @@ type Asked = {
   readonly name?: string;
   readonly presigned?: boolean;
   readonly known?: ReadonlyMap<string, readonly string[]>;
+  /** There is no such bucket. */
+  readonly isGone?: true;
 };
 
 function bucketMadeBy(creator: string): StoredBucket {
@@ -36,7 +38,7 @@ function valuesFor(key: string, asked: Asked = {}): readonly string[] | undefine
     nowMs: () => NOW_MS,
   } satisfies RequestFacts;
   const valuesOf = requestValues(facts, {
-    bucket: bucketMadeBy("BOBKEY001"),
+    bucket: asked.isGone === true ? undefined : bucketMadeBy("BOBKEY001"),
     key: "a",
     known: asked.known,
     tagsOf: (_bucket, key, version) => [["of", `${key} ${version ?? "current"}`]],
@@ -62,6 +64,8 @@ test.each([
   ["aws:referer", {}, undefined],
   ["aws:requestedregion", {}, ["eu-1"]],
   ["atoll:bucketcreator", {}, ["BOBKEY001"]],
+  ["atoll:bucketcreator", { isGone: true }, ["ALICEKEY1"]],
+  ["atoll:bucketcreator", { isGone: true, who: "anonymous" }, undefined],
   ["s3:authtype", {}, ["REST-HEADER"]],
   ["s3:authtype", { presigned: true }, ["REST-QUERY-STRING"]],
   ["s3:authtype", { who: "anonymous" }, undefined],

@@ -40,7 +40,7 @@ const DAY_MS = 24 * 3600 * 1000;
  * https://docs.aws.amazon.com/AmazonS3/latest/userguide/amazon-s3-policy-keys.html
  */
 const SINGLE: ReadonlyMap<string, Source> = new Map<string, Source>([
-  ["atoll:bucketcreator", (_facts, { bucket }) => creatorOf(bucket)],
+  ["atoll:bucketcreator", bucketCreator],
   ["aws:currenttime", ({ nowMs }) => new Date(nowMs()).toISOString()],
   ["aws:epochtime", ({ nowMs }) => String(Math.floor(nowMs() / 1000))],
   ["aws:principalaccount", ({ auth }) => signed(auth, ACCOUNT)],
@@ -106,8 +106,13 @@ function signed({ credential }: RequestFacts["auth"], value: string): string | u
   return credential.kind === "anonymous" ? undefined : value;
 }
 
-function creatorOf(bucket: StoredBucket | undefined): string | undefined {
-  const value = bucket?.settings.get(CREATOR_SETTING);
+/**
+ * Whoever has made a bucket may hear that it is gone. Nothing is betrayed to others who make
+ * buckets: whether a name is taken, CreateBucket says.
+ */
+function bucketCreator({ auth }: RequestFacts, { bucket }: AskedFor): string | undefined {
+  if (bucket === undefined) return signed(auth, auth.credential.id);
+  const value = bucket.settings.get(CREATOR_SETTING);
   return value === undefined ? undefined : Buffer.from(value).toString("utf8");
 }
 

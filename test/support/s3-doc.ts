@@ -39,9 +39,9 @@ const DIFFERENCES = `## Where Atoll differs from AWS, or AWS has no answer
   root key is \`arn:aws:iam::000000000000:root\`. Users need not exist when a policy names them, and
   whoever belongs to another account of AWS is nobody here; roles of this one, \`CanonicalUser\` and
   \`Federated\` are \`Invalid principal in policy\`. A key with the grant \`own\` is kept to the buckets it
-  has made (\`atoll:BucketCreator\`). Requests without a signature are judged by the policies and ACLs
-  of the bucket; where nobody let them in they get \`AccessDenied\`, also for a bucket that does not
-  exist, where AWS says \`NoSuchBucket\`.
+  has made (\`atoll:BucketCreator\`), and hears which do not exist. Requests without a signature are
+  judged by the policies and ACLs of the bucket; where nobody let them in they get \`AccessDenied\`,
+  also for a bucket that does not exist, where AWS says \`NoSuchBucket\`.
 - **Policies.** A bucket's policy can deny the root key anything but the three operations on policies.
   What cannot be judged (a variable without a value, an address that is none) denies and never allows.
   GetBucketPolicyStatus says whether the policy or the ACL makes a bucket public; where there is no
@@ -51,6 +51,7 @@ const DIFFERENCES = `## Where Atoll differs from AWS, or AWS has no answer
   \`BucketOwnerEnforced\`; without the setting it has none (\`OwnershipControlsNotFoundError\`), and public
   access is not blocked, where AWS turns both on for new buckets. Nothing is public unless somebody
   says so who may put policies or ACLs.
+- **An empty \`Authorization\` header** is none: such a request has no signature.
 - **Presigned URLs.** \`x-amz-\` headers that a presigner moved into the query count as headers, but for
   checksums: the presigner had no body to sum up.
 - **Targets.** Bytes beyond ASCII must be percent-encoded. A plus sign in a query is a space; in a

@@ -199,6 +199,8 @@ test("a request that has lost its signature is nobody's, whatever else it says",
   const sent = signedPut();
   header("authorization", undefined)(sent);
   expect(outcome(sent)).toBe("anonymous signed");
+  header("authorization", "")(sent);
+  expect(outcome(sent)).toBe("anonymous signed");
   const chunked = signedPut();
   header("authorization", undefined)(chunked);
   header("x-amz-content-sha256", "STREAMING-AWS4-HMAC-SHA256-PAYLOAD")(chunked);
@@ -244,7 +246,6 @@ const AUTHORIZATION_MUTATIONS: ReadonlyArray<readonly [string, string, RegExp, s
   ["SigV2", "InvalidRequest", /^.*$/, "AWS AKTEST:c2lnbmF0dXJl"],
   ["SigV4A", "InvalidRequest", /^AWS4-HMAC-SHA256/, "AWS4-ECDSA-P256-SHA256"],
   ["another scheme", "InvalidArgument", /^.*$/, "Bearer token"],
-  ["nothing", "InvalidArgument", /^.*$/, ""],
   ["only the scheme", "AuthorizationHeaderMalformed", / .*$/, ""],
 ];
 

@@ -55,7 +55,8 @@ export function authenticate(request: AuthRequest, deps: AuthDeps): AuthResult {
   const authorization = request.headers.get("authorization");
   const pairs = canonicalPairs(request.rawQuery);
   const byQuery = queryAuthentication(pairs);
-  if (authorization !== undefined) {
+  // An empty header claims nothing, and is answered as if it were not there.
+  if (authorization !== undefined && authorization !== "") {
     if (byQuery !== "none" || request.headers.count("authorization") > 1) throw twoMechanisms();
     return verifyHeader(request, pairs, authorization, deps);
   }
