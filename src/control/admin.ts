@@ -26,6 +26,7 @@ import {
   testPolicy,
   validatePolicy,
 } from "./admin-policies.ts";
+import { QUOTAS_PATH, routeQuotas } from "./admin-quotas.ts";
 import type { SiteState } from "./stats.ts";
 
 export type AdminCall = {
@@ -101,6 +102,10 @@ function route(deps: AdminDeps, call: AdminCall): AdminAnswer | Promise<AdminAns
   if (call.path === KEY_RING_PATH || call.path.startsWith(`${KEY_RING_PATH}/`)) {
     const site = deps.site();
     return site === undefined ? stillStarting() : routeKeyRing(deps, site, call);
+  }
+  if (call.path === QUOTAS_PATH || call.path.startsWith(`${QUOTAS_PATH}/`)) {
+    const site = deps.site();
+    return site === undefined ? stillStarting() : routeQuotas(site.store, call);
   }
   const isAboutKeys = call.path === KEYS || call.path.startsWith(`${KEYS}/`);
   if (!isAboutKeys && call.path !== LIFECYCLE && !call.path.startsWith(`${LIFECYCLE}/`)) {

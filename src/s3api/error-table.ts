@@ -267,6 +267,7 @@ export const S3_ERRORS = {
     status: 412,
     message: "At least one of the pre-conditions you specified did not hold",
   },
+  QuotaExceeded: { status: 403, message: "The quota of the bucket has been reached." },
   ReplicationConfigurationNotFoundError: {
     status: 404,
     message: "The replication configuration was not found",

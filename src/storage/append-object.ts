@@ -8,6 +8,7 @@ import { objectKeyOf } from "./metadata/keys.ts";
 import type { ObjectRow } from "./metadata/object-row.ts";
 import { TABLES } from "./metadata/rows.ts";
 import { findObject, nameChunks, stagedChunks, storedNow } from "./objects.ts";
+import { judgeQuota } from "./quotas.ts";
 import type {
   AppendObjectRequest,
   AppendOutcome,
@@ -158,6 +159,8 @@ function judgeAppend(
   if (size !== offset) return { outcome: "invalid-offset", size };
   if (!isPrepared(current, prepared)) return { outcome: "replaced" };
   const record = request.describe(current?.object);
+  const over = judgeQuota(view, request, { bytes: record.size, nullSlot });
+  if (over !== undefined) return over;
   const hlc = batch.nextHlc(current?.stamp.hlc);
   const { body, inline } = joinBodies(parts, batch, current, prepared);
   const object = { ...record, lastModifiedMs: hlcMs(hlc), body };

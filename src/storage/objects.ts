@@ -9,6 +9,7 @@ import type { OpenBatch } from "./batch.ts";
 import { judgeConditions } from "./conditions.ts";
 import { objectKeyOf } from "./metadata/keys.ts";
 import { TABLES } from "./metadata/rows.ts";
+import { judgeQuota } from "./quotas.ts";
 import { StagedChunks } from "./staged-body.ts";
 import type { PutObjectRequest, PutOutcome, StagedBody, StoredObject } from "./store.ts";
 import { findBucket, type StoreParts, toStoredObject } from "./store-parts.ts";
@@ -53,7 +54,8 @@ function judgePut(parts: StoreParts, batch: OpenBatch, request: PutObjectRequest
   const nullSlot = isNullSlotWrite(view, bucket);
   const refusal =
     judgeConditions(request.conditions, current) ??
-    (nullSlot ? judgeOverwrite(parts.clock, view, request) : undefined);
+    (nullSlot ? judgeOverwrite(parts.clock, view, request) : undefined) ??
+    judgeQuota(view, request, { bytes: request.object.size, nullSlot });
   if (refusal !== undefined) return refusal;
   const body = bodyOf(parts.hash, batch, request.body);
   if (body === undefined) return { outcome: "source-gone" };

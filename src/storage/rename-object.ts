@@ -6,6 +6,7 @@ import { judgeConditions } from "./conditions.ts";
 import { objectKeyOf } from "./metadata/keys.ts";
 import { TABLES } from "./metadata/rows.ts";
 import { findObject } from "./objects.ts";
+import { judgeQuota } from "./quotas.ts";
 import type { RenameObjectRequest, RenameOutcome, StoredObject } from "./store.ts";
 import { findBucket, type StoreParts } from "./store-parts.ts";
 import { judgeOverwrite, versioningIn } from "./versions.ts";
@@ -82,7 +83,11 @@ export class Renames {
     const condition = object === undefined ? undefined : sourceConditions?.(object);
     if (condition !== undefined) return { outcome: "precondition-failed", condition };
     const refusal = judgeConditions(conditions, at(key));
-    if (refusal !== undefined || versioningIn(view, bucket) === "enabled") return refusal;
+    if (refusal !== undefined) return refusal;
+    if (versioningIn(view, bucket) === "enabled") {
+      // The old name keeps its version behind a delete marker.
+      return judgeQuota(view, { bucket, key }, { bytes: object?.size ?? 0, nullSlot: false });
+    }
     return (
       judgeOverwrite(clock, view, { bucket, key }) ??
       judgeOverwrite(clock, view, { bucket, key: source })

@@ -11,6 +11,7 @@ import { expireVersions } from "./lifecycle/expire.ts";
 import { TABLES } from "./metadata/rows.ts";
 import { changeObject } from "./object-changes.ts";
 import { findObject, putObject } from "./objects.ts";
+import { overQuota } from "./quotas.ts";
 import { Renames } from "./rename-object.ts";
 import type { Segments } from "./segment/segments.ts";
 import { ChunkWriter } from "./staged-body.ts";
@@ -81,6 +82,7 @@ export function createStore(deps: StoreFaceDeps): Store {
 
     stats: () => readStats(stats),
     bucketUsage: (name) => bucketUsage(parts, name),
+    overQuota: (name, bytes) => overQuota(index, name, bytes),
     keepHouse: keeping.run,
     close: async () => {
       await keeping.stop();

@@ -114,6 +114,8 @@ export interface Store {
   // Watching and keeping house
   stats(): StoreStats;
   bucketUsage(name: BucketName): Usage;
+  /** Whether an object of so many bytes has no room in its bucket; the commit judges again. */
+  overQuota(name: ObjectName, bytes: number): OverQuota | undefined;
   /** Seals idle segments, drops dead ones, forgets old upload results, takes checkpoints. */
   keepHouse(): Promise<HouseReport>;
   /** Waits for writes under way, syncs, marks a clean shutdown. Later writes are refused. */
@@ -149,9 +151,19 @@ export type Refusal =
   /** Retention or a legal hold forbids it. */
   | { readonly outcome: "locked" };
 
+export type ObjectName = { readonly bucket: BucketName; readonly key: ObjectKey };
+
+/** The bucket would hold more than its quota: the most bytes, or objects and versions. */
+export type OverQuota = {
+  readonly outcome: "over-quota";
+  readonly what: "bytes" | "objects";
+  readonly most: number;
+};
+
 export type PutOutcome =
   | { readonly outcome: "stored"; readonly stored: StoredObject }
   | { readonly outcome: "source-gone" }
+  | OverQuota
   | Refusal;
 
 export type AppendObjectRequest = {
@@ -170,6 +182,7 @@ export type AppendOutcome =
   | { readonly outcome: "invalid-offset"; readonly size: number }
   /** It was replaced again and again while it was read. */
   | { readonly outcome: "conflict" }
+  | OverQuota
   | Refusal;
 
 export type RenameObjectRequest = {
@@ -190,6 +203,7 @@ export type RenameOutcome =
   /** The token was given to another rename. */
   | { readonly outcome: "token-mismatch" }
   | { readonly outcome: "conflict" }
+  | OverQuota
   | Refusal;
 
 export type DeleteObjectRequest = {
@@ -327,6 +341,7 @@ export type CompleteOutcome =
   | { readonly outcome: "no-such-upload" }
   | { readonly outcome: "invalid-part"; readonly partNumber: number }
   | { readonly outcome: "part-too-small"; readonly partNumber: number; readonly size: number }
+  | OverQuota
   | Refusal;
 
 export type AbortOutcome = { readonly outcome: "aborted" | "no-such-upload" | "no-such-bucket" };

@@ -23,6 +23,7 @@ import { objectKeyOf, partKeyOf, uploadKeyOf } from "./metadata/keys.ts";
 import { TABLES } from "./metadata/rows.ts";
 import type { RowReader } from "./metadata/stored-rows.ts";
 import { nameChunks, stagedChunks, storedNow } from "./objects.ts";
+import { judgeQuota } from "./quotas.ts";
 import type {
   AbortOutcome,
   CompleteOutcome,
@@ -135,6 +136,9 @@ function judgeComplete(
   if (refusal !== undefined) return refusal;
   const found = findParts(view, request);
   if ("outcome" in found) return found;
+  const bytes = found.parts.reduce((sum, part) => sum + part.size, 0);
+  const over = judgeQuota(view, request, { bytes, nullSlot });
+  if (over !== undefined) return over;
 
   const hlc = batch.nextHlc(current?.stamp.hlc);
   const object = compose(hash, found.parts, { request, upload, lastModifiedMs: hlcMs(hlc) });

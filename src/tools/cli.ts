@@ -5,6 +5,7 @@ import { KEY_RING_COMMANDS } from "./commands/key-ring.ts";
 import { KEY_COMMANDS } from "./commands/keys.ts";
 import { LIFECYCLE_COMMANDS } from "./commands/lifecycle.ts";
 import { POLICY_COMMANDS } from "./commands/policies.ts";
+import { QUOTA_COMMANDS } from "./commands/quota.ts";
 import { rebuildIndexCommand } from "./commands/rebuild-index.ts";
 import { serveCommand } from "./commands/serve.ts";
 import { statusCommand } from "./commands/status.ts";
@@ -19,6 +20,7 @@ export const COMMANDS: readonly Command[] = [
   ...POLICY_COMMANDS,
   ...KEY_RING_COMMANDS,
   ...LIFECYCLE_COMMANDS,
+  ...QUOTA_COMMANDS,
   configShowCommand,
   rebuildIndexCommand,
   versionCommand,
@@ -30,6 +32,7 @@ const GROUPS: Readonly<Record<string, string>> = {
   "keys ring": "Manage the keys that seal secrets and encrypted objects",
   policy: "Check policies and explain what they decide",
   lifecycle: "See and carry out what lifecycles want",
+  quota: "Bound what buckets may hold",
   config: "Look at the settings",
 };
 

@@ -21,7 +21,7 @@ import { pushStoredVersionId } from "./object-version.ts";
 import { isInline } from "./put-object.ts";
 import { payloadOf, stagePayload } from "./request-body.ts";
 import { allowedConditions } from "./write-conditions.ts";
-import { writeRefusal } from "./write-refusal.ts";
+import { refuseOverQuota, writeRefusal } from "./write-refusal.ts";
 
 const WRITE_OFFSET_HEADER = "x-amz-write-offset-bytes";
 
@@ -38,7 +38,7 @@ export async function appendObject(call: ObjectCall, deps: HandlerDeps): Promise
   const attributes = readObjectAttributes(call.headers);
   const lock = lockOfWrite(call, deps);
   if (lock !== undefined) requireDigestOfLocked(call);
-  const { body, digests } = await receive(call, deps, encrypting);
+  const { body, digests } = await receive(call, deps, offset, encrypting);
   const { bucket, key } = call;
   const describe: AppendObjectRequest["describe"] = (current) => {
     const grown = current === undefined ? newRecord(digests) : grownRecord(deps, current, digests);
@@ -76,11 +76,13 @@ type Received = { readonly body: AppendObjectRequest["body"]; readonly digests: 
 async function receive(
   call: ObjectCall,
   deps: HandlerDeps,
+  offset: number,
   { sealer, encryption }: AppendEncryption,
 ): Promise<Received> {
   const { received } = call;
   const payload = payloadOf(call, deps, { ...PUT_PAYLOAD, received });
   if (payload.bytes === 0) throw emptyAppend();
+  refuseOverQuota(call, deps, offset + (payload.bytes ?? 0));
   const described = (digests: PayloadDigests): PayloadDigests =>
     encryption === undefined ? digests : { ...digests, etag: etagOf(encryption, digests.etag) };
   if (payload.bytes !== undefined && isInline(payload.bytes, sealer)) {

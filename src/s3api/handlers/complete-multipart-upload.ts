@@ -232,6 +232,7 @@ function resultOf(call: ObjectCall, outcome: CompleteOutcome): Result {
     case "no-such-key":
     case "precondition-failed":
     case "locked":
+    case "over-quota":
       throw writeRefusal(outcome, call.bucket, call.key);
   }
   return unreachable(outcome);

@@ -27,7 +27,7 @@ import { lockOfWrite, requireDigestOfLocked } from "./lock-of-write.ts";
 import { pushStoredVersionId } from "./object-version.ts";
 import { payloadOf, stagePayload } from "./request-body.ts";
 import { allowedConditions } from "./write-conditions.ts";
-import { writeRefusal } from "./write-refusal.ts";
+import { refuseOverQuota, writeRefusal } from "./write-refusal.ts";
 
 type Description = Pick<PutObjectRequest, "bucket" | "key" | "conditions"> &
   Pick<PutObjectRequest["object"], "attributes"> & {
@@ -57,6 +57,7 @@ export async function putObject(
       : { bucket, key, attributes, encryption, settings, lock, conditions };
   const { received } = call;
   const payload = payloadOf(call, deps, { ...limits, received });
+  refuseOverQuota(call, deps, payload.bytes ?? 0);
   const sealer = encryption === undefined ? undefined : sealerOf(deps, encryption, 0);
   if (payload.bytes !== undefined && isInline(payload.bytes, sealer)) {
     const { bytes, digests } = await payload.readAll(LIMITS.inlineBodyBytesMax);

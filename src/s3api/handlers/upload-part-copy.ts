@@ -25,6 +25,7 @@ import { stageSealed } from "./request-body.ts";
 import { digestBody } from "./stored-body.ts";
 import { existingUpload } from "./upload-access.ts";
 import { type ReceivedPart, storePart } from "./upload-part.ts";
+import { refuseOverQuota } from "./write-refusal.ts";
 
 /** https://docs.aws.amazon.com/AmazonS3/latest/API/API_UploadPartCopy.html */
 export async function uploadPartCopy(call: ObjectCall, deps: HandlerDeps): Promise<Reply> {
@@ -45,6 +46,7 @@ export async function uploadPartCopy(call: ObjectCall, deps: HandlerDeps): Promi
       fields: { ProposedSize: String(size), MaxSizeAllowed: String(LIMITS.partBytesMax) },
     });
   }
+  refuseOverQuota(call, deps, size);
   const part = await receiveCopy(deps, upload, {
     ...{ source, range, partNumber, decryption, encryption },
   });

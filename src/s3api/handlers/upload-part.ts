@@ -17,6 +17,7 @@ import type { HandlerDeps, ObjectCall, Reply } from "../operation.ts";
 import { emptyReply } from "../reply.ts";
 import { payloadOf, stagePayload } from "./request-body.ts";
 import { existingUpload, noSuchUpload } from "./upload-access.ts";
+import { refuseOverQuota } from "./write-refusal.ts";
 
 /** https://docs.aws.amazon.com/AmazonS3/latest/API/API_UploadPart.html */
 export async function uploadPart(call: ObjectCall, deps: HandlerDeps): Promise<Reply> {
@@ -35,6 +36,7 @@ export async function uploadPart(call: ObjectCall, deps: HandlerDeps): Promise<R
         `actual checksum Type: ${payload.algorithm.toLowerCase()}`,
     });
   }
+  refuseOverQuota(call, deps, payload.bytes ?? 0);
   const sealer = encryption === undefined ? undefined : sealerOf(deps, encryption, partNumber);
   const { staged, digests } = await stagePayload(payload, deps, sealer);
   const { bytes: size, checksum } = digests;

@@ -1,9 +1,11 @@
 import { unreachable } from "../../core/assert.ts";
-import type { Refusal } from "../../storage/store.ts";
+import { QUOTA_SETTING } from "../../core/bucket-quota.ts";
+import type { OverQuota, Refusal } from "../../storage/store.ts";
 import { S3Error } from "../errors.ts";
+import type { HandlerDeps, ObjectCall } from "../operation.ts";
 
 /** What a client is told when the commit refused its write. */
-export function writeRefusal(refusal: Refusal, bucket: string, key: string): S3Error {
+export function writeRefusal(refusal: Refusal | OverQuota, bucket: string, key: string): S3Error {
   switch (refusal.outcome) {
     case "no-such-bucket":
       return new S3Error("NoSuchBucket", { fields: { BucketName: bucket } });
@@ -15,6 +17,29 @@ export function writeRefusal(refusal: Refusal, bucket: string, key: string): S3E
       return new S3Error("AccessDenied", {
         message: "Access Denied because object protected by object lock.",
       });
+    case "over-quota":
+      return quotaExceeded(refusal, bucket);
   }
   return unreachable(refusal);
+}
+
+/**
+ * Refuses a body before any of it is read when its bucket has no room for an object of so many
+ * bytes, or for a part alone. Costs one look-up where there is no quota.
+ */
+export function refuseOverQuota(
+  call: Pick<ObjectCall, "bucket" | "bucketSettings" | "key">,
+  { store }: Pick<HandlerDeps, "store">,
+  bytes: number,
+): void {
+  if (!call.bucketSettings.has(QUOTA_SETTING)) return;
+  const over = store.overQuota(call, bytes);
+  if (over !== undefined) throw quotaExceeded(over, call.bucket);
+}
+
+function quotaExceeded({ what, most }: OverQuota, bucket: string): S3Error {
+  return new S3Error("QuotaExceeded", {
+    message: `The bucket may hold at most ${most} ${what}.`,
+    fields: { BucketName: bucket },
+  });
 }

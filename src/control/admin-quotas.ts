@@ -1,0 +1,92 @@
+import { z } from "zod";
+import { type BucketQuota, decodeQuota, encodeQuota, QUOTA_SETTING } from "../core/bucket-quota.ts";
+import { parseBucketName } from "../core/names.ts";
+import type { Store, StoredBucket } from "../storage/store.ts";
+import { type AdminAnswer, adminProblem } from "./admin-keys.ts";
+
+export const QUOTAS_PATH = "/v1/admin/quotas";
+
+type Call = { readonly method: string; readonly path: string; readonly body: unknown };
+
+const limit = z.int().min(0).optional();
+const PUT = z
+  .strictObject({ bytes: limit, objects: limit })
+  .refine(({ bytes, objects }) => bytes !== undefined || objects !== undefined, {
+    error: "give the most bytes, the most objects, or both",
+  });
+
+/** The quotas of buckets: all of them, or that of one. */
+export function routeQuotas(
+  store: Store,
+  { method, path, body }: Call,
+): AdminAnswer | Promise<AdminAnswer> {
+  if (path === QUOTAS_PATH) {
+    return method === "GET" ? listQuotas(store) : adminProblem(405, "Quotas are listed with GET.");
+  }
+  const name = path.slice(QUOTAS_PATH.length + 1);
+  const bucketName = parseBucketName(name);
+  const bucket = bucketName === undefined ? undefined : store.bucket(bucketName);
+  if (bucket === undefined) return adminProblem(404, `There is no bucket ${name}.`);
+  switch (method) {
+    case "GET":
+      return { status: 200, body: show(store, bucket, quotaOf(bucket)) };
+    case "PUT":
+      return put(store, bucket, body);
+    case "DELETE":
+      return change(store, bucket, undefined);
+  }
+  return adminProblem(405, "A quota is read with GET, set with PUT and removed with DELETE.");
+}
+
+function listQuotas(store: Store): AdminAnswer {
+  const quotas = [];
+  for (const bucket of store.buckets()) {
+    const quota = quotaOf(bucket);
+    if (quota !== undefined) quotas.push(show(store, bucket, quota));
+  }
+  return { status: 200, body: { quotas } };
+}
+
+function put(
+  store: Store,
+  bucket: StoredBucket,
+  body: unknown,
+): AdminAnswer | Promise<AdminAnswer> {
+  const wish = PUT.safeParse(body ?? {});
+  if (!wish.success) return adminProblem(400, z.prettifyError(wish.error));
+  const { bytes: bytesMax, objects: objectsMax } = wish.data;
+  return change(store, bucket, { bytesMax, objectsMax });
+}
+
+async function change(
+  store: Store,
+  bucket: StoredBucket,
+  quota: BucketQuota | undefined,
+): Promise<AdminAnswer> {
+  const value = quota === undefined ? undefined : encodeQuota(quota);
+  const request = { bucket: bucket.name, name: QUOTA_SETTING, value };
+  const { outcome } = await store.putBucketSetting(request);
+  if (outcome !== "stored") return adminProblem(404, `There is no bucket ${bucket.name}.`);
+  return { status: 200, body: show(store, bucket, quota) };
+}
+
+function quotaOf({ settings }: StoredBucket): BucketQuota | undefined {
+  const bytes = settings.get(QUOTA_SETTING);
+  return bytes === undefined ? undefined : decodeQuota(bytes);
+}
+
+/** Limits and what counts against them; a limit that is not there is left out. */
+function show(
+  store: Store,
+  { name }: StoredBucket,
+  quota: BucketQuota | undefined,
+): Record<string, unknown> {
+  const usage = store.bucketUsage(name);
+  return {
+    bucket: name,
+    ...(quota?.bytesMax === undefined ? {} : { bytes: quota.bytesMax }),
+    ...(quota?.objectsMax === undefined ? {} : { objects: quota.objectsMax }),
+    used_bytes: usage.bytes,
+    used_objects: usage.versions,
+  };
+}

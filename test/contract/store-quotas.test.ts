@@ -1,0 +1,129 @@
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { type BucketQuota, encodeQuota } from "../../src/core/bucket-quota.ts";
+import { versioningSetting } from "../../src/core/bucket-versioning.ts";
+import type { PutObjectRequest, Store } from "../../src/storage/store.ts";
+import type { Running } from "../sim/sim-machine.ts";
+import { bucketOf, keyOf } from "../sim/store-journal.ts";
+import { realSite, type SiteFixture, simulatedSite } from "../support/site-fixture.ts";
+
+const alpha = bucketOf("alpha");
+
+function objectOf(size: number): PutObjectRequest["object"] {
+  return {
+    size,
+    etag: "0".repeat(32),
+    attributes: { system: [], user: [], storageClass: undefined, tags: [] },
+    checksums: [],
+    parts: [],
+    lock: undefined,
+    encryption: undefined,
+  };
+}
+
+describe.each([
+  ["a real directory", () => realSite("off")],
+  ["a simulated disk", () => simulatedSite("on")],
+])("quotas in %s", (_name, make) => {
+  let fixture: SiteFixture;
+  let running: Running;
+
+  beforeEach(async () => {
+    fixture = await make();
+    running = await fixture.open();
+    await store().createBucket({ name: alpha, owner: "o" });
+  });
+
+  afterEach(async () => {
+    await running.site.close();
+    fixture.remove();
+  });
+
+  function store(): Store {
+    return running.site.store;
+  }
+
+  async function bound(quota: BucketQuota | undefined): Promise<void> {
+    const value = quota === undefined ? undefined : encodeQuota(quota);
+    const done = await store().putBucketSetting({ bucket: alpha, name: "quota", value });
+    expect(done.outcome).toBe("stored");
+  }
+
+  async function put(key: string, size: number): Promise<string> {
+    const body = { kind: "inline", bytes: Buffer.alloc(size, key) } as const;
+    const place = { bucket: alpha, key: keyOf(key) };
+    return (await store().putObject({ ...place, object: objectOf(size), body })).outcome;
+  }
+
+  async function append(key: string, offset: number, size: number): Promise<string> {
+    const body = { kind: "inline", bytes: Buffer.alloc(size, key) } as const;
+    const describe = () => objectOf(offset + size);
+    const place = { bucket: alpha, key: keyOf(key) };
+    return (await store().appendObject({ ...place, offset, body, describe })).outcome;
+  }
+
+  test("bound the bytes of a bucket to the byte, whatever comes at once", async () => {
+    await bound({ bytesMax: 1000, objectsMax: undefined });
+    const keys = Array.from({ length: 30 }, (_, at) => `k${at}`);
+    const outcomes = await Promise.all(keys.map((key) => put(key, 100)));
+    expect(outcomes.filter((outcome) => outcome === "stored")).toHaveLength(10);
+    expect(outcomes.filter((outcome) => outcome === "over-quota")).toHaveLength(20);
+    expect(store().bucketUsage(alpha)).toMatchObject({ bytes: 1000, objects: 10 });
+    expect(await put("one-more", 1)).toBe("over-quota");
+    expect(await put("empty", 0)).toBe("stored");
+  });
+
+  test("count what an overwrite gives back, and appends by what they add", async () => {
+    await bound({ bytesMax: 1000, objectsMax: undefined });
+    expect(await put("a", 900)).toBe("stored");
+    expect(await put("a", 1000)).toBe("stored");
+    expect(await put("a", 1001)).toBe("over-quota");
+    expect(await append("a", 1000, 1)).toBe("over-quota");
+    expect(await put("a", 10)).toBe("stored");
+    expect(await append("a", 10, 990)).toBe("stored");
+    const name = { bucket: alpha, key: keyOf("a") };
+    expect(store().overQuota(name, 1000)).toBeUndefined();
+    expect(store().overQuota(name, 1001)).toMatchObject({ what: "bytes", most: 1000 });
+    expect(store().overQuota({ ...name, key: keyOf("b") }, 1)).toMatchObject({ what: "bytes" });
+  });
+
+  test("let a bucket shrink that holds more than was bounded later", async () => {
+    await put("a", 500);
+    await put("b", 500);
+    await bound({ bytesMax: 100, objectsMax: 1 });
+    expect(await put("a", 400)).toBe("stored");
+    expect(await put("a", 401)).toBe("over-quota");
+    expect(await put("c", 0)).toBe("over-quota");
+    await bound(undefined);
+    expect(await put("c", 500)).toBe("stored");
+  });
+
+  test("count versions, and renames that keep one", async () => {
+    const value = versioningSetting("enabled");
+    await store().putBucketSetting({ bucket: alpha, name: "versioning", value });
+    await bound({ bytesMax: 100, objectsMax: 2 });
+    expect(await put("a", 60)).toBe("stored");
+    expect(await put("a", 60)).toBe("over-quota");
+    const rename = { bucket: alpha, source: keyOf("a"), key: keyOf("b"), token: undefined };
+    expect(await store().renameObject(rename)).toMatchObject({ outcome: "over-quota" });
+    expect(await put("a", 40)).toBe("stored");
+    expect(await put("a", 0)).toBe("over-quota");
+    await store().deleteObject({ bucket: alpha, key: keyOf("a") });
+    expect(await put("a", 0)).toBe("over-quota");
+  });
+
+  test("are there again after a start", async () => {
+    await bound({ bytesMax: 10, objectsMax: undefined });
+    await running.site.close();
+    running = await fixture.open();
+    expect(await put("a", 11)).toBe("over-quota");
+  });
+
+  test("that cannot be read let nothing be written", async () => {
+    const value = Buffer.from([0xff]);
+    await store().putBucketSetting({ bucket: alpha, name: "quota", value });
+    await expect(put("a", 1)).rejects.toThrow();
+    expect(store().object(alpha, keyOf("a"))).toBeUndefined();
+    await bound(undefined);
+    expect(await put("a", 1)).toBe("stored");
+  });
+});
