@@ -1,7 +1,8 @@
 import { S3Error } from "../errors.ts";
 import type { BucketCall, HandlerDeps, Reply } from "../operation.ts";
 import { emptyReply } from "../reply.ts";
-import { childText } from "../xml/reader.ts";
+import { readTagSet, TAGGED_BUCKET, type Tags } from "../settings/tag-set.ts";
+import { childNamed, childText, type XmlElement } from "../xml/reader.ts";
 import { initialLock } from "./initial-lock.ts";
 import { initialSettings } from "./initial-settings.ts";
 import { readXmlBody } from "./xml-body.ts";
@@ -12,16 +13,21 @@ export async function createBucket(call: BucketCall, deps: HandlerDeps): Promise
   const configuration = await readXmlBody(call, deps, "CreateBucketConfiguration");
   if (configuration !== undefined) {
     for (const { name } of configuration.children) {
-      if (name !== "LocationConstraint") {
+      if (name !== "LocationConstraint" && name !== "Tags") {
         throw new S3Error("NotImplemented", { fields: { Element: name } });
       }
     }
     requireOurRegion(childText(configuration, "LocationConstraint") ?? "", region);
   }
-  const settings = new Map([...initialSettings(call), ...initialLock(call)]);
+  const settings = new Map([...initialSettings(call, tagsOf(configuration)), ...initialLock(call)]);
   const outcome = await deps.store.createBucket({ name: call.bucket, owner: ownerId, settings });
   if (outcome.outcome === "exists") refuseExisting(call, deps);
   return emptyReply(200, [["Location", `/${call.bucket}`]]);
+}
+
+function tagsOf(configuration: XmlElement | undefined): Tags {
+  const set = configuration === undefined ? undefined : childNamed(configuration, "Tags");
+  return set === undefined ? [] : readTagSet(set, TAGGED_BUCKET);
 }
 
 function requireOurRegion(constraint: string, region: string): void {

@@ -6,7 +6,9 @@ import type { BucketCall } from "../operation.ts";
 import { BUCKET_ACL, isPublicAcl } from "../policy/canned-acl.ts";
 import { CREATOR_SETTING } from "../request-values.ts";
 import { readCannedAcl } from "../settings/bucket-acl.ts";
+import { BUCKET_TAGGING } from "../settings/bucket-tagging.ts";
 import { OBJECT_OWNERSHIPS, OWNERSHIP_CONTROLS } from "../settings/ownership-controls.ts";
+import type { Tags } from "../settings/tag-set.ts";
 
 const OWNERSHIP_HEADER = "x-amz-object-ownership";
 
@@ -14,11 +16,15 @@ const OWNERSHIP_HEADER = "x-amz-object-ownership";
  * The settings that a bucket is created with. What would need another action later needs it now.
  * https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateBucket.html
  */
-export function initialSettings(call: BucketCall): BucketSettings {
+export function initialSettings(call: BucketCall, tags: Tags): BucketSettings {
   const settings = new Map<string, Uint8Array>();
   addCreator(settings, call);
   addOwnership(settings, call);
   addAcl(settings, call);
+  if (tags.length > 0) {
+    requireAllowedAtCreation(call, "s3:TagResource");
+    settings.set(BUCKET_TAGGING.name, BUCKET_TAGGING.encode(tags));
+  }
   return settings;
 }
 
