@@ -46,11 +46,11 @@ const DIFFERENCES = `## Where Atoll differs from AWS, or AWS has no answer
   What cannot be judged (a variable without a value, an address that is none) denies and never allows.
   GetBucketPolicyStatus says whether the policy or the ACL makes a bucket public; where there is no
   policy AWS says \`NoSuchBucketPolicy\`.
-- **ACLs.** The canned ones, as headers or documents with the same grants; other grants and
-  \`x-amz-grant-*\` are \`NotImplemented\`. A bucket takes them until its ownership controls say
-  \`BucketOwnerEnforced\`; without the setting it has none (\`OwnershipControlsNotFoundError\`), and public
-  access is not blocked, where AWS turns both on for new buckets. Nothing is public unless somebody
-  says so who may put policies or ACLs.
+- **ACLs.** The canned ones, as headers or documents with the same grants; other grants, a document
+  without any, and \`x-amz-grant-*\` are \`NotImplemented\`. A bucket takes them until its ownership
+  controls say \`BucketOwnerEnforced\`; without the setting it has none
+  (\`OwnershipControlsNotFoundError\`), and public access is not blocked, where AWS turns both on for
+  new buckets. Nothing is public unless somebody says so who may put policies or ACLs.
 - **An empty \`Authorization\` header** is none: such a request has no signature.
 - **Presigned URLs.** \`x-amz-\` headers that a presigner moved into the query count as headers, but for
   checksums: the presigner had no body to sum up.
