@@ -13,6 +13,8 @@ const MEMORY_BYTES = 1024 * 1024;
 const JOBS_MAX = 256;
 const HEAD_BYTES = JOBS_MAX * jobWords * 4;
 const INPUT_END = MEMORY_BYTES - JOBS_MAX * digestBytes;
+/** More than this need not wait for the end of the turn: the worker begins while others arrive. */
+const ENOUGH_BYTES = 48 * 1024;
 /** Less than this is computed here: waking the worker and hearing from it takes as long. */
 const WORTH_BYTES = 12 * 1024;
 const IDLE_MEMORIES_MAX = 4;
@@ -59,6 +61,7 @@ export class HashBatches {
       if (this.#waiting.length === 0) setImmediate(() => this.#flush());
       this.#waiting.push({ algorithms, bytes, resolve, reject });
       this.#waitingBytes += bytes.length;
+      if (this.#waitingBytes >= ENOUGH_BYTES) this.#flush();
     });
   }
 
@@ -69,6 +72,7 @@ export class HashBatches {
 
   #flush(): void {
     const jobs = this.#waiting;
+    if (jobs.length === 0) return;
     const worth = !this.#closed && (this.#waitingBytes >= WORTH_BYTES || this.#lent.length > 0);
     this.#waiting = [];
     this.#waitingBytes = 0;
