@@ -175,6 +175,8 @@ function refuse(response: HttpResponse, refusal: Refusal): void {
 
 /** Small bodies of answers that wait to be sent together; what has no room is sent at once. */
 const KEPT_BYTES = 1024 * 1024;
+/** Copying more than this costs more than waking a client. */
+const KEPT_BODY_BYTES_MAX = 64 * 1024;
 
 /** What is open on one listener. Invariant: `#open` counts the exchanges that are not over. */
 /** Who listens here hears only this machine, which calls from the same address. */
@@ -219,7 +221,7 @@ class UwsFront implements UwsHost {
 
   keep(body: Uint8Array): Uint8Array | undefined {
     const end = this.#keptBytes + body.length;
-    if (end > KEPT_BYTES) return undefined;
+    if (body.length > KEPT_BODY_BYTES_MAX || end > KEPT_BYTES) return undefined;
     const copy = this.#kept.subarray(this.#keptBytes, end);
     copy.set(body);
     this.#keptBytes = end;
