@@ -160,12 +160,13 @@ export class UwsExchange implements Exchange {
 
   /**
    * Answers to requests that arrived together leave together: a sleeping client is woken once for
-   * all of them and not once for each, which costs more than the answer itself.
+   * all of them and not once for each, which costs more than the answer itself. Who still sends a
+   * body is answered at once: it should hear as early as can be that it need not go on.
    */
   #sendWhole(status: number, headers: ResponseHeaders, body: Uint8Array | string | number): void {
     const response = this.#answer();
     if (response === undefined) return;
-    if (this.#host.accepting) {
+    if (this.#host.accepting && this.#bodyEnded) {
       const kept = body instanceof Uint8Array ? this.#host.keep(body) : body;
       if (kept !== undefined) {
         this.#pending = { status, headers, body: kept };
