@@ -38,7 +38,7 @@ export async function startUwsServer(
   let current = open();
   let socket = await listen(current.app, settings);
   const port = engine.us_socket_local_port(socket);
-  const retired: Listener[] = [];
+  const retired = new Set<Listener>();
   return {
     port,
     reloadTls: async () => {
@@ -46,13 +46,16 @@ export async function startUwsServer(
       const next = open();
       // The port is ours alone, so the old one must let go of it; both in one turn of the loop.
       engine.us_listen_socket_close(socket);
-      socket = await listen(next.app, { ...settings, port });
+      try {
+        socket = await listen(next.app, { ...settings, port });
+      } catch (failure) {
+        socket = await listen(current.app, { ...settings, port });
+        throw failure;
+      }
       const old = current;
       current = next;
-      retired.push(old);
-      await old.front
-        .close(RETIRED_GRACE_MS)
-        .finally(() => retired.splice(retired.indexOf(old), 1));
+      retired.add(old);
+      void old.front.close(RETIRED_GRACE_MS).finally(() => retired.delete(old));
     },
     close: async (graceMs) => {
       engine.us_listen_socket_close(socket);

@@ -55,6 +55,7 @@ function hostsOf({ listen, domains, siteName }: Settings): string[] {
 export function watchTls(files: TlsFiles, server: HttpServer, ports: SitePorts): { end: Cancel } {
   const { clock, log } = ports;
   let seen: string | undefined;
+  let ended = false;
   let cancel: Cancel = () => undefined;
   const look = async (): Promise<void> => {
     try {
@@ -64,10 +65,15 @@ export function watchTls(files: TlsFiles, server: HttpServer, ports: SitePorts):
     } catch (failure) {
       log.warn({ err: failure }, "the changed certificate is not in force yet");
     }
-    cancel = clock.after(LOOK_MS, () => void look());
+    if (!ended) cancel = clock.after(LOOK_MS, () => void look());
   };
   void look();
-  return { end: () => cancel() };
+  return {
+    end: () => {
+      ended = true;
+      cancel();
+    },
+  };
 }
 
 /** @throws StorageFault "unsupported" when the files cannot be used; the old ones stay in force. */

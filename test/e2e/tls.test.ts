@@ -78,7 +78,13 @@ async function untilShown(server: TlsServer, pem: string): Promise<void> {
 type Answer = { readonly status: number; readonly body: string };
 
 /** One signed request over TLS, trusting our certificate and no other. */
-function ask(server: TlsServer, method: string, path: string, body = ""): Promise<Answer> {
+function ask(
+  server: TlsServer,
+  method: string,
+  path: string,
+  body = "",
+  trusted = [readFileSync(certificate, "utf8")],
+): Promise<Answer> {
   const { headers } = sign(
     {
       ...{ service: "s3", region: REGION, method, path, host: server.host },
@@ -89,7 +95,7 @@ function ask(server: TlsServer, method: string, path: string, body = ""): Promis
   return new Promise((resolve, reject) => {
     const call = request({
       ...{ host: "127.0.0.1", port: server.port, method, path },
-      ...{ ca: readFileSync(certificate), headers: headers as Record<string, string> },
+      ...{ ca: trusted, headers: headers as Record<string, string> },
     });
     call.on("error", reject);
     call.on("response", (response) => {
@@ -161,11 +167,14 @@ describe.each(ENGINES)("TLS on the %s engine", (engine) => {
       expect(await live(renewed, agent)).toBe(200);
       await untilShown(renewed, first);
 
+      expect((await ask(renewed, "PUT", "/held")).status).toBe(200);
+      const finishUpload = await beginUpload(renewed, "/held/a", "hello");
       const second = write("-renewed");
       renewed.child.kill("SIGHUP");
       await untilShown(renewed, second);
-      expect(await live(renewed, agent)).toBe(200);
       agent.destroy();
+      expect(await finishUpload()).toBe(200);
+      expect((await ask(renewed, "GET", "/held/a", "", [second])).body).toBe("hello");
     } finally {
       renewed.child.kill("SIGTERM");
       await once(renewed.child, "close");
@@ -195,6 +204,35 @@ describe.each(ENGINES)("TLS on the %s engine", (engine) => {
     rmSync(place, { recursive: true, force: true });
   });
 });
+
+/** Resolves when the server has begun to receive; the result sends the body, gives the status. */
+async function beginUpload(
+  server: TlsServer,
+  path: string,
+  body: string,
+): Promise<() => Promise<number>> {
+  const { headers } = sign(
+    {
+      ...{ service: "s3", region: REGION, method: "PUT", path, host: server.host },
+      headers: { "X-Amz-Content-Sha256": "UNSIGNED-PAYLOAD", "Content-Length": body.length },
+    },
+    { accessKeyId: ROOT_KEY.accessKey, secretAccessKey: ROOT_KEY.secretKey },
+  );
+  const call = request({
+    ...{ host: "127.0.0.1", port: server.port, method: "PUT", path, rejectUnauthorized: false },
+    headers: { ...(headers as Record<string, string>), Expect: "100-continue" },
+  });
+  const status = new Promise<number>((resolve, reject) => {
+    call.on("error", reject);
+    call.on("response", (response) => resolve(response.statusCode ?? 0));
+  });
+  call.flushHeaders();
+  await Promise.race([once(call, "continue"), status]);
+  return () => {
+    call.end(body);
+    return status;
+  };
+}
 
 /** Status of the health page over a connection of the agent's. */
 function live(server: TlsServer, agent: Agent): Promise<number> {
