@@ -1,16 +1,14 @@
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { versioningSetting } from "../../src/core/bucket-versioning.ts";
 import type {
   AppendObjectRequest,
   AppendOutcome,
   PutObjectRequest,
   RenameObjectRequest,
-  Store,
 } from "../../src/storage/store.ts";
-import { dumpRows, type Running } from "../sim/sim-machine.ts";
 import { readBody } from "../sim/store-check.ts";
 import { bucketOf, keyOf } from "../sim/store-journal.ts";
-import { realSite, type SiteFixture, simulatedSite } from "../support/site-fixture.ts";
+import { SITES, useSite } from "../support/site-suite.ts";
 
 const alpha = bucketOf("alpha");
 const PLAIN = { system: [], user: [], storageClass: undefined, tags: [] };
@@ -21,27 +19,8 @@ function recordOf(size: number): PutObjectRequest["object"] {
   return { size, etag, attributes: PLAIN, checksums: [], parts: [], encryption: undefined };
 }
 
-describe.each([
-  ["a real directory", () => realSite("off")],
-  ["a simulated disk", () => simulatedSite("on")],
-])("in %s", (_name, make) => {
-  let fixture: SiteFixture;
-  let running: Running;
-
-  beforeEach(async () => {
-    fixture = await make();
-    running = await fixture.open();
-    await store().createBucket({ name: alpha, owner: "o" });
-  });
-
-  afterEach(async () => {
-    await running.site.close();
-    fixture.remove();
-  });
-
-  function store(): Store {
-    return running.site.store;
-  }
+describe.each(SITES)("in %s", (_name, make) => {
+  const { store, fixture, expectSameRowsAfterRebuild } = useSite(make);
 
   async function stage(bytes: Buffer): Promise<PutObjectRequest["body"]> {
     const writer = await store().stageBody();
@@ -88,13 +67,6 @@ describe.each([
     return store().renameObject({ ...names, token: undefined, ...more });
   }
 
-  async function expectSameAfterRebuild(): Promise<void> {
-    const kept = dumpRows(running.kv, fixture.hash);
-    await running.site.close();
-    running = await fixture.open({ rebuildIndex: true });
-    expect(dumpRows(running.kv, fixture.hash)).toEqual(kept);
-  }
-
   test.each([
     ["small behind small", [100, 50, 7]],
     ["small behind small, until both are too large together", [100_000, 20_000, 90_000, 3]],
@@ -109,7 +81,7 @@ describe.each([
       whole = Buffer.concat([whole, piece]);
       expect((await read("log"))?.equals(whole)).toBe(true);
     }
-    await expectSameAfterRebuild();
+    await expectSameRowsAfterRebuild();
     expect((await read("log"))?.equals(whole)).toBe(true);
     expect(store().bucketUsage(alpha)).toMatchObject({ objects: 1, bytes: whole.length });
     await store().deleteObject({ bucket: alpha, key: keyOf("log") });
@@ -163,7 +135,7 @@ describe.each([
     );
     cursor.close();
     expect(sizes).toEqual([150_003, 150_000, undefined]);
-    await expectSameAfterRebuild();
+    await expectSameRowsAfterRebuild();
   });
 
   test.each([
@@ -175,13 +147,13 @@ describe.each([
     await put("dir/old", bytes);
     await put("new", Buffer.from("overwritten"));
     const { lastModifiedMs } = store().object(alpha, keyOf("dir/old"))?.record ?? {};
-    fixture.clock.leap(5_000);
+    fixture().clock.leap(5_000);
     expect(await rename("dir/old", "new")).toEqual({ outcome: "renamed" });
     expect(await read("dir/old")).toBeUndefined();
     expect((await read("new"))?.equals(bytes)).toBe(true);
     expect(store().object(alpha, keyOf("new"))?.record.lastModifiedMs).toBe(lastModifiedMs);
     expect(store().bucketUsage(alpha)).toMatchObject({ objects: 1, bytes: size });
-    await expectSameAfterRebuild();
+    await expectSameRowsAfterRebuild();
     expect((await read("new"))?.equals(bytes)).toBe(true);
   });
 
@@ -220,6 +192,6 @@ describe.each([
     expect(store().currentVersion(alpha, keyOf("a"))?.kind).toBe("delete-marker");
     expect(store().version(alpha, keyOf("a"), "null")?.kind).toBe("object");
     expect((await read("b"))?.toString()).toBe("plain");
-    await expectSameAfterRebuild();
+    await expectSameRowsAfterRebuild();
   });
 });

@@ -1,10 +1,9 @@
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { type BucketQuota, encodeQuota } from "../../src/core/bucket-quota.ts";
 import { versioningSetting } from "../../src/core/bucket-versioning.ts";
-import type { PutObjectRequest, Store } from "../../src/storage/store.ts";
-import type { Running } from "../sim/sim-machine.ts";
+import type { PutObjectRequest } from "../../src/storage/store.ts";
 import { bucketOf, keyOf } from "../sim/store-journal.ts";
-import { realSite, type SiteFixture, simulatedSite } from "../support/site-fixture.ts";
+import { SITES, useSite } from "../support/site-suite.ts";
 
 const alpha = bucketOf("alpha");
 
@@ -20,27 +19,8 @@ function objectOf(size: number): PutObjectRequest["object"] {
   };
 }
 
-describe.each([
-  ["a real directory", () => realSite("off")],
-  ["a simulated disk", () => simulatedSite("on")],
-])("quotas in %s", (_name, make) => {
-  let fixture: SiteFixture;
-  let running: Running;
-
-  beforeEach(async () => {
-    fixture = await make();
-    running = await fixture.open();
-    await store().createBucket({ name: alpha, owner: "o" });
-  });
-
-  afterEach(async () => {
-    await running.site.close();
-    fixture.remove();
-  });
-
-  function store(): Store {
-    return running.site.store;
-  }
+describe.each(SITES)("quotas in %s", (_name, make) => {
+  const { store, restart } = useSite(make);
 
   async function bound(quota: BucketQuota | undefined): Promise<void> {
     const value = quota === undefined ? undefined : encodeQuota(quota);
@@ -113,8 +93,7 @@ describe.each([
 
   test("are there again after a start", async () => {
     await bound({ bytesMax: 10, objectsMax: undefined });
-    await running.site.close();
-    running = await fixture.open();
+    await restart();
     expect(await put("a", 11)).toBe("over-quota");
   });
 

@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { versioningSetting } from "../../src/core/bucket-versioning.ts";
 import type { ObjectLock } from "../../src/core/object-lock-state.ts";
 import type {
@@ -7,39 +7,18 @@ import type {
   DeleteOutcome,
   PutObjectRequest,
   RequestedChange,
-  Store,
   StoredVersion,
 } from "../../src/storage/store.ts";
-import { dumpRows, type Running } from "../sim/sim-machine.ts";
 import { readBody } from "../sim/store-check.ts";
 import { bucketOf, keyOf } from "../sim/store-journal.ts";
-import { realSite, type SiteFixture, simulatedSite } from "../support/site-fixture.ts";
+import { SITES, useSite } from "../support/site-suite.ts";
 
 const alpha = bucketOf("alpha");
 const HOUR_MS = 3_600_000;
 const LARGE_BYTES = 150_000;
 
-describe.each([
-  ["a real directory", () => realSite("off")],
-  ["a simulated disk", () => simulatedSite("on")],
-])("versions in %s", (_name, make) => {
-  let fixture: SiteFixture;
-  let running: Running;
-
-  beforeEach(async () => {
-    fixture = await make();
-    running = await fixture.open();
-    await store().createBucket({ name: alpha, owner: "o" });
-  });
-
-  afterEach(async () => {
-    await running.site.close();
-    fixture.remove();
-  });
-
-  function store(): Store {
-    return running.site.store;
-  }
+describe.each(SITES)("versions in %s", (_name, make) => {
+  const { store, fixture, expectSameRowsAfterRebuild } = useSite(make);
 
   async function setVersioning(state: "enabled" | "suspended"): Promise<void> {
     const value = versioningSetting(state);
@@ -126,10 +105,7 @@ describe.each([
 
   async function expectSameAfterRebuild(): Promise<void> {
     const before = await shown();
-    const kept = dumpRows(running.kv, fixture.hash);
-    await running.site.close();
-    running = await fixture.open({ rebuildIndex: true });
-    expect(dumpRows(running.kv, fixture.hash)).toEqual(kept);
+    await expectSameRowsAfterRebuild();
     expect(await shown()).toEqual(before);
   }
 
@@ -231,7 +207,7 @@ describe.each([
     expect(store().stats().segments.liveBytes).toBe(0);
     for (let times = 0; times < 3; times++) {
       await store().keepHouse();
-      fixture.clock.leap(11 * 60_000);
+      fixture().clock.leap(11 * 60_000);
     }
     await expectSameAfterRebuild();
   });
@@ -354,7 +330,7 @@ describe.each([
 
   test("under retention or a hold are not deleted before their time", async () => {
     await setVersioning("enabled");
-    const untilMs = fixture.clock.nowMs() + 24 * HOUR_MS;
+    const untilMs = fixture().clock.nowMs() + 24 * HOUR_MS;
     const governed = { retention: { mode: "GOVERNANCE", untilMs }, legalHold: false } as const;
     const one = await put("a", "one", governed);
     expect(await remove("a", one)).toEqual({ outcome: "locked" });
@@ -373,7 +349,7 @@ describe.each([
         "b",
         {
           ...{ kind: "retention", bypassGovernance },
-          retention: { mode, untilMs: fixture.clock.nowMs() + hours * HOUR_MS },
+          retention: { mode, untilMs: fixture().clock.nowMs() + hours * HOUR_MS },
         },
         two,
       );
@@ -388,13 +364,13 @@ describe.each([
     expect(await change("b", none, two)).toBe("locked");
     expect(await remove("b", two, true)).toEqual({ outcome: "locked" });
     await expectSameAfterRebuild();
-    fixture.clock.leap(12 * HOUR_MS);
+    fixture().clock.leap(12 * HOUR_MS);
     expect(await remove("b", two)).toMatchObject({ outcome: "deleted", existed: true });
     await expectSameAfterRebuild();
   });
 
   test("that are null and locked are not overwritten", async () => {
-    const untilMs = fixture.clock.nowMs() + HOUR_MS;
+    const untilMs = fixture().clock.nowMs() + HOUR_MS;
     const lock = { retention: { mode: "COMPLIANCE", untilMs }, legalHold: false } as const;
     await put("a", "one", lock);
     const again = await store().putObject(putRequest("a", "two"));
@@ -406,7 +382,7 @@ describe.each([
     expect((await store().putObject(putRequest("a", "four"))).outcome).toBe("locked");
     expect(await remove("a")).toEqual({ outcome: "locked" });
     expect(await shown()).toEqual(["a: three latest", "a: one null"]);
-    fixture.clock.leap(2 * HOUR_MS);
+    fixture().clock.leap(2 * HOUR_MS);
     await put("a", "five");
     expect(await shown()).toEqual(["a: five latest null", "a: three"]);
     await expectSameAfterRebuild();
