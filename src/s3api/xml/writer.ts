@@ -50,12 +50,17 @@ function escapeFrom(text: string, first: number): string {
 const NO_BYTES = Buffer.alloc(0);
 /** A page of a thousand objects takes about 350 KB. */
 const BYTES_AT_FIRST = 128 * 1024;
+const BYTES_EXPECTED_MAX = 1024 * 1024;
+/** About what the last page took: growing copies, and touches fresh memory. */
+let expectedBytes = BYTES_AT_FIRST;
+/** Joining a few strings is cheaper than writing each; joining a whole page costs more. */
+const JOINED_CHARS = 2048;
 
 /** Builds one document, element by element. Names are ours and are not checked. */
 export class XmlWriter {
   #text: string;
   readonly #open: string[];
-  /** What was written before `#text`, once a listing has begun: joining strings costs more. */
+  /** What was written before `#text`, once that has grown long. */
   #bytes = NO_BYTES;
   #used = 0;
 
@@ -89,15 +94,8 @@ export class XmlWriter {
 
   /** Text that is XML already: whole elements, written by who has escaped what needs it. */
   raw(elements: string): void {
-    if (this.#text !== "") {
-      const before = this.#text;
-      this.#text = "";
-      this.raw(before);
-    }
-    // A UTF-16 unit takes at most three bytes of UTF-8.
-    const needed = this.#used + elements.length * 3;
-    if (needed > this.#bytes.length) this.#grow(needed);
-    this.#used += this.#bytes.write(elements, this.#used, "utf8");
+    this.#text += elements;
+    if (this.#text.length >= JOINED_CHARS) this.#flush();
   }
 
   /** Closes the element opened last. */
@@ -114,12 +112,22 @@ export class XmlWriter {
   /** The same as UTF-8, without a detour for what `raw` has written. */
   finishBytes(): Uint8Array {
     while (this.#open.length > 0) this.close();
-    this.raw("");
+    this.#flush();
+    expectedBytes = Math.min(Math.max(this.#used + 16_384, BYTES_AT_FIRST), BYTES_EXPECTED_MAX);
     return this.#bytes.subarray(0, this.#used);
   }
 
+  /** Turns the text so far into bytes. */
+  #flush(): void {
+    // A UTF-16 unit takes at most three bytes of UTF-8.
+    const needed = this.#used + this.#text.length * 3;
+    if (needed > this.#bytes.length) this.#grow(needed);
+    this.#used += this.#bytes.write(this.#text, this.#used, "utf8");
+    this.#text = "";
+  }
+
   #grow(needed: number): void {
-    const larger = Buffer.allocUnsafe(Math.max(needed, this.#bytes.length * 2, BYTES_AT_FIRST));
+    const larger = Buffer.allocUnsafe(Math.max(needed, this.#bytes.length * 2, expectedBytes));
     this.#bytes.copy(larger, 0, 0, this.#used);
     this.#bytes = larger;
   }
