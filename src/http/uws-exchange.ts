@@ -27,7 +27,7 @@ export interface UwsHost {
   readonly draining: boolean;
   /** The exchange is over; called once for each. */
   over(exchange: UwsExchange): void;
-  /** True while the engine hands over a request head: until then nothing need be sent. */
+  /** True while the engine hands over a request: what is answered now can still be gathered. */
   readonly accepting: boolean;
   /** Calls `sendNow` once the engine has handed over every request that waits. */
   sendLater(exchange: UwsExchange): void;

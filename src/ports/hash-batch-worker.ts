@@ -9,9 +9,8 @@ export const BATCH_LAYOUT = {
 /** Bits of the third word of a job; a job's digests stand in this order. */
 export const BATCH_ALGORITHMS = ["MD5", "SHA256", "SHA1", "CRC64NVME"] as const;
 
+/** Answered by a message without meaning of its own, in the order of the requests. */
 export type BatchRequest = { readonly memory: SharedArrayBuffer; readonly jobs: number };
-/** The memory of the oldest request is given back, digests in place of the jobs' inputs. */
-export type BatchReply = "done";
 
 /**
  * The body of the worker that computes small digests by the batch; text for the same reason as the

@@ -3,7 +3,6 @@ import type { HashAlgorithm } from "./hash.ts";
 import {
   BATCH_ALGORITHMS,
   BATCH_LAYOUT,
-  type BatchReply,
   type BatchRequest,
   HASH_BATCH_CODE,
 } from "./hash-batch-worker.ts";
@@ -140,14 +139,15 @@ export class HashBatches {
       },
     });
     worker.unref();
-    worker.on("message", (reply: BatchReply) => this.#hear(reply));
+    worker.on("message", () => this.#hear());
     worker.once("error", () => this.#lost(worker));
     worker.once("exit", () => this.#lost(worker));
     this.#worker = worker;
     return worker;
   }
 
-  #hear(_reply: BatchReply): void {
+  /** The worker has written the digests of the oldest batch into the memory it was lent. */
+  #hear(): void {
     const lent = this.#lent.shift();
     if (lent === undefined) return;
     if (this.#lent.length === 0) this.#worker?.unref();
