@@ -1,0 +1,116 @@
+import type { Hlc } from "../core/hlc.ts";
+import type { ContentHash, OriginId, Seq, SiteId } from "../core/names.ts";
+import type { Dot, ManifestChunk, Vector } from "../core/records.ts";
+import type { BodyWriter, StagedBody } from "./store.ts";
+
+/** How far one origin's log is durable here, and the hash chain after its last operation. */
+export type OriginHead = {
+  readonly origin: OriginId;
+  readonly seq: Seq;
+  /** 32 bytes. */
+  readonly chain: Uint8Array;
+  readonly hlc: Hlc;
+};
+
+/** A position in an origin's log that the origin's site has signed. */
+export type SignedHead = {
+  readonly origin: OriginId;
+  readonly site: SiteId;
+  readonly seq: Seq;
+  readonly chain: Uint8Array;
+  readonly signature: Uint8Array;
+};
+
+/** One operation as it travels: its own encoding, and its body when that lies beside it. */
+export type LogEntry = {
+  readonly encoded: Uint8Array;
+  readonly inline: Uint8Array | undefined;
+};
+
+export type LogPage =
+  | {
+      readonly outcome: "page";
+      /** In this log's order; gap-free per origin, from what the vector says. */
+      readonly entries: readonly LogEntry[];
+      /** Heads signed by other origins' sites that the page ends at. */
+      readonly heads: readonly SignedHead[];
+      /** Whether the log holds more behind the page. */
+      readonly more: boolean;
+    }
+  /** The log begins later than the vector asks for: rows must be fetched instead. */
+  | { readonly outcome: "below-floor"; readonly origins: readonly OriginId[] };
+
+/** An operation of another origin on its way into the log. */
+export type IncomingOperation = LogEntry & {
+  /**
+   * `whole`: inline body, or all manifests and chunks, are here. `parked`: no peer has its bytes
+   * now. `void`: its bytes exist nowhere any more, because a later operation took its place.
+   */
+  readonly state:
+    | { readonly kind: "whole"; readonly manifests: readonly IncomingManifest[] }
+    | { readonly kind: "parked"; readonly reason: string }
+    | { readonly kind: "void" };
+};
+
+/** A manifest that this store lacks, and its chunks that were staged for it. */
+export type IncomingManifest = {
+  readonly hash: ContentHash;
+  readonly chunks: readonly ManifestChunk[];
+  readonly staged: StagedBody | undefined;
+};
+
+/** What became of an operation. After a refusal nothing of that origin's rest is taken. */
+export type IngestOutcome =
+  | { readonly outcome: "applied" | "parked" | "void" | "duplicate" }
+  | {
+      readonly outcome: "refused";
+      /**
+       * `gap`: an earlier one is missing. `chain`: another history of that origin. `clock`: too far
+       * in the future. `damaged`, `unsupported`: what it says. `bytes`: its bytes are not here.
+       */
+      readonly reason: "gap" | "chain" | "clock" | "damaged" | "unsupported" | "bytes";
+      readonly dot: Dot | undefined;
+      readonly message: string;
+    };
+
+export type ParkedOperation = {
+  readonly dot: Dot;
+  readonly hlc: Hlc;
+  readonly reason: string;
+};
+
+/**
+ * The log as other sites see it: what is in it, in which order, and how operations of other origins
+ * come in. Everything a promise resolves with is durable and visible.
+ */
+export interface Replica {
+  readonly origin: OriginId;
+  /** How far each origin's operations are durable here, our own included. */
+  received(): ReadonlyMap<OriginId, OriginHead>;
+  /** How far each origin's operations have been applied without exception, our own included. */
+  applied(): Vector;
+  parked(): readonly ParkedOperation[];
+  /** Operations up to these are not in the log any more. */
+  floors(): Vector;
+  /**
+   * Operations beyond a vector, in this log's order, bounded by bytes. Cost follows the page, not
+   * the log.
+   */
+  readLog(after: Vector, bytesMax: number): Promise<LogPage>;
+  /** Calls back after every commit that added operations; gives a function that ends it. */
+  onCommit(listener: () => void): () => void;
+  /** Takes operations in, in order, with the signatures of the heads that they end at. */
+  ingest(
+    operations: readonly IncomingOperation[],
+    heads: readonly SignedHead[],
+  ): Promise<readonly IngestOutcome[]>;
+  /** An operation that was parked, to be fetched again; undefined when it is not parked. */
+  parkedEntry(dot: Dot): Promise<LogEntry | undefined>;
+
+  manifest(hash: ContentHash): readonly ManifestChunk[] | undefined;
+  hasChunk(hash: ContentHash): boolean;
+  /** A chunk's bytes from an offset on, verified; undefined when it is not here or damaged. */
+  readChunk(hash: ContentHash, offset: number, bytes: number): Promise<Buffer | undefined>;
+  /** Receives chunks of other sites: whatever is written is cut and pinned as any large body. */
+  stageBody(): Promise<BodyWriter>;
+}
