@@ -1,4 +1,3 @@
-import type { Hlc } from "../core/hlc.ts";
 import type { AccessKeyId, BucketName, ObjectKey, UploadId, VersionId } from "../core/names.ts";
 import type {
   AccessKeyRecord,
@@ -14,6 +13,7 @@ import type {
   UploadRecord,
 } from "../core/records.ts";
 import type { ExpireOutcome, ExpireRequest } from "./lifecycle/expire-request.ts";
+import type { HouseReport, StoreStats, Usage } from "./store-figures.ts";
 import type {
   BodyReader,
   BodyWriter,
@@ -27,6 +27,7 @@ import type {
   VersionCursor,
 } from "./stored.ts";
 
+export type { HouseReport, StoreStats, Usage } from "./store-figures.ts";
 export type {
   BodyReader,
   BodyWriter,
@@ -345,49 +346,3 @@ export type CompleteOutcome =
   | Refusal;
 
 export type AbortOutcome = { readonly outcome: "aborted" | "no-such-upload" | "no-such-bucket" };
-
-export type Usage = {
-  /** Keys whose newest version is an object. */
-  readonly objects: number;
-  /** Of all versions. */
-  readonly bytes: number;
-  /** Versions that are objects, current ones included. */
-  readonly versions: number;
-  readonly deleteMarkers: number;
-  readonly prefixes: ReadonlyMap<string, { readonly objects: number; readonly bytes: number }>;
-};
-
-export type StoreStats = {
-  readonly objects: number;
-  readonly bytes: number;
-  readonly versions: number;
-  readonly deleteMarkers: number;
-  readonly multipartUploads: number;
-  readonly segments: {
-    readonly count: number;
-    readonly open: number;
-    readonly liveBytes: number;
-    readonly deadBytes: number;
-    readonly pinnedBytes: number;
-  };
-  readonly commit: {
-    readonly batches: number;
-    readonly operations: number;
-    readonly syncMs: { readonly p50: number; readonly p99: number };
-    readonly directIo: boolean;
-  };
-  readonly index: {
-    readonly applied: string;
-    readonly replayedOperations: number;
-    readonly bytes: number;
-  };
-  readonly hlc: Hlc;
-};
-
-export type HouseReport = {
-  readonly segmentsSealed: number;
-  readonly segmentsDropped: number;
-  readonly bytesFreed: number;
-  readonly resultsExpired: number;
-  readonly checkpointTaken: boolean;
-};
