@@ -95,4 +95,7 @@ export const LIMITS = {
   formFieldsBytesMax: 20 * KIB,
   /** The same with delimiters and headers of parts. */
   formHeadBytesMax: 64 * KIB,
+  /** Requests that wait for a write of another site, and for how long at most. */
+  appliedWaitersMax: 1000,
+  appliedWaitMsMax: 60_000,
 } as const;
