@@ -19,7 +19,7 @@ import type { BodyWriter, Store } from "./store.ts";
 import { findBucket, type StoreParts } from "./store-parts.ts";
 import { bucketUsage, readStats, type StatsDeps } from "./store-stats.ts";
 import { abortUpload, completeUpload, createUpload, findUpload, putPart } from "./uploads.ts";
-import { versionCursor } from "./version-cursor.ts";
+import { listedVersionCursor, versionCursor } from "./version-cursor.ts";
 import { findCurrentVersion, findVersion } from "./versions.ts";
 
 export type StoreFaceDeps = {
@@ -50,6 +50,7 @@ export function createStore(deps: StoreFaceDeps): Store {
     currentVersion: (bucket, key) => findCurrentVersion(index, { bucket, key }),
     version: (bucket, key, id) => findVersion(index, { bucket, key }, id),
     versions: (bucket) => versionCursor(parts, bucket),
+    listedVersions: (bucket) => listedVersionCursor(parts, bucket),
     changeObject: (request) => changeObject(parts, request),
     objects: (bucket) => objectCursor(parts, bucket),
     readSmallBody: (object, range) => parts.bodies.readSmall(object, range),

@@ -18,6 +18,7 @@ import type {
   BodyReader,
   BodyWriter,
   ByteRange,
+  ListedVersion,
   ObjectCursor,
   StagedBody,
   StoredBucket,
@@ -33,6 +34,7 @@ export type {
   BodyWriter,
   ByteRange,
   ListedObject,
+  ListedVersion,
   ObjectCursor,
   StagedBody,
   StoredBucket,
@@ -65,6 +67,8 @@ export interface Store {
   version(bucket: BucketName, key: ObjectKey, id: VersionId | "null"): StoredVersion | undefined;
   /** Every version and delete marker: keys in order (unsigned UTF-8 bytes), newest first. */
   versions(bucket: BucketName): VersionCursor;
+  /** The same walk, with what a listing shows of each. */
+  listedVersions(bucket: BucketName): VersionCursor<ListedVersion>;
   /** Changes what is said about a version: tags, retention, legal hold, encryption envelope. */
   changeObject(request: ChangeObjectRequest): Promise<ChangeOutcome>;
   /** Existing objects of a bucket in key order (unsigned UTF-8 bytes). */

@@ -2,6 +2,7 @@ import type { Hlc } from "../core/hlc.ts";
 import type { BucketName, ObjectKey, VersionId } from "../core/names.ts";
 import type { ObjectListing } from "../core/object-listing.ts";
 import type { BucketSettings, ObjectRecord, UploadRecord } from "../core/records.ts";
+import type { VersionListing } from "./metadata/version-listing.ts";
 
 /*
  * What is stored, as users of the store see it. Import it from store.ts.
@@ -39,9 +40,17 @@ export type StoredVersion = {
   | { readonly kind: "delete-marker"; readonly deletedMs: number }
 );
 
+/** What a listing shows of a version; the rest of its row is not read. */
+export type ListedVersion = {
+  readonly key: ObjectKey;
+  /** It is the newest of its key. */
+  readonly isLatest: boolean;
+  readonly shown: VersionListing;
+};
+
 /** As ObjectCursor, over (key, version): every step reads one row. */
-export interface VersionCursor {
-  next(): StoredVersion | undefined;
+export interface VersionCursor<Version = StoredVersion> {
+  next(): Version | undefined;
   /** Continues at the first version of the first key >= `from`. */
   seek(from: string): void;
   /**

@@ -1,10 +1,12 @@
 import { describe, expect, test } from "vitest";
 import { versioningSetting } from "../../src/core/bucket-versioning.ts";
+import { listingOf } from "../../src/core/object-listing.ts";
 import type { ObjectLock } from "../../src/core/object-lock-state.ts";
 import type {
   ChangeObjectRequest,
   DeleteObjectRequest,
   DeleteOutcome,
+  ListedVersion,
   PutObjectRequest,
   RequestedChange,
   StoredVersion,
@@ -16,6 +18,18 @@ import { SITES, useSite } from "../support/site-suite.ts";
 const alpha = bucketOf("alpha");
 const HOUR_MS = 3_600_000;
 const LARGE_BYTES = 150_000;
+
+/** What a listing must show of a version that has been read whole. */
+function listingOfVersion(found: StoredVersion): ListedVersion {
+  const { key, isLatest } = found;
+  const version = found.isNull ? "null" : found.version;
+  if (found.kind === "delete-marker") {
+    const { kind, deletedMs } = found;
+    return { key, isLatest, shown: { kind, version, deletedMs } };
+  }
+  const listing = listingOf(found.object.record);
+  return { key, isLatest, shown: { kind: "object", version, listing } };
+}
 
 describe.each(SITES)("versions in %s", (_name, make) => {
   const { store, fixture, expectSameRowsAfterRebuild } = useSite(make);
@@ -77,6 +91,15 @@ describe.each(SITES)("versions in %s", (_name, make) => {
   function all(): StoredVersion[] {
     const cursor = store().versions(alpha);
     const found: StoredVersion[] = [];
+    for (let next = cursor.next(); next !== undefined; next = cursor.next()) found.push(next);
+    cursor.close();
+    expect(listed()).toEqual(found.map(listingOfVersion));
+    return found;
+  }
+
+  function listed(): ListedVersion[] {
+    const cursor = store().listedVersions(alpha);
+    const found: ListedVersion[] = [];
     for (let next = cursor.next(); next !== undefined; next = cursor.next()) found.push(next);
     cursor.close();
     return found;
@@ -265,6 +288,30 @@ describe.each(SITES)("versions in %s", (_name, make) => {
     cursor.seek("dir/y");
     expect(cursor.next()).toMatchObject({ kind: "delete-marker", key: "dir/y", isLatest: true });
     expect(cursor.next()).toMatchObject({ isLatest: false, object: { key: "dir/y" } });
+    const listed = store().listedVersions(alpha);
+    for (const found of all()) {
+      for (const id of [found.isNull ? "null" : found.version, undefined] as const) {
+        cursor.seekAfter(found.key, id);
+        listed.seekAfter(found.key, id);
+        const next = cursor.next();
+        expect(listed.next()).toEqual(next === undefined ? undefined : listingOfVersion(next));
+      }
+    }
+    listed.close();
+    cursor.close();
+  });
+
+  test("are walked one row a step, and one looked at ahead in the other table", async () => {
+    await setVersioning("enabled");
+    for (const key of ["a", "dir/x", "dir/y", "e", "é"]) {
+      for (const text of ["1", "2", "3"]) await put(key, text);
+    }
+    await remove("dir/y");
+    const cursor = store().versions(alpha);
+    cursor.seekPast("dir/");
+    expect(cursor.next()).toMatchObject({ isLatest: true, key: "e" });
+    cursor.seek("dir/y");
+    for (let step = 0; step < 6; step++) expect(cursor.next()).toBeDefined();
     // Each step reads a row, and looks at one ahead in the other table.
     expect(cursor.rowsRead).toBeLessThan(16);
     cursor.close();

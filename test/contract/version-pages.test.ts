@@ -63,14 +63,14 @@ function walk(bucket: typeof flat, wish: Partial<PageWish>) {
   let marker = "";
   let version: VersionRef | undefined;
   for (;;) {
-    const cursor = running.site.store.versions(bucket);
+    const cursor = running.site.store.listedVersions(bucket);
     const source = versionSource(cursor, version);
     const page = listPage(source, { prefix: "", delimiter: "", max: PAGE, ...wish, marker });
     pages.push({ rows: cursor.rowsRead, shown: page.items.length });
     const last = page.items.at(-1);
     if (!page.truncated || last === undefined) return pages;
     marker = last.name;
-    version = last.kind === "entry" ? last.entry.version : undefined;
+    version = last.kind === "entry" ? last.entry.shown.version : undefined;
   }
 }
 

@@ -1,5 +1,4 @@
-import { listingOf } from "../../core/object-listing.ts";
-import type { StoredVersion } from "../../storage/store.ts";
+import type { ListedVersion } from "../../storage/store.ts";
 import { S3Error } from "../errors.ts";
 import { formatIsoDate } from "../headers/dates.ts";
 import { parseVersionRef, type VersionRef } from "../headers/version-ref.ts";
@@ -11,7 +10,6 @@ import { xmlReply } from "../reply.ts";
 import type { Query } from "../target.ts";
 import { escapeXml, XmlWriter } from "../xml/writer.ts";
 import { listingElements, ownerElement, writeCommonPrefixes } from "./listing-xml.ts";
-import { shownVersionId } from "./object-version.ts";
 
 /**
  * Versions and delete markers as they lie: by key, and of one key the newest first.
@@ -26,7 +24,7 @@ export function listObjectVersions(call: BucketCall, deps: HandlerDeps): Reply {
   const encoding = readEncoding(query);
   const prefix = query.get("prefix") ?? "";
   const delimiter = query.get("delimiter") ?? "";
-  const source = versionSource(deps.store.versions(call.bucket), versionMarker);
+  const source = versionSource(deps.store.listedVersions(call.bucket), versionMarker);
   const page = listPage(source, { prefix, delimiter, marker: keyMarker, max });
   const xml = new XmlWriter("ListVersionsResult");
   xml.text("Name", call.bucket);
@@ -72,27 +70,27 @@ function readVersionMarker(query: Query, keyMarker: string): VersionRef | undefi
 }
 
 /** Behind a common prefix there is no version to go on from. */
-function writeNextMarkers(xml: XmlWriter, page: Page<StoredVersion>, encoding: NameEncoding): void {
+function writeNextMarkers(xml: XmlWriter, page: Page<ListedVersion>, encoding: NameEncoding): void {
   const last = page.items.at(-1);
   if (last === undefined) return;
   xml.text("NextKeyMarker", encoding.encode(last.name));
-  if (last.kind === "entry") xml.text("NextVersionIdMarker", shownVersionId(last.entry));
+  if (last.kind === "entry") xml.text("NextVersionIdMarker", last.entry.shown.version);
 }
 
 /** A page has a thousand of them: only the key can hold something to escape. Hot path. */
 function writeVersion(
   xml: XmlWriter,
-  { entry, name }: { readonly entry: StoredVersion; readonly name: string },
+  { entry, name }: { readonly entry: ListedVersion; readonly name: string },
   { encoding, owner }: { readonly encoding: NameEncoding; readonly owner: string },
 ): void {
+  const { shown, isLatest } = entry;
   const key = escapeXml(encoding.encode(name));
   const names =
-    `<Key>${key}</Key><VersionId>${shownVersionId(entry)}</VersionId>` +
-    `<IsLatest>${entry.isLatest}</IsLatest>`;
-  if (entry.kind === "object") {
-    xml.raw(`<Version>${names}${listingElements(listingOf(entry.object.record), owner)}</Version>`);
+    `<Key>${key}</Key><VersionId>${shown.version}</VersionId>` + `<IsLatest>${isLatest}</IsLatest>`;
+  if (shown.kind === "object") {
+    xml.raw(`<Version>${names}${listingElements(shown.listing, owner)}</Version>`);
     return;
   }
-  const date = formatIsoDate(entry.deletedMs);
+  const date = formatIsoDate(shown.deletedMs);
   xml.raw(`<DeleteMarker>${names}<LastModified>${date}</LastModified>${owner}</DeleteMarker>`);
 }

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { compareUtf8 } from "./key-order.ts";
+import { compareUtf8 } from "../../core/utf8-order.ts";
 import { type ListSource, listPage, type PageWish } from "./page.ts";
 
 type Counted = ListSource<string> & { rowsRead: number; closed: number };

@@ -1,6 +1,6 @@
 import { LIMITS } from "../../core/limits.ts";
+import { compareUtf8 } from "../../core/utf8-order.ts";
 import { S3Error } from "../errors.ts";
-import { compareUtf8 } from "./key-order.ts";
 
 /** What a listing walks: sorted by unsigned UTF-8 bytes of the name; names may repeat. */
 export interface ListSource<Entry> {

@@ -1,8 +1,8 @@
 import type { UploadRecord } from "../../core/records.ts";
 import type {
   ListedObject,
+  ListedVersion,
   ObjectCursor,
-  StoredVersion,
   UploadCursor,
   VersionCursor,
 } from "../../storage/store.ts";
@@ -48,9 +48,9 @@ export function uploadSource(
 
 /** The versions of a bucket; without a version a marker passes every version of its key. */
 export function versionSource(
-  cursor: VersionCursor,
+  cursor: VersionCursor<ListedVersion>,
   versionMarker: VersionRef | undefined,
-): ListSource<StoredVersion> {
+): ListSource<ListedVersion> {
   return {
     next: () => cursor.next(),
     seek: (from) => cursor.seek(from),

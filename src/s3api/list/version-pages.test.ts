@@ -1,30 +1,21 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { bucketOf } from "../../../test/sim/store-journal.ts";
-import { HLC_ZERO } from "../../core/hlc.ts";
 import { parseObjectKey, parseVersionId } from "../../core/names.ts";
-import type { StoredVersion, VersionCursor } from "../../storage/store.ts";
+import { compareUtf8 } from "../../core/utf8-order.ts";
+import type { ListedVersion, VersionCursor } from "../../storage/store.ts";
 import type { VersionRef } from "../headers/version-ref.ts";
-import { compareUtf8 } from "./key-order.ts";
 import { listPage, type PageItem } from "./page.ts";
 import { versionSource } from "./sources.ts";
 
-type DeleteMarker = Extract<StoredVersion, { kind: "delete-marker" }>;
-
-const bucket = bucketOf("bucket");
-
-function marker(keyText: string, age: number, isLatest: boolean): DeleteMarker {
+function marker(keyText: string, age: number, isLatest: boolean): ListedVersion {
   const key = parseObjectKey(keyText);
   const version = parseVersionId((0xffff - age).toString(16).padStart(32, "0"));
   if (key === undefined || version === undefined) throw new Error("no key or no version");
-  return {
-    ...{ kind: "delete-marker", bucket, key, version, isNull: false, isLatest },
-    ...{ deletedMs: 0, hlc: HLC_ZERO },
-  };
+  return { key, isLatest, shown: { kind: "delete-marker", version, deletedMs: 0 } };
 }
 
 /** The rows of a bucket: so many versions of each key, newest first. */
-function rowsOf(counts: ReadonlyMap<string, number>): DeleteMarker[] {
+function rowsOf(counts: ReadonlyMap<string, number>): ListedVersion[] {
   const keys = [...counts.keys()].sort(compareUtf8);
   return keys.flatMap((key) =>
     Array.from({ length: counts.get(key) ?? 0 }, (_, age) => marker(key, age, age === 0)),
@@ -32,10 +23,10 @@ function rowsOf(counts: ReadonlyMap<string, number>): DeleteMarker[] {
 }
 
 /** A cursor over rows in memory, which counts the rows it reads as the real one does. */
-function cursorOver(rows: readonly DeleteMarker[]): VersionCursor {
+function cursorOver(rows: readonly ListedVersion[]): VersionCursor<ListedVersion> {
   let at = 0;
   let rowsRead = 0;
-  const skipTo = (isPast: (row: DeleteMarker) => boolean): void => {
+  const skipTo = (isPast: (row: ListedVersion) => boolean): void => {
     at = rows.findIndex(isPast);
     if (at < 0) at = rows.length;
   };
@@ -51,7 +42,7 @@ function cursorOver(rows: readonly DeleteMarker[]): VersionCursor {
     seekPast: (prefix) =>
       skipTo((row) => compareUtf8(row.key, prefix) > 0 && !row.key.startsWith(prefix)),
     seekAfter(key, version) {
-      const rank = rows.findIndex((row) => row.key === key && row.version === version);
+      const rank = rows.findIndex((row) => row.key === key && row.shown.version === version);
       if (version === undefined || rank < 0) skipTo((row) => compareUtf8(row.key, key) > 0);
       else at = rank + 1;
     },
@@ -62,27 +53,27 @@ function cursorOver(rows: readonly DeleteMarker[]): VersionCursor {
   };
 }
 
-type Item = PageItem<StoredVersion>;
+type Item = PageItem<ListedVersion>;
 type Wish = { readonly prefix: string; readonly delimiter: string };
 
 /** What all pages together must show: folded by hand, without any seeking. */
-function expected(rows: readonly DeleteMarker[], { prefix, delimiter }: Wish): string[] {
+function expected(rows: readonly ListedVersion[], { prefix, delimiter }: Wish): string[] {
   const shown: string[] = [];
-  for (const { key, version } of rows) {
+  for (const { key, shown: row } of rows) {
     if (!key.startsWith(prefix)) continue;
     const cut = delimiter === "" ? -1 : key.indexOf(delimiter, prefix.length);
-    const name = cut < 0 ? `${key} ${version}` : key.slice(0, cut + delimiter.length);
+    const name = cut < 0 ? `${key} ${row.version}` : key.slice(0, cut + delimiter.length);
     if (shown.at(-1) !== name) shown.push(name);
   }
   return shown;
 }
 
 function nameOf(item: Item): string {
-  return item.kind === "prefix" ? item.name : `${item.name} ${item.entry.version}`;
+  return item.kind === "prefix" ? item.name : `${item.name} ${item.entry.shown.version}`;
 }
 
 /** Walks pages as a client does, by the markers of the last item shown. */
-function walk(rows: readonly DeleteMarker[], wish: Wish & { readonly max: number }): string[] {
+function walk(rows: readonly ListedVersion[], wish: Wish & { readonly max: number }): string[] {
   const shown: string[] = [];
   let keyMarker = "";
   let versionMarker: VersionRef | undefined;
@@ -94,7 +85,7 @@ function walk(rows: readonly DeleteMarker[], wish: Wish & { readonly max: number
     const last = page.items.at(-1);
     if (!page.truncated || last === undefined) return shown;
     keyMarker = last.name;
-    versionMarker = last.kind === "entry" ? last.entry.version : undefined;
+    versionMarker = last.kind === "entry" ? last.entry.shown.version : undefined;
   }
   throw new Error("the pages never end");
 }

@@ -49,6 +49,16 @@ function readObjectHead(reader: ByteReader): Omit<ObjectRow, "object" | "version
   return { stamp, home, nullSlot: slot !== VERSIONED, place: { segment, offset } };
 }
 
+/**
+ * Whether the encoded row at `at`, whose head is whole, stands in the null slot; throws LayoutError
+ * for a slot that is not known. Hot path.
+ */
+export function readListedSlot(bytes: Buffer, at: number): boolean {
+  const slot = bytes.readUInt16LE(at + OBJECT_ROW_HEAD_BYTES - 2);
+  if (slot > VERSIONED) throw new LayoutError("unknown slot of a key");
+  return slot !== VERSIONED;
+}
+
 /** Reads a row that fills the rest; throws LayoutError when it is none. */
 export function decodeObjectRow(reader: ByteReader): ObjectRow {
   const { stamp, home, nullSlot, place } = readObjectHead(reader);

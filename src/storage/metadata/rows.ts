@@ -22,6 +22,7 @@ import {
   type ObjectRow,
 } from "./object-row.ts";
 import { readHlc, readOrigin, readSeq, readStamp, type Stamp, writeStamp } from "./stamp.ts";
+import { listObject, listVersion, type VersionListing } from "./version-listing.ts";
 import { VERSION_TABLES } from "./version-rows.ts";
 
 export type TombstoneRow = {
@@ -317,6 +318,34 @@ export function decodeListingRow(value: Uint8Array, crc32: Crc32): ObjectListing
     return decodeListing(asBuffer(value), OBJECT_OFFSET);
   } catch (cause) {
     throw asDamage(cause, TABLES.object);
+  }
+}
+
+/**
+ * Reads what a listing of versions shows from the value of an object's row. Hot path.
+ *
+ * @throws StorageFault "corrupt" as `decodeRow` does.
+ */
+export function decodeListedObject(value: Uint8Array, crc32: Crc32): VersionListing {
+  try {
+    checkValue(value, crc32);
+    return listObject(asBuffer(value), VALUE_HEADER_BYTES);
+  } catch (cause) {
+    throw asDamage(cause, TABLES.object);
+  }
+}
+
+/**
+ * Reads what a listing of versions shows from the value of an older version's row. Hot path.
+ *
+ * @throws StorageFault "corrupt" as `decodeRow` does.
+ */
+export function decodeListedVersion(value: Uint8Array, crc32: Crc32): VersionListing {
+  try {
+    checkValue(value, crc32);
+    return listVersion(asBuffer(value), VALUE_HEADER_BYTES);
+  } catch (cause) {
+    throw asDamage(cause, TABLES.version);
   }
 }
 

@@ -16,16 +16,17 @@ export type VersionRow =
   | { readonly kind: "object"; readonly row: ObjectRow }
   | { readonly kind: "marker"; readonly row: MarkerRow };
 
-const OBJECT = 1;
-const MARKER = 2;
+/** First byte of a version's row. */
+export const OBJECT_KIND = 1;
+export const MARKER_KIND = 2;
 
 function encodeVersion(writer: ByteWriter, version: VersionRow): void {
   if (version.kind === "object") {
-    encodeObjectRow(writer.u8(OBJECT), version.row);
+    encodeObjectRow(writer.u8(OBJECT_KIND), version.row);
     return;
   }
   const { stamp, home, nullSlot, deletedMs } = version.row;
-  writeStamp(writer.u8(MARKER), stamp);
+  writeStamp(writer.u8(MARKER_KIND), stamp);
   writer
     .u32(home)
     .u8(nullSlot ? 1 : 0)
@@ -34,8 +35,8 @@ function encodeVersion(writer: ByteWriter, version: VersionRow): void {
 
 function decodeVersion(reader: ByteReader): VersionRow {
   const kind = reader.u8();
-  if (kind === OBJECT) return { kind: "object", row: decodeObjectRow(reader) };
-  if (kind !== MARKER) throw new LayoutError("unknown kind of version");
+  if (kind === OBJECT_KIND) return { kind: "object", row: decodeObjectRow(reader) };
+  if (kind !== MARKER_KIND) throw new LayoutError("unknown kind of version");
   const stamp = readStamp(reader);
   const home = reader.u32();
   return {
