@@ -109,18 +109,7 @@ export class OpenBatch {
     head.chain = chainAfter((bytes) => hash.digest("SHA256", bytes), head.chain, encoded);
     head.seq = seq;
     head.hlc = hlc;
-    const stamp = { hlc, origin, seq };
-    const place = { segment: this.position.segment, offset: 0 };
-    if (body.kind === "object-put" && body.object.body.kind === "inline") {
-      assert(inline?.length === body.object.body.bytes, "an inline body comes with its operation");
-      const owner = bodyOwner(body.bucket, body.key, makeVersionId(hlc, origin));
-      this.bodies.push({ owner, bytes: inline, place });
-      this.bodiesBytes += bodyRecordBytes(owner.length, inline.length);
-      this.recordCount += 1;
-    }
-    if ("key" in body) {
-      this.keys.push({ bucket: body.bucket, key: body.key, recordOffset });
-    }
+    const place = this.#place(operation, recordOffset, inline);
     this.operationCount += 1;
     if (this.firstSeq === 0) {
       this.firstSeq = seq;
@@ -128,7 +117,21 @@ export class OpenBatch {
     }
     this.lastHlc = hlc;
     applyOperation(this.context, operation, { home: this.position.segment, body: place });
-    return stamp;
+    return { hlc, origin, seq };
+  }
+
+  /**
+   * Adds a row of another site: an operation with the dot that it had where it was made, outside
+   * every chain. One that is here already is written anew, and its body read from there since.
+   */
+  row(operation: Operation, inline?: Uint8Array): void {
+    const { clock, head } = this.#deps;
+    const recordOffset = this.records.length;
+    this.#record("row", (writer) => encodeOperation(writer, operation));
+    clock.observe(operation.hlc);
+    if (operation.hlc > head.hlc) head.hlc = operation.hlc;
+    const place = this.#place(operation, recordOffset, inline);
+    applyOperation(this.context, operation, { home: this.position.segment, body: place });
   }
 
   local(record: LocalRecord): void {
@@ -142,8 +145,29 @@ export class OpenBatch {
     applyManifest(this.context, { hash, chunks }, this.position.segment);
   }
 
+  /** Takes in the inline body of an operation; where it will lie is filled in at the end. */
+  #place(
+    { body, hlc, dot }: Operation,
+    recordOffset: number,
+    inline: Uint8Array | undefined,
+  ): BatchBody["place"] {
+    const place = { segment: this.position.segment, offset: 0 };
+    if (body.kind === "object-put" && body.object.body.kind === "inline") {
+      assert(inline?.length === body.object.body.bytes, "an inline body comes with its operation");
+      const owner = bodyOwner(body.bucket, body.key, makeVersionId(hlc, dot.origin));
+      this.bodies.push({ owner, bytes: inline, place });
+      this.bodiesBytes += bodyRecordBytes(owner.length, inline.length);
+      this.recordCount += 1;
+    }
+    if ("key" in body) this.keys.push({ bucket: body.bucket, key: body.key, recordOffset });
+    return place;
+  }
+
   /** Writes a record around what `encode` writes, without a copy; gives its payload. */
-  #record(kind: "op" | "local" | "manifest", encode: (writer: ByteWriter) => void): Uint8Array {
+  #record(
+    kind: "op" | "row" | "local" | "manifest",
+    encode: (writer: ByteWriter) => void,
+  ): Uint8Array {
     const writer = this.records;
     const start = writer.length;
     writer.u32(0).u8(RECORD_KIND_NUMBERS[kind]).u8(RECORD_VERSION).u16(0).u32(0).u32(0);

@@ -154,9 +154,11 @@ class Replay {
     for (const { kind, payload } of batchRecords(records, this.#deps.hash.crc32)) {
       switch (kind) {
         case "op":
-        case "row":
           first ??= operationHeader(payload);
-          bodyOffset += this.#operation(payload, { segment, offset: bodyOffset });
+          bodyOffset += this.#operation("op", payload, { segment, offset: bodyOffset });
+          break;
+        case "row":
+          bodyOffset += this.#operation("row", payload, { segment, offset: bodyOffset });
           break;
         case "local": {
           const record = decodeLocal(payload);
@@ -202,10 +204,16 @@ class Replay {
   }
 
   /** Applies an operation; gives the bytes of its inline body's record. */
-  #operation(payload: Uint8Array, body: { segment: number; offset: number }): number {
+  #operation(
+    kind: "op" | "row",
+    payload: Uint8Array,
+    body: { segment: number; offset: number },
+  ): number {
     const bytes = Buffer.from(payload);
     const operation = decodeOperation(bytes);
-    this.#follow(operation, bytes);
+    // A row stands outside every chain, whoever wrote the operation that it came from.
+    if (kind === "op") this.#follow(operation, bytes);
+    else if (operation.hlc > this.#head.hlc) this.#head = { ...this.#head, hlc: operation.hlc };
     const inlineBytes = inlineRecordBytes(operation);
     // What lies in chunks has no place here; the commit says so by zero, and rows must be equal.
     const offset = inlineBytes === 0 ? 0 : body.offset;

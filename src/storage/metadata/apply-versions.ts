@@ -55,13 +55,30 @@ function manifestsOf(object: ObjectRecord): readonly ManifestRef[] {
 export function addVersion(context: ApplyContext, name: KeyName, version: VersionRow): void {
   const { view, references } = context;
   const { stamp, nullSlot, home } = version.row;
-  if (nullSlot ? !winsNullSlot(context, name, stamp) : !isNew(context, name, stamp)) return;
+  if (nullSlot ? !winsNullSlot(context, name, stamp) : !isNew(context, name, stamp)) {
+    moveSame(context, name, version);
+    return;
+  }
   const changed = withMeta(view, name, version);
   // What a write takes the place of may hold the same chunks: they are counted before they go.
   if (changed.kind === "object") holdObject(context, changed.row);
   else references.addLive(home, 1, 0);
   if (nullSlot) clearNullSlot(context, name, stamp);
   place(view, name, changed);
+}
+
+/** A version that is written once more, with its bytes: they are read from the new place since. */
+function moveSame(context: ApplyContext, name: KeyName, version: VersionRow): void {
+  const { view } = context;
+  const { stamp, nullSlot } = version.row;
+  const found = nullSlot ? nullVersion(view, name) : versionById(view, name, stamp);
+  if (found?.kind !== "object" || version.kind !== "object") return;
+  if (!sameWrite(found.row.stamp, stamp)) return;
+  const row = { ...found.row, home: version.row.home, place: version.row.place };
+  holdObject(context, row);
+  releaseObject(context, found.row);
+  if (found.current) view.put(TABLES.object, objectKeyOf(name.bucket, name.key), row);
+  else view.put(TABLES.version, versionKeyOf(name, stamp), { kind: "object", row });
 }
 
 function isNew({ view }: ApplyContext, name: KeyName, stamp: Stamp): boolean {
