@@ -8,6 +8,7 @@ import { listParts, objectCursor, uploadCursor } from "./cursors.ts";
 import { deleteObjects } from "./delete-objects.ts";
 import type { House } from "./house.ts";
 import { expireVersions } from "./lifecycle/expire.ts";
+import { POSITION_KEY } from "./metadata/keys.ts";
 import { TABLES } from "./metadata/rows.ts";
 import { changeObject } from "./object-changes.ts";
 import { findObject, putObject } from "./objects.ts";
@@ -82,6 +83,7 @@ export function createStore(deps: StoreFaceDeps): Store {
     resealAccessKey: (id, reseal) => resealAccessKey(parts, id, reseal),
 
     stats: () => readStats(stats),
+    logHead: () => index.get(TABLES.position, POSITION_KEY),
     bucketUsage: (name) => bucketUsage(parts, name),
     overQuota: (name, bytes) => overQuota(index, name, bytes),
     keepHouse: keeping.run,

@@ -1,8 +1,10 @@
+import type { Hlc } from "../core/hlc.ts";
 import type { AccessKeyId, BucketName, ObjectKey, UploadId, VersionId } from "../core/names.ts";
 import type {
   AccessKeyRecord,
   BucketSettings,
   CompletedUpload,
+  Dot,
   EncryptionEnvelope,
   ObjectAttributes,
   ObjectChange,
@@ -118,6 +120,11 @@ export interface Store {
 
   // Watching and keeping house
   stats(): StoreStats;
+  /**
+   * The last operation of this site's own log that has been acknowledged; undefined before the
+   * first. The same object until there is a later one. Costs a look-up.
+   */
+  logHead(): (Dot & { readonly hlc: Hlc }) | undefined;
   bucketUsage(name: BucketName): Usage;
   /** Whether an object of so many bytes has no room in its bucket; the commit judges again. */
   overQuota(name: ObjectName, bytes: number): OverQuota | undefined;

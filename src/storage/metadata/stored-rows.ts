@@ -12,6 +12,8 @@ const KEPT_PREFIXES: ReadonlySet<string> = new Set([
   TABLES.accessKey.prefix,
   // Every write asks what else its bucket has: versions, tombstones, changes.
   TABLES.usage.prefix,
+  // Every write is answered with a token of where the log stands.
+  TABLES.position.prefix,
 ]);
 const KEPT_ROWS_MAX = 10_000;
 
