@@ -1,0 +1,62 @@
+import type { OriginId, Seq } from "./names.ts";
+import type { Dot, Operation, Vector } from "./records.ts";
+
+/** What had not seen anything of other origins. */
+export const NOTHING_SEEN: Vector = new Map();
+
+/**
+ * What an operation's origin had applied of others when it wrote it: the vector that ran along its
+ * log, with the operation's own entries laid over it. A full one stands for itself.
+ *
+ * @param running the effective vector of the origin's operation before this one.
+ */
+export function effectiveVector(running: Vector, stated: Operation["vector"]): Vector {
+  if (stated.full) return stated.entries;
+  if (stated.entries.size === 0) return running;
+  return new Map([...running, ...stated.entries]);
+}
+
+/** A change with what its origin had applied: enough to tell what it knew of another one. */
+export type Witness = Dot & { readonly vector: Vector };
+
+/**
+ * Whether a change was made in the knowledge of another: it came later in the log of the same
+ * origin, or its origin had applied the other. Neither of two that have not seen each other came
+ * first: they are concurrent.
+ */
+export function hasSeen(witness: Witness, dot: Dot): boolean {
+  if (witness.origin === dot.origin) return dot.seq < witness.seq;
+  return covers(witness.vector, dot);
+}
+
+/** Whether a vector reaches a position in an origin's log. */
+export function covers(vector: Vector, { origin, seq }: Dot): boolean {
+  return (vector.get(origin) ?? 0) >= seq;
+}
+
+/** The least vector that reaches as far as both: pointwise the greater. */
+export function joinVectors(left: Vector, right: Vector): Vector {
+  const joined = new Map<OriginId, Seq>(left);
+  for (const [origin, seq] of right) {
+    if (seq > (joined.get(origin) ?? 0)) joined.set(origin, seq);
+  }
+  return joined;
+}
+
+/**
+ * Adds a change to those of which none has seen another: what it has seen goes, and when one of
+ * them has seen it, nothing is changed. Because who sees a change sees all that it saw, the outcome
+ * follows from the set of changes and not from the order in which they come.
+ */
+export function addUnseen<One extends Witness>(known: readonly One[], next: One): readonly One[] {
+  const isThere = known.some((one) => hasSeen(one, next) || isSame(one, next));
+  if (isThere) return known;
+  const left = known.filter((one) => !hasSeen(next, one));
+  return [...left, next].sort((one, other) =>
+    one.origin === other.origin ? one.seq - other.seq : one.origin < other.origin ? -1 : 1,
+  );
+}
+
+function isSame(left: Dot, right: Dot): boolean {
+  return left.origin === right.origin && left.seq === right.seq;
+}
