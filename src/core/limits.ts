@@ -98,4 +98,20 @@ export const LIMITS = {
   /** Requests that wait for a write of another site, and for how long at most. */
   appliedWaitersMax: 1000,
   appliedWaitMsMax: 60_000,
+  /** Origins that a site tells of: one for each life of each site. */
+  replicationOriginsMax: 1024,
+  /** Operations and small bodies that a peer asks for at once; an answer may end a little behind. */
+  replicationPageBytes: 4 * MIB,
+  replicationAnswerBytesMax: 16 * MIB,
+  /** How long a peer may wait for operations that are not there yet. */
+  replicationWaitMsMax: 30_000,
+  /** Lists of chunks that are asked for at once; that of 5 GiB is 46 KiB. */
+  replicationManifestsMax: 128,
+  /** Bytes of large bodies that are fetched with a page; what is more is fetched beside it. */
+  replicationFetchNowBytes: 8 * MIB,
+  /** Large bodies that are fetched at once, each with two chunks in memory. */
+  replicationFetchesMax: 2,
+  /** How long chunks are kept for a peer that was told of them, and of how many manifests. */
+  replicationLeaseMs: 60_000,
+  replicationLeasesMax: 1024,
 } as const;

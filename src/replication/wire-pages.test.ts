@@ -1,0 +1,108 @@
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { type Hlc, parseHlc } from "../core/hlc.ts";
+import {
+  type OriginId,
+  parseOriginId,
+  parseSeq,
+  parseSiteId,
+  type Seq,
+  type SiteId,
+} from "../core/names.ts";
+import {
+  type PageHead,
+  type PullRequest,
+  parseHint,
+  parsePageHead,
+  parsePullRequest,
+  writeHint,
+  writePageHead,
+  writePullRequest,
+} from "./wire-pages.ts";
+
+const origin = fc
+  .bigInt({ min: 0n, max: 2n ** 64n - 1n })
+  .map((value) => parseOriginId(value.toString(16).padStart(16, "0")) as OriginId);
+const site = origin.map((text) => parseSiteId(text) as SiteId);
+const seq = fc.maxSafeNat().map((value) => parseSeq(value) as Seq);
+const bytes = (length: number) =>
+  fc.uint8Array({ minLength: length, maxLength: length }).map((some) => Buffer.from(some));
+const hlc = fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }).map((value) => parseHlc(value) as Hlc);
+const vector = fc
+  .uniqueArray(fc.tuple(origin, seq), { maxLength: 5, selector: ([of]) => of })
+  .map((list) => new Map(list));
+const wallMs = fc.nat();
+
+const request: fc.Arbitrary<PullRequest> = fc.record({
+  received: fc.array(fc.tuple(origin, seq, bytes(32)), { maxLength: 4 }),
+  applied: vector,
+  only: fc.array(origin, { maxLength: 2 }),
+  skip: fc.array(origin, { maxLength: 3 }),
+  waitMs: fc.nat(30_000),
+  bytesMax: fc.integer({ min: 1, max: 4 * 1024 * 1024 }),
+  compress: fc.boolean(),
+  wallMs,
+  featureLevel: fc.integer({ min: 1, max: 9 }),
+});
+
+const head: fc.Arbitrary<PageHead> = fc.record({
+  outcome: fc.constantFrom("page" as const, "below-floor" as const),
+  floors: fc.array(origin, { maxLength: 2 }),
+  diverged: fc.array(origin, { maxLength: 2 }),
+  heads: fc.array(fc.record({ origin, site, seq, chain: bytes(32), signature: bytes(64) }), {
+    maxLength: 3,
+  }),
+  received: vector,
+  applied: vector,
+  more: fc.boolean(),
+  wallMs,
+  hlc,
+  featureLevel: fc.integer({ min: 1, max: 9 }),
+});
+
+test("what peers ask and answer is read as it was written", () => {
+  fc.assert(
+    fc.property(request, head, (asked, answered) => {
+      expect(parsePullRequest(writePullRequest(asked))).toEqual({ outcome: "ok", value: asked });
+      expect(parsePageHead(writePageHead(answered))).toEqual({ outcome: "ok", value: answered });
+      const { received, applied, wallMs: now, featureLevel } = answered;
+      const told = { received, applied, wallMs: now, featureLevel };
+      expect(parseHint(writeHint(told))).toEqual({ outcome: "ok", value: told });
+    }),
+  );
+});
+
+const good = {
+  received: [["00000000000000aa", 3, "00".repeat(32)]],
+  ...{ applied: [["00000000000000aa", 3]], only: [], skip: [], waitMs: 0 },
+  ...{ bytesMax: 1, compress: false, wallMs: 0, featureLevel: 1 },
+};
+
+test.each([
+  ["an origin in capitals", { received: [["00000000000000AA", 3, "00".repeat(32)]] }],
+  ["a position below zero", { applied: [["00000000000000aa", -1]] }],
+  ["a position beyond a safe integer", { applied: [["00000000000000aa", 2 ** 53]] }],
+  ["a short chain", { received: [["00000000000000aa", 3, "00".repeat(31)]] }],
+  ["a wait for ever", { waitMs: 30_001 }],
+  ["a page without bound", { bytesMax: 1e12 }],
+  ["more origins than there can be", { skip: Array(1025).fill("00000000000000aa") }],
+])("a request with %s is refused with the place", (_what, change) => {
+  const body = Buffer.from(JSON.stringify({ ...good, ...change }));
+  expect(parsePullRequest(Buffer.from(JSON.stringify(good))).outcome).toBe("ok");
+  const [field] = Object.keys(change);
+  expect(parsePullRequest(body)).toEqual({
+    outcome: "bad",
+    problem: expect.stringContaining(field ?? "?"),
+  });
+});
+
+test("bytes that are no JSON, and JSON of anything else, are refused", () => {
+  const texts = fc.oneof(fc.string(), fc.json());
+  fc.assert(
+    fc.property(texts, (text) => {
+      expect(parsePullRequest(Buffer.from(text)).outcome).toBe("bad");
+      expect(parsePageHead(Buffer.from(text)).outcome).toBe("bad");
+      expect(parseHint(Buffer.from(text)).outcome).toBe("bad");
+    }),
+  );
+});
