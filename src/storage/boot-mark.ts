@@ -1,4 +1,5 @@
 import type { Disk } from "../ports/disk.ts";
+import type { LogEnd } from "./commit-lane.ts";
 import { asFields, parseText, readText, writeJsonFile } from "./json-file.ts";
 
 /**
@@ -14,6 +15,8 @@ export type BootMark = {
   readonly clean: boolean;
   /** Starts in a row that did not reach "serving"; two of them rebuild the index. */
   readonly failedStarts: number;
+  /** Where the log ended when the mark was written: nothing before it may ever be missing. */
+  readonly logEnd: LogEnd | undefined;
 };
 
 const FILE_NAME = "boot.json";
@@ -49,5 +52,15 @@ function parseMark(value: unknown): BootMark | undefined {
     fileSystem: typeof fileSystem === "string" ? fileSystem : undefined,
     clean,
     failedStarts,
+    logEnd: parseLogEnd(fields["logEnd"]),
   };
+}
+
+function parseLogEnd(value: unknown): LogEnd | undefined {
+  const fields = asFields(value);
+  if (fields === undefined) return undefined;
+  const { segment, offset } = fields;
+  return typeof segment === "number" && typeof offset === "number"
+    ? { segment, offset }
+    : undefined;
 }

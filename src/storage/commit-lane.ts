@@ -66,6 +66,12 @@ export class CommitLane {
     return this.#before;
   }
 
+  /** Where the batches of the whole log end; undefined in a log without any. */
+  get end(): LogEnd | undefined {
+    const { facts, nextBatch } = this.#current;
+    return nextBatch === 0 ? this.#before : { segment: facts.id, offset: facts.sizeBytes };
+  }
+
   get currentSegment(): number {
     return this.#current.facts.id;
   }

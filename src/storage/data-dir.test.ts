@@ -202,7 +202,8 @@ describe("a data directory", () => {
   test("forgets a torn boot mark rather than believing an older one", async () => {
     await openAndRelease();
     const disk = createNodeDisk();
-    const mark = { bootId: "b", fileSystem: "m", clean: true, failedStarts: 0 };
+    const logEnd = { segment: 3, offset: 8192 };
+    const mark = { bootId: "b", fileSystem: "m", clean: true, failedStarts: 0, logEnd };
     await writeBootMark(disk, settings.directory, mark);
     await writeBootMark(disk, settings.directory, { ...mark, clean: false });
     expect(await readBootMark(disk, settings.directory)).toEqual({ ...mark, clean: false });
@@ -212,7 +213,8 @@ describe("a data directory", () => {
 });
 
 test("the same mount needs the same boot and the same file system, both known", () => {
-  const mark = { bootId: "b", fileSystem: "m", clean: false, failedStarts: 0 };
+  const logEnd = undefined;
+  const mark = { bootId: "b", fileSystem: "m", clean: false, failedStarts: 0, logEnd };
   expect(isSameMount(mark, { bootId: "b", fileSystem: "m" })).toBe(true);
   expect(isSameMount(mark, { bootId: "c", fileSystem: "m" })).toBe(false);
   expect(isSameMount(mark, { bootId: "b", fileSystem: "n" })).toBe(false);

@@ -7,7 +7,7 @@ import { Admission } from "./admission.ts";
 import { Bodies } from "./body-reader.ts";
 import { BulkLane } from "./bulk-lane.ts";
 import { Committer } from "./commit.ts";
-import { CommitLane } from "./commit-lane.ts";
+import { CommitLane, type LogEnd } from "./commit-lane.ts";
 import { discoverSegments, type FoundSegments } from "./discovery.ts";
 import { House } from "./house.ts";
 import { isDropped } from "./metadata/apply.ts";
@@ -34,10 +34,17 @@ export type StoreSettings = {
   readonly freeReserveBytes: number | undefined;
   readonly reserveFileBytes: number;
   readonly belief: "trusted" | "untrusted" | "rebuild";
+  /** Where the log ended when that was last written down. */
+  readonly knownEnd: LogEnd | undefined;
   readonly failStop: (fault: StorageFault) => void;
 };
 
-export type OpenedStore = { readonly store: Store; readonly replayedOperations: number };
+export type OpenedStore = {
+  readonly store: Store;
+  readonly replayedOperations: number;
+  /** Where the log ends now. */
+  readonly logEnd: () => LogEnd | undefined;
+};
 
 /** Finds the segments, recovers the index, settles the end of the log and begins a new segment. */
 export async function openStore(ports: SitePorts, settings: StoreSettings): Promise<OpenedStore> {
@@ -69,12 +76,26 @@ export async function openStore(ports: SitePorts, settings: StoreSettings): Prom
     settings.belief,
   );
   try {
+    checkEnd(recovered, settings.knownEnd);
     await settle(ports, { segments, found, recovered });
     return await assemble(ports, settings, { segments, found, recovered, admission });
   } catch (failure) {
     await recovered.kv.close();
     throw failure;
   }
+}
+
+/**
+ * A last batch that is damaged looks like one that was torn, and would be cut: so the log has to
+ * reach where it is known to have ended.
+ */
+function checkEnd({ replay: { position } }: Recovered, known: LogEnd | undefined): void {
+  if (known === undefined || position.segment > known.segment) return;
+  if (position.segment === known.segment && position.offset >= known.offset) return;
+  const where = `segment ${known.segment}, offset ${known.offset}`;
+  throw new StorageFault("corrupt", `the log is damaged before ${where}, where it ended`, {
+    hint: "Nothing was cut. Restore the segment from a backup, or this site from another one.",
+  });
 }
 
 type Found = {
@@ -161,7 +182,7 @@ async function assemble(
     lastHlc: () => hlc.last,
   };
   const store = createStore({ parts, house, stats, lane, segments, sealed: seal.ended });
-  return { store, replayedOperations: replay.operations };
+  return { store, replayedOperations: replay.operations, logEnd: () => lane.end };
 }
 
 /** Segments that earlier processes left open; their footers are written by and by. */

@@ -56,6 +56,8 @@ export async function openSite(ports: SitePorts, settings: SiteSettings): Promis
   }
 }
 
+type MarkChange = Pick<BootMark, "clean" | "failedStarts" | "logEnd"> & Partial<BootMark>;
+
 async function openLocked(
   ports: SitePorts,
   settings: SiteSettings,
@@ -65,7 +67,7 @@ async function openLocked(
   const mark = await readBootMark(ports.disk, directory);
   const here = { bootId: ports.processFacts.self.bootId, fileSystem: dataDir.fileSystem };
   const trusted = isIndexTrusted(mark, (before) => isSameMount(before, here));
-  const setMark = (change: Partial<BootMark> & Pick<BootMark, "clean" | "failedStarts">) =>
+  const setMark = (change: MarkChange) =>
     writeBootMark(ports.disk, directory, { ...here, ...change });
   // From here until the end of recovery a start counts as failed; two in a row rebuild the index.
   // An index that is not believed now must not be by the next start either, should this one die
@@ -73,6 +75,7 @@ async function openLocked(
   await setMark({
     clean: false,
     failedStarts: (mark?.failedStarts ?? 0) + 1,
+    logEnd: mark?.logEnd,
     ...(trusted ? {} : { bootId: undefined }),
   });
   const writeMode = await probeWriteMode(ports, directory, settings.directIo);
@@ -88,10 +91,11 @@ async function openLocked(
     segmentBytes: settings.segmentBytes,
     freeReserveBytes: settings.freeReserveBytes,
     reserveFileBytes: settings.reserveFileBytes ?? 0,
+    knownEnd: mark?.logEnd,
     belief: settings.rebuildIndex === true ? "rebuild" : trusted ? "trusted" : "untrusted",
     failStop,
   });
-  await setMark({ clean: false, failedStarts: 0 });
+  await setMark({ clean: false, failedStarts: 0, logEnd: opened.logEnd() });
   const stopHouse = keepHouseRegularly(ports, opened);
   const lifecycle = startLifecycle(ports, opened);
   const close = async (): Promise<void> => {
@@ -100,7 +104,7 @@ async function openLocked(
     try {
       await opened.store.close();
       // After a failure nobody knows what the index holds: the next start must look for itself.
-      if (!failed) await setMark({ clean: true, failedStarts: 0 });
+      if (!failed) await setMark({ clean: true, failedStarts: 0, logEnd: opened.logEnd() });
     } finally {
       await dataDir.release();
     }

@@ -76,7 +76,9 @@ describe.each([
 
   /** Makes the next start doubt the index, as after a power cut. */
   async function forgetBoot(): Promise<void> {
-    const mark = { bootId: "another", fileSystem: "another", clean: false, failedStarts: 0 };
+    const logEnd = (await readBootMark(fixture.disk(), fixture.directory))?.logEnd;
+    const elsewhere = { bootId: "another", fileSystem: "another", logEnd };
+    const mark = { ...elsewhere, clean: false, failedStarts: 0 };
     await writeBootMark(fixture.disk(), fixture.directory, mark);
   }
 
@@ -138,11 +140,38 @@ describe.each([
 
   test("does not believe an index that the start before it did not believe", async () => {
     await perform(put("a", 1, SMALL));
-    const doubted = { bootId: undefined, fileSystem: undefined, clean: false, failedStarts: 1 };
+    const nowhere = { bootId: undefined, fileSystem: undefined, logEnd: undefined };
+    const doubted = { ...nowhere, clean: false, failedStarts: 1 };
     await running.site.close();
     await writeBootMark(fixture.disk(), fixture.directory, doubted);
     await start();
     expect(running.site.opening.replayedOperations).toBe(2);
+    await check();
+  });
+
+  test("does not take a damaged last batch for a torn one when it was there at the end", async () => {
+    await perform(put("a", 1, SMALL));
+    await running.site.close();
+    const mark = await readBootMark(fixture.disk(), fixture.directory);
+    if (mark?.logEnd === undefined) throw new Error("a closed site knows where its log ended");
+    const { segment, offset } = mark.logEnd;
+    const name = (await fixture.disk().list(`${fixture.directory}/segments`)).find((file) =>
+      file.includes(String(segment).padStart(8, "0")),
+    );
+    const path = `${fixture.directory}/segments/${name}`;
+    const flip = async (): Promise<void> => {
+      const bytes = Buffer.from(await fixture.disk().readFile(path));
+      // In the body of the last batch: its end is padding.
+      const at = bytes.lastIndexOf("BEND", offset) - 20;
+      const file = await fixture.disk().openWrite(path, "buffered");
+      await file.write(Buffer.from([(bytes[at] ?? 0) ^ 1]), at);
+      await file.sync();
+      await file.close();
+    };
+    await flip();
+    await expect(fixture.open({ rebuildIndex: true })).rejects.toThrow("where it ended");
+    await flip();
+    await start({ rebuildIndex: true });
     await check();
   });
 
