@@ -115,7 +115,8 @@ function actionOf(row: OperationRow, query: Query): string {
   return row.versionAction;
 }
 
-function authenticateExchange(exchange: Exchange, deps: AuthDeps): AuthResult {
+/** Whoever signed this request's head; throws the S3Error to answer with when it is wrong. */
+export function authenticateExchange(exchange: Exchange, deps: AuthDeps): AuthResult {
   const { method, target, headers } = exchange;
   const queryAt = target.indexOf("?");
   return authenticate(

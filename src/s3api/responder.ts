@@ -8,6 +8,12 @@ import type { Seating } from "./guard/request-guard.ts";
 import type { HeaderLines } from "./headers/object-headers.ts";
 import type { Reply } from "./operation.ts";
 import { RequestIds } from "./request-ids.ts";
+import {
+  createWriteTokens,
+  isWrite,
+  type LogHeadSource,
+  TOKEN_HEADER,
+} from "./tokens/write-tokens.ts";
 import { renderError } from "./xml/error-document.ts";
 
 export type ResponderDeps = {
@@ -15,6 +21,8 @@ export type ResponderDeps = {
   readonly random: Random;
   readonly log: Log;
   readonly observer: RequestObserver;
+  /** How far this site's own log has been acknowledged. */
+  readonly logHead: LogHeadSource;
 };
 
 /** What is known of a request while it runs; grows as the pipeline learns. */
@@ -40,11 +48,13 @@ export type Trace = {
 export class Responder {
   readonly #deps: ResponderDeps;
   readonly #ids: RequestIds;
+  readonly #token: () => string | undefined;
   #underWay = 0;
 
   constructor(deps: ResponderDeps) {
     this.#deps = deps;
     this.#ids = new RequestIds(deps.random);
+    this.#token = createWriteTokens(deps.logHead);
   }
 
   /** Requests begun and not yet reported. */
@@ -72,6 +82,7 @@ export class Responder {
     const { exchange } = trace;
     const { status, headers } = reply;
     this.#pushCommonHeaders(trace, headers);
+    if (isWrite(exchange, status)) this.#pushToken(headers);
     switch (reply.kind) {
       case "whole":
         if (exchange.method === "HEAD") exchange.sendHead(status, headers, 0);
@@ -147,6 +158,12 @@ export class Responder {
       ["Server", "Atoll"],
     );
     if (trace.corsLines !== undefined) headers.push(...trace.corsLines);
+  }
+
+  /** What a client shows to another site, so that it answers with this write in it. */
+  #pushToken(headers: HeaderLines): void {
+    const token = this.#token();
+    if (token !== undefined) headers.push([TOKEN_HEADER, token]);
   }
 
   #logFailure(trace: Trace, failure: unknown): void {

@@ -7,10 +7,12 @@ import type { Exchange, HttpHandler } from "../http/exchange.ts";
 import { createCredentialLookup } from "../s3api/auth/credential-lookup.ts";
 import { SigningKeys } from "../s3api/auth/signing-key.ts";
 import { createS3Service } from "../s3api/service.ts";
+import type { AppliedSource } from "../s3api/tokens/applied-waits.ts";
 import { createWatchAuthorizer } from "../s3api/watch-authorizer.ts";
 import type { RootKey } from "../storage/root-key.ts";
 import type { Site } from "../storage/site.ts";
 import type { SitePorts } from "../storage/site-ports.ts";
+import type { Store } from "../storage/store.ts";
 
 /** What answers S3 requests, and who may watch, once the site is open. */
 export type S3Front = {
@@ -45,6 +47,7 @@ export function createS3(parts: {
   return {
     s3: createS3Service({
       ...{ store, hash, keyRing, clock, random, log, observer, lookup },
+      applied: ownApplied(store),
       settings: {
         ...{ region, domains, websiteDomain, ownerId, guard },
         requestsMax: LIMITS.requestsMax,
@@ -54,5 +57,16 @@ export function createS3(parts: {
       ...{ lookup, region, signingKeys: new SigningKeys() },
       nowMs: () => clock.nowMs(),
     }),
+  };
+}
+
+/** The writes of this site alone, which are applied when they are acknowledged. */
+function ownApplied(store: Store): AppliedSource {
+  return {
+    applied: () => {
+      const head = store.logHead();
+      return new Map(head === undefined ? [] : [[head.origin, head.seq]]);
+    },
+    onCommit: () => () => undefined,
   };
 }

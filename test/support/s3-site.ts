@@ -15,6 +15,7 @@ import { createProcessFacts } from "../../src/ports/process-facts.ts";
 import { systemClock } from "../../src/ports/system-clock.ts";
 import type { Credential } from "../../src/s3api/auth/credentials.ts";
 import { createS3Service } from "../../src/s3api/service.ts";
+import type { AppliedSource } from "../../src/s3api/tokens/applied-waits.ts";
 import { openSite } from "../../src/storage/site.ts";
 import type { Store } from "../../src/storage/store.ts";
 import { createMemoryLog } from "../sim/memory-log.ts";
@@ -58,7 +59,16 @@ export function credentialOf(id: string, rest: Partial<Credential>): Credential 
 
 export const ROOT_CREDENTIAL = credentialOf("ROOTKEY1", { kind: "root" });
 
-export async function openS3Site(settings: { requestsMax?: number } = {}): Promise<S3Site> {
+/** Without peers nothing of other sites is ever applied. */
+const ALONE: AppliedSource = { applied: () => new Map(), onCommit: () => () => undefined };
+
+export async function openS3Site({
+  applied = ALONE,
+  ...settings
+}: {
+  readonly requestsMax?: number;
+  readonly applied?: AppliedSource;
+} = {}): Promise<S3Site> {
   const directory = mkdtempSync(join(tmpdir(), "atoll-s3api-"));
   const hash = await createNativeHash();
   const disk = createNodeDisk();
@@ -91,6 +101,7 @@ export async function openS3Site(settings: { requestsMax?: number } = {}): Promi
   const handler = createS3Service({
     ...ports,
     store: site.store,
+    applied,
     keyRing: site.dataDir.keyRing,
     observer: { finished: (summary) => void summaries.push(summary) },
     lookup: (id) => credentials.get(id),
