@@ -20,6 +20,7 @@ import {
   GOLDEN_PAYLOADS,
   goldenFiles,
 } from "./support/golden-segments.ts";
+import { GOLDEN_SITE_OPERATIONS, goldenSiteFiles } from "./support/golden-sites.ts";
 import {
   GOLDEN_LOCKED_UPLOAD,
   GOLDEN_VERSION_OPERATIONS,
@@ -35,7 +36,7 @@ if (process.env["WRITE_GOLDEN"] === "1") {
 }
 
 async function allFiles(): Promise<ReadonlyMap<string, Buffer>> {
-  return new Map([...(await goldenFiles()), ...goldenVersionFiles()]);
+  return new Map([...(await goldenFiles()), ...goldenVersionFiles(), ...goldenSiteFiles()]);
 }
 
 function golden(name: string): Buffer {
@@ -64,6 +65,7 @@ describe("the golden files of format 1", () => {
     expect(payloadsOf("manifest.bin").map(decodeManifest)).toEqual([GOLDEN_MANIFEST]);
     expect(payloadsOf("row.bin").map(decodeOperation)).toEqual(GOLDEN_OPERATIONS.slice(1, 2));
     expect(payloadsOf("version-ops.bin").map(decodeOperation)).toEqual(GOLDEN_VERSION_OPERATIONS);
+    expect(payloadsOf("site-ops.bin").map(decodeOperation)).toEqual(GOLDEN_SITE_OPERATIONS);
     expect(payloadsOf("version-locals.bin").map(decodeLocal)).toEqual([GOLDEN_LOCKED_UPLOAD]);
     expect(payloadsOf("body.bin").map(String)).toEqual(["the bytes of a small object"]);
   });

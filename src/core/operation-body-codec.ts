@@ -13,6 +13,7 @@ import {
 } from "./names.ts";
 import { decodeObject, encodeObject } from "./object-codec.ts";
 import { type Retention, readRetention, writeRetention } from "./object-lock-state.ts";
+import { TAG } from "./operation-tags.ts";
 import type {
   AccessKeyRecord,
   AccessKeyState,
@@ -21,91 +22,11 @@ import type {
   OperationBody,
   OperationKind,
 } from "./records.ts";
+import { decodeSite, encodeSite } from "./site-codec.ts";
+import type { SiteRecord } from "./site-record.ts";
 import { type FieldReader, required, writeVarintField } from "./tagged-fields.ts";
 
-/*
- * Fields of the operations' kinds. All are critical (odd): what a newer program adds as optional
- * gets an even tag, and is kept.
- *
- * | tag | in kind | value                                                        |
- * | --- | ------- | ------------------------------------------------------------ |
- * | 5   | 1 - 5, 7, 8 | bucket: text                                                 |
- * | 7   | 1, 2, 7, 8 | key: text                                                 |
- * | 9   | 1, 2, 8 | null slot: no value, present means true                      |
- * | 11  | 1       | object                                                       |
- * | 13  | 2 - 4, 6 | deleted or created, Unix milliseconds: varint               |
- * | 15  | 3       | owner: text                                                  |
- * | 17  | 5       | name of the setting: text                                    |
- * | 19  | 5       | value of the setting: bytes; left out when it is removed     |
- * | 21  | 6       | access key id: text                                          |
- * | 23  | 6       | state (u8): 1 active, 2 disabled, 3 revoked                  |
- * | 25  | 6       | name: text                                                   |
- * | 27  | 6       | sealed secret: bytes                                         |
- * | 29  | 6       | policies: pairs of name and JSON, each text behind its length |
- * | 31  | 7, 8    | version: HLC and origin (16)                                 |
- * | 33  | 8       | change (u8): 1 tags, 2 retention, 3 legal hold, 4 encryption, 5 ACL |
- * | 35  | 8       | tags: pairs, each text behind its length                     |
- * | 37  | 8       | retention: mode and until when, as in an object's lock       |
- * | 39  | 8       | legal hold on: no value, present means true                  |
- * | 41  | 8       | encryption envelope: bytes                                   |
- * | 43  | 2       | delete marker in the null slot: no value, present means true |
- * | 45  | 8       | name of an ACL: text; empty for none                         |
- */
-const TAG = {
-  bucket: 5,
-  key: 7,
-  nullSlot: 9,
-  object: 11,
-  time: 13,
-  owner: 15,
-  settingName: 17,
-  settingValue: 19,
-  accessKeyId: 21,
-  state: 23,
-  name: 25,
-  sealedSecret: 27,
-  policies: 29,
-  version: 31,
-  change: 33,
-  tags: 35,
-  retention: 37,
-  holdOn: 39,
-  envelope: 41,
-  nullMarker: 43,
-  acl: 45,
-} as const;
-
 const VERSION_BYTES = 16;
-
-/** Which fields a kind has. */
-export const BODY_TAGS = {
-  "object-put": new Set<number>([TAG.bucket, TAG.key, TAG.nullSlot, TAG.object]),
-  "object-delete": new Set<number>([TAG.bucket, TAG.key, TAG.nullSlot, TAG.time, TAG.nullMarker]),
-  "bucket-create": new Set<number>([TAG.bucket, TAG.time, TAG.owner]),
-  "bucket-delete": new Set<number>([TAG.bucket, TAG.time]),
-  "bucket-setting": new Set<number>([TAG.bucket, TAG.settingName, TAG.settingValue]),
-  "access-key-put": new Set<number>([
-    TAG.time,
-    TAG.accessKeyId,
-    TAG.state,
-    TAG.name,
-    TAG.sealedSecret,
-    TAG.policies,
-  ]),
-  "version-delete": new Set<number>([TAG.bucket, TAG.key, TAG.version]),
-  "object-meta": new Set<number>([
-    TAG.bucket,
-    TAG.key,
-    TAG.nullSlot,
-    TAG.version,
-    TAG.change,
-    TAG.tags,
-    TAG.retention,
-    TAG.holdOn,
-    TAG.envelope,
-    TAG.acl,
-  ]),
-} as const satisfies Record<OperationKind, ReadonlySet<number>>;
 
 const STATE_NUMBERS = { active: 1, disabled: 2, revoked: 3 } as const satisfies Record<
   AccessKeyState,
@@ -138,7 +59,7 @@ const objectScratch = new ByteWriter(1024);
 
 /** Writes the fields of an operation's body, in ascending order of tags. */
 export function writeBodyFields(writer: ByteWriter, body: OperationBody): void {
-  if (body.kind !== "access-key-put") writer.u8(TAG.bucket).text(body.bucket);
+  if ("bucket" in body) writer.u8(TAG.bucket).text(body.bucket);
   switch (body.kind) {
     case "object-put":
       writer.u8(TAG.key).text(body.key);
@@ -175,6 +96,11 @@ export function writeBodyFields(writer: ByteWriter, body: OperationBody): void {
       if (body.nullSlot) writer.u8(TAG.nullSlot).u8(0);
       writer.u8(TAG.version).u8(VERSION_BYTES).hex(body.version);
       writeChange(writer, body.change);
+      return;
+    case "site-put":
+      objectScratch.reset();
+      encodeSite(objectScratch, body.site);
+      writer.u8(TAG.site).sized(objectScratch.view());
       return;
   }
   unreachable(body);
@@ -236,6 +162,7 @@ export class BodyFields {
   envelope: Uint8Array | undefined;
   nullMarker = false;
   acl: string | undefined;
+  site: SiteRecord | undefined;
 }
 
 /** Reads one field of a body. */
@@ -297,6 +224,9 @@ function readVersionField(fields: FieldReader, tag: number, found: BodyFields): 
     case TAG.acl:
       found.acl = fields.text();
       return;
+    case TAG.site:
+      found.site = decodeSite(fields.view());
+      return;
     default:
       throw new LayoutError(`field ${tag} has no reader`);
   }
@@ -327,6 +257,7 @@ function readAccessKeyField(fields: FieldReader, tag: number, found: BodyFields)
 /** Puts a body together. Throws LayoutError when a field is missing or not valid. */
 export function buildBody(kind: OperationKind, found: BodyFields): OperationBody {
   if (kind === "access-key-put") return { kind, accessKey: buildAccessKey(found) };
+  if (kind === "site-put") return { kind, site: required(found.site, "site") };
   const bucket = required(found.bucket, "bucket");
   switch (kind) {
     case "object-put": {

@@ -2,13 +2,8 @@ import { ByteReader, ByteWriter, LayoutError } from "./bytes.ts";
 import { StorageFault } from "./faults.ts";
 import { type Hlc, parseHlc } from "./hlc.ts";
 import { type OriginId, parseOriginId, parseSeq, type Seq } from "./names.ts";
-import {
-  BODY_TAGS,
-  BodyFields,
-  buildBody,
-  readBodyField,
-  writeBodyFields,
-} from "./operation-body-codec.ts";
+import { BodyFields, buildBody, readBodyField, writeBodyFields } from "./operation-body-codec.ts";
+import { BODY_TAGS } from "./operation-tags.ts";
 import type { Operation, OperationKind, Vector } from "./records.ts";
 import { FieldReader, readText, required } from "./tagged-fields.ts";
 
@@ -41,6 +36,7 @@ import { FieldReader, readText, required } from "./tagged-fields.ts";
  * | 6    | access-key-put |
  * | 7    | version-delete |
  * | 8    | object-meta    |
+ * | 9    | site-put       |
  */
 const ENVELOPE_BYTES = 61;
 const CHAIN_BYTES = 32;
@@ -56,6 +52,7 @@ const KIND_NUMBERS = {
   "access-key-put": 6,
   "version-delete": 7,
   "object-meta": 8,
+  "site-put": 9,
 } as const satisfies Record<OperationKind, number>;
 
 const KINDS: ReadonlyArray<OperationKind | undefined> = [
@@ -68,6 +65,7 @@ const KINDS: ReadonlyArray<OperationKind | undefined> = [
   "access-key-put",
   "version-delete",
   "object-meta",
+  "site-put",
 ];
 
 /** What the envelope alone tells. */

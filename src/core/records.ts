@@ -11,6 +11,7 @@ import type {
 } from "./names.ts";
 import type { ObjectLock, Retention } from "./object-lock-state.ts";
 
+import type { SiteRecord } from "./site-record.ts";
 /** Where an operation came from: its origin and its position in that origin's log. */
 export type Dot = { readonly origin: OriginId; readonly seq: Seq };
 
@@ -153,7 +154,9 @@ export type OperationBody =
       readonly version: VersionId;
       readonly nullSlot: boolean;
       readonly change: ObjectChange;
-    };
+    }
+  /** What a member of the cluster is, or that it is none any more. */
+  | { readonly kind: "site-put"; readonly site: SiteRecord };
 
 export type OperationKind = OperationBody["kind"];
 

@@ -16,6 +16,7 @@ import { overQuota } from "./quotas.ts";
 import { Renames } from "./rename-object.ts";
 import type { Segments } from "./segment/segments.ts";
 import { ChunkWriter } from "./staged-body.ts";
+import { findSite, listSites, putSite } from "./sites.ts";
 import type { BodyWriter, Store } from "./store.ts";
 import { findBucket, type StoreParts } from "./store-parts.ts";
 import { bucketUsage, readStats, type StatsDeps } from "./store-stats.ts";
@@ -83,6 +84,10 @@ export function createStore(deps: StoreFaceDeps): Store {
     resealAccessKey: (id, reseal) => resealAccessKey(parts, id, reseal),
 
     stats: () => readStats(stats),
+    site: (id) => findSite(parts, id),
+    sites: () => listSites(parts),
+    putSite: (record) => putSite(parts, record),
+
     logHead: () => index.get(TABLES.position, POSITION_KEY),
     bucketUsage: (name) => bucketUsage(parts, name),
     overQuota: (name, bytes) => overQuota(index, name, bytes),

@@ -1,5 +1,12 @@
 import type { Hlc } from "../core/hlc.ts";
-import type { AccessKeyId, BucketName, ObjectKey, UploadId, VersionId } from "../core/names.ts";
+import type {
+  AccessKeyId,
+  BucketName,
+  ObjectKey,
+  SiteId,
+  UploadId,
+  VersionId,
+} from "../core/names.ts";
 import type {
   AccessKeyRecord,
   BucketSettings,
@@ -22,6 +29,8 @@ import type {
   ByteRange,
   ListedVersion,
   ObjectCursor,
+import type { MemberSite, SiteRecord } from "../core/site-record.ts";
+import type { KeyUsage } from "./key-quotas.ts";
   StagedBody,
   StoredBucket,
   StoredObject,
@@ -126,6 +135,14 @@ export interface Store {
    */
   logHead(): (Dot & { readonly hlc: Hlc }) | undefined;
   bucketUsage(name: BucketName): Usage;
+  // Sites
+  /** A member of the cluster, this site included, also one that was removed. */
+  site(id: SiteId): MemberSite | undefined;
+  /** Every member by id, removed ones too. */
+  sites(): readonly MemberSite[];
+  /** Says what a site is; incarnations known of it are kept. */
+  putSite(record: SiteRecord): Promise<void>;
+
   /** Whether an object of so many bytes has no room in its bucket; the commit judges again. */
   overQuota(name: ObjectName, bytes: number): OverQuota | undefined;
   /** Seals idle segments, drops dead ones, forgets old upload results, takes checkpoints. */

@@ -8,6 +8,7 @@ import {
   parseOriginId,
   parseSegmentId,
   parseSeq,
+  parseSiteId,
   parseUploadId,
   parseVersionId,
 } from "../../src/core/names.ts";
@@ -21,6 +22,7 @@ import {
   type StoredChecksum,
 } from "../../src/core/records.ts";
 
+import type { SiteRecord } from "../../src/core/site-record.ts";
 const DIGEST_BYTES = { CRC32: 4, CRC32C: 4, CRC64NVME: 8, SHA1: 20, SHA256: 32 } as const;
 
 function hex(bytes: number): fc.Arbitrary<string> {
@@ -139,6 +141,26 @@ const accessKeys = fc.record({
 });
 
 const named = { bucket: bucketNames, key: objectKeys, nullSlot: fc.boolean() };
+/** A few ids, so that records meet. */
+const someOrigins = fc
+  .uniqueArray(fc.constantFrom("0a".repeat(8), "1b".repeat(8), "2c".repeat(8), "3d".repeat(8)), {
+    minLength: 1,
+    maxLength: 3,
+  })
+  .map((list) => list.toSorted().flatMap((text) => parseOriginId(text) ?? []));
+
+export const siteRecords: fc.Arbitrary<SiteRecord> = fc.record({
+  id: parsed(hex(8), parseSiteId),
+  name: wellFormed,
+  publicKey: hex(32),
+  addresses: fc.array(wellFormed, { maxLength: 2 }),
+  certificates: fc.array(wellFormed, { maxLength: 2 }),
+  origins: someOrigins,
+  state: fc.constantFrom("active" as const, "removed" as const),
+  featureLevel: count,
+  insecure: fc.boolean(),
+});
+
 
 const objectChanges: fc.Arbitrary<ObjectChange> = fc.oneof(
   fc.record({ kind: fc.constant("tags" as const), tags: pairs }),
@@ -186,6 +208,7 @@ const operationBodies: fc.Arbitrary<OperationBody> = fc.oneof(
   }),
   fc.record({ kind: fc.constant("access-key-put" as const), accessKey: accessKeys }),
 );
+  fc.record({ kind: fc.constant("site-put" as const), site: siteRecords }),
 
 /** Optional fields of a newer program: even tags, ascending. */
 const unknownFields = fc

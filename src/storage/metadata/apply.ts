@@ -13,6 +13,7 @@ import { DROPPED_KEY, graveKeyOf, partKeyOf, uploadKeyOf } from "./keys.ts";
 import type { ReferenceCounts } from "./references.ts";
 import { type BucketRow, TABLES } from "./rows.ts";
 import { addUsage } from "./usage.ts";
+import { joinSites, type SiteOperation } from "./site-rows.ts";
 
 /** Applies an operation of any origin; one that lost to a later write changes nothing. */
 export function applyOperation(
@@ -48,6 +49,9 @@ export function applyOperation(
       applyObjectMeta(context, { stamp, place, body });
       return;
     default:
+    case "site-put":
+      applySite(context, { ...operation, body }, place.home);
+      return;
       unreachable(body);
   }
 }
@@ -192,6 +196,19 @@ function createUpload(
   const key = uploadKeyOf(upload.bucket, upload.key, upload.uploadId);
   view.put(TABLES.upload, key, { home, upload });
   references.addLive(home, 1, 0);
+function applySite(
+  { view, references }: ApplyContext,
+  operation: SiteOperation,
+  home: number,
+): void {
+  const { id } = operation.body.site;
+  const before = view.get(TABLES.site, id);
+  const row = joinSites(before, { home, operation });
+  for (const entry of before?.entries ?? []) references.addLive(entry.home, -1, 0);
+  for (const entry of row.entries) references.addLive(entry.home, 1, 0);
+  view.put(TABLES.site, id, row);
+}
+
   addUsage(view, upload, { uploads: 1 });
 }
 

@@ -21,6 +21,7 @@ import {
   OBJECT_ROW_HEAD_BYTES,
   type ObjectRow,
 } from "./object-row.ts";
+import { SITE_TABLES } from "./site-rows.ts";
 import { readHlc, readOrigin, readSeq, readStamp, type Stamp, writeStamp } from "./stamp.ts";
 import { listObject, listVersion, type VersionListing } from "./version-listing.ts";
 import { VERSION_TABLES } from "./version-rows.ts";
@@ -293,6 +294,7 @@ export const TABLES = {
 /** Appends a row's stored value (format, checksum, payload) and gives where it lies. */
 export function encodeRow<Row>(
   writer: ByteWriter,
+  ...SITE_TABLES,
   table: Table<Row>,
   row: Row,
   crc32: Crc32,

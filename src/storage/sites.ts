@@ -1,0 +1,47 @@
+import type { SiteId } from "../core/names.ts";
+import type { MemberSite, SiteRecord } from "../core/site-record.ts";
+import { decodeRow, TABLES } from "./metadata/rows.ts";
+import { memberOf } from "./metadata/site-rows.ts";
+import { indexKey } from "./metadata/stored-rows.ts";
+import type { StoreParts } from "./store-parts.ts";
+
+const RECORD_BYTES = 2048;
+
+/** A site that is or was a member of the cluster; undefined when none ever had that id. */
+export function findSite({ index }: StoreParts, id: SiteId): MemberSite | undefined {
+  const row = index.get(TABLES.site, id);
+  return row === undefined ? undefined : memberOf(row);
+}
+
+/** Every site by id, this one and removed ones too. */
+export function listSites({ kv, hash }: StoreParts): MemberSite[] {
+  const { prefix } = TABLES.site;
+  const sites: MemberSite[] = [];
+  for (const { value } of kv.range({ gte: indexKey(prefix, ""), lt: indexKey(prefix, "~") })) {
+    sites.push(memberOf(decodeRow(TABLES.site, value, hash.crc32)));
+  }
+  return sites;
+}
+
+/**
+ * Says what a site is. Incarnations that are known of it are kept, so that a removal covers them
+ * all; what says nothing new is not written.
+ */
+export function putSite({ committer }: StoreParts, record: SiteRecord): Promise<void> {
+  const bytes = RECORD_BYTES + [...record.addresses, ...record.certificates].join("").length * 3;
+  return committer.submit<void>(bytes, (batch) => {
+    const row = batch.context.view.get(TABLES.site, record.id);
+    const before = row === undefined ? undefined : memberOf(row);
+    const all = new Set([...(before?.origins ?? []), ...record.origins]);
+    const site = { ...record, origins: [...all].sort() };
+    if (before !== undefined && saysTheSame(before, site)) return;
+    batch.operation(batch.nextHlc(), { kind: "site-put", site });
+  });
+}
+
+function saysTheSame(before: MemberSite, site: SiteRecord): boolean {
+  const { removedOrigins: _, ...known } = before;
+  return (Object.keys(known) as (keyof SiteRecord)[]).every(
+    (name) => JSON.stringify(known[name]) === JSON.stringify(site[name]),
+  );
+}
