@@ -14,6 +14,7 @@ import {
   writeUploadIdsField,
   writeWantedChecksum,
 } from "./local-fields.ts";
+import { type RowRecord, readRowRecord, writeRowRecord } from "./local-rows.ts";
 import { writeLockField } from "./object-codec.ts";
 import type {
   CompletedUpload,
@@ -43,6 +44,9 @@ import { FieldReader, required, writeVarintField } from "./tagged-fields.ts";
  * | 5    | segments-dropped |
  * | 6    | results-expired  |
  * | 7    | log-continues    |
+ * | 14   | rows-removed     |
+ * | 15   | bootstrap        |
+ * | 16   | floors           |
  */
 
 const KIND_NUMBERS = {
@@ -53,18 +57,18 @@ const KIND_NUMBERS = {
   "segments-dropped": 5,
   "results-expired": 6,
   "log-continues": 7,
+  "rows-removed": 14,
+  bootstrap: 15,
+  floors: 16,
 } as const satisfies Record<LocalRecordKind, number>;
 
-const KINDS: ReadonlyArray<LocalRecordKind | undefined> = [
-  undefined,
-  "upload-create",
-  "part-put",
-  "upload-end",
-  "chunks-placed",
-  "segments-dropped",
-  "results-expired",
-  "log-continues",
-];
+const KINDS: ReadonlyMap<number, LocalRecordKind> = new Map(
+  entriesOf(KIND_NUMBERS).map(([kind, number]) => [number, kind]),
+);
+
+function entriesOf(numbers: typeof KIND_NUMBERS): ReadonlyArray<[LocalRecordKind, number]> {
+  return Object.entries(numbers) as Array<[LocalRecordKind, number]>;
+}
 
 const scratch = new ByteWriter();
 
@@ -99,6 +103,11 @@ export function encodeLocal(writer: ByteWriter, record: LocalRecord): void {
     case "log-continues":
       writeVarintField(writer, TAG.segment, record.segment);
       writeVarintField(writer, TAG.offset, record.offset);
+      return;
+    case "rows-removed":
+    case "bootstrap":
+    case "floors":
+      writeRowRecord(writer, record);
       return;
   }
   unreachable(record);
@@ -141,11 +150,14 @@ function writeCompleted(writer: ByteWriter, completed: CompletedUpload): void {
 export function decodeLocal(bytes: Uint8Array): LocalRecord {
   const reader = new ByteReader(bytes);
   const number = reader.u8();
-  const kind = KINDS[number];
+  const kind = KINDS.get(number);
   if (kind === undefined) {
     throw new StorageFault("unsupported", `unknown kind of local record: ${number}`, {
       hint: "A newer release of Atoll wrote it: run that release or a later one.",
     });
+  }
+  if (kind === "rows-removed" || kind === "bootstrap" || kind === "floors") {
+    return readRowRecord(kind, reader, bytes.length);
   }
   return buildRecord(kind, readFields(reader, bytes.length));
 }
@@ -157,7 +169,10 @@ function readFields(reader: ByteReader, end: number): LocalFields {
   return found;
 }
 
-function buildRecord(kind: LocalRecordKind, found: LocalFields): LocalRecord {
+function buildRecord(
+  kind: Exclude<LocalRecordKind, RowRecord["kind"]>,
+  found: LocalFields,
+): LocalRecord {
   switch (kind) {
     case "upload-create":
       return { kind, upload: buildUpload(found) };

@@ -6,12 +6,13 @@ import type {
   ObjectKey,
   OriginId,
   Seq,
+  SiteId,
   UploadId,
   VersionId,
 } from "./names.ts";
 import type { ObjectLock, Retention } from "./object-lock-state.ts";
-
 import type { SiteRecord } from "./site-record.ts";
+
 /** Where an operation came from: its origin and its position in that origin's log. */
 export type Dot = { readonly origin: OriginId; readonly seq: Seq };
 
@@ -229,6 +230,29 @@ export type CompletedUpload = {
   readonly version: VersionId | undefined;
 };
 
+/** A row that is taken away without an operation: it was removed elsewhere long ago. */
+export type RowName = {
+  /** `null`: the version in the null slot. `voided`: the mark that a version was removed. */
+  readonly what: "version" | "null" | "tombstone" | "voided";
+  readonly bucket: BucketName;
+  readonly key: ObjectKey;
+  /** The write that made the row. */
+  readonly stamp: VersionId;
+  /** Of a voided row: the version that it speaks of. */
+  readonly target?: VersionId | undefined;
+};
+
+/** Where an origin's log goes on for a site that knows what came before by its rows. */
+export type LogStart = {
+  readonly origin: OriginId;
+  readonly seq: Seq;
+  readonly hlc: Hlc;
+  /** 32 bytes: the hash chain after that operation. */
+  readonly chain: Uint8Array;
+  /** What that operation's origin had applied of others by then. */
+  readonly vector: Vector;
+};
+
 /**
  * Durable state of this site only: outside the origin's sequence and chain, never replicated,
  * replayed and rebuilt like an operation.
@@ -264,6 +288,22 @@ export type LocalRecord =
    * First record of a commit-lane segment: where the batches of the one before it end. So a torn
    * footer is told from a torn batch, and nothing acknowledged is ever cut.
    */
-  | { readonly kind: "log-continues"; readonly segment: number; readonly offset: number };
+  | { readonly kind: "log-continues"; readonly segment: number; readonly offset: number }
+  | { readonly kind: "rows-removed"; readonly rows: readonly RowName[] }
+  /** How far rows of another site have been taken over; the last one counts. */
+  | {
+      readonly kind: "bootstrap";
+      readonly site: SiteId;
+      /** Keeps what that site's log has beyond `heads`. */
+      readonly lease: string;
+      /** Rows before this position have been taken over. */
+      readonly position: string;
+      /** How many those were. */
+      readonly rows: number;
+      /** Where that site's log stood before its first row was read. */
+      readonly heads: readonly LogStart[];
+    }
+  /** Logs whose beginnings came as rows: this log has none of their operations up to there. */
+  | { readonly kind: "floors"; readonly heads: readonly LogStart[] };
 
 export type LocalRecordKind = LocalRecord["kind"];

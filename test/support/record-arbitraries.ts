@@ -19,10 +19,11 @@ import {
   type ObjectRecord,
   type Operation,
   type OperationBody,
+  type RowName,
   type StoredChecksum,
 } from "../../src/core/records.ts";
-
 import type { SiteRecord } from "../../src/core/site-record.ts";
+
 const DIGEST_BYTES = { CRC32: 4, CRC32C: 4, CRC64NVME: 8, SHA1: 20, SHA256: 32 } as const;
 
 function hex(bytes: number): fc.Arbitrary<string> {
@@ -140,7 +141,6 @@ const accessKeys = fc.record({
   createdMs: count,
 });
 
-const named = { bucket: bucketNames, key: objectKeys, nullSlot: fc.boolean() };
 /** A few ids, so that records meet. */
 const someOrigins = fc
   .uniqueArray(fc.constantFrom("0a".repeat(8), "1b".repeat(8), "2c".repeat(8), "3d".repeat(8)), {
@@ -161,6 +161,7 @@ export const siteRecords: fc.Arbitrary<SiteRecord> = fc.record({
   insecure: fc.boolean(),
 });
 
+const named = { bucket: bucketNames, key: objectKeys, nullSlot: fc.boolean() };
 
 const objectChanges: fc.Arbitrary<ObjectChange> = fc.oneof(
   fc.record({ kind: fc.constant("tags" as const), tags: pairs }),
@@ -207,8 +208,8 @@ const operationBodies: fc.Arbitrary<OperationBody> = fc.oneof(
     value: fc.option(bytes(30), { nil: undefined }),
   }),
   fc.record({ kind: fc.constant("access-key-put" as const), accessKey: accessKeys }),
-);
   fc.record({ kind: fc.constant("site-put" as const), site: siteRecords }),
+);
 
 /** Optional fields of a newer program: even tags, ascending. */
 const unknownFields = fc
@@ -242,6 +243,26 @@ const chunkPlaces = fc.record({
     sliceCrcs: fc.array(fc.integer({ min: 0, max: 0xffff_ffff }), { maxLength: 4 }),
   }),
 });
+
+const removedRows: fc.Arbitrary<RowName> = fc
+  .record({
+    what: fc.constantFrom(
+      "version" as const,
+      "null" as const,
+      "tombstone" as const,
+      "voided" as const,
+    ),
+    ...{ bucket: bucketNames, key: objectKeys, stamp: versionIds, target: versionIds },
+  })
+  .map(({ target, ...row }) => (row.what === "voided" ? { ...row, target } : row));
+
+const logStarts = fc.array(
+  fc.record({
+    ...{ origin: origins, seq: seqs, hlc: hlcs, chain: bytes(32, 32) },
+    vector: fc.array(fc.tuple(origins, seqs), { maxLength: 3 }).map((pairs) => new Map(pairs)),
+  }),
+  { maxLength: 3 },
+);
 
 export const localRecords: fc.Arbitrary<LocalRecord> = fc.oneof(
   fc.record({
@@ -301,6 +322,16 @@ export const localRecords: fc.Arbitrary<LocalRecord> = fc.oneof(
     uploadIds: fc.array(uploadIds, { maxLength: 3 }),
   }),
   fc.record({ kind: fc.constant("log-continues" as const), segment: segmentIds, offset: count }),
+  fc.record({
+    kind: fc.constant("rows-removed" as const),
+    rows: fc.array(removedRows, { maxLength: 3 }),
+  }),
+  fc.record({
+    kind: fc.constant("bootstrap" as const),
+    ...{ site: parsed(hex(8), parseSiteId), lease: wellFormed, position: wellFormed },
+    ...{ rows: count, heads: logStarts },
+  }),
+  fc.record({ kind: fc.constant("floors" as const), heads: logStarts }),
 );
 
 /** One small change to bytes: a flipped bit, a byte cut out, put in, or the end cut off. */

@@ -99,7 +99,7 @@ export function winsNullSlot({ view }: ApplyContext, name: KeyName, stamp: Stamp
 export function clearNullSlot(context: ApplyContext, name: KeyName, stamp: Stamp): void {
   const before = nullVersion(context.view, name);
   if (before === undefined) removeTombstone(context, name);
-  else remove(context, name, before);
+  else removeVersion(context, name, before);
   dropNullMeta(context, name, stamp);
 }
 
@@ -137,7 +137,7 @@ export function voidVersion(
   view.put(TABLES.voided, key, { stamp, home });
   references.addLive(home, 1, 0);
   const found = versionById(view, name, id);
-  if (found !== undefined) remove(context, name, found);
+  if (found !== undefined) removeVersion(context, name, found);
   else dropMeta(context, name, metaKeyOf(name, id, false));
 }
 
@@ -250,7 +250,7 @@ function demote(view: IndexView, name: KeyName, current: Located): void {
 }
 
 /** Takes a version away; the one before it becomes current, when it is an object. */
-function remove(context: ApplyContext, name: KeyName, found: Located): void {
+export function removeVersion(context: ApplyContext, name: KeyName, found: Located): void {
   const { view, references } = context;
   const { stamp, nullSlot, home } = found.row;
   const newest = found.current ? found : newestVersion(view, name);

@@ -9,11 +9,12 @@ import {
   applyObjectPut,
   applyVersionDelete,
 } from "./apply-objects.ts";
+import { applyBootstrap, applyFloors, removeRows } from "./apply-rows.ts";
 import { DROPPED_KEY, graveKeyOf, partKeyOf, uploadKeyOf } from "./keys.ts";
 import type { ReferenceCounts } from "./references.ts";
 import { type BucketRow, TABLES } from "./rows.ts";
-import { addUsage } from "./usage.ts";
 import { joinSites, type SiteOperation } from "./site-rows.ts";
+import { addUsage } from "./usage.ts";
 
 /** Applies an operation of any origin; one that lost to a later write changes nothing. */
 export function applyOperation(
@@ -48,10 +49,10 @@ export function applyOperation(
     case "object-meta":
       applyObjectMeta(context, { stamp, place, body });
       return;
-    default:
     case "site-put":
       applySite(context, { ...operation, body }, place.home);
       return;
+    default:
       unreachable(body);
   }
 }
@@ -79,6 +80,15 @@ export function applyLocal(context: ApplyContext, record: LocalRecord, home: num
       return;
     case "log-continues":
       // Said to the replay, which finds the end of the segment before by it; it leaves no row.
+      return;
+    case "rows-removed":
+      removeRows(context, record, home);
+      return;
+    case "bootstrap":
+      applyBootstrap(context, record, home);
+      return;
+    case "floors":
+      applyFloors(context, record, home);
       return;
     default:
       unreachable(record);
@@ -186,16 +196,6 @@ function applyAccessKey(
   references.addLive(place.home, 1, 0);
 }
 
-type LocalOf<Kind extends LocalRecord["kind"]> = Extract<LocalRecord, { kind: Kind }>;
-
-function createUpload(
-  { view, references }: ApplyContext,
-  { upload }: LocalOf<"upload-create">,
-  home: number,
-): void {
-  const key = uploadKeyOf(upload.bucket, upload.key, upload.uploadId);
-  view.put(TABLES.upload, key, { home, upload });
-  references.addLive(home, 1, 0);
 function applySite(
   { view, references }: ApplyContext,
   operation: SiteOperation,
@@ -209,6 +209,16 @@ function applySite(
   view.put(TABLES.site, id, row);
 }
 
+type LocalOf<Kind extends LocalRecord["kind"]> = Extract<LocalRecord, { kind: Kind }>;
+
+function createUpload(
+  { view, references }: ApplyContext,
+  { upload }: LocalOf<"upload-create">,
+  home: number,
+): void {
+  const key = uploadKeyOf(upload.bucket, upload.key, upload.uploadId);
+  view.put(TABLES.upload, key, { home, upload });
+  references.addLive(home, 1, 0);
   addUsage(view, upload, { uploads: 1 });
 }
 

@@ -54,6 +54,8 @@ export function prefixKeyOf(bucket: BucketName, prefix: string): string {
 
 export const POSITION_KEY = "position";
 export const DROPPED_KEY = "dropped";
+export const BOOTSTRAP_KEY = "bootstrap";
+export const FLOORS_KEY = "floors";
 
 /** The smallest byte string greater than every one that starts with `prefix`; undefined: none. */
 export function afterPrefix(prefix: Uint8Array): Uint8Array | undefined {

@@ -80,6 +80,14 @@ export type DroppedRow = {
   readonly home: number;
   readonly record: Extract<LocalRecord, { kind: "segments-dropped" }>;
 };
+export type BootstrapRow = {
+  readonly home: number;
+  readonly record: Extract<LocalRecord, { kind: "bootstrap" }>;
+};
+export type FloorsRow = {
+  readonly home: number;
+  readonly record: Extract<LocalRecord, { kind: "floors" }>;
+};
 /** How far the log has been applied, and the state of this origin's log there. */
 export type PositionRow = {
   readonly segment: number;
@@ -263,6 +271,18 @@ export const TABLES = {
     (row) => row.record,
     (home, record) => (record.kind === "segments-dropped" ? { home, record } : undefined),
   ),
+  /** How far a bootstrap has come that is under way. */
+  bootstrap: localTable<BootstrapRow>(
+    "f",
+    (row) => row.record,
+    (home, record) => (record.kind === "bootstrap" ? { home, record } : undefined),
+  ),
+  /** Where logs begin that came as rows. */
+  floors: localTable<FloorsRow>(
+    "B",
+    (row) => row.record,
+    (home, record) => (record.kind === "floors" ? { home, record } : undefined),
+  ),
   /** What of a segment is still needed: rows that rest on its records, bytes of live bodies. */
   segment: counters("s", ["rows", "bytes"]),
   /** Removals that left no row must outlive the segment that holds what they removed. */
@@ -274,6 +294,7 @@ export const TABLES = {
   /** Present while a replay is under way that would not be whole if it were taken up again. */
   replaying: counters("y", []),
   ...VERSION_TABLES,
+  ...SITE_TABLES,
   position: {
     prefix: "z",
     encode: (writer, row) => {
@@ -294,7 +315,6 @@ export const TABLES = {
 /** Appends a row's stored value (format, checksum, payload) and gives where it lies. */
 export function encodeRow<Row>(
   writer: ByteWriter,
-  ...SITE_TABLES,
   table: Table<Row>,
   row: Row,
   crc32: Crc32,

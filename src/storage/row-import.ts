@@ -1,0 +1,178 @@
+import { hlcMs } from "../core/hlc.ts";
+import type { ContentHash } from "../core/names.ts";
+import { decodeOperation } from "../core/operation-codec.ts";
+import type { LocalRecord, LogStart, ManifestRef, Operation, RowName } from "../core/records.ts";
+import type { OpenBatch } from "./batch.ts";
+import { nullVersion, sameWrite, versionById } from "./metadata/key-versions.ts";
+import { BOOTSTRAP_KEY, FLOORS_KEY } from "./metadata/keys.ts";
+import { TABLES } from "./metadata/rows.ts";
+import { stagedChunks } from "./objects.ts";
+import type { IncomingManifest } from "./replica.ts";
+import type { StoreParts } from "./store-parts.ts";
+
+/** A row of another site on its way into the log, with what of its bytes is not here yet. */
+export type IncomingRow = {
+  /** The encoding of its operation. */
+  readonly encoded: Uint8Array;
+  readonly inline: Uint8Array | undefined;
+  readonly manifests: readonly IncomingManifest[];
+};
+
+export type Bootstrap = Omit<Extract<LocalRecord, { kind: "bootstrap" }>, "kind">;
+
+/** What to do together with an import, in the same commit. */
+export type ImportStep = {
+  readonly rows: readonly IncomingRow[];
+  /** Rows that are here and were removed there. */
+  readonly removed: readonly RowName[];
+  /** How far the bootstrap has come with these; undefined outside one. */
+  readonly progress: Bootstrap | undefined;
+  /** Writes versions that are here already once more, with their bytes: their copy is damaged. */
+  readonly rewrite: boolean;
+};
+
+export type ImportOutcome = {
+  readonly imported: number;
+  /** Rows that were left out: their bytes went away meanwhile, or their clock is far ahead. */
+  readonly refused: ReadonlyArray<{ readonly operation: Operation; readonly why: string }>;
+};
+
+const RECORD_BYTES = 1024;
+/** What a reading of another site may be ahead of this site's clock. */
+const CLOCK_DRIFT_MS_MAX = 5000;
+
+/**
+ * Takes rows of another site over: all that are wanted become part of the log and visible in one
+ * commit, with how far the bootstrap has come. The same again changes nothing.
+ *
+ * @throws StorageFault "disk-full" or "busy" before anything is begun, "damaged" never: bytes that
+ *   are no operation throw LayoutError before the commit.
+ */
+export async function importRows(parts: StoreParts, step: ImportStep): Promise<ImportOutcome> {
+  const decoded = step.rows.map((row) => ({ row, operation: decodeOperation(row.encoded) }));
+  const staged = step.rows.flatMap(({ manifests }) =>
+    manifests.flatMap((manifest) => (manifest.staged === undefined ? [] : [manifest.staged])),
+  );
+  const bytes = step.rows.reduce(
+    (sum, { encoded, inline }) => sum + encoded.length + (inline?.length ?? 0) + 64,
+    RECORD_BYTES + step.removed.length * 256,
+  );
+  try {
+    parts.admission.admit(bytes);
+    return await parts.committer.submit(bytes, (batch) => judgeImport(parts, batch, step, decoded));
+  } finally {
+    for (const body of staged) stagedChunks(body).release();
+  }
+}
+
+type Decoded = { readonly row: IncomingRow; readonly operation: Operation };
+
+function judgeImport(
+  parts: StoreParts,
+  batch: OpenBatch,
+  step: ImportStep,
+  decoded: readonly Decoded[],
+): ImportOutcome {
+  const refused: Array<ImportOutcome["refused"][number]> = [];
+  let imported = 0;
+  for (const { row, operation } of decoded) {
+    const why = refusalOf(parts, batch, { row, operation });
+    if (why !== undefined) {
+      refused.push({ operation, why });
+    } else if (step.rewrite || isNews(batch, operation)) {
+      for (const manifest of row.manifests) takeManifest(batch, manifest);
+      batch.row(operation, row.inline);
+      imported += 1;
+    }
+  }
+  if (step.removed.length > 0) batch.local({ kind: "rows-removed", rows: step.removed });
+  if (step.progress !== undefined) batch.local({ kind: "bootstrap", ...step.progress });
+  return { imported, refused };
+}
+
+/** Why a row cannot be taken as it is; undefined when it can. */
+function refusalOf(
+  { clock }: StoreParts,
+  batch: OpenBatch,
+  { row, operation }: Decoded,
+): string | undefined {
+  if (hlcMs(operation.hlc) > clock.nowMs() + CLOCK_DRIFT_MS_MAX) return "clock";
+  const { body } = operation;
+  if (body.kind !== "object-put") return undefined;
+  if (body.object.body.kind === "inline") {
+    return row.inline?.length === body.object.body.bytes ? undefined : "bytes";
+  }
+  const whole = body.object.body.manifests.every((ref) => isWhole(batch, ref, row));
+  return whole ? undefined : "bytes";
+}
+
+/** Whether a manifest is known, or comes along with every chunk that is not known. */
+function isWhole(batch: OpenBatch, { hash }: ManifestRef, row: IncomingRow): boolean {
+  const { view } = batch.context;
+  if (view.get(TABLES.manifest, hash) !== undefined) return true;
+  const incoming = row.manifests.find((manifest) => manifest.hash === hash);
+  if (incoming === undefined) return false;
+  const fresh = new Set<ContentHash>(
+    incoming.staged === undefined
+      ? []
+      : stagedChunks(incoming.staged).chunks.map((chunk) => chunk.hash),
+  );
+  return incoming.chunks.every(
+    (chunk) => fresh.has(chunk.hash) || view.get(TABLES.chunk, chunk.hash) !== undefined,
+  );
+}
+
+function takeManifest(batch: OpenBatch, { hash, chunks, staged }: IncomingManifest): void {
+  const { view } = batch.context;
+  if (view.get(TABLES.manifest, hash) !== undefined) return;
+  const fresh = new Map(
+    (staged === undefined ? [] : stagedChunks(staged).chunks)
+      .filter((chunk) => view.get(TABLES.chunk, chunk.hash) === undefined)
+      .map((chunk) => [chunk.hash, chunk]),
+  );
+  if (fresh.size > 0) batch.local({ kind: "chunks-placed", chunks: [...fresh.values()] });
+  batch.manifest(hash, chunks);
+}
+
+/** An object that is here already, or lost to a later one, needs neither a record nor its bytes. */
+function isNews({ context: { view } }: OpenBatch, { body, hlc, dot }: Operation): boolean {
+  if (body.kind !== "object-put") return true;
+  const id = { hlc, origin: dot.origin };
+  const found = body.nullSlot ? nullVersion(view, body) : versionById(view, body, id);
+  return found === undefined || !sameWrite(found.row.stamp, id);
+}
+
+/** How far a bootstrap has come that is under way here; undefined when none is. */
+export function readBootstrap({ index }: Pick<StoreParts, "index">): Bootstrap | undefined {
+  return index.get(TABLES.bootstrap, BOOTSTRAP_KEY)?.record;
+}
+
+/** Where logs begin here that came as rows. */
+export function readFloors({ index }: Pick<StoreParts, "index">): readonly LogStart[] {
+  return index.get(TABLES.floors, FLOORS_KEY)?.record.heads ?? [];
+}
+
+/**
+ * Ends a bootstrap: what came as rows covers every log up to these heads, so that operations are
+ * asked for from there on, and none before is relayed.
+ */
+export function setFloors(
+  { committer, admission }: StoreParts,
+  heads: readonly LogStart[],
+): Promise<void> {
+  admission.admitSmall();
+  return committer.submit<void>(RECORD_BYTES + heads.length * 256, (batch) => {
+    const { view } = batch.context;
+    const merged = new Map(
+      (view.get(TABLES.floors, FLOORS_KEY)?.record.heads ?? []).map((head) => [head.origin, head]),
+    );
+    for (const head of heads) {
+      const known = merged.get(head.origin);
+      if (known === undefined || known.seq < head.seq) merged.set(head.origin, head);
+    }
+    const sorted = [...merged.values()].sort((left, right) =>
+      left.origin < right.origin ? -1 : 1,
+    );
+    batch.local({ kind: "floors", heads: sorted });
+  });
+}

@@ -1,0 +1,168 @@
+import { ByteWriter } from "../core/bytes.ts";
+import { StorageFault } from "../core/faults.ts";
+import { formatHlc, hlcMs } from "../core/hlc.ts";
+import {
+  makeVersionId,
+  parseBucketName,
+  parseObjectKey,
+  parseVersionId,
+  type VersionId,
+} from "../core/names.ts";
+import { encodeOperation } from "../core/operation-codec.ts";
+import type { Operation, OperationBody } from "../core/records.ts";
+import type { Hash } from "../ports/hash.ts";
+import { type KeyName, metaKeyOf, versionKeyOf, writeIdOf } from "./metadata/key-versions.ts";
+import { aspectsOf, type MetaRow } from "./metadata/meta-rows.ts";
+import type { ObjectRow } from "./metadata/object-row.ts";
+import type { AccessKeyRow, BucketRow, TombstoneRow } from "./metadata/rows.ts";
+import type { Stamp } from "./metadata/stamp.ts";
+import type { VersionRow } from "./metadata/version-rows.ts";
+import type { StoredObject } from "./store.ts";
+import { toStoredObject } from "./store-parts.ts";
+
+/**
+ * One fact of the index as the operation that states it: with the dot and the reading of the clock
+ * of the operation it came from, outside any chain. Two sites that agree have the same ones.
+ */
+export type LogicalRow = {
+  /** Where it stands among all of them; the same at every site. Order is that of its UTF-8. */
+  readonly position: string;
+  readonly operation: Operation;
+  /** The object, for its bytes. */
+  readonly stored: StoredObject | undefined;
+};
+
+/*
+ * Positions: a letter, then what the row is about. All rows of a key stand together, newest
+ * version first, so that any stretch of positions can be read without what lies before it.
+ *
+ * | letter | row                                        | rest                                   |
+ * | ------ | ------------------------------------------ | -------------------------------------- |
+ * | A      | access key                                 | id                                     |
+ * | B      | site                                       | id                                     |
+ * | C      | bucket, and each of its settings           | bucket, NUL, name of the setting       |
+ * | D      | versions, deletes and changes of an object | bucket, NUL, key, NUL, version, letter |
+ */
+export const SECTIONS = { accessKeys: "A", sites: "B", buckets: "C", objects: "D" } as const;
+
+const NO_CHAIN = new Uint8Array(32);
+
+function rowOperation({ hlc, origin, seq }: Stamp, body: OperationBody): Operation {
+  const vector = { full: false, entries: new Map() };
+  const dot = { origin, seq };
+  return { dot, hlc, chainBefore: NO_CHAIN, vector, group: undefined, body, unknownFields: [] };
+}
+
+/** The row of an access key. */
+export function accessKeyRows({ operation }: AccessKeyRow, id: string): LogicalRow[] {
+  const stamp = { hlc: operation.hlc, ...operation.dot };
+  const { body, unknownFields } = operation;
+  const bare = { ...rowOperation(stamp, body), unknownFields };
+  return [{ position: SECTIONS.accessKeys + id, operation: bare, stored: undefined }];
+}
+
+/** A bucket and its settings, also of one that was deleted. */
+export function bucketRows(row: BucketRow): LogicalRow[] {
+  const { name: bucket, stamp, createdMs, owner } = row;
+  const start = `${SECTIONS.buckets}${bucket}\0`;
+  const own: OperationBody = row.deleted
+    ? { kind: "bucket-delete", bucket, deletedMs: hlcMs(stamp.hlc) }
+    : { kind: "bucket-create", bucket, createdMs, owner };
+  const rows = [{ position: start, operation: rowOperation(stamp, own), stored: undefined }];
+  for (const [name, setting] of row.settings) {
+    const body = { kind: "bucket-setting", bucket, name, value: setting.value } as const;
+    const operation = rowOperation(setting.stamp, body);
+    rows.push({ position: start + name, operation, stored: undefined });
+  }
+  return rows;
+}
+
+/** A version of an object that stands in the object table, or among the others. */
+export function versionRows(name: KeyName, { kind, row }: VersionRow): LogicalRow[] {
+  const { stamp, nullSlot } = row;
+  const position = `${SECTIONS.objects}${versionKeyOf(name, stamp)}v`;
+  if (kind === "object") {
+    const body = { kind: "object-put", ...name, nullSlot, object: row.object } as const;
+    const stored = toStoredObject(name.bucket, name.key, row);
+    return [{ position, operation: rowOperation(stamp, body), stored }];
+  }
+  const { deletedMs } = row;
+  const slot = { nullSlot, nullMarker: nullSlot, deletedMs };
+  const body = { kind: "object-delete", ...name, ...slot } as const;
+  return [{ position, operation: rowOperation(stamp, body), stored: undefined }];
+}
+
+/** The current object of a key. */
+export function objectRows(name: KeyName, row: ObjectRow): LogicalRow[] {
+  return versionRows(name, { kind: "object", row });
+}
+
+/** What emptied the null slot of a key. */
+export function tombstoneRows(name: KeyName, { stamp, deletedMs }: TombstoneRow): LogicalRow[] {
+  const position = `${SECTIONS.objects}${versionKeyOf(name, stamp)}t`;
+  const slot = { nullSlot: true, nullMarker: false, deletedMs };
+  const body = { kind: "object-delete", ...name, ...slot } as const;
+  return [{ position, operation: rowOperation(stamp, body), stored: undefined }];
+}
+
+/**
+ * The delete of a single version.
+ *
+ * @param inverted what its key in the index says of the version.
+ * @throws StorageFault "corrupt" when that is no version.
+ */
+export function voidedRows(name: KeyName, inverted: string, stamp: Stamp): LogicalRow[] {
+  const version = versionOfInverted(inverted);
+  const position = `${SECTIONS.objects}${versionKeyOf(name, writeIdOf(version))}e`;
+  const operation = rowOperation(stamp, { kind: "version-delete", ...name, version });
+  return [{ position, operation, stored: undefined }];
+}
+
+/** The changes of a version that still count. */
+export function metaRows(name: KeyName, nullSlot: boolean, row: MetaRow): LogicalRow[] {
+  const { target } = row;
+  const version = makeVersionId(target.hlc, target.origin);
+  const start = `${SECTIONS.objects}${metaKeyOf(name, target, nullSlot)}m`;
+  const rows = aspectsOf(row).map(({ stamp, change }) => {
+    const body = { kind: "object-meta", ...name, version, nullSlot, change } as const;
+    const position = `${start}${change.kind}:${formatHlc(stamp.hlc)}${stamp.origin}`;
+    return { position, operation: rowOperation(stamp, body), stored: undefined };
+  });
+  return rows.sort((left, right) => (left.position < right.position ? -1 : 1));
+}
+
+/** A bucket's name and a key, as they stand in front of an index key or position. */
+export function readKeyName(bucketText: string, keyText: string): KeyName {
+  const bucket = parseBucketName(bucketText);
+  const key = parseObjectKey(keyText);
+  if (bucket === undefined || key === undefined) {
+    throw new StorageFault("corrupt", "a row of the index has no object key", {
+      hint: "Stop the server and run `atoll rebuild-index`; no data is lost.",
+    });
+  }
+  return { bucket, key };
+}
+
+function versionOfInverted(inverted: string): VersionId {
+  let digits = "";
+  for (const digit of inverted) digits += (15 - Number.parseInt(digit, 16)).toString(16);
+  const version = parseVersionId(digits);
+  if (version === undefined) throw new StorageFault("corrupt", "a row of the index has no version");
+  return version;
+}
+
+const scratch = new ByteWriter(4096);
+
+/** The encoding of a row's operation; a copy. Equal bytes mean that two sites agree about it. */
+export function encodeLogicalRow({ operation }: LogicalRow): Buffer {
+  scratch.reset();
+  encodeOperation(scratch, operation);
+  return scratch.finish();
+}
+
+/** BLAKE3-256 of a row's encoding: what `repl-verify` compares. */
+export function logicalRowHash(hash: Hash, row: LogicalRow): Buffer {
+  scratch.reset();
+  encodeOperation(scratch, row.operation);
+  return hash.digest("BLAKE3", scratch.view());
+}

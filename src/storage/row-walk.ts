@@ -1,0 +1,184 @@
+import { asBuffer } from "../core/bytes.ts";
+import { compareUtf8 } from "../core/utf8-order.ts";
+import type { Hash } from "../ports/hash.ts";
+import type { Kv } from "../ports/kv.ts";
+import type { KeyName } from "./metadata/key-versions.ts";
+import { decodeRow, TABLES, type Table } from "./metadata/rows.ts";
+import { indexKey } from "./metadata/stored-rows.ts";
+import {
+  accessKeyRows,
+  bucketRows,
+  type LogicalRow,
+  metaRows,
+  objectRows,
+  readKeyName,
+  SECTIONS,
+  tombstoneRows,
+  versionRows,
+  voidedRows,
+} from "./row-operations.ts";
+
+export type RowWalkDeps = { readonly kv: Kv; readonly hash: Hash };
+
+/** A stretch of positions: from `from` up to but not including `to`, which may be open. */
+export type RowRange = { readonly from: string; readonly to: string | undefined };
+
+export type RowStep = {
+  readonly rows: readonly LogicalRow[];
+  /** Where the next step begins; undefined at the end of the range. */
+  readonly next: string | undefined;
+};
+
+/** Rows of one table whose positions ascend; the letter that their positions begin with. */
+type Source = {
+  readonly section: string;
+  readonly table: Table<unknown>;
+  /** Where to begin in the table for a position of this section, without its letter. */
+  readonly seek: (rest: string) => string;
+  readonly read: (key: string, value: Uint8Array, hash: Hash) => LogicalRow[];
+};
+
+/** What an index key of an object says: its name, and what stands behind it. */
+function splitKey(key: string): { name: KeyName; rest: string } {
+  const [bucket = "", name = "", rest = ""] = key.split("\0");
+  return { name: readKeyName(bucket, name), rest };
+}
+
+/** Bucket and key of a position: rows that stand under them alone are looked at again. */
+function seekName(rest: string): string {
+  const [bucket = "", key] = rest.split("\0");
+  return key === undefined ? bucket : `${bucket}\0${key}`;
+}
+
+const INVERTED_DIGITS = 32;
+
+/** Bucket, key and version of a position, without the letters behind them. */
+function seekVersion(rest: string): string {
+  const [, , suffix] = rest.split("\0");
+  if (suffix === undefined) return rest;
+  const version = suffix.startsWith("null") ? "null" : suffix.slice(0, INVERTED_DIGITS);
+  return rest.slice(0, rest.length - suffix.length) + version;
+}
+
+function source<Row>(
+  at: { section: string; table: Table<Row>; seek: (rest: string) => string },
+  rowsOf: (row: Row, key: string) => LogicalRow[],
+): Source {
+  const read: Source["read"] = (key, value, hash) =>
+    rowsOf(decodeRow(at.table, value, hash.crc32), key);
+  return { section: at.section, table: at.table as Table<unknown>, seek: at.seek, read };
+}
+
+const objects = { section: SECTIONS.objects, seek: seekVersion };
+
+/** Sections in order; of the last one, tables whose rows are merged by position. */
+const SOURCES: ReadonlyArray<readonly Source[]> = [
+  [
+    source(
+      { section: SECTIONS.accessKeys, table: TABLES.accessKey, seek: (rest) => rest },
+      accessKeyRows,
+    ),
+  ],
+  [
+    source(
+      {
+        section: SECTIONS.buckets,
+        table: TABLES.bucket,
+        seek: (rest) => rest.slice(0, rest.indexOf("\0") < 0 ? undefined : rest.indexOf("\0")),
+      },
+      bucketRows,
+    ),
+  ],
+  [
+    source({ ...objects, table: TABLES.object, seek: seekName }, (row, key) =>
+      objectRows(splitKey(key).name, row),
+    ),
+    source({ ...objects, table: TABLES.tombstone, seek: seekName }, (row, key) =>
+      tombstoneRows(splitKey(key).name, row),
+    ),
+    source({ ...objects, table: TABLES.version }, (row, key) =>
+      versionRows(splitKey(key).name, row),
+    ),
+    source({ ...objects, table: TABLES.voided }, (row, key) => {
+      const { name, rest } = splitKey(key);
+      return voidedRows(name, rest, row.stamp);
+    }),
+    source({ ...objects, table: TABLES.meta }, (row, key) => {
+      const { name, rest } = splitKey(key);
+      return metaRows(name, rest === "null", row);
+    }),
+  ],
+];
+
+/** The least text behind all texts that begin with `prefix`, which ends in a plain letter. */
+function behind(prefix: string): string {
+  return prefix.slice(0, -1) + String.fromCharCode(prefix.charCodeAt(prefix.length - 1) + 1);
+}
+
+/**
+ * Reads logical rows of a range in order of position, within one turn and from one state of the
+ * index: as a row moves between tables it keeps its position, so steps taken one after another
+ * miss nothing that stays.
+ *
+ * @param rowsMax how many rows a step gives at most; at least 1.
+ * @throws StorageFault "corrupt" for a damaged row of the index.
+ */
+export function readRows(deps: RowWalkDeps, range: RowRange, rowsMax: number): RowStep {
+  const rows: LogicalRow[] = [];
+  for (const tables of SOURCES) {
+    const section = tables[0]?.section ?? "";
+    if (compareUtf8(behind(section), range.from) <= 0) continue;
+    if (range.to !== undefined && compareUtf8(section, range.to) >= 0) break;
+    for (const row of merged(deps, tables, range)) {
+      if (rows.length === rowsMax) return { rows, next: row.position };
+      rows.push(row);
+    }
+  }
+  return { rows, next: undefined };
+}
+
+/** Rows of several tables as one, in order of position. */
+function* merged(
+  deps: RowWalkDeps,
+  tables: readonly Source[],
+  range: RowRange,
+): Generator<LogicalRow> {
+  const walks = tables.map((table) => tableRows(deps, table, range));
+  try {
+    const heads = walks.map((walk) => walk.next());
+    for (;;) {
+      let least: { row: LogicalRow; index: number } | undefined;
+      for (const [index, head] of heads.entries()) {
+        if (head.done === true) continue;
+        const row = head.value;
+        if (least === undefined || compareUtf8(row.position, least.row.position) < 0) {
+          least = { row, index };
+        }
+      }
+      if (least === undefined) return;
+      if (range.to !== undefined && compareUtf8(least.row.position, range.to) >= 0) return;
+      yield least.row;
+      const walk = walks[least.index];
+      if (walk !== undefined) heads[least.index] = walk.next();
+    }
+  } finally {
+    for (const walk of walks) walk.return(undefined);
+  }
+}
+
+function* tableRows(
+  { kv, hash }: RowWalkDeps,
+  { section, table, seek, read }: Source,
+  { from }: RowRange,
+): Generator<LogicalRow> {
+  const begin = from.startsWith(section) ? seek(from.slice(section.length)) : "";
+  const gte = indexKey(table.prefix, begin);
+  const lt = indexKey(behind(table.prefix), "");
+  for (const { key, value } of kv.range({ gte, lt })) {
+    const text = asBuffer(key).toString("utf8", table.prefix.length);
+    // Both are copied out of the snapshot here: the next read makes them invalid.
+    for (const row of read(text, value, hash)) {
+      if (compareUtf8(row.position, from) >= 0) yield row;
+    }
+  }
+}
