@@ -243,4 +243,28 @@ describe("the simulated network in bad weather", () => {
       await expect(text(body)).rejects.toMatchObject({ code: "ECONNRESET" });
     }
   });
+
+  test("a line that is cut one way carries requests, but no answers", async () => {
+    const { net, handled, get } = twoSites("one way");
+    net.cutOneWay("b", "a");
+    await expect(get("/x")).rejects.toMatchObject({ code: "ECONNRESET" });
+    expect(handled).toEqual(["/x"]);
+  });
+
+  test("a flipped bit arrives as if nothing were wrong", async () => {
+    const { net, get } = twoSites("flip");
+    net.weather = { loss: 0, duplicate: 0, halfBody: 0, delayMsMax: 0, flip: 1 };
+    const got = Buffer.from(await text((await get("/x")).body));
+    expect(got).not.toEqual(Buffer.from("0123456789"));
+    expect((await get("/x")).status).toBe(200);
+  });
+
+  test("who dies while it thinks is heard of at once", async () => {
+    const net = new SimNetwork(new Seed("dies"), new SimClock());
+    const end = net.serve("http://b", "b", () => never);
+    const target = { kind: "url", origin: "http://b" } as const;
+    const asked = net.connect("a").request({ target, method: "GET", path: "/", headers: {} });
+    setImmediate(end);
+    await expect(asked).rejects.toMatchObject({ code: "ECONNRESET" });
+  });
 });

@@ -55,6 +55,21 @@ export class SimDisk implements Disk {
     return this.#successor("kill", this.#tree);
   }
 
+  /** What a power cut at this moment would leave; this one goes on. */
+  ghost(seed: Seed): SimDisk {
+    return this.#copyOf(seed, this.#tree.crash(seed));
+  }
+
+  /** Another disk with the same on it, all of it synced; this one goes on. */
+  copy(seed: Seed): SimDisk {
+    return this.#copyOf(seed, this.#tree.copy());
+  }
+
+  /** Gives a directory another inode, as a copy of it would have. */
+  renewInode(path: string): void {
+    this.#tree.renewInode(path);
+  }
+
   /** Bytes that can still be written before ENOSPC. */
   set freeBytes(bytes: number) {
     this.#freeBytes = bytes;
@@ -272,7 +287,11 @@ export class SimDisk implements Disk {
   }
 
   #successor(name: string, tree: SimTree): SimDisk {
-    const disk = new SimDisk(this.seed.derive(name), { ...this.#options, directories: [] });
+    return this.#copyOf(this.seed.derive(name), tree);
+  }
+
+  #copyOf(seed: Seed, tree: SimTree): SimDisk {
+    const disk = new SimDisk(seed, { ...this.#options, directories: [] });
     disk.#tree = tree;
     disk.#freeBytes = this.#freeBytes;
     return disk;

@@ -10,6 +10,8 @@ type Pages = Map<number, Uint8Array>;
 export interface Attachment {
   /** What a power cut leaves of it. */
   crash(seed: Seed): Attachment;
+  /** The same as it is now, all of it synced. */
+  copy(): Attachment;
 }
 
 /**
@@ -127,6 +129,17 @@ export class SimFile {
     file.#durable = new Map(file.#live);
     file.#durableSize = file.#size;
     file.attachment = this.attachment?.crash(seed);
+    return file;
+  }
+
+  /** The file as programs see it now, all of it synced. */
+  copy(): SimFile {
+    const file = new SimFile();
+    file.#size = this.#size;
+    file.#durableSize = this.#size;
+    file.#live = new Map(this.#live);
+    file.#durable = new Map(this.#live);
+    file.attachment = this.attachment?.copy();
     return file;
   }
 

@@ -28,6 +28,10 @@ class KvImage implements Attachment {
     this.rows = rows;
   }
 
+  copy(): KvImage {
+    return new KvImage(this.rows);
+  }
+
   crash(seed: Seed): KvImage {
     if (this.unsynced.length === 0) return new KvImage(this.rows);
     const fate = seed.fraction();

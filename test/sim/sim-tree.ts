@@ -143,6 +143,23 @@ export class SimTree {
     return tree;
   }
 
+  /** The tree as programs see it now, all of it synced. */
+  copy(): SimTree {
+    const tree = new SimTree();
+    tree.#inodes = this.#inodes;
+    tree.#root = copyLive(this.#root, new Map());
+    return tree;
+  }
+
+  /** Gives a directory another inode, durably, as a copy of it would have. */
+  renewInode(path: string): void {
+    const place = this.place(path);
+    const { node } = place;
+    if (node?.kind !== "directory") throw systemError("ENOTDIR", path);
+    this.set(place, { ...node, inode: this.#inodes++ });
+    this.beginSync(place.directory)();
+  }
+
   /** A journal loses a tail of its changes; the contract allows any of them to be lost. */
   #survivors(seed: Seed): Change[][] {
     if (seed.chance(0.3)) return this.#pending.slice(0, seed.int(this.#pending.length + 1));
@@ -181,6 +198,20 @@ function copyDurable(
       // Two names of one file stay two names of one file.
       const file = files.get(node) ?? { ...node, file: node.file.crash(seed), links: 0 };
       file.links += 1;
+      files.set(node, file);
+      entries.set(name, file);
+    }
+  }
+  return { ...from, entries, durable: new Map(entries) };
+}
+
+function copyLive(from: DirectoryNode, files: Map<SimNode, FileNode>): DirectoryNode {
+  const entries = new Map<string, SimNode>();
+  for (const [name, node] of from.entries) {
+    if (node.kind === "directory") entries.set(name, copyLive(node, files));
+    else if (node.kind === "symlink") entries.set(name, node);
+    else {
+      const file = files.get(node) ?? { ...node, file: node.file.copy() };
       files.set(node, file);
       entries.set(name, file);
     }

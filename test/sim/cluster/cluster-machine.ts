@@ -1,0 +1,163 @@
+import type { StorageFault } from "../../../src/core/faults.ts";
+import type { Disk } from "../../../src/ports/disk.ts";
+import type { Hash } from "../../../src/ports/hash.ts";
+import type { Kv } from "../../../src/ports/kv.ts";
+import type { ProcessFacts } from "../../../src/ports/process-facts.ts";
+import type { Random } from "../../../src/ports/random.ts";
+import { openSite, type Site } from "../../../src/storage/site.ts";
+import type { SitePorts } from "../../../src/storage/site-ports.ts";
+import { createMemoryLog } from "../memory-log.ts";
+import type { Seed } from "../seed.ts";
+import { SimDisk } from "../sim-disk.ts";
+import { openSimKv } from "../sim-kv.ts";
+import { SIM_DIRECTORY } from "../sim-machine.ts";
+import { createSimRandom } from "../sim-random.ts";
+import { ProcessClock, WallClock, type WorldTime } from "./world-time.ts";
+
+/** Bugs put between the program and its machine, to see whether the checkers notice. */
+export type PortSabotage = {
+  readonly disk?: (disk: Disk) => Disk;
+  readonly kv?: (kv: Kv) => Kv;
+};
+
+export type MachineSettings = {
+  readonly name: string;
+  readonly hash: Hash;
+  readonly time: WorldTime;
+  readonly startMs: number;
+  readonly segmentBytes: number;
+  readonly directIo: "on" | "off";
+  readonly sabotage?: PortSabotage | undefined;
+};
+
+/** A program that runs on a machine. */
+export type Running = {
+  readonly site: Site;
+  readonly kv: Kv;
+  readonly clock: ProcessClock;
+  readonly faults: readonly StorageFault[];
+  /** False from the moment when it was killed or lost its power. */
+  alive: boolean;
+};
+
+/** The data directory of a machine at some moment. */
+export type Backup = { readonly disk: SimDisk };
+
+/** A machine with a disk and a clock of its own, on which one site lives many lives. */
+export class ClusterMachine {
+  readonly name: string;
+  readonly wall: WallClock;
+  readonly log = createMemoryLog();
+  readonly random: Random;
+  disk: SimDisk;
+  readonly #settings: MachineSettings;
+  #boot = 1;
+  #pid = 1;
+
+  constructor(seed: Seed, settings: MachineSettings) {
+    this.name = settings.name;
+    this.#settings = settings;
+    this.wall = new WallClock(settings.time, settings.startMs);
+    this.random = createSimRandom(seed.derive("random"));
+    this.disk = new SimDisk(seed.derive("disk"), {
+      directories: ["/srv"],
+      nowMs: () => this.wall.nowMs(),
+    });
+  }
+
+  /** Starts the program. */
+  async start(options: { readonly rebuildIndex?: boolean } = {}): Promise<Running> {
+    const { disk, random } = this;
+    return await this.#open({ disk, random, boot: `boot-${this.#boot}` }, options);
+  }
+
+  /** The machine loses its power, or its process is killed; what ran on it never acts again. */
+  stop(running: Running | undefined, how: "power" | "kill"): void {
+    if (running !== undefined) {
+      running.alive = false;
+      running.clock.stop();
+    }
+    // Calls under way hang: what a process without a machine throws is of no interest.
+    this.disk.steps.cutPowerAt(0, { hang: true });
+    this.disk = how === "power" ? this.disk.crash() : this.disk.kill();
+    if (how === "power") this.#boot += 1;
+    this.#pid += 1;
+  }
+
+  /** What a power cut at this moment would leave, looked at on another machine. */
+  async ghost(seed: Seed): Promise<Running> {
+    const disk = this.disk.ghost(seed.derive("disk"));
+    const random = createSimRandom(seed.derive("random"));
+    return await this.#open({ disk, random, boot: "ghost" }, {});
+  }
+
+  /** A copy of the disk as it is: only of a machine whose process does not run. */
+  backup(): Backup {
+    return { disk: this.disk.copy(this.disk.seed.derive("backup")) };
+  }
+
+  /** Puts a backup in place of the disk; its directory is another one, as every copy is. */
+  restore({ disk }: Backup): void {
+    this.disk = disk.copy(this.disk.seed.derive("restored"));
+    this.disk.renewInode(SIM_DIRECTORY);
+    this.#boot += 1;
+    this.#pid += 1;
+  }
+
+  async #open(
+    own: { readonly disk: SimDisk; readonly random: Random; readonly boot: string },
+    options: { readonly rebuildIndex?: boolean },
+  ): Promise<Running> {
+    const { time, segmentBytes, directIo, name } = this.#settings;
+    const clock = new ProcessClock(time, this.wall);
+    const opened: Kv[] = [];
+    const faults: StorageFault[] = [];
+    const site = await openSite(this.#ports({ ...own, clock, opened }), {
+      ...{ directory: SIM_DIRECTORY, siteName: name, socketPath: undefined },
+      ...{ directIo, segmentBytes, freeReserveBytes: 0 },
+      rebuildIndex: options.rebuildIndex ?? false,
+      failStop: (fault) => faults.push(fault),
+    });
+    const kv = opened.at(-1);
+    if (kv === undefined) throw new Error("a site has opened no index");
+    return { site, kv, clock, faults, alive: true };
+  }
+
+  #ports(own: {
+    readonly disk: SimDisk;
+    readonly random: Random;
+    readonly boot: string;
+    readonly clock: ProcessClock;
+    readonly opened: Kv[];
+  }): SitePorts {
+    const { hash, sabotage } = this.#settings;
+    const openKv = openSimKv(own.disk);
+    return {
+      disk: sabotage?.disk?.(own.disk) ?? own.disk,
+      ...{ hash, clock: own.clock, random: own.random, log: this.log },
+      processFacts: this.#facts(own.boot),
+      answers: async () => false,
+      openKv: async (directory) => {
+        const kv = await openKv(directory);
+        own.opened.push(kv);
+        return sabotage?.kv?.(kv) ?? kv;
+      },
+      // In a later turn of the world, so that nothing is under way when its time passes.
+      defer: (callback) => void own.clock.after(0, callback),
+    };
+  }
+
+  #facts(boot: string): ProcessFacts {
+    const bootId = `${this.name} ${boot}`;
+    const pid = this.#pid;
+    return {
+      self: { pid, startedAt: String(pid), bootId },
+      uid: process.getuid?.(),
+      isAlive: (other) => other.bootId === bootId && other.pid === pid,
+      mountOf: () => `mount-${bootId}`,
+      rssBytes: () => 0,
+      openFiles: () => 0,
+      eventLoopDelayP99Ms: () => 0,
+    };
+  }
+}
