@@ -1,0 +1,116 @@
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { parseOriginId, parseSeq } from "../core/names.ts";
+import type { Vector } from "../core/records.ts";
+import { type CountedOperation, LagLedger } from "./lag-ledger.ts";
+
+const ORIGINS = ["a", "b", "c"].map((digit) => {
+  const origin = parseOriginId(digit.repeat(16));
+  if (origin === undefined) throw new Error("16 digits are an origin");
+  return origin;
+});
+
+function operationOf(at: number, seq: number, bucket: number, bytes: number): CountedOperation {
+  const [origin, position] = [ORIGINS[at], parseSeq(seq)];
+  if (origin === undefined || position === undefined) throw new Error("not an operation");
+  const name = bucket === 0 ? undefined : `bucket-${bucket}`;
+  return { origin, seq: position, bucket: name, bytes, hlcMs: 1000 * seq + at };
+}
+
+function vectorOf(seqs: readonly number[]): Vector {
+  return new Map(
+    ORIGINS.flatMap((origin, at) => {
+      const seq = parseSeq(seqs[at] ?? 0);
+      return seq === undefined ? [] : [[origin, seq] as const];
+    }),
+  );
+}
+
+/** What a ledger has to say, from all operations one by one. */
+function expected(log: readonly CountedOperation[], vector: Vector) {
+  const behind = log.filter(({ origin, seq }) => seq > (vector.get(origin) ?? 0));
+  const buckets = new Map<string, { operations: number; bytes: number }>();
+  for (const { bucket, bytes } of behind) {
+    if (bucket === undefined) continue;
+    const sum = buckets.get(bucket) ?? { operations: 0, bytes: 0 };
+    buckets.set(bucket, { operations: sum.operations + 1, bytes: sum.bytes + bytes });
+  }
+  return {
+    operations: behind.length,
+    bytes: behind.reduce((sum, { bytes }) => sum + bytes, 0),
+    oldestMs: behind.length === 0 ? undefined : Math.min(...behind.map(({ hlcMs }) => hlcMs)),
+    buckets,
+  };
+}
+
+const LOGS = fc
+  .array(fc.tuple(fc.nat(2), fc.nat(3), fc.nat(1000)), { maxLength: 40 })
+  .chain((some) =>
+    // Repeated, so that blocks fill up.
+    fc.nat(100).map((times) => {
+      const log: CountedOperation[] = [];
+      const seqs = [0, 0, 0];
+      for (let round = 0; round <= times; round++) {
+        for (const [at, bucket, bytes] of some) {
+          seqs[at] = (seqs[at] ?? 0) + 1;
+          log.push(operationOf(at, seqs[at] ?? 0, bucket, bytes));
+        }
+      }
+      return { log, seqs };
+    }),
+  );
+const SHARES = fc.array(fc.double({ min: 0, max: 1, noNaN: true }), { minLength: 3, maxLength: 3 });
+
+test("the sums behind any vector are those of its operations, however much is kept", () => {
+  fc.assert(
+    fc.property(LOGS, SHARES, fc.integer({ min: 1, max: 3 }), ({ log, seqs }, shares, blocks) => {
+      const ledger = new LagLedger(blocks * 1024);
+      for (const operation of log) ledger.add(operation);
+      const vector = vectorOf(seqs.map((seq, at) => Math.floor(seq * (shares[at] ?? 0))));
+      const lag = askWithDetail(ledger, log, vector);
+      expect(lag).toEqual(expected(log, vector));
+    }),
+    { numRuns: 60 },
+  );
+});
+
+function askWithDetail(ledger: LagLedger, log: readonly CountedOperation[], vector: Vector) {
+  for (;;) {
+    const lag = ledger.behind(vector, new Set());
+    if (!("after" in lag)) return lag;
+    const { origin, after, last } = lag;
+    const again = log.filter((one) => one.origin === origin && one.seq > after && one.seq <= last);
+    ledger.restore(lag, again);
+  }
+}
+
+function firstOrigin() {
+  const [first] = ORIGINS;
+  if (first === undefined) throw new Error("there are origins");
+  return first;
+}
+
+test("what all have is forgotten, and what goes back behind it is counted anew", () => {
+  const ledger = new LagLedger();
+  const log = Array.from({ length: 5000 }, (_, at) => operationOf(0, at + 1, 1, 10));
+  for (const operation of log) ledger.add(operation);
+  ledger.keepBeyond(vectorOf([3000]));
+  expect(ledger.behind(vectorOf([3000]), new Set())).toMatchObject({ operations: 2000 });
+  expect(ledger.beyond(vectorOf([3000])).get(firstOrigin())).toBe(5000);
+  ledger.keepBeyond(vectorOf([10]));
+  expect(ledger.beyond(vectorOf([10])).get(firstOrigin())).toBe(10);
+  for (const operation of log.slice(10)) ledger.add(operation);
+  expect(ledger.behind(vectorOf([10]), new Set())).toMatchObject({
+    operations: 4990,
+    bytes: 49_900,
+  });
+});
+
+test("what a site wrote itself is never behind it, and nothing counts twice", () => {
+  const ledger = new LagLedger();
+  for (const seq of [1, 2, 2, 1, 3]) ledger.add(operationOf(0, seq, 1, 1));
+  ledger.add(operationOf(1, 1, 2, 5));
+  expect(ledger.behind(vectorOf([]), new Set())).toMatchObject({ operations: 4, bytes: 8 });
+  const lag = ledger.behind(vectorOf([]), new Set([firstOrigin()]));
+  expect(lag).toMatchObject({ operations: 1, bytes: 5 });
+});
