@@ -6,7 +6,8 @@ import { readStoredPolicy } from "../../src/s3api/policy/document.ts";
 import { credentialOf, ROOT_CREDENTIAL } from "../support/s3-site.ts";
 import { type Forged, forge, PAYLOAD_MODES, type Plain, toWire } from "./forge.ts";
 import { MATRIX_BUCKET, MATRIX_KEY, OTHER_BUCKET, ROUTE_SAMPLES } from "./matrix-rows.ts";
-import { type Case, type Cast, MUTATIONS } from "./mutations.ts";
+import type { Case, Cast } from "./mutation.ts";
+import { MUTATIONS } from "./mutations.ts";
 import { ENGINES, type ServedSite, serveSite } from "./served-site.ts";
 import { overWires } from "./wire.ts";
 
