@@ -15,6 +15,7 @@ import { type KeyName, metaKeyOf, versionKeyOf, writeIdOf } from "./metadata/key
 import { aspectsOf, type MetaRow } from "./metadata/meta-rows.ts";
 import type { ObjectRow } from "./metadata/object-row.ts";
 import type { AccessKeyRow, BucketRow, TombstoneRow } from "./metadata/rows.ts";
+import type { SiteRow } from "./metadata/site-rows.ts";
 import type { Stamp } from "./metadata/stamp.ts";
 import type { VersionRow } from "./metadata/version-rows.ts";
 import type { StoredObject } from "./store.ts";
@@ -39,7 +40,7 @@ export type LogicalRow = {
  * | letter | row                                        | rest                                   |
  * | ------ | ------------------------------------------ | -------------------------------------- |
  * | A      | access key                                 | id                                     |
- * | B      | site                                       | id                                     |
+ * | B      | what was said about a site                 | id, NUL, write                         |
  * | C      | bucket, and each of its settings           | bucket, NUL, name of the setting       |
  * | D      | versions, deletes and changes of an object | bucket, NUL, key, NUL, version, letter |
  */
@@ -59,6 +60,18 @@ export function accessKeyRows({ operation }: AccessKeyRow, id: string): LogicalR
   const { body, unknownFields } = operation;
   const bare = { ...rowOperation(stamp, body), unknownFields };
   return [{ position: SECTIONS.accessKeys + id, operation: bare, stored: undefined }];
+}
+
+/** What still counts of what was said about a site. */
+export function siteRows({ entries }: SiteRow, id: string): LogicalRow[] {
+  const rows = entries.map(({ operation }) => {
+    const stamp = { hlc: operation.hlc, ...operation.dot };
+    const { body, unknownFields } = operation;
+    const position = `${SECTIONS.sites}${id}\0${formatHlc(stamp.hlc)}${stamp.origin}`;
+    const bare = { ...rowOperation(stamp, body), unknownFields };
+    return { position, operation: bare, stored: undefined };
+  });
+  return rows.sort((left, right) => (left.position < right.position ? -1 : 1));
 }
 
 /** A bucket and its settings, also of one that was deleted. */

@@ -13,6 +13,7 @@ import {
   objectRows,
   readKeyName,
   SECTIONS,
+  siteRows,
   tombstoneRows,
   versionRows,
   voidedRows,
@@ -42,6 +43,12 @@ type Source = {
 function splitKey(key: string): { name: KeyName; rest: string } {
   const [bucket = "", name = "", rest = ""] = key.split("\0");
   return { name: readKeyName(bucket, name), rest };
+}
+
+/** What stands in front of the first NUL of a position. */
+function seekFirst(rest: string): string {
+  const [first = ""] = rest.split("\0", 1);
+  return first;
 }
 
 /** Bucket and key of a position: rows that stand under them alone are looked at again. */
@@ -79,12 +86,13 @@ const SOURCES: ReadonlyArray<readonly Source[]> = [
       accessKeyRows,
     ),
   ],
+  [source({ section: SECTIONS.sites, table: TABLES.site, seek: seekFirst }, siteRows)],
   [
     source(
       {
         section: SECTIONS.buckets,
         table: TABLES.bucket,
-        seek: (rest) => rest.slice(0, rest.indexOf("\0") < 0 ? undefined : rest.indexOf("\0")),
+        seek: seekFirst,
       },
       bucketRows,
     ),

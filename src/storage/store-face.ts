@@ -9,6 +9,7 @@ import { deleteObjects } from "./delete-objects.ts";
 import type { House } from "./house.ts";
 import { expireVersions } from "./lifecycle/expire.ts";
 import { POSITION_KEY } from "./metadata/keys.ts";
+import { createLogicalRows } from "./logical-rows.ts";
 import { TABLES } from "./metadata/rows.ts";
 import { changeObject } from "./object-changes.ts";
 import { findObject, putObject } from "./objects.ts";
@@ -82,6 +83,8 @@ export function createStore(deps: StoreFaceDeps): Store {
     accessKeys: () => listAccessKeys(parts),
     putAccessKey: (record) => putAccessKey(parts, record),
     resealAccessKey: (id, reseal) => resealAccessKey(parts, id, reseal),
+
+    rows: createLogicalRows(parts),
 
     stats: () => readStats(stats),
     site: (id) => findSite(parts, id),

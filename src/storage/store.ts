@@ -22,6 +22,7 @@ import type {
   UploadRecord,
 } from "../core/records.ts";
 import type { ExpireOutcome, ExpireRequest } from "./lifecycle/expire-request.ts";
+import type { LogicalRows } from "./logical-rows.ts";
 import type { HouseReport, StoreStats, Usage } from "./store-figures.ts";
 import type {
   BodyReader,
@@ -126,6 +127,9 @@ export interface Store {
     id: AccessKeyId,
     reseal: (sealed: Uint8Array) => Uint8Array | undefined,
   ): Promise<boolean>;
+
+  /** What the store says row by row, for bootstrap and comparison. */
+  readonly rows: LogicalRows;
 
   // Watching and keeping house
   stats(): StoreStats;
