@@ -1,5 +1,6 @@
 import { unreachable } from "./assert.ts";
 import { ByteReader, ByteWriter } from "./bytes.ts";
+import { readConflictsRecord, writeConflictsRecord } from "./conflict-record.ts";
 import { StorageFault } from "./faults.ts";
 import {
   LocalFields,
@@ -47,6 +48,7 @@ import { FieldReader, required, writeVarintField } from "./tagged-fields.ts";
  * | 14   | rows-removed     |
  * | 15   | bootstrap        |
  * | 16   | floors           |
+ * | 20   | conflicts-judged |
  */
 
 const KIND_NUMBERS = {
@@ -60,6 +62,7 @@ const KIND_NUMBERS = {
   "rows-removed": 14,
   bootstrap: 15,
   floors: 16,
+  "conflicts-judged": 20,
 } as const satisfies Record<LocalRecordKind, number>;
 
 const KINDS: ReadonlyMap<number, LocalRecordKind> = new Map(
@@ -108,6 +111,9 @@ export function encodeLocal(writer: ByteWriter, record: LocalRecord): void {
     case "bootstrap":
     case "floors":
       writeRowRecord(writer, record);
+      return;
+    case "conflicts-judged":
+      writeConflictsRecord(writer, record);
       return;
   }
   unreachable(record);
@@ -159,6 +165,7 @@ export function decodeLocal(bytes: Uint8Array): LocalRecord {
   if (kind === "rows-removed" || kind === "bootstrap" || kind === "floors") {
     return readRowRecord(kind, reader, bytes.length);
   }
+  if (kind === "conflicts-judged") return readConflictsRecord(reader, bytes.length);
   return buildRecord(kind, readFields(reader, bytes.length));
 }
 
@@ -170,7 +177,7 @@ function readFields(reader: ByteReader, end: number): LocalFields {
 }
 
 function buildRecord(
-  kind: Exclude<LocalRecordKind, RowRecord["kind"]>,
+  kind: Exclude<LocalRecordKind, RowRecord["kind"] | "conflicts-judged">,
   found: LocalFields,
 ): LocalRecord {
   switch (kind) {

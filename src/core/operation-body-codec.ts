@@ -1,6 +1,7 @@
 import { unreachable } from "./assert.ts";
 import { type Pairs, readPairs, writePairsField } from "./attribute-codec.ts";
 import { ByteWriter, LayoutError } from "./bytes.ts";
+import { readWriteStamp, writeWriteStamp } from "./conflict-record.ts";
 import {
   type AccessKeyId,
   type BucketName,
@@ -21,6 +22,7 @@ import type {
   ObjectRecord,
   OperationBody,
   OperationKind,
+  WriteStamp,
 } from "./records.ts";
 import { decodeSite, encodeSite } from "./site-codec.ts";
 import type { SiteRecord } from "./site-record.ts";
@@ -67,12 +69,15 @@ export function writeBodyFields(writer: ByteWriter, body: OperationBody): void {
       objectScratch.reset();
       encodeObject(objectScratch, body.object);
       writer.u8(TAG.object).sized(objectScratch.view());
+      if (body.prior !== undefined) writeWrite(writer, body.prior);
+      if (body.conflict === true) writer.u8(TAG.conflict).u8(0);
       return;
     case "object-delete":
       writer.u8(TAG.key).text(body.key);
       if (body.nullSlot) writer.u8(TAG.nullSlot).u8(0);
       writeVarintField(writer, TAG.time, body.deletedMs);
       if (body.nullMarker) writer.u8(TAG.nullMarker).u8(0);
+      if (body.prior !== undefined) writeWrite(writer, body.prior);
       return;
     case "bucket-create":
       writeVarintField(writer, TAG.time, body.createdMs);
@@ -102,8 +107,18 @@ export function writeBodyFields(writer: ByteWriter, body: OperationBody): void {
       encodeSite(objectScratch, body.site);
       writer.u8(TAG.site).sized(objectScratch.view());
       return;
+    case "conflict-resolve":
+      writer.u8(TAG.key).text(body.key);
+      writeWrite(writer, body.write);
+      return;
   }
   unreachable(body);
+}
+
+function writeWrite(writer: ByteWriter, write: WriteStamp): void {
+  objectScratch.reset();
+  writeWriteStamp(objectScratch, write);
+  writer.u8(TAG.write).sized(objectScratch.view());
 }
 
 function writeChange(writer: ByteWriter, change: ObjectChange): void {
@@ -163,6 +178,8 @@ export class BodyFields {
   nullMarker = false;
   acl: string | undefined;
   site: SiteRecord | undefined;
+  write: WriteStamp | undefined;
+  conflict = false;
 }
 
 /** Reads one field of a body. */
@@ -227,6 +244,12 @@ function readVersionField(fields: FieldReader, tag: number, found: BodyFields): 
     case TAG.site:
       found.site = decodeSite(fields.view());
       return;
+    case TAG.write:
+      found.write = readWriteStamp(fields.reader);
+      return;
+    case TAG.conflict:
+      found.conflict = true;
+      return;
     default:
       throw new LayoutError(`field ${tag} has no reader`);
   }
@@ -263,14 +286,16 @@ export function buildBody(kind: OperationKind, found: BodyFields): OperationBody
     case "object-put": {
       const key = required(found.key, "key");
       const object = required(found.object, "object");
-      return { kind, bucket, key, nullSlot: found.nullSlot, object };
+      const { nullSlot, write, conflict } = found;
+      const lost = conflict ? { conflict } : undefined;
+      return { kind, bucket, key, nullSlot, object, ...priorOf(write), ...lost };
     }
     case "object-delete": {
       const key = required(found.key, "key");
       const deletedMs = required(found.timeMs, "time");
-      const { nullSlot, nullMarker } = found;
+      const { nullSlot, nullMarker, write } = found;
       if (nullMarker && !nullSlot) throw new LayoutError("a marker without its null slot");
-      return { kind, bucket, key, nullSlot, nullMarker, deletedMs };
+      return { kind, bucket, key, nullSlot, nullMarker, deletedMs, ...priorOf(write) };
     }
     case "version-delete":
       return { kind, bucket, ...buildVersionName(found) };
@@ -288,8 +313,17 @@ export function buildBody(kind: OperationKind, found: BodyFields): OperationBody
       const name = required(found.settingName, "name");
       return { kind, bucket, name, value: found.settingValue };
     }
+    case "conflict-resolve":
+      return {
+        ...{ kind, bucket, key: required(found.key, "key") },
+        write: required(found.write, "write"),
+      };
   }
   return unreachable(kind);
+}
+
+function priorOf(prior: WriteStamp | undefined): { readonly prior: WriteStamp } | undefined {
+  return prior === undefined ? undefined : { prior };
 }
 
 function buildVersionName(found: BodyFields): { key: ObjectKey; version: VersionId } {

@@ -37,6 +37,7 @@ import { FieldReader, readText, required } from "./tagged-fields.ts";
  * | 7    | version-delete |
  * | 8    | object-meta    |
  * | 9    | site-put       |
+ * | 10   | conflict-resolve |
  */
 const ENVELOPE_BYTES = 61;
 const CHAIN_BYTES = 32;
@@ -53,6 +54,7 @@ const KIND_NUMBERS = {
   "version-delete": 7,
   "object-meta": 8,
   "site-put": 9,
+  "conflict-resolve": 10,
 } as const satisfies Record<OperationKind, number>;
 
 const KINDS: ReadonlyArray<OperationKind | undefined> = [
@@ -66,6 +68,7 @@ const KINDS: ReadonlyArray<OperationKind | undefined> = [
   "version-delete",
   "object-meta",
   "site-put",
+  "conflict-resolve",
 ];
 
 /** What the envelope alone tells. */

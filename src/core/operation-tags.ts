@@ -6,8 +6,8 @@ import type { OperationKind } from "./records.ts";
  *
  * | tag | in kind | value                                                        |
  * | --- | ------- | ------------------------------------------------------------ |
- * | 5   | 1 - 5, 7, 8 | bucket: text                                                 |
- * | 7   | 1, 2, 7, 8 | key: text                                                 |
+ * | 5   | 1 - 5, 7, 8, 10 | bucket: text                                             |
+ * | 7   | 1, 2, 7, 8, 10 | key: text                                                 |
  * | 9   | 1, 2, 8 | null slot: no value, present means true                      |
  * | 11  | 1       | object                                                       |
  * | 13  | 2 - 4, 6 | deleted or created, Unix milliseconds: varint               |
@@ -28,6 +28,8 @@ import type { OperationKind } from "./records.ts";
  * | 43  | 2       | delete marker in the null slot: no value, present means true |
  * | 45  | 8       | name of an ACL: text; empty for none                         |
  * | 47  | 9       | site                                                         |
+ * | 61  | 1, 2, 10 | write that was overwritten, or is resolved: HLC (8), origin (8), sequence (varint) |
+ * | 63  | 1       | it is a conflict: no value, present means true; only in rows |
  */
 /** Tags of those fields. */
 export const TAG = {
@@ -53,12 +55,28 @@ export const TAG = {
   nullMarker: 43,
   acl: 45,
   site: 47,
+  write: 61,
+  conflict: 63,
 } as const;
 
 /** Which fields a kind has. */
 export const BODY_TAGS = {
-  "object-put": new Set<number>([TAG.bucket, TAG.key, TAG.nullSlot, TAG.object]),
-  "object-delete": new Set<number>([TAG.bucket, TAG.key, TAG.nullSlot, TAG.time, TAG.nullMarker]),
+  "object-put": new Set<number>([
+    TAG.bucket,
+    TAG.key,
+    TAG.nullSlot,
+    TAG.object,
+    TAG.write,
+    TAG.conflict,
+  ]),
+  "object-delete": new Set<number>([
+    TAG.bucket,
+    TAG.key,
+    TAG.nullSlot,
+    TAG.time,
+    TAG.nullMarker,
+    TAG.write,
+  ]),
   "bucket-create": new Set<number>([TAG.bucket, TAG.time, TAG.owner]),
   "bucket-delete": new Set<number>([TAG.bucket, TAG.time]),
   "bucket-setting": new Set<number>([TAG.bucket, TAG.settingName, TAG.settingValue]),
@@ -84,4 +102,5 @@ export const BODY_TAGS = {
     TAG.acl,
   ]),
   "site-put": new Set<number>([TAG.site]),
+  "conflict-resolve": new Set<number>([TAG.bucket, TAG.key, TAG.write]),
 } as const satisfies Record<OperationKind, ReadonlySet<number>>;

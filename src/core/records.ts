@@ -16,6 +16,9 @@ import type { SiteRecord } from "./site-record.ts";
 /** Where an operation came from: its origin and its position in that origin's log. */
 export type Dot = { readonly origin: OriginId; readonly seq: Seq };
 
+/** Which write: its dot, and the reading of the clock that decides between writes. */
+export type WriteStamp = Dot & { readonly hlc: Hlc };
+
 /** How far each origin's operations have been applied. */
 export type Vector = ReadonlyMap<OriginId, Seq>;
 
@@ -115,6 +118,10 @@ export type OperationBody =
       /** True: the unversioned (null) slot of the key. Never inferred from bucket settings. */
       readonly nullSlot: boolean;
       readonly object: ObjectRecord;
+      /** Which write of the null slot it took the place of, where others' writes were known. */
+      readonly prior?: WriteStamp | undefined;
+      /** Only in rows: a write that lost to one that did not know of it, and is kept. */
+      readonly conflict?: true | undefined;
     }
   | {
       readonly kind: "object-delete";
@@ -125,6 +132,8 @@ export type OperationBody =
       /** The null slot holds a delete marker afterwards; without it, nothing. */
       readonly nullMarker: boolean;
       readonly deletedMs: number;
+      /** As of an object-put. */
+      readonly prior?: WriteStamp | undefined;
     }
   | {
       readonly kind: "bucket-create";
@@ -155,6 +164,13 @@ export type OperationBody =
       readonly version: VersionId;
       readonly nullSlot: boolean;
       readonly change: ObjectChange;
+    }
+  /** A write that lost is no conflict any more, at any site. */
+  | {
+      readonly kind: "conflict-resolve";
+      readonly bucket: BucketName;
+      readonly key: ObjectKey;
+      readonly write: WriteStamp;
     }
   /** What a member of the cluster is, or that it is none any more. */
   | { readonly kind: "site-put"; readonly site: SiteRecord };
@@ -258,6 +274,7 @@ export type LogStart = {
  * replayed and rebuilt like an operation.
  */
 export type LocalRecord =
+  | ConflictsRecord
   | { readonly kind: "upload-create"; readonly upload: UploadRecord }
   | { readonly kind: "part-put"; readonly part: PartRecord }
   | {
@@ -305,5 +322,20 @@ export type LocalRecord =
     }
   /** Logs whose beginnings came as rows: this log has none of their operations up to there. */
   | { readonly kind: "floors"; readonly heads: readonly LogStart[] };
+
+/**
+ * What was judged of writes of a key's null slot, in front of the operation because of which it was:
+ * `expected` is a conflict once it does not stand in the slot, `settled` is none whenever it comes,
+ * `ended` is none any more.
+ */
+export type ConflictsRecord = {
+  readonly kind: "conflicts-judged";
+  readonly bucket: BucketName;
+  readonly key: ObjectKey;
+  readonly verdicts: ReadonlyArray<{
+    readonly verdict: "expected" | "settled" | "ended";
+    readonly write: WriteStamp;
+  }>;
+};
 
 export type LocalRecordKind = LocalRecord["kind"];

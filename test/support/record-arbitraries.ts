@@ -171,10 +171,31 @@ const objectChanges: fc.Arbitrary<ObjectChange> = fc.oneof(
   fc.record({ kind: fc.constant("acl" as const), acl: fc.constantFrom("", "public-read") }),
 );
 
+const writeStamps = fc.record({ hlc: hlcs, origin: origins, seq: seqs });
+const withPrior = fc.option(
+  writeStamps.map((prior) => ({ prior })),
+  { nil: undefined },
+);
+const withConflict = fc.option(fc.constant({ conflict: true } as const), { nil: undefined });
+
 const operationBodies: fc.Arbitrary<OperationBody> = fc.oneof(
-  fc.record({ kind: fc.constant("object-put" as const), ...named, object: objectRecords }),
   fc
-    .record({ kind: fc.constant("object-delete" as const), ...named, deletedMs: count })
+    .tuple(
+      fc.record({ kind: fc.constant("object-put" as const), ...named, object: objectRecords }),
+      withPrior,
+      withConflict,
+    )
+    .map(([body, prior, conflict]) => ({ ...body, ...prior, ...conflict })),
+  fc.record({
+    kind: fc.constant("conflict-resolve" as const),
+    ...{ bucket: bucketNames, key: objectKeys, write: writeStamps },
+  }),
+  fc
+    .tuple(
+      fc.record({ kind: fc.constant("object-delete" as const), ...named, deletedMs: count }),
+      withPrior,
+    )
+    .map(([body, prior]) => ({ ...body, ...prior }))
     .chain((body) =>
       fc.boolean().map((marker) => ({ ...body, nullMarker: marker && body.nullSlot })),
     ),
@@ -332,6 +353,17 @@ export const localRecords: fc.Arbitrary<LocalRecord> = fc.oneof(
     ...{ rows: count, heads: logStarts },
   }),
   fc.record({ kind: fc.constant("floors" as const), heads: logStarts }),
+  fc.record({
+    kind: fc.constant("conflicts-judged" as const),
+    ...{ bucket: bucketNames, key: objectKeys },
+    verdicts: fc.array(
+      fc.record({
+        verdict: fc.constantFrom("expected" as const, "settled" as const, "ended" as const),
+        write: writeStamps,
+      }),
+      { maxLength: 3 },
+    ),
+  }),
 );
 
 /** One small change to bytes: a flipped bit, a byte cut out, put in, or the end cut off. */

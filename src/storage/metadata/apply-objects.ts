@@ -1,20 +1,20 @@
 import { laterStamp } from "../../core/lww.ts";
+import { applyConflictRow, loseObject, retireObject } from "./apply-conflicts.ts";
 import type { ApplyContext, Input } from "./apply-context.ts";
 import {
   addVersion,
   changeVersion,
   clearNullSlot,
   dropNullMeta,
-  holdObject,
-  releaseObject,
   removeTombstone,
   tombstoneOf,
   voidVersion,
   winsNullSlot,
   withMeta,
 } from "./apply-versions.ts";
-import { hasVersions, type KeyName, writeIdOf } from "./key-versions.ts";
+import { hasVersions, type KeyName, sameWrite, writeIdOf } from "./key-versions.ts";
 import { objectKeyOf } from "./keys.ts";
+import { holdObject, releaseObject } from "./object-holds.ts";
 import type { ObjectRow } from "./object-row.ts";
 import { TABLES } from "./rows.ts";
 import type { Stamp } from "./stamp.ts";
@@ -30,19 +30,30 @@ export function applyObjectPut(
   const key = objectKeyOf(body.bucket, body.key);
   const before = view.get(TABLES.object, key);
   const row: ObjectRow = { stamp, home: place.home, nullSlot, place: place.body, object };
+  if (body.conflict === true) {
+    applyConflictRow(context, body, row);
+    return;
+  }
   if (!nullSlot || !isPlain(context, body, before)) {
     addVersion(context, body, { kind: "object", row });
     return;
   }
   if (before === undefined) {
     const tombstone = tombstoneOf(view, body);
-    if (tombstone !== undefined && laterStamp(tombstone.stamp, stamp)) return;
+    if (tombstone !== undefined && laterStamp(tombstone.stamp, stamp)) {
+      loseObject(context, body, row);
+      return;
+    }
     removeTombstone(context, body);
-  } else if (laterStamp(before.stamp, stamp)) return;
+  } else if (laterStamp(before.stamp, stamp)) {
+    loseObject(context, body, row);
+    return;
+  }
   const changed = withMeta(view, body, { kind: "object", row });
   const next = changed.kind === "object" ? changed.row : row;
   holdObject(context, next);
-  if (before !== undefined) releaseObject(context, before);
+  if (before !== undefined && sameWrite(before.stamp, stamp)) releaseObject(context, before);
+  else if (before !== undefined) retireObject(context, body, before);
   dropNullMeta(context, body, stamp);
   view.put(TABLES.object, key, next);
   addUsage(view, body, {

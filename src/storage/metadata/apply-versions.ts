@@ -1,5 +1,5 @@
 import { laterStamp } from "../../core/lww.ts";
-import type { ManifestRef, ObjectRecord } from "../../core/records.ts";
+import { changeConflict, loseObject, retireObject } from "./apply-conflicts.ts";
 import type { ApplyContext } from "./apply-context.ts";
 import {
   isNewest,
@@ -16,7 +16,7 @@ import {
 } from "./key-versions.ts";
 import { objectKeyOf } from "./keys.ts";
 import { type Aspect, aspectsOf, changedRecord, joinMeta } from "./meta-rows.ts";
-import type { ObjectRow } from "./object-row.ts";
+import { holdObject, releaseObject } from "./object-holds.ts";
 import { TABLES } from "./rows.ts";
 import type { Stamp } from "./stamp.ts";
 import { addUsage } from "./usage.ts";
@@ -29,27 +29,6 @@ import type { IndexView } from "./view.ts";
  * them, when it is an object; every other one stands in the version table. So rows follow from the
  * set of operations and not from the order in which they came.
  */
-
-/** Counts what an object's row rests on: its record, and the bytes or chunks of its body. */
-export function holdObject({ references }: ApplyContext, row: ObjectRow): void {
-  references.addManifestRefs(manifestsOf(row.object));
-  references.addLive(row.home, 1, inlineBytes(row.object));
-}
-
-/** Takes back what `holdObject` counted. */
-export function releaseObject({ references }: ApplyContext, row: ObjectRow): void {
-  references.addLive(row.home, -1, -inlineBytes(row.object));
-  references.dropManifestRefs(manifestsOf(row.object));
-}
-
-/** Bytes of an object that lie beside its operation. */
-function inlineBytes(object: ObjectRecord): number {
-  return object.body.kind === "inline" ? object.body.bytes : 0;
-}
-
-function manifestsOf(object: ObjectRecord): readonly ManifestRef[] {
-  return object.body.kind === "manifests" ? object.body.manifests : [];
-}
 
 /** Puts a version where it belongs; in the null slot, in place of an earlier write. */
 export function addVersion(context: ApplyContext, name: KeyName, version: VersionRow): void {
@@ -72,8 +51,11 @@ function moveSame(context: ApplyContext, name: KeyName, version: VersionRow): vo
   const { view } = context;
   const { stamp, nullSlot } = version.row;
   const found = nullSlot ? nullVersion(view, name) : versionById(view, name, stamp);
-  if (found?.kind !== "object" || version.kind !== "object") return;
-  if (!sameWrite(found.row.stamp, stamp)) return;
+  if (version.kind !== "object") return;
+  if (found?.kind !== "object" || !sameWrite(found.row.stamp, stamp)) {
+    if (nullSlot) loseObject(context, name, version.row);
+    return;
+  }
   const row = { ...found.row, home: version.row.home, place: version.row.place };
   holdObject(context, row);
   releaseObject(context, found.row);
@@ -148,6 +130,7 @@ export function changeVersion(
   { id, nullSlot, aspect }: { id: WriteId; nullSlot: boolean; aspect: Aspect },
 ): void {
   const { view, references } = context;
+  if (changeConflict(context, name, id, aspect)) return;
   const found = nullSlot ? nullVersion(view, name) : versionById(view, name, id);
   if (found === undefined && isGone(context, name, { id, nullSlot })) return;
   // The null slot holds a later write already: what is said about an earlier one is past.
@@ -254,8 +237,9 @@ export function removeVersion(context: ApplyContext, name: KeyName, found: Locat
   const { view, references } = context;
   const { stamp, nullSlot, home } = found.row;
   const newest = found.current ? found : newestVersion(view, name);
-  if (found.kind === "object") releaseObject(context, found.row);
-  else references.addLive(home, -1, 0);
+  if (found.kind === "marker") references.addLive(home, -1, 0);
+  else if (nullSlot) retireObject(context, name, found.row);
+  else releaseObject(context, found.row);
   const bytes = found.kind === "object" ? -found.row.object.size : 0;
   if (found.current) {
     view.remove(TABLES.object, objectKeyOf(name.bucket, name.key));

@@ -2,6 +2,7 @@ import { unreachable } from "../../core/assert.ts";
 import { laterStamp } from "../../core/lww.ts";
 import type { ContentHash } from "../../core/names.ts";
 import type { LocalRecord, ManifestChunk, Operation } from "../../core/records.ts";
+import { applyVerdicts, resolveConflict } from "./apply-conflicts.ts";
 import type { ApplyContext, Input, RecordPlace } from "./apply-context.ts";
 import {
   applyObjectDelete,
@@ -10,7 +11,8 @@ import {
   applyVersionDelete,
 } from "./apply-objects.ts";
 import { applyBootstrap, applyFloors, removeRows } from "./apply-rows.ts";
-import { DROPPED_KEY, graveKeyOf, partKeyOf, uploadKeyOf } from "./keys.ts";
+import { bury } from "./graves.ts";
+import { DROPPED_KEY, partKeyOf, uploadKeyOf } from "./keys.ts";
 import type { ReferenceCounts } from "./references.ts";
 import { type BucketRow, TABLES } from "./rows.ts";
 import { joinSites, type SiteOperation } from "./site-rows.ts";
@@ -52,6 +54,9 @@ export function applyOperation(
     case "site-put":
       applySite(context, { ...operation, body }, place.home);
       return;
+    case "conflict-resolve":
+      resolveConflict(context, body, body.write, place.home);
+      return;
     default:
       unreachable(body);
   }
@@ -80,6 +85,9 @@ export function applyLocal(context: ApplyContext, record: LocalRecord, home: num
       return;
     case "log-continues":
       // Said to the replay, which finds the end of the segment before by it; it leaves no row.
+      return;
+    case "conflicts-judged":
+      applyVerdicts(context, record, home);
       return;
     case "rows-removed":
       removeRows(context, record, home);
@@ -271,18 +279,6 @@ function expireResult(context: ApplyContext, uploadId: string, home: number): vo
   context.view.remove(TABLES.result, uploadId);
   context.references.addLive(row.home, -1, 0);
   bury(context, home, row.home);
-}
-
-/**
- * A removal that leaves no row must stay in the log as long as what it removed: if only the removal
- * were dropped, a rebuild would bring the removed thing back.
- */
-function bury({ view, references }: ApplyContext, removedIn: number, createdIn: number): void {
-  if (removedIn === createdIn) return;
-  const key = graveKeyOf(removedIn, createdIn);
-  if (view.get(TABLES.grave, key) !== undefined) return;
-  view.put(TABLES.grave, key, {});
-  references.addLive(removedIn, 1, 0);
 }
 
 function dropSegments(

@@ -89,7 +89,7 @@ describe("a row", () => {
     });
     expect(decodeRow(TABLES.usage, value, noCrc)).toEqual({
       ...{ objects: 3, bytes: 400, uploads: 1, tombstones: 2, prefixes: 5 },
-      ...{ noncurrent: 0, markers: 0, voided: 0, metas: 0 },
+      ...{ noncurrent: 0, markers: 0, voided: 0, metas: 0, conflicts: 0, marked: 0 },
     });
   });
 

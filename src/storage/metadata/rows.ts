@@ -15,6 +15,7 @@ import type {
   PartRecord,
   UploadRecord,
 } from "../../core/records.ts";
+import { HISTORY_TABLE } from "./history-rows.ts";
 import {
   decodeObjectRow,
   encodeObjectRow,
@@ -73,6 +74,8 @@ const USAGE_COUNTERS = [
   "markers",
   "voided",
   "metas",
+  "conflicts",
+  "marked",
 ] as const;
 export type UsageRow = Readonly<Record<(typeof USAGE_COUNTERS)[number], number>>;
 /** Which segments are gone for good, as first and last of each run, and where logs begin since. */
@@ -294,6 +297,7 @@ export const TABLES = {
   /** Present while a replay is under way that would not be whole if it were taken up again. */
   replaying: counters("y", []),
   ...VERSION_TABLES,
+  history: HISTORY_TABLE,
   ...SITE_TABLES,
   position: {
     prefix: "z",

@@ -16,6 +16,8 @@ const NOTHING: UsageRow = {
   markers: 0,
   voided: 0,
   metas: 0,
+  conflicts: 0,
+  marked: 0,
 };
 /** Where the usage of prefixes beyond the cap goes; no key starts with NUL. */
 const OTHER = "\0other";
@@ -44,6 +46,8 @@ export function addUsage(
     markers: before.markers + (change.markers ?? 0),
     voided: before.voided + (change.voided ?? 0),
     metas: before.metas + (change.metas ?? 0),
+    conflicts: before.conflicts + (change.conflicts ?? 0),
+    marked: before.marked + (change.marked ?? 0),
   };
   if (isNothing(after)) view.remove(TABLES.usage, bucket);
   else view.put(TABLES.usage, bucket, after);
@@ -51,7 +55,8 @@ export function addUsage(
 
 function isNothing({ objects, uploads, tombstones, prefixes, ...rest }: UsageRow): boolean {
   const versions = rest.noncurrent + rest.markers + rest.voided + rest.metas;
-  return objects + uploads + tombstones + prefixes + versions === 0;
+  const history = rest.conflicts + rest.marked;
+  return objects + uploads + tombstones + prefixes + versions + history === 0;
 }
 
 /** The part of a key before its first "/", if it has one and it is not too long to list. */

@@ -1,0 +1,196 @@
+import type { ConflictsRecord, WriteStamp } from "../../core/records.ts";
+import type { ApplyContext } from "./apply-context.ts";
+import { bury } from "./graves.ts";
+import type { HistoryRow } from "./history-rows.ts";
+import { type KeyName, metaKeyOf, nullVersion, sameWrite, versionKeyOf } from "./key-versions.ts";
+import { type Aspect, aspectsOf, changedRecord, joinMeta } from "./meta-rows.ts";
+import { holdObject, releaseObject } from "./object-holds.ts";
+import type { ObjectRow } from "./object-row.ts";
+import { TABLES } from "./rows.ts";
+import { addUsage } from "./usage.ts";
+import type { IndexView } from "./view.ts";
+
+/*
+ * Which writes of a null slot are conflicts is judged when they come (judge-conflicts.ts), and the
+ * verdict stands in the log in front of what it is about. Here verdicts are carried out. So a
+ * rebuild, for which writes in between may be gone, ends with the same conflicts.
+ */
+
+/** Whether a bucket has any rows of the table of history; one without is never asked. */
+export function hasHistory(view: IndexView, { bucket }: KeyName): boolean {
+  const usage = view.get(TABLES.usage, bucket);
+  return usage !== undefined && usage.conflicts + usage.marked > 0;
+}
+
+/** What is remembered of a write that does not stand in its slot. */
+export function historyOf(
+  view: IndexView,
+  name: KeyName,
+  write: Pick<WriteStamp, "hlc" | "origin">,
+): HistoryRow | undefined {
+  if (!hasHistory(view, name)) return undefined;
+  return view.get(TABLES.history, versionKeyOf(name, write));
+}
+
+/** Carries out what was judged when a write of another site came. */
+export function applyVerdicts(
+  context: ApplyContext,
+  { bucket, key, verdicts }: ConflictsRecord,
+  home: number,
+): void {
+  const name = { bucket, key };
+  for (const { verdict, write } of verdicts) {
+    if (verdict === "ended") endHistory(context, name, write, home);
+    else putMark(context, name, { kind: verdict, home, stamp: write });
+  }
+}
+
+function putMark(
+  context: ApplyContext,
+  name: KeyName,
+  mark: Extract<HistoryRow, { kind: "expected" | "settled" }>,
+): void {
+  const { view, references } = context;
+  if (historyOf(view, name, mark.stamp) !== undefined) return;
+  view.put(TABLES.history, versionKeyOf(name, mark.stamp), mark);
+  references.addLive(mark.home, 1, 0);
+  addUsage(view, name, { marked: 1 });
+}
+
+/** Forgets a conflict, or what was to become one; `home` is where that is said. */
+export function endHistory(
+  context: ApplyContext,
+  name: KeyName,
+  write: Pick<WriteStamp, "hlc" | "origin">,
+  home: number,
+): void {
+  const { view, references } = context;
+  const history = historyOf(view, name, write);
+  if (history === undefined) return;
+  view.remove(TABLES.history, versionKeyOf(name, write));
+  references.addLive(history.home, -1, 0);
+  bury(context, home, history.home);
+  if (history.kind !== "conflict") {
+    addUsage(view, name, { marked: -1 });
+    return;
+  }
+  releaseObject(context, history.row);
+  addUsage(view, name, { conflicts: -1 });
+  dropChanges(context, name, write);
+}
+
+/** Carries out that a write is no conflict any more. */
+export function resolveConflict(
+  context: ApplyContext,
+  name: KeyName,
+  write: WriteStamp,
+  home: number,
+): void {
+  // What was settled before it came is remembered until it comes.
+  if (historyOf(context.view, name, write)?.kind === "settled") return;
+  endHistory(context, name, write, home);
+}
+
+/**
+ * A null version has been superseded by another write: its bytes go, unless it is a conflict. What
+ * was said of it while it stood there goes with it.
+ */
+export function retireObject(context: ApplyContext, name: KeyName, row: ObjectRow): void {
+  const { view } = context;
+  const history = historyOf(view, name, row.stamp);
+  if (history?.kind !== "expected") {
+    releaseObject(context, row);
+    return;
+  }
+  keepChanges(context, name, row);
+  putConflict(context, name, { kind: "conflict", home: history.home, row });
+  addUsage(view, name, { marked: -1, conflicts: 1 });
+}
+
+/** A write of the null slot has come too late to stand in it. */
+export function loseObject(context: ApplyContext, name: KeyName, row: ObjectRow): void {
+  const { view, references } = context;
+  const history = historyOf(view, name, row.stamp);
+  if (history === undefined) return;
+  if (history.kind === "settled") {
+    view.remove(TABLES.history, versionKeyOf(name, row.stamp));
+    references.addLive(history.home, -1, 0);
+    bury(context, row.home, history.home);
+    addUsage(view, name, { marked: -1 });
+    return;
+  }
+  const changed = withChanges(view, name, row);
+  holdObject(context, changed);
+  if (history.kind === "conflict") releaseObject(context, history.row);
+  else addUsage(view, name, { marked: -1, conflicts: 1 });
+  putConflict(context, name, { kind: "conflict", home: history.home, row: changed });
+}
+
+/** Takes over a conflict as another site has it: a row, outside every log. */
+export function applyConflictRow(context: ApplyContext, name: KeyName, row: ObjectRow): void {
+  putMark(context, name, { kind: "expected", home: row.home, stamp: row.stamp });
+  const current = nullVersion(context.view, name);
+  // It may stand in its slot here, when what it lost to has not come yet.
+  if (current === undefined || !sameWrite(current.row.stamp, row.stamp)) {
+    loseObject(context, name, row);
+  }
+}
+
+function putConflict({ view }: ApplyContext, name: KeyName, history: HistoryRow): void {
+  const stamp = history.kind === "conflict" ? history.row.stamp : history.stamp;
+  view.put(TABLES.history, versionKeyOf(name, stamp), history);
+}
+
+/** A change of a conflict: its tags, or the wrapping of its key. False when it is none. */
+export function changeConflict(
+  { view, references }: ApplyContext,
+  name: KeyName,
+  id: Pick<WriteStamp, "hlc" | "origin">,
+  aspect: Aspect,
+): boolean {
+  const history = historyOf(view, name, id);
+  if (history?.kind !== "conflict") return false;
+  const key = metaKeyOf(name, id, false);
+  const known = view.get(TABLES.meta, key);
+  const after = joinMeta(known ?? { target: { hlc: id.hlc, origin: id.origin } }, aspect);
+  for (const { home } of aspectsOf(after)) references.addLive(home, 1, 0);
+  for (const { home } of known === undefined ? [] : aspectsOf(known)) {
+    references.addLive(home, -1, 0);
+  }
+  if (known === undefined) addUsage(view, name, { metas: 1 });
+  view.put(TABLES.meta, key, after);
+  const row = { ...history.row, object: changedRecord(history.row.object, after) };
+  view.put(TABLES.history, versionKeyOf(name, id), { ...history, row });
+  return true;
+}
+
+/** Changes of the null slot move to the version that they are of, as it leaves the slot. */
+function keepChanges({ view }: ApplyContext, name: KeyName, row: ObjectRow): void {
+  if ((view.get(TABLES.usage, name.bucket)?.metas ?? 0) === 0) return;
+  const key = metaKeyOf(name, row.stamp, true);
+  const meta = view.get(TABLES.meta, key);
+  if (meta === undefined || !sameWrite(meta.target, row.stamp)) return;
+  view.remove(TABLES.meta, key);
+  view.put(TABLES.meta, metaKeyOf(name, row.stamp, false), meta);
+}
+
+function withChanges(view: IndexView, name: KeyName, row: ObjectRow): ObjectRow {
+  if ((view.get(TABLES.usage, name.bucket)?.metas ?? 0) === 0) return row;
+  const meta = view.get(TABLES.meta, metaKeyOf(name, row.stamp, false));
+  if (meta === undefined || !sameWrite(meta.target, row.stamp)) return row;
+  return { ...row, object: changedRecord(row.object, meta) };
+}
+
+function dropChanges(
+  { view, references }: ApplyContext,
+  name: KeyName,
+  write: Pick<WriteStamp, "hlc" | "origin">,
+): void {
+  if ((view.get(TABLES.usage, name.bucket)?.metas ?? 0) === 0) return;
+  const key = metaKeyOf(name, write, false);
+  const meta = view.get(TABLES.meta, key);
+  if (meta === undefined) return;
+  view.remove(TABLES.meta, key);
+  for (const { home } of aspectsOf(meta)) references.addLive(home, -1, 0);
+  addUsage(view, name, { metas: -1 });
+}

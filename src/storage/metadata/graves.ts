@@ -1,0 +1,19 @@
+import type { ApplyContext } from "./apply-context.ts";
+import { graveKeyOf } from "./keys.ts";
+import { TABLES } from "./rows.ts";
+
+/**
+ * A removal that leaves no row must stay in the log as long as what it removed: if only the removal
+ * were dropped, a rebuild would bring the removed thing back.
+ */
+export function bury(
+  { view, references }: ApplyContext,
+  removedIn: number,
+  createdIn: number,
+): void {
+  if (removedIn === createdIn) return;
+  const key = graveKeyOf(removedIn, createdIn);
+  if (view.get(TABLES.grave, key) !== undefined) return;
+  view.put(TABLES.grave, key, {});
+  references.addLive(removedIn, 1, 0);
+}

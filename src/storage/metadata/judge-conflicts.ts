@@ -1,0 +1,133 @@
+import { laterStamp } from "../../core/lww.ts";
+import type { ConflictsRecord, Dot, Operation, Vector, WriteStamp } from "../../core/records.ts";
+import { hasHistory, historyOf } from "./apply-conflicts.ts";
+import { tombstoneOf } from "./apply-versions.ts";
+import {
+  type KeyName,
+  nullVersion,
+  sameWrite,
+  versionsEnd,
+  versionsStart,
+} from "./key-versions.ts";
+import { TABLES } from "./rows.ts";
+import type { IndexView } from "./view.ts";
+
+type Verdict = ConflictsRecord["verdicts"][number];
+
+/*
+ * Every write of a null slot says which write it took the place of, where it was made (`prior`).
+ * So the writes of a key form trees, and a write is overwritten exactly when another one names it.
+ * A put that nobody names and that does not stand in the slot lost to one that did not know of it:
+ * that is a conflict. It follows from the set of writes alone, not from the order in which they
+ * come.
+ *
+ * Why such a put P has a greater concurrent write: follow the winner's chain back to the earliest
+ * write that is greater than P. Had it known P, then P, or something greater than P, would have
+ * stood in the slot, and it would name that: but nothing earlier is greater, and nobody names P.
+ */
+
+/** What is known where an operation comes in. */
+export type JudgeFacts = {
+  /** Whether an operation with this dot has been applied here, or never will be. */
+  readonly isApplied: (dot: Dot) => boolean;
+  /** What the operation's origin had applied of others; undefined when that was nothing. */
+  readonly causal: Vector | undefined;
+  /** Its bytes are nowhere any more: it takes no place, but what it overwrote is overwritten. */
+  readonly isVoid: boolean;
+};
+
+/**
+ * Judges an operation of another site before it enters the log: which writes it makes conflicts,
+ * and which it ends. The record that is given must stand in front of the operation in its batch;
+ * undefined when there is nothing to say.
+ */
+export function judgeConflicts(
+  view: IndexView,
+  { dot, hlc, body }: Operation,
+  facts: JudgeFacts,
+): ConflictsRecord | undefined {
+  const stamp = { hlc, ...dot };
+  let verdicts: readonly Verdict[] = [];
+  if (body.kind === "object-put" || body.kind === "object-delete") {
+    if (!body.nullSlot) return undefined;
+    verdicts = judgeWrite(view, body, {
+      stamp,
+      isPut: body.kind === "object-put",
+      ...facts,
+      ...body,
+    });
+  } else if (body.kind === "conflict-resolve") {
+    verdicts = judgeResolution(view, body, body.write, facts);
+  }
+  if (verdicts.length === 0 || !("key" in body)) return undefined;
+  return { kind: "conflicts-judged", bucket: body.bucket, key: body.key, verdicts };
+}
+
+type Write = JudgeFacts & {
+  readonly stamp: WriteStamp;
+  readonly isPut: boolean;
+  readonly prior?: WriteStamp | undefined;
+};
+
+function judgeWrite(view: IndexView, name: KeyName, write: Write): readonly Verdict[] {
+  const { stamp, isPut, isVoid } = write;
+  const current = nullVersion(view, name);
+  const inSlot = current?.row.stamp ?? tombstoneOf(view, name)?.stamp;
+  if (inSlot !== undefined && sameWrite(inSlot, stamp)) return [];
+  const verdicts = judgeOverwritten(view, name, write, inSlot);
+  if (inSlot === undefined || isVoid) return verdicts;
+  const wins = laterStamp(stamp, inSlot);
+  const loser = wins ? inSlot : stamp;
+  const isLoserPut = wins ? current?.kind === "object" : isPut;
+  if (!isLoserPut || (wins && overwrites(write, inSlot))) return verdicts;
+  if (historyOf(view, name, loser) !== undefined) return verdicts;
+  return [...verdicts, { verdict: "expected", write: loser }];
+}
+
+/** Whether a write took the place of another one, where it was made. */
+function overwrites({ stamp, prior, causal }: Write, other: WriteStamp): boolean {
+  if (prior !== undefined) return sameWrite(prior, other);
+  // Who knew nobody else's writes took the place of all earlier ones of its own.
+  return causal === undefined && other.origin === stamp.origin && other.seq < stamp.seq;
+}
+
+/** What is said of writes that this one took the place of, and that do not stand in the slot. */
+function judgeOverwritten(
+  view: IndexView,
+  name: KeyName,
+  write: Write,
+  inSlot: WriteStamp | undefined,
+): readonly Verdict[] {
+  const { prior, isApplied, isVoid } = write;
+  if (inSlot !== undefined && overwrites(write, inSlot)) {
+    return isVoid ? [{ verdict: "settled", write: inSlot }] : [];
+  }
+  if (prior === undefined) {
+    return conflictsOf(view, name)
+      .filter((one) => overwrites(write, one))
+      .map((one) => ({ verdict: "ended", write: one }));
+  }
+  const known = historyOf(view, name, prior);
+  if (known !== undefined)
+    return known.kind === "settled" ? [] : [{ verdict: "ended", write: prior }];
+  return isApplied(prior) ? [] : [{ verdict: "settled", write: prior }];
+}
+
+function conflictsOf(view: IndexView, name: KeyName): WriteStamp[] {
+  if (!hasHistory(view, name)) return [];
+  const rows = view.rows(TABLES.history, versionsStart(name), versionsEnd(name));
+  return rows.flatMap(({ row }) => (row.kind === "conflict" ? [row.row.stamp] : []));
+}
+
+/** A resolution that comes before its conflict arises must be remembered until then. */
+function judgeResolution(
+  view: IndexView,
+  name: KeyName,
+  write: WriteStamp,
+  { isApplied }: JudgeFacts,
+): readonly Verdict[] {
+  if (historyOf(view, name, write) !== undefined) return [];
+  const current = nullVersion(view, name);
+  const stands = current !== undefined && sameWrite(current.row.stamp, write);
+  return stands || !isApplied(write) ? [{ verdict: "settled", write }] : [];
+}
