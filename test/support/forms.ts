@@ -93,3 +93,28 @@ export async function postBytes(
 export function postForm(server: TestServer, bucket: string, form: Form): Promise<RawAnswer> {
   return postBytes(server, bucket, formBytes(form));
 }
+
+/** A form that is right, but for these. */
+export type Attempt = {
+  readonly conditions?: readonly unknown[];
+  readonly fields?: Form["fields"];
+  readonly file?: Form["file"];
+  readonly filename?: string;
+  readonly signing?: Signing;
+};
+
+/** A form for the key "k" that is right, but for what the attempt changes. */
+export function signedForm(bucket: string, attempt: Attempt = {}): Form {
+  const { conditions = [], fields = [], file = "content", filename, signing } = attempt;
+  const basic = [{ bucket }, ["starts-with", "$key", ""], ...conditions];
+  const hasKey = fields.some(([name]) => name.toLowerCase() === "key");
+  const form = {
+    fields: [
+      ...(hasKey ? [] : [["key", "k"] as const]),
+      ...fields,
+      ...signedFields(basic, signing),
+    ],
+    file,
+  };
+  return filename === undefined ? form : { ...form, filename };
+}

@@ -1,4 +1,9 @@
-import { CreateBucketCommand, S3Client, type S3ClientConfig } from "@aws-sdk/client-s3";
+import {
+  CreateBucketCommand,
+  ListObjectsV2Command,
+  S3Client,
+  type S3ClientConfig,
+} from "@aws-sdk/client-s3";
 import { REGION, ROOT_KEY, type TestServer } from "./server.ts";
 
 /** The SDK with its default settings but for where it goes and who it is. */
@@ -20,6 +25,12 @@ export async function makeBucket(s3: S3Client): Promise<string> {
   const name = `bucket-${process.pid}-${bucketsMade}`;
   await s3.send(new CreateBucketCommand({ Bucket: name }));
   return name;
+}
+
+/** The keys of a bucket's first page. */
+export async function keysIn(server: TestServer, Bucket: string): Promise<string[]> {
+  const page = await sdkFor(server).send(new ListObjectsV2Command({ Bucket }));
+  return (page.Contents ?? []).map(({ Key = "" }) => Key);
 }
 
 /** Status and error code of a request that has to be refused. */
