@@ -1,0 +1,210 @@
+import { toHex } from "../core/bytes.ts";
+import { LIMITS } from "../core/limits.ts";
+import type { ContentHash, SiteId } from "../core/names.ts";
+import type { ManifestChunk, ManifestRef } from "../core/records.ts";
+import type { Hash } from "../ports/hash.ts";
+import type { IncomingManifest, Replica } from "../storage/replica.ts";
+import type { PeerCalls } from "./peer-calls.ts";
+import { PeerLie } from "./peer-lie.ts";
+
+/** Of a peer, what large bodies are fetched by. */
+export type BodySource = Pick<PeerCalls, "site" | "manifests" | "chunk">;
+
+export type FetchedBody =
+  | { readonly outcome: "whole"; readonly manifests: readonly IncomingManifest[] }
+  /** Every peer was asked, and none has it. */
+  | { readonly outcome: "gone" }
+  /** Somebody who may have it could not be asked. */
+  | { readonly outcome: "unreachable"; readonly reason: string };
+
+export type BodyFetchDeps = {
+  readonly replica: Pick<Replica, "manifest" | "hasChunk" | "stageBody">;
+  readonly hash: Hash;
+  /** Peers that can be asked now, best first. */
+  readonly sources: (first: SiteId | undefined) => readonly BodySource[];
+  /** A peer gave bytes that are not what their hash says. */
+  readonly lied: (peer: SiteId, lie: PeerLie) => void;
+  /** Bytes of chunks that came over the wire. */
+  readonly fetched: (bytes: number) => void;
+};
+
+/** Where one thing was looked for, and what came of it. */
+type Search<Value> =
+  | { readonly outcome: "found"; readonly value: Value }
+  | Extract<FetchedBody, { outcome: "gone" | "unreachable" }>;
+
+/** After a failure the rest is asked for in pieces of this size, so that less is lost by the next. */
+const SMALL_PIECE_BYTES = 256 * 1024;
+/** Failures of one peer in a row with one chunk; then the next one is asked. */
+const FAILURES_MAX = 3;
+
+/**
+ * Gets the chunks that a body lacks here: asked for by hash, each peer in turn, resumed where a
+ * connection broke, and staged only when BLAKE3 says that they are right. Bytes that are here are
+ * not asked for. What has been staged is given up when the rest cannot be had.
+ */
+export async function fetchBody(
+  deps: BodyFetchDeps,
+  refs: readonly ManifestRef[],
+  first: SiteId | undefined,
+  signal: AbortSignal,
+): Promise<FetchedBody> {
+  const wanted = [...new Set(refs.map(({ hash }) => hash))].filter(
+    (hash) => deps.replica.manifest(hash) === undefined,
+  );
+  const fetched: IncomingManifest[] = [];
+  const giveUp = <Outcome>(outcome: Outcome): Outcome => {
+    for (const { staged } of fetched) staged?.discard();
+    return outcome;
+  };
+  try {
+    for (const hash of wanted) {
+      const found = await findManifest(deps, hash, first, signal);
+      if (found.outcome !== "found") return giveUp(found);
+      const staged = await stageChunks(deps, { hash, chunks: found.value }, first, signal);
+      if (staged.outcome !== "found") return giveUp(staged);
+      fetched.push(staged.value);
+    }
+  } catch (failure) {
+    throw giveUp(failure);
+  }
+  return { outcome: "whole", manifests: fetched };
+}
+
+async function findManifest(
+  deps: BodyFetchDeps,
+  hash: ContentHash,
+  first: SiteId | undefined,
+  signal: AbortSignal,
+): Promise<Search<readonly ManifestChunk[]>> {
+  return searchPeers(deps, first, signal, async (source) => {
+    const [manifest] = await source.manifests([hash], signal);
+    if (manifest === undefined) return undefined;
+    const digest = toHex(deps.hash.digest("BLAKE3", manifest.encoded));
+    if (digest !== hash) throw new PeerLie(`the manifest ${hash} is another one`);
+    return manifest.chunks;
+  });
+}
+
+/** Asks one peer after the other until one has it. */
+async function searchPeers<Value>(
+  deps: BodyFetchDeps,
+  first: SiteId | undefined,
+  signal: AbortSignal,
+  ask: (source: BodySource) => Promise<Value | undefined>,
+): Promise<Search<Value>> {
+  let reason: string | undefined;
+  for (const source of deps.sources(first)) {
+    try {
+      const value = await ask(source);
+      if (value !== undefined) return { outcome: "found", value };
+    } catch (failure) {
+      signal.throwIfAborted();
+      if (failure instanceof PeerLie) deps.lied(source.site, failure);
+      reason = failure instanceof Error ? failure.message : String(failure);
+    }
+  }
+  if (deps.sources(first).length === 0) reason = "no peer can be reached";
+  return reason === undefined ? { outcome: "gone" } : { outcome: "unreachable", reason };
+}
+
+async function stageChunks(
+  deps: BodyFetchDeps,
+  manifest: { readonly hash: ContentHash; readonly chunks: readonly ManifestChunk[] },
+  first: SiteId | undefined,
+  signal: AbortSignal,
+): Promise<Search<IncomingManifest>> {
+  const missing = missingChunks(deps, manifest.chunks);
+  if (missing.length === 0) return { outcome: "found", value: { ...manifest, staged: undefined } };
+  if (missing.slice(0, -1).some(({ bytes }) => bytes !== LIMITS.chunkBytes)) {
+    return { outcome: "unreachable", reason: "its chunks are cut as this program does not cut" };
+  }
+  const fetchOne = (chunk: ManifestChunk) =>
+    fetchChunk(deps, manifest.hash, chunk, { first, signal });
+  const writer = await deps.replica.stageBody();
+  try {
+    let coming = start(fetchOne, missing[0]);
+    for (let at = 0; coming !== undefined; at++) {
+      const found = await coming;
+      if (found.outcome !== "found") {
+        writer.abort();
+        return found;
+      }
+      // The next one travels while this one is written: two chunks in memory, never more.
+      coming = start(fetchOne, missing[at + 1]);
+      await writer.write(found.value);
+    }
+    return { outcome: "found", value: { ...manifest, staged: await writer.finish() } };
+  } catch (failure) {
+    writer.abort();
+    throw failure;
+  }
+}
+
+/** Each chunk once, also when it stands in the list more than once; the short one is the last. */
+function missingChunks(
+  { replica }: BodyFetchDeps,
+  chunks: readonly ManifestChunk[],
+): readonly ManifestChunk[] {
+  const missing = new Map<ContentHash, ManifestChunk>();
+  for (const chunk of chunks) if (!replica.hasChunk(chunk.hash)) missing.set(chunk.hash, chunk);
+  const isWhole = ({ bytes }: ManifestChunk) => bytes === LIMITS.chunkBytes;
+  const all = [...missing.values()];
+  return [...all.filter(isWhole), ...all.filter((chunk) => !isWhole(chunk))];
+}
+
+function start<Value>(
+  run: (chunk: ManifestChunk) => Promise<Value>,
+  chunk: ManifestChunk | undefined,
+): Promise<Value> | undefined {
+  if (chunk === undefined) return undefined;
+  const running = run(chunk);
+  // Whoever waits for it hears of a failure; when nobody does, the body has failed already.
+  running.catch(() => undefined);
+  return running;
+}
+
+async function fetchChunk(
+  deps: BodyFetchDeps,
+  manifest: ContentHash,
+  chunk: ManifestChunk,
+  { first, signal }: { readonly first: SiteId | undefined; readonly signal: AbortSignal },
+): Promise<Search<Uint8Array>> {
+  return searchPeers(deps, first, signal, async (source) => {
+    const bytes = await readWhole(deps, source, { manifest, chunk, signal });
+    if (bytes === undefined) return undefined;
+    if (toHex(deps.hash.digest("BLAKE3", bytes)) !== chunk.hash) {
+      throw new PeerLie(`the chunk ${chunk.hash} has other bytes`);
+    }
+    return bytes;
+  });
+}
+
+/** All of a chunk from one peer, resumed where it broke off; undefined when it has not got it. */
+async function readWhole(
+  deps: BodyFetchDeps,
+  source: BodySource,
+  wanted: { manifest: ContentHash; chunk: ManifestChunk; signal: AbortSignal },
+): Promise<Uint8Array | undefined> {
+  const { manifest, chunk, signal } = wanted;
+  const whole = Buffer.allocUnsafeSlow(chunk.bytes);
+  let filled = 0;
+  let failures = 0;
+  while (filled < chunk.bytes) {
+    const rest = chunk.bytes - filled;
+    const bytes = failures === 0 ? rest : Math.min(rest, SMALL_PIECE_BYTES);
+    try {
+      const wish = { hash: chunk.hash, offset: filled, bytes, manifest };
+      const piece = await source.chunk(wish, signal);
+      if (piece === undefined) return undefined;
+      if (piece.length > bytes) throw new PeerLie("a chunk is longer than it is");
+      whole.set(piece, filled);
+      filled += piece.length;
+      deps.fetched(piece.length);
+    } catch (failure) {
+      failures += 1;
+      if (failure instanceof PeerLie || failures >= FAILURES_MAX || signal.aborted) throw failure;
+    }
+  }
+  return whole;
+}

@@ -1,0 +1,123 @@
+import { verifyHead } from "../core/head-signature.ts";
+import type { ClusterId, OriginId } from "../core/names.ts";
+import type { SiteRecord } from "../core/site-record.ts";
+import type { Hash } from "../ports/hash.ts";
+import type { LogEntry, OriginHead, SignedHead } from "../storage/replica.ts";
+import { chainBeforeOf, chainBehind, dotOf, sameChain } from "./log-entries.ts";
+import { PeerLie } from "./peer-lie.ts";
+
+export type PageCheckDeps = { readonly clusterId: ClusterId; readonly hash: Hash };
+
+/** What a peer handed over, and what this site knew when it asked. */
+export type ReceivedPage = {
+  readonly entries: readonly LogEntry[];
+  readonly heads: readonly SignedHead[];
+  readonly received: ReadonlyMap<OriginId, OriginHead>;
+  readonly sites: Iterable<SiteRecord>;
+};
+
+/** What of a page may be taken. */
+export type CheckedPage = {
+  /** In the order of the page; what is here already is left out. */
+  readonly entries: readonly LogEntry[];
+  readonly heads: readonly SignedHead[];
+  /** Their site's record is not here yet: they are asked for again when it is. */
+  readonly unknown: readonly OriginId[];
+  /** Another history than the one that is here. */
+  readonly diverged: readonly OriginId[];
+};
+
+type Run = { readonly entries: LogEntry[]; chain: Uint8Array; seq: number };
+
+/**
+ * Checks that every operation of a page stands in its origin's chain, and that the site of that
+ * origin signed the chain's end: a peer can hand over what others wrote, and cannot change it.
+ *
+ * @throws PeerLie when anything does not hold; LayoutError when bytes are no operation.
+ */
+export function checkPage(deps: PageCheckDeps, page: ReceivedPage): CheckedPage {
+  const runs = readRuns(deps, page.entries);
+  const signers = new Signers(page.sites);
+  const refused = { unknown: new Set<OriginId>(), diverged: new Set<OriginId>() };
+  const heads: SignedHead[] = [];
+  for (const [origin, run] of runs) {
+    const head = page.heads.find((one) => one.origin === origin && one.seq === run.seq);
+    if (head === undefined || !sameChain(head.chain, run.chain)) {
+      throw new PeerLie(`operations of ${origin} do not end at a head that was signed`);
+    }
+    const signer = signers.find(head);
+    if (signer === undefined) {
+      refused.unknown.add(origin);
+      continue;
+    }
+    if (!verifyHead(signer.publicKey, { cluster: deps.clusterId, ...head }, head.signature)) {
+      throw new PeerLie(`the head of ${origin} has not been signed by its site`);
+    }
+    const known = page.received.get(origin);
+    if (!continues(run, known, deps)) refused.diverged.add(origin);
+    else if (head.seq > (known?.seq ?? 0)) heads.push(head);
+  }
+  const unwanted = new Set([...refused.unknown, ...refused.diverged]);
+  const entries = page.entries.filter(({ encoded }) => {
+    const { origin, seq } = dotOf(encoded);
+    return !unwanted.has(origin) && seq > (page.received.get(origin)?.seq ?? 0);
+  });
+  return { entries, heads, unknown: [...refused.unknown], diverged: [...refused.diverged] };
+}
+
+/** The operations of each origin, one behind the other, with the chain after the last. */
+function readRuns({ hash }: PageCheckDeps, entries: readonly LogEntry[]): Map<OriginId, Run> {
+  const runs = new Map<OriginId, Run>();
+  for (const entry of entries) {
+    const { origin, seq } = dotOf(entry.encoded);
+    const run = runs.get(origin);
+    const chain = chainBehind(hash, entry.encoded);
+    if (run === undefined) {
+      runs.set(origin, { entries: [entry], chain, seq });
+      continue;
+    }
+    if (seq !== run.seq + 1 || !sameChain(chainBeforeOf(entry.encoded), run.chain)) {
+      throw new PeerLie(`operations of ${origin} do not follow each other at ${seq}`);
+    }
+    run.entries.push(entry);
+    run.chain = chain;
+    run.seq = seq;
+  }
+  return runs;
+}
+
+/**
+ * Whether a run goes on where this site stands, or before that: what came meanwhile over another
+ * way is passed over. False: it is another history.
+ */
+function continues(run: Run, head: OriginHead | undefined, { hash }: PageCheckDeps): boolean {
+  const known = head?.seq ?? 0;
+  const first = run.seq - run.entries.length + 1;
+  if (first > known + 1) throw new PeerLie(`operations before ${first} were left out`);
+  if (head === undefined || run.seq < known) return true;
+  const next = run.entries[known + 1 - first];
+  if (next !== undefined) return sameChain(chainBeforeOf(next.encoded), head.chain);
+  const last = run.entries.at(-1);
+  return last === undefined || sameChain(chainBehind(hash, last.encoded), head.chain);
+}
+
+/** Who may sign for an origin: its site, and any member for an origin that nobody has named yet. */
+class Signers {
+  readonly #bySite = new Map<string, SiteRecord>();
+  readonly #byOrigin = new Map<OriginId, SiteRecord>();
+
+  constructor(sites: Iterable<SiteRecord>) {
+    for (const site of sites) {
+      this.#bySite.set(site.id, site);
+      for (const origin of site.origins) this.#byOrigin.set(origin, site);
+    }
+  }
+
+  find({ origin, site }: SignedHead): SiteRecord | undefined {
+    const owner = this.#byOrigin.get(origin);
+    if (owner !== undefined && owner.id !== site) {
+      throw new PeerLie(`${origin} is an origin of ${owner.id}, and ${site} signed for it`);
+    }
+    return this.#bySite.get(site);
+  }
+}
