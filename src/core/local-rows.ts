@@ -21,8 +21,9 @@ import { FieldReader, readText, required, writeVarintField } from "./tagged-fiel
  * | tag | in kind | value                                                                |
  * | --- | ------- | -------------------------------------------------------------------- |
  * | 1   | 14      | rows: each what (u8: 1 version, 2 null version, 3 tombstone, 4 mark  |
- * |     |         | of a removed version), bucket and key (texts behind their lengths),  |
- * |     |         | HLC and origin that made it (16), with 4 the version removed (16)    |
+ * |     |         | of a removed version, 5 conflict), bucket and key (texts behind      |
+ * |     |         | their lengths), HLC and origin that made it (16), with 4 the version |
+ * |     |         | removed (16)                                                         |
  * | 3   | 15      | site whose rows are taken over: 8 bytes                              |
  * | 5   | 15      | lease: text                                                          |
  * | 7   | 15      | position of the next row: text                                       |
@@ -32,16 +33,20 @@ import { FieldReader, readText, required, writeVarintField } from "./tagged-fiel
  */
 const TAG = { rows: 1, site: 3, lease: 5, position: 7, heads: 9, count: 11 } as const;
 
-const WHAT_NUMBERS = { version: 1, null: 2, tombstone: 3, voided: 4 } as const satisfies Record<
-  RowName["what"],
-  number
->;
+const WHAT_NUMBERS = {
+  version: 1,
+  null: 2,
+  tombstone: 3,
+  voided: 4,
+  conflict: 5,
+} as const satisfies Record<RowName["what"], number>;
 const WHATS: ReadonlyArray<RowName["what"] | undefined> = [
   undefined,
   "version",
   "null",
   "tombstone",
   "voided",
+  "conflict",
 ];
 
 /** Local records that these fields are of. */

@@ -249,7 +249,7 @@ export type CompletedUpload = {
 /** A row that is taken away without an operation: it was removed elsewhere long ago. */
 export type RowName = {
   /** `null`: the version in the null slot. `voided`: the mark that a version was removed. */
-  readonly what: "version" | "null" | "tombstone" | "voided";
+  readonly what: "version" | "null" | "tombstone" | "voided" | "conflict";
   readonly bucket: BucketName;
   readonly key: ObjectKey;
   /** The write that made the row. */

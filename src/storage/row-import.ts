@@ -3,7 +3,7 @@ import type { ContentHash } from "../core/names.ts";
 import { decodeOperation } from "../core/operation-codec.ts";
 import type { LocalRecord, LogStart, ManifestRef, Operation, RowName } from "../core/records.ts";
 import type { OpenBatch } from "./batch.ts";
-import { nullVersion, sameWrite, versionById } from "./metadata/key-versions.ts";
+import { nullVersion, sameWrite, versionById, versionKeyOf } from "./metadata/key-versions.ts";
 import { BOOTSTRAP_KEY, FLOORS_KEY } from "./metadata/keys.ts";
 import { TABLES } from "./metadata/rows.ts";
 import { stagedChunks } from "./objects.ts";
@@ -138,6 +138,9 @@ function takeManifest(batch: OpenBatch, { hash, chunks, staged }: IncomingManife
 function isNews({ context: { view } }: OpenBatch, { body, hlc, dot }: Operation): boolean {
   if (body.kind !== "object-put") return true;
   const id = { hlc, origin: dot.origin };
+  if (body.conflict === true) {
+    return view.get(TABLES.history, versionKeyOf(body, id))?.kind !== "conflict";
+  }
   const found = body.nullSlot ? nullVersion(view, body) : versionById(view, body, id);
   return found === undefined || !sameWrite(found.row.stamp, id);
 }

@@ -11,6 +11,7 @@ import {
 import { encodeOperation } from "../core/operation-codec.ts";
 import type { Operation, OperationBody } from "../core/records.ts";
 import type { Hash } from "../ports/hash.ts";
+import type { HistoryRow } from "./metadata/history-rows.ts";
 import { type KeyName, metaKeyOf, versionKeyOf, writeIdOf } from "./metadata/key-versions.ts";
 import { aspectsOf, type MetaRow } from "./metadata/meta-rows.ts";
 import type { ObjectRow } from "./metadata/object-row.ts";
@@ -129,6 +130,17 @@ export function voidedRows(name: KeyName, inverted: string, stamp: Stamp): Logic
   const position = `${SECTIONS.objects}${versionKeyOf(name, writeIdOf(version))}e`;
   const operation = rowOperation(stamp, { kind: "version-delete", ...name, version });
   return [{ position, operation, stored: undefined }];
+}
+
+/** A write that lost to one that did not know of it; what is only expected is no fact yet. */
+export function historyRows(name: KeyName, history: HistoryRow): LogicalRow[] {
+  if (history.kind !== "conflict") return [];
+  const { row } = history;
+  const position = `${SECTIONS.objects}${versionKeyOf(name, row.stamp)}c`;
+  const { object } = row;
+  const body = { kind: "object-put", ...name, nullSlot: true, object, conflict: true } as const;
+  const stored = toStoredObject(name.bucket, name.key, row);
+  return [{ position, operation: rowOperation(row.stamp, body), stored }];
 }
 
 /** The changes of a version that still count. */

@@ -8,6 +8,7 @@ import { indexKey } from "./metadata/stored-rows.ts";
 import {
   accessKeyRows,
   bucketRows,
+  historyRows,
   type LogicalRow,
   metaRows,
   objectRows,
@@ -111,6 +112,9 @@ const SOURCES: ReadonlyArray<readonly Source[]> = [
       const { name, rest } = splitKey(key);
       return voidedRows(name, rest, row.stamp);
     }),
+    source({ ...objects, table: TABLES.history }, (row, key) =>
+      historyRows(splitKey(key).name, row),
+    ),
     source({ ...objects, table: TABLES.meta }, (row, key) => {
       const { name, rest } = splitKey(key);
       return metaRows(name, rest === "null", row);

@@ -272,6 +272,7 @@ const removedRows: fc.Arbitrary<RowName> = fc
       "null" as const,
       "tombstone" as const,
       "voided" as const,
+      "conflict" as const,
     ),
     ...{ bucket: bucketNames, key: objectKeys, stamp: versionIds, target: versionIds },
   })

@@ -1,6 +1,7 @@
 import { unreachable } from "../../core/assert.ts";
 import { laterStamp } from "../../core/lww.ts";
 import type { LocalRecord, RowName } from "../../core/records.ts";
+import { endHistory } from "./apply-conflicts.ts";
 import type { ApplyContext } from "./apply-context.ts";
 import { removeTombstone, removeVersion, tombstoneOf } from "./apply-versions.ts";
 import { nullVersion, sameWrite, versionById, versionKeyOf, writeIdOf } from "./key-versions.ts";
@@ -19,11 +20,11 @@ export function removeRows(
   { rows }: LocalOf<"rows-removed">,
   home: number,
 ): void {
-  for (const row of rows) removeRow(context, row);
+  for (const row of rows) removeRow(context, row, home);
   outliveEarlier(context, home);
 }
 
-function removeRow(context: ApplyContext, row: RowName): void {
+function removeRow(context: ApplyContext, row: RowName, home: number): void {
   const { view, references } = context;
   const stamp = writeIdOf(row.stamp);
   switch (row.what) {
@@ -59,6 +60,9 @@ function removeRow(context: ApplyContext, row: RowName): void {
       addUsage(view, row, { voided: -1 });
       return;
     }
+    case "conflict":
+      endHistory(context, row, stamp, home);
+      return;
   }
   unreachable(row.what);
 }
