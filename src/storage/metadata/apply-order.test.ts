@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import { MapKv } from "../../../test/support/map-kv.ts";
 import { parseHlc } from "../../core/hlc.ts";
 import { laterStamp } from "../../core/lww.ts";
 import {
@@ -13,7 +14,6 @@ import {
 } from "../../core/names.ts";
 import type { ObjectChange, ObjectRecord, OperationBody } from "../../core/records.ts";
 import { required } from "../../core/tagged-fields.ts";
-import type { Kv, KvMutation } from "../../ports/kv.ts";
 import { applyOperation } from "./apply.ts";
 import type { ApplyContext } from "./apply-context.ts";
 import { versionsEnd, versionsStart } from "./key-versions.ts";
@@ -144,42 +144,6 @@ function changeOf(wish: Exclude<Wish, { key: number }>, index: number): ObjectCh
   if (wish.kind !== "retain") return { kind: "legal-hold", on: index % 2 === 0 };
   const mode = wish.compliance ? "COMPLIANCE" : "GOVERNANCE";
   return { kind: "retention", retention: { mode, untilMs: wish.ms } };
-}
-
-/** An ordered map in memory. */
-class MapKv {
-  readonly #rows = new Map<string, Uint8Array>();
-
-  readonly kv: Kv = {
-    get: (key) => this.#rows.get(Buffer.from(key).toString("latin1")),
-    range: ({ gte, lt }) => {
-      const inside = [...this.#rows]
-        .map(([text, value]) => ({ key: Buffer.from(text, "latin1"), value }))
-        .filter(({ key }) => gte === undefined || Buffer.compare(key, gte) >= 0)
-        .filter(({ key }) => lt === undefined || Buffer.compare(key, lt) < 0);
-      return inside.sort((left, right) => Buffer.compare(left.key, right.key));
-    },
-    write: async (mutations) => this.take(mutations),
-    sync: async () => undefined,
-    backup: async () => undefined,
-    sizeBytes: () => 0,
-    count: () => this.#rows.size,
-    close: async () => undefined,
-  };
-
-  take(mutations: readonly KvMutation[]): void {
-    for (const { key, value } of mutations) {
-      const text = Buffer.from(key).toString("latin1");
-      if (value === undefined) this.#rows.delete(text);
-      else this.#rows.set(text, Buffer.from(value));
-    }
-  }
-
-  dump(): string[] {
-    return [...this.#rows]
-      .map(([text, value]) => `${text} ${Buffer.from(value).toString("hex")}`)
-      .sort();
-  }
 }
 
 /** Applies events in their order, in batches that end where `ends` says, and some twice. */

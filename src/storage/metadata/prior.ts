@@ -1,0 +1,11 @@
+import type { OperationBody, WriteStamp } from "../../core/records.ts";
+import { tombstoneOf } from "./apply-versions.ts";
+import { nullVersion } from "./key-versions.ts";
+import type { IndexView } from "./view.ts";
+
+/** Which write of the null slot an operation takes the place of; undefined when it was empty. */
+export function priorOf(view: IndexView, body: OperationBody): WriteStamp | undefined {
+  if (body.kind !== "object-put" && body.kind !== "object-delete") return undefined;
+  if (!body.nullSlot) return undefined;
+  return nullVersion(view, body)?.row.stamp ?? tombstoneOf(view, body)?.stamp;
+}
