@@ -98,6 +98,8 @@ export const LIMITS = {
   /** Requests that wait for a write of another site, and for how long at most. */
   appliedWaitersMax: 1000,
   appliedWaitMsMax: 60_000,
+  /** Messages of one peer that are remembered, so that none is taken twice. */
+  replicationNoncesMax: 16_384,
   /** Origins that a site tells of: one for each life of each site. */
   replicationOriginsMax: 1024,
   /** Operations and small bodies that a peer asks for at once; an answer may end a little behind. */

@@ -1,0 +1,250 @@
+import { toHex } from "../core/bytes.ts";
+import { signBytes } from "../core/ed25519.ts";
+import type { SiteKeyPair } from "../core/identity.ts";
+import type { ClusterId, SiteId } from "../core/names.ts";
+import type { SiteRecord } from "../core/site-record.ts";
+import type { Clock } from "../ports/clock.ts";
+import type { Network, NetworkResponse } from "../ports/network.ts";
+import type { Random } from "../ports/random.ts";
+import { contentDigest, signRequest, verifyAnswer } from "./message-signature.ts";
+import { authorityOf } from "./peer-address.ts";
+import { PeerFault } from "./peer-fault.ts";
+
+export type PeerRequest = {
+  readonly method: "GET" | "POST";
+  /** With its query, as it goes on the wire. */
+  readonly path: string;
+  readonly body?: Uint8Array;
+  /** More than this is not read. */
+  readonly bytesMax: number;
+  readonly timeoutMs: number;
+  readonly signal?: AbortSignal;
+};
+
+/** An answer that the peer signed, whole. */
+export type PeerResponse = {
+  readonly status: number;
+  /** Names in lower case. */
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: Buffer;
+};
+
+/** Who is asked; a site record is one. */
+export type Callee = Pick<
+  SiteRecord,
+  "id" | "name" | "publicKey" | "addresses" | "certificates" | "insecure"
+>;
+
+export interface PeerClient {
+  /**
+   * Asks a peer something, at the first of its addresses that answers. Whatever status the peer
+   * signed is given back, but for those that say that it does not take our word.
+   *
+   * @throws PeerFault.
+   */
+  request(peer: Callee, request: PeerRequest): Promise<PeerResponse>;
+}
+
+export type PeerClientDeps = {
+  readonly network: Network;
+  readonly clock: Clock;
+  readonly random: Random;
+  /** Who asks; read anew for every request. */
+  readonly identity: { readonly clusterId: ClusterId; readonly siteId: SiteId | string };
+  readonly keyPair: SiteKeyPair;
+};
+
+const NONCE_BYTES = 16;
+const REFUSALS: ReadonlySet<number> = new Set([401, 403]);
+
+/** Signs requests and believes answers only when the peer has signed them. */
+export function createPeerClient(deps: PeerClientDeps): PeerClient {
+  const sessions = new Map<string, string>();
+  const lastGood = new Map<string, string>();
+
+  async function request(peer: Callee, wish: PeerRequest): Promise<PeerResponse> {
+    const deadline = startDeadline(deps.clock, wish);
+    try {
+      const answer = await askOnce(peer, wish, deadline.signal);
+      const session = answer.headers["x-atoll-session"] ?? "";
+      if (answer.status !== 401 || session === sessions.get(peer.id)) return accept(peer, answer);
+      // The peer has been started anew since we last spoke: sign for the process that runs now.
+      sessions.set(peer.id, session);
+      return accept(peer, await askOnce(peer, wish, deadline.signal));
+    } catch (failure) {
+      throw deadline.explain(failure, peer);
+    } finally {
+      deadline.end();
+    }
+  }
+
+  async function askOnce(
+    peer: Callee,
+    wish: PeerRequest,
+    signal: AbortSignal,
+  ): Promise<PeerResponse> {
+    const usable = addressesOf(peer, lastGood.get(peer.id));
+    let failed: unknown;
+    for (const address of usable) {
+      const signed = sign(peer, wish, address);
+      let response: NetworkResponse;
+      try {
+        const { certificates } = peer;
+        response = await deps.network.request({
+          target: {
+            ...{ kind: "url", origin: address },
+            ...(certificates.length > 0 && { trustedCertificates: certificates.join("\n") }),
+          },
+          ...{ method: wish.method, path: wish.path, headers: signed.headers, signal },
+          ...(wish.body !== undefined && { body: wish.body }),
+        });
+      } catch (failure) {
+        if (signal.aborted) throw failure;
+        failed = failure;
+        continue;
+      }
+      const body = await readWhole(peer, response.body, wish.bytesMax);
+      checkAnswer(peer, { response, body, requestSignature: signed.signature });
+      lastGood.set(peer.id, address);
+      return { status: response.status, headers: response.headers, body };
+    }
+    throw failed;
+  }
+
+  function sign(peer: Callee, wish: PeerRequest, address: string) {
+    const body = wish.body ?? new Uint8Array(0);
+    const { clusterId, siteId } = deps.identity;
+    const message = {
+      ...{ method: wish.method, authority: authorityOf(address), target: wish.path },
+      date: new Date(deps.clock.nowMs()).toUTCString(),
+      digest: contentDigest(body),
+      ...{ to: peer.id, session: sessions.get(peer.id) ?? "none" },
+    };
+    const parameters = {
+      keyId: `${clusterId}/${siteId}`,
+      nonce: toHex(deps.random.bytes(NONCE_BYTES)),
+    };
+    const { input, signature } = signRequest(message, parameters, (bytes) =>
+      signBytes(deps.keyPair, bytes),
+    );
+    const headers = {
+      ...{ host: message.authority, date: message.date, "content-digest": message.digest },
+      ...{ "x-atoll-to": message.to, "x-atoll-session": message.session },
+      ...{ "signature-input": input, signature, "content-length": String(body.length) },
+    };
+    return { headers, signature };
+  }
+
+  function checkAnswer(
+    peer: Callee,
+    answer: {
+      readonly response: NetworkResponse;
+      readonly body: Buffer;
+      readonly requestSignature: string;
+    },
+  ): void {
+    const { status, headers } = answer.response;
+    const digest = contentDigest(answer.body);
+    const isSigned = verifyAnswer(
+      { status, digest, requestSignature: answer.requestSignature },
+      {
+        keyId: `${deps.identity.clusterId}/${peer.id}`,
+        publicKey: peer.publicKey,
+        input: headers["signature-input"] ?? "",
+        signature: headers["signature"] ?? "",
+      },
+    );
+    if (isSigned) return;
+    throw new PeerFault("untrusted", `the answer (${status}) is not signed by ${peer.name}`, {
+      hint: "Another server answers at its address, or something between the sites alters answers.",
+    });
+  }
+
+  return { request };
+}
+
+function accept(peer: Callee, answer: PeerResponse): PeerResponse {
+  if (!REFUSALS.has(answer.status)) return answer;
+  const { reason, message } = readProblem(answer.body);
+  throw new PeerFault("refused", `${peer.name} refuses this site (${reason}): ${message}`, {
+    hint: HINTS[reason] ?? "Its log and `atoll repl-status` there say more.",
+  });
+}
+
+const HINTS: Readonly<Record<string, string>> = {
+  clock: "Set the clocks of both machines (NTP).",
+  token: "Ask for a new one: `atoll repl-invite` there.",
+  "removed-site": "To come back it must join again: `atoll repl-join` with a new token.",
+};
+
+/** What an answer of a peer says went wrong; nothing of it is trusted to be there. */
+export function readProblem(body: Uint8Array): { reason: string; message: string } {
+  try {
+    const parsed: unknown = JSON.parse(Buffer.from(body).toString("utf8"));
+    const error = (parsed as { error?: { reason?: unknown; message?: unknown } } | undefined)
+      ?.error;
+    return { reason: String(error?.reason), message: String(error?.message) };
+  } catch {
+    return { reason: "unknown", message: "it does not say why" };
+  }
+}
+
+/** The address that answered last comes first; plain http only where an operator wanted it. */
+function addressesOf(peer: Callee, lastGood: string | undefined): readonly string[] {
+  const allowed = peer.addresses.filter((one) => peer.insecure || one.startsWith("https://"));
+  if (allowed.length === 0) {
+    throw new PeerFault("unreachable", `no address of ${peer.name} may be used`, {
+      hint: "Give it one with https, or allow plain http with --insecure-peer.",
+    });
+  }
+  return allowed.toSorted((left, right) => Number(right === lastGood) - Number(left === lastGood));
+}
+
+async function readWhole(
+  peer: Callee,
+  body: AsyncIterable<Uint8Array>,
+  bytesMax: number,
+): Promise<Buffer> {
+  const parts: Buffer[] = [];
+  let length = 0;
+  for await (const bytes of body) {
+    length += bytes.length;
+    if (length > bytesMax) {
+      throw new PeerFault("too-large", `${peer.name} answers with more than ${bytesMax} bytes`, {
+        hint: "It is cut off; if it goes on, remove that site or look at what runs there.",
+      });
+    }
+    parts.push(Buffer.from(bytes));
+  }
+  return Buffer.concat(parts);
+}
+
+function startDeadline(clock: Clock, { timeoutMs, signal }: PeerRequest) {
+  const controller = new AbortController();
+  let isLate = false;
+  const cancel = clock.after(timeoutMs, () => {
+    isLate = true;
+    controller.abort();
+  });
+  const giveUp = (): void => controller.abort();
+  if (signal?.aborted === true) giveUp();
+  signal?.addEventListener("abort", giveUp, { once: true });
+  return {
+    signal: controller.signal,
+    end(): void {
+      cancel();
+      signal?.removeEventListener("abort", giveUp);
+    },
+    explain(failure: unknown, peer: Callee): PeerFault {
+      if (failure instanceof PeerFault) return failure;
+      if (isLate) {
+        return new PeerFault("timeout", `${peer.name} did not answer within ${timeoutMs} ms`);
+      }
+      const message = failure instanceof Error ? failure.message : String(failure);
+      return new PeerFault("unreachable", `${peer.name} cannot be reached: ${message}`, {
+        hint: `Is it running, and is ${peer.addresses[0] ?? "its address"} right?`,
+        cause: failure,
+      });
+    },
+  };
+}

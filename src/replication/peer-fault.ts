@@ -1,0 +1,21 @@
+/**
+ * What can go wrong between two sites, told apart by what the operator can do about it.
+ *
+ * unreachable: no answer, or half of one. timeout: none in good time. refused: the peer does not
+ * take this site's word, or not for this. untrusted: the answer is not what the peer signed.
+ * too-large: the answer goes beyond what was asked for.
+ */
+export type PeerFaultKind = "unreachable" | "timeout" | "refused" | "untrusted" | "too-large";
+
+/** A failure of a request to a peer. `hint` is one sentence that says what to do. */
+export class PeerFault extends Error {
+  override readonly name = "PeerFault";
+  readonly kind: PeerFaultKind;
+  readonly hint: string | undefined;
+
+  constructor(kind: PeerFaultKind, message: string, options?: { hint?: string; cause?: unknown }) {
+    super(message, options?.cause === undefined ? undefined : { cause: options.cause });
+    this.kind = kind;
+    this.hint = options?.hint;
+  }
+}

@@ -1,0 +1,148 @@
+import { LIMITS } from "../core/limits.ts";
+import { parseSiteId, type SiteId } from "../core/names.ts";
+import type { MemberSite } from "../core/site-record.ts";
+import type { Exchange } from "../http/exchange.ts";
+import {
+  contentDigest,
+  readSignatureInput,
+  type SignatureParameters,
+  verifyRequest,
+} from "./message-signature.ts";
+import { NonceWindow } from "./nonce-window.ts";
+import type { PeerServerDeps } from "./peer-server.ts";
+import type { RefusalReason } from "./refusals.ts";
+
+type Refused = {
+  readonly outcome: "refused";
+  readonly status: number;
+  /** `session`: signed for an earlier process of this site, or for none; the peer tries again. */
+  readonly reason: RefusalReason | "session";
+  /** Who the peer says it is; undefined when it said nothing. */
+  readonly from: string | undefined;
+  readonly detail: string;
+};
+
+/** What a request says of its sender, from its headers alone; nothing of it is proved yet. */
+export type Claim =
+  | Refused
+  | {
+      readonly outcome: "claim";
+      readonly from: string;
+      readonly parameters: SignatureParameters;
+      readonly sender: Sender;
+      readonly dateMs: number;
+    };
+
+type Sender =
+  | { readonly kind: "peer"; readonly peer: MemberSite; readonly publicKey: string }
+  | { readonly kind: "invited"; readonly publicKey: string };
+
+/** Who sent a request, proved. */
+export type Caller = Refused | ({ readonly outcome: "caller"; readonly from: string } & Sender);
+
+export type PeerGateDeps = Pick<PeerServerDeps, "identity" | "site" | "isInvited" | "clock"> & {
+  /** New with every start: what was signed for an earlier one is not taken. */
+  readonly session: string;
+};
+
+const NO_SITE = /^[0-9a-f]{64}$/;
+
+/** Tells who a request is from, or why it is from nobody. */
+export class PeerGate {
+  readonly #deps: PeerGateDeps;
+  readonly #nonces = new NonceWindow({
+    windowMs: LIMITS.requestSkewMsMax,
+    noncesMax: LIMITS.replicationNoncesMax,
+  });
+
+  constructor(deps: PeerGateDeps) {
+    this.#deps = deps;
+  }
+
+  get session(): string {
+    return this.#deps.session;
+  }
+
+  /** Refuses what no body can make right, before the body is read. */
+  readClaim({ headers }: Exchange): Claim {
+    const parameters = readSignatureInput(headers.get("signature-input") ?? "");
+    if (parameters === undefined || headers.count("signature") !== 1) {
+      return refused(401, "unsigned", undefined, "The request is not signed as peers sign.");
+    }
+    const [cluster, name = ""] = parameters.keyId.split("/");
+    const { identity } = this.#deps;
+    const from = name.slice(0, 16);
+    if (cluster !== identity.clusterId) {
+      return refused(401, "wrong-cluster", from, "This site belongs to another cluster.");
+    }
+    const sender = this.#senderOf(name);
+    if (sender === "unknown") {
+      return refused(401, "unknown-site", from, "This site does not know that site.");
+    }
+    if (sender === "removed") {
+      return refused(403, "removed-site", from, "That site was removed from the cluster.");
+    }
+    if (sender === "token") {
+      return refused(401, "token", from, "The token was not issued here, was used, or is late.");
+    }
+    if (headers.get("x-atoll-to") !== identity.siteId) {
+      return refused(401, "wrong-site", from, "The request is meant for another site.");
+    }
+    const dateMs = Date.parse(headers.get("date") ?? "");
+    if (Number.isNaN(dateMs)) return refused(401, "unsigned", from, "The request has no date.");
+    return { outcome: "claim", from, parameters, sender, dateMs };
+  }
+
+  /** Judges a request that has come whole. */
+  judge(exchange: Exchange, claim: Extract<Claim, { outcome: "claim" }>, body: Uint8Array): Caller {
+    const { headers, method, target } = exchange;
+    const { parameters, sender, from, dateMs } = claim;
+    const digest = headers.get("content-digest") ?? "";
+    const request = {
+      ...{ method, target, digest, authority: headers.get("host") ?? "" },
+      date: headers.get("date") ?? "",
+      to: headers.get("x-atoll-to") ?? "",
+      session: headers.get("x-atoll-session") ?? "",
+    };
+    const signature = headers.get("signature") ?? "";
+    const { publicKey } = sender;
+    const isSigned = verifyRequest(request, parameters, { publicKey, signature });
+    if (!isSigned || digest !== contentDigest(body)) {
+      return refused(401, "altered", from, "The request is not what was signed.");
+    }
+    if (request.session !== this.#deps.session) {
+      return refused(401, "session", from, "The request was signed for another process.");
+    }
+    const message = { nonce: parameters.nonce, dateMs };
+    const verdict = this.#nonces.judge(parameters.keyId, message, this.#deps.clock.nowMs());
+    if (verdict === "clock") {
+      return refused(401, "clock", from, "The request is dated too far from this site's time.");
+    }
+    if (verdict === "replayed") {
+      return refused(401, "replayed", from, "The request came before.");
+    }
+    return { outcome: "caller", from, ...sender };
+  }
+
+  #senderOf(name: string): Sender | "unknown" | "removed" | "token" {
+    if (NO_SITE.test(name)) {
+      return this.#deps.isInvited(name) ? { kind: "invited", publicKey: name } : "token";
+    }
+    const id: SiteId | undefined = parseSiteId(name);
+    // What this site signed itself must never come back to it as another's word.
+    if (id === undefined || id === this.#deps.identity.siteId) return "unknown";
+    const peer = this.#deps.site(id);
+    if (peer === undefined) return "unknown";
+    if (peer.state === "removed") return "removed";
+    return { kind: "peer", peer, publicKey: peer.publicKey };
+  }
+}
+
+function refused(
+  status: number,
+  reason: Refused["reason"],
+  from: string | undefined,
+  detail: string,
+): Refused {
+  return { outcome: "refused", status, reason, from, detail };
+}
