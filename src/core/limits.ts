@@ -116,4 +116,16 @@ export const LIMITS = {
   /** How long chunks are kept for a peer that was told of them, and of how many manifests. */
   replicationLeaseMs: 60_000,
   replicationLeasesMax: 1024,
+  /** Position of a row: bucket, key and version with what separates them. */
+  rowPositionCharsMax: 2048,
+  /** Rows that a peer asks for by position at once. */
+  rowsAskedMax: 256,
+  /** Ranges of rows that are compared at once; one is hashed so far, listed when it is so short. */
+  rowRangesMax: 64,
+  rowsHashedMax: 50_000,
+  rowsListedMax: 512,
+  /** Sites that take over all rows of this one at the same time. */
+  bootstrapsServedMax: 4,
+  /** How long what a bootstrap rests on is kept after it was last heard of. */
+  bootstrapLeaseMs: 60 * 60 * 1000,
 } as const;

@@ -1,0 +1,137 @@
+import { toHex } from "../core/bytes.ts";
+import { LIMITS } from "../core/limits.ts";
+import type { LogStart, Vector } from "../core/records.ts";
+import type { SiteRecord } from "../core/site-record.ts";
+import type { Random } from "../ports/random.ts";
+import { encodeLogicalRow, type LogicalRow } from "../storage/logical-rows.ts";
+import type { LogEntry } from "../storage/replica.ts";
+import type { BootstrapLeases } from "./bootstrap-leases.ts";
+import { encodePage } from "./page-frame.ts";
+import type { PeerReply } from "./page-server.ts";
+import { hashRange, listRange, type RowHashDeps } from "./row-hashes.ts";
+import {
+  parseListRequest,
+  parseRangesRequest,
+  parseRowsRequest,
+  parseStartRequest,
+  type RowsRequest,
+  writeListAnswer,
+  writeRangesAnswer,
+  writeRowsHead,
+  writeStartAnswer,
+} from "./wire-rows.ts";
+
+export type RowServerDeps = RowHashDeps & {
+  readonly rows: RowHashDeps["rows"] & {
+    inlineBody(stored: NonNullable<LogicalRow["stored"]>): Promise<Uint8Array | undefined>;
+    count(): number;
+  };
+  readonly random: Random;
+  readonly leases: BootstrapLeases;
+  /** Where every log stands here, or why rows must not be taken over from this site now. */
+  readonly heads: () => readonly LogStart[] | { readonly problem: string };
+  /** What has been applied here without exception. */
+  readonly applied: () => Vector;
+  readonly served: (peer: SiteRecord, bytes: number) => void;
+};
+
+/** A request of a peer that has been checked. */
+export type RowCall = { readonly peer: SiteRecord; readonly body: Uint8Array };
+
+const LEASE_BYTES = 16;
+
+/**
+ * `POST /v1/repl/bootstrap`: where every log of this site stands, before the first row is read. As
+ * long as it is renewed, nothing that comes after is dropped here.
+ */
+export function answerBootstrap(deps: RowServerDeps, { peer, body }: RowCall): PeerReply {
+  const parsed = parseStartRequest(body);
+  if (parsed.outcome === "bad") return problem(400, parsed.problem);
+  const { lease: asked } = parsed.value;
+  const rows = deps.rows.count();
+  if (asked !== null) {
+    const heads = deps.leases.renew(asked, peer.id);
+    if (heads === undefined) return problem(410, "that lease has ended");
+    return ok(writeStartAnswer({ lease: asked, rows, heads: [...heads] }));
+  }
+  const heads = deps.heads();
+  if ("problem" in heads) return problem(409, heads.problem);
+  const lease = toHex(deps.random.bytes(LEASE_BYTES));
+  if (!deps.leases.take(lease, peer.id, heads)) return problem(503, "too many bootstraps");
+  return ok(writeStartAnswer({ lease, rows, heads: [...heads] }));
+}
+
+/** `POST /v1/repl/rows`: rows in order of position with their small bodies, bounded by bytes. */
+export async function answerRows(deps: RowServerDeps, { peer, body }: RowCall): Promise<PeerReply> {
+  const parsed = parseRowsRequest(body);
+  if (parsed.outcome === "bad") return problem(400, parsed.problem);
+  const page = await gatherRows(deps, parsed.value);
+  const head = writeRowsHead({ next: page.next, refused: page.refused });
+  const bytes = encodePage({ head, entries: page.entries }, true);
+  deps.served(peer, bytes.length);
+  return ok(bytes);
+}
+
+/** `POST /v1/repl/ranges`: hashes of ranges of rows. */
+export async function answerRanges(deps: RowServerDeps, { body }: RowCall): Promise<PeerReply> {
+  const parsed = parseRangesRequest(body);
+  if (parsed.outcome === "bad") return problem(400, parsed.problem);
+  const { ranges, rowsMax } = parsed.value;
+  const answers = [];
+  for (const range of ranges) answers.push(await hashRange(deps, range, rowsMax));
+  return ok(writeRangesAnswer({ ranges: answers }));
+}
+
+/** `POST /v1/repl/row-hashes`: the rows of a short range, each with its hash. */
+export function answerRowHashes(deps: RowServerDeps, { body }: RowCall): PeerReply {
+  const parsed = parseListRequest(body);
+  if (parsed.outcome === "bad") return problem(400, parsed.problem);
+  const { rows, next } = listRange(deps, parsed.value.range, LIMITS.rowsListedMax);
+  const shown = rows.map(([row, hash]) => [row.position, hash] as [string, Buffer]);
+  return ok(writeListAnswer({ rows: shown, next, applied: deps.applied() }));
+}
+
+/** Rows that are looked at for one page at most, wanted or not. */
+const ROWS_PER_PAGE = 2000;
+
+async function gatherRows(
+  { rows }: RowServerDeps,
+  { range, positions, bytesMax, bodies }: RowsRequest,
+): Promise<{ entries: LogEntry[]; next: string | undefined; refused: string[] }> {
+  const wanted = positions.length === 0 ? undefined : new Set(positions);
+  const step = rows.read(range, ROWS_PER_PAGE);
+  const entries: LogEntry[] = [];
+  const refused: string[] = [];
+  let bytes = 0;
+  for (const row of step.rows) {
+    if (wanted !== undefined && !wanted.has(row.position)) continue;
+    if (entries.length > 0 && bytes >= bytesMax) return { entries, next: row.position, refused };
+    const encoded = encodeLogicalRow(row);
+    const inline = bodies ? await inlineOf(rows, row) : undefined;
+    if (inline === "damaged") {
+      refused.push(row.position);
+      continue;
+    }
+    entries.push({ encoded, inline });
+    bytes += encoded.length + (inline?.length ?? 0);
+  }
+  return { entries, next: step.next, refused };
+}
+
+async function inlineOf(
+  rows: RowServerDeps["rows"],
+  { stored }: LogicalRow,
+): Promise<Uint8Array | "damaged" | undefined> {
+  if (stored?.record.body.kind !== "inline") return undefined;
+  const bytes = await rows.inlineBody(stored);
+  // The reader's memory is used again by the next read.
+  return bytes === undefined ? "damaged" : Buffer.from(bytes);
+}
+
+function ok(body: Uint8Array): PeerReply {
+  return { status: 200, body };
+}
+
+function problem(status: number, text: string): PeerReply {
+  return { status, body: Buffer.from(JSON.stringify({ error: "bad-request", problem: text })) };
+}

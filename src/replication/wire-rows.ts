@@ -1,0 +1,202 @@
+import { z } from "zod";
+import { parseHex, toHex } from "../core/bytes.ts";
+import { formatHlc, parseHlc } from "../core/hlc.ts";
+import { LIMITS } from "../core/limits.ts";
+import { parseOriginId, parseSeq } from "../core/names.ts";
+import type { LogStart, Vector } from "../core/records.ts";
+import type { RowRange } from "../storage/logical-rows.ts";
+import type { Parsed } from "./wire-pages.ts";
+
+/*
+ * The JSON of peers that take over each other's rows, or compare them. Positions are texts; where a
+ * range is open or a walk has ended, it says null.
+ */
+
+const HASH_BYTES = 32;
+
+function parsed<Value>(parse: (text: string) => Value | undefined) {
+  return z.string().transform((text, context) => {
+    const value = parse(text);
+    if (value !== undefined) return value;
+    context.addIssue({ code: "custom", message: "not valid" });
+    return z.NEVER;
+  });
+}
+
+const origin = parsed(parseOriginId);
+const seq = z.number().transform((value, context) => {
+  const position = parseSeq(value);
+  if (position !== undefined) return position;
+  context.addIssue({ code: "custom", message: "not a position" });
+  return z.NEVER;
+});
+const hash = parsed((text) => parseHex(text, HASH_BYTES));
+const hlc = parsed((text) =>
+  /^[0-9a-f]{16}$/.test(text) ? parseHlc(BigInt(`0x${text}`)) : undefined,
+);
+/** Longer than any: a bucket, a key, a version and what stands behind it. */
+const position = z
+  .string()
+  .max(LIMITS.rowPositionCharsMax)
+  .refine((text) => text.isWellFormed());
+const end = position.nullable().transform((text) => text ?? undefined);
+const range = z.object({ from: position, to: end });
+const count = z.number().int().min(0);
+const vector = z
+  .array(z.tuple([origin, seq]))
+  .max(LIMITS.replicationOriginsMax)
+  .transform((entries): Vector => new Map(entries));
+
+const rowsRequest = z.object({
+  range,
+  /** Only these of them; all when it is empty. */
+  positions: z.array(position).max(LIMITS.rowsAskedMax).readonly(),
+  bytesMax: z.number().int().min(1).max(LIMITS.replicationPageBytes),
+  /** Whether small bodies come along. */
+  bodies: z.boolean(),
+});
+const rowsHead = z.object({ next: end, refused: z.array(position).readonly() });
+
+const rangesRequest = z.object({
+  ranges: z.array(range).min(1).max(LIMITS.rowRangesMax).readonly(),
+  /** A range with more rows is hashed as far as these go. */
+  rowsMax: z.number().int().min(1).max(LIMITS.rowsHashedMax),
+});
+const rangesAnswer = z.object({
+  ranges: z
+    .array(z.object({ hash, count, next: end }))
+    .max(LIMITS.rowRangesMax)
+    .readonly(),
+});
+
+const listRequest = z.object({ range });
+const listAnswer = z.object({
+  rows: z
+    .array(z.tuple([position, hash]))
+    .max(LIMITS.rowsListedMax)
+    .readonly(),
+  next: end,
+  /** What the site had applied when it read them. */
+  applied: vector,
+});
+
+const startRequest = z.object({ lease: z.string().max(64).nullable() });
+const startAnswer = z.object({
+  lease: z.string().min(1).max(64),
+  /** About how many rows there are. */
+  rows: count,
+  heads: z
+    .array(z.tuple([origin, seq, hlc, hash, vector]))
+    .max(LIMITS.replicationOriginsMax)
+    .transform((heads): LogStart[] =>
+      heads.map(([from, at, reading, chain, seen]) => {
+        return { origin: from, seq: at, hlc: reading, chain, vector: seen };
+      }),
+    ),
+});
+
+export type RowsRequest = Readonly<z.output<typeof rowsRequest>>;
+export type RowsHead = Readonly<z.output<typeof rowsHead>>;
+export type RangesRequest = Readonly<z.output<typeof rangesRequest>>;
+export type RangesAnswer = Readonly<z.output<typeof rangesAnswer>>;
+export type RangeHash = RangesAnswer["ranges"][number];
+export type ListAnswer = Readonly<z.output<typeof listAnswer>>;
+export type StartAnswer = Readonly<z.output<typeof startAnswer>>;
+
+/** Reads which rows a peer asks for. */
+export function parseRowsRequest(body: Uint8Array): Parsed<RowsRequest> {
+  return parseWith(rowsRequest, body);
+}
+
+export function parseRowsHead(body: Uint8Array): Parsed<RowsHead> {
+  return parseWith(rowsHead, body);
+}
+
+export function parseRangesRequest(body: Uint8Array): Parsed<RangesRequest> {
+  return parseWith(rangesRequest, body);
+}
+
+export function parseRangesAnswer(body: Uint8Array): Parsed<RangesAnswer> {
+  return parseWith(rangesAnswer, body);
+}
+
+export function parseListRequest(body: Uint8Array): Parsed<{ readonly range: RowRange }> {
+  return parseWith(listRequest, body);
+}
+
+export function parseListAnswer(body: Uint8Array): Parsed<ListAnswer> {
+  return parseWith(listAnswer, body);
+}
+
+export function parseStartRequest(body: Uint8Array): Parsed<{ readonly lease: string | null }> {
+  return parseWith(startRequest, body);
+}
+
+export function parseStartAnswer(body: Uint8Array): Parsed<StartAnswer> {
+  return parseWith(startAnswer, body);
+}
+
+function showRange({ from, to }: RowRange): { from: string; to: string | null } {
+  return { from, to: to ?? null };
+}
+
+/** A request for rows, as it travels. */
+export function writeRowsRequest(request: RowsRequest): Buffer {
+  return json({ ...request, range: showRange(request.range) });
+}
+
+export function writeRowsHead({ next, refused }: RowsHead): Buffer {
+  return json({ next: next ?? null, refused });
+}
+
+export function writeRangesRequest({ ranges, rowsMax }: RangesRequest): Buffer {
+  return json({ ranges: ranges.map(showRange), rowsMax });
+}
+
+export function writeRangesAnswer({ ranges }: RangesAnswer): Buffer {
+  const shown = ranges.map((one) => {
+    return { hash: toHex(one.hash), count: one.count, next: one.next ?? null };
+  });
+  return json({ ranges: shown });
+}
+
+export function writeListRequest(wanted: RowRange): Buffer {
+  return json({ range: showRange(wanted) });
+}
+
+export function writeListAnswer({ rows, next, applied }: ListAnswer): Buffer {
+  const shown = rows.map(([at, digest]) => [at, toHex(digest)]);
+  return json({ rows: shown, next: next ?? null, applied: [...applied] });
+}
+
+export function writeStartRequest(lease: string | undefined): Buffer {
+  return json({ lease: lease ?? null });
+}
+
+export function writeStartAnswer({ lease, rows, heads }: StartAnswer): Buffer {
+  const shown = heads.map((head) => [
+    ...[head.origin, head.seq, formatHlc(head.hlc), toHex(head.chain)],
+    [...head.vector],
+  ]);
+  return json({ lease, rows, heads: shown });
+}
+
+function json(value: unknown): Buffer {
+  return Buffer.from(JSON.stringify(value));
+}
+
+function parseWith<Schema extends z.ZodType>(
+  schema: Schema,
+  body: Uint8Array,
+): Parsed<z.output<Schema>> {
+  let value: unknown;
+  try {
+    value = JSON.parse(Buffer.from(body).toString("utf8"));
+  } catch (failure) {
+    return { outcome: "bad", problem: `not JSON: ${(failure as Error).message}` };
+  }
+  const result = schema.safeParse(value);
+  if (result.success) return { outcome: "ok", value: result.data };
+  const [issue] = result.error.issues;
+  return { outcome: "bad", problem: `${issue?.path.join(".")}: ${issue?.message}` };
+}
