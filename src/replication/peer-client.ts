@@ -67,7 +67,8 @@ export function createPeerClient(deps: PeerClientDeps): PeerClient {
     try {
       const answer = await askOnce(peer, wish, deadline.signal);
       const session = answer.headers["x-atoll-session"] ?? "";
-      if (answer.status !== 401 || session === sessions.get(peer.id)) return accept(peer, answer);
+      const isStale = answer.status === 401 && readProblem(answer.body).reason === "session";
+      if (!isStale || session === sessions.get(peer.id)) return accept(peer, answer);
       // The peer has been started anew since we last spoke: sign for the process that runs now.
       sessions.set(peer.id, session);
       return accept(peer, await askOnce(peer, wish, deadline.signal));

@@ -64,6 +64,8 @@ export type PeerServerDeps = {
 };
 
 export const PEER_PATH = "/v1/repl/";
+/** Of a body that was sent to no route. */
+const STRANGE_BYTES_MAX = 4096;
 
 type AnyRoute =
   | { readonly kind: "peer"; readonly route: PeerRoute }
@@ -111,7 +113,7 @@ export class PeerServer {
     const claim = this.#gate.readClaim(exchange);
     if (claim.outcome === "refused") return this.#refuse(exchange, claim);
     // What is no route is told only to peers, so its body is looked at as if it were one.
-    const body = await readBody(exchange, found?.route.bodyBytesMax ?? 0);
+    const body = await readBody(exchange, found?.route.bodyBytesMax ?? STRANGE_BYTES_MAX);
     if (body === "gone") return undefined;
     if (body === "too-large") {
       const reason = "too-large" as const;
