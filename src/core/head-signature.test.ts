@@ -22,7 +22,7 @@ const head: HeadStatement = {
 };
 
 test("a head that was signed verifies with the site's public key", () => {
-  expect(verifyHead(keys.publicKey, head, signHead(keys.privateKey, head))).toBe(true);
+  expect(verifyHead(keys.publicKey, head, signHead(keys, head))).toBe(true);
 });
 
 test.each([
@@ -32,12 +32,12 @@ test.each([
   ["sequence", { seq: parseSeq(43) as Seq }],
   ["chain", { chain: Buffer.alloc(32, 4) }],
 ])("a head with another %s does not verify", (_what, change) => {
-  const signature = signHead(keys.privateKey, head);
+  const signature = signHead(keys, head);
   expect(verifyHead(keys.publicKey, { ...head, ...change }, signature)).toBe(false);
 });
 
 test("another key, a short signature and a malformed key are refused without a throw", () => {
-  const signature = signHead(keys.privateKey, head);
+  const signature = signHead(keys, head);
   const other = makeSiteKeyPair(Buffer.alloc(32, 8));
   expect(verifyHead(other.publicKey, head, signature)).toBe(false);
   expect(verifyHead(keys.publicKey, head, signature.subarray(1))).toBe(false);

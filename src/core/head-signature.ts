@@ -1,5 +1,6 @@
-import { createPublicKey, type KeyObject, sign, verify } from "node:crypto";
-import { ByteWriter, parseHex } from "./bytes.ts";
+import { ByteWriter } from "./bytes.ts";
+import { signBytes, verifyBytes } from "./ed25519.ts";
+import type { SiteKeyPair } from "./identity.ts";
 import type { ClusterId, OriginId, Seq, SiteId } from "./names.ts";
 
 /** A position in an origin's log, said by the site that the origin belongs to. */
@@ -26,18 +27,9 @@ export type HeadStatement = {
  * | 53     | 32    | chain                               |
  */
 const PURPOSE = Buffer.from("atoll-head-1\n");
-const SIGNATURE_BYTES = 64;
-const KEY_BYTES = 32;
-/** RFC 8410: an Ed25519 SubjectPublicKeyInfo is this prefix and the key. */
-const SPKI_PREFIX = Buffer.from("302a300506032b6570032100", "hex");
-const KEYS_KEPT = 256;
-
-/** Keys of peers by their hex: making a key object costs as much as using it. */
-const publicKeys = new Map<string, KeyObject>();
-
-/** Signs a head with the site's private key: 64 bytes. */
-export function signHead(privateKey: KeyObject, head: HeadStatement): Buffer {
-  return sign(undefined, statementBytes(head), privateKey);
+/** Signs a head with the site's key pair: 64 bytes. */
+export function signHead(keyPair: SiteKeyPair, head: HeadStatement): Buffer {
+  return signBytes(keyPair, statementBytes(head));
 }
 
 /**
@@ -45,25 +37,11 @@ export function signHead(privateKey: KeyObject, head: HeadStatement): Buffer {
  * anything malformed; never throws for what came from outside.
  */
 export function verifyHead(publicKey: string, head: HeadStatement, signature: Uint8Array): boolean {
-  if (signature.length !== SIGNATURE_BYTES) return false;
-  const key = publicKeyOf(publicKey);
-  return key !== undefined && verify(undefined, statementBytes(head), key, signature);
+  return verifyBytes(publicKey, statementBytes(head), signature);
 }
 
 function statementBytes({ cluster, site, origin, seq, chain }: HeadStatement): Buffer {
   const writer = new ByteWriter(128);
   writer.bytes(PURPOSE).hex(cluster).hex(site).hex(origin).u64(seq).bytes(chain);
   return writer.finish();
-}
-
-function publicKeyOf(hex: string): KeyObject | undefined {
-  const known = publicKeys.get(hex);
-  if (known !== undefined) return known;
-  const raw = parseHex(hex, KEY_BYTES);
-  if (raw === undefined) return undefined;
-  const spki = Buffer.concat([SPKI_PREFIX, raw]);
-  const key = createPublicKey({ key: spki, format: "der", type: "spki" });
-  if (publicKeys.size >= KEYS_KEPT) publicKeys.clear();
-  publicKeys.set(hex, key);
-  return key;
 }

@@ -6,7 +6,12 @@ import type { LogEntry, OriginHead, SignedHead } from "../storage/replica.ts";
 import { chainBeforeOf, chainBehind, dotOf, sameChain } from "./log-entries.ts";
 import { PeerLie } from "./peer-lie.ts";
 
-export type PageCheckDeps = { readonly clusterId: ClusterId; readonly hash: Hash };
+export type PageCheckDeps = {
+  readonly clusterId: ClusterId;
+  /** This site's own: nobody can know more of it than this site. */
+  readonly own: OriginId;
+  readonly hash: Hash;
+};
 
 /** What a peer handed over, and what this site knew when it asked. */
 export type ReceivedPage = {
@@ -54,7 +59,8 @@ export function checkPage(deps: PageCheckDeps, page: ReceivedPage): CheckedPage 
       throw new PeerLie(`the head of ${origin} has not been signed by its site`);
     }
     const known = page.received.get(origin);
-    if (!continues(run, known, deps)) refused.diverged.add(origin);
+    const isSetBack = origin === deps.own && run.seq > (known?.seq ?? 0);
+    if (isSetBack || !continues(run, known, deps)) refused.diverged.add(origin);
     else if (head.seq > (known?.seq ?? 0)) heads.push(head);
   }
   const unwanted = new Set([...refused.unknown, ...refused.diverged]);

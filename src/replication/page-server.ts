@@ -211,7 +211,7 @@ export class PageServer {
     if (last === undefined) return relayed;
     const chain = chainBehind(this.#deps.hash, last.encoded);
     const { seq } = operationHeader(last.encoded);
-    const signature = signHead(keyPair.privateKey, { cluster, site, origin, seq, chain });
+    const signature = signHead(keyPair, { cluster, site, origin, seq, chain });
     return [...relayed, { origin, site, seq, chain, signature }];
   }
 

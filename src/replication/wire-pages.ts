@@ -51,7 +51,11 @@ const vector = z
   .array(z.tuple([origin, seq]))
   .max(originsMax)
   .transform((entries): Vector => new Map(entries));
-const knownHeads = z.array(z.tuple([origin, seq, chain])).max(originsMax);
+const knownHeads = z
+  .array(z.tuple([origin, seq, chain]))
+  .max(originsMax)
+  .readonly();
+const origins = z.array(origin).max(originsMax).readonly();
 const signedHead = z
   .tuple([origin, site, seq, chain, signature])
   .transform(([from, by, at, hash, signed]): SignedHead => {
@@ -63,9 +67,9 @@ const pullRequest = z.object({
   received: knownHeads,
   applied: vector,
   /** Nothing but operations of these; of all when empty. */
-  only: z.array(origin).max(originsMax),
+  only: origins,
   /** Origins whose operations it gets elsewhere. */
-  skip: z.array(origin).max(originsMax),
+  skip: origins,
   waitMs: z.number().int().min(0).max(LIMITS.replicationWaitMsMax),
   bytesMax: z.number().int().min(1).max(LIMITS.replicationPageBytes),
   compress: z.boolean(),
@@ -76,10 +80,10 @@ const pullRequest = z.object({
 const pageHead = z.object({
   outcome: z.enum(["page", "below-floor"]),
   /** Where the log begins too late for the one that asked; empty for a page. */
-  floors: z.array(origin).max(originsMax),
+  floors: origins,
   /** Origins of which the one that asked has another history. */
-  diverged: z.array(origin).max(originsMax),
-  heads: z.array(signedHead).max(originsMax),
+  diverged: origins,
+  heads: z.array(signedHead).max(originsMax).readonly(),
   received: vector,
   applied: vector,
   more: z.boolean(),

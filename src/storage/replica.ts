@@ -1,6 +1,6 @@
 import type { Hlc } from "../core/hlc.ts";
 import type { ContentHash, OriginId, Seq, SiteId } from "../core/names.ts";
-import type { Dot, ManifestChunk, Vector } from "../core/records.ts";
+import type { Dot, ManifestChunk, Operation, Vector } from "../core/records.ts";
 import type { BodyWriter, StagedBody } from "./store.ts";
 
 /** How far one origin's log is durable here, and the hash chain after its last operation. */
@@ -107,10 +107,20 @@ export interface Replica {
   /** An operation that was parked, to be fetched again; undefined when it is not parked. */
   parkedEntry(dot: Dot): Promise<LogEntry | undefined>;
 
+  /**
+   * Whether a put is no longer wanted here, because a later operation took its place or its
+   * version was deleted for good: then its bytes need not be had any more.
+   */
+  superseded(operation: Operation): boolean;
+  /** A peer has applied so much: what all peers have applied may be trimmed. Cheap; any order. */
+  acknowledge(site: SiteId, applied: Vector): void;
+
   manifest(hash: ContentHash): readonly ManifestChunk[] | undefined;
   hasChunk(hash: ContentHash): boolean;
   /** A chunk's bytes from an offset on, verified; undefined when it is not here or damaged. */
   readChunk(hash: ContentHash, offset: number, bytes: number): Promise<Buffer | undefined>;
+  /** Keeps the segments of those chunks that are here from being dropped, until it is called. */
+  leaseChunks(hashes: readonly ContentHash[]): () => void;
   /** Receives chunks of other sites: whatever is written is cut and pinned as any large body. */
   stageBody(): Promise<BodyWriter>;
 }

@@ -1,0 +1,113 @@
+import type { OriginId, SiteId } from "../core/names.ts";
+import type { Vector } from "../core/records.ts";
+import type { Cancel, Clock } from "../ports/clock.ts";
+import type { Replica } from "../storage/replica.ts";
+import { seqsOf } from "./log-entries.ts";
+import type { PeerCalls } from "./peer-calls.ts";
+
+export type HintSenderDeps = {
+  readonly replica: Pick<Replica, "origin" | "received" | "applied">;
+  readonly clock: Clock;
+  /** Peers that can be reached, as far as is known. */
+  readonly peers: () => readonly Pick<PeerCalls, "site" | "hint">[];
+  /** Whether the peer waits here for news, and so needs no word of them. */
+  readonly isAwaitedBy: (peer: SiteId) => boolean;
+};
+
+type Told = { applied: Vector; received: Vector; sending: boolean };
+
+/** Commits in quick succession are told of together. */
+const NEWS_MS = 20;
+/** What has been applied is told with the next request; only a peer that hears none gets a hint. */
+const APPLIED_MS = 300;
+const NOTHING: Vector = new Map();
+
+/**
+ * Tells peers that do not wait here that there is news, and what this site has applied of what came
+ * over other links. A hint that does not arrive is no loss: every peer asks by itself.
+ */
+export class HintSender {
+  readonly #deps: HintSenderDeps;
+  readonly #told = new Map<SiteId, Told>();
+  readonly #stop = new AbortController();
+  #news: Cancel | undefined;
+  #applied: Cancel | undefined;
+
+  constructor(deps: HintSenderDeps) {
+    this.#deps = deps;
+  }
+
+  stop(): void {
+    this.#stop.abort();
+    this.#news?.();
+    this.#applied?.();
+  }
+
+  /** There are new operations here. */
+  committed(): void {
+    if (this.#stop.signal.aborted || this.#deps.peers().length === 0) return;
+    this.#news ??= this.#deps.clock.after(NEWS_MS, () => {
+      this.#news = undefined;
+      this.#tellAll(false);
+    });
+    this.#applied ??= this.#deps.clock.after(APPLIED_MS, () => {
+      this.#applied = undefined;
+      this.#tellAll(true);
+    });
+  }
+
+  /** A request of ours has told the peer this. */
+  told(peer: SiteId, applied: Vector): void {
+    this.#of(peer).applied = applied;
+  }
+
+  /** Tells all of them now, whether they wait or not. */
+  async push(): Promise<void> {
+    const sending = this.#deps.peers().map((peer) => this.#send(peer));
+    await Promise.all(sending);
+  }
+
+  #tellAll(withApplied: boolean): void {
+    const { replica, peers, isAwaitedBy } = this.#deps;
+    const received = seqsOf(replica.received());
+    const applied = replica.applied();
+    for (const peer of peers()) {
+      const told = this.#of(peer.site);
+      if (told.sending) continue;
+      const isNews = !isAwaitedBy(peer.site) && differ(received, told.received, undefined);
+      const isApplied = withApplied && differ(applied, told.applied, replica.origin);
+      if (isNews || isApplied) void this.#send(peer);
+    }
+  }
+
+  async #send(peer: Pick<PeerCalls, "site" | "hint">): Promise<void> {
+    const { replica } = this.#deps;
+    const told = this.#of(peer.site);
+    const hint = { received: seqsOf(replica.received()), applied: replica.applied() };
+    told.sending = true;
+    try {
+      await peer.hint(hint, this.#stop.signal);
+      told.received = hint.received;
+      told.applied = hint.applied;
+    } catch {
+      // Its puller asks when it can; the link's state is told by ours.
+    } finally {
+      told.sending = false;
+    }
+  }
+
+  #of(peer: SiteId): Told {
+    const known = this.#told.get(peer);
+    if (known !== undefined) return known;
+    const told = { applied: NOTHING, received: NOTHING, sending: false };
+    this.#told.set(peer, told);
+    return told;
+  }
+}
+
+function differ(now: Vector, before: Vector, without: OriginId | undefined): boolean {
+  for (const [origin, seq] of now) {
+    if (origin !== without && before.get(origin) !== seq) return true;
+  }
+  return false;
+}

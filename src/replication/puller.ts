@@ -1,0 +1,367 @@
+import { StorageFault } from "../core/faults.ts";
+import type { OriginId, SiteId } from "../core/names.ts";
+import { operationHeader } from "../core/operation-codec.ts";
+import type { Vector } from "../core/records.ts";
+import type { SiteRecord } from "../core/site-record.ts";
+import type { Clock } from "../ports/clock.ts";
+import type { Log } from "../ports/log.ts";
+import type { Random } from "../ports/random.ts";
+import type { Replica } from "../storage/replica.ts";
+import { backoffMs } from "./backoff.ts";
+import { dotOf } from "./log-entries.ts";
+import type { CheckedPage } from "./page-check.ts";
+import type { TakenPage } from "./page-taker.ts";
+import type { PeerCalls, PulledPage } from "./peer-calls.ts";
+import { PeerFault } from "./peer-fault.ts";
+import { PeerLie } from "./peer-lie.ts";
+import type { PeerWatch } from "./peer-watch.ts";
+import { PullHolds } from "./pull-holds.ts";
+import type { Quarantine } from "./quarantine.ts";
+import type { KnownHead } from "./wire-pages.ts";
+
+export type PullerDeps = {
+  readonly replica: Pick<Replica, "received" | "applied">;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  readonly watch: PeerWatch;
+  readonly quarantine: Quarantine;
+  readonly calls: PeerCalls;
+  readonly check: (page: PulledPage) => CheckedPage;
+  readonly take: (page: CheckedPage, from: SiteId, signal: AbortSignal) => Promise<TakenPage>;
+  /** Called with what a request says that this site has applied. */
+  readonly telling: (peer: SiteId, applied: Vector) => void;
+  /** Origins that come straight from their own site over another link. */
+  readonly servedElsewhere: (peer: SiteId) => ReadonlySet<OriginId>;
+  /** The link has become usable, or unusable: what others leave to it changes. */
+  readonly changed: () => void;
+  /** The peer's log begins later than this site's knowledge ends. */
+  readonly belowFloor: (peer: SiteRecord, origins: readonly OriginId[]) => void;
+};
+
+/** What one round with a peer brought, for those who asked for it by hand. */
+export type PullReport = {
+  readonly peer: SiteRecord;
+  readonly operations: number;
+  readonly bytes: number;
+  readonly parked: number;
+  /** Why it is not equal with what the peer had; undefined when it is. */
+  readonly problem: string | undefined;
+};
+
+type Round = {
+  readonly page: PulledPage;
+  readonly taken: TakenPage;
+  readonly checked: CheckedPage;
+};
+type Wish = { readonly resolve: (report: PullReport) => void };
+
+const NONE: ReadonlySet<OriginId> = new Set();
+const WAIT_MS = 20_000;
+/** While other links serve some origins, this one looks now and then whether they really do. */
+const WAIT_SKIPPING_MS = 5000;
+const SUSPENDED_MS = 60_000;
+const SUSPENDED_MS_MAX = 15 * 60_000;
+const NEEDS_ROWS_MS = 15_000;
+const ROUNDS_BY_HAND_MAX = 100_000;
+const LOG_AGAIN_MS = 3600 * 1000;
+
+/**
+ * Pulls from one peer for as long as it is a member: asks for what lies beyond this site's vector,
+ * waits there for news, checks and takes what comes. Failures are waited out with full jitter; a
+ * peer that lied is left alone for a minute at first, up to a quarter of an hour, and shown as
+ * suspended. Invariant: one request for operations is under way at a time.
+ */
+export class Puller {
+  readonly #deps: PullerDeps;
+  readonly #stop = new AbortController();
+  readonly #holds: PullHolds;
+  readonly #logged = new Map<string, number>();
+  readonly #wishes: Wish[] = [];
+  #round = new AbortController();
+  #wake: () => void = () => undefined;
+  #running: Promise<void> = Promise.resolve();
+  #failures = 0;
+  #lies = 0;
+  #connected = false;
+  #suspicion: PeerLie | undefined;
+
+  constructor(deps: PullerDeps) {
+    this.#deps = deps;
+    this.#holds = new PullHolds(deps.clock);
+  }
+
+  get peer(): SiteRecord {
+    return this.#deps.calls.peer;
+  }
+
+  /** Whether what the peer's site writes comes over this link. */
+  get isConnected(): boolean {
+    return this.#connected;
+  }
+
+  /** Whether it said what cannot be true, and has not answered well since. */
+  get isSuspended(): boolean {
+    return this.#lies > 0;
+  }
+
+  start(): void {
+    this.#running = this.#run();
+  }
+
+  async stop(): Promise<void> {
+    this.#stop.abort();
+    this.#round.abort();
+    this.#wake();
+    await this.#running;
+    const report = this.#report({}, "the site is stopping");
+    for (const { resolve } of this.#wishes.splice(0)) resolve(report);
+  }
+
+  /** The peer has shown that it can be reached: a wait after a failure ends. */
+  hinted(): void {
+    if (this.#lies === 0) this.#wake();
+  }
+
+  /** Bytes that it gave for others were not what their hash says. */
+  suspect(lie: PeerLie): void {
+    this.#suspicion = lie;
+    this.#round.abort();
+    this.#wake();
+  }
+
+  /** Asks anew, because what is to be asked for has changed. */
+  restart(): void {
+    this.#round.abort();
+  }
+
+  /** Pulls until this site has everything that the peer had when it was asked; never rejects. */
+  pullNow(): Promise<PullReport> {
+    return new Promise((resolve) => {
+      this.#wishes.push({ resolve });
+      this.#round.abort();
+      this.#wake();
+    });
+  }
+
+  async #run(): Promise<void> {
+    const { signal } = this.#stop;
+    while (!signal.aborted) {
+      const wishes = this.#wishes.splice(0);
+      let waitMs = 0;
+      try {
+        this.#accuse();
+        if (wishes.length > 0) {
+          const report = await this.#pullUntilEqual();
+          for (const { resolve } of wishes) resolve(report);
+        } else waitMs = await this.#pullOnce();
+      } catch (failure) {
+        const problem = this.#explain(failure);
+        for (const { resolve } of wishes) resolve(this.#report({}, problem));
+        waitMs = this.#waitAfter(failure);
+      }
+      if (waitMs > 0 && this.#wishes.length === 0) await this.#sleep(waitMs);
+    }
+  }
+
+  #accuse(): void {
+    const suspicion = this.#suspicion;
+    this.#suspicion = undefined;
+    if (suspicion !== undefined) throw suspicion;
+  }
+
+  /** One question, also one that waits at the peer; gives how long to wait before the next. */
+  async #pullOnce(): Promise<number> {
+    const skip = this.#skip(true);
+    const usualMs = skip.size > 0 ? WAIT_SKIPPING_MS : WAIT_MS;
+    const dueMs = this.#deps.quarantine.nextMs() ?? usualMs;
+    // The first question after a failure does not wait: the answer tells that all is well again.
+    const waitMs = this.#connected ? Math.min(usualMs, dueMs) : 0;
+    const round = await this.#ask(skip, waitMs);
+    if (round === undefined) return 0;
+    if (round.page.head.outcome === "below-floor") return NEEDS_ROWS_MS;
+    const refused = round.checked.unknown.length + round.taken.refused.size;
+    if (refused === 0 || round.taken.operations > 0) return 0;
+    this.#failures += 1;
+    return backoffMs(this.#deps.random, this.#failures);
+  }
+
+  async #pullUntilEqual(): Promise<PullReport> {
+    let goal: Vector | undefined;
+    const sums = { operations: 0, bytes: 0, parked: 0 };
+    this.#holds.forgive();
+    for (let rounds = 0; rounds < ROUNDS_BY_HAND_MAX; rounds++) {
+      const skip = this.#skip(false);
+      const round = await this.#ask(skip, 0);
+      if (round === undefined) break;
+      sums.operations += round.taken.operations;
+      sums.parked += round.taken.parked;
+      sums.bytes += round.page.bytes;
+      goal ??= round.page.head.received;
+      const missing = this.#firstMissing(goal);
+      if (missing === undefined) return this.#report(sums, undefined);
+      const problem = this.#holds.reasonOf(missing);
+      if (problem !== undefined) return this.#report(sums, problem);
+      if (round.page.head.outcome === "below-floor") {
+        return this.#report(sums, "the peer's log begins too late: rows are needed");
+      }
+      if (skip.has(missing)) return this.#report(sums, `operations of ${missing} are held back`);
+    }
+    return this.#report(sums, "the peer gave up before all had come");
+  }
+
+  #firstMissing(goal: Vector): OriginId | undefined {
+    const received = this.#deps.replica.received();
+    for (const [origin, seq] of goal) if ((received.get(origin)?.seq ?? 0) < seq) return origin;
+    return undefined;
+  }
+
+  /** Undefined when the question was taken back. */
+  async #ask(skip: ReadonlySet<OriginId>, waitMs: number): Promise<Round | undefined> {
+    const { replica, calls, check, take } = this.#deps;
+    this.#round = new AbortController();
+    const { signal } = this.#round;
+    if (this.#stop.signal.aborted) return undefined;
+    const received = [...replica.received().values()];
+    const applied = replica.applied();
+    const wish = {
+      received: received.map(
+        ({ origin, seq, chain }): KnownHead => [origin, seq, Buffer.from(chain)],
+      ),
+      ...{ applied, only: [], skip: [...skip], waitMs },
+    };
+    this.#deps.telling(this.peer.id, applied);
+    let page: PulledPage;
+    try {
+      page = await calls.pull(wish, signal);
+    } catch (failure) {
+      if (signal.aborted) return undefined;
+      throw failure;
+    }
+    this.#heard(page);
+    const checked = check(page);
+    this.#refuseDiverged([...page.head.diverged, ...checked.diverged]);
+    const taken = await take(checked, this.peer.id, this.#stop.signal);
+    this.#noteRefusals(taken);
+    this.#working(page, checked);
+    return { page, taken, checked };
+  }
+
+  #heard({ head }: PulledPage): void {
+    const { watch, replica } = this.#deps;
+    watch.told(this.peer, head);
+    const received = replica.received();
+    this.#holds.heard(head.received, (origin) => received.get(origin)?.seq ?? 0);
+  }
+
+  #working({ head }: PulledPage, checked: CheckedPage): void {
+    const { watch, belowFloor, changed } = this.#deps;
+    this.#lies = 0;
+    if (head.outcome === "below-floor") {
+      watch.link(this.peer.id, "needs-bootstrap");
+      belowFloor(this.peer, head.floors);
+      return;
+    }
+    const isDiverged = head.diverged.length + checked.diverged.length > 0;
+    watch.link(this.peer.id, isDiverged ? "suspended" : "connected");
+    if (checked.entries.length > 0 || checked.unknown.length === 0) this.#failures = 0;
+    if (this.#connected) return;
+    this.#connected = true;
+    changed();
+  }
+
+  #skip(leaveToOthers: boolean): ReadonlySet<OriginId> {
+    const { quarantine, servedElsewhere } = this.#deps;
+    const elsewhere = leaveToOthers ? servedElsewhere(this.peer.id) : NONE;
+    const skip = this.#holds.skip(elsewhere);
+    for (const { origin } of quarantine.list()) skip.add(origin);
+    return skip;
+  }
+
+  #refuseDiverged(origins: readonly OriginId[]): void {
+    for (const origin of origins) {
+      const reason = `the peer has another history of origin ${origin}: one of them is a copy`;
+      this.#refuse(origin, reason, "restore that site under a new origin, or remove it");
+    }
+  }
+
+  #noteRefusals({ refused }: TakenPage): void {
+    for (const [origin, { entry, why }] of refused) {
+      if (why.reason === "clock") {
+        const { hlc } = operationHeader(entry.encoded);
+        this.#deps.quarantine.refuse(dotOf(entry.encoded), hlc, this.peer.id);
+      } else if (why.reason !== "gap" && why.reason !== "bytes") {
+        this.#refuse(origin, why.message, "see the log of both sites");
+      }
+    }
+  }
+
+  #refuse(origin: OriginId, reason: string, hint: string): void {
+    this.#holds.refuse(origin, reason);
+    this.#deps.watch.failed(this.peer.id, reason);
+    this.#logOnce(reason, hint);
+  }
+
+  #explain(failure: unknown): string {
+    const message = failure instanceof Error ? failure.message : String(failure);
+    const { watch, changed } = this.#deps;
+    if (this.#stop.signal.aborted) return "the site is stopping";
+    watch.failed(this.peer.id, message);
+    if (failure instanceof PeerLie) {
+      this.#lies += 1;
+      watch.link(this.peer.id, "suspended");
+      this.#logOnce(message, "nothing of it was taken; the peer is left alone for a while");
+    } else if (failure instanceof StorageFault) {
+      this.#logOnce(message, failure.hint ?? "this site cannot store what the peer has");
+    } else {
+      watch.link(this.peer.id, "unreachable");
+      const hint = failure instanceof PeerFault ? failure.hint : undefined;
+      this.#logOnce(message, hint ?? "it is tried again by itself");
+    }
+    if (this.#connected) {
+      this.#connected = false;
+      changed();
+    }
+    return message;
+  }
+
+  #waitAfter(failure: unknown): number {
+    this.#failures += 1;
+    const isLie = failure instanceof PeerLie;
+    if (!isLie) return backoffMs(this.#deps.random, this.#failures);
+    return Math.min(SUSPENDED_MS_MAX, SUSPENDED_MS * 2 ** Math.min(this.#lies - 1, 10));
+  }
+
+  /** The same trouble with the same peer is told once an hour, however often it is met. */
+  #logOnce(problem: string, hint: string): void {
+    const nowMs = this.#deps.clock.monotonicMs();
+    const lastMs = this.#logged.get(problem);
+    if (lastMs !== undefined && nowMs - lastMs < LOG_AGAIN_MS) return;
+    if (this.#logged.size > 100) this.#logged.clear();
+    this.#logged.set(problem, nowMs);
+    const { id, name } = this.peer;
+    this.#deps.log.warn(
+      { peer: name, site: id, problem, hint },
+      "operations of a peer do not come",
+    );
+  }
+
+  #report(
+    sums: Partial<Pick<PullReport, "operations" | "bytes" | "parked">>,
+    problem: string | undefined,
+  ): PullReport {
+    return { operations: 0, bytes: 0, parked: 0, ...sums, peer: this.peer, problem };
+  }
+
+  async #sleep(ms: number): Promise<void> {
+    if (this.#stop.signal.aborted) return;
+    await new Promise<void>((resolve) => {
+      const cancel = this.#deps.clock.after(ms, resolve);
+      this.#wake = () => {
+        cancel();
+        resolve();
+      };
+    });
+    this.#wake = () => undefined;
+  }
+}

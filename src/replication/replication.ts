@@ -1,0 +1,343 @@
+import type { OriginId, SiteId } from "../core/names.ts";
+import type { BodyRef, Operation, Vector } from "../core/records.ts";
+import type { MemberSite, SiteRecord } from "../core/site-record.ts";
+import type { Cancel, Clock } from "../ports/clock.ts";
+import type { Hash } from "../ports/hash.ts";
+import type { Log } from "../ports/log.ts";
+import type { Random } from "../ports/random.ts";
+import type { LogEntry, Replica } from "../storage/replica.ts";
+import { Bandwidth } from "./bandwidth.ts";
+import { type FetchedBody, fetchBody } from "./body-fetch.ts";
+import { answerChunk, answerManifests } from "./body-server.ts";
+import { ChunkLeases } from "./chunk-leases.ts";
+import { HintSender } from "./hint-sender.ts";
+import { checkPage } from "./page-check.ts";
+import { type LogOwner, PageServer } from "./page-server.ts";
+import { takePage } from "./page-taker.ts";
+import { ParkedFetch } from "./parked-fetch.ts";
+import { type AskPeer, PeerCalls } from "./peer-calls.ts";
+import type { PeerLie } from "./peer-lie.ts";
+import type { PeerRoute } from "./peer-server.ts";
+import type { PeerWatch } from "./peer-watch.ts";
+import { Puller, type PullReport } from "./puller.ts";
+import type { Quarantine } from "./quarantine.ts";
+import type { Hint } from "./wire-pages.ts";
+
+export type ReplicationDeps = {
+  readonly replica: Replica;
+  /** Every member of the cluster, this site included. */
+  readonly sites: () => Iterable<MemberSite>;
+  /** Who this site is; read anew for every message. */
+  readonly owner: LogOwner;
+  readonly ask: AskPeer;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly hash: Hash;
+  readonly log: Log;
+  readonly watch: PeerWatch;
+  readonly quarantine: Quarantine;
+  /** A peer's log begins too late for this site: rows are needed. */
+  readonly belowFloor: (peer: SiteRecord, origins: readonly OriginId[]) => void;
+};
+
+export type ReplicationSettings = {
+  /** From each peer; undefined: without bound. */
+  readonly bytesPerSecond: number | undefined;
+};
+
+/** What has been moved since the start. */
+export type ReplicationCounts = {
+  operationsTaken: number;
+  pageBytesTaken: number;
+  chunkBytesTaken: number;
+  bytesServed: number;
+  lies: number;
+};
+
+export type PushReport = { readonly peer: SiteRecord; readonly operationsBehind: number };
+
+/** How long after a commit the list of members is looked at again. */
+const MEMBERS_MS = 250;
+const PUSH_LOOK_MS = 50;
+const SMALL_BODY_BYTES = 256 * 1024;
+
+type Link = { readonly puller: Puller; readonly calls: PeerCalls };
+
+/**
+ * Moves operations between this site and its peers: one puller for each of them, and answers for
+ * their pullers. Which peers there are follows from the records of sites in the store. Nothing
+ * happens at a site without peers. Invariant: there is one link for each active peer.
+ */
+export class Replication {
+  readonly counts: ReplicationCounts = {
+    ...{ operationsTaken: 0, pageBytesTaken: 0, chunkBytesTaken: 0, bytesServed: 0, lies: 0 },
+  };
+  readonly #deps: ReplicationDeps;
+  readonly #settings: ReplicationSettings;
+  readonly #links = new Map<SiteId, Link>();
+  readonly #pages: PageServer;
+  readonly #leases: ChunkLeases;
+  readonly #hints: HintSender;
+  readonly #parked: ParkedFetch;
+  #forget: () => void = () => undefined;
+  #look: Cancel | undefined;
+  #stopped = false;
+
+  constructor(deps: ReplicationDeps, settings: ReplicationSettings) {
+    this.#deps = deps;
+    this.#settings = settings;
+    const { replica, clock, log, hash, owner } = deps;
+    this.#leases = new ChunkLeases({ clock, hold: (chunks) => replica.leaseChunks(chunks) });
+    this.#pages = new PageServer({
+      ...{ replica, owner, clock, hash, leases: this.#leases },
+      told: (peer, told) => this.#told(peer, told),
+      diverged: (peer, origins) => this.#diverged(peer, origins),
+      served: (_peer, bytes) => {
+        this.counts.bytesServed += bytes;
+      },
+    });
+    this.#hints = new HintSender({
+      ...{ replica, clock },
+      peers: () => [...this.#links.values()].map(({ calls }) => calls),
+      isAwaitedBy: (peer) => this.#pages.isAwaitedBy(peer),
+    });
+    this.#parked = new ParkedFetch({
+      ...{ replica, clock, log },
+      superseded: (operation) => replica.superseded(operation),
+      fetch: (operation, signal) => this.#fetchFor(operation, signal),
+      fetchEntry: (dot, encoded, signal) => this.#fetchEntry(dot, encoded, signal),
+    });
+  }
+
+  /** What peers may ask of this site. */
+  get routes(): readonly PeerRoute[] {
+    const { replica } = this.#deps;
+    const served = (_peer: SiteRecord, bytes: number): void => {
+      this.counts.bytesServed += bytes;
+    };
+    const bodies = { replica, leases: this.#leases, served };
+    const post = { method: "POST", bodyBytesMax: SMALL_BODY_BYTES } as const;
+    return [
+      { ...post, path: "/v1/repl/pull", answer: (call) => this.#pages.answerPull(call) },
+      { ...post, path: "/v1/repl/hint", answer: (call) => this.#pages.answerHint(call) },
+      { ...post, path: "/v1/repl/manifests", answer: (call) => answerManifests(bodies, call) },
+      {
+        ...{ method: "GET", bodyBytesMax: 0, path: "/v1/repl/chunk" },
+        answer: (call) => answerChunk(bodies, call),
+      },
+    ];
+  }
+
+  start(): void {
+    this.#forget = this.#deps.replica.onCommit(() => this.#committed());
+    this.#parked.start();
+    this.#followMembers();
+  }
+
+  /** Ends everything that is under way; what was taken stays. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    this.#forget();
+    this.#look?.();
+    this.#hints.stop();
+    this.#leases.close();
+    await Promise.all([...this.#links.values()].map(({ puller }) => puller.stop()));
+    await this.#parked.stop();
+    this.#links.clear();
+  }
+
+  /** Chunks that are kept for peers now, as manifests. */
+  get leases(): number {
+    return this.#leases.count;
+  }
+
+  /** Pulls from one peer, or from all, until nothing is missing of what they had. */
+  async pullNow(peer?: SiteId): Promise<readonly PullReport[]> {
+    this.#followMembers();
+    const links = [...this.#links.values()].filter(
+      ({ calls }) => (peer ?? calls.site) === calls.site,
+    );
+    const reports = await Promise.all(links.map(({ puller }) => puller.pullNow()));
+    this.#parked.retry();
+    return reports;
+  }
+
+  /**
+   * Tells peers that there is news and waits until they have applied what this site had written,
+   * or the time is over; gives how far each was behind at the end.
+   */
+  async push(waitMs: number, signal: AbortSignal): Promise<readonly PushReport[]> {
+    const { clock, replica } = this.#deps;
+    this.#followMembers();
+    const goal = replica.applied();
+    const untilMs = clock.monotonicMs() + waitMs;
+    await this.#hints.push();
+    for (;;) {
+      const reports = this.#behind(goal);
+      const done = reports.every(({ operationsBehind }) => operationsBehind === 0);
+      if (done || clock.monotonicMs() >= untilMs || signal.aborted) return reports;
+      await clock.sleep(PUSH_LOOK_MS, signal);
+    }
+  }
+
+  /** The bytes of a body that this site lacks, from whichever peer has them. */
+  fetch(
+    body: Extract<BodyRef, { kind: "manifests" }>,
+    first: SiteId | undefined,
+    signal: AbortSignal,
+  ): Promise<FetchedBody> {
+    const { replica, hash } = this.#deps;
+    return fetchBody(
+      {
+        ...{ replica, hash },
+        sources: (best) => this.callsOf(best),
+        lied: (peer, lie) => this.#lied(peer, lie),
+        fetched: (bytes) => {
+          this.counts.chunkBytesTaken += bytes;
+        },
+      },
+      body.manifests,
+      first,
+      signal,
+    );
+  }
+
+  /** Peers that can be asked now, the given one first, those that do not answer last. */
+  callsOf(first?: SiteId): readonly PeerCalls[] {
+    const links = [...this.#links.values()].filter(({ puller }) => !puller.isSuspended);
+    const rank = ({ calls, puller }: Link): number => {
+      if (calls.site === first) return 0;
+      return puller.isConnected ? 1 : 2;
+    };
+    return links.sort((left, right) => rank(left) - rank(right)).map(({ calls }) => calls);
+  }
+
+  #behind(goal: Vector): PushReport[] {
+    return [...this.#links.values()].map(({ calls: { peer } }) => {
+      const applied = this.#deps.watch.facts(peer.id).applied ?? new Map<OriginId, never>();
+      let operationsBehind = 0;
+      for (const [origin, seq] of goal) {
+        operationsBehind += Math.max(0, seq - (applied.get(origin) ?? 0));
+      }
+      return { peer, operationsBehind };
+    });
+  }
+
+  #committed(): void {
+    this.#hints.committed();
+    this.#look ??= this.#deps.clock.after(MEMBERS_MS, () => {
+      this.#look = undefined;
+      this.#followMembers();
+    });
+  }
+
+  /** Begins links to new members and ends those to members that are gone or have moved. */
+  #followMembers(): void {
+    if (this.#stopped) return;
+    const active = new Map<SiteId, MemberSite>();
+    for (const site of this.#deps.sites()) {
+      if (site.id !== this.#deps.owner.siteId && site.state === "active") active.set(site.id, site);
+    }
+    for (const [id, { puller, calls }] of this.#links) {
+      const now = active.get(id);
+      if (now !== undefined && isSame(now, calls.peer)) continue;
+      this.#links.delete(id);
+      if (now === undefined) this.#deps.watch.forget(id);
+      void puller.stop();
+    }
+    for (const [id, site] of active) if (!this.#links.has(id)) this.#begin(site);
+  }
+
+  #begin(site: MemberSite): void {
+    const { clock, random, log, watch, quarantine, replica, ask } = this.#deps;
+    const bandwidth = new Bandwidth(clock, this.#settings.bytesPerSecond);
+    const calls = new PeerCalls({ ask, bandwidth, nowMs: () => clock.nowMs() }, site);
+    const puller = new Puller({
+      ...{ replica, clock, random, log, watch, quarantine, calls },
+      check: ({ entries, head }) => {
+        const { owner, hash, sites } = this.#deps;
+        const page = { entries, heads: head.heads, received: replica.received(), sites: sites() };
+        return checkPage({ clusterId: owner.clusterId, own: owner.origin, hash }, page);
+      },
+      take: async (page, from, signal) => {
+        const taken = await takePage(
+          { replica, fetch: (...wish) => this.fetch(...wish) },
+          page,
+          from,
+          signal,
+        );
+        this.counts.operationsTaken += taken.operations;
+        if (taken.parked > 0) this.#parked.retry();
+        return taken;
+      },
+      telling: (peer, applied) => this.#hints.told(peer, applied),
+      servedElsewhere: (peer) => this.#servedElsewhere(peer),
+      changed: () => this.#linkChanged(site.id),
+      belowFloor: this.#deps.belowFloor,
+    });
+    this.#links.set(site.id, { puller, calls });
+    puller.start();
+  }
+
+  /** What other peers write comes straight from them, as long as they can be reached. */
+  #servedElsewhere(peer: SiteId): ReadonlySet<OriginId> {
+    const served = new Set<OriginId>();
+    for (const { puller, calls } of this.#links.values()) {
+      if (calls.site === peer || !puller.isConnected) continue;
+      for (const origin of calls.peer.origins) served.add(origin);
+    }
+    return served;
+  }
+
+  #linkChanged(site: SiteId): void {
+    for (const [id, { puller }] of this.#links) if (id !== site) puller.restart();
+    this.#parked.retry();
+  }
+
+  #told(peer: SiteRecord, told: Hint): void {
+    this.#deps.watch.told(peer, told);
+    this.#deps.replica.acknowledge(peer.id, told.applied);
+    this.#links.get(peer.id)?.puller.hinted();
+  }
+
+  #diverged(peer: SiteRecord, origins: readonly OriginId[]): void {
+    const message = `it has another history of ${origins.join(", ")}: one of the two is a copy`;
+    this.#deps.watch.failed(peer.id, message);
+  }
+
+  #lied(peer: SiteId, lie: PeerLie): void {
+    this.counts.lies += 1;
+    this.#deps.watch.failed(peer, lie.message);
+    this.#links.get(peer)?.puller.suspect(lie);
+  }
+
+  #fetchFor(operation: Operation, signal: AbortSignal): Promise<FetchedBody> {
+    const { body } = operation;
+    if (body.kind !== "object-put" || body.object.body.kind !== "manifests") {
+      return Promise.resolve({ outcome: "whole", manifests: [] });
+    }
+    return this.fetch(body.object.body, this.#siteOf(operation.dot.origin), signal);
+  }
+
+  async #fetchEntry(
+    dot: Operation["dot"],
+    encoded: Uint8Array,
+    signal: AbortSignal,
+  ): Promise<LogEntry | undefined> {
+    for (const calls of this.callsOf(this.#siteOf(dot.origin))) {
+      const entry = await calls.entry(dot, encoded, signal).catch(() => undefined);
+      if (entry !== undefined) return entry;
+    }
+    return undefined;
+  }
+
+  #siteOf(origin: OriginId): SiteId | undefined {
+    for (const site of this.#deps.sites()) if (site.origins.includes(origin)) return site.id;
+    return undefined;
+  }
+}
+
+/** Whether a link can go on with a record as it is now. */
+function isSame(now: SiteRecord, before: SiteRecord): boolean {
+  return JSON.stringify(now) === JSON.stringify(before);
+}
