@@ -28,7 +28,8 @@ import type { OperationKind } from "./records.ts";
  * | 43  | 2       | delete marker in the null slot: no value, present means true |
  * | 45  | 8       | name of an ACL: text; empty for none                         |
  * | 47  | 9       | site                                                         |
- * | 61  | 1, 2, 10 | write that was overwritten, or is resolved: HLC (8), origin (8), sequence (varint) |
+ * | 61  | 1, 2, 10 | write that was overwritten, or is resolved: HLC (8), origin (8), |
+ * |     |         | sequence (varint)                                            |
  * | 63  | 1       | it is a conflict: no value, present means true; only in rows |
  */
 /** Tags of those fields. */

@@ -11,6 +11,7 @@ import type {
   VersionId,
 } from "./names.ts";
 import type { ObjectLock, Retention } from "./object-lock-state.ts";
+import type { OriginRecord } from "./origin-records.ts";
 import type { SiteRecord } from "./site-record.ts";
 
 /** Where an operation came from: its origin and its position in that origin's log. */
@@ -275,6 +276,7 @@ export type LogStart = {
  */
 export type LocalRecord =
   | ConflictsRecord
+  | OriginRecord
   | { readonly kind: "upload-create"; readonly upload: UploadRecord }
   | { readonly kind: "part-put"; readonly part: PartRecord }
   | {
@@ -324,9 +326,9 @@ export type LocalRecord =
   | { readonly kind: "floors"; readonly heads: readonly LogStart[] };
 
 /**
- * What was judged of writes of a key's null slot, in front of the operation because of which it was:
- * `expected` is a conflict once it does not stand in the slot, `settled` is none whenever it comes,
- * `ended` is none any more.
+ * What was judged of writes of a key's null slot, in front of the operation because of which it
+ * was: `expected` is a conflict once it does not stand in the slot, `settled` is none whenever it
+ * comes, `ended` is none any more.
  */
 export type ConflictsRecord = {
   readonly kind: "conflicts-judged";

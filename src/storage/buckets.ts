@@ -18,14 +18,14 @@ import type {
   PutBucketSettingRequest,
   StoredBucket,
 } from "./store.ts";
-import { findBucket, type StoreParts, toStoredBucket } from "./store-parts.ts";
+import { findBucket, isKeptByContent, type StoreParts, toStoredBucket } from "./store-parts.ts";
 
 const RECORD_BYTES = 512;
 const NO_SETTINGS: BucketSettings = new Map();
 
 /** Existing buckets in name order, after a name when one is given. */
 export function* listBuckets(
-  { kv, hash }: StoreParts,
+  { kv, hash, index }: StoreParts,
   after: string | undefined,
 ): Generator<StoredBucket> {
   const { prefix } = TABLES.bucket;
@@ -34,7 +34,7 @@ export function* listBuckets(
   const query = after === undefined ? { gte: from, lt } : { gt: from, lt };
   for (const { value } of kv.range(query)) {
     const row = decodeRow(TABLES.bucket, value, hash.crc32);
-    if (!row.deleted) yield toStoredBucket(row);
+    if (!row.deleted || isKeptByContent(index, row)) yield toStoredBucket(row);
   }
 }
 
@@ -48,7 +48,9 @@ export async function createBucket(
   admission.admit(bytes);
   return committer.submit<CreateBucketOutcome>(bytes, (batch) => {
     const existing = findBucket(batch.context.view, name);
-    if (existing !== undefined) return { outcome: "exists", bucket: existing };
+    // One that only what it holds keeps would go with that: it is created for good.
+    const isKept = batch.context.view.get(TABLES.bucket, name)?.deleted === true;
+    if (existing !== undefined && !isKept) return { outcome: "exists", bucket: existing };
     const hlc = batch.nextHlc();
     const count = 1 + settings.size;
     const group = count === 1 ? undefined : { id: `create-${formatHlc(hlc)}`, count };

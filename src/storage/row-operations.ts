@@ -9,13 +9,15 @@ import {
   type VersionId,
 } from "../core/names.ts";
 import { encodeOperation } from "../core/operation-codec.ts";
-import type { Operation, OperationBody } from "../core/records.ts";
+import type { Operation, OperationBody, Vector } from "../core/records.ts";
+import { compareUtf8 } from "../core/utf8-order.ts";
 import type { Hash } from "../ports/hash.ts";
+import type { BucketRow } from "./metadata/bucket-rows.ts";
 import type { HistoryRow } from "./metadata/history-rows.ts";
 import { type KeyName, metaKeyOf, versionKeyOf, writeIdOf } from "./metadata/key-versions.ts";
 import { aspectsOf, type MetaRow } from "./metadata/meta-rows.ts";
 import type { ObjectRow } from "./metadata/object-row.ts";
-import type { AccessKeyRow, BucketRow, TombstoneRow } from "./metadata/rows.ts";
+import type { AccessKeyRow, TombstoneRow } from "./metadata/rows.ts";
 import type { SiteRow } from "./metadata/site-rows.ts";
 import type { Stamp } from "./metadata/stamp.ts";
 import type { VersionRow } from "./metadata/version-rows.ts";
@@ -42,7 +44,7 @@ export type LogicalRow = {
  * | ------ | ------------------------------------------ | -------------------------------------- |
  * | A      | access key                                 | id                                     |
  * | B      | what was said about a site                 | id, NUL, write                         |
- * | C      | bucket, and each of its settings           | bucket, NUL, name of the setting       |
+ * | C      | creation, deletion or setting of a bucket  | bucket, NUL, which                     |
  * | D      | versions, deletes and changes of an object | bucket, NUL, key, NUL, version, letter |
  */
 export const SECTIONS = { accessKeys: "A", sites: "B", buckets: "C", objects: "D" } as const;
@@ -75,20 +77,38 @@ export function siteRows({ entries }: SiteRow, id: string): LogicalRow[] {
   return rows.sort((left, right) => (left.position < right.position ? -1 : 1));
 }
 
-/** A bucket and its settings, also of one that was deleted. */
+/** Creations, deletions and settings of a bucket that count, or may count again. */
 export function bucketRows(row: BucketRow): LogicalRow[] {
-  const { name: bucket, stamp, createdMs, owner } = row;
+  const { name: bucket } = row;
   const start = `${SECTIONS.buckets}${bucket}\0`;
-  const own: OperationBody = row.deleted
-    ? { kind: "bucket-delete", bucket, deletedMs: hlcMs(stamp.hlc) }
-    : { kind: "bucket-create", bucket, createdMs, owner };
-  const rows = [{ position: start, operation: rowOperation(stamp, own), stored: undefined }];
-  for (const [name, setting] of row.settings) {
+  const rows: LogicalRow[] = [];
+  for (const { createdMs, owner, ...event } of row.creations) {
+    const body = { kind: "bucket-create", bucket, createdMs, owner } as const;
+    rows.push(eventRow(start, "created", event, body));
+  }
+  for (const event of row.deletions) {
+    const body = { kind: "bucket-delete", bucket, deletedMs: hlcMs(event.hlc) } as const;
+    rows.push(eventRow(start, "deleted", event, body));
+  }
+  for (const [name, setting] of row.said) {
     const body = { kind: "bucket-setting", bucket, name, value: setting.value } as const;
     const operation = rowOperation(setting.stamp, body);
-    rows.push({ position: start + name, operation, stored: undefined });
+    rows.push({ position: `${start}set:${name}`, operation, stored: undefined });
   }
-  return rows;
+  return rows.sort((left, right) => compareUtf8(left.position, right.position));
+}
+
+/** A creation or deletion, with what its origin had applied: it removes, or leaves, that. */
+function eventRow(
+  start: string,
+  what: string,
+  { hlc, origin, seq, vector: entries }: Stamp & { readonly vector: Vector },
+  body: OperationBody,
+): LogicalRow {
+  const position = `${start}${what}:${formatHlc(hlc)}${origin}`;
+  const full = entries.size > 0;
+  const operation = { ...rowOperation({ hlc, origin, seq }, body), vector: { full, entries } };
+  return { position, operation, stored: undefined };
 }
 
 /** A version of an object that stands in the object table, or among the others. */

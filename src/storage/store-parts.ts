@@ -9,8 +9,8 @@ import type { Admission } from "./admission.ts";
 import type { Bodies } from "./body-reader.ts";
 import type { BulkLane } from "./bulk-lane.ts";
 import type { Committer } from "./commit.ts";
+import type { BucketRow } from "./metadata/bucket-rows.ts";
 import type { ObjectRow } from "./metadata/object-row.ts";
-import type { BucketRow } from "./metadata/rows.ts";
 import { TABLES } from "./metadata/rows.ts";
 import type { RowReader } from "./metadata/stored-rows.ts";
 import type { StoredBucket, StoredObject } from "./store.ts";
@@ -30,10 +30,21 @@ export type StoreParts = {
   readonly admission: Admission;
 };
 
-/** A bucket as its users see it; undefined when there is none or it was deleted. */
+/**
+ * A bucket as its users see it; undefined when there is none or it was deleted. A write that the
+ * deletion did not know of keeps its bucket for as long as it is there itself.
+ */
 export function findBucket(view: RowReader, name: BucketName): StoredBucket | undefined {
   const row = view.get(TABLES.bucket, name);
-  return row === undefined || row.deleted ? undefined : toStoredBucket(row);
+  if (row === undefined) return undefined;
+  return row.deleted && !isKeptByContent(view, row) ? undefined : toStoredBucket(row);
+}
+
+/** Whether a bucket that was deleted holds what its deletions did not know of. */
+export function isKeptByContent(view: RowReader, { name, creations }: BucketRow): boolean {
+  const usage = view.get(TABLES.usage, name);
+  if (usage === undefined || creations.length === 0) return false;
+  return usage.objects + usage.noncurrent + usage.markers > 0;
 }
 
 /** Rows never change once they are made, and every request asks for its bucket's. */

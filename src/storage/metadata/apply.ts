@@ -1,7 +1,8 @@
 import { unreachable } from "../../core/assert.ts";
 import { laterStamp } from "../../core/lww.ts";
 import type { ContentHash } from "../../core/names.ts";
-import type { LocalRecord, ManifestChunk, Operation } from "../../core/records.ts";
+import type { LocalRecord, ManifestChunk, Operation, Vector } from "../../core/records.ts";
+import { applyBucketCreate, applyBucketDelete, applyBucketSetting } from "./apply-buckets.ts";
 import { applyVerdicts, resolveConflict } from "./apply-conflicts.ts";
 import type { ApplyContext, Input, RecordPlace } from "./apply-context.ts";
 import {
@@ -13,8 +14,7 @@ import {
 import { applyBootstrap, applyFloors, removeRows } from "./apply-rows.ts";
 import { bury } from "./graves.ts";
 import { DROPPED_KEY, partKeyOf, uploadKeyOf } from "./keys.ts";
-import type { ReferenceCounts } from "./references.ts";
-import { type BucketRow, TABLES } from "./rows.ts";
+import { TABLES } from "./rows.ts";
 import { joinSites, type SiteOperation } from "./site-rows.ts";
 import { addUsage } from "./usage.ts";
 
@@ -34,10 +34,10 @@ export function applyOperation(
       applyObjectDelete(context, { stamp, place, body });
       return;
     case "bucket-create":
-      applyBucketCreate(context, { stamp, place, body });
+      applyBucketCreate(context, { stamp, place, body }, seenBy(context, operation));
       return;
     case "bucket-delete":
-      applyBucketDelete(context, { stamp, place, body });
+      applyBucketDelete(context, { stamp, place, body }, seenBy(context, operation));
       return;
     case "bucket-setting":
       applyBucketSetting(context, { stamp, place, body });
@@ -60,6 +60,11 @@ export function applyOperation(
     default:
       unreachable(body);
   }
+}
+
+/** What an operation's origin had applied of others. A row states that itself, where it counts. */
+function seenBy({ causal }: ApplyContext, { vector }: Operation): Vector | undefined {
+  return causal ?? (vector.full ? vector.entries : undefined);
 }
 
 /** Applies a record of this site alone; `home` is the segment it stands in. */
@@ -110,77 +115,6 @@ export function applyManifest(
   home: number,
 ): void {
   context.references.addManifest(manifest.hash, manifest.chunks, home);
-}
-
-/** Concurrent creations are one bucket: the later only moves the stamp, settings stay. */
-function applyBucketCreate(
-  { view, references }: ApplyContext,
-  { stamp, place, body }: Input<"bucket-create">,
-): void {
-  const before = view.get(TABLES.bucket, body.bucket);
-  if (before !== undefined && laterStamp(before.stamp, stamp)) return;
-  if (before !== undefined) references.addLive(before.home, -1, 0);
-  const revived = before?.deleted === true ? emptySettings(references, before) : before?.settings;
-  view.put(TABLES.bucket, body.bucket, {
-    stamp,
-    home: place.home,
-    name: body.bucket,
-    createdMs: body.createdMs,
-    owner: body.owner,
-    deleted: false,
-    settings: revived ?? new Map(),
-  });
-  references.addLive(place.home, 1, 0);
-}
-
-function emptySettings(references: ReferenceCounts, row: BucketRow): BucketRow["settings"] {
-  for (const setting of row.settings.values()) references.addLive(setting.home, -1, 0);
-  return new Map();
-}
-
-/**
- * The row of a deleted bucket says nothing of what was before: in a rebuild the record of its
- * creation may be gone, and the row must come out the same.
- */
-function applyBucketDelete(
-  { view, references }: ApplyContext,
-  { stamp, place, body }: Input<"bucket-delete">,
-): void {
-  const before = view.get(TABLES.bucket, body.bucket);
-  if (before !== undefined && laterStamp(before.stamp, stamp)) return;
-  if (before !== undefined) {
-    references.addLive(before.home, -1, 0);
-    emptySettings(references, before);
-  }
-  references.addLive(place.home, 1, 0);
-  view.put(TABLES.bucket, body.bucket, {
-    stamp,
-    home: place.home,
-    name: body.bucket,
-    createdMs: 0,
-    owner: "",
-    deleted: true,
-    settings: new Map(),
-  });
-}
-
-function applyBucketSetting(
-  { view, references }: ApplyContext,
-  { stamp, place, body }: Input<"bucket-setting">,
-): void {
-  const bucket = view.get(TABLES.bucket, body.bucket);
-  if (bucket === undefined) return;
-  const before = bucket.settings.get(body.name);
-  if (before !== undefined && laterStamp(before.stamp, stamp)) return;
-  if (before !== undefined) references.addLive(before.home, -1, 0);
-  const row = { stamp, home: place.home, value: body.value };
-  const settings = [...bucket.settings].filter(([name]) => name !== body.name);
-  // By name: which of them was set first is not known any more once its segment has gone.
-  const sorted = [...settings, [body.name, row] as const].sort(([left], [right]) =>
-    left < right ? -1 : 1,
-  );
-  references.addLive(place.home, 1, 0);
-  view.put(TABLES.bucket, body.bucket, { ...bucket, settings: new Map(sorted) });
 }
 
 /** Revocation is remove-wins: an id once revoked never becomes valid again. */

@@ -3,7 +3,7 @@ import { StorageFault } from "../../core/faults.ts";
 import type { Hlc } from "../../core/hlc.ts";
 import { decodeLocal, encodeLocal } from "../../core/local-codec.ts";
 import { decodeManifest, encodeManifest } from "../../core/manifest-codec.ts";
-import { type BucketName, type OriginId, parseBucketName, type Seq } from "../../core/names.ts";
+import type { OriginId, Seq } from "../../core/names.ts";
 import { decodeListing, type ObjectListing } from "../../core/object-listing.ts";
 import { decodeOperation, encodeOperation } from "../../core/operation-codec.ts";
 import type {
@@ -15,6 +15,7 @@ import type {
   PartRecord,
   UploadRecord,
 } from "../../core/records.ts";
+import { BUCKET_TABLE } from "./bucket-rows.ts";
 import { HISTORY_TABLE } from "./history-rows.ts";
 import {
   decodeObjectRow,
@@ -31,21 +32,6 @@ export type TombstoneRow = {
   readonly stamp: Stamp;
   readonly home: number;
   readonly deletedMs: number;
-};
-export type BucketRow = {
-  readonly stamp: Stamp;
-  readonly home: number;
-  readonly name: BucketName;
-  readonly createdMs: number;
-  readonly owner: string;
-  readonly deleted: boolean;
-  readonly settings: ReadonlyMap<string, SettingRow>;
-};
-/** A setting of a bucket; one that was removed keeps its stamp, without a value. */
-export type SettingRow = {
-  readonly stamp: Stamp;
-  readonly home: number;
-  readonly value: Uint8Array | undefined;
 };
 export type UploadRow = { readonly home: number; readonly upload: UploadRecord };
 export type PartRow = { readonly home: number; readonly part: PartRecord };
@@ -151,47 +137,6 @@ function counters<Name extends string>(
   };
 }
 
-function encodeBucket(writer: ByteWriter, row: BucketRow): void {
-  writeStamp(writer, row.stamp);
-  writer
-    .u32(row.home)
-    .text(row.name)
-    .u64(row.createdMs)
-    .text(row.owner)
-    .u8(row.deleted ? 1 : 0);
-  writer.varint(row.settings.size);
-  for (const [name, setting] of row.settings) {
-    writer.text(name);
-    writeStamp(writer, setting.stamp);
-    writer.u32(setting.home).u8(setting.value === undefined ? 0 : 1);
-    writer.sized(setting.value ?? new Uint8Array(0));
-  }
-}
-
-function decodeBucket(reader: ByteReader): BucketRow {
-  const stamp = readStamp(reader);
-  const home = reader.u32();
-  const name = parseBucketName(reader.text());
-  if (name === undefined) throw new LayoutError("not a bucket name");
-  const createdMs = reader.u64();
-  const owner = reader.text();
-  const deleted = reader.u8() === 1;
-  const settings = new Map<string, SettingRow>();
-  for (let count = reader.varint(); count > 0; count--) {
-    const setting = reader.text();
-    const settingStamp = readStamp(reader);
-    const settingHome = reader.u32();
-    const present = reader.u8() === 1;
-    const value = Buffer.from(reader.sized());
-    settings.set(setting, {
-      stamp: settingStamp,
-      home: settingHome,
-      value: present ? value : undefined,
-    });
-  }
-  return { stamp, home, name, createdMs, owner, deleted, settings };
-}
-
 /** Every table of the index. Prefixes are one byte and never change their meaning. */
 export const TABLES = {
   object: {
@@ -211,7 +156,7 @@ export const TABLES = {
       deletedMs: reader.u64(),
     }),
   } satisfies Table<TombstoneRow>,
-  bucket: { prefix: "b", encode: encodeBucket, decode: decodeBucket } satisfies Table<BucketRow>,
+  bucket: BUCKET_TABLE,
   upload: localTable<UploadRow>(
     "u",
     (row) => ({ kind: "upload-create", upload: row.upload }),
