@@ -98,6 +98,7 @@ function controlWith(changes: Partial<ControlDeps> = {}) {
       lifecycle,
       identity: { ...identity, name: "berlin", incarnation: 1, createdMs: 0 },
     }),
+    replication: () => undefined,
     startedMonotonicMs: nowMs - 86_400_500,
     domains: ["s3.example.org"],
     metricsToken: TOKEN,

@@ -92,8 +92,8 @@ function readiness(deps: ControlDeps): Answer {
   return json(state === "serving" ? 200 : 503, { status: state });
 }
 
-function stats(deps: ControlDeps): Answer {
-  const document = collectStats(deps);
+async function stats(deps: ControlDeps): Promise<Answer> {
+  const document = await collectStats(deps);
   return document === undefined ? problem(503, "The site is still starting.") : json(200, document);
 }
 

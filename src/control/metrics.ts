@@ -1,6 +1,8 @@
 import { Counter, Gauge, Registry } from "prom-client";
+import type { ReplicationStatus } from "../replication/status.ts";
 import type { LifecycleStats } from "../storage/lifecycle/lifecycle-schedule.ts";
 import type { Store } from "../storage/store.ts";
+import { addReplication } from "./replication-metrics.ts";
 import type { TrafficRow } from "./request-stats.ts";
 import type { StatsDeps } from "./stats.ts";
 
@@ -14,7 +16,12 @@ export function createMetrics(deps: StatsDeps): () => Promise<string> {
   addRequests(registry, deps);
   addStore(registry, deps);
   addLifecycle(registry, deps);
-  return () => registry.metrics();
+  let replication: ReplicationStatus | undefined;
+  addReplication(registry, () => replication);
+  return async () => {
+    replication = await deps.replication()?.status();
+    return registry.metrics();
+  };
 }
 
 function gauge(

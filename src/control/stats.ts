@@ -3,11 +3,13 @@ import { LIMITS } from "../core/limits.ts";
 import { parseBucketName } from "../core/names.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { ProcessFacts } from "../ports/process-facts.ts";
+import type { ReplicationStatus, ReplicationWatch } from "../replication/status.ts";
 import type { LifecycleSchedule } from "../storage/lifecycle/lifecycle-schedule.ts";
 import type { SiteIdentity } from "../storage/site-identity.ts";
 import type { Store } from "../storage/store.ts";
 import type { LatencyQuantiles } from "./latency-histogram.ts";
 import { lifecycleFacts } from "./lifecycle-facts.ts";
+import { replicationFacts } from "./replication-facts.ts";
 import { REST, type RequestStats, type TrafficRow, type TrafficTop } from "./request-stats.ts";
 
 /** What the site is doing; "serving" is the only state in which S3 answers. */
@@ -27,6 +29,8 @@ export type StatsDeps = {
         readonly lifecycle: Pick<LifecycleSchedule, "stats">;
       }
     | undefined;
+  /** Undefined until the site has been opened. */
+  readonly replication: () => ReplicationWatch | undefined;
   /** `clock.monotonicMs()` when the process started. */
   readonly startedMonotonicMs: number;
 };
@@ -35,7 +39,15 @@ export type StatsDeps = {
 const STATS_SCHEMA_VERSION = 1;
 
 /** The document that `/v1/meta/stats` answers, once the site has been opened. */
-export function collectStats(deps: StatsDeps): Record<string, unknown> | undefined {
+export async function collectStats(deps: StatsDeps): Promise<Record<string, unknown> | undefined> {
+  const replication = await deps.replication()?.status();
+  return describeSite(deps, replication);
+}
+
+function describeSite(
+  deps: StatsDeps,
+  replication: ReplicationStatus | undefined,
+): Record<string, unknown> | undefined {
   const site = deps.site();
   if (site === undefined) return undefined;
   const { store, identity } = site;
@@ -84,8 +96,7 @@ export function collectStats(deps: StatsDeps): Record<string, unknown> | undefin
       bytes: facts.index.bytes,
     },
     lifecycle: lifecycleFacts(site.lifecycle.stats()),
-    // Sites do not replicate yet: no peers, and so nothing to be in conflict with.
-    replication: { peers: {}, conflicts: 0 },
+    replication: replicationFacts(replication),
     process: {
       rss_bytes: deps.processFacts.rssBytes(),
       event_loop_delay_ms: { p99: roundMs(deps.processFacts.eventLoopDelayP99Ms()) },

@@ -16,8 +16,8 @@ const PAGE_BYTES = 1024 * 1024;
 const RESTORES_MAX = 16;
 
 /**
- * Counts what peers have not applied, from the log, when somebody asks. What every peer has is never
- * read, so that in quiet times a question costs nothing; what was counted is not read twice.
+ * Counts what peers have not applied, from the log, when somebody asks. What every peer has is
+ * never read, so that in quiet times a question costs nothing; what was counted is not read twice.
  */
 export class LagCounter {
   readonly #replica: LagCounterDeps["replica"];

@@ -32,7 +32,8 @@ const SILENCE_MS = 3600 * 1000;
 
 /**
  * Origins whose operations are too far in the future to be taken, whoever relays them. Their place
- * is kept: they are asked for again by themselves as soon as time has caught up. Invariant: an origin is in the table from its first refusal until it is due.
+ * is kept: they are asked for again by themselves as soon as time has caught up. Invariant: an
+ * origin is in the table from its first refusal until it is due.
  */
 export class Quarantine {
   readonly #deps: QuarantineDeps;
@@ -82,7 +83,7 @@ export class Quarantine {
     return held.map((one) => ({ ...one, aheadMs: this.#aheadMs(one) }));
   }
 
-  /** When the first of them will be taken, in milliseconds from now; undefined when none is held. */
+  /** When the first of them will be due, in milliseconds from now; undefined when none is held. */
   nextMs(): number | undefined {
     const waits = this.list().map(({ aheadMs }) => aheadMs - this.#deps.driftMsMax);
     return waits.length === 0 ? undefined : Math.max(1, Math.min(...waits));

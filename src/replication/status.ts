@@ -30,7 +30,7 @@ export type PeerFacts = {
   readonly lastError: { readonly message: string; readonly atMs: number } | undefined;
 };
 
-/** How two sites stand to each other; "in-sync" is said only when their applied vectors are equal. */
+/** How two sites stand to each other; "in-sync" only when their applied vectors are equal. */
 export type PeerState = "in-sync" | "catching-up" | Exclude<LinkState, "connected">;
 
 export type PeerStatus = {

@@ -7,6 +7,7 @@ import { startWarnings } from "../control/start-warnings.ts";
 import type { SiteState } from "../control/stats.ts";
 import { hlcMs } from "../core/hlc.ts";
 import type { Exchange, HttpHandler } from "../http/exchange.ts";
+import type { ReplicationWatch } from "../replication/status.ts";
 import { createWaitingService } from "../s3api/waiting-service.ts";
 import { type RootKey, rootKeyPath } from "../storage/root-key.ts";
 import type { Site } from "../storage/site.ts";
@@ -34,6 +35,7 @@ type Switchboard = {
   site: Site | undefined;
   s3: HttpHandler;
   mayWatch: (exchange: Exchange) => boolean;
+  replication: ReplicationWatch | undefined;
 };
 
 /** Starts to listen, opens the site, and puts S3 in its place; `fail` ends a server that runs. */
@@ -58,12 +60,14 @@ export async function startServer({
     site: undefined,
     s3: createWaitingService(ports.random),
     mayWatch: () => false,
+    replication: undefined,
   };
   const control = createControlService({
     ...{ version, clock, requests, onFailure, processFacts: ports.processFacts },
     ...{ domains: bucketDomains(settings), metricsToken: settings.metricsToken },
     state: () => board.state,
     site: () => board.site,
+    replication: () => board.replication,
     startedMonotonicMs: clock.monotonicMs(),
     authorizeStats: (exchange) => board.mayWatch(exchange),
   });

@@ -1,0 +1,61 @@
+import { formatHlc } from "../core/hlc.ts";
+import { LIMITS } from "../core/limits.ts";
+import type { PeerStatus, ReplicationStatus } from "../replication/status.ts";
+
+const NONE: ReplicationStatus = { peers: [], conflicts: 0, parked: [], quarantined: [] };
+
+/** How replication stands, for the statistics and `atoll repl-status`. */
+export function replicationFacts(status: ReplicationStatus = NONE): Record<string, unknown> {
+  const { peers, conflicts, parked, quarantined } = status;
+  return {
+    peers: Object.fromEntries(peers.map((peer) => [peer.label, peerFacts(peer)])),
+    conflicts,
+    parked: parked.length,
+    quarantined: Object.fromEntries(
+      quarantined.map(({ origin, dot, hlc, from, sinceMs, aheadMs }) => [
+        origin,
+        {
+          ...{ next_operation: dot.seq, hlc: formatHlc(hlc), from },
+          ...{ since: new Date(sinceMs).toISOString(), ahead_seconds: seconds(aheadMs / 1000) },
+        },
+      ]),
+    ),
+  };
+}
+
+function peerFacts(peer: PeerStatus): Record<string, unknown> {
+  const { site, state, addresses, behind, ahead, skewMs, heardSecondsAgo, lastError } = peer;
+  const { operations, detail, etaSeconds } = behind ?? {};
+  return {
+    ...{ site, state, addresses },
+    operations_behind: operations,
+    bytes_behind: detail?.bytes,
+    seconds_behind: detail === undefined ? undefined : seconds(detail.seconds),
+    eta_seconds: etaSeconds === undefined ? undefined : seconds(etaSeconds),
+    operations_ahead: ahead,
+    buckets: bucketFacts(peer),
+    clock_skew_ms: skewMs === undefined ? undefined : Math.round(skewMs),
+    heard_seconds_ago: heardSecondsAgo === undefined ? undefined : seconds(heardSecondsAgo),
+    last_error:
+      lastError === undefined
+        ? null
+        : { message: lastError.message, at: new Date(lastError.atMs).toISOString() },
+  };
+}
+
+/** Those that wait for most come first; the names are bounded as everywhere in the statistics. */
+function bucketFacts({ behind }: PeerStatus): Record<string, unknown> {
+  const buckets = [...(behind?.detail?.buckets ?? [])]
+    .sort(([, left], [, right]) => right.operations - left.operations)
+    .slice(0, LIMITS.statsNamesMax);
+  return Object.fromEntries(
+    buckets.map(([name, { operations, bytes }]) => [
+      name,
+      { operations_behind: operations, bytes_behind: bytes },
+    ]),
+  );
+}
+
+function seconds(value: number): number {
+  return Number(value.toFixed(3));
+}
