@@ -1,7 +1,13 @@
 import { ByteReader, ByteWriter, LayoutError } from "./bytes.ts";
 import { HmacKey, sha256 } from "./hmac.ts";
 import type { EncryptionEnvelope, PartSummary } from "./records.ts";
-import { type KeyRing, sealingKeyOf, sealSecret, unsealSecret } from "./seal.ts";
+import {
+  isSealedWithCurrent,
+  type KeyRing,
+  sealingKeyOf,
+  sealSecret,
+  unsealSecret,
+} from "./seal.ts";
 
 const LAYOUT_VERSION = 1;
 const SECRET_BYTES = 32;
@@ -111,6 +117,17 @@ export function envelopeKind(envelope: EncryptionEnvelope): EncryptionKind | und
 export function envelopeKeyId(envelope: EncryptionEnvelope): string | undefined {
   const sealed = readEnvelope(envelope)?.sealed;
   return sealed === undefined ? undefined : sealingKeyOf(sealed);
+}
+
+/** Whether an envelope of this bucket is sealed as it would be now. */
+export function isEnvelopeCurrent(
+  ring: KeyRing,
+  envelope: EncryptionEnvelope,
+  bucket: string,
+): boolean {
+  const parts = readEnvelope(envelope);
+  if (parts === undefined) return false;
+  return isSealedWithCurrent(ring, parts.sealed, contextOf(parts.kind, bucket));
 }
 
 /** The same secret in a new envelope: under the ring's current key, for a bucket. */

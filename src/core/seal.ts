@@ -7,6 +7,11 @@ export type KeyRing = {
   readonly current: string;
   /** 32 bytes each. Old keys stay as long as something sealed with them may be met. */
   readonly keys: ReadonlyMap<string, Uint8Array>;
+  /**
+   * Rings of clusters that the site belonged to before. Their ids may be those of this ring; they
+   * open what was sealed then, until it has been sealed anew.
+   */
+  readonly former?: readonly KeyRing[];
 };
 
 const LAYOUT_VERSION = 1;
@@ -52,6 +57,21 @@ export function unsealSecret(
   sealed: Uint8Array,
   context: string,
 ): Uint8Array | undefined {
+  for (const one of [ring, ...(ring.former ?? [])]) {
+    const secret = unsealWith(one, sealed, context);
+    if (secret !== undefined) return secret;
+  }
+  return undefined;
+}
+
+/** Whether a secret is sealed as it would be now: with the current key, of this ring. */
+export function isSealedWithCurrent(ring: KeyRing, sealed: Uint8Array, context: string): boolean {
+  if (sealingKeyOf(sealed) !== ring.current) return false;
+  const isAlone = ring.former === undefined || ring.former.length === 0;
+  return isAlone || unsealWith(ring, sealed, context) !== undefined;
+}
+
+function unsealWith(ring: KeyRing, sealed: Uint8Array, context: string): Uint8Array | undefined {
   const parts = readParts(sealed);
   const key = parts === undefined ? undefined : ring.keys.get(parts.keyId);
   if (parts === undefined || key === undefined) return undefined;

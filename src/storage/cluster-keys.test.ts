@@ -2,6 +2,9 @@ import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { parseSiteId } from "../core/names.ts";
+import { isSealedWithCurrent, type KeyRing, sealSecret, unsealSecret } from "../core/seal.ts";
+import { required } from "../core/tagged-fields.ts";
 import { cryptoRandom } from "../ports/crypto-random.ts";
 import type { Disk } from "../ports/disk.ts";
 import { createNodeDisk } from "../ports/node-disk.ts";
@@ -63,4 +66,59 @@ test("a ring that is torn is read from the copy before it, never made anew", asy
   const older = await openKeyRing(REAL, directory, true);
   expect([older.current, [...older.keys.keys()]]).toEqual(["2", ["1", "2"]]);
   expect(await readFile(join(directory, FILE), "utf8")).toBe("{");
+});
+
+const OTHER: KeyRing = { current: "1", keys: new Map([["1", Buffer.alloc(32, 7)]]) };
+
+test("a ring that is adopted seals from then on, and the old one still opens what it sealed", async () => {
+  const ring = await openKeyRing(REAL, directory, false);
+  const before = sealSecret(ring, Buffer.from("old"), "place", Buffer.alloc(12, 1));
+  await ring.adopt(OTHER);
+  await ring.adopt(OTHER);
+  const reopened = await openKeyRing(REAL, directory, true);
+  for (const one of [ring, reopened]) {
+    expect(one.former).toHaveLength(1);
+    const after = sealSecret(one, Buffer.from("new"), "place", Buffer.alloc(12, 2));
+    expect(String(unsealSecret(OTHER, after, "place"))).toBe("new");
+    expect(String(unsealSecret(one, before, "place"))).toBe("old");
+    expect(unsealSecret(one, before, "elsewhere")).toBeUndefined();
+    expect(isSealedWithCurrent(one, before, "place")).toBe(false);
+    expect(isSealedWithCurrent(one, after, "place")).toBe(true);
+  }
+});
+
+test("rings of two sites that rotated at once become one ring, in either order", async () => {
+  const first = await openKeyRing(REAL, directory, false);
+  const shared: KeyRing = { current: first.current, keys: first.keys };
+  const elsewhere = await mkdtemp(join(tmpdir(), "atoll-ring-"));
+  try {
+    const second = await openKeyRing(REAL, elsewhere, false);
+    await second.adopt(shared);
+    first.share(required(parseSiteId("11".repeat(8)), "site"));
+    second.share(required(parseSiteId("22".repeat(8)), "site"));
+    await Promise.all([first.rotate(), second.rotate()]);
+    const copies = [first, second].map(({ current, keys }) => ({ current, keys }));
+    const [ofFirst = OTHER, ofSecond = OTHER] = copies;
+    expect(await first.merge(ofSecond)).toBe(true);
+    expect(await second.merge(ofFirst)).toBe(true);
+    expect(await second.merge(ofFirst)).toBe(false);
+    expect(first.current).toBe(second.current);
+    expect(new Map([...first.keys].sort())).toEqual(new Map([...second.keys].sort()));
+    expect(first.keys.size).toBe(3);
+  } finally {
+    await rm(elsewhere, { recursive: true, force: true });
+  }
+});
+
+test("an adoption that fails leaves the ring that was there, and can be tried again", async () => {
+  const { disk, state } = failingDisk("rename");
+  const ring = await openKeyRing({ disk, random: cryptoRandom }, directory, false);
+  const until = ring.keys;
+  state.fails = true;
+  await expect(ring.adopt(OTHER)).rejects.toThrow("EIO");
+  expect(ring.keys).toBe(until);
+  expect((await openKeyRing(REAL, directory, true)).keys).toEqual(until);
+  state.fails = false;
+  await ring.adopt(OTHER);
+  expect([...ring.keys]).toEqual([...OTHER.keys]);
 });

@@ -1,6 +1,7 @@
-import { parseHex, toHex } from "../core/bytes.ts";
+import { compareBytes, parseHex, toHex } from "../core/bytes.ts";
 import { StorageFault } from "../core/faults.ts";
 import { LIMITS } from "../core/limits.ts";
+import type { SiteId } from "../core/names.ts";
 import type { KeyRing } from "../core/seal.ts";
 import type { Disk } from "../ports/disk.ts";
 import type { Random } from "../ports/random.ts";
@@ -18,6 +19,7 @@ export class ClusterKeys implements KeyRing {
   readonly #deps: ClusterKeysDeps;
   readonly #path: string;
   #ring: KeyRing;
+  #maker: SiteId | undefined;
   /** Rotations are written one after the other. Never rejects. */
   #writing: Promise<unknown> = Promise.resolve();
 
@@ -35,6 +37,10 @@ export class ClusterKeys implements KeyRing {
     return this.#ring.keys;
   }
 
+  get former(): readonly KeyRing[] {
+    return this.#ring.former ?? [];
+  }
+
   /**
    * Makes a new key and seals with it from now on; the old ones stay, to read what they sealed.
    * Resolves with its id when it is durable: nothing is sealed with a key that could be lost.
@@ -46,17 +52,59 @@ export class ClusterKeys implements KeyRing {
     return rotated;
   }
 
+  /**
+   * Seals with the ring of another cluster from now on. The ring until now stays beside it, and so
+   * does what it sealed. Resolves when that is durable; the same ring once more changes nothing.
+   */
+  adopt(ring: KeyRing): Promise<void> {
+    const adopted = this.#writing.then(() => this.#adopt(ring));
+    this.#writing = adopted.catch(() => undefined);
+    return adopted;
+  }
+
+  async #adopt({ current, keys }: KeyRing): Promise<void> {
+    const { former = [], ...until } = this.#ring;
+    if (isWithin({ current, keys }, until)) return;
+    const next: KeyRing = { current, keys, former: [...former, until] };
+    await writeJsonFile(this.#deps.disk, this.#path, encode(next));
+    this.#ring = next;
+  }
+
+  /** From now on other sites make keys too: those made here carry the name of this site. */
+  share(site: SiteId): void {
+    this.#maker = site;
+  }
+
+  /**
+   * Takes keys that another site of the cluster made; the latest of all is current then. Under
+   * a name that is known nothing is taken. Resolves with whether anything was new.
+   */
+  merge(ring: KeyRing): Promise<boolean> {
+    const merged = this.#writing.then(() => this.#merge(ring));
+    this.#writing = merged.catch(() => undefined);
+    return merged;
+  }
+
+  async #merge({ keys }: KeyRing): Promise<boolean> {
+    const { former = [] } = this.#ring;
+    const all = new Map([...keys, ...this.#ring.keys]);
+    if (all.size === this.#ring.keys.size || all.size > LIMITS.keyRingKeysMax) return false;
+    const current = [...all.keys()].reduce(laterKeyId);
+    const next: KeyRing = { current, keys: all, former };
+    await writeJsonFile(this.#deps.disk, this.#path, encode(next));
+    this.#ring = next;
+    return true;
+  }
+
   async #addKey(): Promise<string> {
     const { keys } = this.#ring;
     if (keys.size >= LIMITS.keyRingKeysMax) {
       throw new StorageFault("unsupported", `the key ring holds ${keys.size} keys already`);
     }
-    const numbers = [...keys.keys()].map(Number).filter(Number.isSafeInteger);
-    const current = String(Math.max(0, ...numbers) + 1);
-    const ring = {
-      current,
-      keys: new Map([...keys, [current, this.#deps.random.bytes(KEY_BYTES)]]),
-    };
+    const last = Math.max(0, ...[...keys.keys()].map(keyNumber));
+    const key = this.#deps.random.bytes(KEY_BYTES);
+    const current = this.#maker === undefined ? `${last + 1}` : `${last + 1}-${this.#maker}`;
+    const ring: KeyRing = { ...this.#ring, current, keys: new Map([...keys, [current, key]]) };
     await writeJsonFile(this.#deps.disk, this.#path, encode(ring));
     this.#ring = ring;
     return current;
@@ -88,20 +136,55 @@ export async function openKeyRing(
   return new ClusterKeys(deps, path, made);
 }
 
-function encode(ring: KeyRing): unknown {
-  const keys = Object.fromEntries([...ring.keys].map(([id, key]) => [id, toHex(key)]));
-  return { format: FORMAT, current: ring.current, keys };
+/** The number in front of a key's name; keys are numbered as they are made. */
+function keyNumber(id: string): number {
+  const number = Number(id.replace(/-.*$/, ""));
+  return Number.isSafeInteger(number) ? number : 0;
+}
+
+function laterKeyId(left: string, right: string): string {
+  const [one, other] = [keyNumber(left), keyNumber(right)];
+  if (one !== other) return one > other ? left : right;
+  return left > right ? left : right;
+}
+
+function isWithin(ring: KeyRing, known: KeyRing): boolean {
+  return [...ring.keys].every(([id, key]) => {
+    const same = known.keys.get(id);
+    return same !== undefined && compareBytes(same, key) === 0;
+  });
+}
+
+function encode({ former = [], ...ring }: KeyRing): unknown {
+  return {
+    format: FORMAT,
+    ...encodeRing(ring),
+    ...(former.length > 0 && { former: former.map(encodeRing) }),
+  };
+}
+
+function encodeRing({ current, keys }: KeyRing) {
+  return { current, keys: Object.fromEntries([...keys].map(([id, key]) => [id, toHex(key)])) };
 }
 
 function parseKeys(path: string, value: unknown): KeyRing | undefined {
   const fields = asFields(value);
   if (fields === undefined) return undefined;
   refuseNewerFormat(path, fields["format"], FORMAT);
-  const stored = asFields(fields["keys"]);
-  const { current } = fields;
-  if (fields["format"] !== FORMAT || stored === undefined || typeof current !== "string") {
-    return undefined;
-  }
+  if (fields["format"] !== FORMAT) return undefined;
+  const { former = [] } = fields;
+  if (!Array.isArray(former)) return undefined;
+  const rings = former.map(parseRing).filter((ring) => ring !== undefined);
+  const ring = parseRing(fields);
+  if (ring === undefined || rings.length < former.length) return undefined;
+  return rings.length === 0 ? ring : { ...ring, former: rings };
+}
+
+function parseRing(value: unknown): KeyRing | undefined {
+  const fields = asFields(value);
+  const stored = asFields(fields?.["keys"]);
+  const current = fields?.["current"];
+  if (stored === undefined || typeof current !== "string") return undefined;
   const keys = new Map<string, Uint8Array>();
   for (const [id, text] of Object.entries(stored)) {
     const key = parseHex(String(text), KEY_BYTES);

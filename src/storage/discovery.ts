@@ -1,5 +1,6 @@
 import { StorageFault } from "../core/faults.ts";
 import { LIMITS } from "../core/limits.ts";
+import type { ClusterId } from "../core/names.ts";
 import type { Disk, ReadFile } from "../ports/disk.ts";
 import type { Hash } from "../ports/hash.ts";
 import type { LogSegment } from "./replay.ts";
@@ -90,11 +91,16 @@ async function readLane(
       });
     case "header":
       if (decoded.header.segmentId !== id) return undefined;
-      if (decoded.header.clusterId === deps.owner.clusterId) return decoded.header.lane;
+      if (isOwn(deps.owner, decoded.header.clusterId)) return decoded.header.lane;
       throw new StorageFault("unsupported", `segment ${id} belongs to another cluster`, {
         hint: "Move the file out of the segments directory; it was never part of this site.",
       });
   }
+}
+
+/** A site that joined another cluster keeps what it wrote before. */
+function isOwn(owner: SegmentOwner, clusterId: ClusterId): boolean {
+  return owner.clusterId === clusterId || owner.formerClusterIds.includes(clusterId);
 }
 
 async function readFooterOffset(

@@ -49,7 +49,7 @@ export type OpenedStore = {
 /** Finds the segments, recovers the index, settles the end of the log and begins a new segment. */
 export async function openStore(ports: SitePorts, settings: StoreSettings): Promise<OpenedStore> {
   const { identity } = settings;
-  const owner = pickOwner(identity);
+  const owner: SegmentOwner = identity;
   const directory = `${settings.directory}/segments`;
   const { disk, hash, clock } = ports;
   const reserveFile = new ReserveFile({
@@ -103,10 +103,6 @@ type Found = {
   readonly found: FoundSegments;
   readonly recovered: Recovered;
 };
-
-function pickOwner({ clusterId, siteId, origin }: SiteIdentity): SegmentOwner {
-  return { clusterId, siteId, origin };
-}
 
 /** Cuts the torn end, removes what was dropped before a crash, and misses nothing that was not. */
 async function settle(ports: SitePorts, { segments, found, recovered }: Found): Promise<void> {

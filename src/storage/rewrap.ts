@@ -1,7 +1,7 @@
 import { accessKeyContext } from "../core/access-key.ts";
-import { envelopeKeyId, rewrapEnvelope } from "../core/encryption-envelope.ts";
+import { isEnvelopeCurrent, rewrapEnvelope } from "../core/encryption-envelope.ts";
 import type { BucketName, ObjectKey, VersionId } from "../core/names.ts";
-import { type KeyRing, sealingKeyOf, sealSecret, unsealSecret } from "../core/seal.ts";
+import { isSealedWithCurrent, type KeyRing, sealSecret, unsealSecret } from "../core/seal.ts";
 import type { Random } from "../ports/random.ts";
 import type { Store, StoredObject, VersionCursor } from "./store.ts";
 
@@ -48,7 +48,7 @@ export async function rewrapStep(
   versionsMax: number,
 ): Promise<RewrapStep> {
   const accessKeys = after === undefined ? await resealAccessKeys(deps) : 0;
-  const walk = new RewrapWalk(deps.keyRing.current, versionsMax);
+  const walk = new RewrapWalk(deps.keyRing, versionsMax);
   if (after !== undefined && deps.store.bucket(after.bucket) !== undefined) {
     walk.visit(deps.store.versions(after.bucket), after);
   }
@@ -73,8 +73,8 @@ export async function rewrapStep(
 /** There are few of them, so that one step does them all. */
 async function resealAccessKeys({ store, keyRing, random }: RewrapDeps): Promise<number> {
   const outdated = [...store.accessKeys()].filter(
-    ({ state, sealedSecret }) =>
-      state !== "revoked" && sealingKeyOf(sealedSecret) !== keyRing.current,
+    ({ id, state, sealedSecret }) =>
+      state !== "revoked" && !isSealedWithCurrent(keyRing, sealedSecret, accessKeyContext(id)),
   );
   let resealed = 0;
   for (const { id } of outdated) {
@@ -91,14 +91,14 @@ async function resealAccessKeys({ store, keyRing, random }: RewrapDeps): Promise
 
 /** Finds the versions whose envelopes are sealed with an older key. */
 class RewrapWalk {
-  readonly #current: string;
+  readonly #keyRing: KeyRing;
   readonly #versionsMax: number;
   readonly outdated: StoredObject[] = [];
   seen = 0;
   last: RewrapPosition | undefined;
 
-  constructor(current: string, versionsMax: number) {
-    this.#current = current;
+  constructor(keyRing: KeyRing, versionsMax: number) {
+    this.#keyRing = keyRing;
     this.#versionsMax = versionsMax;
   }
 
@@ -124,8 +124,8 @@ class RewrapWalk {
     }
   }
 
-  #isOutdated({ record }: StoredObject): boolean {
-    return record.encryption !== undefined && envelopeKeyId(record.encryption) !== this.#current;
+  #isOutdated({ bucket, record: { encryption } }: StoredObject): boolean {
+    return encryption !== undefined && !isEnvelopeCurrent(this.#keyRing, encryption, bucket);
   }
 }
 

@@ -21,7 +21,10 @@ export const SITE_FILE = "site.json";
 
 /** Who this site is, from `site.json`. */
 export type SiteIdentity = {
+  /** The cluster as it is now: a site that joins another one changes it. */
   readonly clusterId: ClusterId;
+  /** Clusters that the site belonged to before; older segments name them. */
+  readonly formerClusterIds: readonly ClusterId[];
   readonly siteId: SiteId;
   readonly name: string;
   /** Where operations of this incarnation say they come from. */
@@ -58,7 +61,8 @@ export async function openSiteIdentity(
     return identity;
   }
   const identity = { ...stored.identity, name: name ?? stored.identity.name };
-  if (stored.device === place.device && stored.inode === place.inode) {
+  const isHere = stored.device === place.device && stored.inode === place.inode;
+  if (isHere && !stored.originRetired) {
     if (identity.name !== stored.identity.name) {
       await writeJsonFile(deps.disk, path, encode(identity, place));
     }
@@ -72,9 +76,43 @@ export async function openSiteIdentity(
   await writeJsonFile(deps.disk, path, encode(renewed, place));
   deps.log.warn(
     { origin: renewed.origin, incarnation: renewed.incarnation },
-    "the data directory is a copy or has moved to another disk: it continues as a new origin",
+    stored.originRetired
+      ? "the site was removed from its cluster: it continues as a new origin"
+      : "the data directory is a copy or has moved to another disk: it continues as a new origin",
   );
   return renewed;
+}
+
+/**
+ * Puts a site into another cluster, durably; `identity` says so from then on. What was written
+ * before stays readable.
+ */
+export async function adoptCluster(
+  disk: Disk,
+  directory: string,
+  identity: SiteIdentity,
+  clusterId: ClusterId,
+): Promise<void> {
+  if (identity.clusterId === clusterId) return;
+  const before = identity.formerClusterIds.filter((id) => id !== clusterId);
+  const change = { clusterId, formerClusterIds: [...before, identity.clusterId] };
+  const place = await placeOf(disk, directory);
+  await writeJsonFile(disk, `${directory}/${SITE_FILE}`, encode({ ...identity, ...change }, place));
+  Object.assign(identity, change);
+}
+
+/**
+ * Has the site continue as a new origin from its next start on: its own was removed from the
+ * cluster, and what that writes is not taken there any more.
+ */
+export async function retireOrigin(
+  disk: Disk,
+  directory: string,
+  identity: SiteIdentity,
+): Promise<void> {
+  const place = await placeOf(disk, directory);
+  const stored = { ...Object(encode(identity, place)), originRetired: true };
+  await writeJsonFile(disk, `${directory}/${SITE_FILE}`, stored);
 }
 
 type Place = { readonly device: number; readonly inode: number };
@@ -89,6 +127,7 @@ function makeIdentity(deps: SiteIdentityDeps, name: string | undefined): SiteIde
   const siteId = requireParsed(parseSiteId(toHex(deps.random.bytes(8))));
   return {
     clusterId: requireParsed(parseClusterId(toHex(deps.random.bytes(16)))),
+    formerClusterIds: [],
     siteId,
     name: name ?? `site-${siteId.slice(0, 6)}`,
     origin: freshOrigin(deps.random),
@@ -108,10 +147,11 @@ function requireParsed<Value>(value: Value | undefined): Value {
 }
 
 function encode(identity: SiteIdentity, place: Place): unknown {
-  const { keyPair, ...rest } = identity;
+  const { keyPair, formerClusterIds, ...rest } = identity;
   return {
     format: FORMAT,
     ...rest,
+    ...(formerClusterIds.length > 0 && { formerClusterIds }),
     publicKey: keyPair.publicKey,
     privateKeySeed: keyPair.seed,
     ...place,
@@ -121,7 +161,7 @@ function encode(identity: SiteIdentity, place: Place): unknown {
 function parseStored(
   path: string,
   value: unknown,
-): (Place & { identity: SiteIdentity }) | undefined {
+): (Place & { identity: SiteIdentity; originRetired: boolean }) | undefined {
   const fields = asFields(value);
   if (fields === undefined) return undefined;
   refuseNewerFormat(path, fields["format"], FORMAT);
@@ -130,17 +170,27 @@ function parseStored(
   const siteId = parseSiteId(String(fields["siteId"]));
   const origin = parseOriginId(String(fields["origin"]));
   const seed = parseHex(String(fields["privateKeySeed"]), 32);
+  const formerClusterIds = parseClusterIds(fields["formerClusterIds"] ?? []);
   if (clusterId === undefined || siteId === undefined || origin === undefined) return undefined;
   if (fields["format"] !== FORMAT || seed === undefined || typeof name !== "string") {
     return undefined;
   }
+  if (formerClusterIds === undefined) return undefined;
   if (!isCount(incarnation) || !isCount(createdMs) || !isCount(device) || !isCount(inode)) {
     return undefined;
   }
   const keyPair = makeSiteKeyPair(seed);
   if (keyPair.publicKey !== fields["publicKey"]) return undefined;
-  const identity = { clusterId, siteId, name, origin, incarnation, keyPair, createdMs };
-  return { identity, device, inode };
+  const ids = { clusterId, formerClusterIds, siteId, origin };
+  const identity = { ...ids, name, incarnation, keyPair, createdMs };
+  return { identity, device, inode, originRetired: fields["originRetired"] === true };
+}
+
+function parseClusterIds(value: unknown): ClusterId[] | undefined {
+  if (!Array.isArray(value)) return undefined;
+  const ids = value.map((text) => parseClusterId(String(text)));
+  const known = ids.filter((id) => id !== undefined);
+  return known.length === ids.length ? known : undefined;
 }
 
 // Device numbers and inodes may pass 2^53 in theory; JSON and stat() lose the same digits.

@@ -9,7 +9,10 @@ import { encodeSegmentHeader, type Lane } from "./header.ts";
 
 /** Whose segments these are; stands in every header. */
 export type SegmentOwner = {
+  /** Read anew for every segment: a site that joins another cluster changes it. */
   readonly clusterId: ClusterId;
+  /** Clusters that older segments may name. */
+  readonly formerClusterIds: readonly ClusterId[];
   readonly siteId: SiteId;
   readonly origin: OriginId;
 };
