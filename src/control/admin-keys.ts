@@ -169,8 +169,13 @@ function chooseKey(
     : { problem: `That cannot be: ${problem}.` };
 }
 
+/** The id in a path; undefined when it cannot be one. */
+export function keyIdOf(idText: string): AccessKeyId | undefined {
+  return parseAccessKeyId(decodeId(idText));
+}
+
 export function findKey(store: Store, idText: string): AccessKeyRecord | undefined {
-  const id = parseAccessKeyId(decodeId(idText));
+  const id = keyIdOf(idText);
   const record = id === undefined ? undefined : store.accessKey(id);
   return record?.state === "revoked" ? undefined : record;
 }

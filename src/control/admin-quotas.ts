@@ -1,8 +1,8 @@
 import { z } from "zod";
 import { type BucketQuota, decodeQuota, encodeQuota, QUOTA_SETTING } from "../core/bucket-quota.ts";
-import { parseBucketName } from "../core/names.ts";
+import { type AccessKeyId, parseBucketName } from "../core/names.ts";
 import type { Store, StoredBucket } from "../storage/store.ts";
-import { type AdminAnswer, adminProblem } from "./admin-keys.ts";
+import { type AdminAnswer, adminProblem, findKey, keyIdOf } from "./admin-keys.ts";
 
 export const QUOTAS_PATH = "/v1/admin/quotas";
 
@@ -15,14 +15,23 @@ const PUT = z
     error: "give the most bytes, the most objects, or both",
   });
 
-/** The quotas of buckets: all of them, or that of one. */
-export function routeQuotas(
-  store: Store,
-  { method, path, body }: Call,
-): AdminAnswer | Promise<AdminAnswer> {
+/** Below it stand the access keys; no bucket has a name with a slash. */
+const KEYS_PATH = `${QUOTAS_PATH}/keys/`;
+
+/** The quotas of buckets and access keys: all of them, or one. */
+export function routeQuotas(store: Store, call: Call): AdminAnswer | Promise<AdminAnswer> {
+  const { method, path } = call;
   if (path === QUOTAS_PATH) {
     return method === "GET" ? listQuotas(store) : adminProblem(405, "Quotas are listed with GET.");
   }
+  if (path.startsWith(KEYS_PATH)) return routeKeyQuota(store, call);
+  return routeBucketQuota(store, call);
+}
+
+function routeBucketQuota(
+  store: Store,
+  { method, path, body }: Call,
+): AdminAnswer | Promise<AdminAnswer> {
   const name = path.slice(QUOTAS_PATH.length + 1);
   const bucketName = parseBucketName(name);
   const bucket = bucketName === undefined ? undefined : store.bucket(bucketName);
@@ -35,6 +44,35 @@ export function routeQuotas(
     case "DELETE":
       return change(store, bucket, undefined);
   }
+  return wrongMethod();
+}
+
+/** A quota outlives its key, and so do the key's buckets: it can be removed all the same. */
+async function routeKeyQuota(store: Store, { method, path, body }: Call): Promise<AdminAnswer> {
+  const text = path.slice(KEYS_PATH.length);
+  const id = keyIdOf(text);
+  const quota = id === undefined ? undefined : store.keyQuotas().get(id);
+  if (id === undefined || (quota === undefined && findKey(store, text) === undefined)) {
+    return adminProblem(404, `There is no access key ${text} that could have a quota.`);
+  }
+  switch (method) {
+    case "GET":
+      return { status: 200, body: showKeyQuota(store, id, quota) };
+    case "PUT": {
+      const wish = PUT.safeParse(body ?? {});
+      if (!wish.success) return adminProblem(400, z.prettifyError(wish.error));
+      const next = { bytesMax: wish.data.bytes, objectsMax: wish.data.objects };
+      await store.putKeyQuota(id, next);
+      return { status: 200, body: showKeyQuota(store, id, next) };
+    }
+    case "DELETE":
+      await store.putKeyQuota(id, undefined);
+      return { status: 200, body: showKeyQuota(store, id, undefined) };
+  }
+  return wrongMethod();
+}
+
+function wrongMethod(): AdminAnswer {
   return adminProblem(405, "A quota is read with GET, set with PUT and removed with DELETE.");
 }
 
@@ -44,7 +82,8 @@ function listQuotas(store: Store): AdminAnswer {
     const quota = quotaOf(bucket);
     if (quota !== undefined) quotas.push(show(store, bucket, quota));
   }
-  return { status: 200, body: { quotas } };
+  const keys = [...store.keyQuotas()].map(([id, quota]) => showKeyQuota(store, id, quota));
+  return { status: 200, body: { quotas, keys } };
 }
 
 function put(
@@ -82,11 +121,24 @@ function show(
   quota: BucketQuota | undefined,
 ): Record<string, unknown> {
   const usage = store.bucketUsage(name);
+  const used = { used_bytes: usage.bytes, used_objects: usage.versions };
+  return { bucket: name, ...showLimits(quota), ...used };
+}
+
+/** The same of all buckets that a key made. */
+export function showKeyQuota(
+  store: Store,
+  id: AccessKeyId,
+  quota: BucketQuota | undefined,
+): Record<string, unknown> {
+  const { buckets, bytes, objects } = store.keyUsage(id);
+  const used = { buckets, used_bytes: bytes, used_objects: objects };
+  return { access_key: id, ...showLimits(quota), ...used };
+}
+
+function showLimits(quota: BucketQuota | undefined): Record<string, unknown> {
   return {
-    bucket: name,
     ...(quota?.bytesMax === undefined ? {} : { bytes: quota.bytesMax }),
     ...(quota?.objectsMax === undefined ? {} : { objects: quota.objectsMax }),
-    used_bytes: usage.bytes,
-    used_objects: usage.versions,
   };
 }

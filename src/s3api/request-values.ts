@@ -1,3 +1,4 @@
+import { CREATOR_SETTING } from "../core/bucket-creator.ts";
 import type { Exchange, RequestHeaders } from "../http/exchange.ts";
 import type { StoredBucket } from "../storage/store.ts";
 import { parseAmzDate } from "./auth/request-time.ts";
@@ -29,9 +30,6 @@ export type AskedFor = {
 
 type Values = readonly string[] | undefined;
 type Source = (facts: RequestFacts, asked: AskedFor) => string | undefined;
-
-/** The bucket setting that names the access key which made the bucket. */
-export const CREATOR_SETTING = "creator";
 
 const DAY_MS = 24 * 3600 * 1000;
 

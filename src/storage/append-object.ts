@@ -159,7 +159,10 @@ function judgeAppend(
   if (size !== offset) return { outcome: "invalid-offset", size };
   if (!isPrepared(current, prepared)) return { outcome: "replaced" };
   const record = request.describe(current?.object);
-  const over = judgeQuota(view, request, { bytes: record.size, nullSlot });
+  const over = judgeQuota({ view, keyQuotas: parts.keyQuotas }, request, {
+    bytes: record.size,
+    nullSlot,
+  });
   if (over !== undefined) return over;
   const hlc = batch.nextHlc(current?.stamp.hlc);
   const { body, inline } = joinBodies(parts, batch, current, prepared);

@@ -10,6 +10,7 @@ import { Committer } from "./commit.ts";
 import { CommitLane, type LogEnd } from "./commit-lane.ts";
 import { discoverSegments, type FoundSegments } from "./discovery.ts";
 import { House } from "./house.ts";
+import { openKeyQuotas } from "./key-quotas.ts";
 import { isDropped } from "./metadata/apply.ts";
 import { DROPPED_KEY } from "./metadata/keys.ts";
 import { ReferenceCounts } from "./metadata/references.ts";
@@ -134,6 +135,7 @@ async function assemble(
   const { kv, replay } = recovered;
   const { disk, hash, clock, random, log } = ports;
   const { origin } = settings.identity;
+  const keyQuotas = await openKeyQuotas(disk, settings.directory);
   const hlc = new HlcClock(() => clock.nowMs(), replay.head.hlc);
   const sealing: SealingDeps = { disk, hash, segments, origin, yieldTurn: () => turn(ports) };
   const seal = sealInBackground(ports, sealing);
@@ -166,7 +168,8 @@ async function assemble(
   const damaged = (segment: number, offset: number): void =>
     log.error({ segment, offset }, "stored bytes are damaged; run a check of this site");
   const bodies = new Bodies({ segments, hash, index, warm, damaged });
-  const parts = { kv, hash, random, clock, hlc, committer, index, bulk, bodies, admission };
+  const bounds = { admission, keyQuotas };
+  const parts = { kv, hash, random, clock, hlc, committer, index, bulk, bodies, ...bounds };
   const house = new House({
     ...{ parts, disk, log, clock, segments, lane, warm, sealing },
     leftovers: leftoversOf(found, replay.ends),

@@ -1,55 +1,81 @@
-import { decodeQuota, QUOTA_SETTING } from "../core/bucket-quota.ts";
-import type { BucketName } from "../core/names.ts";
+import { CREATOR_SETTING, creatorOf } from "../core/bucket-creator.ts";
+import { type BucketQuota, decodeQuota, QUOTA_SETTING } from "../core/bucket-quota.ts";
+import type { KeyQuotas } from "./key-quotas.ts";
+import { keyUsage } from "./key-usage.ts";
 import { type KeyName, nullVersion } from "./metadata/key-versions.ts";
 import { TABLES } from "./metadata/rows.ts";
 import type { RowReader } from "./metadata/stored-rows.ts";
 import type { OverQuota } from "./store.ts";
 import { isNullSlotWrite } from "./versions.ts";
 
+/** What quotas are judged by: rows as they are, and the quotas of access keys. */
+export type QuotaRows = { readonly view: RowReader; readonly keyQuotas: KeyQuotas };
+
 type Growth = {
   /** Size of what is written. */
   readonly bytes: number;
-  /** Whether it takes the place of the key's null version, whose size is then given back. */
-  readonly nullSlot: boolean;
+  /**
+   * Whether it takes the place of the key's null version, whose size is then given back. When it is
+   * left out, the bucket's versioning says so.
+   */
+  readonly nullSlot?: boolean;
 };
+type Change = { readonly bytes: number; readonly objects: number };
 
 /**
- * Refuses a write after which its bucket would hold more than its quota. Judged in the commit over
- * everything ahead in line, so that no number of writes at once gets past it. A write that makes
- * nothing grow is let through in a bucket that is over its quota already.
+ * Refuses a write after which its bucket, or all buckets of the access key that made it, would hold
+ * more than their quota. Judged in the commit over everything ahead in line, so that no number of
+ * writes at once gets past it. A write that makes nothing grow is let through where more is stored
+ * than the quota allows already.
  */
-export function judgeQuota(view: RowReader, name: KeyName, growth: Growth): OverQuota | undefined {
-  const setting = view.get(TABLES.bucket, name.bucket)?.settings.get(QUOTA_SETTING)?.value;
-  if (setting === undefined) return undefined;
-  const replaced = growth.nullSlot ? nullVersion(view, name) : undefined;
+export function judgeQuota(
+  { view, keyQuotas }: QuotaRows,
+  name: KeyName,
+  growth: Growth,
+): OverQuota | undefined {
+  const settings = view.get(TABLES.bucket, name.bucket)?.settings;
+  const setting = settings?.get(QUOTA_SETTING)?.value;
+  // A site without quotas pays for these look-ups and no more.
+  if (setting === undefined && keyQuotas.all().size === 0) return undefined;
+  const nullSlot = growth.nullSlot ?? isNullSlotWrite(view, name.bucket);
+  const replaced = nullSlot ? nullVersion(view, name) : undefined;
   const size = replaced?.kind === "object" ? replaced.row.object.size : undefined;
-  const bytes = growth.bytes - (size ?? 0);
-  return judgeRoom(view, name.bucket, setting, { bytes, objects: size === undefined ? 1 : 0 });
+  const change = { bytes: growth.bytes - (size ?? 0), objects: size === undefined ? 1 : 0 };
+  if (setting !== undefined) {
+    const over = judgeRoom(decodeQuota(setting), bucketUsage(view, name), change);
+    if (over !== undefined) return { ...over, whose: "bucket" };
+  }
+  const creator = creatorOf(settings?.get(CREATOR_SETTING)?.value);
+  const quota = creator === undefined ? undefined : keyQuotas.all().get(creator);
+  if (creator === undefined || quota === undefined) return undefined;
+  const over = judgeRoom(quota, keyUsage(view, creator), change);
+  return over === undefined ? undefined : { ...over, whose: "creator" };
 }
 
 /**
- * Whether an object of so many bytes has no room in a bucket as clients see it now: for refusing a
- * body before it is read. The commit judges again.
+ * Whether an object of so many bytes has no room as clients see it now: for refusing a body before
+ * it is read. The commit judges again.
  */
-export function overQuota(index: RowReader, name: KeyName, bytes: number): OverQuota | undefined {
-  return judgeQuota(index, name, { bytes, nullSlot: isNullSlotWrite(index, name.bucket) });
+export function overQuota(rows: QuotaRows, name: KeyName, bytes: number): OverQuota | undefined {
+  return judgeQuota(rows, name, { bytes });
+}
+
+function bucketUsage(view: RowReader, { bucket }: KeyName): Change {
+  const usage = view.get(TABLES.usage, bucket);
+  const objects = (usage?.objects ?? 0) + (usage?.noncurrent ?? 0);
+  return { bytes: usage?.bytes ?? 0, objects };
 }
 
 function judgeRoom(
-  view: RowReader,
-  bucket: BucketName,
-  setting: Uint8Array,
-  growth: { readonly bytes: number; readonly objects: number },
-): OverQuota | undefined {
-  const { bytesMax = Number.POSITIVE_INFINITY, objectsMax = Number.POSITIVE_INFINITY } =
-    decodeQuota(setting);
-  const usage = view.get(TABLES.usage, bucket);
-  const bytes = (usage?.bytes ?? 0) + growth.bytes;
-  if (growth.bytes > 0 && bytes > bytesMax) {
+  quota: BucketQuota,
+  used: Change,
+  change: Change,
+): Omit<OverQuota, "whose"> | undefined {
+  const { bytesMax = Number.POSITIVE_INFINITY, objectsMax = Number.POSITIVE_INFINITY } = quota;
+  if (change.bytes > 0 && used.bytes + change.bytes > bytesMax) {
     return { outcome: "over-quota", what: "bytes", most: bytesMax };
   }
-  const objects = (usage?.objects ?? 0) + (usage?.noncurrent ?? 0) + growth.objects;
-  if (growth.objects > 0 && objects > objectsMax) {
+  if (change.objects > 0 && used.objects + change.objects > objectsMax) {
     return { outcome: "over-quota", what: "objects", most: objectsMax };
   }
   return undefined;

@@ -77,7 +77,7 @@ export class Renames {
     { context: { view } }: OpenBatch,
     { bucket, key, source, conditions, sourceConditions }: RenameObjectRequest,
   ): RenameOutcome | undefined {
-    const { clock } = this.#parts;
+    const { clock, keyQuotas } = this.#parts;
     const at = (name: string) => view.get(TABLES.object, objectKeyOf(bucket, name));
     const object = at(source)?.object;
     const condition = object === undefined ? undefined : sourceConditions?.(object);
@@ -86,7 +86,8 @@ export class Renames {
     if (refusal !== undefined) return refusal;
     if (versioningIn(view, bucket) === "enabled") {
       // The old name keeps its version behind a delete marker.
-      return judgeQuota(view, { bucket, key }, { bytes: object?.size ?? 0, nullSlot: false });
+      const growth = { bytes: object?.size ?? 0, nullSlot: false };
+      return judgeQuota({ view, keyQuotas }, { bucket, key }, growth);
     }
     return (
       judgeOverwrite(clock, view, { bucket, key }) ??

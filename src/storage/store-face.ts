@@ -7,17 +7,18 @@ import type { CommitLane } from "./commit-lane.ts";
 import { listParts, objectCursor, uploadCursor } from "./cursors.ts";
 import { deleteObjects } from "./delete-objects.ts";
 import type { House } from "./house.ts";
+import { keyUsage } from "./key-usage.ts";
 import { expireVersions } from "./lifecycle/expire.ts";
-import { POSITION_KEY } from "./metadata/keys.ts";
 import { createLogicalRows } from "./logical-rows.ts";
+import { POSITION_KEY } from "./metadata/keys.ts";
 import { TABLES } from "./metadata/rows.ts";
 import { changeObject } from "./object-changes.ts";
 import { findObject, putObject } from "./objects.ts";
 import { overQuota } from "./quotas.ts";
 import { Renames } from "./rename-object.ts";
 import type { Segments } from "./segment/segments.ts";
-import { ChunkWriter } from "./staged-body.ts";
 import { findSite, listSites, putSite } from "./sites.ts";
+import { ChunkWriter } from "./staged-body.ts";
 import type { BodyWriter, Store } from "./store.ts";
 import { findBucket, type StoreParts } from "./store-parts.ts";
 import { bucketUsage, readStats, type StatsDeps } from "./store-stats.ts";
@@ -38,7 +39,7 @@ export type StoreFaceDeps = {
 /** Puts the public face on the parts of the store. */
 export function createStore(deps: StoreFaceDeps): Store {
   const { parts, house, stats } = deps;
-  const { index } = parts;
+  const { index, keyQuotas } = parts;
   const stage = stageWriter(parts);
   const renames = new Renames(parts);
   const keeping = oneAtATime(() => house.keep());
@@ -84,16 +85,19 @@ export function createStore(deps: StoreFaceDeps): Store {
     putAccessKey: (record) => putAccessKey(parts, record),
     resealAccessKey: (id, reseal) => resealAccessKey(parts, id, reseal),
 
-    rows: createLogicalRows(parts),
-
-    stats: () => readStats(stats),
     site: (id) => findSite(parts, id),
     sites: () => listSites(parts),
     putSite: (record) => putSite(parts, record),
 
+    rows: createLogicalRows(parts),
+
+    stats: () => readStats(stats),
     logHead: () => index.get(TABLES.position, POSITION_KEY),
     bucketUsage: (name) => bucketUsage(parts, name),
-    overQuota: (name, bytes) => overQuota(index, name, bytes),
+    overQuota: (name, bytes) => overQuota({ view: index, keyQuotas }, name, bytes),
+    keyQuotas: () => keyQuotas.all(),
+    putKeyQuota: (id, quota) => keyQuotas.put(id, quota),
+    keyUsage: (id) => keyUsage(index, id),
     keepHouse: keeping.run,
     close: async () => {
       await keeping.stop();

@@ -1,3 +1,4 @@
+import type { BucketQuota } from "../core/bucket-quota.ts";
 import type { Hlc } from "../core/hlc.ts";
 import type {
   AccessKeyId,
@@ -21,6 +22,8 @@ import type {
   StoredChecksum,
   UploadRecord,
 } from "../core/records.ts";
+import type { MemberSite, SiteRecord } from "../core/site-record.ts";
+import type { KeyUsage } from "./key-usage.ts";
 import type { ExpireOutcome, ExpireRequest } from "./lifecycle/expire-request.ts";
 import type { LogicalRows } from "./logical-rows.ts";
 import type { HouseReport, StoreStats, Usage } from "./store-figures.ts";
@@ -30,8 +33,6 @@ import type {
   ByteRange,
   ListedVersion,
   ObjectCursor,
-import type { MemberSite, SiteRecord } from "../core/site-record.ts";
-import type { KeyUsage } from "./key-quotas.ts";
   StagedBody,
   StoredBucket,
   StoredObject,
@@ -128,6 +129,14 @@ export interface Store {
     reseal: (sealed: Uint8Array) => Uint8Array | undefined,
   ): Promise<boolean>;
 
+  // Sites
+  /** A member of the cluster, this site included, also one that was removed. */
+  site(id: SiteId): MemberSite | undefined;
+  /** Every member by id, removed ones too. */
+  sites(): readonly MemberSite[];
+  /** Says what a site is; incarnations known of it are kept. */
+  putSite(record: SiteRecord): Promise<void>;
+
   /** What the store says row by row, for bootstrap and comparison. */
   readonly rows: LogicalRows;
 
@@ -139,16 +148,12 @@ export interface Store {
    */
   logHead(): (Dot & { readonly hlc: Hlc }) | undefined;
   bucketUsage(name: BucketName): Usage;
-  // Sites
-  /** A member of the cluster, this site included, also one that was removed. */
-  site(id: SiteId): MemberSite | undefined;
-  /** Every member by id, removed ones too. */
-  sites(): readonly MemberSite[];
-  /** Says what a site is; incarnations known of it are kept. */
-  putSite(record: SiteRecord): Promise<void>;
-
   /** Whether an object of so many bytes has no room in its bucket; the commit judges again. */
   overQuota(name: ObjectName, bytes: number): OverQuota | undefined;
+  /** The most that all buckets of a key may hold at this site; they never travel. */
+  keyQuotas(): ReadonlyMap<AccessKeyId, BucketQuota>;
+  putKeyQuota(id: AccessKeyId, quota: BucketQuota | undefined): Promise<void>;
+  keyUsage(id: AccessKeyId): KeyUsage;
   /** Seals idle segments, drops dead ones, forgets old upload results, takes checkpoints. */
   keepHouse(): Promise<HouseReport>;
   /** Waits for writes under way, syncs, marks a clean shutdown. Later writes are refused. */
@@ -186,9 +191,11 @@ export type Refusal =
 
 export type ObjectName = { readonly bucket: BucketName; readonly key: ObjectKey };
 
-/** The bucket would hold more than its quota: the most bytes, or objects and versions. */
+/** More would be stored than a quota allows: the most bytes, or objects and versions. */
 export type OverQuota = {
   readonly outcome: "over-quota";
+  /** That of the bucket, or that of all buckets of the key which made it. */
+  readonly whose: "bucket" | "creator";
   readonly what: "bytes" | "objects";
   readonly most: number;
 };

@@ -1,11 +1,19 @@
 import { describe, expect, test } from "vitest";
 import { type BucketQuota, encodeQuota } from "../../src/core/bucket-quota.ts";
 import { versioningSetting } from "../../src/core/bucket-versioning.ts";
+import { type AccessKeyId, parseAccessKeyId } from "../../src/core/names.ts";
+import { required } from "../../src/core/tagged-fields.ts";
+import { createSynced } from "../../src/storage/json-file.ts";
 import type { PutObjectRequest } from "../../src/storage/store.ts";
 import { bucketOf, keyOf } from "../sim/store-journal.ts";
+import { simulatedSite } from "../support/site-fixture.ts";
 import { SITES, useSite } from "../support/site-suite.ts";
 
 const alpha = bucketOf("alpha");
+
+function keyIdOf(text: string): AccessKeyId {
+  return required(parseAccessKeyId(text), "access key");
+}
 
 function objectOf(size: number): PutObjectRequest["object"] {
   return {
@@ -31,6 +39,18 @@ describe.each(SITES)("quotas in %s", (_name, make) => {
   async function put(key: string, size: number): Promise<string> {
     const body = { kind: "inline", bytes: Buffer.alloc(size, key) } as const;
     const place = { bucket: alpha, key: keyOf(key) };
+    return (await store().putObject({ ...place, object: objectOf(size), body })).outcome;
+  }
+
+  async function makeBucket(name: string, creator: string): Promise<void> {
+    const settings = new Map([["creator", Buffer.from(creator)]]);
+    const request = { name: bucketOf(name), owner: "o", settings };
+    expect((await store().createBucket(request)).outcome).toBe("created");
+  }
+
+  async function putIn(bucket: string, key: string, size: number): Promise<string> {
+    const body = { kind: "inline", bytes: Buffer.alloc(size, key) } as const;
+    const place = { bucket: bucketOf(bucket), key: keyOf(key) };
     return (await store().putObject({ ...place, object: objectOf(size), body })).outcome;
   }
 
@@ -104,5 +124,88 @@ describe.each(SITES)("quotas in %s", (_name, make) => {
     expect(store().object(alpha, keyOf("a"))).toBeUndefined();
     await bound(undefined);
     expect(await put("a", 1)).toBe("stored");
+  });
+
+  test("of a key bound all its buckets together to the byte, and no other key's", async () => {
+    const maker = keyIdOf("MAKER");
+    for (const name of ["one", "two"]) await makeBucket(name, "MAKER");
+    await makeBucket("other", "OTHER");
+    await store().putKeyQuota(maker, { bytesMax: 1000, objectsMax: undefined });
+    const outcomes = await Promise.all(
+      Array.from({ length: 30 }, (_, at) => putIn(at % 2 === 0 ? "one" : "two", `k${at}`, 100)),
+    );
+    expect(outcomes.filter((outcome) => outcome === "stored")).toHaveLength(10);
+    expect(outcomes.filter((outcome) => outcome === "over-quota")).toHaveLength(20);
+    expect(store().keyUsage(maker)).toEqual({ buckets: 2, bytes: 1000, objects: 10 });
+    expect(store().overQuota({ bucket: bucketOf("two"), key: keyOf("x") }, 1)).toEqual({
+      ...{ outcome: "over-quota", whose: "creator", what: "bytes", most: 1000 },
+    });
+    expect(await putIn("other", "a", 5000)).toBe("stored");
+    expect(await put("of-root", 5000)).toBe("stored");
+    await store().putKeyQuota(maker, undefined);
+    expect(await putIn("one", "a", 5000)).toBe("stored");
+  });
+
+  test("of a key count a bucket from its first moment to its last", async () => {
+    await store().putKeyQuota(keyIdOf("MAKER"), { bytesMax: undefined, objectsMax: 1 });
+    const made = makeBucket("one", "MAKER");
+    const written = [putIn("one", "a", 1), putIn("one", "b", 1)];
+    await made;
+    expect((await Promise.all(written)).sort()).toEqual(["over-quota", "stored"]);
+    await makeBucket("two", "MAKER");
+    expect(await putIn("two", "a", 0)).toBe("over-quota");
+    for (const key of ["a", "b"]) {
+      await store().deleteObject({ bucket: bucketOf("one"), key: keyOf(key) });
+    }
+    expect(await putIn("two", "a", 0)).toBe("stored");
+    await store().deleteObject({ bucket: bucketOf("two"), key: keyOf("a") });
+    await store().deleteBucket(bucketOf("two"));
+    expect(store().keyUsage(keyIdOf("MAKER"))).toEqual({ buckets: 1, bytes: 0, objects: 0 });
+    expect(await putIn("one", "c", 0)).toBe("stored");
+  });
+
+  test("of keys are there again after a start, in the order of changes", async () => {
+    const maker = keyIdOf("MAKER");
+    await makeBucket("one", "MAKER");
+    await Promise.all([
+      store().putKeyQuota(keyIdOf("GONE"), { bytesMax: 5, objectsMax: 5 }),
+      store().putKeyQuota(maker, { bytesMax: 1, objectsMax: undefined }),
+      store().putKeyQuota(keyIdOf("GONE"), undefined),
+      store().putKeyQuota(maker, { bytesMax: 10, objectsMax: undefined }),
+    ]);
+    await restart();
+    expect([...store().keyQuotas()]).toEqual([[maker, { bytesMax: 10, objectsMax: undefined }]]);
+    expect(await putIn("one", "a", 11)).toBe("over-quota");
+    expect(await putIn("one", "a", 10)).toBe("stored");
+  });
+});
+
+describe("a file of key quotas", () => {
+  async function opened(text: string) {
+    const fixture = await simulatedSite("off");
+    const running = await fixture.open();
+    await running.site.close();
+    await createSynced(fixture.disk(), `${fixture.directory}/key-quotas.json`, text);
+    return fixture.open();
+  }
+
+  test.each([
+    ["no JSON", "{"],
+    ["no list", JSON.stringify({ format: 1 })],
+    ["no key", JSON.stringify({ format: 1, quotas: [{ bytesMax: 1 }] })],
+    ["no limit", JSON.stringify({ format: 1, quotas: [{ id: "MAKER" }] })],
+    ["a limit below nothing", JSON.stringify({ format: 1, quotas: [{ id: "M4K", bytesMax: -1 }] })],
+    ["a limit of text", JSON.stringify({ format: 1, quotas: [{ id: "M4K", bytesMax: "1" }] })],
+    ["a newer format", JSON.stringify({ format: 2, quotas: [] })],
+  ])("that has %s lets no site open: a quota is never passed over", async (_what, text) => {
+    await expect(opened(text)).rejects.toThrow(/key-quotas\.json/);
+  });
+
+  test("that is whole is in force", async () => {
+    const text = JSON.stringify({ format: 1, quotas: [{ id: "MAKER", objectsMax: 3 }] });
+    const { site } = await opened(text);
+    const quota = { bytesMax: undefined, objectsMax: 3 };
+    expect([...site.store.keyQuotas()]).toEqual([["MAKER", quota]]);
+    await site.close();
   });
 });

@@ -65,6 +65,36 @@ describe.each(ENGINES)("quotas of buckets on %s", (engine) => {
     expect((await atoll("show", Bucket)).stdout).toContain("100 of unlimited");
   });
 
+  test("of a key bound all buckets that it makes, whoever writes to them", async () => {
+    const granted = await runProgram(process.execPath, [
+      ...[MAIN, "keys", "create", "--grant", "own", "--json", "--data", server().dataDirectory],
+    ]);
+    const pair = JSON.parse(granted.stdout);
+    const own = sdkFor(server(), {
+      credentials: { accessKeyId: pair.access_key, secretAccessKey: pair.secret_key },
+    });
+    const buckets = [await makeBucket(own), await makeBucket(own)];
+    const write = (client: S3Client, at: number, bytes: number) =>
+      client.send(
+        new PutObjectCommand({ Bucket: buckets[at], Key: "a", Body: Buffer.alloc(bytes) }),
+      );
+    const set = await told("set", "--key", pair.access_key, "--bytes", "300000");
+    expect(set).toMatchObject({ access_key: pair.access_key, buckets: 2, used_bytes: 0 });
+    await write(own, 0, 200_000);
+    expect(await refusalOf(write(own, 1, 100_001))).toBe(EXCEEDED);
+    expect(await refusalOf(write(s3, 1, 100_001))).toBe(EXCEEDED);
+    await write(s3, 1, 100_000);
+    await put("of-root", 300_001);
+    const listed = (await told("list"))["keys"];
+    const shown = { access_key: pair.access_key, buckets: 2, bytes: 300_000 };
+    expect(listed).toEqual([{ ...shown, used_bytes: 300_000, used_objects: 2 }]);
+    expect((await atoll("list")).stdout).toContain(`${pair.access_key}  300000`);
+    expect((await atoll("show", "--key", pair.access_key)).stdout).toContain("300000 of 300000");
+    const removed = await told("remove", "--key", pair.access_key);
+    expect(removed["bytes"]).toBeUndefined();
+    await write(own, 1, 300_001);
+  });
+
   test("refuse small and large bodies, copies and appends, and take what fits", async () => {
     await put("source", 300_000);
     await told("set", Bucket, "--bytes", "600000");
@@ -135,6 +165,11 @@ describe.each(ENGINES)("quotas of buckets on %s", (engine) => {
     [["set", "BUCKET", "--bytes", "9999999TiB"]],
     [["set", "BUCKET", "--objects", "1.5"]],
     [["set", "no-such-bucket", "--objects", "1"]],
+    [["set", "--objects", "1"]],
+    [["set", "BUCKET", "--key", "ATOLEXAMPLE", "--objects", "1"]],
+    [["set", "--key", "no-such-key", "--objects", "1"]],
+    [["set", "--key", "../x", "--objects", "1"]],
+    [["show", "--key", ""]],
     [["show", "no-such-bucket"]],
     [["remove", "../x"]],
   ] as const)("%j is told what is wrong, and changes nothing", async (args) => {

@@ -1,10 +1,10 @@
+import { CREATOR_SETTING } from "../../core/bucket-creator.ts";
 import type { BucketSettings } from "../../core/records.ts";
 import { requireAclTaken } from "../acl-wish.ts";
 import { S3Error } from "../errors.ts";
 import { ACL_HEADER } from "../headers/object-acl.ts";
 import type { BucketCall } from "../operation.ts";
 import { BUCKET_ACL, isPublicAcl } from "../policy/canned-acl.ts";
-import { CREATOR_SETTING } from "../request-values.ts";
 import { readCannedAcl } from "../settings/bucket-acl.ts";
 import { BUCKET_TAGGING } from "../settings/bucket-tagging.ts";
 import { OBJECT_OWNERSHIPS, OWNERSHIP_CONTROLS } from "../settings/ownership-controls.ts";

@@ -1,5 +1,4 @@
 import { unreachable } from "../../core/assert.ts";
-import { QUOTA_SETTING } from "../../core/bucket-quota.ts";
 import type { OverQuota, Refusal } from "../../storage/store.ts";
 import { S3Error } from "../errors.ts";
 import type { HandlerDeps, ObjectCall } from "../operation.ts";
@@ -24,22 +23,22 @@ export function writeRefusal(refusal: Refusal | OverQuota, bucket: string, key: 
 }
 
 /**
- * Refuses a body before any of it is read when its bucket has no room for an object of so many
- * bytes, or for a part alone. Costs one look-up where there is no quota.
+ * Refuses a body before any of it is read when there is no room for an object of so many bytes, or
+ * for a part alone. Costs a look-up where there is no quota.
  */
 export function refuseOverQuota(
-  call: Pick<ObjectCall, "bucket" | "bucketSettings" | "key">,
+  call: Pick<ObjectCall, "bucket" | "key">,
   { store }: Pick<HandlerDeps, "store">,
   bytes: number,
 ): void {
-  if (!call.bucketSettings.has(QUOTA_SETTING)) return;
   const over = store.overQuota(call, bytes);
   if (over !== undefined) throw quotaExceeded(over, call.bucket);
 }
 
-function quotaExceeded({ what, most }: OverQuota, bucket: string): S3Error {
+function quotaExceeded({ whose, what, most }: OverQuota, bucket: string): S3Error {
+  const holder = whose === "bucket" ? "The bucket" : "All buckets of its creator together";
   return new S3Error("QuotaExceeded", {
-    message: `The bucket may hold at most ${most} ${what}.`,
+    message: `${holder} may hold at most ${most} ${what}.`,
     fields: { BucketName: bucket },
   });
 }

@@ -22,6 +22,8 @@ export interface RowReader {
   get<Row>(table: Table<Row>, key: string): Row | undefined;
   /** Rows of a table in key order from `gte` up to `lt`. */
   rows<Row>(table: Table<Row>, gte: string, lt: string): Array<{ key: string; row: Row }>;
+  /** Another number after every change of a bucket's row. */
+  readonly bucketChanges: number;
   /** The first version from `gte` up to `lt`, which lie among the versions of one key. */
   firstVersion(gte: string, lt: string): VersionRow | undefined;
 }
@@ -35,6 +37,7 @@ export function indexKey(prefix: string, key: string): Buffer {
 export class StoredRows implements RowReader {
   readonly #kv: Kv;
   readonly #crc32: Crc32;
+  bucketChanges = 0;
   readonly #kept = new Map<string, unknown>();
   /** Rows of objects asked for lately: decoding one costs more than all else of a small read. */
   readonly #hot = new HotMap<ObjectRow>(LIMITS.hotRowsMax);
@@ -90,6 +93,7 @@ export class StoredRows implements RowReader {
       const prefix = id.charAt(0);
       if (prefix === TABLES.object.prefix) this.#hot.delete(id);
       else if (KEPT_PREFIXES.has(prefix)) this.#kept.delete(id);
+      if (prefix === TABLES.bucket.prefix) this.bucketChanges += 1;
     }
   }
 

@@ -15,6 +15,7 @@ export type BatchChanges = Map<string, Change>;
 export class IndexView implements RowReader {
   /** What clients read. */
   readonly stored: StoredRows;
+  bucketChanges = 0;
   readonly #crc32: Crc32;
   readonly #pending = new Map<string, { change: Change; batch: BatchChanges }>();
   /** Pending rows of versions, by what stands in front of the version: bucket and key. */
@@ -137,6 +138,7 @@ export class IndexView implements RowReader {
     this.#open.set(id, change);
     this.#pending.set(id, { change, batch: this.#open });
     if (table.prefix === TABLES.version.prefix) this.#noteVersion(key, row !== undefined);
+    else if (table.prefix === TABLES.bucket.prefix) this.bucketChanges += 1;
   }
 }
 
