@@ -95,6 +95,10 @@ export const LIMITS = {
   formFieldsBytesMax: 20 * KIB,
   /** The same with delimiters and headers of parts. */
   formHeadBytesMax: 64 * KIB,
+  /** How long a write that lost to one that did not know of it is kept, by its own clock. */
+  conflictRetentionMs: 30 * 24 * 3_600_000,
+  /** Conflicts in one answer. */
+  conflictsPageMax: 1000,
   /** Requests that wait for a write of another site, and for how long at most. */
   appliedWaitersMax: 1000,
   appliedWaitMsMax: 60_000,

@@ -5,6 +5,7 @@ import type { Clock } from "../ports/clock.ts";
 import type { Disk } from "../ports/disk.ts";
 import type { Log } from "../ports/log.ts";
 import type { CommitLane } from "./commit-lane.ts";
+import { forgetOldConflicts } from "./conflicts.ts";
 import { DROPPED_KEY, segmentKeyOf } from "./metadata/keys.ts";
 import { decodeRow, TABLES } from "./metadata/rows.ts";
 import { indexKey, type RowReader } from "./metadata/stored-rows.ts";
@@ -60,6 +61,7 @@ export class House {
     this.#batchesSeen = batches;
     const segmentsSealed = (await this.#sealLeftovers()) + (await this.#sealIdle());
     const resultsExpired = await this.#expireResults();
+    await forgetOldConflicts(this.#deps.parts, this.#deps.clock.nowMs());
     const dropped = await this.#dropDead();
     const checkpointTaken = await this.#checkpoint();
     await this.#deps.parts.admission.restoreReserve();

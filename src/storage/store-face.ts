@@ -4,6 +4,7 @@ import { findAccessKey, listAccessKeys, putAccessKey, resealAccessKey } from "./
 import { appendObject } from "./append-object.ts";
 import { createBucket, deleteBucket, listBuckets, putBucketSetting } from "./buckets.ts";
 import type { CommitLane } from "./commit-lane.ts";
+import { createConflicts } from "./conflicts.ts";
 import { listParts, objectCursor, uploadCursor } from "./cursors.ts";
 import { deleteObjects } from "./delete-objects.ts";
 import type { House } from "./house.ts";
@@ -89,6 +90,7 @@ export function createStore(deps: StoreFaceDeps): Store {
     sites: () => listSites(parts),
     putSite: (record) => putSite(parts, record),
 
+    conflicts: createConflicts(parts),
     rows: createLogicalRows(parts),
 
     stats: () => readStats(stats),

@@ -12,6 +12,8 @@ export type Usage = {
   /** Versions that are objects, current ones included. */
   readonly versions: number;
   readonly deleteMarkers: number;
+  /** Writes that lost to others which did not know of them; in none of the counts above. */
+  readonly conflicts: number;
   readonly prefixes: ReadonlyMap<string, { readonly objects: number; readonly bytes: number }>;
 };
 
@@ -20,6 +22,7 @@ export type StoreStats = {
   readonly bytes: number;
   readonly versions: number;
   readonly deleteMarkers: number;
+  readonly conflicts: number;
   readonly multipartUploads: number;
   readonly segments: {
     readonly count: number;

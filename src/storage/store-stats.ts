@@ -29,6 +29,7 @@ export function readStats(deps: StatsDeps): StoreStats {
     bytes: usage.bytes,
     versions: usage.versions,
     deleteMarkers: usage.deleteMarkers,
+    conflicts: usage.conflicts,
     multipartUploads: usage.uploads,
     segments: sumSegments(deps),
     commit: {
@@ -55,12 +56,15 @@ function shortName(segment: number): string {
   return segmentName(segment).replace(/\.atoll$/, "");
 }
 
-type UsageSum = Pick<StoreStats, "objects" | "bytes" | "versions" | "deleteMarkers"> & {
+type UsageSum = Pick<
+  StoreStats,
+  "objects" | "bytes" | "versions" | "deleteMarkers" | "conflicts"
+> & {
   readonly uploads: number;
 };
 
 function sumUsage({ kv, hash }: StoreParts): UsageSum {
-  const sum = { objects: 0, bytes: 0, versions: 0, deleteMarkers: 0, uploads: 0 };
+  const sum = { objects: 0, bytes: 0, versions: 0, deleteMarkers: 0, conflicts: 0, uploads: 0 };
   const { prefix } = TABLES.usage;
   for (const { value } of kv.range({ gte: indexKey(prefix, ""), lt: indexKey(prefix, "~") })) {
     const row = decodeRow(TABLES.usage, value, hash.crc32);
@@ -68,6 +72,7 @@ function sumUsage({ kv, hash }: StoreParts): UsageSum {
     sum.bytes += row.bytes;
     sum.versions += row.objects + row.noncurrent;
     sum.deleteMarkers += row.markers;
+    sum.conflicts += row.conflicts;
     sum.uploads += row.uploads;
   }
   return sum;

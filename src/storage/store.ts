@@ -24,6 +24,7 @@ import type {
 } from "../core/records.ts";
 import type { MemberSite, SiteRecord } from "../core/site-record.ts";
 import type { KeyUsage } from "./key-usage.ts";
+import type { Conflicts } from "./conflicts.ts";
 import type { ExpireOutcome, ExpireRequest } from "./lifecycle/expire-request.ts";
 import type { LogicalRows } from "./logical-rows.ts";
 import type { HouseReport, StoreStats, Usage } from "./store-figures.ts";
@@ -137,6 +138,8 @@ export interface Store {
   /** Says what a site is; incarnations known of it are kept. */
   putSite(record: SiteRecord): Promise<void>;
 
+  /** Writes that lost to others which did not know of them. */
+  readonly conflicts: Conflicts;
   /** What the store says row by row, for bootstrap and comparison. */
   readonly rows: LogicalRows;
 

@@ -7,6 +7,7 @@ import { type Aspect, aspectsOf, changedRecord, joinMeta } from "./meta-rows.ts"
 import { holdObject, releaseObject } from "./object-holds.ts";
 import type { ObjectRow } from "./object-row.ts";
 import { TABLES } from "./rows.ts";
+import type { RowReader } from "./stored-rows.ts";
 import { addUsage } from "./usage.ts";
 import type { IndexView } from "./view.ts";
 
@@ -17,14 +18,14 @@ import type { IndexView } from "./view.ts";
  */
 
 /** Whether a bucket has any rows of the table of history; one without is never asked. */
-export function hasHistory(view: IndexView, { bucket }: KeyName): boolean {
+export function hasHistory(view: RowReader, { bucket }: KeyName): boolean {
   const usage = view.get(TABLES.usage, bucket);
   return usage !== undefined && usage.conflicts + usage.marked > 0;
 }
 
 /** What is remembered of a write that does not stand in its slot. */
 export function historyOf(
-  view: IndexView,
+  view: RowReader,
   name: KeyName,
   write: Pick<WriteStamp, "hlc" | "origin">,
 ): HistoryRow | undefined {

@@ -108,6 +108,7 @@ export function readUsage(view: RowReader, bucket: BucketName): Usage {
     const name = key.slice(start.length);
     prefixes.set(name === OTHER ? "other" : name, { objects: usage.objects, bytes: usage.bytes });
   }
-  const { objects, bytes, noncurrent, markers } = row;
-  return { objects, bytes, versions: objects + noncurrent, deleteMarkers: markers, prefixes };
+  const { objects, bytes, noncurrent, markers, conflicts } = row;
+  const versions = objects + noncurrent;
+  return { objects, bytes, versions, deleteMarkers: markers, conflicts, prefixes };
 }

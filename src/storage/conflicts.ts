@@ -1,0 +1,219 @@
+import { formatHlc, hlcMs } from "../core/hlc.ts";
+import { LIMITS } from "../core/limits.ts";
+import type { BucketName, ObjectKey, VersionId } from "../core/names.ts";
+import type { LocalRecord, ObjectRecord } from "../core/records.ts";
+import type { OpenBatch } from "./batch.ts";
+import { historyOf } from "./metadata/apply-conflicts.ts";
+import type { HistoryRow } from "./metadata/history-rows.ts";
+import {
+  type KeyName,
+  newestVersion,
+  versionsEnd,
+  versionsStart,
+  writeIdOf,
+} from "./metadata/key-versions.ts";
+import { bucketEnd, bucketStart } from "./metadata/keys.ts";
+import type { ObjectRow } from "./metadata/object-row.ts";
+import { decodeRow, TABLES } from "./metadata/rows.ts";
+import { indexKey } from "./metadata/stored-rows.ts";
+import { judgeQuota } from "./quotas.ts";
+import { readKeyName } from "./row-operations.ts";
+import type { OverQuota, Refusal, StoredObject } from "./store.ts";
+import { findBucket, type StoreParts, toStoredObject } from "./store-parts.ts";
+import { isNullSlotWrite, judgeOverwrite } from "./versions.ts";
+
+export type ConflictPage = {
+  readonly conflicts: readonly StoredObject[];
+  /** Where the next page begins; undefined behind the last conflict. */
+  readonly next: string | undefined;
+};
+
+/** What becomes of conflicts: the current object stays, or the conflict takes its place. */
+export type ConflictWish = "discard" | "restore";
+
+export type ConflictName = {
+  readonly bucket: BucketName;
+  readonly key: ObjectKey;
+  /** Without it, every conflict of the key; only one can be restored. */
+  readonly version: VersionId | undefined;
+};
+
+export type ConflictOutcome =
+  | { readonly outcome: "resolved"; readonly count: number }
+  | { readonly outcome: "no-such-conflict" }
+  | OverQuota
+  | Refusal;
+
+/** Writes that lost to others which did not know of them, until somebody settles that. */
+export interface Conflicts {
+  /** In order of bucket, key and time, newest first; of one bucket, or of all. */
+  list(bucket: BucketName | undefined, after: string | undefined, max: number): ConflictPage;
+  find(bucket: BucketName, key: ObjectKey, version: VersionId): StoredObject | undefined;
+  /** Settles conflicts at every site. @throws StorageFault "disk-full", "busy" or "damaged". */
+  resolve(name: ConflictName, wish: ConflictWish): Promise<ConflictOutcome>;
+}
+
+/** About what a resolution takes in the log. */
+const RECORD_BYTES = 2048;
+/** Conflicts that are forgotten in one commit. */
+const FORGOTTEN_MAX = 1000;
+
+/** The conflicts of a store. */
+export function createConflicts(parts: StoreParts): Conflicts {
+  return {
+    list: (bucket, after, max) => listConflicts(parts, { bucket, after, max }),
+    find: (bucket, key, version) => findConflict(parts, { bucket, key }, version),
+    resolve: (name, wish) => resolveConflicts(parts, name, wish),
+  };
+}
+
+function listConflicts(
+  { kv, hash }: StoreParts,
+  {
+    bucket,
+    after,
+    max,
+  }: { bucket: BucketName | undefined; after: string | undefined; max: number },
+): ConflictPage {
+  const { prefix } = TABLES.history;
+  const start = after ?? (bucket === undefined ? "" : bucketStart(bucket));
+  const range = {
+    ...(after === undefined ? { gte: indexKey(prefix, start) } : { gt: indexKey(prefix, start) }),
+    lt: indexKey(prefix, bucket === undefined ? "~" : bucketEnd(bucket)),
+  };
+  const conflicts: StoredObject[] = [];
+  let last: string | undefined;
+  for (const { key: bytes, value } of kv.range(range)) {
+    if (conflicts.length === max) return { conflicts, next: last };
+    const text = Buffer.from(bytes).toString("utf8", prefix.length);
+    const history = decodeRow(TABLES.history, value, hash.crc32);
+    last = text;
+    const name = nameOf(text);
+    if (history.kind === "conflict") conflicts.push(toConflict(name, history));
+  }
+  return { conflicts, next: undefined };
+}
+
+function findConflict(
+  { index }: StoreParts,
+  name: KeyName,
+  version: VersionId,
+): StoredObject | undefined {
+  const history = historyOf(index, name, writeIdOf(version));
+  return history?.kind === "conflict" ? toConflict(name, history) : undefined;
+}
+
+function toConflict(
+  { bucket, key }: KeyName,
+  { row }: Extract<HistoryRow, { kind: "conflict" }>,
+): StoredObject {
+  return toStoredObject(bucket, key, row);
+}
+
+/** Bucket and key of an index key of this table. */
+function nameOf(text: string): KeyName {
+  const [bucket = "", key = ""] = text.split("\0");
+  return readKeyName(bucket, key);
+}
+
+async function resolveConflicts(
+  parts: StoreParts,
+  name: ConflictName,
+  wish: ConflictWish,
+): Promise<ConflictOutcome> {
+  parts.admission.admitSmall();
+  if (wish === "restore") return restoreConflict(parts, name);
+  return parts.committer.submit<ConflictOutcome>(RECORD_BYTES, (batch) => {
+    const found = conflictsOf(batch, name);
+    if (found.length === 0) return { outcome: "no-such-conflict" };
+    for (const row of found) addResolution(batch, name, row, undefined);
+    return { outcome: "resolved", count: found.length };
+  });
+}
+
+function conflictsOf({ context: { view } }: OpenBatch, name: ConflictName): ObjectRow[] {
+  if (name.version !== undefined) {
+    const history = historyOf(view, name, writeIdOf(name.version));
+    return history?.kind === "conflict" ? [history.row] : [];
+  }
+  const rows = view.rows(TABLES.history, versionsStart(name), versionsEnd(name));
+  return rows.flatMap(({ row }) => (row.kind === "conflict" ? [row.row] : []));
+}
+
+type Group = { readonly id: string; readonly count: number };
+
+function addResolution(
+  batch: OpenBatch,
+  { bucket, key }: KeyName,
+  { stamp: write }: ObjectRow,
+  group: Group | undefined,
+): void {
+  const body = { kind: "conflict-resolve", bucket, key, write } as const;
+  batch.operation(batch.nextHlc(write.hlc), body, undefined, group);
+}
+
+/** The conflict is written again, as what is current now, and settled in the same commit. */
+async function restoreConflict(parts: StoreParts, name: ConflictName): Promise<ConflictOutcome> {
+  const { bucket, key, version } = name;
+  const found = version === undefined ? undefined : findConflict(parts, { bucket, key }, version);
+  if (found === undefined) return { outcome: "no-such-conflict" };
+  const inline = await readInline(parts, found);
+  const bytes = RECORD_BYTES + (inline?.length ?? 0);
+  parts.admission.admit(bytes);
+  return parts.committer.submit<ConflictOutcome>(bytes, (batch) => {
+    const { view } = batch.context;
+    if (findBucket(view, bucket) === undefined) return { outcome: "no-such-bucket" };
+    const [row] = conflictsOf(batch, name);
+    if (row === undefined) return { outcome: "no-such-conflict" };
+    const nullSlot = isNullSlotWrite(view, bucket);
+    const refusal =
+      (nullSlot ? judgeOverwrite(parts.clock, view, name) : undefined) ??
+      judgeQuota({ view, keyQuotas: parts.keyQuotas }, name, { bytes: row.object.size, nullSlot });
+    if (refusal !== undefined) return refusal;
+    const hlc = batch.nextHlc(newestVersion(view, name)?.row.stamp.hlc);
+    const group = { id: `restore-${formatHlc(hlc)}`, count: 2 };
+    const object: ObjectRecord = { ...row.object, lastModifiedMs: hlcMs(hlc) };
+    batch.operation(hlc, { kind: "object-put", bucket, key, nullSlot, object }, inline, group);
+    addResolution(batch, name, row, group);
+    return { outcome: "resolved", count: 1 };
+  });
+}
+
+async function readInline(
+  { bodies }: StoreParts,
+  { record, ...object }: StoredObject,
+): Promise<Uint8Array | undefined> {
+  if (record.body.kind !== "inline") return undefined;
+  const { bytes } = record.body;
+  const reader = bodies.open({ ...object, record }, { start: 0, end: bytes });
+  try {
+    return Buffer.from((await reader.next()) ?? Buffer.alloc(0));
+  } finally {
+    reader.close();
+  }
+}
+
+/**
+ * Forgets conflicts, and what was remembered for writes to come, that are older than the retention
+ * by their own clock. Gives how many.
+ */
+export async function forgetOldConflicts(parts: StoreParts, nowMs: number): Promise<number> {
+  const { prefix } = TABLES.history;
+  const before = nowMs - LIMITS.conflictRetentionMs;
+  const records: Array<Extract<LocalRecord, { kind: "conflicts-judged" }>> = [];
+  const range = { gte: indexKey(prefix, ""), lt: indexKey(prefix, "~") };
+  for (const { key, value } of parts.kv.range(range)) {
+    const history = decodeRow(TABLES.history, value, parts.hash.crc32);
+    const { hlc, origin, seq } = history.kind === "conflict" ? history.row.stamp : history.stamp;
+    if (hlcMs(hlc) >= before) continue;
+    const name = nameOf(Buffer.from(key).toString("utf8", prefix.length));
+    const verdicts = [{ verdict: "ended", write: { hlc, origin, seq } }] as const;
+    records.push({ kind: "conflicts-judged", ...name, verdicts });
+    if (records.length === FORGOTTEN_MAX) break;
+  }
+  if (records.length === 0) return 0;
+  await parts.committer.submit(records.length * RECORD_BYTES, (batch) => {
+    for (const record of records) batch.local(record);
+  });
+  return records.length;
+}
