@@ -93,9 +93,10 @@ const DIFFERENCES = `## Where Atoll differs from AWS, or AWS has no answer
   by rules encode the key; what the owner wrote in a rule stays as it is.
 - **Checksums of parts.** A part that comes without one gets the one its upload asked for. Completing
   a composite upload must list the checksum of each part, as at AWS.
-- **QuotaExceeded** (403) is Atoll's own: the bucket would hold more bytes, or more objects and
-  versions, than the operator allows it (\`atoll quota\`). It is never exceeded by a byte; parts count
-  when their upload is completed, and are held to the quota one by one before.
+- **QuotaExceeded** (403) is Atoll's own: the bucket, or all buckets of the key that made it,
+  would hold more bytes, or more objects and versions, than the operator allows (\`atoll quota\`). It is
+  never exceeded by a byte; parts count when their upload is completed, and are held to the quota one
+  by one before.
 - **InsufficientCapacity** (507) is Atoll's own: the disk has reached its reserve.
 `;
 
