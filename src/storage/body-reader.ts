@@ -1,6 +1,8 @@
+import { toHex } from "../core/bytes.ts";
 import { StorageFault } from "../core/faults.ts";
 import { HotMap } from "../core/hot-map.ts";
 import { LIMITS } from "../core/limits.ts";
+import type { ContentHash } from "../core/names.ts";
 import type { ChunkPlace, ManifestRef } from "../core/records.ts";
 import type { Hash } from "../ports/hash.ts";
 import { type ManifestRow, TABLES } from "./metadata/rows.ts";
@@ -20,12 +22,33 @@ export type BodyReaderDeps = {
   readonly damaged: (segment: number, offset: number) => void;
 };
 
+/** Bytes that do not verify here. */
+export type Damage =
+  | { readonly kind: "chunk"; readonly hash: ContentHash; readonly bytes: number }
+  | { readonly kind: "inline"; readonly object: StoredObject };
+
+/**
+ * Where right bytes may be had when those here are damaged. Undefined: nobody has them. Chunks are
+ * checked against their name by who asks; small bodies are believed as they come.
+ */
+export type RepairSource = (damage: Damage) => Promise<Uint8Array | undefined>;
+
+/** What is done about damaged bytes: right ones are asked for, and then written anew. */
+export type Repair = {
+  readonly source: RepairSource;
+  readonly mend: (damage: Damage, bytes: Uint8Array) => void;
+};
+
 /** One slice of a chunk: what is read, verified and handed over at once. */
 type Slice = {
   readonly segment: number;
   readonly offset: number;
   readonly bytes: number;
   readonly crc: number;
+  /** The chunk that it is part of, and where it begins in it. */
+  readonly chunk: ContentHash;
+  readonly chunkBytes: number;
+  readonly start: number;
   /** The part of it that the caller asked for. */
   readonly from: number;
   readonly to: number;
@@ -44,6 +67,8 @@ export class Bodies {
   /** By version: a version's bytes never change, so nothing here goes stale. */
   readonly #hot = new HotMap<Uint8Array>(LIMITS.hotBodiesBytesMax);
   readonly #active = new Set<object>();
+  /** Undefined while there are no other sites. */
+  repair: Repair | undefined;
   #quiet: Array<{ before: Set<object>; resolve: () => void }> = [];
 
   constructor(deps: BodyReaderDeps) {
@@ -52,9 +77,10 @@ export class Bodies {
 
   /**
    * An inline body that is believed to be in the page cache, read on this thread; undefined when
-   * it is not. The memory is used again by the next call.
+   * it is not, or is damaged and another site may have it. The memory is used again by the next
+   * call.
    *
-   * @throws StorageFault "corrupt" when the bytes do not verify.
+   * @throws StorageFault "corrupt" when the bytes do not verify and nobody can be asked.
    */
   readSmall(object: StoredObject, range: ByteRange): Uint8Array | undefined {
     const { body } = object.record;
@@ -71,6 +97,10 @@ export class Bodies {
     const record = this.#scratch.subarray(0, bytes);
     const count = file.readSync(record, offset);
     const whole = this.#verified(object, record.subarray(0, count), owner);
+    if (whole === undefined) {
+      if (this.repair !== undefined) return undefined;
+      throw this.#damage(object.place);
+    }
     if (whole.length <= LIMITS.hotBodyBytesMax) {
       this.#hot.set(
         place,
@@ -122,7 +152,9 @@ export class Bodies {
         const owner = bodyOwner(object.bucket, object.key, object.version);
         const record = Buffer.allocUnsafe(bodyRecordBytes(owner.length, bodyBytes));
         const count = await this.#deps.segments.use(segment, (file) => file.read(record, offset));
-        const payload = this.#verified(object, record.subarray(0, count), owner);
+        const payload =
+          this.#verified(object, record.subarray(0, count), owner) ??
+          (await this.#foreign({ kind: "inline", object }, object.place));
         this.#deps.warm.mark(segment, offset, record.length);
         return range.end > range.start ? payload.subarray(range.start, range.end) : undefined;
       },
@@ -133,7 +165,7 @@ export class Bodies {
   }
 
   /** The payload of a body record that is whole and belongs to this very version. */
-  #verified(object: StoredObject, record: Buffer, owner: Uint8Array): Uint8Array {
+  #verified(object: StoredObject, record: Buffer, owner: Uint8Array): Uint8Array | undefined {
     const found = decodeRecord(record, 0, this.#deps.hash.crc32);
     const { body, size, encryption } = object.record;
     const right =
@@ -144,11 +176,28 @@ export class Bodies {
       found.payload.length === body.bytes &&
       // The size of the record is that of the plaintext, when the body is encrypted.
       (encryption !== undefined || body.bytes === size);
-    if (right) return found.payload;
-    throw this.#damage(object.place.segment, object.place.offset);
+    return right ? found.payload : undefined;
   }
 
-  #damage(segment: number, offset: number): StorageFault {
+  /** Right bytes for damaged ones, from another site; they are written anew here behind it. */
+  async #foreign(damage: Damage, place: StoredObject["place"]): Promise<Uint8Array> {
+    const fault = this.#damage(place);
+    const { repair } = this;
+    const bytes = await repair?.source(damage);
+    if (bytes === undefined || !this.#isRight(damage, bytes)) throw fault;
+    repair?.mend(damage, bytes);
+    return bytes;
+  }
+
+  #isRight(damage: Damage, bytes: Uint8Array): boolean {
+    if (damage.kind === "chunk") {
+      return toHex(this.#deps.hash.digest("BLAKE3", bytes)) === damage.hash;
+    }
+    const { body } = damage.object.record;
+    return body.kind === "inline" && body.bytes === bytes.length;
+  }
+
+  #damage({ segment, offset }: StoredObject["place"]): StorageFault {
     this.#deps.damaged(segment, offset);
     return new StorageFault(
       "corrupt",
@@ -181,7 +230,12 @@ export class Bodies {
     const { segment, offset, bytes, crc } = slice;
     const into = buffer.subarray(0, bytes);
     const count = await this.#deps.segments.use(segment, (file) => file.read(into, offset));
-    if (count !== bytes || this.#deps.hash.crc32(into) !== crc) throw this.#damage(segment, offset);
+    if (count !== bytes || this.#deps.hash.crc32(into) !== crc) {
+      const { chunk: hash, chunkBytes, start } = slice;
+      const damage = { kind: "chunk", hash, bytes: chunkBytes } as const;
+      const whole = await this.#foreign(damage, { segment, offset });
+      into.set(whole.subarray(start, start + bytes));
+    }
     return into.subarray(slice.from, slice.to);
   }
 
@@ -222,6 +276,7 @@ export class Bodies {
         const found = this.#deps.index.get(TABLES.chunk, chunk.hash);
         if (found === undefined) throw missing("a chunk");
         yield {
+          hash: chunk.hash,
           place: found.place,
           range: { start: range.start - start, end: range.end - start },
         };
@@ -231,27 +286,33 @@ export class Bodies {
   }
 }
 
-type PlacedRange = { readonly place: ChunkPlace; readonly range: ByteRange };
+type PlacedRange = {
+  readonly hash: ContentHash;
+  readonly place: ChunkPlace;
+  readonly range: ByteRange;
+};
 const CHUNKS_AHEAD = 4096;
 
 function* slicesOfChunks(
   ahead: readonly PlacedRange[],
   rest: Iterator<PlacedRange>,
 ): Generator<Slice> {
-  for (const { place, range } of ahead) yield* slicesOfChunk(place, range);
+  for (const placed of ahead) yield* slicesOfChunk(placed);
   for (let step = rest.next(); step.done !== true; step = rest.next()) {
-    yield* slicesOfChunk(step.value.place, step.value.range);
+    yield* slicesOfChunk(step.value);
   }
 }
 
-function* slicesOfChunk(place: ChunkPlace, range: ByteRange): Generator<Slice> {
+function* slicesOfChunk({ hash, place, range }: PlacedRange): Generator<Slice> {
+  const { segment, bytes: chunkBytes } = place;
   for (const [index, crc] of place.sliceCrcs.entries()) {
     const start = index * LIMITS.sliceBytes;
     const bytes = Math.min(LIMITS.sliceBytes, place.bytes - start);
     const from = Math.max(range.start - start, 0);
     const to = Math.min(range.end - start, bytes);
     if (from >= to) continue;
-    yield { segment: place.segment, offset: place.offset + start, bytes, crc, from, to };
+    const offset = place.offset + start;
+    yield { segment, offset, bytes, crc, chunk: hash, chunkBytes, start, from, to };
   }
 }
 

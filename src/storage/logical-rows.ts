@@ -1,5 +1,7 @@
 import { StorageFault } from "../core/faults.ts";
 import type { LogStart } from "../core/records.ts";
+import { BodyMender, type MendTold } from "./body-mender.ts";
+import type { Damage, RepairSource } from "./body-reader.ts";
 import { decodeRow, TABLES } from "./metadata/rows.ts";
 import { indexKey } from "./metadata/stored-rows.ts";
 import {
@@ -15,9 +17,16 @@ import { type RowRange, type RowStep, readRows } from "./row-walk.ts";
 import type { StoredObject } from "./store.ts";
 import type { StoreParts } from "./store-parts.ts";
 
+export type { Damage, RepairSource } from "./body-reader.ts";
 export type { Bootstrap, ImportOutcome, ImportStep, IncomingRow } from "./row-import.ts";
 export type { LogicalRow } from "./row-operations.ts";
-export { encodeLogicalRow, logicalRowHash, SECTIONS } from "./row-operations.ts";
+export {
+  encodeLogicalRow,
+  logicalRowHash,
+  positionOfRow,
+  rowNameOf,
+  SECTIONS,
+} from "./row-operations.ts";
 export type { RowRange, RowStep } from "./row-walk.ts";
 
 /**
@@ -37,13 +46,26 @@ export interface LogicalRows {
   bootstrap(): Bootstrap | undefined;
   /** Where logs begin here that came as rows, by origin. */
   floors(): readonly LogStart[];
+  /** From now on damaged bytes are asked for elsewhere, served, and written anew. */
+  repairFrom(source: RepairSource, told: MendTold): void;
+  /** Writes right bytes anew in place of damaged ones; false when nobody needs them any more. */
+  mend(damage: Damage, bytes: Uint8Array): Promise<boolean>;
+  /** Copies that have been written anew since the start. */
+  mended(): number;
   /** Ends a bootstrap: logs go on behind these heads. */
   setFloors(heads: readonly LogStart[]): Promise<void>;
 }
 
 /** The logical rows of a store. */
 export function createLogicalRows(parts: StoreParts): LogicalRows {
+  const mender = new BodyMender(parts);
   return {
+    repairFrom(source, told) {
+      const mend = (damage: Damage, bytes: Uint8Array) => mender.begin(damage, bytes, told);
+      parts.bodies.repair = { source, mend };
+    },
+    mend: (damage, bytes) => mender.mend(damage, bytes),
+    mended: () => mender.mended,
     read: (range, rowsMax) => readRows(parts, range, rowsMax),
     count: () => countRows(parts),
     inlineBody: (stored) => readInline(parts, stored),

@@ -1,3 +1,4 @@
+import { unreachable } from "../core/assert.ts";
 import { ByteWriter } from "../core/bytes.ts";
 import { StorageFault } from "../core/faults.ts";
 import { formatHlc, hlcMs } from "../core/hlc.ts";
@@ -9,7 +10,7 @@ import {
   type VersionId,
 } from "../core/names.ts";
 import { encodeOperation } from "../core/operation-codec.ts";
-import type { Operation, OperationBody, Vector } from "../core/records.ts";
+import type { Operation, OperationBody, RowName, Vector } from "../core/records.ts";
 import { compareUtf8 } from "../core/utf8-order.ts";
 import type { Hash } from "../ports/hash.ts";
 import type { BucketRow } from "./metadata/bucket-rows.ts";
@@ -174,6 +175,63 @@ export function metaRows(name: KeyName, nullSlot: boolean, row: MetaRow): Logica
     return { position, operation: rowOperation(stamp, body), stored: undefined };
   });
   return rows.sort((left, right) => (left.position < right.position ? -1 : 1));
+}
+
+/**
+ * Where a row stands that came from elsewhere; undefined when its operation is none that a row can
+ * be. A row of this store stands where the same rule says.
+ */
+export function positionOfRow({ hlc, dot, body }: Operation): string | undefined {
+  const write = `${formatHlc(hlc)}${dot.origin}`;
+  const id = { hlc, origin: dot.origin };
+  switch (body.kind) {
+    case "access-key-put":
+      return SECTIONS.accessKeys + body.accessKey.id;
+    case "site-put":
+      return `${SECTIONS.sites}${body.site.id}\0${write}`;
+    case "bucket-create":
+      return `${SECTIONS.buckets}${body.bucket}\0created:${write}`;
+    case "bucket-delete":
+      return `${SECTIONS.buckets}${body.bucket}\0deleted:${write}`;
+    case "bucket-setting":
+      return `${SECTIONS.buckets}${body.bucket}\0set:${body.name}`;
+    case "object-put":
+      return `${SECTIONS.objects}${versionKeyOf(body, id)}${body.conflict === true ? "c" : "v"}`;
+    case "object-delete": {
+      const marker = !body.nullSlot || body.nullMarker;
+      return `${SECTIONS.objects}${versionKeyOf(body, id)}${marker ? "v" : "t"}`;
+    }
+    case "version-delete":
+      return `${SECTIONS.objects}${versionKeyOf(body, writeIdOf(body.version))}e`;
+    case "object-meta": {
+      const target = writeIdOf(body.version);
+      const start = `${SECTIONS.objects}${metaKeyOf(body, target, body.nullSlot)}m`;
+      return `${start}${body.change.kind}:${write}`;
+    }
+    case "conflict-resolve":
+      return undefined;
+  }
+  return unreachable(body);
+}
+
+/** What names a row of an object that is to be taken away; undefined for what goes with others. */
+export function rowNameOf({ hlc, dot, body }: Operation): RowName | undefined {
+  const stamp = makeVersionId(hlc, dot.origin);
+  if (body.kind === "object-put" || body.kind === "object-delete") {
+    const { bucket, key } = body;
+    return { what: whatOf(body), bucket, key, stamp };
+  }
+  if (body.kind !== "version-delete") return undefined;
+  const { bucket, key, version } = body;
+  return { what: "voided", bucket, key, stamp, target: version };
+}
+
+function whatOf(
+  body: Extract<OperationBody, { kind: "object-put" | "object-delete" }>,
+): RowName["what"] {
+  if (!body.nullSlot) return "version";
+  if (body.kind === "object-put") return body.conflict === true ? "conflict" : "null";
+  return body.nullMarker ? "null" : "tombstone";
 }
 
 /** A bucket's name and a key, as they stand in front of an index key or position. */

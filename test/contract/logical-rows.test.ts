@@ -1,14 +1,13 @@
 import { afterEach, expect, test } from "vitest";
 import { versioningSetting } from "../../src/core/bucket-versioning.ts";
 import { parseAccessKeyId, parseVersionId } from "../../src/core/names.ts";
-import type { Hash } from "../../src/ports/hash.ts";
 import type { ChangeObjectRequest, PutObjectRequest, Store } from "../../src/storage/store.ts";
 import { Seed } from "../sim/seed.ts";
-import { createInlineHash } from "../sim/sim-hash.ts";
-import { dumpRows, type Running, SimMachine } from "../sim/sim-machine.ts";
+import { dumpRows } from "../sim/sim-machine.ts";
 import { readBody } from "../sim/store-check.ts";
 import { bucketOf, keyOf } from "../sim/store-journal.ts";
 import { carryRow, dumpLogicalRows, takeAllRows } from "../support/logical-rows.ts";
+import { closeSimSites, SimSite } from "../support/sim-site.ts";
 
 /*
  * A store says what it holds as rows; whoever takes them over holds the same.
@@ -18,44 +17,7 @@ const PLAIN = { system: [], user: [], storageClass: undefined, tags: [] };
 const BUCKETS = ["plain", "versioned", "suspended"].map(bucketOf);
 const KEYS = ["a", "a/b", "a b", "é\u{1f600}", "\uffee"].map(keyOf);
 
-class Site {
-  readonly machine: SimMachine;
-  readonly hash: Hash;
-  running: Running;
-
-  constructor(machine: SimMachine, hash: Hash, running: Running) {
-    this.machine = machine;
-    this.hash = hash;
-    this.running = running;
-  }
-
-  static async open(name: string): Promise<Site> {
-    const hash = await createInlineHash();
-    const settings = { hash, directIo: "on", segmentBytes: 64 * 1024 } as const;
-    const machine = new SimMachine(new Seed(name), settings);
-    const site = new Site(machine, hash, await machine.open());
-    opened.push(site);
-    return site;
-  }
-
-  get store(): Store {
-    return this.running.site.store;
-  }
-
-  get kv(): Running["kv"] {
-    return this.running.kv;
-  }
-
-  async restart(rebuildIndex = false): Promise<void> {
-    await this.running.site.close();
-    this.running = await this.machine.open({ rebuildIndex });
-  }
-}
-
-const opened: Site[] = [];
-afterEach(async () => {
-  for (const { running } of opened.splice(0)) await running.site.close();
-});
+afterEach(closeSimSites);
 
 function recordOf(size: number): PutObjectRequest["object"] {
   const etag = size.toString(16).padStart(32, "0");
@@ -75,7 +37,7 @@ async function put(store: Store, at: number, key: number, bytes: Buffer): Promis
   expect(["stored", "locked"]).toContain(done.outcome);
 }
 
-async function setUp({ store }: Site): Promise<void> {
+async function setUp({ store }: SimSite): Promise<void> {
   for (const name of BUCKETS) await store.createBucket({ name, owner: "o" });
   for (const [at, state] of [
     [1, "enabled"],
@@ -96,7 +58,7 @@ function changeOf(seed: Seed): ChangeObjectRequest["change"] {
 }
 
 /** Does something at random that leaves a trace in the rows. */
-async function change({ store }: Site, seed: Seed): Promise<void> {
+async function change({ store }: SimSite, seed: Seed): Promise<void> {
   const at = seed.int(BUCKETS.length);
   const key = seed.int(KEYS.length);
   const name = { bucket: BUCKETS[at] ?? bucketOf("plain"), key: KEYS[key] ?? keyOf("a") };
@@ -124,7 +86,7 @@ async function removeVersion(
   await store.deleteObject({ ...name, version, bypassGovernance: true });
 }
 
-async function fill(site: Site, seed: Seed, steps: number): Promise<void> {
+async function fill(site: SimSite, seed: Seed, steps: number): Promise<void> {
   await setUp(site);
   const { store } = site;
   for (let step = 0; step < steps; step++) await change(site, seed);
@@ -158,11 +120,11 @@ test.each([1, 2, 3, 4])(
   "rows taken over in steps of any size, twice and across restarts, make the same store (%i)",
   async (number) => {
     const seed = new Seed(`logical-rows-${number}`);
-    const from = await Site.open(`from-${number}`);
+    const from = await SimSite.open(`from-${number}`);
     await fill(from, seed, 120);
     const expected = dumpLogicalRows(from.store);
     expect(dumpLogicalRows(from.store, 1)).toEqual(expected);
-    const to = await Site.open(`to-${number}`);
+    const to = await SimSite.open(`to-${number}`);
     await takeAllRows(from, to.store, 1 + seed.int(3));
     expect(dumpLogicalRows(to.store)).toEqual(expected);
     const usage = BUCKETS.map((bucket) => to.store.bucketUsage(bucket));
@@ -188,7 +150,7 @@ test.each([1, 2, 3, 4])(
 
 test("a stretch of rows is the same whether it is read alone or as part of all", async () => {
   const seed = new Seed("stretches");
-  const site = await Site.open("stretches");
+  const site = await SimSite.open("stretches");
   await fill(site, seed, 150);
   const all = site.store.rows.read({ from: "", to: undefined }, 10_000).rows;
   const positions = all.map(({ position }) => position);
@@ -206,7 +168,7 @@ test("a stretch of rows is the same whether it is read alone or as part of all",
 
 test("a version that is imported anew is read from its new place, and space goes back", async () => {
   const seed = new Seed("anew");
-  const site = await Site.open("anew");
+  const site = await SimSite.open("anew");
   await setUp(site);
   for (const at of [0, 1]) await put(site.store, at, 0, seed.bytes(1000));
   const before = dumpLogicalRows(site.store);
@@ -230,7 +192,7 @@ test("a version that is imported anew is read from its new place, and space goes
 
 test("rows that are removed stay away after a rebuild, though their operations are in the log", async () => {
   const seed = new Seed("removed");
-  const site = await Site.open("removed");
+  const site = await SimSite.open("removed");
   await setUp(site);
   const [plain = bucketOf("plain"), versioned = plain] = BUCKETS;
   const key = keyOf("a");

@@ -1,0 +1,128 @@
+import { LayoutError } from "../core/bytes.ts";
+import { LIMITS } from "../core/limits.ts";
+import type { SiteRecord } from "../core/site-record.ts";
+import type { RowRange } from "../storage/logical-rows.ts";
+import type { LogEntry } from "../storage/replica.ts";
+import type { Bandwidth } from "./bandwidth.ts";
+import { decodePage } from "./page-frame.ts";
+import type { AskPeer } from "./peer-calls.ts";
+import { PeerLie } from "./peer-lie.ts";
+import type { Parsed } from "./wire-pages.ts";
+import {
+  type ListAnswer,
+  parseListAnswer,
+  parseRangesAnswer,
+  parseRowsHead,
+  parseStartAnswer,
+  type RangeHash,
+  type RowsRequest,
+  type StartAnswer,
+  writeListRequest,
+  writeRangesRequest,
+  writeRowsRequest,
+  writeStartRequest,
+} from "./wire-rows.ts";
+
+export type RowCallsDeps = { readonly ask: AskPeer; readonly bandwidth: Bandwidth };
+
+export type RowPage = {
+  readonly entries: readonly LogEntry[];
+  /** Positions whose bytes are damaged there. */
+  readonly refused: readonly string[];
+  readonly next: string | undefined;
+};
+
+/** The peer cannot do what was asked, and says why. */
+export class RowRefusal extends Error {
+  override readonly name = "RowRefusal";
+  readonly status: number;
+
+  constructor(status: number, message: string) {
+    super(message);
+    this.status = status;
+  }
+}
+
+/** Hashing a range takes a while at a peer with a cold index. */
+const PATIENCE_MS = 60_000;
+
+/** What can be asked of one peer about its rows, with everything that comes back bounded. */
+export class RowCalls {
+  readonly peer: SiteRecord;
+  readonly #deps: RowCallsDeps;
+  /** Requests so far: what tests count instead of time. */
+  requests = 0;
+
+  constructor(deps: RowCallsDeps, peer: SiteRecord) {
+    this.#deps = deps;
+    this.peer = peer;
+  }
+
+  /** Begins a bootstrap, or renews its lease. @throws RowRefusal 410 when that has ended. */
+  async start(lease: string | undefined, signal: AbortSignal): Promise<StartAnswer> {
+    const answer = await this.#post("/v1/repl/bootstrap", writeStartRequest(lease), signal);
+    return believe(parseStartAnswer(answer));
+  }
+
+  /** Rows of a range with their small bodies. */
+  async rows(request: RowsRequest, signal: AbortSignal): Promise<RowPage> {
+    const bytesMax = this.#deps.bandwidth.bytesAtOnce(request.bytesMax);
+    const body = writeRowsRequest({ ...request, bytesMax });
+    const page = readPage(await this.#post("/v1/repl/rows", body, signal));
+    const { next, refused } = believe(parseRowsHead(page.head));
+    return { entries: page.entries, next, refused };
+  }
+
+  /** Hashes of ranges, each as far as so many rows go. */
+  async ranges(
+    ranges: readonly RowRange[],
+    rowsMax: number,
+    signal: AbortSignal,
+  ): Promise<readonly RangeHash[]> {
+    const body = writeRangesRequest({ ranges, rowsMax });
+    const answer = believe(parseRangesAnswer(await this.#post("/v1/repl/ranges", body, signal)));
+    if (answer.ranges.length !== ranges.length) throw new PeerLie("it answers other ranges");
+    return answer.ranges;
+  }
+
+  /** The rows of a short range, each with its hash. */
+  async list(range: RowRange, signal: AbortSignal): Promise<ListAnswer> {
+    return believe(
+      parseListAnswer(await this.#post("/v1/repl/row-hashes", writeListRequest(range), signal)),
+    );
+  }
+
+  async #post(path: string, body: Uint8Array, signal: AbortSignal): Promise<Buffer> {
+    const { ask, bandwidth } = this.#deps;
+    await bandwidth.ready(signal);
+    this.requests += 1;
+    const response = await ask(this.peer, {
+      ...{ method: "POST", path, body, signal },
+      ...{ bytesMax: LIMITS.replicationAnswerBytesMax, timeoutMs: PATIENCE_MS },
+    });
+    const answer = response.body;
+    bandwidth.spend(answer.length);
+    if (response.status === 200) return answer;
+    throw new RowRefusal(response.status, problemOf(answer) ?? `it answered ${response.status}`);
+  }
+}
+
+/** What a refusal says, as far as it is one of ours; never more than a line of it. */
+function problemOf(answer: Buffer): string | undefined {
+  const found = /"problem":"([^"\\]{1,200})"/.exec(answer.toString("latin1"));
+  return found?.[1];
+}
+
+function readPage(answer: Buffer): ReturnType<typeof decodePage> {
+  try {
+    return decodePage(answer);
+  } catch (failure) {
+    if (failure instanceof LayoutError) throw new PeerLie(`not an answer: ${failure.message}`);
+    throw failure;
+  }
+}
+
+function believe<Value>(parsed: Parsed<Value>): Value {
+  if (parsed.outcome === "ok") return parsed.value;
+  throw new PeerLie(`not an answer: ${parsed.problem}`);
+}
