@@ -1,7 +1,12 @@
 import { defineConfig } from "vitest/config";
 
 // Guards against hanging are generous on purpose: timing never decides a test.
-const guards = { testTimeout: 120_000, hookTimeout: 300_000 };
+const guards = {
+  testTimeout: 120_000,
+  hookTimeout: 300_000,
+  // Packages are imported as Node imports them, or the tests would run another program.
+  deps: { interopDefault: false },
+};
 
 export default defineConfig({
   test: {

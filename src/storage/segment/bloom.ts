@@ -1,4 +1,6 @@
-import bloomFilters from "bloom-filters";
+// By its file: the package as a whole loads a dozen more filters, and half of lodash, at every start.
+import bloomFilter from "bloom-filters/dist/bloom/bloom-filter.js";
+import hashing from "bloom-filters/dist/hashing/hashing.js";
 
 /*
  * Bloom filter over byte strings. On disk it is its bits: bit i is bit (i mod 8) of byte (i div 8).
@@ -35,7 +37,7 @@ export function createBloom(names: number): Bloom {
 
 /** A stored filter; shares memory with `bits`. */
 export function bloomOver(bits: Uint8Array): Bloom {
-  const filter = new bloomFilters.BloomFilter(bits.length * 8, HASHES);
+  const filter = new bloomFilter.default(bits.length * 8, HASHES);
   filter._filter.array = bits;
   filter._hashing = fastHashing;
   return {
@@ -48,7 +50,7 @@ export function bloomOver(bits: Uint8Array): Bloom {
 // The package's own hashing takes about 15 microseconds a name, and its filter only reads the
 // indexes it is given: one array serves all filters.
 const indexes: number[] = new Array(HASHES).fill(0);
-const fastHashing = new bloomFilters.Hashing();
+const fastHashing = new hashing.default();
 fastHashing.getIndexes = (name, size) => {
   // Bloom's methods take Buffers only.
   const bytes = Buffer.isBuffer(name) ? name : Buffer.alloc(0);
