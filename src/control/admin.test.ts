@@ -49,6 +49,7 @@ function adminWith(changes: Partial<AdminDeps> = {}) {
           ? undefined
           : { allowed: action === "s3:GetObject", reason: "no-allow", statement: undefined },
     },
+    replication: () => undefined,
     rootKey: {
       source: () => "file",
       show: () => rootKey as ReturnType<AdminDeps["rootKey"]["show"]>,

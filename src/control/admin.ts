@@ -1,5 +1,6 @@
 import type { AccessKeyPair } from "../core/access-key.ts";
 import { StorageFault } from "../core/faults.ts";
+import type { ReplicationWatch } from "../replication/status.ts";
 import type { SiteIdentity } from "../storage/site-identity.ts";
 import type { Store } from "../storage/store.ts";
 import { KEY_RING_PATH, type KeyRingSite, routeKeyRing } from "./admin-key-ring.ts";
@@ -27,6 +28,7 @@ import {
   validatePolicy,
 } from "./admin-policies.ts";
 import { QUOTAS_PATH, routeQuotas } from "./admin-quotas.ts";
+import { replicationFacts } from "./replication-facts.ts";
 import type { SiteState } from "./stats.ts";
 
 export type AdminCall = {
@@ -57,6 +59,8 @@ export type AdminDeps = AdminKeyDeps & {
   /** Values in force with their sources, secrets cut. */
   readonly settings: () => ReadonlyArray<Readonly<Record<string, unknown>>>;
   readonly policies: PolicyDesk;
+  /** Undefined while no peer is talked to: offline, or before the site has been opened. */
+  readonly replication: () => ReplicationWatch | undefined;
   readonly rootKey: {
     /** "settings" when the operator's own key overrides the file. */
     readonly source: () => "file" | "settings";
@@ -90,6 +94,8 @@ function route(deps: AdminDeps, call: AdminCall): AdminAnswer | Promise<AdminAns
       return { status: 200, body: status(deps) };
     case "GET /v1/admin/config":
       return { status: 200, body: { settings: deps.settings() } };
+    case "GET /v1/admin/repl-status":
+      return showReplication(deps);
     case "GET /v1/admin/root-key":
       return showRootKey(deps);
     case "POST /v1/admin/root-key/rotate":
@@ -195,6 +201,12 @@ function status(deps: AdminDeps): Record<string, unknown> {
           direct_io: facts.commit.directIo,
         }),
   };
+}
+
+async function showReplication({ replication }: AdminDeps): Promise<AdminAnswer> {
+  const watch = replication();
+  if (watch === undefined) return stillStarting();
+  return { status: 200, body: replicationFacts(await watch.status()) };
 }
 
 function showRootKey(deps: AdminDeps): AdminAnswer {

@@ -7,6 +7,7 @@ import { LIFECYCLE_COMMANDS } from "./commands/lifecycle.ts";
 import { POLICY_COMMANDS } from "./commands/policies.ts";
 import { QUOTA_COMMANDS } from "./commands/quota.ts";
 import { rebuildIndexCommand } from "./commands/rebuild-index.ts";
+import { replStatusCommand } from "./commands/repl-status.ts";
 import { serveCommand } from "./commands/serve.ts";
 import { statusCommand } from "./commands/status.ts";
 import { versionCommand } from "./commands/version.ts";
@@ -21,6 +22,7 @@ export const COMMANDS: readonly Command[] = [
   ...KEY_RING_COMMANDS,
   ...LIFECYCLE_COMMANDS,
   ...QUOTA_COMMANDS,
+  replStatusCommand,
   configShowCommand,
   rebuildIndexCommand,
   versionCommand,

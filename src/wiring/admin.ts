@@ -4,6 +4,7 @@ import type { SiteState } from "../control/stats.ts";
 import { accessKeyContext } from "../core/access-key.ts";
 import { grantPolicy } from "../core/grants.ts";
 import { sealSecret } from "../core/seal.ts";
+import type { ReplicationWatch } from "../replication/status.ts";
 import { createPolicyDesk } from "../s3api/policy-desk.ts";
 import type { RootKey } from "../storage/root-key.ts";
 import type { Site } from "../storage/site.ts";
@@ -19,6 +20,7 @@ export type AdminParts = {
   readonly rootKey: RootKey;
   readonly state: () => SiteState | "offline";
   readonly endpoint: string | undefined;
+  readonly replication: () => ReplicationWatch | undefined;
 };
 
 export function createAdmin({
@@ -29,11 +31,12 @@ export function createAdmin({
   rootKey,
   state,
   endpoint,
+  replication,
 }: AdminParts): AdminApi {
   const { clock, random, processFacts } = ports;
   const { data, region } = loaded.settings;
   return createAdminApi({
-    ...{ clock, random, version, state, policyOf: grantPolicy },
+    ...{ clock, random, version, state, replication, policyOf: grantPolicy },
     site: () => site,
     describe: () => ({ endpoint, data, region, pid: processFacts.self.pid }),
     settings: () => loaded.shown,

@@ -52,6 +52,7 @@ export async function openOffline(loaded: LoadedSettings, version: string): Prom
   const admin = createAdmin({
     ...{ version, loaded, ports, site, rootKey, endpoint: undefined },
     state: () => "offline",
+    replication: () => undefined,
   });
   return {
     call: (method, path, body) => admin.call({ method, path: `/v1/admin/${path}`, body }),

@@ -81,7 +81,11 @@ export async function startServer({
   Object.assign(board, createS3({ settings, ports, site, rootKey, requests }), { site });
   const where = { ...settings.listen, port: front.port, secure: tls !== undefined };
   const parts = { version, loaded, ports, site, rootKey, endpoint: endpointOf(where) };
-  const admin = createAdmin({ ...parts, state: () => board.state });
+  const admin = createAdmin({
+    ...parts,
+    state: () => board.state,
+    replication: () => board.replication,
+  });
   const adminFront = await startAdminFront(createAdminHandler(admin, onFailure), socketPath, ports);
   board.state = "serving";
   const lastWriteMs = hlcMs(site.store.stats().hlc);

@@ -1,0 +1,137 @@
+import { UsageError } from "../../core/usage-error.ts";
+import { systemClock } from "../../ports/system-clock.ts";
+import { type AdminClient, expectSuccess, isRecord } from "../admin-client.ts";
+import type { Answer } from "../administer.ts";
+import { type Command, type CommandInput, flagValue } from "../command.ts";
+import { EXIT_CODES, type ExitCode, table } from "../output.ts";
+
+const SECONDS_DEFAULT = "1";
+/** Moves the cursor home and clears what is below it. */
+const CLEAR = "\u001b[H\u001b[J";
+
+export const replStatusCommand: Command = {
+  name: "repl-status",
+  summary: "Show how far each peer is behind this site, exactly",
+  flags: [
+    { flag: "watch", placeholder: undefined, description: "Look again and again, until stopped" },
+    {
+      flag: "until-in-sync",
+      placeholder: undefined,
+      description:
+        "Look again until every peer has applied what this site has, and this site what they have",
+    },
+    {
+      flag: "every",
+      placeholder: "SECONDS",
+      description: `Time between two looks, ${SECONDS_DEFAULT} unless given`,
+    },
+  ],
+  settings: "place",
+  json: true,
+  examples: ["atoll repl-status", "atoll repl-status --json", "atoll repl-status --until-in-sync"],
+  async run(input) {
+    const everyMs = readEvery(input);
+    const isWatched = input.values.has("watch");
+    const isAwaited = input.values.has("until-in-sync");
+    const client = await input.program.runningServer(input);
+    try {
+      if (isWatched || isAwaited) return await watch(input, client, everyMs, isAwaited);
+      const status = await look(client);
+      input.output.result(status, () => showStatus(status));
+      return EXIT_CODES.fine;
+    } finally {
+      await client.close();
+    }
+  },
+};
+
+function readEvery(input: CommandInput): number {
+  const text = flagValue(input, "every") ?? SECONDS_DEFAULT;
+  const seconds = /^\d{1,6}(\.\d{1,3})?$/.test(text) ? Number(text) : 0;
+  if (seconds > 0) return seconds * 1000;
+  throw new UsageError("--every takes a number of seconds, such as 1 or 0.5.");
+}
+
+async function watch(
+  { output }: CommandInput,
+  client: AdminClient,
+  everyMs: number,
+  isAwaited: boolean,
+): Promise<ExitCode> {
+  for (;;) {
+    const status = await look(client);
+    // For programs: a line for each look.
+    if (output.json) output.text(JSON.stringify(status));
+    else output.text(`${output.isTerminal ? CLEAR : ""}${showStatus(status)}`);
+    if (isAwaited && isInSync(status)) return EXIT_CODES.fine;
+    await systemClock.sleep(everyMs);
+  }
+}
+
+async function look(client: AdminClient): Promise<Answer> {
+  return expectSuccess(await client.call("GET", "repl-status"));
+}
+
+function peersOf(status: Answer): Array<readonly [string, Answer]> {
+  const peers = isRecord(status["peers"]) ? Object.entries(status["peers"]) : [];
+  return peers.flatMap(([name, peer]) => (isRecord(peer) ? [[name, peer] as const] : []));
+}
+
+/** Nothing is missing at either side of any link. */
+function isInSync(status: Answer): boolean {
+  return peersOf(status).every(([, peer]) => peer["state"] === "in-sync");
+}
+
+function showStatus(status: Answer): string {
+  const peers = peersOf(status);
+  if (peers.length === 0) return "This site has no peers.";
+  const heads = ["PEER", "STATE", "BEHIND", "BYTES", "SECONDS", "ETA", "AHEAD", "SKEW MS"];
+  const rows = peers.map(([name, peer]) => [
+    name,
+    ...["state", "operations_behind", "bytes_behind", "seconds_behind", "eta_seconds"].map((fact) =>
+      show(peer[fact]),
+    ),
+    ...["operations_ahead", "clock_skew_ms"].map((fact) => show(peer[fact])),
+  ]);
+  const sections = [table(heads, rows), showBuckets(peers), showErrors(peers), showRest(status)];
+  return sections.filter((section) => section !== "").join("\n\n");
+}
+
+function showBuckets(peers: ReturnType<typeof peersOf>): string {
+  const rows = peers.flatMap(([name, { buckets }]) =>
+    Object.entries(isRecord(buckets) ? buckets : {}).flatMap(([bucket, lag]) =>
+      isRecord(lag)
+        ? [[name, bucket, show(lag["operations_behind"]), show(lag["bytes_behind"])]]
+        : [],
+    ),
+  );
+  return rows.length === 0 ? "" : table(["PEER", "BUCKET", "BEHIND", "BYTES"], rows);
+}
+
+function showErrors(peers: ReturnType<typeof peersOf>): string {
+  const rows = peers.flatMap(([name, { last_error: error }]) =>
+    isRecord(error) ? [[name, show(error["at"]), printable(show(error["message"]))]] : [],
+  );
+  return rows.length === 0 ? "" : table(["PEER", "LAST ERROR", ""], rows);
+}
+
+function showRest(status: Answer): string {
+  const quarantined = isRecord(status["quarantined"]) ? Object.entries(status["quarantined"]) : [];
+  const lines = quarantined.map(([origin, held]) => {
+    const ahead = isRecord(held) ? show(held["ahead_seconds"]) : "?";
+    return `Operations of origin ${origin} are held back: their clock is ${ahead} s ahead.`;
+  });
+  for (const fact of ["conflicts", "parked"]) {
+    if (Number(status[fact] ?? 0) > 0) lines.push(`${fact}: ${show(status[fact])}`);
+  }
+  return lines.join("\n");
+}
+
+function show(value: unknown): string {
+  return value === undefined || value === null ? "-" : String(value);
+}
+
+/** What a peer or the network said may hold anything. */
+function printable(text: string): string {
+  return text.replaceAll(/[^\x20-\x7e]/g, "?");
+}
