@@ -7,6 +7,7 @@ import type { ReplicationStatus, ReplicationWatch } from "../replication/status.
 import type { LifecycleSchedule } from "../storage/lifecycle/lifecycle-schedule.ts";
 import type { SiteIdentity } from "../storage/site-identity.ts";
 import type { Store } from "../storage/store.ts";
+import { showKeyQuota } from "./admin-quotas.ts";
 import type { LatencyQuantiles } from "./latency-histogram.ts";
 import { lifecycleFacts } from "./lifecycle-facts.ts";
 import { replicationFacts } from "./replication-facts.ts";
@@ -84,6 +85,7 @@ function describeSite(
     },
     requests: showOperations(deps.requests.operations(), slot),
     keys: showKeys(deps.requests.keys(), slot),
+    key_quotas: showKeyQuotas(store),
     commit: {
       batches: facts.commit.batches,
       operations: facts.commit.operations,
@@ -131,6 +133,12 @@ function showKeys(top: TrafficTop, slot: number): Record<string, unknown> {
     out_bytes: row.outBytes,
     ...latenciesOf(row, slot),
   }));
+}
+
+/** What each access key with a quota may store and does; so many of them, and no more. */
+function showKeyQuotas(store: Store): ReadonlyArray<Record<string, unknown>> {
+  const quotas = [...store.keyQuotas()].slice(0, LIMITS.statsNamesMax);
+  return quotas.map(([id, quota]) => showKeyQuota(store, id, quota));
 }
 
 /** Existing buckets, the busiest first, then those without traffic up to the limit. */
