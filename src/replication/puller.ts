@@ -31,6 +31,8 @@ export type PullerDeps = {
   readonly take: (page: CheckedPage, from: SiteId, signal: AbortSignal) => Promise<TakenPage>;
   /** Called with what a request says that this site has applied. */
   readonly telling: (peer: SiteId, applied: Vector) => void;
+  /** This site's own origin: nobody has anything to tell it about that. */
+  readonly own: OriginId;
   /** Origins that come straight from their own site over another link. */
   readonly servedElsewhere: (peer: SiteId) => ReadonlySet<OriginId>;
   /** The link has become usable, or unusable: what others leave to it changes. */
@@ -205,7 +207,8 @@ export class Puller {
       if (round.page.head.outcome === "below-floor") {
         return this.#report(sums, "the peer's log begins too late: rows are needed");
       }
-      if (skip.has(missing)) return this.#report(sums, `operations of ${missing} are held back`);
+      if (skip.has(missing) && missing !== this.#deps.own)
+        return this.#report(sums, `operations of ${missing} are held back`);
     }
     return this.#report(sums, "the peer gave up before all had come");
   }
@@ -240,10 +243,11 @@ export class Puller {
     }
     this.#heard(page);
     const checked = check(page);
-    this.#refuseDiverged([...page.head.diverged, ...checked.diverged]);
+    const diverged = [...page.head.diverged, ...checked.diverged, ...this.#lostHere(page)];
+    this.#refuseDiverged(diverged);
     const taken = await take(checked, this.peer.id, this.#stop.signal);
     this.#noteRefusals(taken);
-    this.#working(page, checked);
+    this.#working(page, checked, diverged.length > 0);
     return { page, taken, checked };
   }
 
@@ -254,7 +258,14 @@ export class Puller {
     this.#holds.heard(head.received, (origin) => received.get(origin)?.seq ?? 0);
   }
 
-  #working({ head }: PulledPage, checked: CheckedPage): void {
+  /** A site whose own log others know better has been set back, or runs twice. */
+  #lostHere({ head }: PulledPage): readonly OriginId[] {
+    const { own, replica } = this.#deps;
+    const here = replica.received().get(own)?.seq ?? 0;
+    return (head.received.get(own) ?? 0) > here ? [own] : [];
+  }
+
+  #working({ head }: PulledPage, checked: CheckedPage, isDiverged: boolean): void {
     const { watch, belowFloor, changed } = this.#deps;
     this.#lies = 0;
     if (head.outcome === "below-floor") {
@@ -262,7 +273,6 @@ export class Puller {
       belowFloor(this.peer, head.floors);
       return;
     }
-    const isDiverged = head.diverged.length + checked.diverged.length > 0;
     watch.link(this.peer.id, isDiverged ? "suspended" : "connected");
     if (checked.entries.length > 0 || checked.unknown.length === 0) this.#failures = 0;
     if (this.#connected) return;
@@ -273,7 +283,7 @@ export class Puller {
   #skip(leaveToOthers: boolean): ReadonlySet<OriginId> {
     const { quarantine, servedElsewhere } = this.#deps;
     const elsewhere = leaveToOthers ? servedElsewhere(this.peer.id) : NONE;
-    const skip = this.#holds.skip(elsewhere);
+    const skip = this.#holds.skip(elsewhere).add(this.#deps.own);
     for (const { origin } of quarantine.list()) skip.add(origin);
     return skip;
   }

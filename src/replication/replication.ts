@@ -253,8 +253,9 @@ export class Replication {
     const bandwidth = new Bandwidth(clock, this.#settings.bytesPerSecond);
     const calls = new PeerCalls({ ask, bandwidth, nowMs: () => clock.nowMs() }, site);
     const puller = new Puller({
-      ...{ replica, clock, random, log, watch, quarantine, calls },
-      check: ({ entries, head }) => {
+      ...{ replica, clock, random, log, watch, quarantine, calls, own: this.#deps.owner.origin },
+      check: ({ entries, head, bytes }) => {
+        this.counts.pageBytesTaken += bytes;
         const { owner, hash, sites } = this.#deps;
         const page = { entries, heads: head.heads, received: replica.received(), sites: sites() };
         return checkPage({ clusterId: owner.clusterId, own: owner.origin, hash }, page);
