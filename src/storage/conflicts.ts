@@ -107,7 +107,7 @@ function toConflict(
   { bucket, key }: KeyName,
   { row }: Extract<HistoryRow, { kind: "conflict" }>,
 ): StoredObject {
-  return toStoredObject(bucket, key, row);
+  return { ...toStoredObject(bucket, key, row), isNull: false, conflict: true };
 }
 
 /** Bucket and key of an index key of this table. */

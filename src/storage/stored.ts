@@ -22,6 +22,8 @@ export type StoredObject = {
   readonly version: VersionId;
   /** Whether it is the null version: clients see "null" and never the id above. */
   readonly isNull: boolean;
+  /** It lost to a write that did not know of it, and is read by its id alone. */
+  readonly conflict?: true;
   readonly hlc: Hlc;
   readonly record: ObjectRecord;
   readonly place: BodyPlace;

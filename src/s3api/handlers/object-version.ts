@@ -56,7 +56,7 @@ export function copiedObject(
 ): StoredObject {
   const { bucket, key, version } = source;
   if (version !== undefined) {
-    const found = deps.store.version(bucket, key, version);
+    const found = deps.store.version(bucket, key, version) ?? conflictOf(deps, source, version);
     if (found === undefined) throw absentVersion(call, source, version);
     if (found.kind === "object") return found.object;
     throw new S3Error("InvalidRequest", {
@@ -71,7 +71,7 @@ export function copiedObject(
 }
 
 function namedObject(call: ObjectCall, deps: HandlerDeps, ref: VersionRef): StoredObject {
-  const found = deps.store.version(call.bucket, call.key, ref);
+  const found = deps.store.version(call.bucket, call.key, ref) ?? conflictOf(deps, call, ref);
   if (found === undefined) throw absentVersion(call, call, ref);
   if (found.kind === "object") return found.object;
   throw notForMarkers(call, [
@@ -79,6 +79,16 @@ function namedObject(call: ObjectCall, deps: HandlerDeps, ref: VersionRef): Stor
     ["Last-Modified", formatHttpDate(found.deletedMs)],
     ...markerHeaders(found),
   ]);
+}
+
+/** A write that lost to one which did not know of it; it is in no list of versions. */
+function conflictOf(
+  { store }: HandlerDeps,
+  { bucket, key }: Place,
+  ref: VersionRef,
+): { readonly kind: "object"; readonly object: StoredObject } | undefined {
+  const object = ref === "null" ? undefined : store.conflicts.find(bucket, key, ref);
+  return object === undefined ? undefined : { kind: "object", object };
 }
 
 /** What stands in front of a key that seems deleted; a bucket never versioned has no markers. */
@@ -120,6 +130,7 @@ function absentVersion(call: Call, place: Place, ref: VersionRef): S3Error {
  * versions unless the request does.
  */
 export function pushVersionId(lines: HeaderLines, call: ObjectCall, object: StoredObject): void {
+  if (object.conflict === true) lines.push(["x-atoll-conflict", "true"]);
   if (!object.isNull) {
     lines.push(["x-amz-version-id", object.version]);
   } else if (call.bucketSettings.has(VERSIONING_SETTING) || call.query.has("versionId")) {
