@@ -1,0 +1,219 @@
+import { beforeEach, describe, expect, test } from "vitest";
+import { SimClock } from "../../test/sim/sim-clock.ts";
+import { ByteWriter } from "../core/bytes.ts";
+import { hlcFromMs } from "../core/hlc.ts";
+import {
+  type BucketName,
+  type OriginId,
+  parseBucketName,
+  parseObjectKey,
+  parseOriginId,
+  parseSeq,
+  parseSiteId,
+  type Seq,
+  type SiteId,
+} from "../core/names.ts";
+import { encodeOperation } from "../core/operation-codec.ts";
+import type { ObjectRecord, OperationBody, Vector } from "../core/records.ts";
+import type { MemberSite } from "../core/site-record.ts";
+import type { LogEntry, LogPage, OriginHead } from "../storage/replica.ts";
+import { LagCounter } from "./lag-counter.ts";
+import { createReplicationWatch, type PeerFacts, type ReplicationWatch } from "./status.ts";
+
+function must<Value>(value: Value | undefined): Value {
+  if (value === undefined) throw new Error("the test's own data is wrong");
+  return value;
+}
+
+const BERLIN = must(parseSiteId("1".repeat(16)));
+const PARIS = must(parseSiteId("2".repeat(16)));
+const OSLO = must(parseSiteId("3".repeat(16)));
+const OF_BERLIN = must(parseOriginId("a".repeat(16)));
+const OF_PARIS = must(parseOriginId("b".repeat(16)));
+const OF_OSLO = must(parseOriginId("c".repeat(16)));
+const PHOTOS = must(parseBucketName("photos"));
+const VIDEOS = must(parseBucketName("videos"));
+const START_MS = 1_700_000_000_000;
+
+/** A log in memory that counts what is read of it. */
+class LogOnPaper {
+  readonly entries: Array<LogEntry & { origin: OriginId; seq: Seq }> = [];
+  readonly heads = new Map<OriginId, OriginHead>();
+  floor: Vector = new Map();
+  read = 0;
+
+  write(origin: OriginId, body: OperationBody, atMs: number): void {
+    const seq = must(parseSeq((this.heads.get(origin)?.seq ?? 0) + 1));
+    const hlc = hlcFromMs(atMs);
+    const chain = Buffer.alloc(32);
+    const writer = new ByteWriter();
+    encodeOperation(writer, {
+      ...{ dot: { origin, seq }, hlc, chainBefore: chain, group: undefined, unknownFields: [] },
+      ...{ vector: { full: true, entries: new Map() }, body },
+    });
+    this.entries.push({ origin, seq, encoded: writer.finish(), inline: undefined });
+    this.heads.set(origin, { origin, seq, chain, hlc });
+  }
+
+  received = (): ReadonlyMap<OriginId, OriginHead> => this.heads;
+  applied = (): Vector => new Map([...this.heads].map(([origin, { seq }]) => [origin, seq]));
+  parked = () => [];
+  floors = (): Vector => this.floor;
+
+  /** Ten operations a page, so that there are many. */
+  readLog = async (after: Vector): Promise<LogPage> => {
+    const wanted = this.entries.filter(({ origin, seq }) => seq > (after.get(origin) ?? 0));
+    const entries = wanted.slice(0, 10);
+    this.read += entries.length;
+    return { outcome: "page", entries, heads: [], more: wanted.length > 10 };
+  };
+}
+
+function put(bucket: BucketName, bytes: number): OperationBody {
+  const object: ObjectRecord = {
+    ...{ size: bytes, etag: "0".repeat(32), lastModifiedMs: START_MS, checksums: [], parts: [] },
+    attributes: { system: [], user: [], storageClass: undefined, tags: [] },
+    encryption: undefined,
+    body: { kind: "inline", bytes },
+  };
+  const key = must(parseObjectKey("cat"));
+  return { kind: "object-put", bucket, key, nullSlot: true, object };
+}
+
+function siteOf(id: SiteId, name: string, origin: OriginId): MemberSite {
+  return {
+    ...{ id, name, publicKey: "0".repeat(64), addresses: [], certificates: [] },
+    ...{ origins: [origin], removedOrigins: [], state: "active", featureLevel: 1, insecure: false },
+  };
+}
+
+const UNHEARD: PeerFacts = {
+  ...{ link: "connecting", applied: undefined, received: undefined, skewMs: undefined },
+  ...{ heardMonotonicMs: undefined, lastError: undefined },
+};
+
+let log: LogOnPaper;
+let clock: SimClock;
+let sites: MemberSite[];
+let facts: Map<SiteId, PeerFacts>;
+let watch: ReplicationWatch;
+
+beforeEach(() => {
+  log = new LogOnPaper();
+  clock = new SimClock(START_MS);
+  facts = new Map();
+  sites = [siteOf(BERLIN, "berlin", OF_BERLIN), siteOf(PARIS, "paris", OF_PARIS)];
+  watch = createReplicationWatch({
+    ...{ self: BERLIN, clock, replica: log, counter: new LagCounter({ replica: log }) },
+    sites: () => sites,
+    facts: (peer) => facts.get(peer) ?? UNHEARD,
+    ...{ quarantined: () => [], conflicts: () => 0 },
+  });
+});
+
+function paris(applied: Vector, received: Vector = applied): void {
+  facts.set(PARIS, { ...UNHEARD, link: "connected", applied, received, heardMonotonicMs: 0 });
+}
+
+function vectorOf(...entries: Array<readonly [OriginId, number]>): Vector {
+  return new Map(entries.map(([origin, seq]) => [origin, must(parseSeq(seq))]));
+}
+
+async function peer() {
+  return must((await watch.status()).peers[0]);
+}
+
+describe("the status of a peer", () => {
+  test("counts what it has not applied, by bucket, and how old that is", async () => {
+    for (let at = 0; at < 30; at++) log.write(OF_BERLIN, put(PHOTOS, 100), START_MS + at * 1000);
+    for (let at = 0; at < 5; at++) log.write(OF_BERLIN, put(VIDEOS, 1000), START_MS + 40_000);
+    clock.jump(45_000);
+    paris(vectorOf([OF_BERLIN, 25]));
+    expect(await peer()).toMatchObject({
+      ...{ site: PARIS, label: "paris", state: "catching-up", ahead: 0 },
+      behind: {
+        operations: 10,
+        detail: {
+          ...{ bytes: 5500, seconds: 20 },
+          buckets: new Map([
+            ["photos", { operations: 5, bytes: 500 }],
+            ["videos", { operations: 5, bytes: 5000 }],
+          ]),
+        },
+      },
+    });
+  });
+
+  test("is in sync only when both have applied the same, and the link is there", async () => {
+    log.write(OF_BERLIN, put(PHOTOS, 1), START_MS);
+    paris(vectorOf());
+    expect((await peer()).state).toBe("catching-up");
+    paris(vectorOf([OF_BERLIN, 1]));
+    expect(await peer()).toMatchObject({ state: "in-sync", behind: { operations: 0 } });
+    paris(vectorOf([OF_BERLIN, 1], [OF_PARIS, 3]));
+    expect(await peer()).toMatchObject({ state: "catching-up", ahead: 3 });
+    facts.set(PARIS, { ...must(facts.get(PARIS)), link: "unreachable" });
+    expect((await peer()).state).toBe("unreachable");
+    facts.clear();
+    expect(await peer()).toMatchObject({ state: "connecting", behind: undefined });
+  });
+
+  test("is never behind in what it wrote itself", async () => {
+    log.write(OF_PARIS, put(PHOTOS, 1), START_MS);
+    log.write(OF_OSLO, put(PHOTOS, 1), START_MS);
+    paris(vectorOf());
+    expect((await peer()).behind).toMatchObject({ operations: 1, detail: { bytes: 1 } });
+  });
+
+  test("says that rows are needed when the log begins too late", async () => {
+    for (let at = 0; at < 3; at++) log.write(OF_BERLIN, put(PHOTOS, 1), START_MS);
+    log.floor = vectorOf([OF_BERLIN, 2]);
+    paris(vectorOf([OF_BERLIN, 1]));
+    expect(await peer()).toMatchObject({
+      ...{ state: "needs-bootstrap", behind: { operations: 2, detail: undefined } },
+    });
+    paris(vectorOf([OF_BERLIN, 2]));
+    expect(await peer()).toMatchObject({ state: "catching-up", behind: { operations: 1 } });
+  });
+
+  test("tells how long it will take from the pace since the last look", async () => {
+    for (let at = 0; at < 40; at++) log.write(OF_BERLIN, put(PHOTOS, 1), START_MS);
+    paris(vectorOf());
+    expect((await peer()).behind?.etaSeconds).toBeUndefined();
+    await clock.advance(2000);
+    paris(vectorOf([OF_BERLIN, 10]));
+    expect((await peer()).behind?.etaSeconds).toBe(6);
+    await clock.advance(10);
+    expect((await peer()).behind?.etaSeconds).toBe(6);
+    paris(vectorOf([OF_BERLIN, 40]));
+    expect((await peer()).behind?.etaSeconds).toBe(0);
+  });
+});
+
+test("what was counted, and what every peer has, is not read again", async () => {
+  for (let at = 0; at < 50; at++) log.write(OF_BERLIN, put(PHOTOS, 1), START_MS);
+  paris(vectorOf([OF_BERLIN, 20]));
+  await peer();
+  expect(log.read).toBe(30);
+  for (let at = 0; at < 5; at++) log.write(OF_BERLIN, put(PHOTOS, 1), START_MS);
+  paris(vectorOf([OF_BERLIN, 54]));
+  expect((await peer()).behind).toMatchObject({ operations: 1, detail: { bytes: 1 } });
+  expect(log.read).toBe(31);
+  paris(vectorOf([OF_BERLIN, 55]));
+  await peer();
+  expect(log.read).toBe(31);
+  // A peer that was set back to a backup has to be counted from there.
+  paris(vectorOf([OF_BERLIN, 5]));
+  expect((await peer()).behind).toMatchObject({ operations: 50, detail: { bytes: 50 } });
+});
+
+test("peers of one name are told apart, and members that were removed are none", async () => {
+  const namesake = siteOf(OSLO, "paris", OF_OSLO);
+  sites.push(namesake);
+  expect((await watch.status()).peers.map(({ label }) => label)).toEqual([
+    `paris (${PARIS})`,
+    `paris (${OSLO})`,
+  ]);
+  sites = [must(sites[0]), must(sites[1]), { ...namesake, state: "removed" }];
+  expect((await watch.status()).peers.map(({ label }) => label)).toEqual(["paris"]);
+});
