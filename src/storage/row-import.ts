@@ -33,8 +33,11 @@ export type ImportStep = {
 
 export type ImportOutcome = {
   readonly imported: number;
-  /** Rows that were left out: their bytes went away meanwhile, or their clock is far ahead. */
-  readonly refused: ReadonlyArray<{ readonly operation: Operation; readonly why: string }>;
+  /** Rows whose bytes went away meanwhile; or far in the future: then nothing at all was taken. */
+  readonly refused: ReadonlyArray<{
+    readonly operation: Operation;
+    readonly why: "bytes" | "clock";
+  }>;
 };
 
 const RECORD_BYTES = 1024;
@@ -45,8 +48,8 @@ const CLOCK_DRIFT_MS_MAX = 5000;
  * Takes rows of another site over: all that are wanted become part of the log and visible in one
  * commit, with how far the bootstrap has come. The same again changes nothing.
  *
- * @throws StorageFault "disk-full" or "busy" before anything is begun, "damaged" never: bytes that
- *   are no operation throw LayoutError before the commit.
+ * @throws StorageFault "disk-full" or "busy", and LayoutError for bytes that are no operation; all
+ *   of them before anything is begun.
  */
 export async function importRows(parts: StoreParts, step: ImportStep): Promise<ImportOutcome> {
   const decoded = step.rows.map((row) => ({ row, operation: decodeOperation(row.encoded) }));
@@ -73,12 +76,16 @@ function judgeImport(
   step: ImportStep,
   decoded: readonly Decoded[],
 ): ImportOutcome {
+  const ahead = decoded.filter(({ operation }) => isAhead(parts, operation));
+  if (ahead.length > 0) {
+    // Nothing of the step: it is done again once time has caught up.
+    return { imported: 0, refused: ahead.map(({ operation }) => ({ operation, why: "clock" })) };
+  }
   const refused: Array<ImportOutcome["refused"][number]> = [];
   let imported = 0;
   for (const { row, operation } of decoded) {
-    const why = refusalOf(parts, batch, { row, operation });
-    if (why !== undefined) {
-      refused.push({ operation, why });
+    if (!hasBytes(batch, { row, operation })) {
+      refused.push({ operation, why: "bytes" });
     } else if (step.rewrite || isNews(batch, operation)) {
       for (const manifest of row.manifests) takeManifest(batch, manifest);
       batch.row(operation, row.inline);
@@ -90,20 +97,16 @@ function judgeImport(
   return { imported, refused };
 }
 
-/** Why a row cannot be taken as it is; undefined when it can. */
-function refusalOf(
-  { clock }: StoreParts,
-  batch: OpenBatch,
-  { row, operation }: Decoded,
-): string | undefined {
-  if (hlcMs(operation.hlc) > clock.nowMs() + CLOCK_DRIFT_MS_MAX) return "clock";
-  const { body } = operation;
-  if (body.kind !== "object-put") return undefined;
-  if (body.object.body.kind === "inline") {
-    return row.inline?.length === body.object.body.bytes ? undefined : "bytes";
-  }
-  const whole = body.object.body.manifests.every((ref) => isWhole(batch, ref, row));
-  return whole ? undefined : "bytes";
+/** Whether a reading is so far in the future that this site's clock would be carried away. */
+function isAhead({ clock }: StoreParts, { hlc }: Operation): boolean {
+  return hlcMs(hlc) > clock.nowMs() + CLOCK_DRIFT_MS_MAX;
+}
+
+/** Whether the bytes of an object are here, or come with it. */
+function hasBytes(batch: OpenBatch, { row, operation: { body } }: Decoded): boolean {
+  if (body.kind !== "object-put") return true;
+  if (body.object.body.kind === "inline") return row.inline?.length === body.object.body.bytes;
+  return body.object.body.manifests.every((ref) => isWhole(batch, ref, row));
 }
 
 /** Whether a manifest is known, or comes along with every chunk that is not known. */

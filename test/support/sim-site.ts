@@ -2,7 +2,7 @@ import type { Hash } from "../../src/ports/hash.ts";
 import type { Store } from "../../src/storage/store.ts";
 import { Seed } from "../sim/seed.ts";
 import { createInlineHash } from "../sim/sim-hash.ts";
-import { type Running, SimMachine } from "../sim/sim-machine.ts";
+import { type Running, SIM_DIRECTORY, SimMachine } from "../sim/sim-machine.ts";
 
 const opened: SimSite[] = [];
 
@@ -31,6 +31,9 @@ export class SimSite {
     opened.push(site);
     return site;
   }
+
+  /** Its data directory on the simulated disk. */
+  readonly directory = SIM_DIRECTORY;
 
   get store(): Store {
     return this.running.site.store;

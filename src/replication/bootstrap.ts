@@ -1,0 +1,279 @@
+import { LIMITS } from "../core/limits.ts";
+import type { SiteId } from "../core/names.ts";
+import { decodeOperation } from "../core/operation-codec.ts";
+import type { LogStart, ManifestRef, Operation, RowName } from "../core/records.ts";
+import { compareUtf8 } from "../core/utf8-order.ts";
+import type { Clock } from "../ports/clock.ts";
+import type { Log } from "../ports/log.ts";
+import {
+  type Bootstrap,
+  encodeLogicalRow,
+  type IncomingRow,
+  type LogicalRows,
+  positionOfRow,
+  rowNameOf,
+  SECTIONS,
+} from "../storage/logical-rows.ts";
+import type { LogEntry } from "../storage/replica.ts";
+import type { FetchedBody } from "./body-fetch.ts";
+import { PeerLie } from "./peer-lie.ts";
+import { type RowCalls, RowRefusal } from "./row-calls.ts";
+
+/** Where rows are taken over from: a peer, or a directory that one has written. */
+export type RowSource = Pick<RowCalls, "start" | "rows"> & { readonly site: SiteId };
+
+export type BootstrapDeps = {
+  readonly rows: LogicalRows;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Gets what is not here of the chunks of a large body. */
+  readonly fetch: (
+    refs: readonly ManifestRef[],
+    source: SiteId,
+    signal: AbortSignal,
+  ) => Promise<FetchedBody>;
+};
+
+/** How a bootstrap stands; times in milliseconds. */
+export type BootstrapProgress = {
+  readonly site: SiteId;
+  readonly state: "running" | "done" | "failed";
+  readonly rows: number;
+  /** About how many there are in all. */
+  readonly rowsTotal: number;
+  /** Bytes of rows and bodies that have been taken over since the last start. */
+  readonly bytes: number;
+  /** Rows of this site that were removed at the other one. */
+  readonly removed: number;
+  /** Rows whose bytes the other site could not give. */
+  readonly skipped: number;
+  readonly elapsedMs: number;
+  /** Undefined while nothing can be said. */
+  readonly leftMs: number | undefined;
+  readonly failure: string | undefined;
+};
+
+/** Behind the last row of all. */
+const END = "E";
+/** What is brought in with one commit: about so many bytes beside the log, or rows in it. */
+const STEP_BODY_BYTES = 64 * 1024 * 1024;
+const STEP_BYTES = 2 * 1024 * 1024;
+/** Rows of this site that are compared in one turn. */
+const OWN_ROWS_PER_TURN = 2000;
+const REMOVED_AT_ONCE = 1000;
+
+type Gathered = {
+  readonly incoming: IncomingRow[];
+  /** Positions that the other site has, of the rows since the last commit. */
+  readonly there: Set<string>;
+  bytes: number;
+  bodyBytes: number;
+};
+
+/**
+ * Takes over all rows of another site, with their bytes. What is here and is not there, although
+ * that site had applied it, was removed there and is removed here; what it had not applied stays,
+ * and travels by the log. Each step is one commit that says how far it has come, so an interruption
+ * costs no more than a step; a lease that has ended begins it anew.
+ */
+export class BootstrapRun {
+  readonly #deps: BootstrapDeps;
+  readonly #source: RowSource;
+  readonly #startedMs: number;
+  #state: BootstrapProgress["state"] = "running";
+  #failure: string | undefined;
+  #rows = 0;
+  #rowsBefore = 0;
+  #rowsTotal = 0;
+  #bytes = 0;
+  #removed = 0;
+  #skipped = 0;
+
+  constructor(deps: BootstrapDeps, source: RowSource) {
+    this.#deps = deps;
+    this.#source = source;
+    this.#startedMs = deps.clock.monotonicMs();
+  }
+
+  /** How it stands now. */
+  progress(): BootstrapProgress {
+    const elapsedMs = this.#deps.clock.monotonicMs() - this.#startedMs;
+    const since = this.#rows - this.#rowsBefore;
+    const left = Math.max(0, this.#rowsTotal - this.#rows);
+    return {
+      ...{ site: this.#source.site, state: this.#state, failure: this.#failure },
+      ...{ rows: this.#rows, rowsTotal: Math.max(this.#rows, this.#rowsTotal) },
+      ...{ bytes: this.#bytes, removed: this.#removed, skipped: this.#skipped, elapsedMs },
+      leftMs: since === 0 ? undefined : Math.round((elapsedMs / since) * left),
+    };
+  }
+
+  /**
+   * Runs until everything is here, or something fails that another try may mend: then it rejects,
+   * and a later run goes on where this one stood.
+   */
+  async run(signal: AbortSignal): Promise<void> {
+    try {
+      await this.#takeAll(signal);
+      this.#state = "done";
+    } catch (failure) {
+      this.#state = "failed";
+      this.#failure = failure instanceof Error ? failure.message : String(failure);
+      throw failure;
+    }
+  }
+
+  async #takeAll(signal: AbortSignal): Promise<void> {
+    let progress = await this.#begin(signal);
+    this.#rowsBefore = progress.rows;
+    this.#rows = progress.rows;
+    while (progress.position !== END) {
+      signal.throwIfAborted();
+      progress = await this.#takePage(progress, signal);
+    }
+    await this.#deps.rows.setFloors(progress.heads);
+  }
+
+  /** Where to go on: where the last run stood, as long as what it rests on is kept there. */
+  async #begin(signal: AbortSignal): Promise<Bootstrap> {
+    const { site } = this.#source;
+    const before = this.#deps.rows.bootstrap();
+    if (before?.site === site) {
+      try {
+        const renewed = await this.#source.start(before.lease, signal);
+        this.#rowsTotal = renewed.rows;
+        return before;
+      } catch (failure) {
+        if (!(failure instanceof RowRefusal) || failure.status !== 410) throw failure;
+        this.#deps.log.info({ peer: site }, "the bootstrap begins anew: its lease has ended");
+      }
+    }
+    const { lease, heads, rows } = await this.#source.start(undefined, signal);
+    this.#rowsTotal = rows;
+    return { site, lease, position: "", rows: 0, heads };
+  }
+
+  async #takePage(progress: Bootstrap, signal: AbortSignal): Promise<Bootstrap> {
+    const { position: from, lease } = progress;
+    const page = await this.#source.rows(
+      { range: { from, to: undefined }, positions: [], bodies: true, ...PAGE },
+      signal,
+    );
+    const last = page.next ?? END;
+    const entries = page.entries.map((entry) => this.#read(entry, { from, last }));
+    let gathered = emptyStep();
+    for (const position of page.refused) gathered.there.add(position);
+    this.#skipped += page.refused.length;
+    let at = progress;
+    try {
+      for (const { entry, operation, position } of entries) {
+        if (gathered.bodyBytes >= STEP_BODY_BYTES || gathered.bytes >= STEP_BYTES) {
+          at = await this.#commit(at, gathered, position);
+          const refused = page.refused.filter((one) => compareUtf8(one, position) >= 0);
+          gathered = { ...emptyStep(), there: new Set(refused) };
+          // A step with large bodies takes a while: the other site must not take us for gone.
+          await this.#source.start(lease, signal);
+        }
+        await this.#gather(gathered, { entry, operation, position }, signal);
+      }
+      return await this.#commit(at, gathered, last);
+    } catch (failure) {
+      const staged = gathered.incoming.flatMap(({ manifests }) => manifests);
+      for (const manifest of staged) manifest.staged?.discard();
+      throw failure;
+    }
+  }
+
+  #read(
+    entry: LogEntry,
+    { from, last }: { from: string; last: string },
+  ): { entry: LogEntry; operation: Operation; position: string } {
+    const operation = decodeOperation(entry.encoded);
+    const position = positionOfRow(operation);
+    if (position === undefined) throw new PeerLie("a row is no row");
+    if (compareUtf8(position, from) < 0 || compareUtf8(position, last) >= 0) {
+      throw new PeerLie("a row stands outside its page");
+    }
+    return { entry, operation, position };
+  }
+
+  async #gather(
+    gathered: Gathered,
+    { entry, operation, position }: { entry: LogEntry; operation: Operation; position: string },
+    signal: AbortSignal,
+  ): Promise<void> {
+    gathered.there.add(position);
+    if (this.#isHere(position, entry.encoded)) return;
+    const { body } = operation;
+    const large = body.kind === "object-put" && body.object.body.kind === "manifests";
+    const refs = large && body.object.body.kind === "manifests" ? body.object.body.manifests : [];
+    const found = await this.#deps.fetch(refs, this.#source.site, signal);
+    if (found.outcome === "unreachable") throw new Error(found.reason);
+    if (found.outcome === "gone") {
+      // Removed or replaced there since: what did that comes by the log.
+      this.#skipped += 1;
+      this.#deps.log.warn({ position }, "the bytes of a row are not there any more");
+      return;
+    }
+    gathered.incoming.push({ ...entry, manifests: found.manifests });
+    gathered.bytes += entry.encoded.length + (entry.inline?.length ?? 0);
+    for (const { staged } of found.manifests) gathered.bodyBytes += staged?.bytes ?? 0;
+  }
+
+  #isHere(position: string, encoded: Uint8Array): boolean {
+    const range = { from: position, to: `${position}\0` };
+    const [own] = this.#deps.rows.read(range, 1).rows;
+    return own?.position === position && encodeLogicalRow(own).equals(encoded);
+  }
+
+  /** Brings in what was gathered, and takes away what was removed there, up to a position. */
+  async #commit(progress: Bootstrap, gathered: Gathered, position: string): Promise<Bootstrap> {
+    const { rows, clock } = this.#deps;
+    const next = { ...progress, position, rows: progress.rows + gathered.there.size };
+    const removed: RowName[] = [];
+    for (let from: string | undefined = progress.position; from !== undefined; ) {
+      const step = rows.read({ from, to: position }, OWN_ROWS_PER_TURN);
+      for (const row of step.rows) {
+        if (gathered.there.has(row.position)) continue;
+        const name = removedThere(row.operation, row.position, progress.heads);
+        if (name !== undefined) removed.push(name);
+      }
+      from = step.next;
+      if (removed.length >= REMOVED_AT_ONCE) {
+        this.#removed += removed.length;
+        const some = { rows: [], removed: removed.splice(0), progress: undefined, rewrite: false };
+        await rows.import(some);
+      }
+      if (from !== undefined) await clock.sleep(0);
+    }
+    const outcome = await rows.import({
+      ...{ rows: gathered.incoming, removed, progress: next, rewrite: false },
+    });
+    for (const { why } of outcome.refused) {
+      if (why === "clock") throw new Error("a row's clock is far ahead; mend the clocks first");
+      this.#skipped += 1;
+    }
+    this.#rows = next.rows;
+    this.#removed += removed.length;
+    this.#bytes += gathered.bytes + gathered.bodyBytes;
+    return next;
+  }
+}
+
+const PAGE = { bytesMax: LIMITS.replicationPageBytes } as const;
+
+function emptyStep(): Gathered {
+  return { incoming: [], there: new Set(), bytes: 0, bodyBytes: 0 };
+}
+
+/** The name of a row that the other site lacks although it had applied it; undefined: it stays. */
+function removedThere(
+  operation: Operation,
+  position: string,
+  heads: readonly LogStart[],
+): RowName | undefined {
+  if (!position.startsWith(SECTIONS.objects)) return undefined;
+  const { origin, seq } = operation.dot;
+  const head = heads.find((one) => one.origin === origin);
+  return head === undefined || head.seq < seq ? undefined : rowNameOf(operation);
+}

@@ -1,0 +1,103 @@
+import { SEQ_ZERO, type SiteId } from "../../src/core/names.ts";
+import type { LogStart } from "../../src/core/records.ts";
+import type { SiteRecord } from "../../src/core/site-record.ts";
+import { Bandwidth } from "../../src/replication/bandwidth.ts";
+import type { FetchedBody } from "../../src/replication/body-fetch.ts";
+import { BootstrapLeases } from "../../src/replication/bootstrap-leases.ts";
+import type { AskPeer } from "../../src/replication/peer-calls.ts";
+import { RowCalls } from "../../src/replication/row-calls.ts";
+import {
+  answerBootstrap,
+  answerRanges,
+  answerRowHashes,
+  answerRows,
+  type RowServerDeps,
+} from "../../src/replication/row-server.ts";
+import { decodeRow, TABLES } from "../../src/storage/metadata/rows.ts";
+import { indexKey } from "../../src/storage/metadata/stored-rows.ts";
+import { Seed } from "../sim/seed.ts";
+import { createSimRandom } from "../sim/sim-random.ts";
+import type { SimSite } from "./sim-site.ts";
+
+/** One site's rows as another one asks for them, without a network between. */
+export type RowLink = {
+  readonly calls: RowCalls;
+  readonly leases: BootstrapLeases;
+  /** What the site says of its logs; tests move it on as they carry operations. */
+  heads: LogStart[];
+  /** Called before each request with its path; may throw, as a broken link does. */
+  weather: (path: string) => void;
+};
+
+/** Where a site's own log stands. */
+export function ownHead({ store, running }: SimSite): LogStart {
+  const { origin } = running.site.identity;
+  const head = store.logHead();
+  const hlc = head?.hlc ?? (0n as LogStart["hlc"]);
+  return { origin, seq: head?.seq ?? SEQ_ZERO, hlc, chain: Buffer.alloc(32), vector: new Map() };
+}
+
+/** Lets another site ask `server` for its rows. */
+export function linkRows(server: SimSite, client: SimSite): RowLink {
+  const { clock } = server.machine;
+  const leases = new BootstrapLeases(clock);
+  const peer = { id: client.running.site.identity.siteId } as SiteRecord;
+  const link: { heads: LogStart[]; weather: (path: string) => void } = {
+    heads: [ownHead(server)],
+    weather: () => undefined,
+  };
+  const deps = (): RowServerDeps => ({
+    ...{ rows: server.store.rows, hash: server.hash, clock, leases },
+    random: createSimRandom(new Seed(`leases-${clock.nowMs()}`)),
+    heads: () => link.heads,
+    applied: () => new Map(link.heads.map(({ origin, seq }) => [origin, seq])),
+    served: () => undefined,
+  });
+  const routes = {
+    "/v1/repl/bootstrap": answerBootstrap,
+    "/v1/repl/rows": answerRows,
+    "/v1/repl/ranges": answerRanges,
+    "/v1/repl/row-hashes": answerRowHashes,
+  } as const;
+  const ask: AskPeer = async (_peer, { path, body }) => {
+    link.weather(path);
+    const answer = routes[path as keyof typeof routes];
+    const reply = await answer(deps(), { peer, body: body ?? Buffer.of() });
+    return { status: reply.status, body: Buffer.from(reply.body) };
+  };
+  const id: SiteId = server.running.site.identity.siteId;
+  const calls = new RowCalls({ ask, bandwidth: new Bandwidth(clock, undefined) }, {
+    id,
+  } as SiteRecord);
+  return Object.assign(link, { calls, leases });
+}
+
+/** Carries the chunks of large bodies from one site to another. */
+export function fetchFrom(from: SimSite, to: SimSite) {
+  return async (refs: readonly { readonly hash: string }[]): Promise<FetchedBody> => {
+    const manifests = [];
+    for (const { hash } of refs) {
+      if (to.kv.get(indexKey(TABLES.manifest.prefix, hash)) !== undefined) continue;
+      const value = from.kv.get(indexKey(TABLES.manifest.prefix, hash));
+      if (value === undefined) return { outcome: "gone" };
+      const { chunks } = decodeRow(TABLES.manifest, value, from.hash.crc32);
+      const writer = await to.store.stageBody();
+      for (const chunk of chunks) await writer.write(await chunkOf(from, chunk.hash));
+      manifests.push({ hash: hash as never, chunks, staged: await writer.finish() });
+    }
+    return { outcome: "whole", manifests };
+  };
+}
+
+/** The bytes of a chunk as they lie on disk. */
+export async function chunkOf(site: SimSite, hash: string): Promise<Buffer> {
+  const value = site.kv.get(indexKey(TABLES.chunk.prefix, hash));
+  if (value === undefined) throw new Error("a chunk is missing");
+  const { place } = decodeRow(TABLES.chunk, value, site.hash.crc32);
+  const name = `seg-${String(place.segment).padStart(10, "0")}.atoll`;
+  const file = await site.machine.disk.openRead(`${site.directory}/segments/${name}`);
+  const bytes = Buffer.alloc(place.bytes);
+  await file.read(bytes, place.offset);
+  await file.close();
+  return bytes;
+}
