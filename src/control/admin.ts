@@ -3,6 +3,7 @@ import { StorageFault } from "../core/faults.ts";
 import type { ReplicationWatch } from "../replication/status.ts";
 import type { SiteIdentity } from "../storage/site-identity.ts";
 import type { Store } from "../storage/store.ts";
+import { CONFLICTS_PATH, routeConflicts } from "./admin-conflicts.ts";
 import { KEY_RING_PATH, type KeyRingSite, routeKeyRing } from "./admin-key-ring.ts";
 import {
   type AdminAnswer,
@@ -108,6 +109,10 @@ function route(deps: AdminDeps, call: AdminCall): AdminAnswer | Promise<AdminAns
   if (call.path === KEY_RING_PATH || call.path.startsWith(`${KEY_RING_PATH}/`)) {
     const site = deps.site();
     return site === undefined ? stillStarting() : routeKeyRing(deps, site, call);
+  }
+  if (call.path.startsWith(`${CONFLICTS_PATH}/`)) {
+    const site = deps.site();
+    return site === undefined ? stillStarting() : routeConflicts(site.store, call);
   }
   if (call.path === QUOTAS_PATH || call.path.startsWith(`${QUOTAS_PATH}/`)) {
     const site = deps.site();

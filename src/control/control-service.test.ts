@@ -30,11 +30,18 @@ const photos: StoredBucket = {
 };
 
 const store = {
+  conflicts: {
+    list: (bucket: unknown, after: unknown, max: number) => ({
+      conflicts: [],
+      next: `${String(bucket)} ${String(after)} ${max}`,
+    }),
+  },
   stats: () => ({
     objects: 12,
     bytes: 3400,
     versions: 12,
     deleteMarkers: 0,
+    conflicts: 0,
     multipartUploads: 1,
     segments: { count: 2, open: 1, liveBytes: 3400, deadBytes: 5, pinnedBytes: 0 },
     commit: { batches: 9, operations: 20, syncMs: { p50: 0.2, p99: 0.6 }, directIo: true },
@@ -150,7 +157,7 @@ describe("/v1/ on the S3 port", () => {
     }
   });
 
-  test.each(["/v1/meta/stats", "/v1/metrics"])("%s wants a token or a signature", async (path) => {
+  test.each(["/v1/meta/stats", "/v1/metrics", "/v1/conflicts"])("%s wants a token or a signature", async (path) => {
     const service = controlWith();
     expect((await ask(service, path)).status).toBe(403);
     for (const authorization of ["Bearer wrong", "Bearer", `Bearer ${TOKEN}x`, "Basic eA=="]) {
@@ -160,6 +167,24 @@ describe("/v1/ on the S3 port", () => {
     const signed = controlWith({ authorizeStats: async () => true, metricsToken: undefined });
     expect((await ask(signed, path)).status).toBe(200);
     expect((await ask(signed, path, { authorization: "Bearer undefined" })).status).toBe(403);
+  });
+
+  test("conflicts are listed by bucket and page, whatever else a signature adds", async () => {
+    const service = controlWith();
+    const read = async (query: string): Promise<string> => {
+      const { status, body } = await ask(service, `/v1/conflicts${query}`, bearer);
+      if (status !== 200) return String(status);
+      return Buffer.from(JSON.parse(body).next, "base64url").toString();
+    };
+    expect(await read("")).toBe("undefined undefined 100");
+    const after = Buffer.from("a\0b").toString("base64url");
+    const query = `?bucket=photos&after=${after}&limit=7&X-Amz-Signature=1`;
+    expect(await read(query)).toBe("photos a\0b 7");
+    expect(await read("?limit=0")).toBe("400");
+    expect(await read("?bucket=..")).toBe("400");
+    expect((await ask(controlWith({ site: () => undefined }), "/v1/conflicts", bearer)).status).toBe(
+      503,
+    );
   });
 
   test("anything else is 404, and other methods are 405", async () => {

@@ -1,5 +1,6 @@
 import { equalsInConstantTime } from "../core/hmac.ts";
 import type { Exchange, ResponseHeaders } from "../http/exchange.ts";
+import { CONFLICTS_WISH, listConflicts } from "./conflict-facts.ts";
 import { createMetrics, METRICS_CONTENT_TYPE } from "./metrics.ts";
 import { collectStats, type StatsDeps } from "./stats.ts";
 
@@ -23,13 +24,21 @@ type Answer = { readonly status: number; readonly headers: ResponseHeaders; read
 
 type ControlRoute = {
   readonly access: "open" | "stats";
-  readonly answer: (deps: ControlDeps, metrics: () => Promise<string>) => Answer | Promise<Answer>;
+  readonly answer: (
+    deps: ControlDeps,
+    metrics: () => Promise<string>,
+    exchange: Exchange,
+  ) => Answer | Promise<Answer>;
 };
 
 /** What lives beside S3 on its port. No bucket can be called `v1`: names have three characters. */
 const ROUTES: ReadonlyMap<string, ControlRoute> = new Map<string, ControlRoute>([
   ["/v1/health/live", { access: "open", answer: () => json(200, { status: "live" }) }],
   ["/v1/health/ready", { access: "open", answer: (deps) => readiness(deps) }],
+  [
+    "/v1/conflicts",
+    { access: "stats", answer: (deps, _metrics, exchange) => conflicts(deps, exchange) },
+  ],
   ["/v1/meta/stats", { access: "stats", answer: (deps) => stats(deps) }],
   [
     "/v1/metrics",
@@ -78,7 +87,7 @@ async function answer(
       problem(403, "Send the metrics token, or sign with a key that may watch."),
     );
   }
-  send(exchange, await route.answer(deps, metrics));
+  send(exchange, await route.answer(deps, metrics, exchange));
 }
 
 async function mayWatch(exchange: Exchange, deps: ControlDeps): Promise<boolean> {
@@ -95,6 +104,20 @@ function readiness(deps: ControlDeps): Answer {
 async function stats(deps: ControlDeps): Promise<Answer> {
   const document = await collectStats(deps);
   return document === undefined ? problem(503, "The site is still starting.") : json(200, document);
+}
+
+/** A page of conflicts: `?bucket=`, `&after=` what the page before gave as next, `&limit=`. */
+function conflicts(deps: ControlDeps, { target }: Exchange): Answer {
+  const site = deps.site();
+  if (site === undefined) return problem(503, "The site is still starting.");
+  const queryAt = target.indexOf("?");
+  const query = new URLSearchParams(queryAt < 0 ? "" : target.slice(queryAt + 1));
+  const names = new Set(Object.keys(CONFLICTS_WISH.shape));
+  const asked = [...query].filter(([name]) => names.has(name));
+  const wish = CONFLICTS_WISH.safeParse(Object.fromEntries(asked));
+  const page = wish.success ? listConflicts(site.store, wish.data) : undefined;
+  if (page === undefined) return problem(400, "Say bucket, after and limit as they are written.");
+  return json(200, page);
 }
 
 function send(exchange: Exchange, { status, headers, body }: Answer): void {

@@ -3,6 +3,7 @@ import type { Command, CommandFlag, Program } from "./command.ts";
 import { configShowCommand } from "./commands/config-show.ts";
 import { KEY_RING_COMMANDS } from "./commands/key-ring.ts";
 import { KEY_COMMANDS } from "./commands/keys.ts";
+import { CONFLICT_COMMANDS } from "./commands/conflicts.ts";
 import { LIFECYCLE_COMMANDS } from "./commands/lifecycle.ts";
 import { POLICY_COMMANDS } from "./commands/policies.ts";
 import { QUOTA_COMMANDS } from "./commands/quota.ts";
@@ -22,6 +23,7 @@ export const COMMANDS: readonly Command[] = [
   ...KEY_RING_COMMANDS,
   ...LIFECYCLE_COMMANDS,
   ...QUOTA_COMMANDS,
+  ...CONFLICT_COMMANDS,
   replStatusCommand,
   configShowCommand,
   rebuildIndexCommand,
