@@ -8,6 +8,7 @@ import { LIFECYCLE_COMMANDS } from "./commands/lifecycle.ts";
 import { POLICY_COMMANDS } from "./commands/policies.ts";
 import { QUOTA_COMMANDS } from "./commands/quota.ts";
 import { rebuildIndexCommand } from "./commands/rebuild-index.ts";
+import { replPullCommand, replPushCommand } from "./commands/repl-moves.ts";
 import { replStatusCommand } from "./commands/repl-status.ts";
 import { serveCommand } from "./commands/serve.ts";
 import { statusCommand } from "./commands/status.ts";
@@ -24,6 +25,8 @@ export const COMMANDS: readonly Command[] = [
   ...LIFECYCLE_COMMANDS,
   ...QUOTA_COMMANDS,
   ...CONFLICT_COMMANDS,
+  replPullCommand,
+  replPushCommand,
   replStatusCommand,
   configShowCommand,
   rebuildIndexCommand,

@@ -1,5 +1,6 @@
 import type { LoadedSettings } from "../config.ts";
 import { type AdminApi, createAdminApi } from "../control/admin.ts";
+import type { ReplicationMoves } from "../control/admin-moves.ts";
 import type { SiteState } from "../control/stats.ts";
 import { accessKeyContext } from "../core/access-key.ts";
 import { grantPolicy } from "../core/grants.ts";
@@ -21,6 +22,7 @@ export type AdminParts = {
   readonly state: () => SiteState | "offline";
   readonly endpoint: string | undefined;
   readonly replication: () => ReplicationWatch | undefined;
+  readonly moves: () => ReplicationMoves | undefined;
 };
 
 export function createAdmin({
@@ -32,11 +34,12 @@ export function createAdmin({
   state,
   endpoint,
   replication,
+  moves,
 }: AdminParts): AdminApi {
   const { clock, random, processFacts } = ports;
   const { data, region } = loaded.settings;
   return createAdminApi({
-    ...{ clock, random, version, state, replication, policyOf: grantPolicy },
+    ...{ clock, random, version, state, replication, moves, policyOf: grantPolicy },
     site: () => site,
     describe: () => ({ endpoint, data, region, pid: processFacts.self.pid }),
     settings: () => loaded.shown,

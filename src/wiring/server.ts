@@ -1,5 +1,6 @@
 import { type LoadedSettings, runtimeDirectory, type Settings } from "../config.ts";
 import { createAdminHandler } from "../control/admin-handler.ts";
+import type { ReplicationMoves } from "../control/admin-moves.ts";
 import { adminSocketPath } from "../control/admin-socket.ts";
 import { createControlService } from "../control/control-service.ts";
 import { RequestStats } from "../control/request-stats.ts";
@@ -7,11 +8,11 @@ import { startWarnings } from "../control/start-warnings.ts";
 import type { SiteState } from "../control/stats.ts";
 import { hlcMs } from "../core/hlc.ts";
 import type { Exchange, HttpHandler } from "../http/exchange.ts";
+import type { PeerServer } from "../replication/peer-server.ts";
 import type { ReplicationWatch } from "../replication/status.ts";
 import { createWaitingService } from "../s3api/waiting-service.ts";
 import { type RootKey, rootKeyPath } from "../storage/root-key.ts";
 import type { Site } from "../storage/site.ts";
-import type { SitePorts } from "../storage/site-ports.ts";
 import { endpointOf, type serveBanner } from "../tools/banner.ts";
 import { createAdmin } from "./admin.ts";
 import { startAdminFront, startFront } from "./front.ts";
@@ -36,6 +37,8 @@ type Switchboard = {
   s3: HttpHandler;
   mayWatch: (exchange: Exchange) => boolean;
   replication: ReplicationWatch | undefined;
+  peers: PeerServer | undefined;
+  moves: ReplicationMoves | undefined;
 };
 
 /** Starts to listen, opens the site, and puts S3 in its place; `fail` ends a server that runs. */
@@ -61,6 +64,7 @@ export async function startServer({
     s3: createWaitingService(ports.random),
     mayWatch: () => false,
     replication: undefined,
+    moves: undefined,
   };
   const control = createControlService({
     ...{ version, clock, requests, onFailure, processFacts: ports.processFacts },
@@ -85,6 +89,7 @@ export async function startServer({
     ...parts,
     state: () => board.state,
     replication: () => board.replication,
+    moves: () => board.moves,
   });
   const adminFront = await startAdminFront(createAdminHandler(admin, onFailure), socketPath, ports);
   board.state = "serving";
