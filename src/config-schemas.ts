@@ -84,3 +84,27 @@ const SWITCH: ReadonlyMap<string, boolean> = new Map([
   ["off", false],
   ["false", false],
 ]);
+
+const listOfTexts = z
+  .union([z.array(text), z.string().transform((list) => list.split(","))])
+  .transform((list): readonly string[] =>
+    list.map((one) => one.trim()).filter((one) => one !== ""),
+  );
+
+/** Settings of a site that has peers. */
+export const REPLICATION_SETTINGS = {
+  peerAddresses: {
+    schema: listOfTexts,
+    fallback: "",
+    placeholder: "URLS",
+    description:
+      "Where other sites of the cluster reach this one, separated by commas: `https://HOST:PORT`.",
+    flag: "peer-address",
+  },
+  insecurePeer: {
+    schema: onOrOff,
+    fallback: "off",
+    placeholder: undefined,
+    description: "Let other sites reach this one over plain http: all but keys goes in the clear.",
+  },
+} as const;

@@ -8,6 +8,7 @@ import {
   domainList,
   listenAddress,
   onOrOff,
+  REPLICATION_SETTINGS,
   secretKey,
   text,
 } from "./config-schemas.ts";
@@ -166,6 +167,7 @@ export const SETTINGS = {
     placeholder: "NAME",
     description: "Name of this site for people; kept in `site.json`.",
   },
+  ...REPLICATION_SETTINGS,
   rootAccessKey: {
     schema: accessKey.optional(),
     fallback: undefined,

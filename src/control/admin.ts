@@ -46,6 +46,12 @@ export interface AdminApi {
   call(call: AdminCall): Promise<AdminAnswer>;
 }
 
+/** Answers what is asked at a path, and below it. */
+export type AdminRoute = {
+  readonly path: string;
+  answer(call: AdminCall): AdminAnswer | Promise<AdminAnswer>;
+};
+
 export type AdminSite = KeyRingSite & {
   readonly identity: Omit<SiteIdentity, "keyPair">;
   readonly lifecycle: LifecycleDesk["lifecycle"];
@@ -61,6 +67,8 @@ export type AdminDeps = AdminKeyDeps & {
   /** Values in force with their sources, secrets cut. */
   readonly settings: () => ReadonlyArray<Readonly<Record<string, unknown>>>;
   readonly policies: PolicyDesk;
+  /** What only a site that serves can answer, such as about its peers. */
+  readonly routes?: () => readonly AdminRoute[];
   /** Undefined while no peer is talked to: offline, or before the site has been opened. */
   readonly replication: () => ReplicationWatch | undefined;
   /** Undefined while no peer is talked to. */
@@ -122,6 +130,8 @@ function route(deps: AdminDeps, call: AdminCall): AdminAnswer | Promise<AdminAns
     const site = deps.site();
     return site === undefined ? stillStarting() : routeQuotas(site.store, call);
   }
+  const found = deps.routes?.().find(({ path }) => isAtOrBelow(call.path, path));
+  if (found !== undefined) return found.answer(call);
   const isAboutKeys = call.path === KEYS || call.path.startsWith(`${KEYS}/`);
   if (!isAboutKeys && call.path !== LIFECYCLE && !call.path.startsWith(`${LIFECYCLE}/`)) {
     return adminProblem(404, "There is nothing at this address.");
@@ -147,6 +157,10 @@ function routeLifecycle(desk: LifecycleDesk, call: AdminCall): AdminAnswer | Pro
     405,
     "A lifecycle is planned and run with POST, its facts are read with GET.",
   );
+}
+
+function isAtOrBelow(path: string, above: string): boolean {
+  return path === above || path.startsWith(`${above}/`);
 }
 
 function stillStarting(): AdminAnswer {

@@ -1,13 +1,14 @@
 import { CommanderError, Command as Parser } from "commander";
 import type { Command, CommandFlag, Program } from "./command.ts";
 import { configShowCommand } from "./commands/config-show.ts";
+import { CONFLICT_COMMANDS } from "./commands/conflicts.ts";
 import { KEY_RING_COMMANDS } from "./commands/key-ring.ts";
 import { KEY_COMMANDS } from "./commands/keys.ts";
-import { CONFLICT_COMMANDS } from "./commands/conflicts.ts";
 import { LIFECYCLE_COMMANDS } from "./commands/lifecycle.ts";
 import { POLICY_COMMANDS } from "./commands/policies.ts";
 import { QUOTA_COMMANDS } from "./commands/quota.ts";
 import { rebuildIndexCommand } from "./commands/rebuild-index.ts";
+import { MEMBER_COMMANDS } from "./commands/repl-members.ts";
 import { replPullCommand, replPushCommand } from "./commands/repl-moves.ts";
 import { replStatusCommand } from "./commands/repl-status.ts";
 import { serveCommand } from "./commands/serve.ts";
@@ -27,6 +28,7 @@ export const COMMANDS: readonly Command[] = [
   ...CONFLICT_COMMANDS,
   replPullCommand,
   replPushCommand,
+  ...MEMBER_COMMANDS,
   replStatusCommand,
   configShowCommand,
   rebuildIndexCommand,

@@ -1,5 +1,5 @@
 import type { LoadedSettings } from "../config.ts";
-import { type AdminApi, createAdminApi } from "../control/admin.ts";
+import { type AdminApi, type AdminRoute, createAdminApi } from "../control/admin.ts";
 import type { ReplicationMoves } from "../control/admin-moves.ts";
 import type { SiteState } from "../control/stats.ts";
 import { accessKeyContext } from "../core/access-key.ts";
@@ -23,6 +23,7 @@ export type AdminParts = {
   readonly endpoint: string | undefined;
   readonly replication: () => ReplicationWatch | undefined;
   readonly moves: () => ReplicationMoves | undefined;
+  readonly routes: () => readonly AdminRoute[];
 };
 
 export function createAdmin({
@@ -35,11 +36,12 @@ export function createAdmin({
   endpoint,
   replication,
   moves,
+  routes,
 }: AdminParts): AdminApi {
   const { clock, random, processFacts } = ports;
   const { data, region } = loaded.settings;
   return createAdminApi({
-    ...{ clock, random, version, state, replication, moves, policyOf: grantPolicy },
+    ...{ clock, random, version, state, replication, moves, routes, policyOf: grantPolicy },
     site: () => site,
     describe: () => ({ endpoint, data, region, pid: processFacts.self.pid }),
     settings: () => loaded.shown,

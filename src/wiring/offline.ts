@@ -65,6 +65,7 @@ export async function openOffline(loaded: LoadedSettings, version: string): Prom
     state: () => "offline",
     replication: () => undefined,
     moves: () => undefined,
+    routes: () => SERVER_ONLY,
   });
   return {
     call: (method, path, body) => admin.call({ method, path: `/v1/admin/${path}`, body }),

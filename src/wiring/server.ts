@@ -16,8 +16,9 @@ import type { Site } from "../storage/site.ts";
 import { endpointOf, type serveBanner } from "../tools/banner.ts";
 import { createAdmin } from "./admin.ts";
 import { startAdminFront, startFront } from "./front.ts";
+import { startReplication } from "./replication.ts";
 import { createS3 } from "./s3.ts";
-import { openFromSettings, openKeys } from "./site.ts";
+import { openFromSettings, openKeys, type WiringPorts } from "./site.ts";
 import { openTls, reloadTls, watchTls } from "./tls.ts";
 
 const ADMIN_DRAIN_MS = 1000;
@@ -50,7 +51,7 @@ export async function startServer({
 }: {
   readonly version: string;
   readonly loaded: LoadedSettings;
-  readonly ports: SitePorts;
+  readonly ports: WiringPorts;
   readonly fail: (failure: unknown) => void;
 }): Promise<RunningServer> {
   const { settings } = loaded;
@@ -65,6 +66,7 @@ export async function startServer({
     mayWatch: () => false,
     replication: undefined,
     moves: undefined,
+    peers: undefined,
   };
   const control = createControlService({
     ...{ version, clock, requests, onFailure, processFacts: ports.processFacts },
@@ -77,12 +79,15 @@ export async function startServer({
   });
   const tls = await openTls(settings, ports);
   const front = await startFront(settings, ports, tls, (exchange) => {
-    if (control.serves(exchange)) control.handle(exchange);
-    else board.s3(exchange);
+    if (!control.serves(exchange)) board.s3(exchange);
+    else if (board.peers?.serves(exchange)) board.peers.handle(exchange);
+    else control.handle(exchange);
   });
   const site = await openFromSettings(ports, settings, { socketPath, failStop: fail });
   const rootKey = await openKeys(settings, ports);
   Object.assign(board, createS3({ settings, ports, site, rootKey, requests }), { site });
+  const replication = await startReplication({ settings, ports, site });
+  board.peers = replication.server;
   const where = { ...settings.listen, port: front.port, secure: tls !== undefined };
   const parts = { version, loaded, ports, site, rootKey, endpoint: endpointOf(where) };
   const admin = createAdmin({
@@ -90,6 +95,7 @@ export async function startServer({
     state: () => board.state,
     replication: () => board.replication,
     moves: () => board.moves,
+    routes: () => replication.adminRoutes,
   });
   const adminFront = await startAdminFront(createAdminHandler(admin, onFailure), socketPath, ports);
   board.state = "serving";
@@ -103,6 +109,7 @@ export async function startServer({
     stop: async () => {
       board.state = "draining";
       watch?.end();
+      await replication.stop();
       const drained = front.close(settings.drainSeconds * 1000);
       await Promise.all([drained, adminFront.close(ADMIN_DRAIN_MS)]);
       await site.close();

@@ -4,6 +4,7 @@ import { cryptoRandom } from "../ports/crypto-random.ts";
 import { openLmdb } from "../ports/kv-lmdb.ts";
 import type { Log } from "../ports/log.ts";
 import { createNativeHash } from "../ports/native-hash.ts";
+import type { Network } from "../ports/network.ts";
 import { createNodeDisk } from "../ports/node-disk.ts";
 import { createNodeNetwork } from "../ports/node-network.ts";
 import { createProcessFacts } from "../ports/process-facts.ts";
@@ -13,9 +14,13 @@ import { openSite, type Site, type SiteSettings } from "../storage/site.ts";
 import type { SitePorts } from "../storage/site-ports.ts";
 import { answersOnSocket } from "../tools/admin-client.ts";
 
-export async function createPorts(log: Log): Promise<SitePorts> {
+/** What a site is built on, and what it reaches its peers through. */
+export type WiringPorts = SitePorts & { readonly network: Network };
+
+export async function createPorts(log: Log): Promise<WiringPorts> {
   const network = createNodeNetwork();
   return {
+    network,
     disk: createNodeDisk(),
     clock: systemClock,
     random: cryptoRandom,

@@ -18,11 +18,16 @@ export async function openTls(settings: Settings, ports: SitePorts): Promise<Tls
   return settings.tlsSelfSigned ? openSelfSigned(settings, ports) : undefined;
 }
 
+/** Where the certificate is that the site made itself. */
+export function selfSignedPath(settings: Settings): string {
+  return `${settings.data}/tls/self-signed.pem`;
+}
+
 /** The site's own certificate in DATA/tls, made when there is none that lasts. */
 async function openSelfSigned(settings: Settings, ports: SitePorts): Promise<TlsFiles> {
   const { disk, clock } = ports;
   const directory = `${settings.data}/tls`;
-  const certificatePath = `${directory}/self-signed.pem`;
+  const certificatePath = selfSignedPath(settings);
   const keyPath = `${directory}/self-signed-key.pem`;
   await ensureDirectory(disk, directory);
   const certificate = await readText(disk, certificatePath);

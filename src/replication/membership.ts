@@ -1,0 +1,156 @@
+import { toHex } from "../core/bytes.ts";
+import { makeSiteKeyPair } from "../core/identity.ts";
+import { encodeJoinToken } from "../core/join-token.ts";
+import { parseSiteId } from "../core/names.ts";
+import type { MemberSite, SiteRecord } from "../core/site-record.ts";
+import type { Invitations } from "../storage/invitations.ts";
+import { type JoinDeps, type JoinOutcome, joinCluster } from "./join-client.ts";
+import { parsePeerAddress } from "./peer-address.ts";
+import { FEATURE_LEVEL } from "./wire-pages.ts";
+
+export type MembershipSettings = {
+  /** Where this site tells others to reach it; empty: as was said when it joined. */
+  readonly addresses: readonly string[];
+  readonly insecure: boolean;
+  /** Certificates that others must trust to reach this site; PEM. */
+  readonly certificates: readonly string[];
+};
+
+export type MembershipDeps = Omit<JoinDeps, "ownRecord"> & {
+  readonly invitations: Invitations;
+};
+
+export type AddressWish = { readonly addresses: readonly string[]; readonly insecure: boolean };
+
+export type InviteOutcome =
+  | { readonly outcome: "invited"; readonly token: string; readonly expiresMs: number }
+  | { readonly outcome: "refused"; readonly message: string };
+
+export type RemoveOutcome =
+  | { readonly outcome: "removed"; readonly site: MemberSite }
+  | { readonly outcome: "refused"; readonly message: string };
+
+/** Who belongs to the cluster, and what this site says of itself. */
+export class Membership {
+  readonly #deps: MembershipDeps;
+  readonly #settings: MembershipSettings;
+
+  constructor(deps: MembershipDeps, settings: MembershipSettings) {
+    this.#deps = deps;
+    this.#settings = settings;
+  }
+
+  /** Every site that is or was a member, this one included; empty for a site that is alone. */
+  sites(): readonly MemberSite[] {
+    return this.#deps.store.sites();
+  }
+
+  /**
+   * Says anew what this site is, if it is a member and something has changed: it was started with
+   * other addresses, or as a new incarnation.
+   */
+  async refresh(): Promise<void> {
+    const { store, identity, keyRing } = this.#deps;
+    const own = store.site(identity.siteId);
+    if (own === undefined) return;
+    keyRing.share(identity.siteId);
+    // Who was removed does not bring itself back.
+    if (own.state === "active")
+      await store.putSite(this.#record({ addresses: [], insecure: false }));
+  }
+
+  /** Gives out a token by which one other site may join. */
+  async invite(wish: AddressWish, lifeMs: number): Promise<InviteOutcome> {
+    const { store, identity, invitations, clock, random } = this.#deps;
+    const record = this.#record(wish);
+    const problem = addressProblem(record);
+    if (problem !== undefined) return { outcome: "refused", message: problem };
+    const own = store.site(identity.siteId);
+    if (own?.state === "removed") {
+      return { outcome: "refused", message: "This site was removed from its cluster." };
+    }
+    const secret = random.bytes(32);
+    const expiresMs = clock.nowMs() + lifeMs;
+    if (!(await invitations.issue(makeSiteKeyPair(secret).publicKey, expiresMs))) {
+      return { outcome: "refused", message: "Too many tokens are open; wait until some are late." };
+    }
+    await store.putSite(record);
+    this.#deps.keyRing.share(identity.siteId);
+    const token = encodeJoinToken({
+      ...{ clusterId: identity.clusterId, siteId: identity.siteId, siteName: record.name },
+      ...{ publicKey: record.publicKey, addresses: record.addresses },
+      ...{ certificates: record.certificates, insecure: record.insecure, expiresMs },
+      secret: toHex(secret),
+    });
+    return { outcome: "invited", token, expiresMs };
+  }
+
+  /** @throws PeerFault as `joinCluster` does. */
+  async join(token: string, wish: AddressWish): Promise<JoinOutcome> {
+    const record = this.#record(wish);
+    const problem = addressProblem(record);
+    if (problem !== undefined) return { outcome: "refused", message: problem };
+    const joined = await joinCluster({ ...this.#deps, ownRecord: () => this.#record(wish) }, token);
+    if (joined.outcome === "joined") this.#deps.keyRing.share(this.#deps.identity.siteId);
+    return joined;
+  }
+
+  /** Removes a site by name or id, whether it runs or not; nothing it writes is taken any more. */
+  async remove(name: string): Promise<RemoveOutcome> {
+    const { store, identity } = this.#deps;
+    const found = this.find(name);
+    if (found === undefined) {
+      return { outcome: "refused", message: `There is no active site called ${name}.` };
+    }
+    if (found.id === identity.siteId) {
+      return { outcome: "refused", message: "A site is removed by another one, not by itself." };
+    }
+    const { removedOrigins: _, ...record } = found;
+    await store.putSite({ ...record, state: "removed" });
+    return { outcome: "removed", site: store.site(found.id) ?? found };
+  }
+
+  /** An active member by its id or name. */
+  find(name: string): MemberSite | undefined {
+    const id = parseSiteId(name);
+    const active = this.sites().filter(({ state }) => state === "active");
+    return active.find((site) => site.id === id) ?? active.find((site) => site.name === name);
+  }
+
+  #record(wish: AddressWish): SiteRecord {
+    const { store, identity } = this.#deps;
+    const before = store.site(identity.siteId);
+    const settings = this.#settings;
+    const chosen = [wish, settings].find(({ addresses }) => addresses.length > 0);
+    const addresses = chosen?.addresses ?? before?.addresses ?? [];
+    const allows = wish.insecure || settings.insecure;
+    return {
+      ...{ id: identity.siteId, name: identity.name, publicKey: identity.keyPair.publicKey },
+      addresses: addresses.map(canonical),
+      certificates: settings.certificates,
+      origins: [identity.origin],
+      ...{ state: "active", featureLevel: FEATURE_LEVEL },
+      insecure: allows || (chosen === undefined && before?.insecure === true),
+    };
+  }
+}
+
+function canonical(address: string): string {
+  const parsed = parsePeerAddress(address);
+  return parsed.outcome === "address" ? parsed.origin : address;
+}
+
+/** Why others could not reach a site; undefined when they can. */
+function addressProblem({ addresses, insecure }: SiteRecord): string | undefined {
+  if (addresses.length === 0) {
+    return "Say where other sites reach this one: --address https://HOST:PORT";
+  }
+  for (const address of addresses) {
+    const parsed = parsePeerAddress(address);
+    if (parsed.outcome === "bad") return `${address} is no address of a site: ${parsed.problem}.`;
+    if (parsed.insecure && !insecure) {
+      return `${address} would send everything in the clear: use https, or say --insecure-peer.`;
+    }
+  }
+  return undefined;
+}

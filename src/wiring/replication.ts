@@ -1,0 +1,104 @@
+import type { Settings } from "../config.ts";
+import type { AdminRoute } from "../control/admin.ts";
+import { routeSites, SITES_PATH, type SitesDesk } from "../control/admin-sites.ts";
+import { StorageFault } from "../core/faults.ts";
+import type { MemberSite } from "../core/site-record.ts";
+import { joinRoute } from "../replication/join-server.ts";
+import { Membership } from "../replication/membership.ts";
+import { createPeerClient } from "../replication/peer-client.ts";
+import { PeerFault } from "../replication/peer-fault.ts";
+import { type PeerRoute, PeerServer } from "../replication/peer-server.ts";
+import { Refusals } from "../replication/refusals.ts";
+import { RingShare } from "../replication/ring-share.ts";
+import { openInvitations } from "../storage/invitations.ts";
+import { readText } from "../storage/json-file.ts";
+import type { Site } from "../storage/site.ts";
+import { adoptCluster, retireOrigin } from "../storage/site-identity.ts";
+import type { WiringPorts } from "./site.ts";
+import { selfSignedPath } from "./tls.ts";
+
+/** All that a site has for its peers, while it serves. */
+export type RunningReplication = {
+  /** Answers under "/v1/repl/". */
+  readonly server: PeerServer;
+  readonly adminRoutes: readonly AdminRoute[];
+  stop(): Promise<void>;
+};
+
+export async function startReplication(parts: {
+  readonly settings: Settings;
+  readonly ports: WiringPorts;
+  readonly site: Site;
+}): Promise<RunningReplication> {
+  const { ports, site } = parts;
+  const { network, clock, random, log } = ports;
+  const { store, identity } = site;
+  const { keyRing } = site.dataDir;
+  const { keyPair } = identity;
+  const invitations = await openInvitations(ports, site.dataDir.directory);
+  const refusals = new Refusals(log);
+  const client = createPeerClient({ network, clock, random, identity, keyPair });
+  const membership = await openMembership(parts, invitations);
+  const peers = () => activePeers(store.sites(), site);
+  const rings = new RingShare({ identity, keyRing, peers, client, clock, random, log });
+  const routes: readonly PeerRoute[] = [rings.route];
+  const server = new PeerServer({
+    ...{ identity, clock, random, log, refusals, routes },
+    site: (id) => store.site(id),
+    isInvited: (publicKey) => invitations.find(publicKey) !== undefined,
+    invitedRoutes: [joinRoute({ store, identity, invitations, keyRing, random })],
+  });
+  await membership.refresh();
+  rings.start();
+  const desk = createDesk(membership, site, refusals);
+  return {
+    server,
+    adminRoutes: [{ path: SITES_PATH, answer: (call) => routeSites(desk, call) }],
+    stop: () => rings.stop(),
+  };
+}
+
+function activePeers(sites: readonly MemberSite[], { identity }: Site): readonly MemberSite[] {
+  return sites.filter(({ id, state }) => id !== identity.siteId && state === "active");
+}
+
+async function openMembership(
+  { settings, ports, site }: Parameters<typeof startReplication>[0],
+  invitations: Awaited<ReturnType<typeof openInvitations>>,
+): Promise<Membership> {
+  const { disk, clock, random, network } = ports;
+  const { store, identity, dataDir } = site;
+  const { directory, keyRing } = dataDir;
+  const { peerAddresses: addresses, insecurePeer: insecure } = settings;
+  const own = settings.tlsSelfSigned ? await readText(disk, selfSignedPath(settings)) : undefined;
+  return new Membership(
+    {
+      ...{ store, identity, keyRing, network, clock, random, invitations },
+      adoptCluster: (clusterId) => adoptCluster(disk, directory, identity, clusterId),
+      retireOrigin: () => retireOrigin(disk, directory, identity),
+    },
+    { addresses, insecure, certificates: own === undefined ? [] : [own] },
+  );
+}
+
+function createDesk(membership: Membership, { identity }: Site, refusals: Refusals): SitesDesk {
+  return {
+    ownId: identity.siteId,
+    clusterId: () => identity.clusterId,
+    sites: () => membership.sites(),
+    invite: (wish, lifeMs) => membership.invite(wish, lifeMs),
+    join: (token, wish) => membership.join(token, wish).catch(tellOperator),
+    remove: (name) => membership.remove(name),
+    refusals: () => refusals.counts(),
+  };
+}
+
+/** What went wrong with a peer, in the words in which the administration tells of failures. */
+function tellOperator(failure: unknown): never {
+  if (!(failure instanceof PeerFault)) throw failure;
+  const { message, hint } = failure;
+  throw new StorageFault("unreachable", message, {
+    ...(hint === undefined ? {} : { hint }),
+    cause: failure,
+  });
+}
