@@ -4,7 +4,8 @@
  * corrupt: stored bytes do not verify. disk-full: the reserve is reached. io: a system call failed.
  * locked: another process holds the data directory. unsupported: a format, file system or setting
  * this program refuses. closed: the store is shutting down or has stopped itself. unreachable: a
- * server that should answer does not. busy: a bounded resource is used up; try again.
+ * server that should answer does not. busy: a bounded resource is used up; try again. clock: this
+ * site's clock cannot be believed.
  */
 export type StorageFaultKind =
   | "corrupt"
@@ -14,7 +15,8 @@ export type StorageFaultKind =
   | "unsupported"
   | "closed"
   | "unreachable"
-  | "busy";
+  | "busy"
+  | "clock";
 
 /** A failure the operator can act on. `hint` is one sentence that says what to do. */
 export class StorageFault extends Error {

@@ -102,11 +102,13 @@ export const LIMITS = {
   /** Requests that wait for a write of another site, and for how long at most. */
   appliedWaitersMax: 1000,
   appliedWaitMsMax: 60_000,
+  /** A clock may be ahead by so much, another site's or our own, before it is not believed. */
+  clockDriftMsMax: 5000,
   /** Messages of one peer that are remembered, so that none is taken twice. */
   replicationNoncesMax: 16_384,
   /** Origins that a site tells of: one for each life of each site. */
   replicationOriginsMax: 1024,
-  /** Operations and small bodies that a peer asks for at once; an answer may end a little behind. */
+  /** Operations and small bodies that a peer asks for at once; an answer may be a bit more. */
   replicationPageBytes: 4 * MIB,
   replicationAnswerBytesMax: 16 * MIB,
   /** How long a peer may wait for operations that are not there yet. */

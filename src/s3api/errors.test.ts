@@ -45,6 +45,13 @@ test.each([
   },
 );
 
+test("a clock that jumped is told to the client, and not to the log for each request", () => {
+  const error = toS3Error(new StorageFault("clock", "this site's clock"));
+  expect([error.code, error.status, error.cause]).toEqual(["ServiceUnavailable", 503, undefined]);
+  expect(error.message).toContain("clock has jumped");
+  expect(error.headers).toEqual([["Retry-After", "10"]]);
+});
+
 test("an S3 error passes unchanged and the unknown becomes InternalError without its words", () => {
   const known = new S3Error("AccessDenied");
   expect(toS3Error(known)).toBe(known);

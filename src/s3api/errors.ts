@@ -46,7 +46,13 @@ const FAULT_CODES = {
   closed: "SlowDown",
   unreachable: "ServiceUnavailable",
   busy: "SlowDown",
+  clock: "ServiceUnavailable",
 } as const satisfies Record<StorageFaultKind, S3ErrorCode>;
+
+const CLOCK_JUMPED: S3ErrorDetails = {
+  message: "This site does not take writes now, because its clock has jumped.",
+  headers: [["Retry-After", "10"]],
+};
 
 /**
  * Turns whatever was thrown into what the client sees. Unknown failures become `InternalError`;
@@ -55,6 +61,8 @@ const FAULT_CODES = {
 export function toS3Error(failure: unknown): S3Error {
   if (failure instanceof S3Error) return failure;
   if (failure instanceof StorageFault) {
+    // Every write meets it until an operator has looked: the log has said so once.
+    if (failure.kind === "clock") return new S3Error("ServiceUnavailable", CLOCK_JUMPED);
     return new S3Error(FAULT_CODES[failure.kind], { cause: failure });
   }
   return new S3Error("InternalError", { cause: failure });

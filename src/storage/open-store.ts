@@ -6,6 +6,8 @@ import type { WriteMode } from "../ports/disk.ts";
 import { Admission } from "./admission.ts";
 import { Bodies } from "./body-reader.ts";
 import { BulkLane } from "./bulk-lane.ts";
+import { gateWrites } from "./clock-gate.ts";
+import { believedClock, ClockGuard } from "./clock-guard.ts";
 import { Committer } from "./commit.ts";
 import { CommitLane, type LogEnd } from "./commit-lane.ts";
 import { discoverSegments, type FoundSegments } from "./discovery.ts";
@@ -42,6 +44,8 @@ export type StoreSettings = {
 
 export type OpenedStore = {
   readonly store: Store;
+  /** Watches the wall clock, once replication arms it. */
+  readonly guard: ClockGuard;
   readonly replayedOperations: number;
   /** Where the log ends now. */
   readonly logEnd: () => LogEnd | undefined;
@@ -133,7 +137,9 @@ async function assemble(
   { segments, found, recovered, admission }: Found & { readonly admission: Admission },
 ): Promise<OpenedStore> {
   const { kv, replay } = recovered;
-  const { disk, hash, clock, random, log } = ports;
+  const { disk, hash, random, log } = ports;
+  const guard = new ClockGuard(ports);
+  const clock = believedClock(ports.clock, guard);
   const { origin } = settings.identity;
   const keyQuotas = await openKeyQuotas(disk, settings.directory);
   const hlc = new HlcClock(() => clock.nowMs(), replay.head.hlc);
@@ -180,8 +186,9 @@ async function assemble(
     replayedOperations: replay.operations,
     lastHlc: () => hlc.last,
   };
-  const store = createStore({ parts, house, stats, lane, segments, sealed: seal.ended });
-  return { store, replayedOperations: replay.operations, logEnd: () => lane.end };
+  const made = createStore({ parts, house, stats, lane, segments, sealed: seal.ended });
+  const store = gateWrites(made, guard);
+  return { store, guard, replayedOperations: replay.operations, logEnd: () => lane.end };
 }
 
 /** Segments that earlier processes left open; their footers are written by and by. */

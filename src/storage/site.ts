@@ -1,5 +1,6 @@
 import type { StorageFault } from "../core/faults.ts";
 import { type BootMark, isSameMount, readBootMark, writeBootMark } from "./boot-mark.ts";
+import type { ClockGuard } from "./clock-guard.ts";
 import { type DataDir, openDataDir } from "./data-dir.ts";
 import { probeWriteMode } from "./direct-io.ts";
 import { LifecycleSchedule } from "./lifecycle/lifecycle-schedule.ts";
@@ -32,6 +33,8 @@ export type Site = {
   readonly lifecycle: LifecycleSchedule;
   readonly identity: SiteIdentity;
   readonly dataDir: DataDir;
+  /** Watches the wall clock, once replication arms it. */
+  readonly guard: ClockGuard;
   /** How the start went, for the log and the operator. */
   readonly opening: { readonly replayedOperations: number; readonly directIo: boolean };
   /** Ends writes under way, syncs, marks a clean shutdown, gives up the lock. */
@@ -109,9 +112,9 @@ async function openLocked(
       await dataDir.release();
     }
   };
-  const { store, replayedOperations } = opened;
+  const { store, guard, replayedOperations } = opened;
   const opening = { replayedOperations, directIo: writeMode === "direct" };
-  return { store, lifecycle, identity, dataDir, opening, close };
+  return { store, lifecycle, identity, dataDir, guard, opening, close };
 }
 
 function startLifecycle({ clock, log }: SitePorts, { store }: OpenedStore): LifecycleSchedule {

@@ -72,6 +72,7 @@ export function exitCodeOf(failure: unknown): ExitCode {
     case "unsupported":
     case "closed":
     case "busy":
+    case "clock":
       return EXIT_CODES.failed;
   }
   return EXIT_CODES.failed;
