@@ -39,6 +39,7 @@ const oslo: PeerStatus = {
   ...{ heardSecondsAgo: undefined, lastError: undefined },
 };
 const STATUS: ReplicationStatus = {
+  clock: { kind: "jumped", witness: "monotonic", aheadMs: 600_000, sinceMs: NOW_MS },
   peers: [paris, oslo],
   conflicts: 5,
   parked: [{ dot: { origin: ORIGIN, seq: must(parseSeq(4)) }, hlc: hlcFromMs(1), reason: "gone" }],
@@ -60,7 +61,9 @@ test("replication has exactly the shape that monitors rely on", async () => {
 });
 
 test("a site without peers says so in the same shape", () => {
-  expect(replicationFacts()).toEqual({ peers: {}, conflicts: 0, parked: 0, quarantined: {} });
+  expect(replicationFacts()).toEqual({
+    ...{ peers: {}, conflicts: 0, parked: 0, quarantined: {}, clock: { state: "trusted" } },
+  });
 });
 
 test("metrics say it by peer, and nothing of what is not known", async () => {
@@ -82,6 +85,7 @@ test("metrics say it by peer, and nothing of what is not known", async () => {
     'atoll_replication_heard_seconds_ago{peer="paris"} 0.25',
     "atoll_replication_conflicts 5",
     "atoll_replication_parked_operations 1",
+    "atoll_replication_clock_trusted 0",
     "atoll_replication_quarantined_origins 1",
     'atoll_replication_bucket_operations_behind{peer="paris",bucket="photos"} 3',
     'atoll_replication_bucket_operations_behind{peer="paris",bucket="videos"} 10',

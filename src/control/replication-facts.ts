@@ -1,12 +1,15 @@
 import { formatHlc } from "../core/hlc.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { PeerStatus, ReplicationStatus } from "../replication/status.ts";
+import { clockFacts } from "./admin-clock.ts";
 
-const NONE: ReplicationStatus = { peers: [], conflicts: 0, parked: [], quarantined: [] };
+const NONE: ReplicationStatus = {
+  ...{ peers: [], conflicts: 0, parked: [], quarantined: [], clock: { kind: "trusted" } },
+};
 
 /** How replication stands, for the statistics and `atoll repl-status`. */
 export function replicationFacts(status: ReplicationStatus = NONE): Record<string, unknown> {
-  const { peers, conflicts, parked, quarantined } = status;
+  const { peers, conflicts, parked, quarantined, clock } = status;
   return {
     peers: Object.fromEntries(peers.map((peer) => [peer.label, peerFacts(peer)])),
     conflicts,
@@ -20,6 +23,7 @@ export function replicationFacts(status: ReplicationStatus = NONE): Record<strin
         },
       ]),
     ),
+    clock: clockFacts(clock),
   };
 }
 

@@ -31,6 +31,10 @@ const SITE_GAUGES = {
     "Operations whose bytes no peer could give.",
     (status) => status.parked.length,
   ],
+  clock_trusted: [
+    "0 while writes wait because this site's clock has jumped, else 1.",
+    ({ clock }) => (clock.kind === "trusted" ? 1 : 0),
+  ],
   quarantined_origins: [
     "Origins whose operations are held back because their time is ahead.",
     (status) => status.quarantined.length,

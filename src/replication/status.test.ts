@@ -107,7 +107,7 @@ beforeEach(() => {
     ...{ self: BERLIN, clock, replica: log, counter: new LagCounter({ replica: log }) },
     sites: () => sites,
     facts: (peer) => facts.get(peer) ?? UNHEARD,
-    ...{ quarantined: () => [], conflicts: () => 0 },
+    ...{ quarantined: () => [], conflicts: () => 0, guard: { state: { kind: "trusted" } } },
   });
 });
 

@@ -2,6 +2,7 @@ import type { OriginId, SiteId } from "../core/names.ts";
 import type { Vector } from "../core/records.ts";
 import type { MemberSite } from "../core/site-record.ts";
 import type { Clock } from "../ports/clock.ts";
+import type { ClockGuard, ClockState } from "../storage/clock-guard.ts";
 import type { ParkedOperation, Replica } from "../storage/replica.ts";
 import type { LagCounter } from "./lag-counter.ts";
 import type { Lag, Tally } from "./lag-ledger.ts";
@@ -68,6 +69,8 @@ export type ReplicationStatus = {
   readonly conflicts: number;
   readonly parked: readonly ParkedOperation[];
   readonly quarantined: readonly HeldOrigin[];
+  /** Whether this site believes its own clock. */
+  readonly clock: ClockState;
 };
 
 /** Tells how replication stands, at the moment when it is asked. */
@@ -84,6 +87,7 @@ export type StatusDeps = {
   readonly counter: LagCounter;
   readonly quarantined: () => readonly HeldOrigin[];
   readonly conflicts: () => number;
+  readonly guard: Pick<ClockGuard, "state">;
 };
 
 type Pace = { readonly atMs: number; readonly operations: number; etaSeconds: number | undefined };
@@ -106,7 +110,7 @@ export function createReplicationWatch(deps: StatusDeps): ReplicationWatch {
       for (const peer of peers) shown.push(await statusOf(deps, paces, peer, peers));
       return {
         ...{ peers: shown, conflicts: deps.conflicts(), parked: deps.replica.parked() },
-        quarantined: deps.quarantined(),
+        ...{ quarantined: deps.quarantined(), clock: deps.guard.state },
       };
     },
   };

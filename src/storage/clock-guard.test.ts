@@ -32,7 +32,7 @@ test("a site without peers takes its clock as it is", () => {
 describe("a clock that jumps forward", () => {
   beforeEach(() => guard.arm());
 
-  test("is not believed: time goes on as before, and writes are refused until it is right", async () => {
+  test("is not believed: time goes on as before, and writes wait until it is right", async () => {
     await clock.advance(1000);
     clock.jump(10 * MINUTE_MS);
     await clock.advance(500);
@@ -96,7 +96,7 @@ describe("a clock that jumps forward", () => {
   });
 });
 
-test("what storage reads is the time that is believed, and its timers are the machine's", async () => {
+test("storage reads the time that is believed, and its timers are the machine's", async () => {
   const believed = believedClock(clock, guard);
   guard.arm();
   clock.jump(MINUTE_MS);

@@ -1,5 +1,6 @@
 import { CommanderError, Command as Parser } from "commander";
 import type { Command, CommandFlag, Program } from "./command.ts";
+import { CLOCK_COMMANDS } from "./commands/clock.ts";
 import { configShowCommand } from "./commands/config-show.ts";
 import { CONFLICT_COMMANDS } from "./commands/conflicts.ts";
 import { KEY_RING_COMMANDS } from "./commands/key-ring.ts";
@@ -30,6 +31,7 @@ export const COMMANDS: readonly Command[] = [
   replPushCommand,
   ...MEMBER_COMMANDS,
   replStatusCommand,
+  ...CLOCK_COMMANDS,
   configShowCommand,
   rebuildIndexCommand,
   versionCommand,
@@ -41,6 +43,7 @@ const GROUPS: Readonly<Record<string, string>> = {
   "keys ring": "Manage the keys that seal secrets and encrypted objects",
   policy: "Check policies and explain what they decide",
   lifecycle: "See and carry out what lifecycles want",
+  clock: "See whether a site believes its clock",
   quota: "Bound what buckets may hold",
   config: "Look at the settings",
 };
