@@ -1,5 +1,6 @@
 import { unreachable } from "../core/assert.ts";
 import { ByteWriter } from "../core/bytes.ts";
+import { NOTHING_SEEN } from "../core/causality.ts";
 import { StorageFault } from "../core/faults.ts";
 import { formatHlc, hlcMs } from "../core/hlc.ts";
 import {
@@ -169,10 +170,11 @@ export function metaRows(name: KeyName, nullSlot: boolean, row: MetaRow): Logica
   const { target } = row;
   const version = makeVersionId(target.hlc, target.origin);
   const start = `${SECTIONS.objects}${metaKeyOf(name, target, nullSlot)}m`;
-  const rows = aspectsOf(row).map(({ stamp, change }) => {
+  const rows = aspectsOf(row).map(({ stamp, change, vector: entries = NOTHING_SEEN }) => {
     const body = { kind: "object-meta", ...name, version, nullSlot, change } as const;
     const position = `${start}${change.kind}:${formatHlc(stamp.hlc)}${stamp.origin}`;
-    return { position, operation: rowOperation(stamp, body), stored: undefined };
+    const vector = { full: entries.size > 0, entries };
+    return { position, operation: { ...rowOperation(stamp, body), vector }, stored: undefined };
   });
   return rows.sort((left, right) => (left.position < right.position ? -1 : 1));
 }

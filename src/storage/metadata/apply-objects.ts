@@ -1,4 +1,5 @@
 import { laterStamp } from "../../core/lww.ts";
+import type { Vector } from "../../core/records.ts";
 import { applyConflictRow, loseObject, retireObject } from "./apply-conflicts.ts";
 import type { ApplyContext, Input } from "./apply-context.ts";
 import {
@@ -110,8 +111,9 @@ export function applyVersionDelete(
 export function applyObjectMeta(
   context: ApplyContext,
   { stamp, place, body }: Input<"object-meta">,
+  vector: Vector | undefined,
 ): void {
   const { nullSlot, change } = body;
-  const aspect = { stamp, home: place.home, change };
+  const aspect = { stamp, home: place.home, change, vector };
   changeVersion(context, body, { id: writeIdOf(body.version), nullSlot, aspect });
 }

@@ -49,7 +49,7 @@ export function applyOperation(
       applyVersionDelete(context, { stamp, place, body });
       return;
     case "object-meta":
-      applyObjectMeta(context, { stamp, place, body });
+      applyObjectMeta(context, { stamp, place, body }, seenBy(context, operation));
       return;
     case "site-put":
       applySite(context, { ...operation, body }, place.home);

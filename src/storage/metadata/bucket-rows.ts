@@ -2,9 +2,8 @@ import { type ByteReader, type ByteWriter, LayoutError } from "../../core/bytes.
 import { addUnseen, hasSeen, NOTHING_SEEN, type Witness } from "../../core/causality.ts";
 import type { Hlc } from "../../core/hlc.ts";
 import { laterStamp } from "../../core/lww.ts";
-import { type BucketName, type OriginId, parseBucketName, type Seq } from "../../core/names.ts";
-import type { Vector } from "../../core/records.ts";
-import { readOrigin, readSeq, readStamp, type Stamp, writeStamp } from "./stamp.ts";
+import { type BucketName, parseBucketName } from "../../core/names.ts";
+import { readStamp, readVector, type Stamp, writeStamp, writeVector } from "./stamp.ts";
 
 /** A setting of a bucket; one that was removed keeps its stamp, without a value. */
 export type SettingRow = {
@@ -148,20 +147,13 @@ function encodeBucket(writer: ByteWriter, row: BucketRow): void {
 
 function writeEvent(writer: ByteWriter, event: BucketEvent): void {
   writeStamp(writer, event);
-  writer.u32(event.home).varint(event.vector.size);
-  const sorted = [...event.vector].sort(([left], [right]) => (left < right ? -1 : 1));
-  for (const [origin, seq] of sorted) writer.hex(origin).u64(seq);
+  writeVector(writer.u32(event.home), event.vector);
 }
 
 function readEvent(reader: ByteReader): BucketEvent {
   const stamp = readStamp(reader);
   const home = reader.u32();
-  const vector = new Map<OriginId, Seq>();
-  for (let count = reader.varint(); count > 0; count--) {
-    vector.set(readOrigin(reader), readSeq(reader));
-  }
-  const seen: Vector = vector.size === 0 ? NOTHING_SEEN : vector;
-  return { ...stamp, home, vector: seen };
+  return { ...stamp, home, vector: readVector(reader) };
 }
 
 function decodeBucket(reader: ByteReader): BucketRow {

@@ -1,17 +1,21 @@
 import { unreachable } from "../../core/assert.ts";
 import { type ByteReader, type ByteWriter, LayoutError } from "../../core/bytes.ts";
-import { type Hlc, hlcMs } from "../../core/hlc.ts";
+import type { Hlc } from "../../core/hlc.ts";
 import { laterStamp } from "../../core/lww.ts";
 import type { OriginId } from "../../core/names.ts";
 import { withAcl } from "../../core/object-acl.ts";
+import { readRetention, writeRetention } from "../../core/object-lock-state.ts";
+import type { ObjectAttributes, ObjectChange, ObjectRecord, Vector } from "../../core/records.ts";
+import { joinLocks, type LockChange, lockAfter, lockChange } from "./lock-changes.ts";
 import {
-  type ObjectLock,
-  type Retention,
-  readRetention,
-  writeRetention,
-} from "../../core/object-lock-state.ts";
-import type { ObjectAttributes, ObjectChange, ObjectRecord } from "../../core/records.ts";
-import { readHlc, readOrigin, readStamp, type Stamp, writeStamp } from "./stamp.ts";
+  readHlc,
+  readOrigin,
+  readStamp,
+  readVector,
+  type Stamp,
+  writeStamp,
+  writeVector,
+} from "./stamp.ts";
 
 /** What a change of a version came to be after: the write of the version itself. */
 export type Target = { readonly hlc: Hlc; readonly origin: OriginId };
@@ -21,47 +25,39 @@ export type Aspect<Change extends ObjectChange = ObjectChange> = {
   readonly stamp: Stamp;
   readonly home: number;
   readonly change: Change;
+  /** What its origin had applied of others, where that matters. */
+  readonly vector?: Vector | undefined;
 };
 type Of<Kind extends ObjectChange["kind"]> = Aspect<Extract<ObjectChange, { kind: Kind }>>;
 
-/**
- * Changes of one version, the last of each kind; their version may not have arrived yet.
- * `compliance` is the longest retention in compliance mode, where it is not the last one: a change
- * that did not know of it does not end it.
- */
+/** Changes of one version, the last of each kind; their version may not have arrived yet. */
 export type MetaRow = {
   readonly target: Target;
   readonly tags?: Of<"tags"> | undefined;
-  readonly retention?: Of<"retention"> | undefined;
-  readonly compliance?: Of<"retention"> | undefined;
-  readonly hold?: Of<"legal-hold"> | undefined;
   readonly encryption?: Of<"encryption"> | undefined;
   readonly acl?: Of<"acl"> | undefined;
+  /** Of retention and holds, what was said side by side counts too. */
+  readonly locks?: readonly LockChange[] | undefined;
 };
 
-const ROLES = ["tags", "retention", "compliance", "hold", "encryption", "acl"] as const;
-
 /** The changes that a row keeps in the log. */
-export function aspectsOf(row: MetaRow): Aspect[] {
-  return ROLES.flatMap((role) => row[role] ?? []);
+export function aspectsOf({ tags, encryption, acl, locks = [] }: MetaRow): Aspect[] {
+  return [tags, encryption, acl, ...locks].filter((one) => one !== undefined);
 }
 
 /** The row with one more change; the order in which changes come makes no difference. */
-export function joinMeta(row: MetaRow, { stamp, home, change }: Aspect): MetaRow {
+export function joinMeta(row: MetaRow, { stamp, home, change, vector }: Aspect): MetaRow {
   switch (change.kind) {
     case "tags":
       return { ...row, tags: later(row.tags, { stamp, home, change }) };
-    case "legal-hold":
-      return { ...row, hold: later(row.hold, { stamp, home, change }) };
     case "encryption":
       return { ...row, encryption: later(row.encryption, { stamp, home, change }) };
     case "acl":
       return { ...row, acl: later(row.acl, { stamp, home, change }) };
+    case "legal-hold":
     case "retention": {
-      const aspect = { stamp, home, change };
-      const known = [row.retention, row.compliance, aspect].filter((one) => one !== undefined);
-      const retention = later(row.retention, aspect);
-      return { ...row, retention, compliance: longest(known, retention) };
+      const next = lockChange({ stamp, home, vector }, change);
+      return { ...row, locks: joinLocks(row.locks ?? [], next) };
     }
   }
   return unreachable(change);
@@ -71,26 +67,6 @@ function later<One extends Aspect>(before: One | undefined, next: One): One {
   return before !== undefined && !laterStamp(next.stamp, before.stamp) ? before : next;
 }
 
-/** The longest compliance that the last change did not outlive; that change itself is no news. */
-function longest(
-  known: ReadonlyArray<Of<"retention">>,
-  last: Of<"retention">,
-): Of<"retention"> | undefined {
-  let found: Of<"retention"> | undefined;
-  for (const one of known) {
-    if (one.change.retention?.mode !== "COMPLIANCE") continue;
-    if (found === undefined || isLonger(one, found)) found = one;
-  }
-  const until = found?.change.retention?.untilMs ?? 0;
-  const same = found?.stamp.hlc === last.stamp.hlc && found.stamp.origin === last.stamp.origin;
-  return same || hlcMs(last.stamp.hlc) >= until ? undefined : found;
-}
-
-function isLonger(left: Of<"retention">, right: Of<"retention">): boolean {
-  const [one, other] = [left.change.retention?.untilMs ?? 0, right.change.retention?.untilMs ?? 0];
-  return one === other ? laterStamp(left.stamp, right.stamp) : one > other;
-}
-
 /** The record of a version as its changes leave it. */
 export function changedRecord(record: ObjectRecord, row: MetaRow): ObjectRecord {
   const { encryption } = row;
@@ -98,7 +74,7 @@ export function changedRecord(record: ObjectRecord, row: MetaRow): ObjectRecord 
     ...record,
     attributes: changedAttributes(record.attributes, row),
     ...(encryption === undefined ? {} : { encryption: encryption.change.envelope }),
-    lock: changedLock(record.lock, row),
+    lock: lockAfter(record.lock, row.locks ?? []),
   };
 }
 
@@ -111,31 +87,31 @@ function changedAttributes(base: ObjectAttributes, { tags, acl }: MetaRow): Obje
   };
 }
 
-/** Compliance that has not ended is never ended by a change that came before its end. */
-function changedLock(base: ObjectLock | undefined, row: MetaRow): ObjectLock | undefined {
-  const { retention, compliance, hold } = row;
-  if (retention === undefined && hold === undefined) return base;
-  const legalHold = hold?.change.on ?? base?.legalHold ?? false;
-  if (retention === undefined) return { retention: base?.retention, legalHold };
-  const madeMs = hlcMs(retention.stamp.hlc);
-  let stays: Retention | undefined = retention.change.retention;
-  for (const strict of [base?.retention, compliance?.change.retention]) {
-    if (strict?.mode !== "COMPLIANCE" || madeMs >= strict.untilMs) continue;
-    if (stays?.mode !== "COMPLIANCE" || strict.untilMs > stays.untilMs) stays = strict;
-  }
-  return { retention: stays, legalHold };
-}
+/*
+ * A row: its target, then each change behind a number that says what it is of: 1 tags, 2 retention,
+ * 4 legal hold, 5 encryption, 6 ACL, and 7 retention and 8 legal hold with a vector in front of the
+ * change. 3 was the longest compliance where it is not the last retention: now it stands among them.
+ */
+const NUMBERS = {
+  tags: 1,
+  retention: 2,
+  "legal-hold": 4,
+  encryption: 5,
+  acl: 6,
+} as const satisfies Record<ObjectChange["kind"], number>;
+const WITH_VECTOR = { retention: 7, "legal-hold": 8 } as const;
 
-/** Writes a row: its target, then each change behind the number of its role, from 1. */
+/** Writes a row: its target, then its changes. */
 export function encodeMetaRow(writer: ByteWriter, row: MetaRow): void {
   writer.bigU64(row.target.hlc).hex(row.target.origin);
-  for (const [index, role] of ROLES.entries()) {
-    const aspect = row[role];
-    if (aspect === undefined) continue;
-    writer.u8(index + 1);
-    writeStamp(writer, aspect.stamp);
-    writer.u32(aspect.home);
-    writeChange(writer, aspect.change);
+  for (const { stamp, home, change, vector } of aspectsOf(row)) {
+    const isLock = change.kind === "retention" || change.kind === "legal-hold";
+    const seen = isLock && vector !== undefined && vector.size > 0 ? vector : undefined;
+    writer.u8(isLock && seen !== undefined ? WITH_VECTOR[change.kind] : NUMBERS[change.kind]);
+    writeStamp(writer, stamp);
+    writer.u32(home);
+    if (seen !== undefined) writeVector(writer, seen);
+    writeChange(writer, change);
   }
 }
 
@@ -165,34 +141,31 @@ function writeChange(writer: ByteWriter, change: ObjectChange): void {
 export function decodeMetaRow(reader: ByteReader): MetaRow {
   let row: MetaRow = { target: { hlc: readHlc(reader), origin: readOrigin(reader) } };
   while (reader.remaining > 0) {
-    const role = ROLES[reader.u8() - 1];
+    const number = reader.u8();
     const at = { stamp: readStamp(reader), home: reader.u32() };
-    switch (role) {
-      case "tags":
-        row = { ...row, tags: { ...at, change: { kind: "tags", tags: readTags(reader) } } };
-        break;
-      case "retention":
-      case "compliance": {
-        const change = { kind: "retention", retention: readRetention(reader) } as const;
-        row = { ...row, [role]: { ...at, change } };
-        break;
-      }
-      case "hold":
-        row = { ...row, hold: { ...at, change: { kind: "legal-hold", on: reader.u8() === 1 } } };
-        break;
-      case "encryption": {
-        const envelope = Buffer.from(reader.sized());
-        row = { ...row, encryption: { ...at, change: { kind: "encryption", envelope } } };
-        break;
-      }
-      case "acl":
-        row = { ...row, acl: { ...at, change: { kind: "acl", acl: reader.text() } } };
-        break;
-      case undefined:
-        throw new LayoutError("unknown kind of change");
-    }
+    const vector = number === 7 || number === 8 ? readVector(reader) : undefined;
+    row = joinMeta(row, { ...at, vector, change: readChange(reader, number) });
   }
   return row;
+}
+
+function readChange(reader: ByteReader, number: number): ObjectChange {
+  switch (number) {
+    case 1:
+      return { kind: "tags", tags: readTags(reader) };
+    case 2:
+    case 3:
+    case 7:
+      return { kind: "retention", retention: readRetention(reader) };
+    case 4:
+    case 8:
+      return { kind: "legal-hold", on: reader.u8() === 1 };
+    case 5:
+      return { kind: "encryption", envelope: Buffer.from(reader.sized()) };
+    case 6:
+      return { kind: "acl", acl: reader.text() };
+  }
+  throw new LayoutError("unknown kind of change");
 }
 
 function readTags(reader: ByteReader): Array<[string, string]> {

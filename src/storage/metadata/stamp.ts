@@ -1,6 +1,8 @@
 import { type ByteReader, type ByteWriter, LayoutError } from "../../core/bytes.ts";
+import { NOTHING_SEEN } from "../../core/causality.ts";
 import { type Hlc, parseHlc } from "../../core/hlc.ts";
 import { type OriginId, parseOriginId, parseSeq, type Seq } from "../../core/names.ts";
+import type { Vector } from "../../core/records.ts";
 
 /** Which write made a row: what decides between two writes of the same thing. */
 export type Stamp = { readonly hlc: Hlc; readonly origin: OriginId; readonly seq: Seq };
@@ -37,4 +39,20 @@ export function writeStamp(writer: ByteWriter, stamp: Stamp): void {
 /** Reads what `writeStamp` wrote; throws LayoutError when it is something else. */
 export function readStamp(reader: ByteReader): Stamp {
   return { hlc: readHlc(reader), origin: readOrigin(reader), seq: readSeq(reader) };
+}
+
+/** Writes a vector: how many origins, then each, ascending, with its position. */
+export function writeVector(writer: ByteWriter, vector: Vector): void {
+  writer.varint(vector.size);
+  const sorted = [...vector].sort(([left], [right]) => (left < right ? -1 : 1));
+  for (const [origin, seq] of sorted) writer.hex(origin).u64(seq);
+}
+
+/** Reads what `writeVector` wrote; throws LayoutError when it is something else. */
+export function readVector(reader: ByteReader): Vector {
+  const vector = new Map<OriginId, Seq>();
+  for (let count = reader.varint(); count > 0; count--) {
+    vector.set(readOrigin(reader), readSeq(reader));
+  }
+  return vector.size === 0 ? NOTHING_SEEN : vector;
 }

@@ -1,0 +1,111 @@
+import { hasSeen, NOTHING_SEEN } from "../../core/causality.ts";
+import { hlcMs } from "../../core/hlc.ts";
+import { laterStamp } from "../../core/lww.ts";
+import type { ObjectLock, Retention } from "../../core/object-lock-state.ts";
+import type { ObjectChange, Vector } from "../../core/records.ts";
+import type { Stamp } from "./stamp.ts";
+
+/** A change of a version's retention or legal hold, with what its origin had applied. */
+export type LockChange = {
+  readonly stamp: Stamp;
+  readonly home: number;
+  readonly vector: Vector;
+  readonly change: Extract<ObjectChange, { kind: "retention" | "legal-hold" }>;
+};
+
+/**
+ * Changes that count, with one more. Of retentions and of holds each those that no other one has
+ * seen: the last, and what was said beside it elsewhere. And the longest compliance that the last
+ * retention did not outlive, for nobody ends that before its time. Follows from the set of changes
+ * and not from their order: who sees a change sees what that one saw, and the rest are maxima.
+ */
+export function joinLocks(known: readonly LockChange[], next: LockChange): LockChange[] {
+  const all = [...known.filter((one) => !isSame(one.stamp, next.stamp)), next];
+  const kept = new Set([...unseen(all, "retention"), ...unseen(all, "legal-hold")]);
+  const compliance = longestCompliance(all);
+  if (compliance !== undefined) kept.add(compliance);
+  return [...kept].sort(({ stamp: left }, { stamp: right }) => (laterStamp(left, right) ? 1 : -1));
+}
+
+function unseen(all: readonly LockChange[], kind: LockChange["change"]["kind"]): LockChange[] {
+  const ofKind = all.filter(({ change }) => change.kind === kind);
+  return ofKind.filter(({ stamp }) => {
+    return !ofKind.some((other) => hasSeen({ ...other.stamp, vector: other.vector }, stamp));
+  });
+}
+
+function isSame(left: Stamp, right: Stamp): boolean {
+  return left.origin === right.origin && left.seq === right.seq;
+}
+
+function retentionOf({ change }: LockChange): Retention | undefined {
+  return change.kind === "retention" ? change.retention : undefined;
+}
+
+/** The longest retention in compliance mode that lasted when a retention was said last. */
+function longestCompliance(all: readonly LockChange[]): LockChange | undefined {
+  const lastMs = lastRetentionMs(all);
+  let found: LockChange | undefined;
+  for (const one of all) {
+    const retention = retentionOf(one);
+    if (retention?.mode !== "COMPLIANCE" || retention.untilMs <= lastMs) continue;
+    const best = found === undefined ? undefined : retentionOf(found);
+    const isLonger = best === undefined || retention.untilMs > best.untilMs;
+    const isTie = best?.untilMs === retention.untilMs;
+    if (isLonger || (isTie && found !== undefined && laterStamp(one.stamp, found.stamp))) {
+      found = one;
+    }
+  }
+  return found;
+}
+
+function lastRetentionMs(all: readonly LockChange[]): number {
+  let last: Stamp | undefined;
+  for (const { change, stamp } of all) {
+    if (change.kind === "retention" && (last === undefined || laterStamp(stamp, last)))
+      last = stamp;
+  }
+  return last === undefined ? 0 : hlcMs(last.hlc);
+}
+
+/**
+ * The lock of a version as its changes leave it: of what was said side by side the stricter
+ * retention, and a hold that is on. Compliance that has not ended is never ended by a change that
+ * came before its end.
+ */
+export function lockAfter(
+  base: ObjectLock | undefined,
+  changes: readonly LockChange[],
+): ObjectLock | undefined {
+  const retentions = unseen(changes, "retention");
+  const holds = unseen(changes, "legal-hold");
+  if (retentions.length === 0 && holds.length === 0) return base;
+  const held = holds.some(({ change }) => change.kind === "legal-hold" && change.on);
+  const legalHold = holds.length === 0 ? (base?.legalHold ?? false) : held;
+  if (retentions.length === 0) return { retention: base?.retention, legalHold };
+  let retention: Retention | undefined;
+  for (const one of retentions) retention = stricter(retention, retentionOf(one));
+  const compliance = longestCompliance(changes);
+  const before = base?.retention;
+  const binds = before?.mode === "COMPLIANCE" && lastRetentionMs(changes) < before.untilMs;
+  if (binds) retention = stricter(retention, before);
+  if (compliance !== undefined) retention = stricter(retention, retentionOf(compliance));
+  return { retention, legalHold };
+}
+
+function stricter(
+  left: Retention | undefined,
+  right: Retention | undefined,
+): Retention | undefined {
+  if (left === undefined || right === undefined) return left ?? right;
+  if (left.mode !== right.mode) return left.mode === "COMPLIANCE" ? left : right;
+  return left.untilMs >= right.untilMs ? left : right;
+}
+
+/** A change of an older program, or one that came from where nothing was known of others. */
+export function lockChange(
+  at: { readonly stamp: Stamp; readonly home: number; readonly vector?: Vector | undefined },
+  change: LockChange["change"],
+): LockChange {
+  return { stamp: at.stamp, home: at.home, vector: at.vector ?? NOTHING_SEEN, change };
+}
