@@ -14,6 +14,7 @@ import { openInvitations } from "../storage/invitations.ts";
 import { readText } from "../storage/json-file.ts";
 import type { Site } from "../storage/site.ts";
 import { adoptCluster, retireOrigin } from "../storage/site-identity.ts";
+import { openWatch } from "./replication-watch.ts";
 import type { WiringPorts } from "./site.ts";
 import { selfSignedPath } from "./tls.ts";
 
@@ -40,6 +41,7 @@ export async function startReplication(parts: {
   const client = createPeerClient({ network, clock, random, identity, keyPair });
   const membership = await openMembership(parts, invitations);
   const peers = () => activePeers(store.sites(), site);
+  const watch = openWatch({ ports, site, peers });
   const rings = new RingShare({ identity, keyRing, peers, client, clock, random, log });
   const routes: readonly PeerRoute[] = [rings.route];
   const server = new PeerServer({
@@ -53,8 +55,14 @@ export async function startReplication(parts: {
   const desk = createDesk(membership, site, refusals);
   return {
     server,
-    adminRoutes: [{ path: SITES_PATH, answer: (call) => routeSites(desk, call) }],
-    stop: () => rings.stop(),
+    adminRoutes: [
+      { path: SITES_PATH, answer: (call) => routeSites(desk, call) },
+      ...watch.adminRoutes,
+    ],
+    stop: async () => {
+      watch.stop();
+      await rings.stop();
+    },
   };
 }
 

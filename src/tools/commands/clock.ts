@@ -54,5 +54,6 @@ function showClock(answer: Answer): string {
   if (answer["state"] === "trusted") return "The clock is believed.";
   const witness = WITNESSES[String(answer["witness"])] ?? "";
   const ahead = `the clock is ${answer["ahead_seconds"]} s ahead.`;
-  return `Since ${answer["since"]} writes wait: ${ahead} ${witness}\nSet it right, or say that it is: atoll clock accept`;
+  const help = "Set it right, or say that it is: atoll clock accept";
+  return `Since ${answer["since"]} writes wait: ${ahead} ${witness}\n${help}`;
 }

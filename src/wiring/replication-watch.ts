@@ -1,0 +1,35 @@
+import type { AdminRoute } from "../control/admin.ts";
+import { CLOCK_PATH, routeClock } from "../control/admin-clock.ts";
+import { LIMITS } from "../core/limits.ts";
+import type { MemberSite } from "../core/site-record.ts";
+import { watchClock } from "../replication/clock-watch.ts";
+import { PeerWatch } from "../replication/peer-watch.ts";
+import { Quarantine } from "../replication/quarantine.ts";
+import type { Site } from "../storage/site.ts";
+import type { SitePorts } from "../storage/site-ports.ts";
+
+/** What is known of peers and clocks, for the engine that moves operations and for operators. */
+export type OpenWatch = {
+  readonly peerWatch: PeerWatch;
+  readonly quarantine: Quarantine;
+  readonly adminRoutes: readonly AdminRoute[];
+  stop(): void;
+};
+
+export function openWatch(parts: {
+  readonly ports: SitePorts;
+  readonly site: Site;
+  readonly peers: () => readonly MemberSite[];
+}): OpenWatch {
+  const { clock, log } = parts.ports;
+  const { guard } = parts.site;
+  const peerWatch = new PeerWatch({ clock, log });
+  const quarantine = new Quarantine({ clock, log, driftMsMax: LIMITS.clockDriftMsMax });
+  const stop = watchClock({
+    ...{ clock, guard },
+    hasPeers: () => parts.peers().length > 0,
+    skews: () => peerWatch.skews(),
+  });
+  const clockRoute: AdminRoute = { path: CLOCK_PATH, answer: (call) => routeClock(guard, call) };
+  return { peerWatch, quarantine, adminRoutes: [clockRoute], stop };
+}
