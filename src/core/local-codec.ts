@@ -17,6 +17,13 @@ import {
 } from "./local-fields.ts";
 import { type RowRecord, readRowRecord, writeRowRecord } from "./local-rows.ts";
 import { writeLockField } from "./object-codec.ts";
+import {
+  isOriginKind,
+  isOriginRecord,
+  readOriginRecord,
+  writeOriginRecord,
+} from "./origin-fields.ts";
+import type { OriginRecordKind } from "./origin-records.ts";
 import type {
   CompletedUpload,
   LocalRecord,
@@ -45,6 +52,12 @@ import { FieldReader, required, writeVarintField } from "./tagged-fields.ts";
  * | 5    | segments-dropped |
  * | 6    | results-expired  |
  * | 7    | log-continues    |
+ * | 8    | origin-heads     |
+ * | 9    | operations-parked |
+ * | 10   | operations-void  |
+ * | 11   | operations-unparked |
+ * | 12   | heads-signed     |
+ * | 13   | peer-applied     |
  * | 14   | rows-removed     |
  * | 15   | bootstrap        |
  * | 16   | floors           |
@@ -59,6 +72,12 @@ const KIND_NUMBERS = {
   "segments-dropped": 5,
   "results-expired": 6,
   "log-continues": 7,
+  "origin-heads": 8,
+  "operations-parked": 9,
+  "operations-void": 10,
+  "operations-unparked": 11,
+  "heads-signed": 12,
+  "peer-applied": 13,
   "rows-removed": 14,
   bootstrap: 15,
   floors: 16,
@@ -78,6 +97,10 @@ const scratch = new ByteWriter();
 /** Writes the one canonical encoding. Texts must be well formed (no lone surrogates). */
 export function encodeLocal(writer: ByteWriter, record: LocalRecord): void {
   writer.u8(KIND_NUMBERS[record.kind]);
+  if (isOriginRecord(record)) {
+    writeOriginRecord(writer, record);
+    return;
+  }
   switch (record.kind) {
     case "upload-create":
       writeUpload(writer, record.upload);
@@ -166,6 +189,7 @@ export function decodeLocal(bytes: Uint8Array): LocalRecord {
     return readRowRecord(kind, reader, bytes.length);
   }
   if (kind === "conflicts-judged") return readConflictsRecord(reader, bytes.length);
+  if (isOriginKind(kind)) return readOriginRecord(kind, reader, bytes.length);
   return buildRecord(kind, readFields(reader, bytes.length));
 }
 
@@ -177,7 +201,7 @@ function readFields(reader: ByteReader, end: number): LocalFields {
 }
 
 function buildRecord(
-  kind: Exclude<LocalRecordKind, RowRecord["kind"] | "conflicts-judged">,
+  kind: Exclude<LocalRecordKind, RowRecord["kind"] | OriginRecordKind | "conflicts-judged">,
   found: LocalFields,
 ): LocalRecord {
   switch (kind) {

@@ -61,8 +61,9 @@ function describe(
   for (const { bucket, key, recordOffset } of batch.keys) {
     footer.addKey(bucket, key, offset + BATCH_HEADER_BYTES + recordOffset);
   }
-  if (operations === 0) return;
-  footer.observeHlc(batch.firstHlc);
-  footer.observeHlc(batch.lastHlc);
-  footer.observeChain(batch.chain);
+  if (batch.lastHlc > 0n) {
+    footer.observeHlc(batch.firstHlc);
+    footer.observeHlc(batch.lastHlc);
+  }
+  if (operations > 0) footer.observeChain(batch.chain);
 }

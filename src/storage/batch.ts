@@ -1,5 +1,6 @@
 import { assert } from "../core/assert.ts";
 import type { ByteWriter } from "../core/bytes.ts";
+import { NOTHING_SEEN } from "../core/causality.ts";
 import { HLC_ZERO, type Hlc, type HlcClock } from "../core/hlc.ts";
 import { encodeLocal } from "../core/local-codec.ts";
 import { encodeManifest } from "../core/manifest-codec.ts";
@@ -7,6 +8,7 @@ import type { BucketName, ContentHash, ObjectKey, OriginId } from "../core/names
 import { makeVersionId, parseSeq, type Seq } from "../core/names.ts";
 import { chainAfter, encodeOperation } from "../core/operation-codec.ts";
 import type {
+  Dot,
   LocalRecord,
   ManifestChunk,
   Operation,
@@ -17,7 +19,14 @@ import type { Hash } from "../ports/hash.ts";
 import type { BatchPosition } from "./commit-lane.ts";
 import { applyLocal, applyManifest, applyOperation } from "./metadata/apply.ts";
 import type { ApplyContext } from "./metadata/apply-context.ts";
+import { parkOperation } from "./metadata/apply-origins.ts";
+import { judgeConflicts } from "./metadata/judge-conflicts.ts";
+import { logRunKeyOf } from "./metadata/keys.ts";
+import { priorOf } from "./metadata/prior.ts";
+import { TABLES } from "./metadata/rows.ts";
 import type { Stamp } from "./metadata/stamp.ts";
+import type { IndexView } from "./metadata/view.ts";
+import type { OriginLogs } from "./origin-logs.ts";
 import { RECORD_KIND_NUMBERS } from "./segment/format.ts";
 import { bodyOwner, bodyRecordBytes, RECORD_VERSION } from "./segment/record.ts";
 
@@ -28,19 +37,36 @@ export type BatchBody = {
   readonly place: { segment: number; offset: number };
 };
 
-/** State of this origin's log; moves on with every operation. */
-export type LogHead = { seq: Seq; chain: Uint8Array; hlc: Hlc };
+/**
+ * State of this origin's log; moves on with every operation. `hlc` is the greatest reading in the
+ * log, whoever's operation has it, and `ownHlc` that of this origin's last operation, which said
+ * that `vector` had been applied of other origins.
+ */
+export type LogHead = { seq: Seq; chain: Uint8Array; hlc: Hlc; ownHlc: Hlc; vector: Vector };
 
 export type BatchDeps = {
   readonly origin: OriginId;
   readonly clock: HlcClock;
   readonly hash: Hash;
   readonly head: LogHead;
+  readonly origins: OriginLogs;
   /** Where records are encoded: free again once a batch is laid out, before the next is begun. */
   readonly records: ByteWriter;
 };
 
-const NO_VECTOR: Vector = new Map();
+/** An operation of another origin, in the encoding that its origin gave it. */
+export type ForeignOperation = {
+  readonly operation: Operation;
+  readonly encoded: Uint8Array;
+  /** Of its origin's log, after it. */
+  readonly chain: Uint8Array;
+  readonly inline: Uint8Array | undefined;
+  /** `again`: it is in the log already, was parked there, and has its bytes now. */
+  readonly as: "whole" | "void" | "again" | { readonly parked: string };
+};
+
+/** Operations of one other origin in this batch. */
+export type ForeignRun = { readonly firstSeq: number; count: number };
 
 /**
  * The batch that is being filled. Records are encoded and applied to the index view as they come;
@@ -58,6 +84,11 @@ export class OpenBatch {
   firstSeq = 0;
   firstHlc: Hlc = HLC_ZERO;
   lastHlc: Hlc = HLC_ZERO;
+  /** Operations of other origins that the log had not had before this batch. */
+  readonly runs = new Map<OriginId, ForeignRun>();
+  /** Operations that were parked before have been applied. */
+  unparked = false;
+  #causal: ApplyContext | undefined;
   readonly keys: Array<{ bucket: BucketName; key: ObjectKey; recordOffset: number }> = [];
 
   constructor(deps: BatchDeps, position: BatchPosition, context: ApplyContext) {
@@ -95,13 +126,14 @@ export class OpenBatch {
   ): Stamp {
     const { origin, hash, head } = this.#deps;
     const seq = parseSeq(head.seq + 1) ?? head.seq;
+    const { applied } = this.#deps.origins;
     const operation: Operation = {
       dot: { origin, seq },
       hlc,
       chainBefore: head.chain,
-      vector: { full: this.operationCount === 0, entries: NO_VECTOR },
+      vector: statedVector(applied, this.operationCount === 0 ? undefined : head.vector),
       group,
-      body,
+      body: applied.size === 0 ? body : withPrior(this.context.view, body),
       unknownFields: [],
     };
     const recordOffset = this.records.length;
@@ -109,15 +141,92 @@ export class OpenBatch {
     head.chain = chainAfter((bytes) => hash.digest("SHA256", bytes), head.chain, encoded);
     head.seq = seq;
     head.hlc = hlc;
+    head.ownHlc = hlc;
+    head.vector = applied;
     const place = this.#place(operation, recordOffset, inline);
     this.operationCount += 1;
-    if (this.firstSeq === 0) {
-      this.firstSeq = seq;
-      this.firstHlc = hlc;
-    }
-    this.lastHlc = hlc;
-    applyOperation(this.context, operation, { home: this.position.segment, body: place });
+    if (this.firstSeq === 0) this.firstSeq = seq;
+    this.#observe(hlc);
+    const home = this.position.segment;
+    applyOperation(this.#contextOf(applied), operation, { home, body: place });
     return { hlc, origin, seq };
+  }
+
+  /**
+   * Adds an operation of another origin, which must follow the one before it in that origin's log,
+   * unless it is there `again`. Our clock learns of its reading: whether that may be believed has
+   * been judged.
+   */
+  foreign({ operation, encoded, chain, inline, as }: ForeignOperation): void {
+    const { origins, clock, head } = this.#deps;
+    const { dot, hlc } = operation;
+    const home = this.position.segment;
+    const { view } = this.context;
+    const again = as === "again" ? view.get(TABLES.parked, parkedKeyOf(dot)) : undefined;
+    const vector = again?.vector ?? origins.vectorOf(operation);
+    this.#sayBefore(operation, as, vector);
+    const recordOffset = this.records.length;
+    this.#record("op", (writer) => writer.bytes(encoded));
+    clock.observe(hlc);
+    if (hlc > head.hlc) head.hlc = hlc;
+    this.#observe(hlc);
+    if (as !== "again") {
+      origins.advance(operation, chain);
+      this.#countRun(dot);
+    }
+    if (typeof as === "object") {
+      origins.park(dot);
+      parkOperation(this.context, operation, { home, reason: as.parked, vector });
+    } else if (as !== "void") {
+      const place = this.#place(operation, recordOffset, inline);
+      applyOperation(this.#contextOf(vector), operation, { home, body: place });
+    }
+  }
+
+  /** Says what is special about an operation of another origin, in front of it. */
+  #sayBefore(operation: Operation, as: ForeignOperation["as"], vector: Vector): void {
+    const { dot } = operation;
+    const { origins } = this.#deps;
+    if (typeof as === "object") {
+      this.local({ kind: "operations-parked", operations: [{ ...dot, reason: as.parked }] });
+      return;
+    }
+    if (as === "void") this.local({ kind: "operations-void", operations: [dot] });
+    if (as === "again") {
+      this.local({ kind: "operations-unparked", operations: [{ ...dot, vector }] });
+    }
+    const causal = vector.size === 0 ? undefined : vector;
+    const isApplied = (other: Dot): boolean => this.#isApplied(other);
+    const facts = { isApplied, causal, isVoid: as === "void" };
+    const verdicts = judgeConflicts(this.context.view, operation, facts);
+    if (verdicts !== undefined) this.local(verdicts);
+    if (as === "again") {
+      origins.unpark(dot);
+      this.unparked = true;
+    }
+  }
+
+  #isApplied(dot: Dot): boolean {
+    const { origin, head, origins } = this.#deps;
+    return dot.origin === origin ? dot.seq <= head.seq : origins.isApplied(dot);
+  }
+
+  #countRun({ origin, seq }: Dot): void {
+    const run = this.runs.get(origin);
+    if (run === undefined) this.runs.set(origin, { firstSeq: seq, count: 1 });
+    else run.count += 1;
+  }
+
+  #observe(hlc: Hlc): void {
+    if (this.firstHlc === HLC_ZERO || hlc < this.firstHlc) this.firstHlc = hlc;
+    if (hlc > this.lastHlc) this.lastHlc = hlc;
+  }
+
+  /** The context with what an operation's origin had applied; the same one for the same vector. */
+  #contextOf(causal: Vector): ApplyContext {
+    if (causal.size === 0) return this.context;
+    if (this.#causal?.causal !== causal) this.#causal = { ...this.context, causal };
+    return this.#causal;
   }
 
   /**
@@ -130,12 +239,14 @@ export class OpenBatch {
     this.#record("row", (writer) => encodeOperation(writer, operation));
     clock.observe(operation.hlc);
     if (operation.hlc > head.hlc) head.hlc = operation.hlc;
+    this.#observe(operation.hlc);
     const place = this.#place(operation, recordOffset, inline);
     applyOperation(this.context, operation, { home: this.position.segment, body: place });
   }
 
   local(record: LocalRecord): void {
     this.#record("local", (writer) => encodeLocal(writer, record));
+    if (record.kind === "floors") this.#deps.origins.startAt(record.heads);
     applyLocal(this.context, record, this.position.segment);
   }
 
@@ -180,4 +291,22 @@ export class OpenBatch {
     this.recordCount += 1;
     return whole.subarray(payloadStart, end);
   }
+}
+
+function parkedKeyOf({ origin, seq }: Dot): string {
+  return logRunKeyOf(origin, seq);
+}
+
+/** What an operation says of other origins: everything, or what changed since the one before. */
+function statedVector(applied: Vector, before: Vector | undefined): Operation["vector"] {
+  if (before === undefined) return { full: true, entries: applied };
+  if (before === applied) return { full: false, entries: NOTHING_SEEN };
+  const changed = [...applied].filter(([origin, seq]) => before.get(origin) !== seq);
+  return { full: false, entries: new Map(changed) };
+}
+
+/** Names the write of a null slot that an operation takes the place of. */
+function withPrior(view: IndexView, body: OperationBody): OperationBody {
+  const prior = priorOf(view, body);
+  return prior === undefined ? body : ({ ...body, prior } as OperationBody);
 }

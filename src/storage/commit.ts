@@ -20,6 +20,8 @@ export type Judge<Outcome> = (batch: OpenBatch) => Outcome;
 
 type Waiter = { readonly resolve: () => void; readonly reject: (fault: StorageFault) => void };
 type ClosedBatch = {
+  /** Whether the log has more operations by it. */
+  readonly moved: boolean;
   readonly changes: BatchChanges;
   readonly mutations: readonly KvMutation[];
   readonly waiters: readonly Waiter[];
@@ -56,6 +58,7 @@ export type CommitterDeps = BatchDeps & {
 export class Committer {
   readonly #deps: CommitterDeps;
   readonly #queue: Array<() => void> = [];
+  readonly #listeners = new Set<() => void>();
   #queuedBytes = 0;
   #open: OpenBatch | undefined;
   #waiters: Waiter[] = [];
@@ -116,6 +119,16 @@ export class Committer {
     return true;
   }
 
+  /** Calls back whenever the log has got more operations; gives a function that ends it. */
+  onCommit(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  #tell(): void {
+    for (const listener of [...this.#listeners]) listener();
+  }
+
   #isFull(bytes: number): boolean {
     return this.#open !== undefined && this.#open.bytes + bytes > this.#deps.batchBytesMax;
   }
@@ -157,6 +170,12 @@ export class Committer {
     const { number } = batch.position;
     if (number === 0 && lane.before !== undefined) {
       batch.local({ kind: "log-continues", ...lane.before });
+    }
+    const { head, origin, origins } = this.#deps;
+    if (number === 0 && !origins.isEmpty) {
+      const own = { origin, seq: head.seq, chain: head.chain, hlc: head.ownHlc };
+      const heads = [{ ...own, vector: head.vector }, ...origins.states()];
+      batch.local({ kind: "origin-heads", heads });
     }
     return batch;
   }
@@ -206,7 +225,8 @@ export class Committer {
     this.#open = undefined;
     if (batch.recordCount === 0) {
       const changes = view.takeBatch();
-      return { batch: { changes, mutations: [], waiters }, buffer: undefined, bytes: 0 };
+      const batch = { moved: false, changes, mutations: [], waiters };
+      return { batch, buffer: undefined, bytes: 0 };
     }
     const laidOut = layOutBatch(batch, lane, hash.crc32);
     const { segment, offset } = batch.position;
@@ -215,6 +235,11 @@ export class Committer {
       const key = logRunKeyOf(this.#deps.origin, batch.firstSeq);
       view.put(TABLES.logRun, key, { segment, offset, count });
     }
+    for (const [origin, run] of batch.runs) {
+      const key = logRunKeyOf(origin, run.firstSeq);
+      view.put(TABLES.logRun, key, { segment, offset, count: run.count });
+    }
+    this.#deps.origins.putRows(view);
     view.put(TABLES.position, POSITION_KEY, {
       segment,
       offset: offset + laidOut.bytes,
@@ -222,7 +247,8 @@ export class Committer {
       ...head,
     });
     const changes = view.takeBatch();
-    return { batch: { changes, mutations: view.mutationsOf(changes), waiters }, ...laidOut };
+    const moved = count > 0 || batch.runs.size > 0 || batch.unparked;
+    return { batch: { moved, changes, mutations: view.mutationsOf(changes), waiters }, ...laidOut };
   }
 
   #drainQueue(): void {
@@ -255,6 +281,7 @@ export class Committer {
         this.#deps.view.applied(batch.changes);
         for (const waiter of batch.waiters) waiter.resolve();
       }
+      if (this.#listeners.size > 0 && batches.some(({ moved }) => moved)) this.#tell();
     }
     this.#indexing = false;
     if (this.#isIdle()) for (const resolve of this.#idle.splice(0)) resolve();

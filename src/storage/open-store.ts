@@ -165,6 +165,7 @@ async function assemble(
     clock: hlc,
     time: clock,
     head: { ...replay.head },
+    origins: replay.origins,
     records: new ByteWriter(64 * 1024),
     batchBytesMax: direct ? LIMITS.batchBytesMax : LIMITS.batchBytesMaxBuffered,
     failStop: settings.failStop,

@@ -1,23 +1,27 @@
 import { toHex } from "../core/bytes.ts";
+import { effectiveVector, NOTHING_SEEN } from "../core/causality.ts";
 import { StorageFault } from "../core/faults.ts";
-import { HLC_ZERO } from "../core/hlc.ts";
+import { HLC_ZERO, type Hlc } from "../core/hlc.ts";
 import { LIMITS } from "../core/limits.ts";
 import { decodeLocal } from "../core/local-codec.ts";
 import { decodeManifest } from "../core/manifest-codec.ts";
 import { makeVersionId, type OriginId, parseContentHash, SEQ_ZERO } from "../core/names.ts";
-import { chainAfter, decodeOperation, operationHeader } from "../core/operation-codec.ts";
-import type { Dot, Operation } from "../core/records.ts";
+import { chainAfter, decodeOperation } from "../core/operation-codec.ts";
+import type { OriginState } from "../core/origin-records.ts";
+import type { Dot, LocalRecord, Operation, Vector } from "../core/records.ts";
 import type { Hash } from "../ports/hash.ts";
 import type { Kv } from "../ports/kv.ts";
-import type { LogHead } from "./batch.ts";
+import type { ForeignRun, LogHead } from "./batch.ts";
 import type { LogEnd } from "./commit-lane.ts";
 import { hasBatchBehind, type ScannedBatch, type ScanRequest, scanBatches } from "./log-scan.ts";
 import { applyLocal, applyManifest, applyOperation, isDropped } from "./metadata/apply.ts";
 import type { ApplyContext } from "./metadata/apply-context.ts";
+import { parkOperation } from "./metadata/apply-origins.ts";
 import { DROPPED_KEY, logRunKeyOf, POSITION_KEY } from "./metadata/keys.ts";
 import { ReferenceCounts } from "./metadata/references.ts";
 import { TABLES } from "./metadata/rows.ts";
 import { IndexView } from "./metadata/view.ts";
+import { OriginLogs } from "./origin-logs.ts";
 import { BATCH_HEADER_BYTES, batchRecords } from "./segment/batch.ts";
 import { bodyOwner, bodyRecordBytes } from "./segment/record.ts";
 import type { SegmentFacts, Segments } from "./segment/segments.ts";
@@ -35,6 +39,7 @@ export type ReplayDeps = {
 
 export type ReplayResult = {
   readonly head: LogHead;
+  readonly origins: OriginLogs;
   readonly operations: number;
   /** Where batches end in segments that hold something torn behind them: cut them there. */
   readonly ends: ReadonlyMap<number, number>;
@@ -45,6 +50,13 @@ export type ReplayResult = {
 /** Rows gathered before they are brought into the index in one sorted write. */
 const ROWS_PER_WRITE = 20_000;
 const NO_CHAIN = new Uint8Array(32);
+const NO_HEAD = { seq: SEQ_ZERO, chain: NO_CHAIN, ownHlc: HLC_ZERO, vector: NOTHING_SEEN };
+
+/** What a record in front of an operation says of it. */
+type Special =
+  | { readonly kind: "void" }
+  | { readonly kind: "parked"; readonly reason: string }
+  | { readonly kind: "again"; readonly vector: Vector };
 
 /**
  * Brings the index up to the end of the log, from the position it has applied (or from nothing).
@@ -62,11 +74,17 @@ class Replay {
   readonly #view: IndexView;
   readonly #context: ApplyContext;
   readonly #references: ReferenceCounts;
+  readonly #origins: OriginLogs;
   #head: LogHead;
   #position: { segment: number; offset: number };
   #operations = 0;
-  /** A dropped segment may lie between two batches: then the chain cannot be followed. */
+  /** A dropped segment may lie between two batches: then the chains cannot be followed. */
   #gap = true;
+  /** Behind such a place, the logs that have been taken up again. */
+  readonly #takenUp = new Set<OriginId>();
+  /** Operations of other origins in the batch at hand: new ones, and what is special about some. */
+  #runs = new Map<OriginId, ForeignRun>();
+  #special = new Map<string, Special>();
   readonly #ends = new Map<number, number>();
   /** Segments whose end is torn: by a batch where the log ends; else only a footer may be torn. */
   #open: Array<{ segment: number; offset: number; reason: string }> = [];
@@ -83,7 +101,12 @@ class Replay {
     // A new incarnation begins a log of its own; time goes on.
     const own = applied?.origin === deps.origin ? applied : undefined;
     const hlc = applied?.hlc ?? HLC_ZERO;
-    this.#head = { seq: own?.seq ?? SEQ_ZERO, chain: own?.chain ?? NO_CHAIN, hlc };
+    const { seq, chain, ownHlc, vector } = own ?? NO_HEAD;
+    this.#head = { seq, chain, hlc, ownHlc, vector };
+    this.#origins = OriginLogs.load(this.#view);
+    if (applied !== undefined && own === undefined && applied.seq > 0) {
+      this.#origins.startAt([{ ...applied, hlc: applied.ownHlc }]);
+    }
     this.#position = { segment: applied?.segment ?? 0, offset: applied?.offset ?? 0 };
     this.#gap = applied === undefined;
   }
@@ -94,7 +117,7 @@ class Replay {
     for (const segment of this.#deps.log) {
       const { id } = segment.facts;
       if (id < this.#position.segment) continue;
-      if (lastSegment !== 0 && id > lastSegment + 1) this.#gap = true;
+      if (lastSegment !== 0 && id > lastSegment + 1) this.#openGap();
       lastSegment = id;
       const resumed = id === this.#position.segment;
       const end = await this.#segment(segment, resumed ? this.#position.offset : LIMITS.pageBytes);
@@ -106,6 +129,7 @@ class Replay {
     await this.#finish();
     return {
       head: this.#head,
+      origins: this.#origins,
       operations: this.#operations,
       ends: this.#ends,
       position: this.#position,
@@ -148,13 +172,13 @@ class Replay {
   }
 
   #batch(segment: number, { header, records }: ScannedBatch): Promise<void> | undefined {
-    let first: Dot | undefined;
+    this.#runs = new Map();
+    this.#special = new Map();
     let continues: LogEnd = { segment: 0, offset: 0 };
     let bodyOffset = header.offset + BATCH_HEADER_BYTES + header.opsBytes;
     for (const { kind, payload } of batchRecords(records, this.#deps.hash.crc32)) {
       switch (kind) {
         case "op":
-          first ??= operationHeader(payload);
           bodyOffset += this.#operation("op", payload, { segment, offset: bodyOffset });
           break;
         case "row":
@@ -163,6 +187,7 @@ class Replay {
         case "local": {
           const record = decodeLocal(payload);
           if (record.kind === "log-continues") continues = record;
+          this.#hear(record);
           applyLocal(this.#context, record, segment);
           break;
         }
@@ -175,10 +200,9 @@ class Replay {
       }
     }
     this.#checkOpen(header.batchNumber, continues);
-    if (first !== undefined) {
-      const key = logRunKeyOf(first.origin, first.seq);
-      const { offset, operationCount: count } = header;
-      this.#view.put(TABLES.logRun, key, { segment, offset, count });
+    for (const [origin, { firstSeq, count }] of this.#runs) {
+      const key = logRunKeyOf(origin, firstSeq);
+      this.#view.put(TABLES.logRun, key, { segment, offset: header.offset, count });
     }
     this.#position = { segment, offset: header.offset + header.batchBytes };
     this.#moved = true;
@@ -211,33 +235,97 @@ class Replay {
   ): number {
     const bytes = Buffer.from(payload);
     const operation = decodeOperation(bytes);
+    this.#operations += 1;
+    const special = this.#special.get(nameOf(operation.dot));
+    if (operation.hlc > this.#head.hlc) this.#head = { ...this.#head, hlc: operation.hlc };
     // A row stands outside every chain, whoever wrote the operation that it came from.
-    if (kind === "op") this.#follow(operation, bytes);
-    else if (operation.hlc > this.#head.hlc) this.#head = { ...this.#head, hlc: operation.hlc };
+    const vector = kind === "op" ? this.#follow(operation, bytes, special) : NOTHING_SEEN;
+    if (special?.kind === "void") return 0;
+    if (special?.kind === "parked") {
+      const { reason } = special;
+      parkOperation(this.#context, operation, { home: body.segment, reason, vector });
+      return 0;
+    }
     const inlineBytes = inlineRecordBytes(operation);
     // What lies in chunks has no place here; the commit says so by zero, and rows must be equal.
     const offset = inlineBytes === 0 ? 0 : body.offset;
     const place = { segment: body.segment, offset };
-    applyOperation(this.#context, operation, { home: body.segment, body: place });
-    this.#operations += 1;
+    const context = vector.size === 0 ? this.#context : { ...this.#context, causal: vector };
+    applyOperation(context, operation, { home: body.segment, body: place });
     return inlineBytes;
   }
 
-  /** Follows our own chain; across a dropped segment it is taken up again. */
-  #follow(operation: Operation, bytes: Uint8Array): void {
-    const { dot, hlc, chainBefore } = operation;
-    if (dot.origin === this.#deps.origin) {
-      const follows = dot.seq === this.#head.seq + 1;
-      const chained = Buffer.compare(chainBefore, this.#head.chain) === 0;
-      if (!this.#gap && !(follows && chained)) {
-        throw new StorageFault("corrupt", `operation ${dot.seq} does not follow the one before`);
-      }
-      this.#gap = false;
-      const sha256 = (input: Uint8Array) => this.#deps.hash.digest("SHA256", input);
-      this.#head = { seq: dot.seq, chain: chainAfter(sha256, chainBefore, bytes), hlc };
-    } else if (hlc > this.#head.hlc) {
-      this.#head = { ...this.#head, hlc };
+  /** Takes note of what a record says of logs, and of operations behind it in the batch. */
+  #hear(record: LocalRecord): void {
+    switch (record.kind) {
+      case "operations-parked":
+        for (const { reason, ...dot } of record.operations) {
+          this.#special.set(nameOf(dot), { kind: "parked", reason });
+          this.#origins.park(dot);
+        }
+        return;
+      case "operations-void":
+        for (const dot of record.operations) this.#special.set(nameOf(dot), { kind: "void" });
+        return;
+      case "operations-unparked":
+        for (const { vector, ...dot } of record.operations) {
+          this.#special.set(nameOf(dot), { kind: "again", vector });
+          this.#origins.unpark(dot);
+        }
+        return;
+      case "floors":
+        this.#origins.startAt(record.heads);
+        return;
+      case "origin-heads":
+        this.#takeUp(record.heads);
     }
+  }
+
+  #openGap(): void {
+    this.#gap = true;
+    this.#takenUp.clear();
+  }
+
+  /** At the beginning of a segment all logs are named; from here on they can be followed. */
+  #takeUp(heads: readonly OriginState[]): void {
+    for (const head of heads) {
+      if (head.origin !== this.#deps.origin) this.#origins.startAt([head]);
+      else if (head.seq > this.#head.seq) {
+        const { seq, chain, vector } = head;
+        this.#head = {
+          seq,
+          chain,
+          vector,
+          ownHlc: head.hlc,
+          hlc: maxHlc(head.hlc, this.#head.hlc),
+        };
+      }
+    }
+    this.#gap = false;
+  }
+
+  /** Follows a log; across a dropped segment it is taken up again. Gives the vector. */
+  #follow(operation: Operation, bytes: Uint8Array, special: Special | undefined): Vector {
+    if (special?.kind === "again") return special.vector;
+    const { dot, hlc, chainBefore } = operation;
+    const own = dot.origin === this.#deps.origin;
+    const before = own ? this.#head : this.#origins.state(dot.origin);
+    const follows = dot.seq === (before?.seq ?? 0) + 1;
+    const chained = Buffer.compare(chainBefore, before?.chain ?? NO_CHAIN) === 0;
+    const mayBeAnywhere = this.#gap && !this.#takenUp.has(dot.origin);
+    if (!mayBeAnywhere && !(follows && chained)) {
+      throw new StorageFault("corrupt", `operation ${dot.seq} does not follow the one before`);
+    }
+    this.#takenUp.add(dot.origin);
+    const run = this.#runs.get(dot.origin);
+    if (run === undefined) this.#runs.set(dot.origin, { firstSeq: dot.seq, count: 1 });
+    else run.count += 1;
+    const sha256 = (input: Uint8Array) => this.#deps.hash.digest("SHA256", input);
+    const chain = chainAfter(sha256, chainBefore, bytes);
+    if (!own) return this.#origins.advance(operation, chain);
+    const vector = effectiveVector(this.#head.vector, operation.vector);
+    this.#head = { seq: dot.seq, chain, hlc: this.#head.hlc, ownHlc: hlc, vector };
+    return vector;
   }
 
   #manifest(payload: Uint8Array, segment: number): void {
@@ -249,6 +337,7 @@ class Replay {
 
   async #write(): Promise<void> {
     const { origin } = this.#deps;
+    this.#origins.putRows(this.#view);
     this.#view.put(TABLES.position, POSITION_KEY, { ...this.#position, origin, ...this.#head });
     const changes = this.#view.takeBatch();
     const mutations = this.#view.mutationsOf(changes);
@@ -277,9 +366,18 @@ class Replay {
     this.#references.sweep();
     this.#checkHomes();
     if (this.#written) this.#view.remove(TABLES.replaying, "");
+    this.#origins.putRows(this.#view);
     if (this.#moved || this.#view.changed > 0) await this.#write();
     await this.#writing;
   }
+}
+
+function nameOf({ origin, seq }: Dot): string {
+  return `${origin}/${seq}`;
+}
+
+function maxHlc(left: Hlc, right: Hlc): Hlc {
+  return left > right ? left : right;
 }
 
 function inlineRecordBytes({ body, hlc, dot }: Operation): number {

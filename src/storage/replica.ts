@@ -1,7 +1,10 @@
 import type { Hlc } from "../core/hlc.ts";
 import type { ContentHash, OriginId, Seq, SiteId } from "../core/names.ts";
+import type { SignedHead } from "../core/origin-records.ts";
 import type { Dot, ManifestChunk, Operation, Vector } from "../core/records.ts";
 import type { BodyWriter, StagedBody } from "./store.ts";
+
+export type { SignedHead } from "../core/origin-records.ts";
 
 /** How far one origin's log is durable here, and the hash chain after its last operation. */
 export type OriginHead = {
@@ -10,15 +13,6 @@ export type OriginHead = {
   /** 32 bytes. */
   readonly chain: Uint8Array;
   readonly hlc: Hlc;
-};
-
-/** A position in an origin's log that the origin's site has signed. */
-export type SignedHead = {
-  readonly origin: OriginId;
-  readonly site: SiteId;
-  readonly seq: Seq;
-  readonly chain: Uint8Array;
-  readonly signature: Uint8Array;
 };
 
 /** One operation as it travels: its own encoding, and its body when that lies beside it. */

@@ -12,6 +12,7 @@ import {
   parseUploadId,
   parseVersionId,
 } from "../../src/core/names.ts";
+import type { OriginRecord } from "../../src/core/origin-records.ts";
 import {
   CHECKSUM_ALGORITHMS,
   type LocalRecord,
@@ -59,6 +60,7 @@ export const objectKeys = parsed(
 );
 export const origins = parsed(hex(8), parseOriginId);
 const seqs = parsed(fc.maxSafeNat(), parseSeq);
+const siteIds = parsed(hex(8), parseSiteId);
 export const hlcs = parsed(fc.bigInt(0n, 0xffff_ffff_ffff_ffffn), parseHlc);
 export const contentHashes = parsed(hex(32), parseContentHash);
 const versionIds = parsed(hex(16), parseVersionId);
@@ -344,6 +346,7 @@ export const localRecords: fc.Arbitrary<LocalRecord> = fc.oneof(
     uploadIds: fc.array(uploadIds, { maxLength: 3 }),
   }),
   fc.record({ kind: fc.constant("log-continues" as const), segment: segmentIds, offset: count }),
+  originRecords(),
   fc.record({
     kind: fc.constant("rows-removed" as const),
     rows: fc.array(removedRows, { maxLength: 3 }),
@@ -366,6 +369,45 @@ export const localRecords: fc.Arbitrary<LocalRecord> = fc.oneof(
     ),
   }),
 );
+
+/** Records about the logs of other origins. */
+function originRecords(): fc.Arbitrary<OriginRecord> {
+  const dot = fc.record({ origin: origins, seq: seqs });
+  const dots = fc.array(dot, { maxLength: 3 });
+  const applied = fc.array(fc.tuple(origins, seqs), { maxLength: 3 }).map((list) => new Map(list));
+  const chain = bytes(32, 32);
+  const state = fc.record({ origin: origins, seq: seqs, chain, hlc: hlcs, vector: applied });
+  const signature = bytes(64, 64);
+  const signed = fc.record({ origin: origins, site: siteIds, seq: seqs, chain, signature });
+  const parked = fc.record({ origin: origins, seq: seqs, reason: wellFormed });
+  return fc.oneof(
+    fc.record({
+      kind: fc.constant("origin-heads" as const),
+      heads: fc.array(state, { maxLength: 3 }),
+    }),
+    fc.record({
+      kind: fc.constant("operations-parked" as const),
+      operations: fc.array(parked, { maxLength: 3 }),
+    }),
+    fc.record({ kind: fc.constant("operations-void" as const), operations: dots }),
+    fc.record({
+      kind: fc.constant("operations-unparked" as const),
+      operations: fc.array(fc.record({ origin: origins, seq: seqs, vector: applied }), {
+        maxLength: 3,
+      }),
+    }),
+    fc.record({
+      kind: fc.constant("heads-signed" as const),
+      heads: fc.array(signed, { maxLength: 3 }),
+    }),
+    fc.record({
+      kind: fc.constant("peer-applied" as const),
+      site: siteIds,
+      heardMs: count,
+      applied,
+    }),
+  );
+}
 
 /** One small change to bytes: a flipped bit, a byte cut out, put in, or the end cut off. */
 export function damaged(input: fc.Arbitrary<Buffer>): fc.Arbitrary<Buffer> {

@@ -11,6 +11,7 @@ import {
   applyObjectPut,
   applyVersionDelete,
 } from "./apply-objects.ts";
+import { applyOriginRecord } from "./apply-origins.ts";
 import { applyBootstrap, applyFloors, removeRows } from "./apply-rows.ts";
 import { bury } from "./graves.ts";
 import { DROPPED_KEY, partKeyOf, uploadKeyOf } from "./keys.ts";
@@ -104,7 +105,7 @@ export function applyLocal(context: ApplyContext, record: LocalRecord, home: num
       applyFloors(context, record, home);
       return;
     default:
-      unreachable(record);
+      applyOriginRecord(context, record, home);
   }
 }
 
@@ -235,6 +236,9 @@ function dropSegments(
     const runs = view.rows(TABLES.logRun, from, `${from}~`);
     for (const { key, row } of runs) {
       if (isDropped(record.segments, row.segment)) view.remove(TABLES.logRun, key);
+    }
+    for (const { key, row } of view.rows(TABLES.signedHead, from, `${from}~`)) {
+      if (isDropped(record.segments, row.home)) view.remove(TABLES.signedHead, key);
     }
   }
 }

@@ -14,6 +14,7 @@ import type {
   Operation,
   PartRecord,
   UploadRecord,
+  Vector,
 } from "../../core/records.ts";
 import { BUCKET_TABLE } from "./bucket-rows.ts";
 import { HISTORY_TABLE } from "./history-rows.ts";
@@ -23,6 +24,7 @@ import {
   OBJECT_ROW_HEAD_BYTES,
   type ObjectRow,
 } from "./object-row.ts";
+import { ORIGIN_TABLES, readVector, writeVector } from "./origin-rows.ts";
 import { SITE_TABLES } from "./site-rows.ts";
 import { readHlc, readOrigin, readSeq, readStamp, type Stamp, writeStamp } from "./stamp.ts";
 import { listObject, listVersion, type VersionListing } from "./version-listing.ts";
@@ -84,7 +86,12 @@ export type PositionRow = {
   readonly origin: OriginId;
   readonly seq: Seq;
   readonly chain: Uint8Array;
+  /** The greatest reading in the log, whoever's operation has it. */
   readonly hlc: Hlc;
+  /** The reading of this origin's last operation. */
+  readonly ownHlc: Hlc;
+  /** What this origin's last operation says that had been applied of others. */
+  readonly vector: Vector;
 };
 
 /** One kind of row: its key prefix, and how its value is laid out behind format and checksum. */
@@ -244,20 +251,24 @@ export const TABLES = {
   ...VERSION_TABLES,
   history: HISTORY_TABLE,
   ...SITE_TABLES,
+  ...ORIGIN_TABLES,
   position: {
     prefix: "z",
     encode: (writer, row) => {
       writer.u32(row.segment).u64(row.offset).hex(row.origin).u64(row.seq);
       writer.bytes(row.chain).bigU64(row.hlc);
+      // What follows is missing as long as no other origin is known.
+      if (row.ownHlc === row.hlc && row.vector.size === 0) return;
+      writer.bigU64(row.ownHlc);
+      writeVector(writer, row.vector);
     },
-    decode: (reader) => ({
-      segment: reader.u32(),
-      offset: reader.u64(),
-      origin: readOrigin(reader),
-      seq: readSeq(reader),
-      chain: Buffer.from(reader.bytes(32)),
-      hlc: readHlc(reader),
-    }),
+    decode: (reader) => {
+      const at = { segment: reader.u32(), offset: reader.u64(), origin: readOrigin(reader) };
+      const head = { seq: readSeq(reader), chain: Buffer.from(reader.bytes(32)) };
+      const hlc = readHlc(reader);
+      if (reader.remaining === 0) return { ...at, ...head, hlc, ownHlc: hlc, vector: new Map() };
+      return { ...at, ...head, hlc, ownHlc: readHlc(reader), vector: readVector(reader) };
+    },
   } satisfies Table<PositionRow>,
 } as const;
 

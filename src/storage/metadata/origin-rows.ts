@@ -1,0 +1,106 @@
+import { type ByteReader, type ByteWriter, LayoutError } from "../../core/bytes.ts";
+import type { Hlc } from "../../core/hlc.ts";
+import { type OriginId, parseSiteId, type Seq, type SiteId } from "../../core/names.ts";
+import type { OriginState, SignedHead } from "../../core/origin-records.ts";
+import type { Vector } from "../../core/records.ts";
+import { readHlc, readOrigin, readSeq } from "./stamp.ts";
+
+/** How far the log of another origin is here; its key names the origin. */
+export type OriginHeadRow = Omit<OriginState, "origin">;
+/** An operation in the log whose bytes nobody could give; its key is that of a run of one. */
+export type ParkedRow = {
+  readonly home: number;
+  readonly hlc: Hlc;
+  /** What its origin had applied of others. */
+  readonly vector: Vector;
+  readonly reason: string;
+};
+export type SignedHeadRow = Pick<SignedHead, "site" | "chain" | "signature"> & {
+  readonly home: number;
+};
+/** What another site said last that it has applied; its key names the site. */
+export type AcknowledgedRow = {
+  readonly home: number;
+  readonly heardMs: number;
+  readonly applied: Vector;
+};
+
+const CHAIN_BYTES = 32;
+
+/** Writes a vector: count of entries (varint), each origin (8) and sequence (u64), ascending. */
+export function writeVector(writer: ByteWriter, vector: Vector): void {
+  writer.varint(vector.size);
+  if (vector.size === 0) return;
+  const entries = [...vector].sort(([left], [right]) => (left < right ? -1 : 1));
+  for (const [origin, seq] of entries) writer.hex(origin).u64(seq);
+}
+
+/** Reads what `writeVector` wrote. */
+export function readVector(reader: ByteReader): Vector {
+  const entries = new Map<OriginId, Seq>();
+  for (let left = reader.varint(); left > 0; left--) {
+    entries.set(readOrigin(reader), readSeq(reader));
+  }
+  return entries;
+}
+
+function readSite(reader: ByteReader): SiteId {
+  const site = parseSiteId(reader.hex(8));
+  if (site === undefined) throw new LayoutError("not a site id");
+  return site;
+}
+
+/** Tables about other origins; a site that never heard of any has no row in them. */
+export const ORIGIN_TABLES = {
+  originHead: {
+    prefix: "r",
+    encode: (writer: ByteWriter, row: OriginHeadRow) => {
+      writer.u64(row.seq).bytes(row.chain).bigU64(row.hlc);
+      writeVector(writer, row.vector);
+    },
+    decode: (reader: ByteReader): OriginHeadRow => ({
+      seq: readSeq(reader),
+      chain: Buffer.from(reader.bytes(CHAIN_BYTES)),
+      hlc: readHlc(reader),
+      vector: readVector(reader),
+    }),
+  },
+  parked: {
+    prefix: "P",
+    encode: (writer: ByteWriter, row: ParkedRow) => {
+      writer.u32(row.home).bigU64(row.hlc).text(row.reason);
+      writeVector(writer, row.vector);
+    },
+    decode: (reader: ByteReader): ParkedRow => ({
+      home: reader.u32(),
+      hlc: readHlc(reader),
+      reason: reader.text(),
+      vector: readVector(reader),
+    }),
+  },
+  /** Signatures go when their segment goes: they are kept for operations that can be relayed. */
+  signedHead: {
+    prefix: "i",
+    encode: (writer: ByteWriter, row: SignedHeadRow) => {
+      writer.u32(row.home).hex(row.site).bytes(row.chain).sized(row.signature);
+    },
+    decode: (reader: ByteReader): SignedHeadRow => ({
+      home: reader.u32(),
+      site: readSite(reader),
+      chain: Buffer.from(reader.bytes(CHAIN_BYTES)),
+      signature: Buffer.from(reader.sized()),
+    }),
+  },
+  acknowledged: {
+    prefix: "A",
+    encode: (writer: ByteWriter, row: AcknowledgedRow) => {
+      writer.u32(row.home).u64(row.heardMs);
+      writeVector(writer, row.applied);
+    },
+    decode: (reader: ByteReader): AcknowledgedRow => ({
+      home: reader.u32(),
+      heardMs: reader.u64(),
+      applied: readVector(reader),
+    }),
+  },
+} as const;

@@ -1,0 +1,127 @@
+import { effectiveVector } from "../core/causality.ts";
+import { type OriginId, parseOriginId, parseSeq, type Seq } from "../core/names.ts";
+import type { OriginState } from "../core/origin-records.ts";
+import type { Dot, Operation, Vector } from "../core/records.ts";
+import { dotOfKey } from "./metadata/apply-origins.ts";
+import { TABLES } from "./metadata/rows.ts";
+import type { RowReader } from "./metadata/stored-rows.ts";
+import type { IndexView } from "./metadata/view.ts";
+
+const NOTHING: Vector = new Map();
+
+/**
+ * How far the logs of other origins are here, with everything that is ahead in line. Commit and
+ * replay keep it in step with the records that they add or meet, so that both put the same rows.
+ */
+export class OriginLogs {
+  readonly #states = new Map<OriginId, OriginState>();
+  readonly #parked = new Map<OriginId, Set<number>>();
+  readonly #changed = new Set<OriginId>();
+  #applied: Vector | undefined = NOTHING;
+
+  /** Takes up what the index knows. */
+  static load(rows: RowReader): OriginLogs {
+    const logs = new OriginLogs();
+    for (const { key, row } of rows.rows(TABLES.originHead, "", "~")) {
+      const origin = parseOriginId(key);
+      if (origin !== undefined) logs.#states.set(origin, { origin, ...row });
+    }
+    for (const { key } of rows.rows(TABLES.parked, "", "~")) {
+      const dot = dotOfKey(key);
+      if (dot !== undefined) logs.park(dot);
+    }
+    logs.#applied = undefined;
+    return logs;
+  }
+
+  /** Whether another origin was ever heard of. */
+  get isEmpty(): boolean {
+    return this.#states.size === 0;
+  }
+
+  state(origin: OriginId): OriginState | undefined {
+    return this.#states.get(origin);
+  }
+
+  /** The states of all logs, by origin. */
+  states(): OriginState[] {
+    return [...this.#states.values()].sort((left, right) => (left.origin < right.origin ? -1 : 1));
+  }
+
+  /** How far each of them has been applied; the same map until one has moved. */
+  get applied(): Vector {
+    this.#applied ??= this.#appliedNow();
+    return this.#applied;
+  }
+
+  #appliedNow(): Vector {
+    const applied = new Map<OriginId, Seq>();
+    for (const { origin, seq } of this.#states.values()) {
+      const parked = this.#parked.get(origin);
+      const until = parked === undefined ? seq : parseSeq(Math.min(...parked) - 1);
+      if (until !== undefined && until > 0) applied.set(origin, until);
+    }
+    return applied;
+  }
+
+  /** What an operation's origin had applied of others when it issued it. */
+  vectorOf({ dot, vector }: Operation): Vector {
+    return effectiveVector(this.#states.get(dot.origin)?.vector ?? NOTHING, vector);
+  }
+
+  /** The next operation of its origin is in the log; gives what it had applied of others. */
+  advance(operation: Operation, chain: Uint8Array): Vector {
+    const { dot, hlc } = operation;
+    const vector = this.vectorOf(operation);
+    this.#set({ ...dot, hlc, chain, vector });
+    return vector;
+  }
+
+  /** A log goes on here behind what came otherwise; one that is further already stays. */
+  startAt(states: readonly OriginState[]): void {
+    for (const state of states) {
+      if ((this.#states.get(state.origin)?.seq ?? 0) < state.seq) this.#set(state);
+    }
+  }
+
+  park({ origin, seq }: Dot): void {
+    const parked = this.#parked.get(origin);
+    if (parked === undefined) this.#parked.set(origin, new Set([seq]));
+    else parked.add(seq);
+    this.#applied = undefined;
+  }
+
+  unpark({ origin, seq }: Dot): void {
+    const parked = this.#parked.get(origin);
+    parked?.delete(seq);
+    if (parked?.size === 0) this.#parked.delete(origin);
+    this.#applied = undefined;
+  }
+
+  isParked({ origin, seq }: Dot): boolean {
+    return this.#parked.get(origin)?.has(seq) === true;
+  }
+
+  /** Whether an operation has been applied here, or never will be. */
+  isApplied(dot: Dot): boolean {
+    return (this.#states.get(dot.origin)?.seq ?? 0) >= dot.seq && !this.isParked(dot);
+  }
+
+  /** Puts the rows of logs that have moved since the last call. */
+  putRows(view: IndexView): void {
+    if (this.#changed.size === 0) return;
+    for (const origin of this.#changed) {
+      const state = this.#states.get(origin);
+      if (state === undefined) continue;
+      const { seq, chain, hlc, vector } = state;
+      view.put(TABLES.originHead, origin, { seq, chain, hlc, vector });
+    }
+    this.#changed.clear();
+  }
+
+  #set(state: OriginState): void {
+    this.#states.set(state.origin, state);
+    this.#changed.add(state.origin);
+    this.#applied = undefined;
+  }
+}
