@@ -144,7 +144,7 @@ async function explainRefusal(deps: JoinDeps, answer: PeerResponse): Promise<Joi
   );
 }
 
-/** Ids that both sites know with different secrets; a revoked one stays revoked, whatever it was. */
+/** Ids that both sites know with different secrets; a revoked one stays revoked in any case. */
 function findCollisions({ store, keyRing }: JoinDeps, offer: JoinOffer, ring: KeyRing): string[] {
   return offer.accessKeys.flatMap(({ id, revoked, sealed }) => {
     const key = parseAccessKeyId(id);

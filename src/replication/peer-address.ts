@@ -60,7 +60,7 @@ function isPort(text: string): boolean {
   return port >= 1 && port <= 65_535 && String(port) === text;
 }
 
-/** A host in the one form in which every program reads the same ("0x7f" is an IP address to some). */
+/** A host in the one form that every program reads the same ("0x7f" is an IP address to some). */
 function isHost(host: string): boolean {
   if (!IPV6.test(host) && !HOST_NAME.test(host)) return false;
   const url = `http://${host}`;

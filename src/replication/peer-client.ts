@@ -59,19 +59,30 @@ const REFUSALS: ReadonlySet<number> = new Set([401, 403]);
 
 /** Signs requests and believes answers only when the peer has signed them. */
 export function createPeerClient(deps: PeerClientDeps): PeerClient {
-  const sessions = new Map<string, string>();
-  const lastGood = new Map<string, string>();
+  return new SigningClient(deps);
+}
 
-  async function request(peer: Callee, wish: PeerRequest): Promise<PeerResponse> {
-    const deadline = startDeadline(deps.clock, wish);
+/** Invariant: a session is one that the peer itself has named, in an answer that it signed. */
+class SigningClient implements PeerClient {
+  readonly #deps: PeerClientDeps;
+  readonly #sessions = new Map<string, string>();
+  /** The address of each peer that answered last. */
+  readonly #lastGood = new Map<string, string>();
+
+  constructor(deps: PeerClientDeps) {
+    this.#deps = deps;
+  }
+
+  async request(peer: Callee, wish: PeerRequest): Promise<PeerResponse> {
+    const deadline = startDeadline(this.#deps.clock, wish);
     try {
-      const answer = await askOnce(peer, wish, deadline.signal);
+      const answer = await this.#askOnce(peer, wish, deadline.signal);
       const session = answer.headers["x-atoll-session"] ?? "";
       const isStale = answer.status === 401 && readProblem(answer.body).reason === "session";
-      if (!isStale || session === sessions.get(peer.id)) return accept(peer, answer);
+      if (!isStale || session === this.#sessions.get(peer.id)) return accept(peer, answer);
       // The peer has been started anew since we last spoke: sign for the process that runs now.
-      sessions.set(peer.id, session);
-      return accept(peer, await askOnce(peer, wish, deadline.signal));
+      this.#sessions.set(peer.id, session);
+      return accept(peer, await this.#askOnce(peer, wish, deadline.signal));
     } catch (failure) {
       throw deadline.explain(failure, peer);
     } finally {
@@ -79,19 +90,15 @@ export function createPeerClient(deps: PeerClientDeps): PeerClient {
     }
   }
 
-  async function askOnce(
-    peer: Callee,
-    wish: PeerRequest,
-    signal: AbortSignal,
-  ): Promise<PeerResponse> {
-    const usable = addressesOf(peer, lastGood.get(peer.id));
+  async #askOnce(peer: Callee, wish: PeerRequest, signal: AbortSignal): Promise<PeerResponse> {
+    const usable = addressesOf(peer, this.#lastGood.get(peer.id));
     let failed: unknown;
     for (const address of usable) {
-      const signed = sign(peer, wish, address);
+      const signed = this.#sign(peer, wish, address);
       let response: NetworkResponse;
       try {
         const { certificates } = peer;
-        response = await deps.network.request({
+        response = await this.#deps.network.request({
           target: {
             ...{ kind: "url", origin: address },
             ...(certificates.length > 0 && { trustedCertificates: certificates.join("\n") }),
@@ -105,28 +112,28 @@ export function createPeerClient(deps: PeerClientDeps): PeerClient {
         continue;
       }
       const body = await readWhole(peer, response.body, wish.bytesMax);
-      checkAnswer(peer, { response, body, requestSignature: signed.signature });
-      lastGood.set(peer.id, address);
+      this.#checkAnswer(peer, { response, body, requestSignature: signed.signature });
+      this.#lastGood.set(peer.id, address);
       return { status: response.status, headers: response.headers, body };
     }
     throw failed;
   }
 
-  function sign(peer: Callee, wish: PeerRequest, address: string) {
+  #sign(peer: Callee, wish: PeerRequest, address: string) {
     const body = wish.body ?? new Uint8Array(0);
-    const { clusterId, siteId } = deps.identity;
+    const { clusterId, siteId } = this.#deps.identity;
     const message = {
       ...{ method: wish.method, authority: authorityOf(address), target: wish.path },
-      date: new Date(deps.clock.nowMs()).toUTCString(),
+      date: new Date(this.#deps.clock.nowMs()).toUTCString(),
       digest: contentDigest(body),
-      ...{ to: peer.id, session: sessions.get(peer.id) ?? "none" },
+      ...{ to: peer.id, session: this.#sessions.get(peer.id) ?? "none" },
     };
     const parameters = {
       keyId: `${clusterId}/${siteId}`,
-      nonce: toHex(deps.random.bytes(NONCE_BYTES)),
+      nonce: toHex(this.#deps.random.bytes(NONCE_BYTES)),
     };
     const { input, signature } = signRequest(message, parameters, (bytes) =>
-      signBytes(deps.keyPair, bytes),
+      signBytes(this.#deps.keyPair, bytes),
     );
     const headers = {
       ...{ host: message.authority, date: message.date, "content-digest": message.digest },
@@ -136,7 +143,7 @@ export function createPeerClient(deps: PeerClientDeps): PeerClient {
     return { headers, signature };
   }
 
-  function checkAnswer(
+  #checkAnswer(
     peer: Callee,
     answer: {
       readonly response: NetworkResponse;
@@ -149,7 +156,7 @@ export function createPeerClient(deps: PeerClientDeps): PeerClient {
     const isSigned = verifyAnswer(
       { status, digest, requestSignature: answer.requestSignature },
       {
-        keyId: `${deps.identity.clusterId}/${peer.id}`,
+        keyId: `${this.#deps.identity.clusterId}/${peer.id}`,
         publicKey: peer.publicKey,
         input: headers["signature-input"] ?? "",
         signature: headers["signature"] ?? "",
@@ -160,8 +167,6 @@ export function createPeerClient(deps: PeerClientDeps): PeerClient {
       hint: "Another server answers at its address, or something between the sites alters answers.",
     });
   }
-
-  return { request };
 }
 
 function accept(peer: Callee, answer: PeerResponse): PeerResponse {

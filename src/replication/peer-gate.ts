@@ -1,7 +1,8 @@
 import { LIMITS } from "../core/limits.ts";
-import { parseSiteId, type SiteId } from "../core/names.ts";
+import { type ClusterId, parseSiteId, type SiteId } from "../core/names.ts";
 import type { MemberSite } from "../core/site-record.ts";
 import type { Exchange } from "../http/exchange.ts";
+import type { Clock } from "../ports/clock.ts";
 import {
   contentDigest,
   readSignatureInput,
@@ -9,7 +10,6 @@ import {
   verifyRequest,
 } from "./message-signature.ts";
 import { NonceWindow } from "./nonce-window.ts";
-import type { PeerServerDeps } from "./peer-server.ts";
 import type { RefusalReason } from "./refusals.ts";
 
 type Refused = {
@@ -40,7 +40,13 @@ type Sender =
 /** Who sent a request, proved. */
 export type Caller = Refused | ({ readonly outcome: "caller"; readonly from: string } & Sender);
 
-export type PeerGateDeps = Pick<PeerServerDeps, "identity" | "site" | "isInvited" | "clock"> & {
+export type PeerGateDeps = {
+  /** Read anew for every message: a site that joins another cluster changes it. */
+  readonly identity: { readonly clusterId: ClusterId; readonly siteId: SiteId };
+  readonly site: (id: SiteId) => MemberSite | undefined;
+  /** Whether a token with this public key may be used now. */
+  readonly isInvited: (publicKey: string) => boolean;
+  readonly clock: Clock;
   /** New with every start: what was signed for an earlier one is not taken. */
   readonly session: string;
 };

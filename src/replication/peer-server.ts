@@ -2,14 +2,12 @@ import { toHex } from "../core/bytes.ts";
 import { signBytes } from "../core/ed25519.ts";
 import type { SiteKeyPair } from "../core/identity.ts";
 import { LIMITS } from "../core/limits.ts";
-import type { ClusterId, SiteId } from "../core/names.ts";
 import type { MemberSite } from "../core/site-record.ts";
 import type { Exchange, ResponseHeaders } from "../http/exchange.ts";
-import type { Clock } from "../ports/clock.ts";
 import type { Log } from "../ports/log.ts";
 import type { Random } from "../ports/random.ts";
 import { contentDigest, signAnswer, splitTarget } from "./message-signature.ts";
-import { type Caller, PeerGate } from "./peer-gate.ts";
+import { type Caller, PeerGate, type PeerGateDeps } from "./peer-gate.ts";
 import type { Refusals } from "./refusals.ts";
 
 /** A request of a peer that has proved who it is. */
@@ -45,17 +43,8 @@ export type InvitedRoute = Omit<PeerRoute, "answer"> & {
   ): ReturnType<PeerRoute["answer"]>;
 };
 
-export type PeerServerDeps = {
-  /** Read anew for every message: a site that joins another cluster changes it. */
-  readonly identity: {
-    readonly clusterId: ClusterId;
-    readonly siteId: SiteId;
-    readonly keyPair: SiteKeyPair;
-  };
-  readonly site: (id: SiteId) => MemberSite | undefined;
-  /** Whether a token with this public key may be used now. */
-  readonly isInvited: (publicKey: string) => boolean;
-  readonly clock: Clock;
+export type PeerServerDeps = Omit<PeerGateDeps, "session"> & {
+  readonly identity: PeerGateDeps["identity"] & { readonly keyPair: SiteKeyPair };
   readonly random: Random;
   readonly log: Log;
   readonly refusals: Refusals;

@@ -82,10 +82,12 @@ export function parseOffer(body: Uint8Array): JoinOffer | undefined {
   return parseWith(offer, body);
 }
 
+/** Reads what a peer asks for; undefined when it is not that. */
 export function parseRingRequest(body: Uint8Array): { readonly sealTo: string } | undefined {
   return parseWith(ringRequest, body);
 }
 
+/** Reads what a peer answered; undefined when it is not that. */
 export function parseRingAnswer(body: Uint8Array): { readonly ring: string } | undefined {
   return parseWith(ringAnswer, body);
 }
@@ -106,6 +108,7 @@ export function decodeRing(bytes: Uint8Array): KeyRing | undefined {
   return keys.has(content.current) ? { current: content.current, keys } : undefined;
 }
 
+/** Any of these messages as bytes. */
 export function toJson(value: JoinRequest | JoinOffer | { ring: string } | { sealTo: string }) {
   return Buffer.from(JSON.stringify(value));
 }
