@@ -59,15 +59,7 @@ export async function startServer({
   const socketPath = adminSocketPath(settings.data, runtimeDirectory());
   const onFailure = (err: unknown): void => log.error({ err }, "a control request failed");
   const requests = new RequestStats(clock);
-  const board: Switchboard = {
-    state: "recovering",
-    site: undefined,
-    s3: createWaitingService(ports.random),
-    mayWatch: () => false,
-    replication: undefined,
-    moves: undefined,
-    peers: undefined,
-  };
+  const board = newBoard(ports);
   const control = createControlService({
     ...{ version, clock, requests, onFailure, processFacts: ports.processFacts },
     ...{ domains: bucketDomains(settings), metricsToken: settings.metricsToken },
@@ -79,9 +71,8 @@ export async function startServer({
   });
   const tls = await openTls(settings, ports);
   const front = await startFront(settings, ports, tls, (exchange) => {
-    if (!control.serves(exchange)) board.s3(exchange);
-    else if (board.peers?.serves(exchange)) board.peers.handle(exchange);
-    else control.handle(exchange);
+    if (control.serves(exchange)) (doorOf(board, exchange) ?? control).handle(exchange);
+    else board.s3(exchange);
   });
   const site = await openFromSettings(ports, settings, { socketPath, failStop: fail });
   const rootKey = await openKeys(settings, ports);
@@ -99,9 +90,7 @@ export async function startServer({
   });
   const adminFront = await startAdminFront(createAdminHandler(admin, onFailure), socketPath, ports);
   board.state = "serving";
-  const lastWriteMs = hlcMs(site.store.stats().hlc);
-  const moment = { host: where.host, hasTls: where.secure, nowMs: clock.nowMs(), lastWriteMs };
-  for (const warning of startWarnings(moment)) log.warn({}, warning);
+  warnAtStart(ports, site, where);
   const watch = tls === undefined ? undefined : watchTls(tls, front, ports);
   return {
     ...describeServer({ version, settings, site, rootKey, where }),
@@ -116,6 +105,30 @@ export async function startServer({
       await ports.hash.close();
     },
   };
+}
+
+function newBoard({ random }: WiringPorts): Switchboard {
+  return {
+    ...{ state: "recovering", site: undefined, replication: undefined },
+    s3: createWaitingService(random),
+    mayWatch: () => false,
+    ...{ moves: undefined, peers: undefined },
+  };
+}
+
+/** What peers ask is no business of the site's own API. */
+function doorOf({ peers }: Switchboard, exchange: Exchange): PeerServer | undefined {
+  return peers?.serves(exchange) === true ? peers : undefined;
+}
+
+function warnAtStart(
+  { clock, log }: WiringPorts,
+  { store }: Site,
+  where: { readonly host: string; readonly secure: boolean },
+): void {
+  const lastWriteMs = hlcMs(store.stats().hlc);
+  const moment = { host: where.host, hasTls: where.secure, nowMs: clock.nowMs(), lastWriteMs };
+  for (const warning of startWarnings(moment)) log.warn({}, warning);
 }
 
 /** Hosts below these belong to buckets, whatever their path. */
