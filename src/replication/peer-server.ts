@@ -116,6 +116,7 @@ export class PeerServer {
     const call = { body, query: queryOf(query), signal: gone.signal };
     const answer = await run(found, caller, call);
     if (answer.status === 400) this.#deps.refusals.note(caller.from, "malformed", path);
+    if (answer.status === 403) this.#deps.refusals.note(caller.from, "token", path);
     return answer;
   }
 

@@ -7,7 +7,7 @@ import { RequestStats } from "../control/request-stats.ts";
 import { startWarnings } from "../control/start-warnings.ts";
 import type { SiteState } from "../control/stats.ts";
 import { hlcMs } from "../core/hlc.ts";
-import type { Exchange, HttpHandler } from "../http/exchange.ts";
+import type { Exchange, HttpHandler, HttpServer } from "../http/exchange.ts";
 import type { PeerServer } from "../replication/peer-server.ts";
 import type { ReplicationWatch } from "../replication/status.ts";
 import { createWaitingService } from "../s3api/waiting-service.ts";
@@ -55,9 +55,9 @@ export async function startServer({
   readonly fail: (failure: unknown) => void;
 }): Promise<RunningServer> {
   const { settings } = loaded;
-  const { log, clock } = ports;
+  const { clock } = ports;
   const socketPath = adminSocketPath(settings.data, runtimeDirectory());
-  const onFailure = (err: unknown): void => log.error({ err }, "a control request failed");
+  const onFailure = (err: unknown): void => ports.log.error({ err }, "a control request failed");
   const requests = new RequestStats(clock);
   const board = newBoard(ports);
   const control = createControlService({
@@ -82,9 +82,7 @@ export async function startServer({
   const where = { ...settings.listen, port: front.port, secure: tls !== undefined };
   const parts = { version, loaded, ports, site, rootKey, endpoint: endpointOf(where) };
   const admin = createAdmin({
-    ...parts,
-    state: () => board.state,
-    replication: () => board.replication,
+    ...{ ...parts, state: () => board.state, replication: () => board.replication },
     moves: () => board.moves,
     routes: () => replication.adminRoutes,
   });
@@ -99,8 +97,7 @@ export async function startServer({
       board.state = "draining";
       watch?.end();
       await replication.stop();
-      const drained = front.close(settings.drainSeconds * 1000);
-      await Promise.all([drained, adminFront.close(ADMIN_DRAIN_MS)]);
+      await drain([front, settings.drainSeconds * 1000], [adminFront, ADMIN_DRAIN_MS]);
       await site.close();
       await ports.hash.close();
     },
@@ -114,6 +111,10 @@ function newBoard({ random }: WiringPorts): Switchboard {
     mayWatch: () => false,
     ...{ moves: undefined, peers: undefined },
   };
+}
+
+async function drain(...fronts: readonly (readonly [HttpServer, number])[]): Promise<void> {
+  await Promise.all(fronts.map(([front, graceMs]) => front.close(graceMs)));
 }
 
 /** What peers ask is no business of the site's own API. */
