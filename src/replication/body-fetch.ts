@@ -33,7 +33,7 @@ type Search<Value> =
   | { readonly outcome: "found"; readonly value: Value }
   | Extract<FetchedBody, { outcome: "gone" | "unreachable" }>;
 
-/** After a failure the rest is asked for in pieces of this size, so that less is lost by the next. */
+/** After a failure the rest comes in pieces of this size, so that the next one costs less. */
 const SMALL_PIECE_BYTES = 256 * 1024;
 /** Failures of one peer in a row with one chunk; then the next one is asked. */
 const FAILURES_MAX = 3;

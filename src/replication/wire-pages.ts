@@ -114,6 +114,7 @@ export function parsePageHead(body: Uint8Array): Parsed<PageHead> {
   return parseWith(pageHead, body);
 }
 
+/** Reads word of news, and of what a peer has applied. */
 export function parseHint(body: Uint8Array): Parsed<Hint> {
   return parseWith(hint, body);
 }
