@@ -46,6 +46,8 @@ export interface LogicalRows {
   bootstrap(): Bootstrap | undefined;
   /** Where logs begin here that came as rows, by origin. */
   floors(): readonly LogStart[];
+  /** Reads every byte of a body and hashes it anew; tells what of it is not right. */
+  check(stored: StoredObject): Promise<readonly Damage[]>;
   /** From now on damaged bytes are asked for elsewhere, served, and written anew. */
   repairFrom(source: RepairSource, told: MendTold): void;
   /** Writes right bytes anew in place of damaged ones; false when nobody needs them any more. */
@@ -64,6 +66,7 @@ export function createLogicalRows(parts: StoreParts): LogicalRows {
       const mend = (damage: Damage, bytes: Uint8Array) => mender.begin(damage, bytes, told);
       parts.bodies.repair = { source, mend };
     },
+    check: (stored) => parts.bodies.check(stored),
     mend: (damage, bytes) => mender.mend(damage, bytes),
     mended: () => mender.mended,
     read: (range, rowsMax) => readRows(parts, range, rowsMax),

@@ -1,4 +1,5 @@
 import { hlcMs } from "../core/hlc.ts";
+import { LIMITS } from "../core/limits.ts";
 import type { ContentHash } from "../core/names.ts";
 import { decodeOperation } from "../core/operation-codec.ts";
 import type { LocalRecord, LogStart, ManifestRef, Operation, RowName } from "../core/records.ts";
@@ -41,8 +42,6 @@ export type ImportOutcome = {
 };
 
 const RECORD_BYTES = 1024;
-/** What a reading of another site may be ahead of this site's clock. */
-const CLOCK_DRIFT_MS_MAX = 5000;
 
 /**
  * Takes rows of another site over: all that are wanted become part of the log and visible in one
@@ -99,7 +98,7 @@ function judgeImport(
 
 /** Whether a reading is so far in the future that this site's clock would be carried away. */
 function isAhead({ clock }: StoreParts, { hlc }: Operation): boolean {
-  return hlcMs(hlc) > clock.nowMs() + CLOCK_DRIFT_MS_MAX;
+  return hlcMs(hlc) > clock.nowMs() + LIMITS.clockDriftMsMax;
 }
 
 /** Whether the bytes of an object are here, or come with it. */

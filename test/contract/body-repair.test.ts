@@ -1,11 +1,9 @@
 import { afterEach, expect, test } from "vitest";
-import { ByteReader } from "../../src/core/bytes.ts";
 import { StorageFault } from "../../src/core/faults.ts";
 import type { Damage } from "../../src/storage/logical-rows.ts";
-import { TABLES } from "../../src/storage/metadata/rows.ts";
 import type { PutObjectRequest, StoredObject } from "../../src/storage/store.ts";
 import { Seed } from "../sim/seed.ts";
-import { dumpRows, SIM_DIRECTORY } from "../sim/sim-machine.ts";
+import { dumpRows } from "../sim/sim-machine.ts";
 import { readBody } from "../sim/store-check.ts";
 import { bucketOf, keyOf } from "../sim/store-journal.ts";
 import { dumpLogicalRows } from "../support/logical-rows.ts";
@@ -42,24 +40,8 @@ function objectOf({ store }: SimSite): StoredObject {
   return object;
 }
 
-/** Where a body's bytes begin on disk. */
-function placeOf(site: SimSite): { segment: number; offset: number } {
-  const { place, record } = objectOf(site);
-  if (record.body.kind === "inline") return { segment: place.segment, offset: place.offset + 80 };
-  const chunks = [...site.kv.range({ gte: Buffer.from("c"), lt: Buffer.from("d") })];
-  const [first] = chunks.map(({ value }) => TABLES.chunk.decode(readerOf(value)).place);
-  if (first === undefined) throw new Error("there is no chunk");
-  return first;
-}
-
-function readerOf(value: Uint8Array): Parameters<typeof TABLES.chunk.decode>[0] {
-  return new ByteReader(Buffer.from(value), 5);
-}
-
 function spoil(site: SimSite): void {
-  const { segment, offset } = placeOf(site);
-  const path = `${SIM_DIRECTORY}/segments/seg-${String(segment).padStart(10, "0")}.atoll`;
-  site.machine.disk.flipBit(path, (offset + 7) * 8);
+  site.spoil(objectOf(site));
 }
 
 const SIZES = [

@@ -39,7 +39,7 @@ function bootstrap(from: Site, to: Site, { calls }: RowLink): BootstrapRun {
     rows: (request: Parameters<typeof calls.rows>[0], signal: AbortSignal) =>
       calls.rows({ ...request, bytesMax: 600 }, signal),
   };
-  const deps = { rows: to.store.rows, clock: to.machine.clock, log: createMemoryLog() };
+  const deps = { rows: to.store.rows, clock: to.clock, log: createMemoryLog() };
   return new BootstrapRun({ ...deps, fetch: fetchFrom(from, to) }, source);
 }
 

@@ -39,7 +39,7 @@ export function ownHead({ store, running }: SimSite): LogStart {
 
 /** Lets another site ask `server` for its rows. */
 export function linkRows(server: SimSite, client: SimSite): RowLink {
-  const { clock } = server.machine;
+  const { clock } = server;
   const leases = new BootstrapLeases(clock);
   const peer = { id: client.running.site.identity.siteId } as SiteRecord;
   const link: { heads: LogStart[]; weather: (path: string) => void } = {

@@ -1,8 +1,14 @@
+import type { Clock } from "../../src/ports/clock.ts";
 import type { Hash } from "../../src/ports/hash.ts";
-import type { Store } from "../../src/storage/store.ts";
+import { decodeRow, TABLES } from "../../src/storage/metadata/rows.ts";
+import { indexKey } from "../../src/storage/metadata/stored-rows.ts";
+import type { Store, StoredObject } from "../../src/storage/store.ts";
 import { Seed } from "../sim/seed.ts";
 import { createInlineHash } from "../sim/sim-hash.ts";
 import { type Running, SIM_DIRECTORY, SimMachine } from "../sim/sim-machine.ts";
+
+/** Behind the head of a record, among the bytes of its body. */
+const SPOILT_AT = 80;
 
 const opened: SimSite[] = [];
 
@@ -32,6 +38,20 @@ export class SimSite {
     return site;
   }
 
+  /** Its clock as what waits sees it: a sleep lets its time pass, and ends in a later turn. */
+  get clock(): Clock {
+    const { clock } = this.machine;
+    return {
+      nowMs: () => clock.nowMs(),
+      monotonicMs: () => clock.monotonicMs(),
+      after: () => clock.after(),
+      sleep: (ms) => {
+        clock.leap(ms);
+        return new Promise((resolve) => setImmediate(resolve));
+      },
+    };
+  }
+
   /** Its data directory on the simulated disk. */
   readonly directory = SIM_DIRECTORY;
 
@@ -41,6 +61,25 @@ export class SimSite {
 
   get kv(): Running["kv"] {
     return this.running.kv;
+  }
+
+  /** Flips a bit of an object's bytes on the disk. */
+  spoil({ place, record }: StoredObject): void {
+    const { segment, offset } =
+      record.body.kind === "inline"
+        ? { segment: place.segment, offset: place.offset + SPOILT_AT }
+        : this.#firstChunk(record.body.manifests[0]?.hash ?? "");
+    const name = `seg-${String(segment).padStart(10, "0")}.atoll`;
+    this.machine.disk.flipBit(`${this.directory}/segments/${name}`, (offset + 7) * 8);
+  }
+
+  #firstChunk(manifest: string): { readonly segment: number; readonly offset: number } {
+    const list = this.kv.get(indexKey(TABLES.manifest.prefix, manifest));
+    if (list === undefined) throw new Error("a manifest is missing");
+    const [first] = decodeRow(TABLES.manifest, list, this.hash.crc32).chunks;
+    const chunk = this.kv.get(indexKey(TABLES.chunk.prefix, first?.hash ?? ""));
+    if (chunk === undefined) throw new Error("a chunk is missing");
+    return decodeRow(TABLES.chunk, chunk, this.hash.crc32).place;
   }
 
   async restart(rebuildIndex = false): Promise<void> {
