@@ -19,6 +19,7 @@ import type { Hash } from "../ports/hash.ts";
 import type { BatchPosition } from "./commit-lane.ts";
 import { applyLocal, applyManifest, applyOperation } from "./metadata/apply.ts";
 import type { ApplyContext } from "./metadata/apply-context.ts";
+import { keepingOf } from "./metadata/apply-deletes.ts";
 import { parkOperation } from "./metadata/apply-origins.ts";
 import { judgeConflicts } from "./metadata/judge-conflicts.ts";
 import { logRunKeyOf } from "./metadata/keys.ts";
@@ -61,8 +62,8 @@ export type ForeignOperation = {
   /** Of its origin's log, after it. */
   readonly chain: Uint8Array;
   readonly inline: Uint8Array | undefined;
-  /** `again`: it is in the log already, was parked there, and has its bytes now. */
-  readonly as: "whole" | "void" | "again" | { readonly parked: string };
+  /** `…again`: it is in the log already, and was parked there. */
+  readonly as: "whole" | "void" | "again" | "void-again" | { readonly parked: string };
 };
 
 /** Operations of one other origin in this batch. */
@@ -136,6 +137,7 @@ export class OpenBatch {
       body: applied.size === 0 ? body : withPrior(this.context.view, body),
       unknownFields: [],
     };
+    this.#keepDeleted(body);
     const recordOffset = this.records.length;
     const encoded = this.#record("op", (writer) => encodeOperation(writer, operation));
     head.chain = chainAfter((bytes) => hash.digest("SHA256", bytes), head.chain, encoded);
@@ -162,9 +164,11 @@ export class OpenBatch {
     const { dot, hlc } = operation;
     const home = this.position.segment;
     const { view } = this.context;
-    const again = as === "again" ? view.get(TABLES.parked, parkedKeyOf(dot)) : undefined;
+    const isAgain = as === "again" || as === "void-again";
+    const again = isAgain ? view.get(TABLES.parked, parkedKeyOf(dot)) : undefined;
     const vector = again?.vector ?? origins.vectorOf(operation);
     this.#sayBefore(operation, as, vector);
+    if (as === "void-again") return;
     const recordOffset = this.records.length;
     this.#record("op", (writer) => writer.bytes(encoded));
     clock.observe(hlc);
@@ -192,18 +196,32 @@ export class OpenBatch {
       return;
     }
     if (as === "void") this.local({ kind: "operations-void", operations: [dot] });
-    if (as === "again") {
+    const isAgain = as === "again" || as === "void-again";
+    if (isAgain) {
       this.local({ kind: "operations-unparked", operations: [{ ...dot, vector }] });
     }
+    this.#keepDeleted(operation.body);
     const causal = vector.size === 0 ? undefined : vector;
     const isApplied = (other: Dot): boolean => this.#isApplied(other);
-    const facts = { isApplied, causal, isVoid: as === "void" };
+    const facts = { isApplied, causal, isVoid: as === "void" || as === "void-again" };
     const verdicts = judgeConflicts(this.context.view, operation, facts);
     if (verdicts !== undefined) this.local(verdicts);
-    if (as === "again") {
+    if (isAgain) {
       origins.unpark(dot);
       this.unparked = true;
     }
+  }
+
+  /** A version that is deleted may have been locked elsewhere meanwhile: then it comes back. */
+  #keepDeleted(body: OperationBody): void {
+    if (body.kind !== "version-delete" || !this.#hasOthers()) return;
+    const record = keepingOf(this.context.view, body);
+    if (record !== undefined) this.local(record);
+  }
+
+  #hasOthers(): boolean {
+    if (!this.#deps.origins.isEmpty) return true;
+    return this.context.view.rows(TABLES.site, "", "~").length > 1;
   }
 
   #isApplied(dot: Dot): boolean {

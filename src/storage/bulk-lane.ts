@@ -86,6 +86,11 @@ export class BulkLane {
     return placed;
   }
 
+  /** Keeps a segment until `unpin`. */
+  pin(segment: number): void {
+    this.#pins.set(segment, (this.#pins.get(segment) ?? 0) + 1);
+  }
+
   /** Chunks written and not yet named by a row (nor given up) keep their segment. */
   unpin(segment: number): void {
     const pins = (this.#pins.get(segment) ?? 0) - 1;
@@ -137,7 +142,7 @@ export class BulkLane {
     }
     facts.sizeBytes = offset + bytes;
     footer.addChunk({ hash, offset, bytes: payloadBytes });
-    this.#pins.set(facts.id, (this.#pins.get(facts.id) ?? 0) + 1);
+    this.pin(facts.id);
     const place = {
       segment: facts.id,
       offset: offset + CHUNK_HEADER_BYTES,

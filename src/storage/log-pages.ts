@@ -145,22 +145,11 @@ class Page {
     for (const [origin, target] of targets) {
       const reached = at(this.#reached, origin);
       if (reached >= target) continue;
-      const place = this.#placeOf(origin, reached + 1);
+      const place = placeOfOperation(this.#deps, origin, reached + 1);
       if (place === undefined) continue;
       if (first === undefined || isBefore(place, first)) first = place;
     }
     return first;
-  }
-
-  /** The batch that holds an operation: that of the last run which begins at or before it. */
-  #placeOf(origin: OriginId, seq: number): BatchPlace | undefined {
-    const range = { gte: runKey(origin, 0), lt: runKey(origin, seq + 1), reverse: true, limit: 1 };
-    for (const { key, value } of this.#deps.kv.range(range)) {
-      const first = dotOfKey(asBuffer(key).toString("utf8", 1))?.seq ?? 0;
-      const run = decodeRow(TABLES.logRun, value, this.#deps.hash.crc32);
-      return seq < first + run.count ? run : undefined;
-    }
-    return undefined;
   }
 
   #unitsOf(batch: readonly LoggedOperation[], targets: ReadonlyMap<OriginId, Seq>): Unit[] {
@@ -193,6 +182,21 @@ class Page {
     } else if (after === undefined) this.#reached.delete(origin);
     else this.#reached.set(origin, after);
   }
+}
+
+/** The batch that holds an operation: that of the last run which begins at or before it. */
+export function placeOfOperation(
+  { kv, hash }: Pick<LogPagesDeps, "kv" | "hash">,
+  origin: OriginId,
+  seq: number,
+): BatchPlace | undefined {
+  const range = { gte: runKey(origin, 0), lt: runKey(origin, seq + 1), reverse: true, limit: 1 };
+  for (const { key, value } of kv.range(range)) {
+    const first = dotOfKey(asBuffer(key).toString("utf8", 1))?.seq ?? 0;
+    const run = decodeRow(TABLES.logRun, value, hash.crc32);
+    return seq < first + run.count ? run : undefined;
+  }
+  return undefined;
 }
 
 /** The first signed head of an origin at or behind a position. */

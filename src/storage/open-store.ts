@@ -158,13 +158,14 @@ async function assemble(
   const index = view.stored;
   const references = new ReferenceCounts(view, { keepUnnamed: false });
   const syncMs = new Quantiles();
+  const head = { ...replay.head };
   const direct = settings.writeMode === "direct";
   const committer = new Committer({
     ...{ kv, lane, view, hash, origin, syncMs },
     context: { view, references },
     clock: hlc,
     time: clock,
-    head: { ...replay.head },
+    head,
     origins: replay.origins,
     records: new ByteWriter(64 * 1024),
     batchBytesMax: direct ? LIMITS.batchBytesMax : LIMITS.batchBytesMaxBuffered,
@@ -187,7 +188,8 @@ async function assemble(
     replayedOperations: replay.operations,
     lastHlc: () => hlc.last,
   };
-  const made = createStore({ parts, house, stats, lane, segments, sealed: seal.ended });
+  const logs = { origin, origins: replay.origins, ownSeq: () => head.seq, damaged };
+  const made = createStore({ parts, house, stats, lane, segments, ...logs, sealed: seal.ended });
   const store = gateWrites(made, guard);
   return { store, guard, replayedOperations: replay.operations, logEnd: () => lane.end };
 }

@@ -2,7 +2,7 @@ import type { Hlc } from "../core/hlc.ts";
 import type { ContentHash, OriginId, Seq, SiteId } from "../core/names.ts";
 import type { SignedHead } from "../core/origin-records.ts";
 import type { Dot, ManifestChunk, Operation, Vector } from "../core/records.ts";
-import type { BodyWriter, StagedBody } from "./store.ts";
+import type { BodyWriter, StagedBody } from "./stored.ts";
 
 export type { SignedHead } from "../core/origin-records.ts";
 
@@ -19,6 +19,8 @@ export type OriginHead = {
 export type LogEntry = {
   readonly encoded: Uint8Array;
   readonly inline: Uint8Array | undefined;
+  /** Why this log has it without its bytes: nobody could give them, or they are nowhere any more. */
+  readonly missing?: "parked" | "void";
 };
 
 export type LogPage =

@@ -1,5 +1,6 @@
 import { StorageFault } from "../core/faults.ts";
 import { LIMITS } from "../core/limits.ts";
+import type { OriginId, Seq } from "../core/names.ts";
 import { findAccessKey, listAccessKeys, putAccessKey, resealAccessKey } from "./access-keys.ts";
 import { appendObject } from "./append-object.ts";
 import { createBucket, deleteBucket, listBuckets, putBucketSetting } from "./buckets.ts";
@@ -15,6 +16,8 @@ import { POSITION_KEY } from "./metadata/keys.ts";
 import { TABLES } from "./metadata/rows.ts";
 import { changeObject } from "./object-changes.ts";
 import { findObject, putObject } from "./objects.ts";
+import { createReplica } from "./open-replica.ts";
+import type { OriginLogs } from "./origin-logs.ts";
 import { overQuota } from "./quotas.ts";
 import { Renames } from "./rename-object.ts";
 import type { Segments } from "./segment/segments.ts";
@@ -33,6 +36,10 @@ export type StoreFaceDeps = {
   readonly stats: StatsDeps;
   readonly lane: CommitLane;
   readonly segments: Segments;
+  readonly origin: OriginId;
+  readonly origins: OriginLogs;
+  readonly ownSeq: () => Seq;
+  readonly damaged: (segment: number, offset: number) => void;
   /** Resolves when no footer is being written. */
   readonly sealed: () => Promise<void>;
 };
@@ -44,6 +51,7 @@ export function createStore(deps: StoreFaceDeps): Store {
   const stage = stageWriter(parts);
   const renames = new Renames(parts);
   const keeping = oneAtATime(() => house.keep());
+  const replica = createReplica({ ...deps, stage });
   return {
     bucket: (name) => findBucket(index, name),
     buckets: (after) => listBuckets(parts, after),
@@ -91,6 +99,7 @@ export function createStore(deps: StoreFaceDeps): Store {
     putSite: (record) => putSite(parts, record),
 
     conflicts: createConflicts(parts),
+    replica,
     rows: createLogicalRows(parts),
 
     stats: () => readStats(stats),

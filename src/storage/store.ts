@@ -23,10 +23,11 @@ import type {
   UploadRecord,
 } from "../core/records.ts";
 import type { MemberSite, SiteRecord } from "../core/site-record.ts";
-import type { KeyUsage } from "./key-usage.ts";
 import type { Conflicts } from "./conflicts.ts";
+import type { KeyUsage } from "./key-usage.ts";
 import type { ExpireOutcome, ExpireRequest } from "./lifecycle/expire-request.ts";
 import type { LogicalRows } from "./logical-rows.ts";
+import type { Replica } from "./replica.ts";
 import type { HouseReport, StoreStats, Usage } from "./store-figures.ts";
 import type {
   BodyReader,
@@ -140,6 +141,8 @@ export interface Store {
 
   /** Writes that lost to others which did not know of them. */
   readonly conflicts: Conflicts;
+  /** The log as other sites see it. */
+  readonly replica: Replica;
   /** What the store says row by row, for bootstrap and comparison. */
   readonly rows: LogicalRows;
 

@@ -1,0 +1,59 @@
+import { StorageFault } from "../core/faults.ts";
+import { LIMITS } from "../core/limits.ts";
+import type { ContentHash } from "../core/names.ts";
+import type { ChunkPlace } from "../core/records.ts";
+import type { Hash } from "../ports/hash.ts";
+import { TABLES } from "./metadata/rows.ts";
+import type { RowReader } from "./metadata/stored-rows.ts";
+import type { Segments } from "./segment/segments.ts";
+
+export type ChunkReaderDeps = {
+  readonly segments: Segments;
+  readonly hash: Pick<Hash, "crc32">;
+  readonly index: RowReader;
+  /** Told of a place whose bytes do not verify. */
+  readonly damaged: (segment: number, offset: number) => void;
+};
+
+/**
+ * Bytes of a chunk from an offset on, at most so many as are asked for; every slice that they are
+ * taken from is verified. Undefined when the chunk is not here, or damaged.
+ */
+export async function readChunk(
+  deps: ChunkReaderDeps,
+  hash: ContentHash,
+  offset: number,
+  bytes: number,
+): Promise<Buffer | undefined> {
+  const place = deps.index.get(TABLES.chunk, hash)?.place;
+  if (place === undefined) return undefined;
+  const end = Math.min(place.bytes, offset + bytes);
+  if (offset >= end) return Buffer.alloc(0);
+  const first = Math.floor(offset / LIMITS.sliceBytes) * LIMITS.sliceBytes;
+  const slices: Buffer[] = [];
+  for (let start = first; start < end; start += LIMITS.sliceBytes) {
+    const slice = await readSlice(deps, place, start);
+    if (slice === undefined) return undefined;
+    slices.push(slice);
+  }
+  const whole = slices.length === 1 && slices[0] !== undefined ? slices[0] : Buffer.concat(slices);
+  return whole.subarray(offset - first, end - first);
+}
+
+async function readSlice(
+  { segments, hash, damaged }: ChunkReaderDeps,
+  place: ChunkPlace,
+  start: number,
+): Promise<Buffer | undefined> {
+  const into = Buffer.allocUnsafeSlow(Math.min(LIMITS.sliceBytes, place.bytes - start));
+  const at = place.offset + start;
+  try {
+    const count = await segments.use(place.segment, (file) => file.read(into, at));
+    const crc = place.sliceCrcs[start / LIMITS.sliceBytes];
+    if (count === into.length && hash.crc32(into) === crc) return into;
+  } catch (failure) {
+    if (!(failure instanceof StorageFault) || failure.kind !== "corrupt") throw failure;
+  }
+  damaged(place.segment, at);
+  return undefined;
+}

@@ -1,0 +1,330 @@
+import { LayoutError, toHex } from "../core/bytes.ts";
+import { StorageFault } from "../core/faults.ts";
+import { hlcMs } from "../core/hlc.ts";
+import { LIMITS } from "../core/limits.ts";
+import { encodeManifest } from "../core/manifest-codec.ts";
+import { type OriginId, parseOriginId, parseSeq, SEQ_ZERO, type Seq } from "../core/names.ts";
+import { chainAfter, decodeOperation } from "../core/operation-codec.ts";
+import type { SignedHead } from "../core/origin-records.ts";
+import type { Dot, Operation } from "../core/records.ts";
+import type { Hash } from "../ports/hash.ts";
+import type { ForeignOperation, OpenBatch } from "./batch.ts";
+import { hasBytes, takeManifest } from "./incoming-bytes.ts";
+import { logRunKeyOf } from "./metadata/keys.ts";
+import { TABLES } from "./metadata/rows.ts";
+import { stagedChunks } from "./objects.ts";
+import type { OriginLogs } from "./origin-logs.ts";
+import type { IncomingOperation, IngestOutcome } from "./replica.ts";
+import type { StoreParts } from "./store-parts.ts";
+
+export type IngestDeps = {
+  readonly parts: Pick<StoreParts, "committer" | "admission" | "clock" | "hash">;
+  readonly origins: OriginLogs;
+  readonly origin: OriginId;
+  /** Seq of the last own operation, with what is ahead in line. */
+  readonly ownSeq: () => Seq;
+};
+
+type Reason = Extract<IngestOutcome, { outcome: "refused" }>["reason"];
+
+/** An operation that could be read, and where it stood in what was handed over. */
+type Readable = {
+  readonly at: number;
+  readonly incoming: IncomingOperation;
+  readonly operation: Operation;
+};
+
+/** Operations that enter the log together or not at all. */
+type Unit = readonly Readable[];
+
+const NO_CHAIN = new Uint8Array(32);
+const NO_BYTES = new Uint8Array(0);
+/** About what an operation takes in a batch beside its own bytes. */
+const RECORD_BYTES = 256;
+/** A commit takes no more of what comes in, so that clients' writes need not wait for all of it. */
+const COMMIT_BYTES = LIMITS.batchBytesMaxBuffered;
+
+/**
+ * Takes operations of other origins into the log, each group in one commit, in the order in which
+ * they are given. What was here already is a duplicate; what had been parked is applied when it
+ * comes whole. Gives an outcome for each, once it is durable and visible.
+ *
+ * @throws StorageFault "disk-full" or "busy": some may have been taken, and are duplicates then.
+ */
+export async function ingest(
+  deps: IngestDeps,
+  operations: readonly IncomingOperation[],
+  heads: readonly SignedHead[],
+): Promise<readonly IngestOutcome[]> {
+  const run = new Ingest(deps, operations.length, heads);
+  const units = run.read(operations);
+  const staged = operations.flatMap(({ state }) =>
+    state.kind === "whole" ? state.manifests.flatMap((one) => one.staged ?? []) : [],
+  );
+  try {
+    const commits = commitsOf(units).map((commit) => run.submit(commit));
+    if (commits.length === 0 && heads.length > 0) commits.push(run.submit([]));
+    await Promise.all(commits);
+  } finally {
+    // Rows name the chunks now, or nothing does: the pins have done their work.
+    for (const body of staged) stagedChunks(body).release();
+  }
+  return run.outcomes();
+}
+
+class Ingest {
+  readonly #deps: IngestDeps;
+  readonly #outcomes: Array<IngestOutcome | undefined>;
+  readonly #heads: readonly SignedHead[];
+  /** Origins of which nothing more is taken. */
+  readonly #stopped = new Set<OriginId>();
+
+  constructor(deps: IngestDeps, count: number, heads: readonly SignedHead[]) {
+    this.#deps = deps;
+    this.#outcomes = new Array<IngestOutcome | undefined>(count).fill(undefined);
+    this.#heads = heads;
+  }
+
+  outcomes(): readonly IngestOutcome[] {
+    return this.#outcomes.map((outcome) => outcome ?? refusal("gap", undefined, "it was left out"));
+  }
+
+  /** Reads what was handed over, and puts groups together. */
+  read(operations: readonly IncomingOperation[]): Unit[] {
+    const units: Readable[][] = [];
+    for (const [at, incoming] of operations.entries()) {
+      const readable = this.#readOne(at, incoming);
+      if (readable === undefined) continue;
+      const last = units.at(-1);
+      if (last !== undefined && belongsTo(last, readable)) last.push(readable);
+      else units.push([readable]);
+    }
+    return units;
+  }
+
+  #readOne(at: number, incoming: IncomingOperation): Readable | undefined {
+    try {
+      return { at, incoming, operation: decodeOperation(incoming.encoded) };
+    } catch (failure) {
+      const reason = reasonOf(failure);
+      if (reason === undefined || !(failure instanceof Error)) throw failure;
+      const dot = dotOf(incoming.encoded);
+      this.#outcomes[at] = refusal(reason, dot, failure.message);
+      if (dot !== undefined) this.#stopped.add(dot.origin);
+      return undefined;
+    }
+  }
+
+  async submit(units: readonly Unit[]): Promise<void> {
+    const { committer, admission } = this.#deps.parts;
+    const bytes = units.reduce((sum, unit) => sum + bytesOf(unit), RECORD_BYTES);
+    admission.admit(bytes);
+    await committer.submit<void>(bytes, (batch) => {
+      for (const unit of units) this.#take(batch, unit);
+      this.#keepHeads(batch);
+    });
+  }
+
+  #take(batch: OpenBatch, unit: Unit): void {
+    const judged = this.#judge(batch, unit);
+    for (const [index, readable] of unit.entries()) {
+      const verdict = judged[index];
+      if (verdict === undefined) continue;
+      if ("outcome" in verdict) {
+        this.#outcomes[readable.at] = verdict;
+        if (verdict.outcome === "refused") this.#stopped.add(readable.operation.dot.origin);
+        continue;
+      }
+      const { state } = readable.incoming;
+      if (state.kind === "whole") for (const one of state.manifests) takeManifest(batch, one);
+      batch.foreign(verdict);
+      this.#outcomes[readable.at] = { outcome: outcomeOf(verdict.as) };
+    }
+  }
+
+  /**
+   * What becomes of a unit: a refusal or duplicate for each, or what is to be written. Nothing is
+   * written before all of a group has been judged.
+   */
+  #judge(batch: OpenBatch, unit: Unit): ReadonlyArray<IngestOutcome | ForeignOperation> {
+    const first = unit[0]?.operation;
+    if (first === undefined) return [];
+    const { origin } = first.dot;
+    if (this.#stopped.has(origin)) {
+      return unit.map(({ operation }) =>
+        refusal("gap", operation.dot, "an earlier one was refused"),
+      );
+    }
+    const parkedAs = unit
+      .map(({ incoming }) => incoming.state)
+      .find((one) => one.kind === "parked");
+    const verdicts: Array<IngestOutcome | ForeignOperation> = [];
+    let head = this.#headOf(origin);
+    const isComplete = first.group === undefined || unit.length === first.group.count;
+    for (const readable of unit) {
+      const verdict = this.#judgeOne(batch, readable, head, parkedAs?.reason);
+      if ("outcome" in verdict && verdict.outcome === "refused") {
+        // All of a group, or none.
+        return unit.map(({ operation: { dot } }) => ({ ...verdict, dot }));
+      }
+      const isNew = !("outcome" in verdict) && readable.operation.dot.seq > head.seq;
+      if (!isComplete && (isNew || this.#waitsForGroup(readable.operation))) {
+        return unit.map(({ operation: { dot } }) => refusal("gap", dot, "its group is not whole"));
+      }
+      verdicts.push(verdict);
+      if (isNew) head = { seq: readable.operation.dot.seq, chain: verdict.chain };
+    }
+    return verdicts;
+  }
+
+  #judgeOne(
+    batch: OpenBatch,
+    { incoming, operation }: Readable,
+    head: LogPlace,
+    parkedReason: string | undefined,
+  ): IngestOutcome | ForeignOperation {
+    const { parts, origin } = this.#deps;
+    const { dot } = operation;
+    const chain = this.#chainAfter(operation, incoming.encoded);
+    const isParked = this.#deps.origins.isParked(dot);
+    const whole = { operation, encoded: incoming.encoded, chain, inline: inlineOf(incoming) };
+    if (dot.seq <= head.seq) {
+      if (dot.seq === head.seq && !isParked && !sameBytes(chain, head.chain)) {
+        return refusal("chain", dot, "another operation stands in its place");
+      }
+      const { kind } = incoming.state;
+      if (!isParked || parkedReason !== undefined) return { outcome: "duplicate" };
+      if (kind === "whole" && !hasBytes(batch, operation, incoming)) return noBytes(dot);
+      return { ...whole, as: kind === "void" ? "void-again" : "again" };
+    }
+    if (dot.origin === origin) {
+      return refusal("chain", dot, "it says it is ours, and this log does not have it");
+    }
+    if (dot.seq > head.seq + 1) return refusal("gap", dot, `${head.seq + 1} is missing`);
+    if (!sameBytes(operation.chainBefore, head.chain)) {
+      return refusal("chain", dot, "it continues another history of its origin");
+    }
+    const aheadMs = hlcMs(operation.hlc) - parts.clock.nowMs();
+    if (aheadMs > LIMITS.clockDriftMsMax) {
+      return refusal("clock", dot, `its clock is ${aheadMs} ms ahead`);
+    }
+    if (parkedReason !== undefined) return { ...whole, as: { parked: parkedReason } };
+    if (incoming.state.kind === "void") return { ...whole, as: "void" };
+    if (!hasBytes(batch, operation, incoming) || !this.#areNamedRightly(incoming)) {
+      return noBytes(dot);
+    }
+    return { ...whole, as: "whole" };
+  }
+
+  /** Parked operations of a group may come one by one, if they come in their order. */
+  #waitsForGroup({ dot, group }: Operation): boolean {
+    const { origins } = this.#deps;
+    if (!origins.isParked(dot)) return false;
+    for (let seq = dot.seq - (group?.count ?? 1) + 1; seq < dot.seq; seq++) {
+      const earlier = parseSeq(seq);
+      if (earlier !== undefined && origins.isParked({ ...dot, seq: earlier })) return true;
+    }
+    return false;
+  }
+
+  #headOf(origin: OriginId): LogPlace {
+    // Of our own log nothing comes in: what is in it is a duplicate, whatever its chain says.
+    if (origin === this.#deps.origin) return { seq: this.#deps.ownSeq(), chain: undefined };
+    return this.#deps.origins.state(origin) ?? { seq: SEQ_ZERO, chain: NO_CHAIN };
+  }
+
+  #chainAfter({ chainBefore }: Operation, encoded: Uint8Array): Buffer {
+    const { hash } = this.#deps.parts;
+    return chainAfter((bytes) => hash.digest("SHA256", bytes), chainBefore, encoded);
+  }
+
+  /** A manifest under another name would be lost by the next rebuild. */
+  #areNamedRightly({ state }: IncomingOperation): boolean {
+    if (state.kind !== "whole") return true;
+    const { hash } = this.#deps.parts;
+    return state.manifests.every((one) => {
+      const digest: ReturnType<Hash["digest"]> = hash.digest("BLAKE3", encodeManifest(one.chunks));
+      return toHex(digest) === one.hash;
+    });
+  }
+
+  /** Keeps the signatures of places that the log has reached, each once. */
+  #keepHeads(batch: OpenBatch): void {
+    const heads = this.#heads.filter(({ origin, seq, chain }) => {
+      const state = this.#deps.origins.state(origin);
+      if (state?.seq !== seq || !sameBytes(state.chain, chain)) return false;
+      const key = logRunKeyOf(origin, seq);
+      return batch.context.view.get(TABLES.signedHead, key) === undefined;
+    });
+    if (heads.length > 0) batch.local({ kind: "heads-signed", heads });
+  }
+}
+
+/** A place in a log; of our own only how far it is. */
+type LogPlace = { readonly seq: number; readonly chain: Uint8Array | undefined };
+
+function belongsTo(unit: readonly Readable[], { operation }: Readable): boolean {
+  const { group, dot } = operation;
+  const last = unit.at(-1)?.operation;
+  if (group === undefined || last?.group === undefined) return false;
+  return last.dot.origin === dot.origin && last.group.id === group.id && last.dot.seq < dot.seq;
+}
+
+/** Units that share a commit. */
+function commitsOf(units: readonly Unit[]): Unit[][] {
+  const commits: Unit[][] = [];
+  let bytes = 0;
+  for (const unit of units) {
+    const more = bytesOf(unit);
+    const last = commits.at(-1);
+    if (last !== undefined && bytes + more <= COMMIT_BYTES) last.push(unit);
+    else {
+      commits.push([unit]);
+      bytes = 0;
+    }
+    bytes += more;
+  }
+  return commits;
+}
+
+function bytesOf(unit: Unit): number {
+  return unit.reduce((sum, { incoming: { encoded, inline } }) => {
+    return sum + RECORD_BYTES + encoded.length + (inline?.length ?? 0);
+  }, 0);
+}
+
+/** An empty body may come as nothing. */
+function inlineOf({ inline, state }: IncomingOperation): Uint8Array | undefined {
+  return inline ?? (state.kind === "whole" ? NO_BYTES : undefined);
+}
+
+function sameBytes(left: Uint8Array, right: Uint8Array | undefined): boolean {
+  return right === undefined || Buffer.compare(left, right) === 0;
+}
+
+function outcomeOf(as: ForeignOperation["as"]): "applied" | "parked" | "void" {
+  if (typeof as === "object") return "parked";
+  return as === "void" || as === "void-again" ? "void" : "applied";
+}
+
+function noBytes(dot: Dot): IngestOutcome {
+  return refusal("bytes", dot, "its bytes are not here");
+}
+
+function refusal(reason: Reason, dot: Dot | undefined, message: string): IngestOutcome {
+  return { outcome: "refused", reason, dot, message };
+}
+
+function reasonOf(failure: unknown): Reason | undefined {
+  if (failure instanceof LayoutError) return "damaged";
+  const isNewer = failure instanceof StorageFault && failure.kind === "unsupported";
+  return isNewer ? "unsupported" : undefined;
+}
+
+/** Whose operation it is, as far as its first bytes say so. */
+function dotOf(encoded: Uint8Array): Dot | undefined {
+  if (encoded.length < 16) return undefined;
+  const origin = parseOriginId(toHex(encoded.subarray(0, 8)));
+  const seq = parseSeq(Number(Buffer.from(encoded).readBigUInt64LE(8)));
+  return origin === undefined || seq === undefined ? undefined : { origin, seq };
+}

@@ -1,0 +1,156 @@
+import { laterStamp } from "../core/lww.ts";
+import type { ContentHash, OriginId, Seq } from "../core/names.ts";
+import type { Dot, Operation, Vector } from "../core/records.ts";
+import { readChunk } from "./chunk-reader.ts";
+import { ingest } from "./ingest.ts";
+import { type BatchPlace, type LoggedOperation, readLogBatch } from "./log-batch.ts";
+import { placeOfOperation, readLogPage } from "./log-pages.ts";
+import {
+  type Located,
+  nullVersion,
+  sameWrite,
+  versionById,
+  versionKeyOf,
+} from "./metadata/key-versions.ts";
+import { logRunKeyOf, objectKeyOf } from "./metadata/keys.ts";
+import { TABLES } from "./metadata/rows.ts";
+import type { RowReader } from "./metadata/stored-rows.ts";
+import type { OriginLogs } from "./origin-logs.ts";
+import type { LogEntry, LogPage, Replica } from "./replica.ts";
+import type { Segments } from "./segment/segments.ts";
+import type { BodyWriter } from "./store.ts";
+import { type StoreParts, toStoredObject } from "./store-parts.ts";
+import { VisibleLogs } from "./visible-logs.ts";
+
+export type ReplicaDeps = {
+  readonly parts: StoreParts;
+  readonly origin: OriginId;
+  readonly origins: OriginLogs;
+  readonly segments: Segments;
+  /** Seq of the last operation of our own, with what is ahead in line. */
+  readonly ownSeq: () => Seq;
+  readonly damaged: (segment: number, offset: number) => void;
+  readonly stage: () => Promise<BodyWriter>;
+};
+
+/** The log as other sites see it, over the parts of the store. */
+export function createReplica(deps: ReplicaDeps): Replica {
+  const { parts, origin } = deps;
+  const { index, hash, committer, acknowledgements } = parts;
+  const logs = new VisibleLogs(parts, origin);
+  const chunks = { ...deps, index, hash };
+  return {
+    origin,
+    received: () => logs.received,
+    applied: () => logs.applied,
+    parked: () => logs.parked,
+    floors: () => logs.floors(),
+    readLog: (after, bytesMax) => readLog(deps, logs, after, bytesMax),
+    onCommit: (listener) => committer.onCommit(listener),
+    ingest: (operations, heads) => ingest(deps, operations, heads),
+    parkedEntry: (dot) => parkedEntry(deps, dot),
+    superseded: (operation) => isSuperseded(index, operation),
+    acknowledge: (site, applied) => acknowledgements.note(site, applied),
+    manifest: (name) => index.get(TABLES.manifest, name)?.chunks,
+    hasChunk: (name) => index.get(TABLES.chunk, name) !== undefined,
+    readChunk: (name, offset, bytes) => readChunk(chunks, name, offset, bytes),
+    leaseChunks: (names) => leaseChunks(parts, names),
+    stageBody: deps.stage,
+  };
+}
+
+function readLog(
+  deps: ReplicaDeps,
+  logs: VisibleLogs,
+  after: Vector,
+  bytesMax: number,
+): Promise<LogPage> {
+  const { kv, hash } = deps.parts;
+  const received = new Map<OriginId, Seq>();
+  for (const [origin, { seq }] of logs.received) received.set(origin, seq);
+  const read = (place: BatchPlace) => readBatch(deps, place);
+  const wish = { after, received, floors: logs.floors(), bytesMax };
+  return readLogPage({ kv, hash, origin: deps.origin, read }, wish);
+}
+
+/** The operations of a batch; those that were parked when it was written have their bytes since. */
+async function readBatch(
+  deps: ReplicaDeps,
+  place: BatchPlace,
+): Promise<readonly LoggedOperation[]> {
+  const { segments, parts } = deps;
+  const operations = await readLogBatch({ segments, hash: parts.hash }, place);
+  if (operations.every(({ missing }) => missing !== "parked")) return operations;
+  const found: LoggedOperation[] = [];
+  for (const logged of operations) {
+    found.push(logged.missing === "parked" ? await whatCameLater(deps, logged) : logged);
+  }
+  return found;
+}
+
+async function whatCameLater(deps: ReplicaDeps, logged: LoggedOperation): Promise<LoggedOperation> {
+  const { parts } = deps;
+  const { dot, body } = logged.operation;
+  if (parts.index.get(TABLES.parked, logRunKeyOf(dot.origin, dot.seq)) !== undefined) return logged;
+  if (body.kind !== "object-put") return { ...logged, missing: undefined };
+  const located = locate(parts.index, logged.operation);
+  if (located?.kind !== "object") return { ...logged, missing: "void" };
+  const { row } = located;
+  if (row.object.body.kind !== "inline") return { ...logged, missing: undefined };
+  const object = toStoredObject(body.bucket, body.key, row);
+  const reader = parts.bodies.open(object, { start: 0, end: row.object.body.bytes });
+  try {
+    const inline = Buffer.from((await reader.next()) ?? Buffer.alloc(0));
+    return { ...logged, inline, missing: undefined };
+  } finally {
+    reader.close();
+  }
+}
+
+/** The version that an operation put, wherever it stands now. */
+function locate(index: RowReader, { body, dot, hlc }: Operation): Located | undefined {
+  if (body.kind !== "object-put") return undefined;
+  const id = { hlc, origin: dot.origin };
+  const found = body.nullSlot ? nullVersion(index, body) : versionById(index, body, id);
+  return found !== undefined && sameWrite(found.row.stamp, id) ? found : undefined;
+}
+
+async function parkedEntry(deps: ReplicaDeps, dot: Dot): Promise<LogEntry | undefined> {
+  const { parts, segments } = deps;
+  const { kv, hash, index } = parts;
+  if (index.get(TABLES.parked, logRunKeyOf(dot.origin, dot.seq)) === undefined) return undefined;
+  const place = placeOfOperation({ kv, hash }, dot.origin, dot.seq);
+  if (place === undefined) return undefined;
+  const operations = await readLogBatch({ segments, hash }, place);
+  const found = operations.find(
+    ({ operation }) => operation.dot.origin === dot.origin && operation.dot.seq === dot.seq,
+  );
+  return found === undefined ? undefined : { encoded: found.encoded, inline: undefined };
+}
+
+/** Whether a put is no longer wanted: its slot has a later write, or its version was removed. */
+function isSuperseded(index: RowReader, operation: Operation): boolean {
+  const { body, dot, hlc } = operation;
+  if (body.kind !== "object-put") return false;
+  const stamp = { hlc, origin: dot.origin };
+  if (!body.nullSlot) {
+    return index.get(TABLES.voided, versionKeyOf(body, stamp)) !== undefined;
+  }
+  const tombstone = index.get(TABLES.tombstone, objectKeyOf(body.bucket, body.key));
+  const standing = nullVersion(index, body)?.row.stamp ?? tombstone?.stamp;
+  return standing !== undefined && laterStamp(standing, stamp);
+}
+
+/** Pins the segments of the chunks that are here; gives what lets go of them, once. */
+function leaseChunks({ index, bulk }: StoreParts, names: readonly ContentHash[]): () => void {
+  const segments = new Set<number>();
+  for (const name of names) {
+    const place = index.get(TABLES.chunk, name)?.place;
+    if (place !== undefined) segments.add(place.segment);
+  }
+  for (const segment of segments) bulk.pin(segment);
+  return () => {
+    for (const segment of segments) bulk.unpin(segment);
+    segments.clear();
+  };
+}

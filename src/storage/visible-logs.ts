@@ -1,0 +1,112 @@
+import { asBuffer } from "../core/bytes.ts";
+import { type OriginId, parseOriginId, parseSeq, type Seq } from "../core/names.ts";
+import type { Vector } from "../core/records.ts";
+import { dotOfKey } from "./metadata/apply-origins.ts";
+import { DROPPED_KEY, FLOORS_KEY, POSITION_KEY } from "./metadata/keys.ts";
+import { decodeRow, TABLES } from "./metadata/rows.ts";
+import { indexKey } from "./metadata/stored-rows.ts";
+import type { OriginHead, ParkedOperation } from "./replica.ts";
+import type { StoreParts } from "./store-parts.ts";
+
+type Seen = {
+  readonly received: ReadonlyMap<OriginId, OriginHead>;
+  readonly applied: Vector;
+  readonly parked: readonly ParkedOperation[];
+};
+
+/**
+ * How far logs are as everybody may know it: durable, and visible in the index. Read again only
+ * when the log has moved, so that asking costs nothing.
+ */
+export class VisibleLogs {
+  readonly #parts: StoreParts;
+  readonly #origin: OriginId;
+  #seen: Seen | undefined;
+  #position: object | undefined;
+
+  constructor(parts: StoreParts, origin: OriginId) {
+    this.#parts = parts;
+    this.#origin = origin;
+  }
+
+  get received(): ReadonlyMap<OriginId, OriginHead> {
+    return this.#now().received;
+  }
+
+  get applied(): Vector {
+    return this.#now().applied;
+  }
+
+  get parked(): readonly ParkedOperation[] {
+    return this.#now().parked;
+  }
+
+  /** Operations up to these are not in the log: they were dropped, or came as rows. */
+  floors(): Vector {
+    const { index } = this.#parts;
+    const floors = new Map<OriginId, Seq>();
+    const trims = index.get(TABLES.dropped, DROPPED_KEY)?.record.trimPoints ?? [];
+    const starts = index.get(TABLES.floors, FLOORS_KEY)?.record.heads ?? [];
+    for (const { origin, seq } of [...trims, ...starts]) {
+      if (seq > (floors.get(origin) ?? 0)) floors.set(origin, seq);
+    }
+    return floors;
+  }
+
+  /** Every commit puts the position's row anew: while it is the same one, nothing has moved. */
+  #now(): Seen {
+    const position = this.#parts.index.get(TABLES.position, POSITION_KEY);
+    if (this.#seen === undefined || position !== this.#position) {
+      this.#seen = this.#read();
+      this.#position = position;
+    }
+    return this.#seen;
+  }
+
+  #read(): Seen {
+    const { kv, hash, index } = this.#parts;
+    const received = new Map<OriginId, OriginHead>();
+    const applied = new Map<OriginId, Seq>();
+    const own = index.get(TABLES.position, POSITION_KEY);
+    if (own !== undefined && own.origin === this.#origin && own.seq > 0) {
+      const { origin, seq, chain, ownHlc } = own;
+      received.set(origin, { origin, seq, chain, hlc: ownHlc });
+      applied.set(origin, seq);
+    }
+    const { prefix } = TABLES.originHead;
+    for (const { key, value } of kv.range({
+      gte: indexKey(prefix, ""),
+      lt: indexKey(prefix, "~"),
+    })) {
+      const origin = parseOriginId(asBuffer(key).toString("utf8", prefix.length));
+      if (origin === undefined) continue;
+      const { seq, chain, hlc } = decodeRow(TABLES.originHead, value, hash.crc32);
+      received.set(origin, { origin, seq, chain, hlc });
+      applied.set(origin, seq);
+    }
+    const parked = this.#readParked();
+    // From the last to the first, so that the first of each origin counts.
+    for (const { dot } of parked.toReversed()) {
+      const before = parseSeq(dot.seq - 1);
+      if (before === 0) applied.delete(dot.origin);
+      else if (before !== undefined) applied.set(dot.origin, before);
+    }
+    return { received, applied, parked };
+  }
+
+  #readParked(): ParkedOperation[] {
+    const { kv, hash } = this.#parts;
+    const { prefix } = TABLES.parked;
+    const parked: ParkedOperation[] = [];
+    for (const { key, value } of kv.range({
+      gte: indexKey(prefix, ""),
+      lt: indexKey(prefix, "~"),
+    })) {
+      const dot = dotOfKey(asBuffer(key).toString("utf8", prefix.length));
+      if (dot === undefined) continue;
+      const { hlc, reason } = decodeRow(TABLES.parked, value, hash.crc32);
+      parked.push({ dot, hlc, reason });
+    }
+    return parked;
+  }
+}
