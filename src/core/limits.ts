@@ -97,6 +97,10 @@ export const LIMITS = {
   formHeadBytesMax: 64 * KIB,
   /** How long a write that lost to one that did not know of it is kept, by its own clock. */
   conflictRetentionMs: 30 * 24 * 3_600_000,
+  /** Once a site has peers its log keeps so much, whoever has it: for whoever joins or restores. */
+  historyRetentionMs: 7 * 24 * 3_600_000,
+  /** A peer that was silent for longer has to take over rows; no disk is filled to wait for it. */
+  peerRetentionMs: 30 * 24 * 3_600_000,
   /** Conflicts in one answer. */
   conflictsPageMax: 1000,
   /** Requests that wait for a write of another site, and for how long at most. */
@@ -104,6 +108,9 @@ export const LIMITS = {
   appliedWaitMsMax: 60_000,
   /** A clock may be ahead by so much, another site's or our own, before it is not believed. */
   clockDriftMsMax: 5000,
+  /** Body of a conditional write that another site judges; whole in memory at both. */
+  forwardedBodyBytesMax: 8 * MIB,
+  forwardsMax: 16,
   /** Messages of one peer that are remembered, so that none is taken twice. */
   replicationNoncesMax: 16_384,
   /** Origins that a site tells of: one for each life of each site. */

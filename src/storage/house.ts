@@ -1,20 +1,21 @@
 import { LIMITS } from "../core/limits.ts";
-import type { UploadId } from "../core/names.ts";
+import type { SiteId, UploadId } from "../core/names.ts";
 import type { LocalRecord } from "../core/records.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Disk } from "../ports/disk.ts";
 import type { Log } from "../ports/log.ts";
 import type { CommitLane } from "./commit-lane.ts";
 import { forgetOldConflicts } from "./conflicts.ts";
+import { endsOfLogs, isNeeded, type LogEnd } from "./log-trim.ts";
 import { DROPPED_KEY, segmentKeyOf } from "./metadata/keys.ts";
 import { decodeRow, TABLES } from "./metadata/rows.ts";
 import { indexKey, type RowReader } from "./metadata/stored-rows.ts";
 import { takeCheckpoint } from "./recovery.ts";
 import { type SealingDeps, sealLeftover } from "./sealing.ts";
 import type { SegmentFacts, Segments } from "./segment/segments.ts";
+import { listSites } from "./sites.ts";
 import type { HouseReport } from "./store.ts";
 import type { StoreParts } from "./store-parts.ts";
-import { readTrimPoint } from "./trim-point.ts";
 import type { WarmPages } from "./warm-pages.ts";
 
 export type HouseDeps = {
@@ -24,6 +25,8 @@ export type HouseDeps = {
   readonly clock: Clock;
   readonly segments: Segments;
   readonly lane: CommitLane;
+  /** This site: it waits for every other member. */
+  readonly siteId: SiteId;
   readonly warm: WarmPages;
   readonly sealing: SealingDeps;
   /** Segments left open by earlier processes, with where their batches end. */
@@ -40,6 +43,7 @@ const DEAD_BULK_BYTES_MIN = 16 * 1024 * 1024;
 const CHECKPOINT_LOG_BYTES_MIN = 1024 * 1024 * 1024;
 const CHECKPOINT_INDEX_SHARE = 2;
 
+type Candidate = { readonly facts: SegmentFacts; readonly ends: readonly LogEnd[] };
 type Dropped = Extract<LocalRecord, { kind: "segments-dropped" }>;
 
 /** Keeps house: seals, drops, forgets, and takes copies of the index. Does nothing when idle. */
@@ -62,6 +66,7 @@ export class House {
     const segmentsSealed = (await this.#sealLeftovers()) + (await this.#sealIdle());
     const resultsExpired = await this.#expireResults();
     await forgetOldConflicts(this.#deps.parts, this.#deps.clock.nowMs());
+    await this.#writeAcknowledgements();
     const dropped = await this.#dropDead();
     const checkpointTaken = await this.#checkpoint();
     await this.#deps.parts.admission.restoreReserve();
@@ -135,33 +140,51 @@ export class House {
     return Math.min(...commit.filter(({ sealed }) => !sealed).map(({ id }) => id));
   }
 
-  async #dropDead(): Promise<{ segmentsDropped: number; bytesFreed: number }> {
-    const { parts, segments, warm, log } = this.#deps;
+  /** The other members of the cluster. */
+  #peers(): SiteId[] {
+    const { parts, siteId } = this.#deps;
+    const members = listSites(parts).filter(({ state }) => state === "active");
+    return members.map(({ id }) => id).filter((id) => id !== siteId);
+  }
+
+  async #writeAcknowledgements(): Promise<void> {
+    const { parts } = this.#deps;
+    const records = parts.acknowledgements.due(this.#peers());
+    if (records.length === 0) return;
+    await parts.committer.submit(records.length * 256, (batch) => {
+      for (const record of records) batch.local(record);
+    });
+  }
+
+  /** Segments without anything that is live, and without operations that a peer still needs. */
+  async #candidates(): Promise<Candidate[]> {
+    const { parts, segments, clock } = this.#deps;
     const firstOpen = this.#firstOpen();
-    const candidates = [...segments.facts.values()].filter(
+    const dead = [...segments.facts.values()].filter(
       (facts) =>
         facts.sealed && this.#isDead(facts) && (facts.lane === "bulk" || facts.id < firstOpen),
     );
-    const trims = await Promise.all(
-      candidates
-        .filter((facts) => facts.lane === "commit")
-        .map((facts) => readTrimPoint(this.#deps.sealing, facts)),
-    );
+    const logs = dead.filter(({ lane }) => lane === "commit").map(({ id }) => id);
+    const { kv, hash, acknowledgements } = parts;
+    const ends = await endsOfLogs({ kv, hash, segments }, new Set(logs));
+    const peers = this.#peers().flatMap((site) => acknowledgements.position(site) ?? []);
+    const readers = { peers, held: acknowledgements.held(), nowMs: clock.nowMs() };
+    return dead
+      .map((facts) => ({ facts, ends: ends.get(facts.id) ?? [] }))
+      .filter((candidate) => !isNeeded(candidate.ends, readers));
+  }
+
+  async #dropDead(): Promise<{ segmentsDropped: number; bytesFreed: number }> {
+    const { parts, segments, warm, log } = this.#deps;
+    const candidates = await this.#candidates();
     if (candidates.length === 0) return { segmentsDropped: 0, bytesFreed: 0 };
     const dropped = await parts.committer.submit(1024, (batch) => {
       const { view } = batch.context;
-      const dead = candidates.filter((facts) => this.#isDead(facts, view));
-      if (dead.length === 0) return [];
-      const before = view.get(TABLES.dropped, DROPPED_KEY)?.record;
-      const ids = dead.map((facts) => facts.id);
-      batch.local(
-        mergeDropped(
-          before,
-          ids,
-          trims.filter((trim) => trim !== undefined),
-        ),
-      );
-      return dead;
+      const dead = candidates.filter(({ facts }) => this.#isDead(facts, view));
+      if (dead.length > 0) {
+        batch.local(mergeDropped(view.get(TABLES.dropped, DROPPED_KEY)?.record, dead));
+      }
+      return dead.map(({ facts }) => facts);
     });
     await parts.bodies.untilClosed();
     let bytesFreed = 0;
@@ -200,17 +223,13 @@ export class House {
 }
 
 /** All segments ever dropped as runs, and the furthest trim point of each origin. */
-function mergeDropped(
-  before: Dropped | undefined,
-  ids: readonly number[],
-  trims: Dropped["trimPoints"],
-): Dropped {
+function mergeDropped(before: Dropped | undefined, dead: readonly Candidate[]): Dropped {
   const runs: Array<[number, number]> = [];
   const old = before?.segments ?? [];
   for (let index = 0; index + 1 < old.length; index += 2) {
     runs.push([old[index] ?? 0, old[index + 1] ?? 0]);
   }
-  for (const id of ids) runs.push([id, id]);
+  for (const { facts } of dead) runs.push([facts.id, facts.id]);
   runs.sort((left, right) => left[0] - right[0]);
   const merged: Array<[number, number]> = [];
   for (const [first, last] of runs) {
@@ -219,7 +238,9 @@ function mergeDropped(
     else merged.push([first, last]);
   }
   const points = new Map<string, Dropped["trimPoints"][number]>();
-  for (const point of [...(before?.trimPoints ?? []), ...trims]) {
+  const ends = dead.flatMap((candidate) => candidate.ends);
+  for (const { origin, seq, chain } of [...(before?.trimPoints ?? []), ...ends]) {
+    const point = { origin, seq, chain };
     const known = points.get(point.origin);
     if (known === undefined || known.seq < point.seq) points.set(point.origin, point);
   }

@@ -3,6 +3,7 @@ import { StorageFault } from "../core/faults.ts";
 import { HlcClock } from "../core/hlc.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { WriteMode } from "../ports/disk.ts";
+import { Acknowledgements } from "./acknowledgements.ts";
 import { Admission } from "./admission.ts";
 import { Bodies } from "./body-reader.ts";
 import { BulkLane } from "./bulk-lane.ts";
@@ -176,10 +177,12 @@ async function assemble(
   const damaged = (segment: number, offset: number): void =>
     log.error({ segment, offset }, "stored bytes are damaged; run a check of this site");
   const bodies = new Bodies({ segments, hash, index, warm, damaged });
-  const bounds = { admission, keyQuotas };
+  const acknowledgements = new Acknowledgements(index, clock);
+  const bounds = { admission, keyQuotas, acknowledgements };
   const parts = { kv, hash, random, clock, hlc, committer, index, bulk, bodies, ...bounds };
   const house = new House({
     ...{ parts, disk, log, clock, segments, lane, warm, sealing },
+    siteId: settings.identity.siteId,
     leftovers: leftoversOf(found, replay.ends),
     checkpointDirectory: `${settings.directory}/checkpoint`,
   });

@@ -5,6 +5,7 @@ import type { Clock } from "../ports/clock.ts";
 import type { Hash } from "../ports/hash.ts";
 import type { Kv } from "../ports/kv.ts";
 import type { Random } from "../ports/random.ts";
+import type { Acknowledgements } from "./acknowledgements.ts";
 import type { Admission } from "./admission.ts";
 import type { Bodies } from "./body-reader.ts";
 import type { BulkLane } from "./bulk-lane.ts";
@@ -30,6 +31,7 @@ export type StoreParts = {
   readonly bodies: Bodies;
   readonly admission: Admission;
   readonly keyQuotas: KeyQuotas;
+  readonly acknowledgements: Acknowledgements;
 };
 
 /**

@@ -1,0 +1,84 @@
+import { LIMITS } from "../core/limits.ts";
+import type { SiteId } from "../core/names.ts";
+import type { OriginRecord } from "../core/origin-records.ts";
+import type { Vector } from "../core/records.ts";
+import type { Clock } from "../ports/clock.ts";
+import { TABLES } from "./metadata/rows.ts";
+import type { RowReader } from "./metadata/stored-rows.ts";
+
+/** How far another site has applied what the log holds, and when it last said so. */
+export type PeerPosition = {
+  readonly applied: Vector;
+  /** Unix milliseconds. */
+  readonly heardMs: number;
+};
+
+type PeerApplied = Extract<OriginRecord, { kind: "peer-applied" }>;
+
+/** What moved is written down at most so often; a log is kept a little longer, never shorter. */
+const WRITE_MS_MIN = 60_000;
+/** That a peer was heard of is written down so often, for a site that has nothing else to say. */
+const HEARD_MS_MAX = 6 * 3_600_000;
+const NOTHING: Vector = new Map();
+
+/**
+ * What other sites say that they have applied. It decides how much of the log is kept for them, so
+ * it is written down, but not with every word of theirs.
+ */
+export class Acknowledgements {
+  readonly #index: RowReader;
+  readonly #clock: Pick<Clock, "nowMs">;
+  readonly #told = new Map<SiteId, PeerPosition>();
+  readonly #holders = new Set<() => readonly Vector[]>();
+
+  constructor(index: RowReader, clock: Pick<Clock, "nowMs">) {
+    this.#index = index;
+    this.#clock = clock;
+  }
+
+  /** A peer says how far it has applied everybody's operations. */
+  note(site: SiteId, applied: Vector): void {
+    this.#told.set(site, { applied, heardMs: this.#clock.nowMs() });
+  }
+
+  /** What a peer said last, now or before the last start; undefined when it never did. */
+  position(site: SiteId): PeerPosition | undefined {
+    return this.#told.get(site) ?? this.#index.get(TABLES.acknowledged, site);
+  }
+
+  /** Keeps all that is behind vectors, for as long as they are named; gives what ends it. */
+  hold(vectors: () => readonly Vector[]): () => void {
+    this.#holders.add(vectors);
+    return () => this.#holders.delete(vectors);
+  }
+
+  /** The vectors behind which everything is kept, whoever else has it. */
+  held(): readonly Vector[] {
+    return [...this.#holders].flatMap((vectors) => vectors());
+  }
+
+  /** What is worth writing down of these peers now. One that was never heard of counts from now. */
+  due(peers: readonly SiteId[]): PeerApplied[] {
+    const nowMs = this.#clock.nowMs();
+    return peers.flatMap((site) => {
+      const told = this.#told.get(site);
+      const written = this.#index.get(TABLES.acknowledged, site);
+      if (told === undefined && written !== undefined) return [];
+      const { applied, heardMs } = told ?? { applied: NOTHING, heardMs: nowMs };
+      const record: PeerApplied = { kind: "peer-applied", site, heardMs, applied };
+      if (written === undefined) return [record];
+      const hasMoved = !isSame(applied, written.applied);
+      const since = heardMs - written.heardMs;
+      return since >= HEARD_MS_MAX || (hasMoved && since >= WRITE_MS_MIN) ? [record] : [];
+    });
+  }
+}
+
+/** Whether a peer was heard of lately enough for the log to wait for it. */
+export function isAwaited({ heardMs }: PeerPosition, nowMs: number): boolean {
+  return nowMs - heardMs <= LIMITS.peerRetentionMs;
+}
+
+function isSame(left: Vector, right: Vector): boolean {
+  return left.size === right.size && [...left].every(([origin, seq]) => right.get(origin) === seq);
+}
