@@ -116,7 +116,9 @@ function createCaller(deps: JoinDeps, token: JoinToken, sealTo: string) {
   const keyPair = makeSiteKeyPair(parseHex(token.secret, 32) ?? new Uint8Array(32));
   const client = createPeerClient({
     ...{ network, clock, random, keyPair },
-    identity: { clusterId: token.clusterId, siteId: keyPair.publicKey },
+    identity: {
+      ...{ clusterId: token.clusterId, siteId: keyPair.publicKey, origin: identity.origin },
+    },
   });
   const peer = {
     ...{ id: token.siteId, name: token.siteName, publicKey: token.publicKey },

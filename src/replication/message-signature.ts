@@ -24,6 +24,8 @@ export type SignedRequest = {
   /** The site that is meant, and that site's process: no other one takes the message. */
   readonly to: string;
   readonly session: string;
+  /** The incarnation that asks. */
+  readonly origin: string;
 };
 
 export type SignatureParameters = {
@@ -37,7 +39,7 @@ const REQUEST_TAG = "atoll-peer-request-1";
 const ANSWER_TAG = "atoll-peer-answer-1";
 const REQUEST_COMPONENTS = [
   ...["@method", "@authority", "@path", "@query", "date", "content-digest"],
-  ...["x-atoll-to", "x-atoll-session"],
+  ...["x-atoll-to", "x-atoll-session", "x-atoll-origin"],
 ]
   .map((name) => `"${name}"`)
   .join(" ");
@@ -141,6 +143,7 @@ function requestBase(request: SignedRequest, described: string): Buffer {
     `"content-digest": ${request.digest}`,
     `"x-atoll-to": ${request.to}`,
     `"x-atoll-session": ${request.session}`,
+    `"x-atoll-origin": ${request.origin}`,
     `"@signature-params": ${described}`,
   ];
   return Buffer.from(lines.join("\n"));

@@ -1,7 +1,7 @@
 import { toHex } from "../core/bytes.ts";
 import { signBytes } from "../core/ed25519.ts";
 import type { SiteKeyPair } from "../core/identity.ts";
-import type { ClusterId, SiteId } from "../core/names.ts";
+import type { ClusterId, OriginId, SiteId } from "../core/names.ts";
 import type { SiteRecord } from "../core/site-record.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Network, NetworkResponse } from "../ports/network.ts";
@@ -50,7 +50,11 @@ export type PeerClientDeps = {
   readonly clock: Clock;
   readonly random: Random;
   /** Who asks; read anew for every request. */
-  readonly identity: { readonly clusterId: ClusterId; readonly siteId: SiteId | string };
+  readonly identity: {
+    readonly clusterId: ClusterId;
+    readonly siteId: SiteId | string;
+    readonly origin: OriginId;
+  };
   readonly keyPair: SiteKeyPair;
 };
 
@@ -121,12 +125,12 @@ class SigningClient implements PeerClient {
 
   #sign(peer: Callee, wish: PeerRequest, address: string) {
     const body = wish.body ?? new Uint8Array(0);
-    const { clusterId, siteId } = this.#deps.identity;
+    const { clusterId, siteId, origin } = this.#deps.identity;
     const message = {
       ...{ method: wish.method, authority: authorityOf(address), target: wish.path },
       date: new Date(this.#deps.clock.nowMs()).toUTCString(),
       digest: contentDigest(body),
-      ...{ to: peer.id, session: this.#sessions.get(peer.id) ?? "none" },
+      ...{ to: peer.id, session: this.#sessions.get(peer.id) ?? "none", origin },
     };
     const parameters = {
       keyId: `${clusterId}/${siteId}`,
@@ -138,6 +142,7 @@ class SigningClient implements PeerClient {
     const headers = {
       ...{ host: message.authority, date: message.date, "content-digest": message.digest },
       ...{ "x-atoll-to": message.to, "x-atoll-session": message.session },
+      "x-atoll-origin": origin,
       ...{ "signature-input": input, signature, "content-length": String(body.length) },
     };
     return { headers, signature };
@@ -180,6 +185,7 @@ function accept(peer: Callee, answer: PeerResponse): PeerResponse {
 const HINTS: Readonly<Record<string, string>> = {
   clock: "Set the clocks of both machines (NTP).",
   token: "Ask for a new one: `atoll repl-invite` there.",
+  clone: "Another program runs as this site, on a copy of its data: stop one of the two.",
   "removed-site": "To come back it must join again: `atoll repl-join` with a new token.",
 };
 

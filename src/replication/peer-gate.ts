@@ -1,8 +1,15 @@
 import { LIMITS } from "../core/limits.ts";
-import { type ClusterId, parseSiteId, type SiteId } from "../core/names.ts";
+import {
+  type ClusterId,
+  type OriginId,
+  parseOriginId,
+  parseSiteId,
+  type SiteId,
+} from "../core/names.ts";
 import type { MemberSite } from "../core/site-record.ts";
 import type { Exchange } from "../http/exchange.ts";
 import type { Clock } from "../ports/clock.ts";
+import { Incarnations } from "./incarnations.ts";
 import {
   contentDigest,
   readSignatureInput,
@@ -61,8 +68,11 @@ export class PeerGate {
     noncesMax: LIMITS.replicationNoncesMax,
   });
 
+  readonly #incarnations: Incarnations;
+
   constructor(deps: PeerGateDeps) {
     this.#deps = deps;
+    this.#incarnations = new Incarnations(() => deps.clock.monotonicMs());
   }
 
   get session(): string {
@@ -109,6 +119,7 @@ export class PeerGate {
       date: headers.get("date") ?? "",
       to: headers.get("x-atoll-to") ?? "",
       session: headers.get("x-atoll-session") ?? "",
+      origin: headers.get("x-atoll-origin") ?? "",
     };
     const signature = headers.get("signature") ?? "";
     const { publicKey } = sender;
@@ -127,7 +138,15 @@ export class PeerGate {
     if (verdict === "replayed") {
       return refused(401, "replayed", from, "The request came before.");
     }
+    const origin = parseOriginId(request.origin);
+    if (sender.kind === "peer" && !this.#isAlone(sender.peer, origin)) {
+      return refused(403, "clone", from, "Two programs speak as this site: one is a copy.");
+    }
     return { outcome: "caller", from, ...sender };
+  }
+
+  #isAlone({ id }: MemberSite, origin: OriginId | undefined): boolean {
+    return origin !== undefined && this.#incarnations.isAlone(id, origin);
   }
 
   #senderOf(name: string): Sender | "unknown" | "removed" | "token" {

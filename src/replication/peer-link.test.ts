@@ -6,7 +6,13 @@ import { createSimRandom } from "../../test/sim/sim-random.ts";
 import { ask, type FakeRequest } from "../../test/support/fake-exchange.ts";
 import { makeSiteKeyPair, type SiteKeyPair } from "../core/identity.ts";
 import { LIMITS } from "../core/limits.ts";
-import { type ClusterId, parseClusterId, parseOriginId, parseSiteId } from "../core/names.ts";
+import {
+  type ClusterId,
+  type OriginId,
+  parseClusterId,
+  parseOriginId,
+  parseSiteId,
+} from "../core/names.ts";
 import type { MemberSite } from "../core/site-record.ts";
 import { required } from "../core/tagged-fields.ts";
 import type { Network, NetworkRequest, NetworkResponse } from "../ports/network.ts";
@@ -16,6 +22,9 @@ import { type PeerAnswer, type PeerCall, PeerServer } from "./peer-server.ts";
 import { Refusals } from "./refusals.ts";
 
 const CLUSTER: ClusterId = required(parseClusterId("ab".repeat(16)), "cluster");
+const ORIGINS = ["1", "2"].map((digit) => {
+  return required(parseOriginId(digit.repeat(16)), "origin");
+}) as [OriginId, OriginId];
 const ADDRESS = "http://paris:9000";
 const ECHO: PeerRequest = {
   ...{ method: "POST", path: "/v1/repl/echo?n=1&name=k%C3%A4se", body: Buffer.from("hello") },
@@ -97,16 +106,18 @@ async function* piecesOf(...pieces: readonly Uint8Array[]): AsyncIterable<Uint8A
 }
 
 function clientOf(
-  identity: { clusterId: ClusterId; siteId: MemberSite["id"] } = {
+  who: { clusterId: ClusterId; siteId: MemberSite["id"] } = {
     ...{ clusterId: CLUSTER, siteId: BERLIN.id },
   },
   keyPair: SiteKeyPair = BERLIN_KEYS,
+  origin = ORIGINS[0],
 ): PeerClient {
+  const identity = { ...who, origin };
   const network: Network = { request: carry };
   return createPeerClient({
     network,
     clock,
-    random: createSimRandom(new Seed(7)),
+    random: createSimRandom(new Seed(`client ${origin}`)),
     identity,
     keyPair,
   });
@@ -228,6 +239,19 @@ describe("a site that asks another", () => {
   });
 });
 
+test("two programs that speak as one site are both refused, and each is told why", async () => {
+  const [original, copy] = ORIGINS.map((origin) => clientOf(undefined, undefined, origin));
+  await original?.request(PARIS, ECHO);
+  await copy?.request(PARIS, ECHO);
+  for (const client of [original, copy]) {
+    const failure = await failureOf(required(client, "client").request(PARIS, ECHO));
+    expect(failure).toMatchObject({ kind: "refused" });
+    expect(failure.hint).toContain("copy");
+  }
+  expect(calls).toHaveLength(2);
+  expect(reasons()).toEqual(["clone 2"]);
+});
+
 describe("a site refuses, counts, logs once, and hands on nothing", () => {
   async function refusedTwice(client: PeerClient, reason: string): Promise<void> {
     for (let time = 0; time < 2; time++) {
@@ -279,7 +303,7 @@ describe("a site refuses, counts, logs once, and hands on nothing", () => {
     ["query", (message) => ({ ...message, target: "/v1/repl/echo?n=2&name=k%C3%A4se" })],
     ["body", (message) => ({ ...message, body: Buffer.from("hallo") })],
     ["end, cut off", (message) => ({ ...message, body: message.body.subarray(1) })],
-    ...["host", "date", "content-digest", "x-atoll-session"].map(
+    ...["host", "date", "content-digest", "x-atoll-session", "x-atoll-origin"].map(
       (name) => [`header ${name}`, (message: FakeRequest) => withHeader(message, name)] as const,
     ),
   ];
@@ -343,7 +367,7 @@ describe("a site refuses, counts, logs once, and hands on nothing", () => {
     const network: Network = { request: carry };
     const other = createPeerClient({
       ...{ network, clock: theirs, random: createSimRandom(new Seed(8)), keyPair: BERLIN_KEYS },
-      identity: { clusterId: CLUSTER, siteId: BERLIN.id },
+      identity: { clusterId: CLUSTER, siteId: BERLIN.id, origin: ORIGINS[0] },
     });
     const failure = await failureOf(other.request(PARIS, ECHO));
     expect(failure.message).toContain("clock");

@@ -3,7 +3,7 @@ import type { Log } from "../ports/log.ts";
 /** Why a message of a peer was not taken. */
 export const REFUSAL_REASONS = [
   ...(["unsigned", "unknown-site", "removed-site", "wrong-cluster", "wrong-site"] as const),
-  ...(["clock", "replayed", "altered", "too-large", "malformed", "token"] as const),
+  ...(["clock", "replayed", "altered", "too-large", "malformed", "token", "clone"] as const),
 ] as const;
 export type RefusalReason = (typeof REFUSAL_REASONS)[number];
 
