@@ -51,6 +51,7 @@ export function createReplica(deps: ReplicaDeps): Replica {
     parkedEntry: (dot) => parkedEntry(deps, dot),
     superseded: (operation) => isSuperseded(index, operation),
     acknowledge: (site, applied) => acknowledgements.note(site, applied),
+    holdLog: (vectors) => acknowledgements.hold(vectors),
     manifest: (name) => index.get(TABLES.manifest, name)?.chunks,
     hasChunk: (name) => index.get(TABLES.chunk, name) !== undefined,
     readChunk: (name, offset, bytes) => readChunk(chunks, name, offset, bytes),

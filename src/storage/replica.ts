@@ -110,6 +110,8 @@ export interface Replica {
   superseded(operation: Operation): boolean;
   /** A peer has applied so much: what all peers have applied may be trimmed. Cheap; any order. */
   acknowledge(site: SiteId, applied: Vector): void;
+  /** Keeps all operations beyond the vectors that it names from being trimmed, until it is called. */
+  holdLog(vectors: () => readonly Vector[]): () => void;
 
   manifest(hash: ContentHash): readonly ManifestChunk[] | undefined;
   hasChunk(hash: ContentHash): boolean;

@@ -180,6 +180,10 @@ export class MemoryReplica implements Replica {
     this.acknowledged.set(site, applied);
   }
 
+  holdLog(): () => void {
+    return () => undefined;
+  }
+
   manifest(hash: ContentHash): readonly ManifestChunk[] | undefined {
     return this.manifests.get(hash);
   }
