@@ -43,6 +43,10 @@ const STATUS: ReplicationStatus = {
   peers: [paris, oslo],
   conflicts: 5,
   parked: [{ dot: { origin: ORIGIN, seq: must(parseSeq(4)) }, hlc: hlcFromMs(1), reason: "gone" }],
+  refused: new Map([
+    ["replayed", 2],
+    ["clock", 1],
+  ]),
   quarantined: [
     {
       ...{
@@ -62,7 +66,14 @@ test("replication has exactly the shape that monitors rely on", async () => {
 
 test("a site without peers says so in the same shape", () => {
   expect(replicationFacts()).toEqual({
-    ...{ peers: {}, conflicts: 0, parked: 0, quarantined: {}, clock: { state: "trusted" } },
+    ...{
+      peers: {},
+      conflicts: 0,
+      parked: 0,
+      quarantined: {},
+      refused_messages: {},
+      clock: { state: "trusted" },
+    },
   });
 });
 
@@ -89,5 +100,7 @@ test("metrics say it by peer, and nothing of what is not known", async () => {
     "atoll_replication_quarantined_origins 1",
     'atoll_replication_bucket_operations_behind{peer="paris",bucket="photos"} 3',
     'atoll_replication_bucket_operations_behind{peer="paris",bucket="videos"} 10',
+    'atoll_replication_refused_messages_total{reason="replayed"} 2',
+    'atoll_replication_refused_messages_total{reason="clock"} 1',
   ]);
 });

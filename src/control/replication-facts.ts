@@ -4,12 +4,19 @@ import type { PeerStatus, ReplicationStatus } from "../replication/status.ts";
 import { clockFacts } from "./admin-clock.ts";
 
 const NONE: ReplicationStatus = {
-  ...{ peers: [], conflicts: 0, parked: [], quarantined: [], clock: { kind: "trusted" } },
+  ...{
+    peers: [],
+    conflicts: 0,
+    parked: [],
+    quarantined: [],
+    refused: new Map(),
+    clock: { kind: "trusted" },
+  },
 };
 
 /** How replication stands, for the statistics and `atoll repl-status`. */
 export function replicationFacts(status: ReplicationStatus = NONE): Record<string, unknown> {
-  const { peers, conflicts, parked, quarantined, clock } = status;
+  const { peers, conflicts, parked, quarantined, refused, clock } = status;
   return {
     peers: Object.fromEntries(peers.map((peer) => [peer.label, peerFacts(peer)])),
     conflicts,
@@ -22,6 +29,9 @@ export function replicationFacts(status: ReplicationStatus = NONE): Record<strin
           ...{ since: new Date(sinceMs).toISOString(), ahead_seconds: seconds(aheadMs / 1000) },
         },
       ]),
+    ),
+    refused_messages: Object.fromEntries(
+      [...refused].sort(([left], [right]) => (left < right ? -1 : 1)),
     ),
     clock: clockFacts(clock),
   };

@@ -1,4 +1,4 @@
-import { Gauge, type Registry } from "prom-client";
+import { Counter, Gauge, type Registry } from "prom-client";
 import type { PeerStatus, ReplicationStatus } from "../replication/status.ts";
 
 type PeerGauge = readonly [help: string, read: (peer: PeerStatus) => number | undefined];
@@ -77,6 +77,20 @@ export function addReplication(
     });
   }
   addBuckets(registry, status);
+  addRefused(registry, status);
+}
+
+function addRefused(registry: Registry, status: () => ReplicationStatus | undefined): void {
+  new Counter({
+    name: "atoll_replication_refused_messages_total",
+    help: "Messages of peers that were refused since the start. By reason.",
+    labelNames: ["reason"],
+    registers: [registry],
+    collect() {
+      this.reset();
+      for (const [reason, count] of status()?.refused ?? []) this.inc({ reason }, count);
+    },
+  });
 }
 
 function addBuckets(registry: Registry, status: () => ReplicationStatus | undefined): void {

@@ -107,7 +107,12 @@ beforeEach(() => {
     ...{ self: BERLIN, clock, replica: log, counter: new LagCounter({ replica: log }) },
     sites: () => sites,
     facts: (peer) => facts.get(peer) ?? UNHEARD,
-    ...{ quarantined: () => [], conflicts: () => 0, guard: { state: { kind: "trusted" } } },
+    ...{
+      quarantined: () => [],
+      refused: () => new Map(),
+      conflicts: () => 0,
+      guard: { state: { kind: "trusted" } },
+    },
   });
 });
 

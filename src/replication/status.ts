@@ -69,6 +69,8 @@ export type ReplicationStatus = {
   readonly conflicts: number;
   readonly parked: readonly ParkedOperation[];
   readonly quarantined: readonly HeldOrigin[];
+  /** Messages of peers that were refused since the start, by reason. */
+  readonly refused: ReadonlyMap<string, number>;
   /** Whether this site believes its own clock. */
   readonly clock: ClockState;
 };
@@ -86,6 +88,7 @@ export type StatusDeps = {
   readonly facts: (peer: SiteId) => PeerFacts;
   readonly counter: LagCounter;
   readonly quarantined: () => readonly HeldOrigin[];
+  readonly refused: () => ReadonlyMap<string, number>;
   readonly conflicts: () => number;
   readonly guard: Pick<ClockGuard, "state">;
 };
@@ -110,7 +113,7 @@ export function createReplicationWatch(deps: StatusDeps): ReplicationWatch {
       for (const peer of peers) shown.push(await statusOf(deps, paces, peer, peers));
       return {
         ...{ peers: shown, conflicts: deps.conflicts(), parked: deps.replica.parked() },
-        ...{ quarantined: deps.quarantined(), clock: deps.guard.state },
+        ...{ quarantined: deps.quarantined(), refused: deps.refused(), clock: deps.guard.state },
       };
     },
   };
