@@ -71,7 +71,3 @@ test.each([
   expect(await routeMoves(moves, call)).toMatchObject({ status });
   expect(asked).toEqual([]);
 });
-
-test("without a server nothing can be moved, and it says so", async () => {
-  expect(await routeMoves(undefined, { ...PULL, body: undefined })).toMatchObject({ status: 503 });
-});

@@ -1,10 +1,8 @@
 import { z } from "zod";
 import { type AdminAnswer, adminProblem } from "./admin-keys.ts";
 
-export const MOVES_PATHS: ReadonlySet<string> = new Set([
-  "/v1/admin/repl-pull",
-  "/v1/admin/repl-push",
-]);
+export const PULL_PATH = "/v1/admin/repl-pull";
+export const PUSH_PATH = "/v1/admin/repl-push";
 
 /** A peer by what operators call it. */
 export type MovePeer = { readonly id: string; readonly name: string };
@@ -35,17 +33,11 @@ const PUSH = z.strictObject({ wait_seconds: z.number().min(0).max(3600).default(
 
 /** One round of moving operations, when an operator or a script wants it now. */
 export function routeMoves(
-  moves: ReplicationMoves | undefined,
+  moves: ReplicationMoves,
   { method, path, body }: { method: string; path: string; body: unknown },
 ): AdminAnswer | Promise<AdminAnswer> {
   if (method !== "POST") return adminProblem(405, "Operations are pulled and pushed with POST.");
-  if (moves === undefined) {
-    return adminProblem(
-      503,
-      "No peer is talked to now; start the server, or wait until it serves.",
-    );
-  }
-  return path.endsWith("pull") ? pull(moves, body) : push(moves, body);
+  return path === PULL_PATH ? pull(moves, body) : push(moves, body);
 }
 
 async function pull(moves: ReplicationMoves, body: unknown): Promise<AdminAnswer> {

@@ -50,7 +50,6 @@ function adminWith(changes: Partial<AdminDeps> = {}) {
           : { allowed: action === "s3:GetObject", reason: "no-allow", statement: undefined },
     },
     replication: () => undefined,
-    moves: () => undefined,
     rootKey: {
       source: () => "file",
       show: () => rootKey as ReturnType<AdminDeps["rootKey"]["show"]>,

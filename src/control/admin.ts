@@ -20,7 +20,6 @@ import {
   runLifecycle,
   showLifecycle,
 } from "./admin-lifecycle.ts";
-import { MOVES_PATHS, type ReplicationMoves, routeMoves } from "./admin-moves.ts";
 import {
   deletePolicy,
   type PolicyDesk,
@@ -71,8 +70,6 @@ export type AdminDeps = AdminKeyDeps & {
   readonly routes?: () => readonly AdminRoute[];
   /** Undefined while no peer is talked to: offline, or before the site has been opened. */
   readonly replication: () => ReplicationWatch | undefined;
-  /** Undefined while no peer is talked to. */
-  readonly moves: () => ReplicationMoves | undefined;
   readonly rootKey: {
     /** "settings" when the operator's own key overrides the file. */
     readonly source: () => "file" | "settings";
@@ -117,7 +114,6 @@ function route(deps: AdminDeps, call: AdminCall): AdminAnswer | Promise<AdminAns
     case "POST /v1/admin/policy/test":
       return testPolicy(deps.policies, call.body);
   }
-  if (MOVES_PATHS.has(call.path)) return routeMoves(deps.moves(), call);
   if (call.path === KEY_RING_PATH || call.path.startsWith(`${KEY_RING_PATH}/`)) {
     const site = deps.site();
     return site === undefined ? stillStarting() : routeKeyRing(deps, site, call);

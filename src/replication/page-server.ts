@@ -62,6 +62,9 @@ const WAITERS_MAX = 4;
 export class PageServer {
   readonly #deps: PageServerDeps;
   readonly #waiting = new Map<SiteId, number>();
+  /** Ends the waits for news: peers are answered with what there is. */
+  readonly #ends = new Set<() => void>();
+  #closed = false;
 
   constructor(deps: PageServerDeps) {
     this.#deps = deps;
@@ -70,6 +73,12 @@ export class PageServer {
   /** Whether a peer waits here for news: then it needs no hint. */
   isAwaitedBy(peer: SiteId): boolean {
     return this.#waiting.has(peer);
+  }
+
+  /** Answers all that wait, and lets nobody wait any more. */
+  close(): void {
+    this.#closed = true;
+    for (const end of this.#ends) end();
   }
 
   /** `POST /v1/repl/pull`. */
@@ -150,12 +159,12 @@ export class PageServer {
     const { after, request, signal } = wish;
     const peer = wish.peer.id;
     const waiters = this.#waiting.get(peer) ?? 0;
-    const waitMs = waiters < WAITERS_MAX ? request.waitMs : 0;
+    const waitMs = waiters < WAITERS_MAX && !this.#closed ? request.waitMs : 0;
     const untilMs = clock.monotonicMs() + waitMs;
     this.#waiting.set(peer, waiters + 1);
     try {
       for (;;) {
-        const restMs = untilMs - clock.monotonicMs();
+        const restMs = this.#closed ? 0 : untilMs - clock.monotonicMs();
         const news = listenForCommit(replica, clock, restMs);
         try {
           if (restMs <= 0 || hasNews(replica.received(), after)) {
@@ -164,7 +173,9 @@ export class PageServer {
             if (!nothing || restMs <= 0) return page;
           }
           signal.addEventListener("abort", news.end, { once: true });
+          this.#ends.add(news.end);
           if (!signal.aborted) await news.heard;
+          this.#ends.delete(news.end);
           signal.removeEventListener("abort", news.end);
           if (signal.aborted) return { outcome: "page", entries: [], heads: [], more: false };
         } finally {

@@ -66,6 +66,8 @@ const SUSPENDED_MS = 60_000;
 const SUSPENDED_MS_MAX = 15 * 60_000;
 const NEEDS_ROWS_MS = 15_000;
 const ROUNDS_BY_HAND_MAX = 100_000;
+/** Rounds by hand that brought nothing, though something is missing; others may have brought it. */
+const IDLE_ROUNDS_MAX = 5;
 const LOG_AGAIN_MS = 3600 * 1000;
 
 /**
@@ -191,6 +193,7 @@ export class Puller {
   async #pullUntilEqual(): Promise<PullReport> {
     let goal: Vector | undefined;
     const sums = { operations: 0, bytes: 0, parked: 0 };
+    let idle = 0;
     this.#holds.forgive();
     for (let rounds = 0; rounds < ROUNDS_BY_HAND_MAX; rounds++) {
       const skip = this.#skip(false);
@@ -207,6 +210,7 @@ export class Puller {
       if (round.page.head.outcome === "below-floor") {
         return this.#report(sums, "the peer's log begins too late: rows are needed");
       }
+      if (round.taken.operations === 0 && idle++ >= IDLE_ROUNDS_MAX) break;
       if (skip.has(missing) && missing !== this.#deps.own)
         return this.#report(sums, `operations of ${missing} are held back`);
     }

@@ -140,6 +140,7 @@ export class Replication {
     this.#forget();
     this.#look?.();
     this.#hints.stop();
+    this.#pages.close();
     this.#leases.close();
     await Promise.all([...this.#links.values()].map(({ puller }) => puller.stop()));
     await this.#parked.stop();
@@ -166,7 +167,7 @@ export class Replication {
    * Tells peers that there is news and waits until they have applied what this site had written,
    * or the time is over; gives how far each was behind at the end.
    */
-  async push(waitMs: number, signal: AbortSignal): Promise<readonly PushReport[]> {
+  async push(waitMs: number): Promise<readonly PushReport[]> {
     const { clock, replica } = this.#deps;
     this.#followMembers();
     const goal = replica.applied();
@@ -175,8 +176,8 @@ export class Replication {
     for (;;) {
       const reports = this.#behind(goal);
       const done = reports.every(({ operationsBehind }) => operationsBehind === 0);
-      if (done || clock.monotonicMs() >= untilMs || signal.aborted) return reports;
-      await clock.sleep(PUSH_LOOK_MS, signal);
+      if (done || clock.monotonicMs() >= untilMs || this.#stopped) return reports;
+      await clock.sleep(PUSH_LOOK_MS);
     }
   }
 

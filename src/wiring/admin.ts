@@ -1,6 +1,5 @@
 import type { LoadedSettings } from "../config.ts";
 import { type AdminApi, type AdminRoute, createAdminApi } from "../control/admin.ts";
-import type { ReplicationMoves } from "../control/admin-moves.ts";
 import type { SiteState } from "../control/stats.ts";
 import { accessKeyContext } from "../core/access-key.ts";
 import { grantPolicy } from "../core/grants.ts";
@@ -22,7 +21,6 @@ export type AdminParts = {
   readonly state: () => SiteState | "offline";
   readonly endpoint: string | undefined;
   readonly replication: () => ReplicationWatch | undefined;
-  readonly moves: () => ReplicationMoves | undefined;
   readonly routes: () => readonly AdminRoute[];
 };
 
@@ -35,13 +33,12 @@ export function createAdmin({
   state,
   endpoint,
   replication,
-  moves,
   routes,
 }: AdminParts): AdminApi {
   const { clock, random, processFacts } = ports;
   const { data, region } = loaded.settings;
   return createAdminApi({
-    ...{ clock, random, version, state, replication, moves, routes, policyOf: grantPolicy },
+    ...{ clock, random, version, state, replication, routes, policyOf: grantPolicy },
     site: () => site,
     describe: () => ({ endpoint, data, region, pid: processFacts.self.pid }),
     settings: () => loaded.shown,
