@@ -1,6 +1,5 @@
 import { type LoadedSettings, runtimeDirectory, type Settings } from "../config.ts";
 import { createAdminHandler } from "../control/admin-handler.ts";
-import type { ReplicationMoves } from "../control/admin-moves.ts";
 import { adminSocketPath } from "../control/admin-socket.ts";
 import { createControlService } from "../control/control-service.ts";
 import { RequestStats } from "../control/request-stats.ts";
@@ -39,7 +38,6 @@ type Switchboard = {
   mayWatch: (exchange: Exchange) => boolean;
   replication: ReplicationWatch | undefined;
   peers: PeerServer | undefined;
-  moves: ReplicationMoves | undefined;
 };
 
 /** Starts to listen, opens the site, and puts S3 in its place; `fail` ends a server that runs. */
@@ -83,7 +81,6 @@ export async function startServer({
   const parts = { version, loaded, ports, site, rootKey, endpoint: endpointOf(where) };
   const admin = createAdmin({
     ...{ ...parts, state: () => board.state, replication: () => board.replication },
-    moves: () => board.moves,
     routes: () => replication.adminRoutes,
   });
   const adminFront = await startAdminFront(createAdminHandler(admin, onFailure), socketPath, ports);
@@ -109,7 +106,7 @@ function newBoard({ random }: WiringPorts): Switchboard {
     ...{ state: "recovering", site: undefined, replication: undefined },
     s3: createWaitingService(random),
     mayWatch: () => false,
-    ...{ moves: undefined, peers: undefined },
+    peers: undefined,
   };
 }
 
