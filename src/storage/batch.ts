@@ -11,6 +11,7 @@ import type {
   Dot,
   LocalRecord,
   ManifestChunk,
+  ManifestRef,
   Operation,
   OperationBody,
   Vector,
@@ -167,6 +168,9 @@ export class OpenBatch {
     const isAgain = as === "again" || as === "void-again";
     const again = isAgain ? view.get(TABLES.parked, parkedKeyOf(dot)) : undefined;
     const vector = again?.vector ?? origins.vectorOf(operation);
+    // A verdict may end the last row that names chunks which this operation names again.
+    const manifests = as === "whole" || as === "again" ? manifestsOf(operation.body) : [];
+    this.context.references.addManifestRefs(manifests);
     this.#sayBefore(operation, as, vector);
     if (as === "void-again") return;
     const recordOffset = this.records.length;
@@ -185,6 +189,7 @@ export class OpenBatch {
       const place = this.#place(operation, recordOffset, inline);
       applyOperation(this.#contextOf(vector), operation, { home, body: place });
     }
+    this.context.references.dropManifestRefs(manifests);
   }
 
   /** Says what is special about an operation of another origin, in front of it. */
@@ -327,4 +332,9 @@ function statedVector(applied: Vector, before: Vector | undefined): Operation["v
 function withPrior(view: IndexView, body: OperationBody): OperationBody {
   const prior = priorOf(view, body);
   return prior === undefined ? body : ({ ...body, prior } as OperationBody);
+}
+
+function manifestsOf(body: OperationBody): readonly ManifestRef[] {
+  if (body.kind !== "object-put" || body.object.body.kind !== "manifests") return [];
+  return body.object.body.manifests;
 }
