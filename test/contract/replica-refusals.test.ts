@@ -1,0 +1,140 @@
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { hlcMs } from "../../src/core/hlc.ts";
+import { decodeOperation } from "../../src/core/operation-codec.ts";
+import type { IncomingOperation, IngestOutcome } from "../../src/storage/replica.ts";
+import { handOverAll, headOf, positionOf } from "../support/hand-over.ts";
+import { contentsOf, put, setUp } from "../support/row-workload.ts";
+import { closeSimSites, SimSite } from "../support/sim-site.ts";
+
+let a: SimSite;
+let b: SimSite;
+
+beforeEach(async () => {
+  a = await SimSite.open("refusals a");
+  b = await SimSite.open("refusals b");
+  await setUp(a);
+  await handOverAll(a, b);
+});
+
+afterEach(closeSimSites);
+
+async function entriesFor(from: SimSite, to: SimSite): Promise<IncomingOperation[]> {
+  const page = await from.store.replica.readLog(positionOf(to), 1024 * 1024);
+  if (page.outcome !== "page") throw new Error("no page");
+  return page.entries.map((entry) => ({ ...entry, state: { kind: "whole", manifests: [] } }));
+}
+
+function namesOf(outcomes: readonly IngestOutcome[]): string[] {
+  return outcomes.map((one) => (one.outcome === "refused" ? one.reason : one.outcome));
+}
+
+async function puts(count: number): Promise<IncomingOperation[]> {
+  for (let at = 0; at < count; at++) await put(a.store, 0, at, Buffer.from(`body ${at}`));
+  return await entriesFor(a, b);
+}
+
+describe("what comes in", () => {
+  test("must follow what is here, and is a duplicate when it comes again", async () => {
+    const [first, second, third] = await puts(3);
+    if (first === undefined || second === undefined || third === undefined) throw new Error();
+    const { replica } = b.store;
+    expect(namesOf(await replica.ingest([second, third], []))).toEqual(["gap", "gap"]);
+    expect(namesOf(await replica.ingest([first, third], []))).toEqual(["applied", "gap"]);
+    expect(namesOf(await replica.ingest([first, second, second, third], []))).toEqual([
+      "duplicate",
+      "applied",
+      "duplicate",
+      "applied",
+    ]);
+    expect(await contentsOf(b.store)).toEqual(await contentsOf(a.store));
+  });
+
+  test("must belong to the history that is here", async () => {
+    const [first, second] = await puts(2);
+    if (first === undefined || second === undefined) throw new Error();
+    const altered = Buffer.from(first.encoded);
+    // A letter of the ETag in a record that is otherwise whole.
+    altered[altered.length - 1] = (altered.at(-1) ?? 0) ^ 1;
+    const other = { ...first, encoded: altered };
+    const outcomes = await b.store.replica.ingest([other, second], []);
+    expect(namesOf(outcomes)[1]).toMatch(/chain|gap/);
+    expect(b.store.replica.received().get(a.store.replica.origin)?.seq).toBeLessThan(
+      decodeOperation(second.encoded).dot.seq,
+    );
+  });
+
+  test("is no operation of ours that we do not have", async () => {
+    const restored = await SimSite.open("refusals b");
+    const { origin } = b.store.replica;
+    expect(restored.store.replica.origin).toBe(origin);
+    await put(b.store, 0, 0, Buffer.from("gone with the disk"));
+    const own = (await entriesFor(b, restored)).filter(({ encoded }) => {
+      return decodeOperation(encoded).dot.origin === origin;
+    });
+    const outcomes = await restored.store.replica.ingest(own, []);
+    expect(namesOf(outcomes)).toEqual(["chain"]);
+    expect(namesOf(await b.store.replica.ingest(own, []))).toEqual(["duplicate"]);
+  });
+
+  test("must be readable; the rest of that origin is left for later, others go on", async () => {
+    const c = await SimSite.open("refusals c");
+    await setUp(c);
+    const [first, second] = await puts(2);
+    const others = await entriesFor(c, b);
+    const mine = others.filter(({ encoded }) => {
+      return decodeOperation(encoded).dot.origin === c.store.replica.origin;
+    });
+    if (first === undefined || second === undefined) throw new Error();
+    const cut = { ...first, encoded: first.encoded.subarray(0, 70) };
+    const newer = Buffer.from(first.encoded);
+    newer[24] = 250;
+    for (const [damaged, reason] of [
+      [cut, "damaged"],
+      [{ ...first, encoded: newer }, "unsupported"],
+      [{ ...first, encoded: Buffer.from("x") }, "damaged"],
+    ] as const) {
+      const outcomes = await b.store.replica.ingest([damaged, second], []);
+      expect(namesOf(outcomes)).toEqual([reason, "gap"]);
+    }
+    const outcomes = await b.store.replica.ingest([cut, second, ...mine], []);
+    expect(namesOf(outcomes).slice(2)).toEqual(mine.map(() => "applied"));
+  });
+
+  test("may be ahead of our clock by little, and moves it only then", async () => {
+    a.machine.clock.jump(4000);
+    const [near] = await puts(1);
+    a.machine.clock.jump(2000);
+    await put(a.store, 0, 1, Buffer.from("far"));
+    const [, far] = await entriesFor(a, b);
+    if (near === undefined || far === undefined) throw new Error();
+    expect(namesOf(await b.store.replica.ingest([near, far], []))).toEqual(["applied", "clock"]);
+    const nowMs = b.machine.clock.nowMs();
+    expect(hlcMs(b.store.stats().hlc)).toBeLessThanOrEqual(nowMs + 4000);
+    expect(b.store.stats().hlc).toBeGreaterThanOrEqual(decodeOperation(near.encoded).hlc);
+    b.machine.clock.leap(2000);
+    expect(namesOf(await b.store.replica.ingest([far], []))).toEqual(["applied"]);
+  });
+});
+
+describe("signatures of heads", () => {
+  test("are kept for what the log has reached, and end the pages that relay it", async () => {
+    const c = await SimSite.open("refusals c");
+    await handOverAll(b, c);
+    const incoming = await puts(5);
+    const { siteId } = a.running.site.identity;
+    const third = incoming[2];
+    if (third === undefined) throw new Error();
+    const head = headOf(third.encoded, siteId, a.hash);
+    const wrong = { ...head, chain: Buffer.alloc(32, 1) };
+    await b.store.replica.ingest(incoming.slice(0, 3), [wrong, head]);
+    await b.store.replica.ingest(incoming.slice(3), []);
+    await b.restart();
+    const page = await b.store.replica.readLog(positionOf(c), 1024 * 1024);
+    if (page.outcome !== "page") throw new Error();
+    expect(page.heads).toEqual([head]);
+    const last = page.entries.at(-1);
+    expect(decodeOperation(last?.encoded ?? Buffer.alloc(0)).dot).toEqual(
+      decodeOperation(third.encoded).dot,
+    );
+  });
+});
