@@ -248,6 +248,28 @@ describe("a site that is removed", () => {
   });
 });
 
+test("a member that was copied to another disk says by itself that it has a new origin", async () => {
+  const [first, second] = [await make("berlin"), await make("paris")];
+  await second.join(await first.invite());
+  const { siteId, origin } = second.site.identity;
+  // What a copy does: the data directory is not where site.json says that it is.
+  await second.site.close();
+  const { disk } = second.machine;
+  const file = "/srv/atoll/site.json";
+  const text = Buffer.from(await disk.readFile(file)).toString();
+  await disk.remove(file);
+  const moved = await disk.create(file, "buffered");
+  await moved.write(Buffer.from(text.replace(/"inode": \d+/, '"inode": 424242')), 0);
+  await moved.sync();
+  await moved.close();
+  await second.start();
+  expect(second.site.identity.origin).not.toBe(origin);
+  const own = second.site.store.site(siteId);
+  expect(own).toMatchObject({ state: "active", removedOrigins: [] });
+  expect(own?.origins).toEqual([origin, second.site.identity.origin].sort());
+  expect(await second.isHeardBy(first)).toBe(true);
+});
+
 function record({ site }: MemberTestSite, id: string) {
   const found = site.store.sites().find((one) => one.id === id);
   const { removedOrigins: _, ...rest } = required(found, "site");
