@@ -32,13 +32,15 @@ export type PullerDeps = {
   /** Called with what a request says that this site has applied. */
   readonly telling: (peer: SiteId, applied: Vector) => void;
   /** This site's own origin: nobody has anything to tell it about that. */
-  readonly own: OriginId;
+  readonly own: () => OriginId;
   /** Origins that come straight from their own site over another link. */
   readonly servedElsewhere: (peer: SiteId) => ReadonlySet<OriginId>;
   /** The link has become usable, or unusable: what others leave to it changes. */
   readonly changed: () => void;
   /** The peer's log begins later than this site's knowledge ends. */
   readonly belowFloor: (peer: SiteRecord, origins: readonly OriginId[]) => void;
+  /** Whether all rows of a peer are being taken over: its log is gone on with afterwards. */
+  readonly held?: () => boolean;
 };
 
 /** What one round with a peer brought, for those who asked for it by hand. */
@@ -65,6 +67,8 @@ const WAIT_SKIPPING_MS = 5000;
 const SUSPENDED_MS = 60_000;
 const SUSPENDED_MS_MAX = 15 * 60_000;
 const NEEDS_ROWS_MS = 15_000;
+/** While rows are taken over, nothing is asked for; so often it is looked whether they are. */
+const HELD_MS = 500;
 const ROUNDS_BY_HAND_MAX = 100_000;
 /** Rounds by hand that brought nothing, though something is missing; others may have brought it. */
 const IDLE_ROUNDS_MAX = 5;
@@ -176,6 +180,7 @@ export class Puller {
 
   /** One question, also one that waits at the peer; gives how long to wait before the next. */
   async #pullOnce(): Promise<number> {
+    if (this.#deps.held?.() === true) return HELD_MS;
     const skip = this.#skip(true);
     const usualMs = skip.size > 0 ? WAIT_SKIPPING_MS : WAIT_MS;
     const dueMs = this.#deps.quarantine.nextMs() ?? usualMs;
@@ -194,6 +199,7 @@ export class Puller {
     let goal: Vector | undefined;
     const sums = { operations: 0, bytes: 0, parked: 0 };
     let idle = 0;
+    if (this.#deps.held?.() === true) return this.#report(sums, "rows are being taken over");
     this.#holds.forgive();
     for (let rounds = 0; rounds < ROUNDS_BY_HAND_MAX; rounds++) {
       const skip = this.#skip(false);
@@ -211,7 +217,7 @@ export class Puller {
         return this.#report(sums, "the peer's log begins too late: rows are needed");
       }
       if (round.taken.operations === 0 && idle++ >= IDLE_ROUNDS_MAX) break;
-      if (skip.has(missing) && missing !== this.#deps.own)
+      if (skip.has(missing) && missing !== this.#deps.own())
         return this.#report(sums, `operations of ${missing} are held back`);
     }
     return this.#report(sums, "the peer gave up before all had come");
@@ -264,7 +270,8 @@ export class Puller {
 
   /** A site whose own log others know better has been set back, or runs twice. */
   #lostHere({ head }: PulledPage): readonly OriginId[] {
-    const { own, replica } = this.#deps;
+    const { replica } = this.#deps;
+    const own = this.#deps.own();
     const here = replica.received().get(own)?.seq ?? 0;
     return (head.received.get(own) ?? 0) > here ? [own] : [];
   }
@@ -287,7 +294,7 @@ export class Puller {
   #skip(leaveToOthers: boolean): ReadonlySet<OriginId> {
     const { quarantine, servedElsewhere } = this.#deps;
     const elsewhere = leaveToOthers ? servedElsewhere(this.peer.id) : NONE;
-    const skip = this.#holds.skip(elsewhere).add(this.#deps.own);
+    const skip = this.#holds.skip(elsewhere).add(this.#deps.own());
     for (const { origin } of quarantine.list()) skip.add(origin);
     return skip;
   }

@@ -38,6 +38,8 @@ export type ReplicationDeps = {
   readonly quarantine: Quarantine;
   /** A peer's log begins too late for this site: rows are needed. */
   readonly belowFloor: (peer: SiteRecord, origins: readonly OriginId[]) => void;
+  /** Whether all rows of a peer are being taken over: meanwhile nothing is pulled. */
+  readonly held?: () => boolean;
 };
 
 export type ReplicationSettings = {
@@ -254,7 +256,8 @@ export class Replication {
     const bandwidth = new Bandwidth(clock, this.#settings.bytesPerSecond);
     const calls = new PeerCalls({ ask, bandwidth, nowMs: () => clock.nowMs() }, site);
     const puller = new Puller({
-      ...{ replica, clock, random, log, watch, quarantine, calls, own: this.#deps.owner.origin },
+      ...{ replica, clock, random, log, watch, quarantine, calls },
+      own: () => this.#deps.owner.origin,
       check: ({ entries, head, bytes }) => {
         this.counts.pageBytesTaken += bytes;
         const { owner, hash, sites } = this.#deps;
@@ -276,6 +279,7 @@ export class Replication {
       servedElsewhere: (peer) => this.#servedElsewhere(peer),
       changed: () => this.#linkChanged(site.id),
       belowFloor: this.#deps.belowFloor,
+      ...(this.#deps.held === undefined ? {} : { held: this.#deps.held }),
     });
     this.#links.set(site.id, { puller, calls });
     puller.start();

@@ -1,20 +1,22 @@
 import type { Settings } from "../config.ts";
 import type { AdminRoute } from "../control/admin.ts";
+import { PULL_PATH, PUSH_PATH, type ReplicationMoves, routeMoves } from "../control/admin-moves.ts";
 import { routeSites, SITES_PATH, type SitesDesk } from "../control/admin-sites.ts";
 import { StorageFault } from "../core/faults.ts";
 import type { MemberSite } from "../core/site-record.ts";
 import { joinRoute } from "../replication/join-server.ts";
 import { Membership } from "../replication/membership.ts";
-import { createPeerClient } from "../replication/peer-client.ts";
+import { createPeerClient, type PeerClient } from "../replication/peer-client.ts";
 import { PeerFault } from "../replication/peer-fault.ts";
 import { type PeerRoute, PeerServer } from "../replication/peer-server.ts";
 import { Refusals } from "../replication/refusals.ts";
+import { Replication } from "../replication/replication.ts";
 import { RingShare } from "../replication/ring-share.ts";
 import { openInvitations } from "../storage/invitations.ts";
 import { readText } from "../storage/json-file.ts";
 import type { Site } from "../storage/site.ts";
 import { adoptCluster, retireOrigin } from "../storage/site-identity.ts";
-import { openWatch } from "./replication-watch.ts";
+import { type OpenWatch, openWatch } from "./replication-watch.ts";
 import type { WiringPorts } from "./site.ts";
 import { selfSignedPath } from "./tls.ts";
 
@@ -43,7 +45,8 @@ export async function startReplication(parts: {
   const peers = () => activePeers(store.sites(), site);
   const watch = openWatch({ ports, site, peers });
   const rings = new RingShare({ identity, keyRing, peers, client, clock, random, log });
-  const routes: readonly PeerRoute[] = [rings.route];
+  const engine = startEngine(parts, client, watch);
+  const routes: readonly PeerRoute[] = [rings.route, ...engine.routes];
   const server = new PeerServer({
     ...{ identity, clock, random, log, refusals, routes },
     site: (id) => store.site(id),
@@ -58,12 +61,47 @@ export async function startReplication(parts: {
     adminRoutes: [
       { path: SITES_PATH, answer: (call) => routeSites(desk, call) },
       ...watch.adminRoutes,
+      ...moveRoutes(engine, peers),
     ],
     stop: async () => {
+      await engine.stop();
       watch.stop();
       await rings.stop();
     },
   };
+}
+
+/** Moves operations; where there are no peers, it does nothing but look for some. */
+function startEngine(
+  { settings, ports, site }: Parameters<typeof startReplication>[0],
+  client: PeerClient,
+  { peerWatch, quarantine }: OpenWatch,
+): Replication {
+  const { clock, random, hash, log } = ports;
+  const { store, identity } = site;
+  const engine = new Replication(
+    {
+      ...{ replica: store.replica, owner: identity, clock, random, hash, log, quarantine },
+      ...{ watch: peerWatch, sites: () => store.sites() },
+      ask: (peer, request) => client.request(peer, request),
+      belowFloor: () => undefined,
+    },
+    { bytesPerSecond: settings.peerBandwidth },
+  );
+  engine.start();
+  return engine;
+}
+
+function moveRoutes(engine: Replication, peers: () => readonly MemberSite[]): AdminRoute[] {
+  const moves: ReplicationMoves = {
+    peers,
+    pull: (name) => engine.pullNow(peers().find(({ id }) => id === name)?.id),
+    push: (waitMs) => engine.push(waitMs),
+  };
+  return [PULL_PATH, PUSH_PATH].map((path) => ({
+    path,
+    answer: (call) => routeMoves(moves, call),
+  }));
 }
 
 function activePeers(sites: readonly MemberSite[], { identity }: Site): readonly MemberSite[] {
