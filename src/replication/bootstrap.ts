@@ -1,5 +1,5 @@
 import { LIMITS } from "../core/limits.ts";
-import type { SiteId } from "../core/names.ts";
+import type { OriginId, SiteId } from "../core/names.ts";
 import { decodeOperation } from "../core/operation-codec.ts";
 import type { LogStart, ManifestRef, Operation, RowName } from "../core/records.ts";
 import { compareUtf8 } from "../core/utf8-order.ts";
@@ -26,6 +26,8 @@ export type BootstrapDeps = {
   readonly rows: LogicalRows;
   readonly clock: Clock;
   readonly log: Log;
+  /** This site's own log: it goes on where it is, whatever others say of it. */
+  readonly own: () => OriginId;
   /** Gets what is not here of the chunks of a large body. */
   readonly fetch: (
     refs: readonly ManifestRef[],
@@ -131,7 +133,8 @@ export class BootstrapRun {
       signal.throwIfAborted();
       progress = await this.#takePage(progress, signal);
     }
-    await this.#deps.rows.setFloors(progress.heads);
+    const { rows, own } = this.#deps;
+    await rows.setFloors(progress.heads.filter(({ origin }) => origin !== own()));
   }
 
   /** Where to go on: where the last run stood, as long as what it rests on is kept there. */

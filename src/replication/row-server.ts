@@ -8,6 +8,7 @@ import type { LogEntry } from "../storage/replica.ts";
 import type { BootstrapLeases } from "./bootstrap-leases.ts";
 import { encodePage } from "./page-frame.ts";
 import type { PeerReply } from "./page-server.ts";
+import type { PeerRoute } from "./peer-server.ts";
 import { hashRange, listRange, type RowHashDeps } from "./row-hashes.ts";
 import {
   parseListRequest,
@@ -34,6 +35,20 @@ export type RowServerDeps = RowHashDeps & {
   readonly applied: () => Vector;
   readonly served: (peer: SiteRecord, bytes: number) => void;
 };
+
+/** What peers may ask of a site's rows. */
+export function rowRoutes(deps: RowServerDeps): readonly PeerRoute[] {
+  const post = { method: "POST", bodyBytesMax: REQUEST_BYTES_MAX } as const;
+  return [
+    { ...post, path: "/v1/repl/bootstrap", answer: (call) => answerBootstrap(deps, call) },
+    { ...post, path: "/v1/repl/rows", answer: (call) => answerRows(deps, call) },
+    { ...post, path: "/v1/repl/ranges", answer: (call) => answerRanges(deps, call) },
+    { ...post, path: "/v1/repl/row-hashes", answer: (call) => answerRowHashes(deps, call) },
+  ];
+}
+
+/** As many positions as may be asked for, of the longest keys. */
+const REQUEST_BYTES_MAX = 1024 * 1024;
 
 /** A request of a peer that has been checked. */
 export type RowCall = { readonly peer: SiteRecord; readonly body: Uint8Array };

@@ -1,7 +1,10 @@
+import { asBuffer } from "../core/bytes.ts";
 import { StorageFault } from "../core/faults.ts";
+import { parseOriginId } from "../core/names.ts";
 import type { LogStart } from "../core/records.ts";
 import { BodyMender, type MendTold } from "./body-mender.ts";
 import type { Damage, RepairSource } from "./body-reader.ts";
+import { POSITION_KEY } from "./metadata/keys.ts";
 import { decodeRow, TABLES } from "./metadata/rows.ts";
 import { indexKey } from "./metadata/stored-rows.ts";
 import {
@@ -24,6 +27,7 @@ export {
   encodeLogicalRow,
   logicalRowHash,
   positionOfRow,
+  positionsOfVersion,
   rowNameOf,
   SECTIONS,
 } from "./row-operations.ts";
@@ -54,6 +58,8 @@ export interface LogicalRows {
   mend(damage: Damage, bytes: Uint8Array): Promise<boolean>;
   /** Copies that have been written anew since the start. */
   mended(): number;
+  /** Where every log stands now, this site's own included: what the rows that are read next cover. */
+  heads(): readonly LogStart[];
   /** Ends a bootstrap: logs go on behind these heads. */
   setFloors(heads: readonly LogStart[]): Promise<void>;
 }
@@ -75,6 +81,7 @@ export function createLogicalRows(parts: StoreParts): LogicalRows {
     import: (step) => importRows(parts, step),
     bootstrap: () => readBootstrap(parts),
     floors: () => readFloors(parts),
+    heads: () => readHeads(parts),
     setFloors: (heads) => setFloors(parts, heads),
   };
 }
@@ -88,6 +95,22 @@ function countRows({ kv, hash }: StoreParts): number {
     count += usage.tombstones + usage.voided + usage.metas;
   }
   return count;
+}
+
+function readHeads({ kv, hash, index }: StoreParts): readonly LogStart[] {
+  const heads: LogStart[] = [];
+  const own = index.get(TABLES.position, POSITION_KEY);
+  if (own !== undefined && own.seq > 0) {
+    const { origin, seq, chain, ownHlc: hlc, vector } = own;
+    heads.push({ origin, seq, chain, hlc, vector });
+  }
+  const { prefix } = TABLES.originHead;
+  for (const { key, value } of kv.range({ gte: indexKey(prefix, ""), lt: indexKey(prefix, "~") })) {
+    const origin = parseOriginId(asBuffer(key).toString("utf8", prefix.length));
+    const head = decodeRow(TABLES.originHead, value, hash.crc32);
+    if (origin !== undefined && origin !== own?.origin) heads.push({ origin, ...head });
+  }
+  return heads;
 }
 
 async function readInline(

@@ -216,6 +216,12 @@ export function positionOfRow({ hlc, dot, body }: Operation): string | undefined
   return unreachable(body);
 }
 
+/** Where a version stands: as one of its key's, or kept as a conflict. */
+export function positionsOfVersion(object: StoredObject): readonly string[] {
+  const start = `${SECTIONS.objects}${versionKeyOf(object, writeIdOf(object.version))}`;
+  return [`${start}c`, `${start}v`];
+}
+
 /** What names a row of an object that is to be taken away; undefined for what goes with others. */
 export function rowNameOf({ hlc, dot, body }: Operation): RowName | undefined {
   const stamp = makeVersionId(hlc, dot.origin);

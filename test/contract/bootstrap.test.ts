@@ -40,7 +40,8 @@ function bootstrap(from: Site, to: Site, { calls }: RowLink): BootstrapRun {
       calls.rows({ ...request, bytesMax: 600 }, signal),
   };
   const deps = { rows: to.store.rows, clock: to.clock, log: createMemoryLog() };
-  return new BootstrapRun({ ...deps, fetch: fetchFrom(from, to) }, source);
+  const own = () => to.running.site.identity.origin;
+  return new BootstrapRun({ ...deps, own, fetch: fetchFrom(from, to) }, source);
 }
 
 test("an empty site takes over everything, and knows where logs go on", async () => {

@@ -1,0 +1,289 @@
+import { LIMITS } from "../core/limits.ts";
+import { makeVersionId, type OriginId, type SiteId } from "../core/names.ts";
+import { decodeOperation } from "../core/operation-codec.ts";
+import type { BodyRef, LogStart } from "../core/records.ts";
+import type { MemberSite, SiteRecord } from "../core/site-record.ts";
+import type { Clock } from "../ports/clock.ts";
+import type { Hash } from "../ports/hash.ts";
+import type { Log } from "../ports/log.ts";
+import type { Random } from "../ports/random.ts";
+import {
+  type Damage,
+  type LogicalRows,
+  positionsOfVersion,
+  SECTIONS,
+} from "../storage/logical-rows.ts";
+import type { Replica } from "../storage/replica.ts";
+import { backoffMs } from "./backoff.ts";
+import { Bandwidth } from "./bandwidth.ts";
+import type { FetchedBody } from "./body-fetch.ts";
+import { type BootstrapProgress, BootstrapRun, type RowSource } from "./bootstrap.ts";
+import { BootstrapLeases } from "./bootstrap-leases.ts";
+import type { AskPeer, PeerCalls } from "./peer-calls.ts";
+import type { PeerRoute } from "./peer-server.ts";
+import { RowCalls } from "./row-calls.ts";
+import { rowRoutes } from "./row-server.ts";
+import { Verifier, type VerifyStep, type VerifyWish } from "./verify.ts";
+
+/** What moves operations, as far as rows need it. */
+export type RowsEngine = {
+  fetch(
+    body: Extract<BodyRef, { kind: "manifests" }>,
+    first: SiteId | undefined,
+    signal: AbortSignal,
+  ): Promise<FetchedBody>;
+  callsOf(first?: SiteId): readonly PeerCalls[];
+};
+
+export type RowsServiceDeps = {
+  readonly rows: LogicalRows;
+  readonly replica: Replica;
+  readonly engine: () => RowsEngine;
+  /** Other members that are active. */
+  readonly peers: () => readonly MemberSite[];
+  readonly own: () => OriginId;
+  readonly ask: AskPeer;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly hash: Hash;
+  readonly log: Log;
+  /** From each peer; undefined: without bound. */
+  readonly bytesPerSecond: number | undefined;
+};
+
+/** How long a reader waits for right bytes from others, before it is told of the damage. */
+const REPAIR_MS_MAX = 10_000;
+
+/**
+ * Rows between sites: serves them, takes all of a peer's over, compares them, and gets right bytes
+ * for damaged ones. Invariant: one bootstrap is under way at a time, and as long as it is no
+ * operations are pulled.
+ */
+export class RowsService {
+  readonly #deps: RowsServiceDeps;
+  readonly #leases: BootstrapLeases;
+  readonly #stop = new AbortController();
+  #run: BootstrapRun | undefined;
+  #running: Promise<void> | undefined;
+  #needsRows = new Set<SiteId>();
+  #release: () => void = () => undefined;
+
+  constructor(deps: RowsServiceDeps) {
+    this.#deps = deps;
+    this.#leases = new BootstrapLeases(deps.clock);
+  }
+
+  /** What peers may ask of this site's rows. */
+  get routes(): readonly PeerRoute[] {
+    const { rows, hash, clock, random, replica } = this.#deps;
+    return rowRoutes({
+      ...{ rows, hash, clock, random, leases: this.#leases },
+      heads: () => this.#heads(),
+      applied: () => replica.applied(),
+      served: () => undefined,
+    });
+  }
+
+  /** Goes on with a bootstrap that was interrupted, and answers for damaged bytes. */
+  start(): void {
+    const { rows, replica, log } = this.#deps;
+    this.#release = replica.holdLog(() => this.#leases.vectors());
+    rows.repairFrom(
+      (damage) => (this.#deps.peers().length === 0 ? NOBODY : this.#rightBytes(damage)),
+      ({ kind }, failure) => {
+        if (failure === undefined) {
+          log.info({ what: kind }, "damaged bytes were written anew, as another site has them");
+        } else log.warn({ what: kind, failure }, "damaged bytes could not be written anew");
+      },
+    );
+    const before = rows.bootstrap();
+    if (before !== undefined) this.#begin(before.site);
+  }
+
+  async stop(): Promise<void> {
+    this.#stop.abort();
+    this.#release();
+    await this.#running;
+  }
+
+  /** Whether rows are being taken over: then no operations may be pulled. */
+  get isTakingOver(): boolean {
+    return this.#running !== undefined || this.#deps.rows.bootstrap() !== undefined;
+  }
+
+  /** Whether what a client does not find here may still be on its way. */
+  get isIncomplete(): boolean {
+    return this.#deps.rows.bootstrap() !== undefined || this.#running !== undefined;
+  }
+
+  /** Peers whose logs begin too late for this site. */
+  get needsRowsOf(): ReadonlySet<SiteId> {
+    return this.#needsRows;
+  }
+
+  /** A peer's log begins too late. An empty site takes its rows by itself; others are told. */
+  belowFloor(peer: SiteRecord): void {
+    if (this.isTakingOver || this.#needsRows.has(peer.id)) return;
+    const { rows, log } = this.#deps;
+    const buckets = { from: SECTIONS.buckets, to: undefined };
+    if (rows.read(buckets, 1).rows.length === 0) {
+      log.info({ peer: peer.id }, "this site is empty: it takes over all rows of a peer");
+      this.#begin(peer.id);
+      return;
+    }
+    this.#needsRows.add(peer.id);
+    const command = `atoll repl-bootstrap --from ${peer.name}`;
+    log.warn({ peer: peer.id }, `this site was away for too long: run \`${command}\` here`);
+  }
+
+  /** Begins to take over a peer's rows, or goes on; false when another bootstrap is under way. */
+  bootstrap(peer: SiteId): boolean {
+    const now = this.#run?.progress();
+    if (this.#running !== undefined && now?.site !== peer) return false;
+    if (this.#running === undefined) this.#begin(peer);
+    return true;
+  }
+
+  /** How the bootstrap of this process stands; undefined when there was none. */
+  progress(): BootstrapProgress | undefined {
+    return this.#run?.progress();
+  }
+
+  /** Takes rows over from anywhere, once; for a directory that a site has written. */
+  async takeOver(source: RowSource, fetch: RowsEngine["fetch"]): Promise<BootstrapProgress> {
+    const { rows, clock, log, own } = this.#deps;
+    const run = new BootstrapRun(
+      {
+        ...{ rows, clock, log, own },
+        fetch: (manifests, site, signal) => fetch({ kind: "manifests", manifests }, site, signal),
+      },
+      source,
+    );
+    this.#run = run;
+    await run.run(this.#stop.signal);
+    return run.progress();
+  }
+
+  /** One bounded step of a comparison with a peer. */
+  async verify(peer: SiteRecord, wish: VerifyWish, signal: AbortSignal): Promise<VerifyStep> {
+    const { rows, hash, clock, replica } = this.#deps;
+    const verifier = new Verifier(
+      {
+        ...{ rows, hash, clock },
+        applied: () => replica.applied(),
+        fetch: (manifests, site, until) => this.#fetch(manifests, site, until),
+        rightBytes: (damage) => this.#rightBytes(damage),
+      },
+      this.#callsTo(peer),
+      signal,
+    );
+    return await verifier.step(wish);
+  }
+
+  #heads(): readonly LogStart[] | { readonly problem: string } {
+    const { rows, replica } = this.#deps;
+    if (this.isTakingOver) return { problem: "this site takes over rows itself" };
+    if (replica.parked().length > 0) {
+      return { problem: "bytes of some operations are not here yet" };
+    }
+    return rows.heads();
+  }
+
+  #begin(site: SiteId): void {
+    this.#running = this.#untilDone(site).finally(() => {
+      this.#running = undefined;
+    });
+  }
+
+  /** Tries again and again: an interruption costs a step, not the bootstrap. */
+  async #untilDone(site: SiteId): Promise<void> {
+    const { clock, random, log, peers } = this.#deps;
+    const { signal } = this.#stop;
+    for (let failures = 0; !signal.aborted; failures++) {
+      const peer = peers().find(({ id }) => id === site);
+      try {
+        if (peer === undefined) throw new Error("it is no member any more");
+        const calls = this.#callsTo(peer);
+        const source: RowSource = {
+          site,
+          start: (lease, until) => calls.start(lease, until),
+          rows: (request, until) => calls.rows(request, until),
+        };
+        const done = await this.takeOver(source, (...wish) => this.#deps.engine().fetch(...wish));
+        this.#needsRows.delete(site);
+        log.info({ peer: site, ...done }, "all rows of a peer have been taken over");
+        return;
+      } catch (failure) {
+        if (signal.aborted) return;
+        const message = failure instanceof Error ? failure.message : String(failure);
+        log.warn({ peer: site, failure: message }, "a bootstrap was interrupted; it goes on");
+        await clock.sleep(backoffMs(random, failures + 1), signal).catch(() => undefined);
+      }
+    }
+  }
+
+  #callsTo(peer: SiteRecord): RowCalls {
+    const { ask, clock, bytesPerSecond } = this.#deps;
+    return new RowCalls({ ask, bandwidth: new Bandwidth(clock, bytesPerSecond) }, peer);
+  }
+
+  #fetch(
+    manifests: Extract<BodyRef, { kind: "manifests" }>["manifests"],
+    site: SiteId,
+    signal: AbortSignal,
+  ): Promise<FetchedBody> {
+    return this.#deps.engine().fetch({ kind: "manifests", manifests }, site, signal);
+  }
+
+  /** Right bytes for damaged ones, of the first peer that has them. */
+  async #rightBytes(damage: Damage): Promise<Uint8Array | undefined> {
+    const patience = new AbortController();
+    const cancel = this.#deps.clock.after(REPAIR_MS_MAX, () => patience.abort());
+    try {
+      for (const calls of this.#deps.engine().callsOf()) {
+        const bytes = await this.#askFor(calls, damage, patience.signal).catch(() => undefined);
+        if (bytes !== undefined) return bytes;
+      }
+      return undefined;
+    } finally {
+      cancel();
+    }
+  }
+
+  async #askFor(
+    calls: PeerCalls,
+    damage: Damage,
+    signal: AbortSignal,
+  ): Promise<Uint8Array | undefined> {
+    if (damage.kind === "inline") return await this.#askForInline(calls.peer, damage, signal);
+    const { hash, bytes } = damage;
+    const whole = Buffer.allocUnsafe(bytes);
+    for (let filled = 0; filled < bytes; ) {
+      const wish = { hash, offset: filled, bytes: bytes - filled, manifest: hash };
+      const piece = await calls.chunk(wish, signal);
+      if (piece === undefined) return undefined;
+      whole.set(piece, filled);
+      filled += piece.length;
+    }
+    return whole;
+  }
+
+  async #askForInline(
+    peer: SiteRecord,
+    { object }: Extract<Damage, { kind: "inline" }>,
+    signal: AbortSignal,
+  ): Promise<Uint8Array | undefined> {
+    const positions = positionsOfVersion(object);
+    const [from = ""] = positions;
+    const range = { from, to: `${positions.at(-1)}\0` };
+    const wish = { range, positions, bodies: true, bytesMax: LIMITS.replicationPageBytes };
+    const page = await this.#callsTo(peer).rows(wish, signal);
+    const found = page.entries.find(({ encoded }) => {
+      const { hlc, dot } = decodeOperation(encoded);
+      return makeVersionId(hlc, dot.origin) === object.version;
+    });
+    return found?.inline;
+  }
+}
+
+const NOBODY: Promise<undefined> = Promise.resolve(undefined);
