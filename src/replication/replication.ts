@@ -38,6 +38,11 @@ export type ReplicationDeps = {
   readonly quarantine: Quarantine;
   /** A peer's log begins too late for this site: rows are needed. */
   readonly belowFloor: (peer: SiteRecord, origins: readonly OriginId[]) => void;
+  /**
+   * A peer has operations of this very origin that this site does not know of, signed by this site:
+   * it was set back to an earlier state.
+   */
+  readonly setBack?: (peer: SiteRecord) => void;
   /** Whether all rows of a peer are being taken over: meanwhile nothing is pulled. */
   readonly held?: () => boolean;
 };
@@ -262,7 +267,9 @@ export class Replication {
         this.counts.pageBytesTaken += bytes;
         const { owner, hash, sites } = this.#deps;
         const page = { entries, heads: head.heads, received: replica.received(), sites: sites() };
-        return checkPage({ clusterId: owner.clusterId, own: owner.origin, hash }, page);
+        const checked = checkPage({ clusterId: owner.clusterId, own: owner.origin, hash }, page);
+        if (checked.diverged.includes(owner.origin)) this.#deps.setBack?.(site);
+        return checked;
       },
       take: async (page, from, signal) => {
         const taken = await takePage(
