@@ -21,7 +21,26 @@ export type HandlerDeps = {
   readonly keyRing: KeyRing;
   readonly nowMs: () => number;
   readonly settings: S3Settings;
+  /** Undefined where no other site can be asked. */
+  readonly home: HomeGate | undefined;
 };
+
+/** A request to a bucket that has a home, and how it is answered here. */
+export type HomeVisit = {
+  readonly call: BucketCall;
+  readonly operation: string;
+  /** Another site has sent it here. */
+  readonly isForwarded: boolean;
+  readonly answer: () => Reply | Promise<Reply>;
+};
+
+/** Sees to it that one site judges the conditional writes of a bucket. */
+export interface HomeGate {
+  /** Whether conditional writes to a bucket are another site's to judge. */
+  isElsewhere(settings: BucketSettings): boolean;
+  /** Answers a request to a bucket with a home: here, or there. */
+  visit(visit: HomeVisit, deps: HandlerDeps): Reply | Promise<Reply>;
+}
 
 export type S3Settings = {
   readonly region: string;
@@ -94,6 +113,8 @@ export type Reply =
       readonly status: number;
       readonly headers: HeaderLines;
       readonly body: Uint8Array | string | undefined;
+      /** Another site has answered, with a token of its own. */
+      readonly forwarded?: true;
     }
   | {
       readonly kind: "head";

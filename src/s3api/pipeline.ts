@@ -1,5 +1,6 @@
 import { assert } from "../core/assert.ts";
-import type { BucketName } from "../core/names.ts";
+import { HOME_SETTING } from "../core/home-site.ts";
+import type { BucketName, ObjectKey } from "../core/names.ts";
 import type { BucketSettings } from "../core/records.ts";
 import type { Exchange } from "../http/exchange.ts";
 import type { StoredBucket } from "../storage/store.ts";
@@ -9,7 +10,7 @@ import { type Allows, authorizer } from "./authorize.ts";
 import { S3Error } from "./errors.ts";
 import { withHoistedHeaders } from "./headers/header-list.ts";
 import { answerOrigin, openRequest, visitWebsite } from "./open-pipeline.ts";
-import type { Call, HandlerDeps, OperationRow, Reply } from "./operation.ts";
+import type { Call, HandlerDeps, HomeVisit, OperationRow, Reply } from "./operation.ts";
 import { OPERATIONS, type OperationName } from "./operations.ts";
 import type { Trace } from "./responder.ts";
 import { type Route, refuseUnknownParameters, routeRequest } from "./router.ts";
@@ -54,8 +55,32 @@ function answerProven(
   authDeps: AuthDeps,
   deps: HandlerDeps,
 ): Reply | Promise<Reply> {
+  const auth = authenticateExchange(trace.exchange, authDeps);
+  return answerAs(trace, route, auth, deps);
+}
+
+/** Answers a request that another site has authenticated, and has brought here for its bucket. */
+export function answerForwarded(
+  trace: Trace,
+  auth: AuthResult,
+  deps: HandlerDeps,
+): Reply | Promise<Reply> {
+  const route = routeRequest(trace.exchange, deps.settings.domains);
+  trace.bucket = route.bucketText;
+  trace.key = route.key;
+  trace.isForwarded = true;
+  const row: OperationRow | undefined = route.operation && OPERATIONS[route.operation];
+  if (row === undefined || "open" in row) throw new S3Error("MethodNotAllowed");
+  return answerAs(trace, route, auth, deps);
+}
+
+function answerAs(
+  trace: Trace,
+  route: Route,
+  auth: AuthResult,
+  deps: HandlerDeps,
+): Reply | Promise<Reply> {
   const { exchange } = trace;
-  const auth = authenticateExchange(exchange, authDeps);
   if (auth.credential.kind !== "anonymous") {
     trace.accessKey = auth.credential.id;
     trace.seating?.signedBy(auth.credential.id);
@@ -90,15 +115,30 @@ function answerProven(
   const { query } = route;
   const call: Call = { exchange, headers, query, auth, allows, received };
   if (row.level === "service") return row.handler(call, deps);
-  const { name: bucket, settings: bucketSettings } = addressedBucket(
-    route,
-    allows,
-    stored,
-    operation,
-  );
+  const addressed = addressedBucket(route, allows, stored, operation);
+  const place: Place = { ...addressed, key: route.key };
+  if (deps.home === undefined || !addressed.settings.has(HOME_SETTING)) {
+    return handle(row, call, place, deps);
+  }
+  const { name: bucket, settings: bucketSettings } = addressed;
+  const visit: HomeVisit = {
+    ...{ call: { ...call, bucket, bucketSettings }, operation, isForwarded: trace.isForwarded },
+    answer: () => handle(row, call, place, deps),
+  };
+  return deps.home.visit(visit, deps);
+}
+
+/** Hot path. */
+function handle(
+  row: Exclude<OperationRow, { readonly open: unknown } | { readonly notImplemented: string }>,
+  call: Call,
+  { name: bucket, settings: bucketSettings, key }: Place,
+  deps: HandlerDeps,
+): Reply | Promise<Reply> {
+  if (row.level === "service") return row.handler(call, deps);
   if (row.level === "bucket") return row.handler({ ...call, bucket, bucketSettings }, deps);
-  const { key } = route;
   if (key === undefined) throw new S3Error("InvalidURI");
+  const { exchange, headers, query, auth, allows, received } = call;
   if (row.wishes === true) {
     requireWishesAllowed({ headers, allows, bucket, key, settings: bucketSettings });
   }
@@ -134,6 +174,7 @@ function requireAllowed(allows: Allows, action: string, route: Route): void {
   if (!allows(action, route.bucketText, route.key)) throw new S3Error("AccessDenied");
 }
 
+type Place = AddressedBucket & { readonly key: ObjectKey | undefined };
 type AddressedBucket = { readonly name: BucketName; readonly settings: BucketSettings };
 
 const NO_SETTINGS: BucketSettings = new Map();

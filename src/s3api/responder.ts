@@ -39,6 +39,8 @@ export type Trace = {
   seating: Seating | undefined;
   /** What every answer to this request carries, errors too: of CORS, for pages elsewhere. */
   corsLines: HeaderLines | undefined;
+  /** A peer has brought it here, for the bucket's home. */
+  isForwarded: boolean;
 };
 
 /**
@@ -75,6 +77,7 @@ export class Responder {
       inBytes: 0,
       seating: undefined,
       corsLines: undefined,
+      isForwarded: false,
     };
   }
 
@@ -82,7 +85,7 @@ export class Responder {
     const { exchange } = trace;
     const { status, headers } = reply;
     this.#pushCommonHeaders(trace, headers);
-    if (isWrite(exchange, status)) this.#pushToken(headers);
+    if (isWrite(exchange, status) && !isForwarded(reply)) this.#pushToken(headers);
     switch (reply.kind) {
       case "whole":
         if (exchange.method === "HEAD") exchange.sendHead(status, headers, 0);
@@ -194,6 +197,10 @@ export class Responder {
       durationMs: this.#deps.clock.monotonicMs() - startedMs,
     });
   }
+}
+
+function isForwarded(reply: Reply): boolean {
+  return reply.kind === "whole" && reply.forwarded === true;
 }
 
 function bytesOf(body: Uint8Array | string | undefined): number {

@@ -1,14 +1,18 @@
+import type { ForwardedAnswer, ForwardedRequest, Principal } from "../core/forwarded-request.ts";
 import type { AccessKeyId } from "../core/names.ts";
 import type { KeyRing } from "../core/seal.ts";
-import type { HttpHandler } from "../http/exchange.ts";
+import type { Exchange, HttpHandler } from "../http/exchange.ts";
 import type { Hash } from "../ports/hash.ts";
 import type { Store } from "../storage/store.ts";
 import type { Credential } from "./auth/credentials.ts";
 import { SigningKeys } from "./auth/signing-key.ts";
-import type { AuthDeps } from "./auth/verify.ts";
+import { ANYBODY, type AuthDeps, type AuthResult } from "./auth/verify.ts";
 import { NO_GUARD, RequestGuard, slowDown } from "./guard/request-guard.ts";
+import { forwardedExchange } from "./home/forwarded-exchange.ts";
+import { type HomeDeps, HomeSites } from "./home/home-sites.ts";
+import { homeUnavailable } from "./home/home-unavailable.ts";
 import type { HandlerDeps, Reply, S3Settings } from "./operation.ts";
-import { answerRequest, authenticateExchange } from "./pipeline.ts";
+import { answerForwarded, answerRequest, authenticateExchange } from "./pipeline.ts";
 import { Responder, type ResponderDeps, type Trace } from "./responder.ts";
 import { type AppliedSource, AppliedWaits } from "./tokens/applied-waits.ts";
 import { AFTER_HEADER, readWaitWish } from "./tokens/wait-wish.ts";
@@ -22,15 +26,29 @@ export type S3ServiceDeps = Omit<ResponderDeps, "logHead"> & {
   /** The credential of an active key; undefined for unknown and disabled ones. */
   readonly lookup: (id: AccessKeyId) => Credential | undefined;
   readonly settings: S3Settings;
+  /** How homes of buckets are asked; without it each site judges for itself. */
+  readonly home?: HomeDeps;
+  /** This site's own root key, which stands for that of another site. */
+  readonly rootKeyId?: () => AccessKeyId;
 };
 
-/** Answers S3: what can be answered at once is, without a promise; the rest when it is ready. */
-export function createS3Service(deps: S3ServiceDeps): HttpHandler {
+/** The S3 of a site. */
+export type S3Service = {
+  /** Answers what can be answered at once without a promise; the rest when it is ready. */
+  readonly handler: HttpHandler;
+  /** Answers a request that another site has authenticated, for a bucket that has its home here. */
+  readonly answerForwarded: (request: ForwardedRequest) => Promise<ForwardedAnswer>;
+  /** Undefined where no other site can be asked. */
+  readonly home: HomeSites | undefined;
+};
+
+export function createS3Service(deps: S3ServiceDeps): S3Service {
   const { clock, random, store, hash, keyRing, settings, lookup } = deps;
   const nowMs = () => clock.nowMs();
   const { region, requestsMax } = settings;
   const auth: AuthDeps = { nowMs, lookup, region, signingKeys: new SigningKeys() };
-  const handlerDeps: HandlerDeps = { store, hash, random, keyRing, nowMs, settings };
+  const home = deps.home === undefined ? undefined : new HomeSites(deps.home);
+  const handlerDeps: HandlerDeps = { store, hash, random, keyRing, nowMs, settings, home };
   const guard = new RequestGuard(settings.guard ?? NO_GUARD, () => clock.monotonicMs());
   const responder = new Responder({ ...deps, logHead: () => store.logHead() });
   const waits = new AppliedWaits(deps.applied, clock);
@@ -43,14 +61,11 @@ export function createS3Service(deps: S3ServiceDeps): HttpHandler {
     await waits.until({ ...wish, signed: credential.kind !== "anonymous", onAbort });
     return answerRequest(trace, auth, handlerDeps);
   };
-  return (exchange) => {
+  const begin = (exchange: Exchange, answer: (trace: Trace) => Reply | Promise<Reply>): void => {
     const trace = responder.begin(exchange);
     try {
       if (responder.underWay > requestsMax) throw slowDown(1000);
-      trace.seating = guard.admit(exchange);
-      const after = exchange.headers.get(AFTER_HEADER);
-      const reply =
-        after === undefined ? answerRequest(trace, auth, handlerDeps) : answerAfter(trace, after);
+      const reply = answer(trace);
       if (!(reply instanceof Promise)) {
         responder.send(trace, reply);
         return;
@@ -63,4 +78,35 @@ export function createS3Service(deps: S3ServiceDeps): HttpHandler {
       responder.fail(trace, failure);
     }
   };
+  const answer = (trace: Trace): Reply | Promise<Reply> => {
+    trace.seating = guard.admit(trace.exchange);
+    const after = trace.exchange.headers.get(AFTER_HEADER);
+    return after === undefined
+      ? answerRequest(trace, auth, handlerDeps)
+      : answerAfter(trace, after);
+  };
+  return {
+    handler: (exchange) => begin(exchange, answer),
+    answerForwarded: (request) =>
+      new Promise((resolve) => {
+        const vouched = () => vouchedAuth(request.principal, deps);
+        begin(forwardedExchange(request, resolve), (trace) =>
+          answerForwarded(trace, vouched(), handlerDeps),
+        );
+      }),
+    home,
+  };
+}
+
+/** What the key of a principal may do is judged here, by what this site knows of it. */
+function vouchedAuth(
+  principal: Principal,
+  { lookup, rootKeyId }: Pick<S3ServiceDeps, "lookup" | "rootKeyId">,
+): AuthResult {
+  if (principal.kind === "anonymous") return ANYBODY;
+  const id = principal.kind === "root" ? rootKeyId?.() : principal.accessKey;
+  const credential = id === undefined ? undefined : lookup(id);
+  // A key that has not arrived here yet, or is not valid any more.
+  if (credential === undefined) throw homeUnavailable();
+  return { credential, payload: { kind: "unsigned" }, presigned: false };
 }

@@ -3,8 +3,10 @@ import { CLOCK_PATH, routeClock } from "../control/admin-clock.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { MemberSite } from "../core/site-record.ts";
 import { watchClock } from "../replication/clock-watch.ts";
+import { LagCounter } from "../replication/lag-counter.ts";
 import { PeerWatch } from "../replication/peer-watch.ts";
 import { Quarantine } from "../replication/quarantine.ts";
+import { createReplicationWatch, type ReplicationWatch } from "../replication/status.ts";
 import type { Site } from "../storage/site.ts";
 import type { SitePorts } from "../storage/site-ports.ts";
 
@@ -12,6 +14,7 @@ import type { SitePorts } from "../storage/site-ports.ts";
 export type OpenWatch = {
   readonly peerWatch: PeerWatch;
   readonly quarantine: Quarantine;
+  readonly status: ReplicationWatch;
   readonly adminRoutes: readonly AdminRoute[];
   stop(): void;
 };
@@ -20,9 +23,11 @@ export function openWatch(parts: {
   readonly ports: SitePorts;
   readonly site: Site;
   readonly peers: () => readonly MemberSite[];
+  readonly refused: () => ReadonlyMap<string, number>;
 }): OpenWatch {
   const { clock, log } = parts.ports;
-  const { guard } = parts.site;
+  const { guard, store, identity } = parts.site;
+  const { replica } = store;
   const peerWatch = new PeerWatch({ clock, log });
   const quarantine = new Quarantine({ clock, log, driftMsMax: LIMITS.clockDriftMsMax });
   const stop = watchClock({
@@ -31,5 +36,13 @@ export function openWatch(parts: {
     skews: () => peerWatch.skews(),
   });
   const clockRoute: AdminRoute = { path: CLOCK_PATH, answer: (call) => routeClock(guard, call) };
-  return { peerWatch, quarantine, adminRoutes: [clockRoute], stop };
+  const status = createReplicationWatch({
+    ...{ self: identity.siteId, clock, replica, guard, refused: parts.refused },
+    sites: () => store.sites(),
+    facts: (peer) => peerWatch.facts(peer),
+    counter: new LagCounter({ replica }),
+    quarantined: () => quarantine.list(),
+    conflicts: () => store.stats().conflicts,
+  });
+  return { peerWatch, quarantine, status, adminRoutes: [clockRoute], stop };
 }

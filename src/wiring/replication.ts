@@ -3,7 +3,10 @@ import type { AdminRoute } from "../control/admin.ts";
 import { PULL_PATH, PUSH_PATH, type ReplicationMoves, routeMoves } from "../control/admin-moves.ts";
 import { routeSites, SITES_PATH, type SitesDesk } from "../control/admin-sites.ts";
 import { StorageFault } from "../core/faults.ts";
+import type { ForwardedAnswer, ForwardedRequest } from "../core/forwarded-request.ts";
+import type { SiteId } from "../core/names.ts";
 import type { MemberSite } from "../core/site-record.ts";
+import { forwardRoute, forwardTo } from "../replication/forward.ts";
 import { joinRoute } from "../replication/join-server.ts";
 import { Membership } from "../replication/membership.ts";
 import { createPeerClient, type PeerClient } from "../replication/peer-client.ts";
@@ -12,11 +15,15 @@ import { type PeerRoute, PeerServer } from "../replication/peer-server.ts";
 import { Refusals } from "../replication/refusals.ts";
 import { Replication } from "../replication/replication.ts";
 import { RingShare } from "../replication/ring-share.ts";
+import type { RowsService } from "../replication/rows-service.ts";
+import type { ReplicationWatch } from "../replication/status.ts";
 import { openInvitations } from "../storage/invitations.ts";
 import { readText } from "../storage/json-file.ts";
 import type { Site } from "../storage/site.ts";
 import { adoptCluster, retireOrigin } from "../storage/site-identity.ts";
+import { openRows, rowAdminRoutes } from "./replication-rows.ts";
 import { type OpenWatch, openWatch } from "./replication-watch.ts";
+import type { S3Front } from "./s3.ts";
 import type { WiringPorts } from "./site.ts";
 import { selfSignedPath } from "./tls.ts";
 
@@ -25,6 +32,9 @@ export type RunningReplication = {
   /** Answers under "/v1/repl/". */
   readonly server: PeerServer;
   readonly adminRoutes: readonly AdminRoute[];
+  readonly status: ReplicationWatch;
+  /** Brings a client's request to the home of its bucket. */
+  forward(home: SiteId, request: ForwardedRequest): Promise<ForwardedAnswer>;
   stop(): Promise<void>;
 };
 
@@ -32,6 +42,7 @@ export async function startReplication(parts: {
   readonly settings: Settings;
   readonly ports: WiringPorts;
   readonly site: Site;
+  readonly s3: Pick<S3Front, "answerForwarded" | "home">;
 }): Promise<RunningReplication> {
   const { ports, site } = parts;
   const { network, clock, random, log } = ports;
@@ -43,10 +54,18 @@ export async function startReplication(parts: {
   const client = createPeerClient({ network, clock, random, identity, keyPair });
   const membership = await openMembership(parts, invitations);
   const peers = () => activePeers(store.sites(), site);
-  const watch = openWatch({ ports, site, peers });
+  const refused = () => refusals.counts();
+  const watch = openWatch({ ports, site, peers, refused });
   const rings = new RingShare({ identity, keyRing, peers, client, clock, random, log });
-  const engine = startEngine(parts, client, watch);
-  const routes: readonly PeerRoute[] = [rings.route, ...engine.routes];
+  const ask = client.request.bind(client);
+  const rows = openRows({ ...parts, peers, ask, engine: () => engine });
+  const engine = createEngine(parts, client, watch, rows);
+  const routes: readonly PeerRoute[] = [
+    rings.route,
+    forwardRoute(parts.s3.answerForwarded),
+    ...engine.routes,
+    ...rows.routes,
+  ];
   const server = new PeerServer({
     ...{ identity, clock, random, log, refusals, routes },
     site: (id) => store.site(id),
@@ -55,15 +74,21 @@ export async function startReplication(parts: {
   });
   await membership.refresh();
   rings.start();
+  engine.start();
+  rows.start();
   const desk = createDesk(membership, site, refusals);
   return {
     server,
+    status: watch.status,
+    forward: (home, request) => forwardTo({ client, peers }, home, request).catch(tellOperator),
     adminRoutes: [
       { path: SITES_PATH, answer: (call) => routeSites(desk, call) },
       ...watch.adminRoutes,
       ...moveRoutes(engine, peers),
+      ...rowAdminRoutes(rows, peers),
     ],
     stop: async () => {
+      await rows.stop();
       await engine.stop();
       watch.stop();
       await rings.stop();
@@ -72,24 +97,24 @@ export async function startReplication(parts: {
 }
 
 /** Moves operations; where there are no peers, it does nothing but look for some. */
-function startEngine(
+function createEngine(
   { settings, ports, site }: Parameters<typeof startReplication>[0],
   client: PeerClient,
   { peerWatch, quarantine }: OpenWatch,
+  rows: RowsService,
 ): Replication {
   const { clock, random, hash, log } = ports;
   const { store, identity } = site;
-  const engine = new Replication(
+  return new Replication(
     {
       ...{ replica: store.replica, owner: identity, clock, random, hash, log, quarantine },
       ...{ watch: peerWatch, sites: () => store.sites() },
       ask: (peer, request) => client.request(peer, request),
-      belowFloor: () => undefined,
+      belowFloor: (peer) => rows.belowFloor(peer),
+      held: () => rows.isTakingOver,
     },
     { bytesPerSecond: settings.peerBandwidth },
   );
-  engine.start();
-  return engine;
 }
 
 function moveRoutes(engine: Replication, peers: () => readonly MemberSite[]): AdminRoute[] {

@@ -6,19 +6,18 @@ import { createAccessLog } from "../http/access-log.ts";
 import type { Exchange, HttpHandler } from "../http/exchange.ts";
 import { createCredentialLookup } from "../s3api/auth/credential-lookup.ts";
 import { SigningKeys } from "../s3api/auth/signing-key.ts";
-import { createS3Service } from "../s3api/service.ts";
-import type { AppliedSource } from "../s3api/tokens/applied-waits.ts";
+import type { HomeDeps } from "../s3api/home/home-sites.ts";
+import { createS3Service, type S3Service } from "../s3api/service.ts";
 import { createWatchAuthorizer } from "../s3api/watch-authorizer.ts";
 import type { RootKey } from "../storage/root-key.ts";
 import type { Site } from "../storage/site.ts";
 import type { SitePorts } from "../storage/site-ports.ts";
-import type { Store } from "../storage/store.ts";
 
 /** What answers S3 requests, and who may watch, once the site is open. */
 export type S3Front = {
   readonly s3: HttpHandler;
   readonly mayWatch: (exchange: Exchange) => boolean;
-};
+} & Pick<S3Service, "answerForwarded" | "home">;
 
 export function createS3(parts: {
   readonly settings: Settings;
@@ -26,6 +25,7 @@ export function createS3(parts: {
   readonly site: Site;
   readonly rootKey: RootKey;
   readonly requests: RequestObserver;
+  readonly forward: HomeDeps["forward"];
 }): S3Front {
   const { site, rootKey, requests } = parts;
   const { clock, hash, log, random } = parts.ports;
@@ -43,16 +43,23 @@ export function createS3(parts: {
       accessLog.finished(summary);
     },
   };
-  const ownerId = sha256Hex(`owner of ${identity.clusterId}`);
-  return {
-    s3: createS3Service({
-      ...{ store, hash, keyRing, clock, random, log, observer, lookup },
-      applied: ownApplied(store),
-      settings: {
-        ...{ region, domains, websiteDomain, ownerId, guard },
-        requestsMax: LIMITS.requestsMax,
+  const owner = ownerOf(identity);
+  const service = createS3Service({
+    ...{ store, hash, keyRing, clock, random, log, observer, lookup },
+    ...{ applied: store.replica, home: { self: identity.siteId, forward: parts.forward } },
+    rootKeyId: () => rootKey.current().id,
+    settings: {
+      ...{ region, domains, websiteDomain, guard },
+      requestsMax: LIMITS.requestsMax,
+      get ownerId() {
+        return owner();
       },
-    }),
+    },
+  });
+  return {
+    s3: service.handler,
+    answerForwarded: service.answerForwarded,
+    home: service.home,
     mayWatch: createWatchAuthorizer({
       ...{ lookup, region, signingKeys: new SigningKeys() },
       nowMs: () => clock.nowMs(),
@@ -60,13 +67,15 @@ export function createS3(parts: {
   };
 }
 
-/** The writes of this site alone, which are applied when they are acknowledged. */
-function ownApplied(store: Store): AppliedSource {
-  return {
-    applied: () => {
-      const head = store.logHead();
-      return new Map(head === undefined ? [] : [[head.origin, head.seq]]);
-    },
-    onCommit: () => () => undefined,
+/** The one account that owns everything, which changes with the cluster that the site joins. */
+function ownerOf(identity: Site["identity"]): () => string {
+  let of: string | undefined;
+  let owner = "";
+  return () => {
+    if (of !== identity.clusterId) {
+      of = identity.clusterId;
+      owner = sha256Hex(`owner of ${of}`);
+    }
+    return owner;
   };
 }

@@ -5,6 +5,7 @@ import { createControlService } from "../control/control-service.ts";
 import { RequestStats } from "../control/request-stats.ts";
 import { startWarnings } from "../control/start-warnings.ts";
 import type { SiteState } from "../control/stats.ts";
+import { StorageFault } from "../core/faults.ts";
 import { hlcMs } from "../core/hlc.ts";
 import type { Exchange, HttpHandler, HttpServer } from "../http/exchange.ts";
 import type { PeerServer } from "../replication/peer-server.ts";
@@ -15,7 +16,7 @@ import type { Site } from "../storage/site.ts";
 import { endpointOf, type serveBanner } from "../tools/banner.ts";
 import { createAdmin } from "./admin.ts";
 import { startAdminFront, startFront } from "./front.ts";
-import { startReplication } from "./replication.ts";
+import { type RunningReplication, startReplication } from "./replication.ts";
 import { createS3 } from "./s3.ts";
 import { openFromSettings, openKeys, type WiringPorts } from "./site.ts";
 import { openTls, reloadTls, watchTls } from "./tls.ts";
@@ -30,6 +31,8 @@ export type RunningServer = {
   stop(): Promise<void>;
 };
 
+type Forward = RunningReplication["forward"];
+
 /** What exists from the first moment on, and what is put in its place when the site is open. */
 type Switchboard = {
   state: SiteState;
@@ -38,6 +41,7 @@ type Switchboard = {
   mayWatch: (exchange: Exchange) => boolean;
   replication: ReplicationWatch | undefined;
   peers: PeerServer | undefined;
+  forward: Forward;
 };
 
 /** Starts to listen, opens the site, and puts S3 in its place; `fail` ends a server that runs. */
@@ -74,9 +78,12 @@ export async function startServer({
   });
   const site = await openFromSettings(ports, settings, { socketPath, failStop: fail });
   const rootKey = await openKeys(settings, ports);
-  Object.assign(board, createS3({ settings, ports, site, rootKey, requests }), { site });
-  const replication = await startReplication({ settings, ports, site });
-  board.peers = replication.server;
+  const forward: Forward = (home, request) => board.forward(home, request);
+  const s3 = createS3({ settings, ports, site, rootKey, requests, forward });
+  Object.assign(board, s3, { site });
+  const replication = await startReplication({ settings, ports, site, s3 });
+  const { server: peers, status } = replication;
+  Object.assign(board, { peers, replication: status, forward: replication.forward });
   const where = { ...settings.listen, port: front.port, secure: tls !== undefined };
   const parts = { version, loaded, ports, site, rootKey, endpoint: endpointOf(where) };
   const admin = createAdmin({
@@ -107,6 +114,7 @@ function newBoard({ random }: WiringPorts): Switchboard {
     s3: createWaitingService(random),
     mayWatch: () => false,
     peers: undefined,
+    forward: () => Promise.reject(new StorageFault("unreachable", "no peer is talked to yet")),
   };
 }
 

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { GetObjectCommand, ListBucketsCommand, PutObjectCommand } from "@aws-sdk/client-s3";
-import { sign } from "aws4";
+import aws4 from "aws4";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Finished, runProgram } from "../support/run-program.ts";
 import { makeBucket, refusalOf, sdkFor } from "../support/sdk.ts";
@@ -50,7 +50,7 @@ describe("a running site, from the operator's side", () => {
       accessKeyId: String(key["access_key"]),
       secretAccessKey: String(key["secret_key"]),
     };
-    const { headers } = sign(
+    const { headers } = aws4.sign(
       {
         ...{ service: "s3", region: REGION, method: "GET", path, host: server.host },
         headers: { "X-Amz-Content-Sha256": "UNSIGNED-PAYLOAD" },
@@ -265,7 +265,7 @@ describe("a shutdown", () => {
     const bucket = await makeBucket(s3);
     // The server's 100 Continue proves that the request is under way before its body comes.
     const socket = createConnection(server.port, "127.0.0.1");
-    const { headers = {} } = sign(
+    const { headers = {} } = aws4.sign(
       {
         ...{ service: "s3", region: REGION, method: "PUT", path: `/${bucket}/slow` },
         ...{ host: server.host },

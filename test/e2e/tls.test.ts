@@ -15,7 +15,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { connect } from "node:tls";
 import { fileURLToPath } from "node:url";
-import { sign } from "aws4";
+import aws4 from "aws4";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { runProgram } from "../support/run-program.ts";
 import { ENGINES, type Engine, freePort, REGION, ROOT_KEY } from "../support/server.ts";
@@ -85,7 +85,7 @@ function ask(
   body = "",
   trusted = [readFileSync(certificate, "utf8")],
 ): Promise<Answer> {
-  const { headers } = sign(
+  const { headers } = aws4.sign(
     {
       ...{ service: "s3", region: REGION, method, path, host: server.host },
       headers: { "X-Amz-Content-Sha256": "UNSIGNED-PAYLOAD", "Content-Length": body.length },
@@ -211,7 +211,7 @@ async function beginUpload(
   path: string,
   body: string,
 ): Promise<() => Promise<number>> {
-  const { headers } = sign(
+  const { headers } = aws4.sign(
     {
       ...{ service: "s3", region: REGION, method: "PUT", path, host: server.host },
       headers: { "X-Amz-Content-Sha256": "UNSIGNED-PAYLOAD", "Content-Length": body.length },

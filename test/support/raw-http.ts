@@ -1,5 +1,5 @@
 import { connect } from "node:net";
-import { type Request, sign } from "aws4";
+import aws4, { type Request } from "aws4";
 import { REGION, ROOT_KEY, type TestServer } from "./server.ts";
 
 export type RawAnswer = {
@@ -114,7 +114,7 @@ export function signedHeaders(
     headers: { ...request.headers },
   };
   if (request.body !== undefined) unsigned.body = request.body as Buffer;
-  const signed = sign(unsigned, {
+  const signed = aws4.sign(unsigned, {
     accessKeyId: request.accessKey ?? ROOT_KEY.accessKey,
     secretAccessKey: request.secretKey ?? ROOT_KEY.secretKey,
   });

@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { sign } from "aws4";
+import aws4 from "aws4";
 import { parseAccessKeyId } from "../../src/core/names.ts";
 import type { RequestSummary } from "../../src/core/request-summary.ts";
 import type { HttpHandler } from "../../src/http/exchange.ts";
@@ -14,7 +14,7 @@ import { createProcessFacts } from "../../src/ports/process-facts.ts";
 
 import { systemClock } from "../../src/ports/system-clock.ts";
 import type { Credential } from "../../src/s3api/auth/credentials.ts";
-import { createS3Service } from "../../src/s3api/service.ts";
+import { createS3Service, type S3Service, type S3ServiceDeps } from "../../src/s3api/service.ts";
 import type { AppliedSource } from "../../src/s3api/tokens/applied-waits.ts";
 import { openSite } from "../../src/storage/site.ts";
 import type { Store } from "../../src/storage/store.ts";
@@ -38,6 +38,7 @@ export type SignedRequest = {
 /** A site with its S3 service, on a real disk, asked without any network. */
 export type S3Site = {
   readonly handler: HttpHandler;
+  readonly service: S3Service;
   /** Every request that has been reported. */
   readonly summaries: RequestSummary[];
   /** The index, to see what a request has left there. */
@@ -64,10 +65,12 @@ const ALONE: AppliedSource = { applied: () => new Map(), onCommit: () => () => u
 
 export async function openS3Site({
   applied = ALONE,
+  home,
   ...settings
 }: {
   readonly requestsMax?: number;
   readonly applied?: AppliedSource;
+  readonly home?: S3ServiceDeps["home"];
 } = {}): Promise<S3Site> {
   const directory = mkdtempSync(join(tmpdir(), "atoll-s3api-"));
   const hash = await createNativeHash();
@@ -98,17 +101,21 @@ export async function openS3Site({
   if (kv === undefined) throw new Error("a site has opened no index");
   const credentials = new Map([[ROOT_CREDENTIAL.id, ROOT_CREDENTIAL]]);
   const summaries: RequestSummary[] = [];
-  const handler = createS3Service({
+  const service = createS3Service({
     ...ports,
     store: site.store,
     applied,
+    ...(home === undefined ? {} : { home }),
+    rootKeyId: () => ROOT_CREDENTIAL.id,
     keyRing: site.dataDir.keyRing,
     observer: { finished: (summary) => void summaries.push(summary) },
     lookup: (id) => credentials.get(id),
     settings: { region: REGION, domains: [], ownerId: OWNER_ID, requestsMax: 100, ...settings },
   });
+  const { handler } = service;
   return {
     handler,
+    service,
     summaries,
     kv,
     store: site.store,
@@ -125,7 +132,7 @@ export async function openS3Site({
 function askSigned(handler: HttpHandler, request: SignedRequest): Promise<FakeAnswer> {
   const { method, path, headers = {}, as: credential = ROOT_CREDENTIAL } = request;
   const body = Buffer.from(request.body ?? "");
-  const signed = sign(
+  const signed = aws4.sign(
     {
       ...{ method, path, host: HOST, service: "s3", region: REGION },
       headers: { ...headers, "Content-Length": String(body.length) },

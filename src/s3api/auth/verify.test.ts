@@ -1,4 +1,4 @@
-import { sign } from "aws4";
+import aws4 from "aws4";
 import { beforeEach, expect, test } from "vitest";
 import { headersOf } from "../../../test/support/headers.ts";
 import { parseAccessKeyId } from "../../core/names.ts";
@@ -43,7 +43,7 @@ type SignOptions = {
 
 /** Signed by aws4, which knows nothing of our code. */
 function signedPut(options: SignOptions = {}): Sent {
-  const request = sign(
+  const request = aws4.sign(
     {
       service: options.service ?? "s3",
       region: options.region ?? "us-east-1",
@@ -66,7 +66,7 @@ function signedPut(options: SignOptions = {}): Sent {
 }
 
 function presignedGet(options: SignOptions & { readonly expires?: string } = {}): Sent {
-  const request = sign(
+  const request = aws4.sign(
     {
       service: options.service ?? "s3",
       region: options.region ?? "us-east-1",
@@ -83,7 +83,7 @@ function presignedGet(options: SignOptions & { readonly expires?: string } = {})
   return received(request);
 }
 
-function received(request: ReturnType<typeof sign>): Sent {
+function received(request: ReturnType<typeof aws4.sign>): Sent {
   const headers: Record<string, string> = {};
   for (const [name, value] of Object.entries(request.headers ?? {})) {
     headers[name.toLowerCase()] = String(value);

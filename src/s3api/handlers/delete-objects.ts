@@ -8,6 +8,7 @@ import {
 import type { DeleteObjectRequest, DeleteOutcome } from "../../storage/store.ts";
 import { S3Error } from "../errors.ts";
 import type { VersionRef } from "../headers/version-ref.ts";
+import { homeUnavailable } from "../home/home-unavailable.ts";
 import type { BucketCall, HandlerDeps, Reply } from "../operation.ts";
 import { xmlReply } from "../reply.ts";
 import { knownVersion } from "../request-values.ts";
@@ -26,6 +27,9 @@ type Item =
   | { readonly kind: "delete"; readonly named: Named; readonly request: DeleteObjectRequest }
   | { readonly kind: "refused"; readonly named: Named; readonly error: S3Error };
 
+/** Whether conditions are another site's to judge. */
+type Placed = BucketCall & { readonly isElsewhere: boolean };
+
 /** A key and a version as the client wrote them; an empty version is none. */
 type Named = { readonly name: string; readonly versionText: string | undefined };
 
@@ -36,7 +40,8 @@ type Named = { readonly name: string; readonly versionText: string | undefined }
 export async function deleteObjects(call: BucketCall, deps: HandlerDeps): Promise<Reply> {
   const document = await readXmlBody(call, deps, "Delete");
   if (document === undefined) throw new S3Error("MissingRequestBodyError");
-  const { items, quiet } = readItems(call, document);
+  const isElsewhere = deps.home?.isElsewhere(call.bucketSettings) === true;
+  const { items, quiet } = readItems({ ...call, isElsewhere }, document);
   const requests: DeleteObjectRequest[] = [];
   for (const item of items) if (item.kind === "delete") requests.push(item.request);
   const outcomes = requests.length === 0 ? [] : await deps.store.deleteObjects(requests);
@@ -56,7 +61,7 @@ export async function deleteObjects(call: BucketCall, deps: HandlerDeps): Promis
 }
 
 function readItems(
-  call: BucketCall,
+  call: Placed,
   document: XmlElement,
 ): { readonly items: readonly Item[]; readonly quiet: boolean } {
   requireKnownChildren(document, ["Object", "Quiet"]);
@@ -85,7 +90,7 @@ function readNamed(element: XmlElement): Named {
   return { name, versionText: versionText === "" ? undefined : versionText };
 }
 
-function readItem(call: BucketCall, element: XmlElement, named: Named): Item {
+function readItem(call: Placed, element: XmlElement, named: Named): Item {
   try {
     const { bucket } = call;
     const key = keyOf(named.name);
@@ -97,6 +102,7 @@ function readItem(call: BucketCall, element: XmlElement, named: Named): Item {
       }
     }
     const etag = childText(element, "ETag");
+    if (etag !== undefined && call.isElsewhere) throw homeUnavailable();
     const tag = etag === undefined ? "*" : unquoteEtag(etag);
     if (tag !== "*") requireReadable(call, key);
     const request: DeleteObjectRequest = {

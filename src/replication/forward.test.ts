@@ -1,0 +1,136 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { LayoutError } from "../core/bytes.ts";
+import type { ForwardedAnswer, ForwardedRequest } from "../core/forwarded-request.ts";
+import { LIMITS } from "../core/limits.ts";
+import { parseAccessKeyId, parseSiteId, type SiteId } from "../core/names.ts";
+import type { MemberSite } from "../core/site-record.ts";
+import { forwardRoute, forwardTo } from "./forward.ts";
+import type { PeerClient } from "./peer-client.ts";
+import type { PeerCall } from "./peer-server.ts";
+import {
+  readForwardedAnswer,
+  readForwardedRequest,
+  writeForwardedAnswer,
+  writeForwardedRequest,
+} from "./wire-forward.ts";
+
+function must<Value>(value: Value | undefined): Value {
+  if (value === undefined) throw new Error("the test's own data is wrong");
+  return value;
+}
+
+const HOME = must(parseSiteId("1".repeat(16)));
+const REQUEST: ForwardedRequest = {
+  ...{ method: "PUT", target: "/photos/a%20cat?x-id=PutObject", secure: true },
+  headers: [
+    ["if-none-match", "*"],
+    ["x-amz-meta-name", "Grüße"],
+  ],
+  remoteAddress: "192.0.2.7",
+  principal: { kind: "user", accessKey: must(parseAccessKeyId("ALICE")) },
+  body: Buffer.from("the body"),
+};
+const ANSWER: ForwardedAnswer = {
+  ...{ status: 412, headers: [["content-type", "application/xml"]] },
+  body: Buffer.from("<Error/>"),
+};
+
+/** The bytes as if a peer had written another head. */
+function withHead(change: Record<string, unknown>): Buffer {
+  const { body, ...head } = REQUEST;
+  return writeForwardedRequest({ ...head, ...change, body } as ForwardedRequest);
+}
+
+describe("on the wire", () => {
+  test("requests and answers come back as they were", () => {
+    const principals = [{ kind: "root" }, { kind: "anonymous" }, REQUEST.principal] as const;
+    for (const principal of principals) {
+      const request = { ...REQUEST, principal };
+      const read = readForwardedRequest(writeForwardedRequest(request));
+      expect({ ...read, body: Buffer.from(read.body) }).toEqual(request);
+    }
+    const answer = readForwardedAnswer(writeForwardedAnswer(ANSWER));
+    expect({ ...answer, body: Buffer.from(answer.body) }).toEqual(ANSWER);
+  });
+
+  test.each([
+    ["a read", { method: "GET" }],
+    ["no path", { target: "photos" }],
+    ["a header in a header", { headers: [["a", "b\r\nc: d"]] }],
+    ["a header without a name", { headers: [["", "b"]] }],
+    ["too many headers", { headers: Array.from({ length: 201 }, () => ["a", "b"]) }],
+    ["nobody", { principal: undefined }],
+    ["a strange key", { principal: { kind: "user", accessKey: "a b" } }],
+    ["more than there is", { more: 1 }],
+  ])("a request with %s is none", (_name, change) => {
+    expect(() => readForwardedRequest(withHead(change))).toThrow(LayoutError);
+  });
+
+  test("whatever else comes is none either", () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => {
+        expect(() => readForwardedRequest(bytes)).toThrow(LayoutError);
+        expect(() => readForwardedAnswer(bytes)).toThrow(LayoutError);
+      }),
+    );
+  });
+});
+
+function ask(route: ReturnType<typeof forwardRoute>, body: Uint8Array) {
+  return route.answer({ body } as PeerCall);
+}
+
+/** A client whose peer is a route in this process. */
+function clientOf(route: ReturnType<typeof forwardRoute>): PeerClient {
+  return {
+    request: async (_peer, { body = Buffer.of() }) => {
+      const answer = await ask(route, body);
+      return { status: answer.status, headers: {}, body: Buffer.from(answer.body) };
+    },
+  };
+}
+
+const peers = () => [{ id: HOME, name: "paris" }] as unknown as MemberSite[];
+
+describe("a request that is brought to the home", () => {
+  test("is answered with what the home said, whatever that is", async () => {
+    const asked: ForwardedRequest[] = [];
+    const route = forwardRoute(async (request) => {
+      asked.push(request);
+      return ANSWER;
+    });
+    const answer = await forwardTo({ client: clientOf(route), peers }, HOME, REQUEST);
+    expect([answer.status, String(answer.body)]).toEqual([412, "<Error/>"]);
+    expect(asked.map(({ target, principal }) => [target, principal])).toEqual([
+      [REQUEST.target, REQUEST.principal],
+    ]);
+  });
+
+  test("is refused when it is none, when the peer is gone, or answers nonsense", async () => {
+    const route = forwardRoute(async () => ANSWER);
+    expect((await ask(route, Buffer.from("nonsense"))).status).toBe(400);
+    const stranger: SiteId = must(parseSiteId("2".repeat(16)));
+    const here = { client: clientOf(route), peers };
+    await expect(forwardTo(here, stranger, REQUEST)).rejects.toMatchObject({ kind: "unreachable" });
+    const silly: PeerClient = {
+      request: async () => ({ status: 200, headers: {}, body: Buffer.from("yes") }),
+    };
+    const there = forwardTo({ client: silly, peers }, HOME, REQUEST);
+    await expect(there).rejects.toMatchObject({ kind: "untrusted" });
+  });
+
+  test("waits at its own site when too many are under way", async () => {
+    const finish: Array<() => void> = [];
+    const route = forwardRoute(() => new Promise((resolve) => finish.push(() => resolve(ANSWER))));
+    const bytes = writeForwardedRequest(REQUEST);
+    const first = Array.from({ length: LIMITS.forwardsMax }, () => ask(route, bytes));
+    const there = forwardTo({ client: clientOf(route), peers }, HOME, REQUEST);
+    await expect(there).rejects.toMatchObject({ kind: "refused" });
+    for (const end of finish) end();
+    expect((await Promise.all(first)).every(({ status }) => status === 200)).toBe(true);
+    const later = ask(route, bytes);
+    finish.at(-1)?.();
+    expect((await later).status).toBe(200);
+  });
+});

@@ -1,0 +1,79 @@
+import { LayoutError } from "../core/bytes.ts";
+import type { ForwardedAnswer, ForwardedRequest } from "../core/forwarded-request.ts";
+import { LIMITS } from "../core/limits.ts";
+import type { SiteId } from "../core/names.ts";
+import type { MemberSite } from "../core/site-record.ts";
+import type { PeerClient } from "./peer-client.ts";
+import { PeerFault } from "./peer-fault.ts";
+import type { PeerAnswer, PeerRoute } from "./peer-server.ts";
+import {
+  readForwardedAnswer,
+  readForwardedRequest,
+  writeForwardedAnswer,
+  writeForwardedRequest,
+} from "./wire-forward.ts";
+
+const FORWARD_PATH = "/v1/repl/forward";
+/** Of the head beside the body, in bytes. */
+const HEAD_BYTES_MAX = 256 * 1024;
+const BYTES_MAX = LIMITS.forwardedBodyBytesMax + HEAD_BYTES_MAX;
+const TIMEOUT_MS = 30_000;
+
+/** Answers peers that bring a request for a bucket which has its home here. */
+export function forwardRoute(
+  answer: (request: ForwardedRequest) => Promise<ForwardedAnswer>,
+): PeerRoute {
+  let underWay = 0;
+  return {
+    ...{ method: "POST", path: FORWARD_PATH, bodyBytesMax: BYTES_MAX },
+    answer: async ({ body }) => {
+      // Each holds its body in memory.
+      if (underWay >= LIMITS.forwardsMax) return plain(503, "too many at once");
+      underWay += 1;
+      try {
+        // The client's own status travels inside: ours says only that it was answered.
+        return {
+          status: 200,
+          body: writeForwardedAnswer(await answer(readForwardedRequest(body))),
+        };
+      } catch (failure) {
+        if (failure instanceof LayoutError) return plain(400, failure.message);
+        throw failure;
+      } finally {
+        underWay -= 1;
+      }
+    },
+  };
+}
+
+function plain(status: number, message: string): PeerAnswer {
+  return { status, body: Buffer.from(message) };
+}
+
+/**
+ * Brings a request to the home of its bucket.
+ *
+ * @throws PeerFault when there is no such peer, when it cannot be reached, or has no room.
+ */
+export async function forwardTo(
+  deps: {
+    readonly client: PeerClient;
+    readonly peers: () => readonly MemberSite[];
+  },
+  home: SiteId,
+  request: ForwardedRequest,
+): Promise<ForwardedAnswer> {
+  const peer = deps.peers().find(({ id }) => id === home);
+  if (peer === undefined) throw new PeerFault("unreachable", `${home} is no peer`);
+  const { status, body } = await deps.client.request(peer, {
+    ...{ method: "POST", path: FORWARD_PATH, body: writeForwardedRequest(request) },
+    ...{ bytesMax: BYTES_MAX, timeoutMs: TIMEOUT_MS },
+  });
+  if (status !== 200) throw new PeerFault("refused", `${peer.name} answered ${status}`);
+  try {
+    return readForwardedAnswer(body);
+  } catch (failure) {
+    const options = { cause: failure };
+    throw new PeerFault("untrusted", `${peer.name} answered what is no answer`, options);
+  }
+}

@@ -1,0 +1,120 @@
+import { StorageFault } from "../../core/faults.ts";
+import type { ForwardedAnswer, ForwardedRequest } from "../../core/forwarded-request.ts";
+import { HOME_SETTING, type HomeSite, parseHomeSite } from "../../core/home-site.ts";
+import type { BucketName, SiteId } from "../../core/names.ts";
+import type { BucketSettings } from "../../core/records.ts";
+import type { RequestHeaders } from "../../http/exchange.ts";
+import { S3Error } from "../errors.ts";
+import type { BucketCall, HandlerDeps, HomeGate, HomeVisit, Reply } from "../operation.ts";
+import { forwardedReply, takeRequest } from "./forward.ts";
+import { homeUnavailable } from "./home-unavailable.ts";
+
+export type HomeDeps = {
+  readonly self: SiteId;
+  /** Has a peer answer; rejects when it cannot be reached or does not know the request. */
+  readonly forward: (home: SiteId, request: ForwardedRequest) => Promise<ForwardedAnswer>;
+};
+
+/** Headers that make a write depend on what is there. */
+const CONDITIONS = [
+  "if-match",
+  "if-none-match",
+  "x-amz-write-offset-bytes",
+  "x-amz-rename-source-if-match",
+  "x-amz-rename-source-if-none-match",
+] as const;
+
+/**
+ * Takes conditional writes and appends of buckets that have a home to that site, so that no two
+ * sites judge them at once. Invariant: while a bucket is handed over no conditional write to it is
+ * begun here, and none that was begun before is still under way when the setting is written.
+ */
+export class HomeSites implements HomeGate {
+  readonly #deps: HomeDeps;
+  readonly #underWay = new Map<BucketName, number>();
+  readonly #handingOver = new Set<BucketName>();
+  #idle: Array<() => void> = [];
+
+  constructor(deps: HomeDeps) {
+    this.#deps = deps;
+  }
+
+  /** Whether conditional writes to a bucket are another site's to judge. */
+  isElsewhere(settings: BucketSettings): boolean {
+    const home = homeOf(settings);
+    return home !== undefined && home.site !== this.#deps.self;
+  }
+
+  /** Answers a request to a bucket with a home: here, or there. */
+  visit(visit: HomeVisit, deps: HandlerDeps): Reply | Promise<Reply> {
+    const { call, operation, answer } = visit;
+    const { bucket, headers, exchange } = call;
+    const home = homeOf(call.bucketSettings);
+    const isWrite = exchange.method !== "GET" && exchange.method !== "HEAD";
+    // Conditions of DeleteObjects stand in its body: its handler asks for each key.
+    const isOfMany = operation === "DeleteObjects";
+    if (home === undefined || !isWrite || !(isOfMany || isConditional(headers))) return answer();
+    if (home.site === this.#deps.self) return this.#answerHere(bucket, answer);
+    if (isOfMany) return answer();
+    // The role went elsewhere while the request was on its way.
+    if (visit.isForwarded) throw homeUnavailable();
+    if (operation === "CompleteMultipartUpload") throw partsAreHere();
+    return this.#answerThere(home.site, call, deps);
+  }
+
+  /** Runs what gives the role away, when nothing that rests on it is under way any more. */
+  async handOver<Result>(bucket: BucketName, change: () => Promise<Result>): Promise<Result> {
+    if (this.#handingOver.has(bucket)) throw new S3Error("OperationAborted");
+    this.#handingOver.add(bucket);
+    try {
+      while (this.#underWay.has(bucket)) {
+        await new Promise<void>((resolve) => this.#idle.push(resolve));
+      }
+      return await change();
+    } finally {
+      this.#handingOver.delete(bucket);
+    }
+  }
+
+  async #answerHere(bucket: BucketName, answer: HomeVisit["answer"]): Promise<Reply> {
+    if (this.#handingOver.has(bucket)) throw homeUnavailable();
+    this.#underWay.set(bucket, (this.#underWay.get(bucket) ?? 0) + 1);
+    try {
+      return await answer();
+    } finally {
+      const left = (this.#underWay.get(bucket) ?? 1) - 1;
+      if (left > 0) this.#underWay.set(bucket, left);
+      else this.#underWay.delete(bucket);
+      for (const resolve of this.#idle.splice(0)) resolve();
+    }
+  }
+
+  async #answerThere(home: SiteId, call: BucketCall, deps: HandlerDeps): Promise<Reply> {
+    const request = await takeRequest(call, deps);
+    try {
+      return forwardedReply(await this.#deps.forward(home, request));
+    } catch (failure) {
+      if (failure instanceof S3Error) throw failure;
+      // Of a home that is out of reach the status of replication tells; anything else is strange.
+      throw homeUnavailable(failure instanceof StorageFault ? undefined : failure);
+    }
+  }
+}
+
+function homeOf(settings: BucketSettings): HomeSite | undefined {
+  const value = settings.get(HOME_SETTING);
+  if (value === undefined) return undefined;
+  const home = parseHomeSite(value);
+  if (home !== undefined) return home;
+  throw new S3Error("InternalError", { cause: new Error("the home of a bucket cannot be read") });
+}
+
+function isConditional(headers: RequestHeaders): boolean {
+  return CONDITIONS.some((name) => headers.get(name) !== undefined);
+}
+
+function partsAreHere(): S3Error {
+  return new S3Error("NotImplemented", {
+    message: "A conditional upload is made and completed at the bucket's home site.",
+  });
+}
