@@ -165,7 +165,7 @@ export class RowsService {
   }
 
   /** One bounded step of a comparison with a peer. */
-  async verify(peer: SiteRecord, wish: VerifyWish, signal: AbortSignal): Promise<VerifyStep> {
+  async verify(peer: SiteRecord, wish: VerifyWish): Promise<VerifyStep> {
     const { rows, hash, clock, replica } = this.#deps;
     const verifier = new Verifier(
       {
@@ -175,7 +175,7 @@ export class RowsService {
         rightBytes: (damage) => this.#rightBytes(damage),
       },
       this.#callsTo(peer),
-      signal,
+      this.#stop.signal,
     );
     return await verifier.step(wish);
   }

@@ -11,6 +11,8 @@ import { QUOTA_COMMANDS } from "./commands/quota.ts";
 import { rebuildIndexCommand } from "./commands/rebuild-index.ts";
 import { MEMBER_COMMANDS } from "./commands/repl-members.ts";
 import { replPullCommand, replPushCommand } from "./commands/repl-moves.ts";
+import { replBootstrapCommand, replVerifyCommand } from "./commands/repl-rows.ts";
+import { REPL_HOME_COMMANDS } from "./commands/repl-home.ts";
 import { replStatusCommand } from "./commands/repl-status.ts";
 import { serveCommand } from "./commands/serve.ts";
 import { statusCommand } from "./commands/status.ts";
@@ -30,7 +32,10 @@ export const COMMANDS: readonly Command[] = [
   replPullCommand,
   replPushCommand,
   ...MEMBER_COMMANDS,
+  replBootstrapCommand,
   replStatusCommand,
+  ...REPL_HOME_COMMANDS,
+  replVerifyCommand,
   ...CLOCK_COMMANDS,
   configShowCommand,
   rebuildIndexCommand,
@@ -44,6 +49,7 @@ const GROUPS: Readonly<Record<string, string>> = {
   policy: "Check policies and explain what they decide",
   lifecycle: "See and carry out what lifecycles want",
   clock: "See whether a site believes its clock",
+  "repl-home": "Let one site alone judge conditional writes of a bucket",
   quota: "Bound what buckets may hold",
   config: "Look at the settings",
 };

@@ -10,6 +10,8 @@ export interface Output {
   text(text: string): void;
   /** A value: as indented JSON, or as the lines that `show` makes of it. */
   result(value: unknown, show: () => string): void;
+  /** How far something is, in one line that the next one takes the place of; for terminals only. */
+  progress(text: string): void;
   /** A sentence for the operator that is no result. */
   notice(text: string): void;
 }
@@ -24,6 +26,9 @@ export function createOutput(json: boolean): Output {
     json,
     text: (text) => console.log(text),
     result: (value, show) => console.log(json ? JSON.stringify(value, undefined, 2) : show()),
+    progress: (text) => {
+      if (process.stderr.isTTY === true) process.stderr.write(`\r${text}\u001b[K`);
+    },
     notice: (text) => console.error(text),
   };
 }

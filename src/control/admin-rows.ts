@@ -1,0 +1,151 @@
+import { z } from "zod";
+import { parseBucketName } from "../core/names.ts";
+import type { MemberSite } from "../core/site-record.ts";
+import { type AdminAnswer, adminProblem } from "./admin-keys.ts";
+
+export const BOOTSTRAP_PATH = "/v1/admin/repl-bootstrap";
+export const VERIFY_PATH = "/v1/admin/repl-verify";
+
+type Range = { readonly from: string; readonly to: string | undefined };
+
+/** How a bootstrap stands, as replication tells it. */
+export type BootstrapFacts = {
+  readonly site: string;
+  readonly state: "running" | "done" | "failed";
+  readonly rows: number;
+  readonly rowsTotal: number;
+  readonly bytes: number;
+  readonly removed: number;
+  readonly skipped: number;
+  readonly elapsedMs: number;
+  readonly leftMs: number | undefined;
+  readonly failure: string | undefined;
+};
+
+export type VerifiedStep = {
+  readonly differences: ReadonlyArray<{
+    readonly position: string;
+    readonly kind: string;
+    readonly repaired: boolean;
+  }>;
+  readonly rows: number;
+  readonly next: string | undefined;
+};
+
+/** Rows between sites, as the operator asks for them; replication answers. */
+export type RowsDesk = {
+  peers(): readonly MemberSite[];
+  /** Begins, or goes on; false when rows of another site are being taken over. */
+  bootstrap(peer: MemberSite): boolean;
+  /** Undefined when there was none since the start. */
+  progress(): BootstrapFacts | undefined;
+  verify(
+    peer: MemberSite,
+    wish: { readonly range: Range; readonly repair: boolean; readonly deep: boolean },
+  ): Promise<VerifiedStep>;
+};
+
+const POSITION_CHARS_MAX = 4096;
+const BOOTSTRAP = z.strictObject({ peer: z.string().min(1).max(200) });
+const VERIFY = z.strictObject({
+  peer: z.string().min(1).max(200),
+  from: z.string().max(POSITION_CHARS_MAX).default(""),
+  bucket: z.string().optional(),
+  repair: z.boolean().default(false),
+  deep: z.boolean().default(false),
+});
+
+type Call = { readonly method: string; readonly path: string; readonly body: unknown };
+
+/** Takes all rows of a peer over, and tells how that stands. */
+export function routeBootstrap(desk: RowsDesk, { method, body }: Call): AdminAnswer {
+  if (method === "GET") {
+    const facts = desk.progress();
+    return { status: 200, body: facts === undefined ? { state: "none" } : showFacts(facts) };
+  }
+  if (method !== "POST") return adminProblem(405, "A bootstrap begins with POST, shows with GET.");
+  const wish = BOOTSTRAP.safeParse(body ?? {});
+  if (!wish.success) return adminProblem(400, z.prettifyError(wish.error));
+  const peer = findPeer(desk, wish.data.peer);
+  if ("status" in peer) return peer;
+  if (!desk.bootstrap(peer)) {
+    return adminProblem(409, "Rows of another site are being taken over; wait until that is done.");
+  }
+  return { status: 202, body: { state: "running", site: peer.id } };
+}
+
+/** One step of a comparison; whoever asks goes on at `next` until there is none. */
+export async function routeVerify(desk: RowsDesk, { method, body }: Call): Promise<AdminAnswer> {
+  if (method !== "POST") return adminProblem(405, "Sites are compared with POST.");
+  const wish = VERIFY.safeParse(body ?? {});
+  if (!wish.success) return adminProblem(400, z.prettifyError(wish.error));
+  const { peer: name, from, bucket, repair, deep } = wish.data;
+  const peer = findPeer(desk, name);
+  if ("status" in peer) return peer;
+  if (bucket !== undefined && parseBucketName(bucket) === undefined) {
+    return adminProblem(400, `${bucket} is no bucket name.`);
+  }
+  const range = bucket === undefined ? { from, to: undefined } : rangeOf(bucket, from);
+  const step = await desk.verify(peer, { range, repair, deep });
+  const next = step.next ?? (bucket === undefined ? undefined : behind(bucket, range.from));
+  const differences = step.differences.map(({ position, ...rest }) => {
+    return { ...whatAt(position), ...rest };
+  });
+  return { status: 200, body: { site: peer.id, rows: step.rows, differences, next } };
+}
+
+/** A bucket's own rows come first, then those of its objects. */
+function rangeOf(bucket: string, from: string): Range {
+  const letter = from.startsWith("D") ? "D" : "C";
+  return {
+    from: from === "" ? `${letter}${bucket}\0` : from,
+    to: `${letter}${bucket}\u0001`,
+  };
+}
+
+function behind(bucket: string, from: string): string | undefined {
+  return from.startsWith("C") ? `D${bucket}\0` : undefined;
+}
+
+const WHAT = { A: "access key", B: "site", C: "bucket", D: "object" } as const;
+
+/** What a position speaks of, for people. */
+function whatAt(position: string): Record<string, string> {
+  const [name = "", key, rest] = position.slice(1).split("\0");
+  const letter = position.charAt(0);
+  const what = WHAT[letter as keyof typeof WHAT];
+  if (letter !== "D") return key === undefined ? { what, name } : { what, name, detail: key };
+  return { what, bucket: name, key: key ?? "", detail: versionAt(rest ?? "") };
+}
+
+const INVERTED_DIGITS = 32;
+
+function versionAt(rest: string): string {
+  let version = "";
+  for (const digit of rest.slice(0, INVERTED_DIGITS)) {
+    const value = Number.parseInt(digit, 16);
+    if (Number.isNaN(value)) return "null";
+    version += (15 - value).toString(16);
+  }
+  return version;
+}
+
+function findPeer(desk: RowsDesk, name: string): MemberSite | AdminAnswer {
+  const found = desk.peers().filter((peer) => peer.id === name || peer.name === name);
+  const [peer] = found;
+  if (peer === undefined) return adminProblem(404, `There is no peer ${name}.`);
+  if (found.length > 1) {
+    return adminProblem(409, `More than one peer is called ${name}: name it by its id.`);
+  }
+  return peer;
+}
+
+function showFacts(facts: BootstrapFacts): Record<string, unknown> {
+  const { rowsTotal, elapsedMs, leftMs, failure, ...rest } = facts;
+  return {
+    ...rest,
+    ...{ rows_total: rowsTotal, elapsed_seconds: Math.round(elapsedMs / 1000) },
+    seconds_left: leftMs === undefined ? undefined : Math.ceil(leftMs / 1000),
+    failure,
+  };
+}

@@ -1,0 +1,215 @@
+import { StorageFault } from "../../core/faults.ts";
+import { UsageError } from "../../core/usage-error.ts";
+import { systemClock } from "../../ports/system-clock.ts";
+import { type AdminClient, expectSuccess, isRecord } from "../admin-client.ts";
+import type { Answer } from "../administer.ts";
+import { type Command, type CommandInput, flagValue } from "../command.ts";
+import { EXIT_CODES, type ExitCode, pairs } from "../output.ts";
+
+const LOOK_MS = 500;
+const BAR_CHARS = 24;
+
+export const replBootstrapCommand: Command = {
+  name: "repl-bootstrap",
+  summary: "Take over everything that a peer holds, and merge it with what is here",
+  flags: [
+    { flag: "from", placeholder: "PEER", description: "The peer, by its name or id" },
+    {
+      ...{ flag: "background", placeholder: undefined },
+      description: "Only begin; the server goes on by itself, also after a restart",
+    },
+  ],
+  settings: "place",
+  json: true,
+  examples: ["atoll repl-bootstrap --from berlin", "atoll repl-bootstrap --from berlin --json"],
+  async run(input) {
+    const peer = flagValue(input, "from");
+    if (peer === undefined) throw new UsageError("--from takes the name of a peer.");
+    const client = await input.program.runningServer(input);
+    try {
+      const begun = expectSuccess(await client.call("POST", "repl-bootstrap", { peer }));
+      if (input.values.has("background")) {
+        input.output.result(
+          begun,
+          () => "It has begun; `atoll repl-status` tells when it is done.",
+        );
+        return EXIT_CODES.fine;
+      }
+      return await followBootstrap(input, client);
+    } finally {
+      await client.close();
+    }
+  },
+};
+
+async function followBootstrap(input: CommandInput, client: AdminClient): Promise<ExitCode> {
+  let told: unknown;
+  for (;;) {
+    const facts = expectSuccess(await client.call("GET", "repl-bootstrap"));
+    if (facts["state"] === "done") {
+      input.output.progress("");
+      input.output.result(facts, () => showDone(facts));
+      return Number(facts["skipped"]) === 0 ? EXIT_CODES.fine : EXIT_CODES.damage;
+    }
+    input.output.progress(showBar(facts));
+    const failure = facts["failure"];
+    if (failure !== undefined && failure !== told) {
+      told = failure;
+      input.output.notice(`It was interrupted (${String(failure)}), and goes on.`);
+    }
+    await systemClock.sleep(LOOK_MS);
+  }
+}
+
+function showBar(facts: Answer): string {
+  const total = Math.max(1, Number(facts["rows_total"] ?? 0));
+  const share = Math.min(1, Number(facts["rows"] ?? 0) / total);
+  const full = Math.round(share * BAR_CHARS);
+  const left = facts["seconds_left"];
+  const eta = left === undefined ? "" : `, ${String(left)} s left`;
+  const bar = `${"#".repeat(full)}${".".repeat(BAR_CHARS - full)}`;
+  return `[${bar}] ${Math.floor(share * 100)} %, ${String(facts["rows"] ?? 0)} rows${eta}`;
+}
+
+function showDone(facts: Answer): string {
+  return pairs([
+    ["rows", String(facts["rows"])],
+    ["bytes", String(facts["bytes"])],
+    ["removed here", String(facts["removed"])],
+    ["left out", String(facts["skipped"])],
+    ["seconds", String(facts["elapsed_seconds"])],
+  ]);
+}
+
+export const replVerifyCommand: Command = {
+  name: "repl-verify",
+  summary: "Compare this site with its peers, row by row, and mend what differs here",
+  flags: [
+    { flag: "peer", placeholder: "NAME", description: "One peer, by its name or id; all of them" },
+    { flag: "bucket", placeholder: "BUCKET", description: "One bucket; everything" },
+    {
+      ...{ flag: "deep", placeholder: undefined },
+      description: "Also read every byte that is stored here, and hash it anew",
+    },
+    {
+      ...{ flag: "repair", placeholder: undefined },
+      description: "Mend here what differs; reads every byte, as --deep does",
+    },
+    {
+      ...{ flag: "continue", placeholder: "POSITION" },
+      description: "Go on where a comparison was interrupted; with --peer",
+    },
+  ],
+  settings: "place",
+  json: true,
+  examples: ["atoll repl-verify", "atoll repl-verify --peer paris --bucket photos --repair"],
+  async run(input) {
+    const from = readPosition(input);
+    const client = await input.program.runningServer(input);
+    try {
+      const peers = await peersOf(client, flagValue(input, "peer"));
+      const sums = { rows: 0, differences: 0, repaired: 0 };
+      for (const peer of peers) await verifyPeer(input, client, { peer, from, sums });
+      const left = sums.differences - sums.repaired;
+      if (!input.output.json) input.output.text(showSums(peers.length, sums));
+      else
+        input.output.text(
+          JSON.stringify({ schema_version: 1, peers: peers.length, ...sums, left }),
+        );
+      return left === 0 ? EXIT_CODES.fine : EXIT_CODES.damage;
+    } finally {
+      await client.close();
+    }
+  },
+};
+
+/** A position in base64url: it holds NULs and whatever keys hold. */
+function readPosition(input: CommandInput): string {
+  const text = flagValue(input, "continue");
+  if (text === undefined) return "";
+  if (flagValue(input, "peer") === undefined) {
+    throw new UsageError("--continue goes with --peer: a position belongs to one comparison.");
+  }
+  return Buffer.from(text, "base64url").toString("utf8");
+}
+
+async function peersOf(client: AdminClient, wanted: string | undefined): Promise<string[]> {
+  if (wanted !== undefined) return [wanted];
+  const { sites } = expectSuccess(await client.call("GET", "sites"));
+  const members = Array.isArray(sites) ? sites.filter(isRecord) : [];
+  return members
+    .filter((site) => site["self"] === false && site["state"] === "active")
+    .map((site) => String(site["id"]));
+}
+
+type Sums = { rows: number; differences: number; repaired: number };
+
+async function verifyPeer(
+  input: CommandInput,
+  client: AdminClient,
+  { peer, from, sums }: { peer: string; from: string; sums: Sums },
+): Promise<void> {
+  const bucket = flagValue(input, "bucket");
+  const repair = input.values.has("repair");
+  const deep = repair || input.values.has("deep");
+  const wish = { peer, repair, deep, ...(bucket === undefined ? {} : { bucket }) };
+  for (let at: string | undefined = from; at !== undefined; ) {
+    const answer: Answer = await step(input, client, { ...wish, from: at });
+    const differences = Array.isArray(answer["differences"])
+      ? answer["differences"].filter(isRecord)
+      : [];
+    for (const difference of differences) {
+      if (input.output.json)
+        input.output.text(JSON.stringify({ schema_version: 1, peer, ...difference }));
+      else input.output.text(showDifference(difference));
+      sums.differences += 1;
+      if (difference["repaired"] === true) sums.repaired += 1;
+    }
+    sums.rows += Number(answer["rows"] ?? 0);
+    const next: unknown = answer["next"];
+    at = typeof next === "string" ? next : undefined;
+    if (at !== undefined) input.output.progress(`${sums.rows} rows compared`);
+  }
+  input.output.progress("");
+}
+
+async function step(
+  { output }: CommandInput,
+  client: AdminClient,
+  wish: Answer & { readonly from: string; readonly peer: string },
+): Promise<Answer> {
+  try {
+    return expectSuccess(await client.call("POST", "repl-verify", wish));
+  } catch (failure) {
+    if (failure instanceof StorageFault && wish.from !== "") {
+      const position = Buffer.from(wish.from, "utf8").toString("base64url");
+      output.notice(`Go on with: atoll repl-verify --peer ${wish.peer} --continue ${position}`);
+    }
+    throw failure;
+  }
+}
+
+const KINDS: Readonly<Record<string, string>> = {
+  "missing-here": "missing here",
+  "missing-there": "missing there: compare from there to mend it",
+  differs: "differs",
+  unsettled: "one site is behind the other: compare again",
+  damaged: "damaged here",
+};
+
+function showDifference(difference: Answer): string {
+  const { what, name, bucket, key, detail } = difference;
+  // Keys come from clients, and may hold what a terminal would obey.
+  const thing = bucket === undefined ? JSON.stringify(name) : JSON.stringify(`${bucket}/${key}`);
+  const more = detail === undefined ? "" : ` (${JSON.stringify(detail).slice(1, -1)})`;
+  const kind = KINDS[String(difference["kind"])] ?? String(difference["kind"]);
+  const end = difference["repaired"] === true ? ", mended" : "";
+  return `${String(what)} ${thing}${more}: ${kind}${end}`;
+}
+
+function showSums(peers: number, { rows, differences, repaired }: Sums): string {
+  if (peers === 0) return "This site has no peers.";
+  const found = differences === 0 ? "no difference" : `${differences} differences`;
+  const mended = differences === 0 ? "" : `, ${repaired} mended`;
+  return `${rows} rows compared with ${peers} ${peers === 1 ? "peer" : "peers"}: ${found}${mended}.`;
+}

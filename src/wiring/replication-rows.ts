@@ -1,0 +1,50 @@
+import type { Settings } from "../config.ts";
+import type { AdminRoute } from "../control/admin.ts";
+import {
+  BOOTSTRAP_PATH,
+  type RowsDesk,
+  routeBootstrap,
+  routeVerify,
+  VERIFY_PATH,
+} from "../control/admin-rows.ts";
+import type { MemberSite } from "../core/site-record.ts";
+import type { AskPeer } from "../replication/peer-calls.ts";
+import { type RowsEngine, RowsService } from "../replication/rows-service.ts";
+import type { Site } from "../storage/site.ts";
+import type { WiringPorts } from "./site.ts";
+
+/** Rows between this site and its peers. */
+export function openRows(parts: {
+  readonly settings: Settings;
+  readonly ports: WiringPorts;
+  readonly site: Site;
+  readonly peers: () => readonly MemberSite[];
+  readonly ask: AskPeer;
+  readonly engine: () => RowsEngine;
+}): RowsService {
+  const { settings, site, peers, ask, engine } = parts;
+  const { clock, random, hash, log } = parts.ports;
+  const { rows, replica } = site.store;
+  return new RowsService({
+    ...{ rows, replica, peers, ask, engine, clock, random, hash, log },
+    own: () => site.identity.origin,
+    bytesPerSecond: settings.peerBandwidth,
+  });
+}
+
+/** What operators ask of them. */
+export function rowAdminRoutes(
+  service: RowsService,
+  peers: () => readonly MemberSite[],
+): AdminRoute[] {
+  const desk: RowsDesk = {
+    peers,
+    bootstrap: (peer) => service.bootstrap(peer.id),
+    progress: () => service.progress(),
+    verify: (peer, wish) => service.verify(peer, wish),
+  };
+  return [
+    { path: BOOTSTRAP_PATH, answer: (call) => routeBootstrap(desk, call) },
+    { path: VERIFY_PATH, answer: (call) => routeVerify(desk, call) },
+  ];
+}
