@@ -62,6 +62,7 @@ import { FieldReader, required, writeVarintField } from "./tagged-fields.ts";
  * | 15   | bootstrap        |
  * | 16   | floors           |
  * | 20   | conflicts-judged |
+ * | 21   | deletes-judged   |
  */
 
 const KIND_NUMBERS = {
@@ -82,7 +83,10 @@ const KIND_NUMBERS = {
   bootstrap: 15,
   floors: 16,
   "conflicts-judged": 20,
+  "deletes-judged": 21,
 } as const satisfies Record<LocalRecordKind, number>;
+
+type ConflictKind = "conflicts-judged" | "deletes-judged";
 
 const KINDS: ReadonlyMap<number, LocalRecordKind> = new Map(
   entriesOf(KIND_NUMBERS).map(([kind, number]) => [number, kind]),
@@ -136,6 +140,7 @@ export function encodeLocal(writer: ByteWriter, record: LocalRecord): void {
       writeRowRecord(writer, record);
       return;
     case "conflicts-judged":
+    case "deletes-judged":
       writeConflictsRecord(writer, record);
       return;
   }
@@ -188,7 +193,9 @@ export function decodeLocal(bytes: Uint8Array): LocalRecord {
   if (kind === "rows-removed" || kind === "bootstrap" || kind === "floors") {
     return readRowRecord(kind, reader, bytes.length);
   }
-  if (kind === "conflicts-judged") return readConflictsRecord(reader, bytes.length);
+  if (kind === "conflicts-judged" || kind === "deletes-judged") {
+    return readConflictsRecord(kind, reader, bytes.length);
+  }
   if (isOriginKind(kind)) return readOriginRecord(kind, reader, bytes.length);
   return buildRecord(kind, readFields(reader, bytes.length));
 }
@@ -201,7 +208,7 @@ function readFields(reader: ByteReader, end: number): LocalFields {
 }
 
 function buildRecord(
-  kind: Exclude<LocalRecordKind, RowRecord["kind"] | OriginRecordKind | "conflicts-judged">,
+  kind: Exclude<LocalRecordKind, RowRecord["kind"] | OriginRecordKind | ConflictKind>,
   found: LocalFields,
 ): LocalRecord {
   switch (kind) {

@@ -276,6 +276,7 @@ export type LogStart = {
  */
 export type LocalRecord =
   | ConflictsRecord
+  | DeletesRecord
   | OriginRecord
   | { readonly kind: "upload-create"; readonly upload: UploadRecord }
   | { readonly kind: "part-put"; readonly part: PartRecord }
@@ -338,6 +339,21 @@ export type ConflictsRecord = {
     readonly verdict: "expected" | "settled" | "ended";
     readonly write: WriteStamp;
   }>;
+};
+
+/**
+ * What was judged of deletes of a version, in front of the operation because of which it was. What
+ * they take away is `kept`, or not any more (`ended`): a lock that was put on it elsewhere, beside
+ * a delete, makes that one `void`.
+ */
+export type DeletesRecord = {
+  readonly kind: "deletes-judged";
+  readonly bucket: BucketName;
+  readonly key: ObjectKey;
+  readonly version: VersionId;
+  readonly what: "kept" | "ended" | "void";
+  /** The deletes that are void; else none. */
+  readonly deletes: readonly WriteStamp[];
 };
 
 export type LocalRecordKind = LocalRecord["kind"];

@@ -20,9 +20,9 @@ import type { Hash } from "../ports/hash.ts";
 import type { BatchPosition } from "./commit-lane.ts";
 import { applyLocal, applyManifest, applyOperation } from "./metadata/apply.ts";
 import type { ApplyContext } from "./metadata/apply-context.ts";
-import { keepingOf } from "./metadata/apply-deletes.ts";
 import { parkOperation } from "./metadata/apply-origins.ts";
 import { judgeConflicts } from "./metadata/judge-conflicts.ts";
+import { judgeDeletes } from "./metadata/judge-deletes.ts";
 import { logRunKeyOf } from "./metadata/keys.ts";
 import { priorOf } from "./metadata/prior.ts";
 import { TABLES } from "./metadata/rows.ts";
@@ -138,7 +138,7 @@ export class OpenBatch {
       body: applied.size === 0 ? body : withPrior(this.context.view, body),
       unknownFields: [],
     };
-    this.#keepDeleted(body);
+    this.#judgeDeletes(operation, applied);
     const recordOffset = this.records.length;
     const encoded = this.#record("op", (writer) => encodeOperation(writer, operation));
     head.chain = chainAfter((bytes) => hash.digest("SHA256", bytes), head.chain, encoded);
@@ -205,7 +205,7 @@ export class OpenBatch {
     if (isAgain) {
       this.local({ kind: "operations-unparked", operations: [{ ...dot, vector }] });
     }
-    this.#keepDeleted(operation.body);
+    this.#judgeDeletes(operation, vector);
     const causal = vector.size === 0 ? undefined : vector;
     const isApplied = (other: Dot): boolean => this.#isApplied(other);
     const facts = { isApplied, causal, isVoid: as === "void" || as === "void-again" };
@@ -218,10 +218,12 @@ export class OpenBatch {
   }
 
   /** A version that is deleted may have been locked elsewhere meanwhile: then it comes back. */
-  #keepDeleted(body: OperationBody): void {
-    if (body.kind !== "version-delete" || !this.#hasOthers()) return;
-    const record = keepingOf(this.context.view, body);
-    if (record !== undefined) this.local(record);
+  #judgeDeletes(operation: Operation, causal: Vector): void {
+    const { kind } = operation.body;
+    if (kind !== "version-delete" && kind !== "object-meta") return;
+    if (!this.#hasOthers()) return;
+    const records = judgeDeletes(this.context.view, operation, causal);
+    for (const record of records) this.local(record);
   }
 
   #hasOthers(): boolean {

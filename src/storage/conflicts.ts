@@ -1,7 +1,7 @@
 import { formatHlc, hlcMs } from "../core/hlc.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { BucketName, ObjectKey, VersionId } from "../core/names.ts";
-import type { LocalRecord, ObjectRecord } from "../core/records.ts";
+import type { ConflictsRecord, DeletesRecord, ObjectRecord } from "../core/records.ts";
 import type { OpenBatch } from "./batch.ts";
 import { historyOf } from "./metadata/apply-conflicts.ts";
 import type { HistoryRow } from "./metadata/history-rows.ts";
@@ -16,8 +16,9 @@ import { bucketEnd, bucketStart } from "./metadata/keys.ts";
 import type { ObjectRow } from "./metadata/object-row.ts";
 import { decodeRow, TABLES } from "./metadata/rows.ts";
 import { indexKey } from "./metadata/stored-rows.ts";
+import { lastDelete } from "./metadata/voided-rows.ts";
 import { judgeQuota } from "./quotas.ts";
-import { readKeyName } from "./row-operations.ts";
+import { readKeyName, versionOfInverted } from "./row-operations.ts";
 import type { OverQuota, Refusal, StoredObject } from "./store.ts";
 import { findBucket, type StoreParts, toStoredObject } from "./store-parts.ts";
 import { isNullSlotWrite, judgeOverwrite } from "./versions.ts";
@@ -194,13 +195,13 @@ async function readInline(
 }
 
 /**
- * Forgets conflicts, and what was remembered for writes to come, that are older than the retention
- * by their own clock. Gives how many.
+ * Forgets conflicts, what was remembered for writes to come, and versions that are kept behind
+ * their delete, when they are older than the retention by their own clock. Gives how many.
  */
 export async function forgetOldConflicts(parts: StoreParts, nowMs: number): Promise<number> {
   const { prefix } = TABLES.history;
   const before = nowMs - LIMITS.conflictRetentionMs;
-  const records: Array<Extract<LocalRecord, { kind: "conflicts-judged" }>> = [];
+  const records: Array<ConflictsRecord | DeletesRecord> = [];
   const range = { gte: indexKey(prefix, ""), lt: indexKey(prefix, "~") };
   for (const { key, value } of parts.kv.range(range)) {
     const history = decodeRow(TABLES.history, value, parts.hash.crc32);
@@ -211,9 +212,26 @@ export async function forgetOldConflicts(parts: StoreParts, nowMs: number): Prom
     records.push({ kind: "conflicts-judged", ...name, verdicts });
     if (records.length === FORGOTTEN_MAX) break;
   }
+  records.push(...oldDeletes(parts, before, FORGOTTEN_MAX - records.length));
   if (records.length === 0) return 0;
   await parts.committer.submit(records.length * RECORD_BYTES, (batch) => {
     for (const record of records) batch.local(record);
   });
   return records.length;
+}
+
+function oldDeletes({ kv, index }: StoreParts, beforeMs: number, max: number): DeletesRecord[] {
+  const { prefix } = TABLES.kept;
+  const records: DeletesRecord[] = [];
+  for (const { key } of kv.range({ gte: indexKey(prefix, ""), lt: indexKey(prefix, "~") })) {
+    if (records.length === max) break;
+    const text = Buffer.from(key).toString("utf8", prefix.length);
+    const row = index.get(TABLES.voided, text);
+    const last = row === undefined ? undefined : lastDelete(row);
+    if (last !== undefined && hlcMs(last.hlc) >= beforeMs) continue;
+    const version = versionOfInverted(text.slice(text.lastIndexOf("\0") + 1));
+    const name = { kind: "deletes-judged", ...nameOf(text), version } as const;
+    records.push({ ...name, what: "ended", deletes: [] });
+  }
+  return records;
 }

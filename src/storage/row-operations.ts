@@ -23,6 +23,7 @@ import type { AccessKeyRow, TombstoneRow } from "./metadata/rows.ts";
 import type { SiteRow } from "./metadata/site-rows.ts";
 import type { Stamp } from "./metadata/stamp.ts";
 import type { VersionRow } from "./metadata/version-rows.ts";
+import { type VoidedRow, validDeletes } from "./metadata/voided-rows.ts";
 import type { StoredObject } from "./store.ts";
 import { toStoredObject } from "./store-parts.ts";
 
@@ -142,16 +143,21 @@ export function tombstoneRows(name: KeyName, { stamp, deletedMs }: TombstoneRow)
 }
 
 /**
- * The delete of a single version.
+ * Deletes of a single version; those that are void say nothing.
  *
  * @param inverted what its key in the index says of the version.
  * @throws StorageFault "corrupt" when that is no version.
  */
-export function voidedRows(name: KeyName, inverted: string, stamp: Stamp): LogicalRow[] {
+export function voidedRows(name: KeyName, inverted: string, row: VoidedRow): LogicalRow[] {
   const version = versionOfInverted(inverted);
-  const position = `${SECTIONS.objects}${versionKeyOf(name, writeIdOf(version))}e`;
-  const operation = rowOperation(stamp, { kind: "version-delete", ...name, version });
-  return [{ position, operation, stored: undefined }];
+  const start = `${SECTIONS.objects}${versionKeyOf(name, writeIdOf(version))}x`;
+  const rows = validDeletes(row).map(({ hlc, origin, seq, vector: entries }) => {
+    const body = { kind: "version-delete", ...name, version } as const;
+    const vector = { full: entries.size > 0, entries };
+    const operation = { ...rowOperation({ hlc, origin, seq }, body), vector };
+    return { position: `${start}${formatHlc(hlc)}${origin}`, operation, stored: undefined };
+  });
+  return rows.sort((left, right) => (left.position < right.position ? -1 : 1));
 }
 
 /** A write that lost to one that did not know of it; what is only expected is no fact yet. */
@@ -204,7 +210,7 @@ export function positionOfRow({ hlc, dot, body }: Operation): string | undefined
       return `${SECTIONS.objects}${versionKeyOf(body, id)}${marker ? "v" : "t"}`;
     }
     case "version-delete":
-      return `${SECTIONS.objects}${versionKeyOf(body, writeIdOf(body.version))}e`;
+      return `${SECTIONS.objects}${versionKeyOf(body, writeIdOf(body.version))}x${write}`;
     case "object-meta": {
       const target = writeIdOf(body.version);
       const start = `${SECTIONS.objects}${metaKeyOf(body, target, body.nullSlot)}m`;
@@ -254,7 +260,8 @@ export function readKeyName(bucketText: string, keyText: string): KeyName {
   return { bucket, key };
 }
 
-function versionOfInverted(inverted: string): VersionId {
+/** The version that its inverted digits name. @throws StorageFault "corrupt" when they do not. */
+export function versionOfInverted(inverted: string): VersionId {
   let digits = "";
   for (const digit of inverted) digits += (15 - Number.parseInt(digit, 16)).toString(16);
   const version = parseVersionId(digits);

@@ -110,7 +110,7 @@ const SOURCES: ReadonlyArray<readonly Source[]> = [
     ),
     source({ ...objects, table: TABLES.voided }, (row, key) => {
       const { name, rest } = splitKey(key);
-      return voidedRows(name, rest, row.stamp);
+      return voidedRows(name, rest, row);
     }),
     source({ ...objects, table: TABLES.history }, (row, key) =>
       historyRows(splitKey(key).name, row),

@@ -8,6 +8,7 @@ import {
   parseOriginId,
   parseSeq,
   type Seq,
+  type VersionId,
 } from "../../src/core/names.ts";
 import type {
   Dot,
@@ -22,6 +23,7 @@ import { required } from "../../src/core/tagged-fields.ts";
 import { applyLocal, applyOperation } from "../../src/storage/metadata/apply.ts";
 import type { ApplyContext } from "../../src/storage/metadata/apply-context.ts";
 import { judgeConflicts } from "../../src/storage/metadata/judge-conflicts.ts";
+import { judgeDeletes } from "../../src/storage/metadata/judge-deletes.ts";
 import { segmentKeyOf } from "../../src/storage/metadata/keys.ts";
 import { priorOf } from "../../src/storage/metadata/prior.ts";
 import { ReferenceCounts } from "../../src/storage/metadata/references.ts";
@@ -118,6 +120,7 @@ export class ApplySite {
       this.vector,
     );
     this.#home += 1;
+    this.#judgeDeletes(operation);
     this.#apply(operation);
     this.#end();
     return operation;
@@ -132,13 +135,42 @@ export class ApplySite {
     const facts = { isApplied: (dot: Dot) => this.has(dot), causal, isVoid: false };
     const judged = judgeConflicts(this.view, operation, facts);
     if (judged !== undefined) this.local(judged);
+    this.#judgeDeletes(operation);
     this.#apply(operation);
     this.#end();
+  }
+
+  /** Takes in logs of origins, mixed in any way in which nothing comes before what it knew of. */
+  hearMixed(logs: Operation[][], choose: () => number): void {
+    for (;;) {
+      const open = logs.filter(([head]) => head !== undefined && this.#knowsWhat(head));
+      const log = open[choose() % Math.max(1, open.length)];
+      const head = log?.shift();
+      if (head === undefined) return;
+      this.hear(head);
+    }
+  }
+
+  #knowsWhat({ vector }: Operation): boolean {
+    return [...vector.entries].every(([origin, seq]) => this.has({ origin, seq }));
   }
 
   /** Takes in everything of another site, in the order of that one's log. */
   hearAll(other: ApplySite): void {
     for (const operation of other.operations) this.hear(operation);
+  }
+
+  #judgeDeletes(operation: Operation): void {
+    const records = judgeDeletes(this.view, operation, operation.vector.entries);
+    for (const record of records) this.local(record);
+  }
+
+  /** Ends to keep what a delete removed, as after its time. */
+  forget(version: VersionId, key: ObjectKey): void {
+    this.#home += 1;
+    const name = { kind: "deletes-judged", bucket: BUCKET, key, version } as const;
+    this.local({ ...name, what: "ended", deletes: [] });
+    this.#end();
   }
 
   local(record: LocalRecord): void {

@@ -358,6 +358,12 @@ export const localRecords: fc.Arbitrary<LocalRecord> = fc.oneof(
   }),
   fc.record({ kind: fc.constant("floors" as const), heads: logStarts }),
   fc.record({
+    kind: fc.constant("deletes-judged" as const),
+    ...{ bucket: bucketNames, key: objectKeys, version: versionIds },
+    what: fc.constantFrom("kept" as const, "ended" as const, "void" as const),
+    deletes: fc.array(writeStamps, { maxLength: 3 }),
+  }),
+  fc.record({
     kind: fc.constant("conflicts-judged" as const),
     ...{ bucket: bucketNames, key: objectKeys },
     verdicts: fc.array(

@@ -1,15 +1,14 @@
+import { NOTHING_SEEN } from "../../core/causality.ts";
 import { laterStamp } from "../../core/lww.ts";
 import type { Vector } from "../../core/records.ts";
 import { applyConflictRow, loseObject, retireObject } from "./apply-conflicts.ts";
 import type { ApplyContext, Input } from "./apply-context.ts";
+import { voidVersion } from "./apply-deletes.ts";
 import {
   addVersion,
   changeVersion,
   clearNullSlot,
   dropNullMeta,
-  removeTombstone,
-  tombstoneOf,
-  voidVersion,
   winsNullSlot,
   withMeta,
 } from "./apply-versions.ts";
@@ -20,6 +19,7 @@ import type { ObjectRow } from "./object-row.ts";
 import { TABLES } from "./rows.ts";
 import type { Stamp } from "./stamp.ts";
 import { addUsage } from "./usage.ts";
+import { removeTombstone, tombstoneOf } from "./version-places.ts";
 
 /** Puts an object; one that lost to a later write of the same slot changes nothing. */
 export function applyObjectPut(
@@ -103,8 +103,10 @@ function putTombstone(
 export function applyVersionDelete(
   context: ApplyContext,
   { stamp, place, body }: Input<"version-delete">,
+  seen: Vector = NOTHING_SEEN,
 ): void {
-  voidVersion(context, body, { id: writeIdOf(body.version), stamp, home: place.home });
+  const next = { ...stamp, home: place.home, vector: seen };
+  voidVersion(context, body, writeIdOf(body.version), next);
 }
 
 /** Changes what is said about a version. */

@@ -12,7 +12,7 @@ import {
   parseOriginId,
   parseSeq,
 } from "../../core/names.ts";
-import type { ObjectChange, ObjectRecord, OperationBody } from "../../core/records.ts";
+import type { ObjectChange, ObjectRecord, OperationBody, Vector } from "../../core/records.ts";
 import { required } from "../../core/tagged-fields.ts";
 import { applyOperation } from "./apply.ts";
 import type { ApplyContext } from "./apply-context.ts";
@@ -33,7 +33,7 @@ const ORIGINS = ["aa", "bb", "cc"].map((pair) => {
 const NO_CHECKSUM = (): number => 0;
 
 /** One operation with the write that it is. Its segment is its place in the list, from 1. */
-type Event = { readonly stamp: Stamp; readonly body: OperationBody };
+type Event = { readonly stamp: Stamp; readonly body: OperationBody; readonly seen: Vector };
 type Wish =
   | { readonly kind: "put" | "marker"; readonly key: number; readonly nullSlot: boolean }
   | { readonly kind: "empty"; readonly key: number }
@@ -86,7 +86,9 @@ const histories: fc.Arbitrary<Event[]> = fc
         seq: required(parseSeq(index + 1), "sequence"),
       };
       const body = bodyOf(wish, index, events);
-      if (body !== undefined) events.push({ stamp, body });
+      // Each knows of all before it: what is said side by side has tests of its own.
+      const seen = new Map(events.map((event) => [event.stamp.origin, event.stamp.seq]));
+      if (body !== undefined) events.push({ stamp, body, seen });
     }
     return events;
   });
@@ -157,13 +159,13 @@ function applied(
     view,
     references: new ReferenceCounts(view, { keepUnnamed: true }),
   };
-  for (const [index, [{ stamp, body }, home]] of events.entries()) {
+  for (const [index, [{ stamp, body, seen }, home]] of events.entries()) {
     const { hlc, origin, seq } = stamp;
     applyOperation(
       context,
       {
         ...{ dot: { origin, seq }, hlc, chainBefore: Buffer.alloc(32), body, unknownFields: [] },
-        ...{ group: undefined, vector: { full: false, entries: new Map() } },
+        ...{ group: undefined, vector: { full: true, entries: seen } },
       },
       { home, body: { segment: home, offset: 0 } },
     );
@@ -253,7 +255,8 @@ test("counters of usage, of references and of live bytes are back at nothing whe
         });
         return [...bodies, emptied].map((body) => {
           const seq = required(parseSeq(1000), "sequence");
-          return { stamp: { hlc, origin: required(ORIGINS[0], "origin"), seq }, body };
+          const seen = new Map(ORIGINS.map((origin) => [origin, seq]));
+          return { stamp: { hlc, origin: required(ORIGINS[0], "origin"), seq }, body, seen };
         });
       });
       const gone = rows([...inOrder, ...ends.map((event) => [event, 99] as const)]);

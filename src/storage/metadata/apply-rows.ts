@@ -3,11 +3,12 @@ import { laterStamp } from "../../core/lww.ts";
 import type { LocalRecord, RowName } from "../../core/records.ts";
 import { endHistory } from "./apply-conflicts.ts";
 import type { ApplyContext } from "./apply-context.ts";
-import { removeTombstone, removeVersion, tombstoneOf } from "./apply-versions.ts";
-import { nullVersion, sameWrite, versionById, versionKeyOf, writeIdOf } from "./key-versions.ts";
+import { deletesOf, dropKept, putDeletes } from "./apply-deletes.ts";
+import { nullVersion, sameWrite, versionById, writeIdOf } from "./key-versions.ts";
 import { BOOTSTRAP_KEY, DROPPED_KEY, FLOORS_KEY, graveKeyOf } from "./keys.ts";
 import { TABLES } from "./rows.ts";
-import { addUsage } from "./usage.ts";
+import { removeTombstone, removeVersion, tombstoneOf } from "./version-places.ts";
+import { isDeleted } from "./voided-rows.ts";
 
 type LocalOf<Kind extends LocalRecord["kind"]> = Extract<LocalRecord, { kind: Kind }>;
 
@@ -25,7 +26,7 @@ export function removeRows(
 }
 
 function removeRow(context: ApplyContext, row: RowName, home: number): void {
-  const { view, references } = context;
+  const { view } = context;
   const stamp = writeIdOf(row.stamp);
   switch (row.what) {
     case "version":
@@ -51,13 +52,15 @@ function removeRow(context: ApplyContext, row: RowName, home: number): void {
     }
     case "voided": {
       const target = writeIdOf(row.target ?? row.stamp);
-      removeWritten(context, row, versionById(view, row, target));
-      const key = versionKeyOf(row, target);
-      const voided = view.get(TABLES.voided, key);
-      if (voided === undefined || !sameWrite(voided.stamp, stamp)) return;
-      view.remove(TABLES.voided, key);
-      references.addLive(voided.home, -1, 0);
-      addUsage(view, row, { voided: -1 });
+      const known = deletesOf(view, row, target);
+      // What only void deletes speak of stays.
+      if (known === undefined || isDeleted(known)) {
+        removeWritten(context, row, versionById(view, row, target));
+      }
+      if (known === undefined || !known.deletes.some((one) => sameWrite(one, stamp))) return;
+      if (known.kept !== undefined) dropKept(context, known.kept);
+      const deletes = known.deletes.filter((one) => !sameWrite(one, stamp));
+      putDeletes(context, row, target, { deletes, voids: known.voids });
       return;
     }
     case "conflict":

@@ -1,17 +1,14 @@
 import { laterStamp } from "../../core/lww.ts";
-import { changeConflict, loseObject, retireObject } from "./apply-conflicts.ts";
+import { changeConflict, loseObject } from "./apply-conflicts.ts";
 import type { ApplyContext } from "./apply-context.ts";
+import { changeDeleted, isVoided } from "./apply-deletes.ts";
 import {
-  isNewest,
   type KeyName,
-  type Located,
   metaKeyOf,
-  newestVersion,
   nullVersion,
   sameWrite,
   versionById,
   versionKeyOf,
-  versionsEnd,
   type WriteId,
 } from "./key-versions.ts";
 import { objectKeyOf } from "./keys.ts";
@@ -20,6 +17,13 @@ import { holdObject, releaseObject } from "./object-holds.ts";
 import { TABLES } from "./rows.ts";
 import type { Stamp } from "./stamp.ts";
 import { addUsage } from "./usage.ts";
+import {
+  dropMeta,
+  placeVersion,
+  removeTombstone,
+  removeVersion,
+  tombstoneOf,
+} from "./version-places.ts";
 import type { VersionRow } from "./version-rows.ts";
 import type { IndexView } from "./view.ts";
 
@@ -34,7 +38,7 @@ import type { IndexView } from "./view.ts";
 export function addVersion(context: ApplyContext, name: KeyName, version: VersionRow): void {
   const { view, references } = context;
   const { stamp, nullSlot, home } = version.row;
-  if (nullSlot ? !winsNullSlot(context, name, stamp) : !isNew(context, name, stamp)) {
+  if (nullSlot ? !winsNullSlot(context, name, stamp) : !isNew(context, name, version)) {
     moveSame(context, name, version);
     return;
   }
@@ -43,7 +47,7 @@ export function addVersion(context: ApplyContext, name: KeyName, version: Versio
   if (changed.kind === "object") holdObject(context, changed.row);
   else references.addLive(home, 1, 0);
   if (nullSlot) clearNullSlot(context, name, stamp);
-  place(view, name, changed);
+  placeVersion(view, name, changed);
 }
 
 /** A version that is written once more, with its bytes: they are read from the new place since. */
@@ -63,10 +67,9 @@ function moveSame(context: ApplyContext, name: KeyName, version: VersionRow): vo
   else view.put(TABLES.version, versionKeyOf(name, stamp), { kind: "object", row });
 }
 
-function isNew({ view }: ApplyContext, name: KeyName, stamp: Stamp): boolean {
-  const voided = (view.get(TABLES.usage, name.bucket)?.voided ?? 0) > 0;
-  if (voided && view.get(TABLES.voided, versionKeyOf(name, stamp)) !== undefined) return false;
-  return versionById(view, name, stamp) === undefined;
+function isNew(context: ApplyContext, name: KeyName, version: VersionRow): boolean {
+  if (versionById(context.view, name, version.row.stamp) !== undefined) return false;
+  return !isVoided(context, name, version);
 }
 
 /** Whether a write is later than what stands in the null slot, and than what emptied it. */
@@ -85,44 +88,6 @@ export function clearNullSlot(context: ApplyContext, name: KeyName, stamp: Stamp
   dropNullMeta(context, name, stamp);
 }
 
-/** What emptied the null slot of a key; a bucket without any is not asked. */
-export function tombstoneOf(
-  view: IndexView,
-  { bucket, key }: KeyName,
-): { readonly stamp: Stamp; readonly home: number } | undefined {
-  if ((view.get(TABLES.usage, bucket)?.tombstones ?? 0) === 0) return undefined;
-  return view.get(TABLES.tombstone, objectKeyOf(bucket, key));
-}
-
-/** Takes back what emptied the null slot, when anything did. */
-export function removeTombstone(context: ApplyContext, name: KeyName): void {
-  const { view, references } = context;
-  const tombstone = tombstoneOf(view, name);
-  if (tombstone === undefined) return;
-  view.remove(TABLES.tombstone, objectKeyOf(name.bucket, name.key));
-  references.addLive(tombstone.home, -1, 0);
-  addUsage(view, name, { tombstones: -1 });
-}
-
-/** Removes a version for good; one that comes later than its delete is nothing. */
-export function voidVersion(
-  context: ApplyContext,
-  name: KeyName,
-  { id, stamp, home }: { readonly id: WriteId; readonly stamp: Stamp; readonly home: number },
-): void {
-  const { view, references } = context;
-  const key = versionKeyOf(name, id);
-  const before = view.get(TABLES.voided, key);
-  if (before !== undefined && !laterStamp(stamp, before.stamp)) return;
-  if (before !== undefined) references.addLive(before.home, -1, 0);
-  else addUsage(view, name, { voided: 1 });
-  view.put(TABLES.voided, key, { stamp, home });
-  references.addLive(home, 1, 0);
-  const found = versionById(view, name, id);
-  if (found !== undefined) removeVersion(context, name, found);
-  else dropMeta(context, name, metaKeyOf(name, id, false));
-}
-
 /** Applies a change to a version, or keeps it for one that has not arrived. */
 export function changeVersion(
   context: ApplyContext,
@@ -131,8 +96,9 @@ export function changeVersion(
 ): void {
   const { view, references } = context;
   if (changeConflict(context, name, id, aspect)) return;
+  if (!nullSlot && changeDeleted(context, name, id, aspect)) return;
   const found = nullSlot ? nullVersion(view, name) : versionById(view, name, id);
-  if (found === undefined && isGone(context, name, { id, nullSlot })) return;
+  if (found === undefined && nullSlot && isEmptied(context, name, id)) return;
   // The null slot holds a later write already: what is said about an earlier one is past.
   if (found !== undefined && laterStamp(found.row.stamp, id)) return;
   const key = metaKeyOf(name, id, nullSlot);
@@ -152,14 +118,9 @@ export function changeVersion(
   else view.put(TABLES.version, versionKeyOf(name, id), { kind: "object", row });
 }
 
-/** Whether a version that is not there will not come any more. */
-function isGone(
-  { view }: ApplyContext,
-  name: KeyName,
-  { id, nullSlot }: { id: WriteId; nullSlot: boolean },
-): boolean {
-  if (!nullSlot) return view.get(TABLES.voided, versionKeyOf(name, id)) !== undefined;
-  const tombstone = view.get(TABLES.tombstone, objectKeyOf(name.bucket, name.key));
+/** Whether the null slot was emptied after a write that is not there. */
+function isEmptied({ view }: ApplyContext, name: KeyName, id: WriteId): boolean {
+  const tombstone = tombstoneOf(view, name);
   return tombstone !== undefined && laterStamp(tombstone.stamp, id);
 }
 
@@ -180,84 +141,4 @@ export function dropNullMeta(context: ApplyContext, name: KeyName, stamp: Stamp)
   const key = metaKeyOf(name, stamp, true);
   const meta = view.get(TABLES.meta, key);
   if (meta !== undefined && laterStamp(stamp, meta.target)) dropMeta(context, name, key);
-}
-
-function dropMeta({ view, references }: ApplyContext, name: KeyName, key: string): void {
-  if ((view.get(TABLES.usage, name.bucket)?.metas ?? 0) === 0) return;
-  const meta = view.get(TABLES.meta, key);
-  if (meta === undefined) return;
-  view.remove(TABLES.meta, key);
-  for (const { home } of aspectsOf(meta)) references.addLive(home, -1, 0);
-  addUsage(view, name, { metas: -1 });
-}
-
-/** Stands a version in its table: as the current object, or among the others. */
-function place(view: IndexView, name: KeyName, version: VersionRow): void {
-  const newest = newestVersion(view, name);
-  const first = isNewest(newest, version.row.stamp);
-  if (first && newest?.current === true) demote(view, name, newest);
-  const bytes = version.kind === "object" ? version.row.object.size : 0;
-  if (first && version.kind === "object") {
-    view.put(TABLES.object, objectKeyOf(name.bucket, name.key), version.row);
-    addUsage(view, name, { objects: 1, bytes });
-  } else {
-    putOlder(view, name, version);
-    addUsage(view, name, { bytes, ...countOf(version, 1) });
-  }
-}
-
-function countOf(
-  { kind }: VersionRow,
-  by: number,
-): { readonly noncurrent: number } | { readonly markers: number } {
-  return kind === "object" ? { noncurrent: by } : { markers: by };
-}
-
-function putOlder(view: IndexView, name: KeyName, { kind, row }: VersionRow): void {
-  const version: VersionRow = kind === "object" ? { kind, row } : { kind, row };
-  view.put(TABLES.version, versionKeyOf(name, row.stamp), version);
-  if (!row.nullSlot) return;
-  view.put(TABLES.nullVersion, objectKeyOf(name.bucket, name.key), { stamp: row.stamp });
-}
-
-function removeOlder(view: IndexView, name: KeyName, { row }: VersionRow): void {
-  view.remove(TABLES.version, versionKeyOf(name, row.stamp));
-  if (row.nullSlot) view.remove(TABLES.nullVersion, objectKeyOf(name.bucket, name.key));
-}
-
-/** The current object becomes an older version. */
-function demote(view: IndexView, name: KeyName, current: Located): void {
-  view.remove(TABLES.object, objectKeyOf(name.bucket, name.key));
-  putOlder(view, name, current);
-  addUsage(view, name, { objects: -1, noncurrent: 1 });
-}
-
-/** Takes a version away; the one before it becomes current, when it is an object. */
-export function removeVersion(context: ApplyContext, name: KeyName, found: Located): void {
-  const { view, references } = context;
-  const { stamp, nullSlot, home } = found.row;
-  const newest = found.current ? found : newestVersion(view, name);
-  if (found.kind === "marker") references.addLive(home, -1, 0);
-  else if (nullSlot) retireObject(context, name, found.row);
-  else releaseObject(context, found.row);
-  const bytes = found.kind === "object" ? -found.row.object.size : 0;
-  if (found.current) {
-    view.remove(TABLES.object, objectKeyOf(name.bucket, name.key));
-    addUsage(view, name, { bytes, objects: -1 });
-  } else {
-    removeOlder(view, name, found);
-    addUsage(view, name, { bytes, ...countOf(found, -1) });
-  }
-  // Changes of a null version go with the write that takes its place, which clears the slot.
-  if (!nullSlot) dropMeta(context, name, metaKeyOf(name, stamp, false));
-  if (newest !== undefined && sameWrite(newest.row.stamp, stamp)) promote(view, name, stamp);
-}
-
-/** The newest version behind a removed one becomes current, unless it is a delete marker. */
-function promote(view: IndexView, name: KeyName, removed: Stamp): void {
-  const next = view.firstVersion(versionKeyOf(name, removed), versionsEnd(name));
-  if (next?.kind !== "object") return;
-  removeOlder(view, name, next);
-  view.put(TABLES.object, objectKeyOf(name.bucket, name.key), next.row);
-  addUsage(view, name, { objects: 1, noncurrent: -1 });
 }

@@ -5,6 +5,7 @@ import type { LocalRecord, ManifestChunk, Operation, Vector } from "../../core/r
 import { applyBucketCreate, applyBucketDelete, applyBucketSetting } from "./apply-buckets.ts";
 import { applyVerdicts, resolveConflict } from "./apply-conflicts.ts";
 import type { ApplyContext, Input, RecordPlace } from "./apply-context.ts";
+import { applyJudgedDeletes } from "./apply-deletes.ts";
 import {
   applyObjectDelete,
   applyObjectMeta,
@@ -47,7 +48,7 @@ export function applyOperation(
       applyAccessKey(context, operation, { place, body });
       return;
     case "version-delete":
-      applyVersionDelete(context, { stamp, place, body });
+      applyVersionDelete(context, { stamp, place, body }, seenBy(context, operation));
       return;
     case "object-meta":
       applyObjectMeta(context, { stamp, place, body }, seenBy(context, operation));
@@ -91,6 +92,9 @@ export function applyLocal(context: ApplyContext, record: LocalRecord, home: num
       return;
     case "log-continues":
       // Said to the replay, which finds the end of the segment before by it; it leaves no row.
+      return;
+    case "deletes-judged":
+      applyJudgedDeletes(context, record, home);
       return;
     case "conflicts-judged":
       applyVerdicts(context, record, home);

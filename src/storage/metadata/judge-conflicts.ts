@@ -1,7 +1,6 @@
 import { laterStamp } from "../../core/lww.ts";
 import type { ConflictsRecord, Dot, Operation, Vector, WriteStamp } from "../../core/records.ts";
 import { hasHistory, historyOf } from "./apply-conflicts.ts";
-import { tombstoneOf } from "./apply-versions.ts";
 import {
   type KeyName,
   nullVersion,
@@ -10,6 +9,7 @@ import {
   versionsStart,
 } from "./key-versions.ts";
 import { TABLES } from "./rows.ts";
+import { tombstoneOf } from "./version-places.ts";
 import type { IndexView } from "./view.ts";
 
 type Verdict = ConflictsRecord["verdicts"][number];

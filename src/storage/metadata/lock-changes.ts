@@ -16,7 +16,8 @@ export type LockChange = {
 /**
  * Changes that count, with one more. Of retentions and of holds each those that no other one has
  * seen: the last, and what was said beside it elsewhere. And the longest compliance that the last
- * retention did not outlive, for nobody ends that before its time. Follows from the set of changes
+ * retention did not outlive, for nobody ends that before its time; and each origin's last lock.
+ * Follows from the set of changes
  * and not from their order: who sees a change sees what that one saw, and the rest are maxima.
  */
 export function joinLocks(known: readonly LockChange[], next: LockChange): LockChange[] {
@@ -24,6 +25,8 @@ export function joinLocks(known: readonly LockChange[], next: LockChange): LockC
   const kept = new Set([...unseen(all, "retention"), ...unseen(all, "legal-hold")]);
   const compliance = longestCompliance(all);
   if (compliance !== undefined) kept.add(compliance);
+  // Deletes that had not seen a lock are void for ever, also once it has been lifted.
+  for (const one of lastLocks(all)) kept.add(one);
   return [...kept].sort(({ stamp: left }, { stamp: right }) => (laterStamp(left, right) ? 1 : -1));
 }
 
@@ -32,6 +35,21 @@ function unseen(all: readonly LockChange[], kind: LockChange["change"]["kind"]):
   return ofKind.filter(({ stamp }) => {
     return !ofKind.some((other) => hasSeen({ ...other.stamp, vector: other.vector }, stamp));
   });
+}
+
+/** Whether a change puts a lock on a version. */
+export function isLocking({ change }: LockChange): boolean {
+  return change.kind === "retention" ? change.retention !== undefined : change.on;
+}
+
+/** Of each origin the last change that put a lock. */
+function lastLocks(all: readonly LockChange[]): Iterable<LockChange> {
+  const last = new Map<string, LockChange>();
+  for (const one of all.filter(isLocking)) {
+    const known = last.get(one.stamp.origin);
+    if (known === undefined || known.stamp.seq < one.stamp.seq) last.set(one.stamp.origin, one);
+  }
+  return last.values();
 }
 
 function isSame(left: Stamp, right: Stamp): boolean {

@@ -1,6 +1,6 @@
 import type { OperationBody, WriteStamp } from "../../core/records.ts";
-import { tombstoneOf } from "./apply-versions.ts";
 import { nullVersion } from "./key-versions.ts";
+import { tombstoneOf } from "./version-places.ts";
 import type { IndexView } from "./view.ts";
 
 /** Which write of the null slot an operation takes the place of; undefined when it was empty. */

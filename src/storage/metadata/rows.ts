@@ -29,6 +29,7 @@ import { SITE_TABLES } from "./site-rows.ts";
 import { readHlc, readOrigin, readSeq, readStamp, type Stamp, writeStamp } from "./stamp.ts";
 import { listObject, listVersion, type VersionListing } from "./version-listing.ts";
 import { VERSION_TABLES } from "./version-rows.ts";
+import { VOIDED_TABLE } from "./voided-rows.ts";
 
 export type TombstoneRow = {
   readonly stamp: Stamp;
@@ -249,6 +250,9 @@ export const TABLES = {
   /** Present while a replay is under way that would not be whole if it were taken up again. */
   replaying: counters("y", []),
   ...VERSION_TABLES,
+  voided: VOIDED_TABLE,
+  /** Which of them are kept. */
+  kept: counters("E", []),
   history: HISTORY_TABLE,
   ...SITE_TABLES,
   ...ORIGIN_TABLES,

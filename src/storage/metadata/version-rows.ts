@@ -20,7 +20,8 @@ export type VersionRow =
 export const OBJECT_KIND = 1;
 export const MARKER_KIND = 2;
 
-function encodeVersion(writer: ByteWriter, version: VersionRow): void {
+/** Writes a version: what it is, and its row. */
+export function encodeVersion(writer: ByteWriter, version: VersionRow): void {
   if (version.kind === "object") {
     encodeObjectRow(writer.u8(OBJECT_KIND), version.row);
     return;
@@ -33,7 +34,8 @@ function encodeVersion(writer: ByteWriter, version: VersionRow): void {
     .u64(deletedMs);
 }
 
-function decodeVersion(reader: ByteReader): VersionRow {
+/** Reads a version that fills the rest; throws LayoutError when it is none. */
+export function decodeVersion(reader: ByteReader): VersionRow {
   const kind = reader.u8();
   if (kind === OBJECT_KIND) return { kind: "object", row: decodeObjectRow(reader) };
   if (kind !== MARKER_KIND) throw new LayoutError("unknown kind of version");
@@ -54,15 +56,6 @@ export const VERSION_TABLES = {
     prefix: "w",
     encode: (writer: ByteWriter, { stamp }: { readonly stamp: Stamp }) => writeStamp(writer, stamp),
     decode: (reader: ByteReader) => ({ stamp: readStamp(reader) }),
-  },
-  /** Versions that were deleted for good: one that arrives later is nothing. */
-  voided: {
-    prefix: "e",
-    encode: (writer: ByteWriter, row: { readonly stamp: Stamp; readonly home: number }) => {
-      writeStamp(writer, row.stamp);
-      writer.u32(row.home);
-    },
-    decode: (reader: ByteReader) => ({ stamp: readStamp(reader), home: reader.u32() }),
   },
   /** Changes of versions. */
   meta: {

@@ -1,0 +1,53 @@
+import { hasSeen, type Witness } from "../../core/causality.ts";
+import type { DeletesRecord, Operation, Vector } from "../../core/records.ts";
+import { deletesOf } from "./apply-deletes.ts";
+import { metaKeyOf, writeIdOf } from "./key-versions.ts";
+import { isLocking, lockChange } from "./lock-changes.ts";
+import { TABLES } from "./rows.ts";
+import type { IndexView } from "./view.ts";
+import { validDeletes } from "./voided-rows.ts";
+
+/**
+ * Judges an operation before it enters the log: the delete of a version, or a change that locks
+ * one. What is given must stand in front of it in its batch. A delete keeps what it removes, for
+ * others may have locked that meanwhile; and of a delete and a lock that did not know of each
+ * other, the delete is void. The verdict is logged: the lock itself may be gone from the log when
+ * the index is made anew.
+ *
+ * @param causal what the operation's origin had applied of others.
+ */
+export function judgeDeletes(
+  view: IndexView,
+  { dot, hlc, body }: Operation,
+  causal: Vector,
+): DeletesRecord[] {
+  const witness = { ...dot, hlc, vector: causal };
+  if (body.kind === "version-delete") {
+    const { bucket, key, version } = body;
+    const name = { kind: "deletes-judged", bucket, key, version } as const;
+    const id = writeIdOf(version);
+    const known = deletesOf(view, body, id);
+    const records: DeletesRecord[] = [];
+    if (known?.kept === undefined) records.push({ ...name, what: "kept", deletes: [] });
+    const meta = known?.kept?.meta ?? view.get(TABLES.meta, metaKeyOf(body, id, false));
+    const locks = (meta?.locks ?? []).filter(isLocking);
+    if (locks.some(({ stamp, vector }) => areBeside(witness, { ...stamp, vector }))) {
+      records.push({ ...name, what: "void", deletes: [{ ...dot, hlc }] });
+    }
+    return records;
+  }
+  if (body.kind !== "object-meta" || body.nullSlot) return [];
+  const { bucket, key, version, change } = body;
+  if (change.kind !== "retention" && change.kind !== "legal-hold") return [];
+  if (!isLocking(lockChange({ stamp: witness, home: 0 }, change))) return [];
+  const row = deletesOf(view, body, writeIdOf(version));
+  const beside =
+    row === undefined ? [] : validDeletes(row).filter((one) => areBeside(one, witness));
+  if (beside.length === 0) return [];
+  const deletes = beside.map((one) => ({ hlc: one.hlc, origin: one.origin, seq: one.seq }));
+  return [{ kind: "deletes-judged", bucket, key, version, what: "void", deletes }];
+}
+
+function areBeside(left: Witness, right: Witness): boolean {
+  return !hasSeen(left, right) && !hasSeen(right, left);
+}

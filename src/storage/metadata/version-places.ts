@@ -1,0 +1,120 @@
+import { retireObject } from "./apply-conflicts.ts";
+import type { ApplyContext } from "./apply-context.ts";
+import {
+  isNewest,
+  type KeyName,
+  type Located,
+  metaKeyOf,
+  newestVersion,
+  sameWrite,
+  versionKeyOf,
+  versionsEnd,
+} from "./key-versions.ts";
+import { objectKeyOf } from "./keys.ts";
+import { aspectsOf } from "./meta-rows.ts";
+import { releaseObject } from "./object-holds.ts";
+import { TABLES } from "./rows.ts";
+import type { Stamp } from "./stamp.ts";
+import { addUsage } from "./usage.ts";
+import type { VersionRow } from "./version-rows.ts";
+import type { IndexView } from "./view.ts";
+
+/** What emptied the null slot of a key; a bucket without any is not asked. */
+export function tombstoneOf(
+  view: IndexView,
+  { bucket, key }: KeyName,
+): { readonly stamp: Stamp; readonly home: number } | undefined {
+  if ((view.get(TABLES.usage, bucket)?.tombstones ?? 0) === 0) return undefined;
+  return view.get(TABLES.tombstone, objectKeyOf(bucket, key));
+}
+
+/** Takes back what emptied the null slot, when anything did. */
+export function removeTombstone(context: ApplyContext, name: KeyName): void {
+  const { view, references } = context;
+  const tombstone = tombstoneOf(view, name);
+  if (tombstone === undefined) return;
+  view.remove(TABLES.tombstone, objectKeyOf(name.bucket, name.key));
+  references.addLive(tombstone.home, -1, 0);
+  addUsage(view, name, { tombstones: -1 });
+}
+
+/** Forgets what was said of a version. */
+export function dropMeta({ view, references }: ApplyContext, name: KeyName, key: string): void {
+  if ((view.get(TABLES.usage, name.bucket)?.metas ?? 0) === 0) return;
+  const meta = view.get(TABLES.meta, key);
+  if (meta === undefined) return;
+  view.remove(TABLES.meta, key);
+  for (const { home } of aspectsOf(meta)) references.addLive(home, -1, 0);
+  addUsage(view, name, { metas: -1 });
+}
+
+/** Stands a version in its table: as the current object, or among the others. */
+export function placeVersion(view: IndexView, name: KeyName, version: VersionRow): void {
+  const newest = newestVersion(view, name);
+  const first = isNewest(newest, version.row.stamp);
+  if (first && newest?.current === true) demote(view, name, newest);
+  const bytes = version.kind === "object" ? version.row.object.size : 0;
+  if (first && version.kind === "object") {
+    view.put(TABLES.object, objectKeyOf(name.bucket, name.key), version.row);
+    addUsage(view, name, { objects: 1, bytes });
+  } else {
+    putOlder(view, name, version);
+    addUsage(view, name, { bytes, ...countOf(version, 1) });
+  }
+}
+
+function countOf(
+  { kind }: VersionRow,
+  by: number,
+): { readonly noncurrent: number } | { readonly markers: number } {
+  return kind === "object" ? { noncurrent: by } : { markers: by };
+}
+
+function putOlder(view: IndexView, name: KeyName, { kind, row }: VersionRow): void {
+  const version: VersionRow = kind === "object" ? { kind, row } : { kind, row };
+  view.put(TABLES.version, versionKeyOf(name, row.stamp), version);
+  if (!row.nullSlot) return;
+  view.put(TABLES.nullVersion, objectKeyOf(name.bucket, name.key), { stamp: row.stamp });
+}
+
+function removeOlder(view: IndexView, name: KeyName, { row }: VersionRow): void {
+  view.remove(TABLES.version, versionKeyOf(name, row.stamp));
+  if (row.nullSlot) view.remove(TABLES.nullVersion, objectKeyOf(name.bucket, name.key));
+}
+
+/** The current object becomes an older version. */
+function demote(view: IndexView, name: KeyName, current: Located): void {
+  view.remove(TABLES.object, objectKeyOf(name.bucket, name.key));
+  putOlder(view, name, current);
+  addUsage(view, name, { objects: -1, noncurrent: 1 });
+}
+
+/** Takes a version away; the one before it becomes current, when it is an object. */
+export function removeVersion(context: ApplyContext, name: KeyName, found: Located): void {
+  const { view, references } = context;
+  const { stamp, nullSlot, home } = found.row;
+  const newest = found.current ? found : newestVersion(view, name);
+  if (found.kind === "marker") references.addLive(home, -1, 0);
+  else if (nullSlot) retireObject(context, name, found.row);
+  else releaseObject(context, found.row);
+  const bytes = found.kind === "object" ? -found.row.object.size : 0;
+  if (found.current) {
+    view.remove(TABLES.object, objectKeyOf(name.bucket, name.key));
+    addUsage(view, name, { bytes, objects: -1 });
+  } else {
+    removeOlder(view, name, found);
+    addUsage(view, name, { bytes, ...countOf(found, -1) });
+  }
+  // Changes of a null version go with the write that takes its place, which clears the slot.
+  if (!nullSlot) dropMeta(context, name, metaKeyOf(name, stamp, false));
+  if (newest !== undefined && sameWrite(newest.row.stamp, stamp)) promote(view, name, stamp);
+}
+
+/** The newest version behind a removed one becomes current, unless it is a delete marker. */
+function promote(view: IndexView, name: KeyName, removed: Stamp): void {
+  const next = view.firstVersion(versionKeyOf(name, removed), versionsEnd(name));
+  if (next?.kind !== "object") return;
+  removeOlder(view, name, next);
+  view.put(TABLES.object, objectKeyOf(name.bucket, name.key), next.row);
+  addUsage(view, name, { objects: 1, noncurrent: -1 });
+}
