@@ -217,13 +217,16 @@ export class PageServer {
     relayed: readonly SignedHead[],
     entries: readonly LogEntry[],
   ): readonly SignedHead[] {
-    const { clusterId: cluster, siteId: site, origin, keyPair } = this.#deps.owner;
-    const last = entries.findLast(({ encoded }) => operationHeader(encoded).origin === origin);
-    if (last === undefined) return relayed;
-    const chain = chainBehind(this.#deps.hash, last.encoded);
-    const { seq } = operationHeader(last.encoded);
-    const signature = signHead(keyPair, { cluster, site, origin, seq, chain });
-    return [...relayed, { origin, site, seq, chain, signature }];
+    const { clusterId: cluster, siteId: site, keyPair } = this.#deps.owner;
+    const signed = [...this.#deps.replica.ownOrigins].flatMap((origin) => {
+      const last = entries.findLast(({ encoded }) => operationHeader(encoded).origin === origin);
+      if (last === undefined) return [];
+      const chain = chainBehind(this.#deps.hash, last.encoded);
+      const { seq } = operationHeader(last.encoded);
+      const signature = signHead(keyPair, { cluster, site, origin, seq, chain });
+      return [{ origin, site, seq, chain, signature }];
+    });
+    return [...relayed, ...signed];
   }
 
   /** What a page speaks of must still be there when the peer comes for it. */

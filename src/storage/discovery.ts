@@ -1,18 +1,20 @@
 import { StorageFault } from "../core/faults.ts";
 import { LIMITS } from "../core/limits.ts";
-import type { ClusterId } from "../core/names.ts";
+import type { ClusterId, OriginId } from "../core/names.ts";
 import type { Disk, ReadFile } from "../ports/disk.ts";
 import type { Hash } from "../ports/hash.ts";
 import type { LogSegment } from "./replay.ts";
 import { FOOTER_TRAILER_BYTES } from "./segment/footer-layout.ts";
 import { decodeFooterTrailer } from "./segment/footer-reader.ts";
-import { decodeSegmentHeader, type Lane } from "./segment/header.ts";
+import { decodeSegmentHeader, type SegmentHeader } from "./segment/header.ts";
 import { parseSegmentName, type SegmentOwner, segmentName } from "./segment/segments.ts";
 
 export type FoundSegments = {
   /** Commit-lane segments in the order of the log. */
   readonly log: readonly LogSegment[];
   readonly bulk: ReadonlyArray<LogSegment["facts"]>;
+  /** Whose segments they are: this site's origin and, after a restored backup, those before it. */
+  readonly origins: ReadonlySet<OriginId>;
 };
 
 export type DiscoveryDeps = {
@@ -37,26 +39,30 @@ export async function discoverSegments(deps: DiscoveryDeps): Promise<FoundSegmen
     .sort((left, right) => left - right);
   const log: LogSegment[] = [];
   const bulk: LogSegment["facts"][] = [];
+  const origins = new Set<OriginId>();
   for (const id of ids) {
     const found = await readSegment(deps, id, id === ids.at(-1));
     if (found === undefined) continue;
+    origins.add(found.origin);
     if (found.lane === "commit") log.push(found.segment);
     else bulk.push(found.segment.facts);
   }
-  return { log, bulk };
+  return { log, bulk, origins };
 }
+
+type FoundSegment = Pick<SegmentHeader, "lane" | "origin"> & { readonly segment: LogSegment };
 
 async function readSegment(
   deps: DiscoveryDeps,
   id: number,
   newest: boolean,
-): Promise<{ lane: Lane; segment: LogSegment } | undefined> {
+): Promise<FoundSegment | undefined> {
   const path = `${deps.directory}/${segmentName(id)}`;
   const file = await deps.disk.openRead(path);
   try {
     const sizeBytes = await file.sizeBytes();
-    const lane = await readLane(deps, file, id);
-    if (lane === undefined) {
+    const header = await readHeader(deps, file, id);
+    if (header === undefined) {
       if (newest && sizeBytes <= LIMITS.pageBytes) {
         await deps.disk.remove(path);
         await deps.disk.syncDirectory(deps.directory);
@@ -67,18 +73,19 @@ async function readSegment(
       });
     }
     const footerAt = await readFooterOffset(deps, file, { id, sizeBytes });
+    const { lane, origin } = header;
     const facts = { id, lane, sizeBytes, sealed: footerAt !== undefined };
-    return { lane, segment: { facts, batchesEnd: footerAt ?? sizeBytes } };
+    return { lane, origin, segment: { facts, batchesEnd: footerAt ?? sizeBytes } };
   } finally {
     await file.close();
   }
 }
 
-async function readLane(
+async function readHeader(
   deps: DiscoveryDeps,
   file: ReadFile,
   id: number,
-): Promise<Lane | undefined> {
+): Promise<SegmentHeader | undefined> {
   const page = Buffer.alloc(LIMITS.pageBytes);
   await file.read(page, 0);
   const decoded = decodeSegmentHeader(page, deps.hash.crc32);
@@ -91,7 +98,7 @@ async function readLane(
       });
     case "header":
       if (decoded.header.segmentId !== id) return undefined;
-      if (isOwn(deps.owner, decoded.header.clusterId)) return decoded.header.lane;
+      if (isOwn(deps.owner, decoded.header.clusterId)) return decoded.header;
       throw new StorageFault("unsupported", `segment ${id} belongs to another cluster`, {
         hint: "Move the file out of the segments directory; it was never part of this site.",
       });

@@ -75,7 +75,7 @@ class Log {
 
   page(wish: Partial<PageWish>) {
     return readLogPage(
-      { kv: this.#kv, hash, origin: OWN, read: (place) => this.#read(place) },
+      { kv: this.#kv, hash, ownOrigins: new Set([OWN]), read: (place) => this.#read(place) },
       {
         ...{ after: new Map(), received: this.received, floors: new Map(), bytesMax: 1000 },
         ...wish,

@@ -15,8 +15,8 @@ import type { LogEntry, LogPage } from "./replica.ts";
 export type LogPagesDeps = {
   readonly kv: Kv;
   readonly hash: Pick<Hash, "crc32">;
-  /** Our own origin: its heads are signed when they are sent. */
-  readonly origin: OriginId;
+  /** Our own origins, now and before: their heads are signed when they are sent. */
+  readonly ownOrigins: ReadonlySet<OriginId>;
   readonly read: (place: BatchPlace) => Promise<readonly LoggedOperation[]>;
 };
 
@@ -51,7 +51,8 @@ export async function readLogPage(deps: LogPagesDeps, wish: PageWish): Promise<L
   const targets = new Map<OriginId, Seq>();
   for (const [origin, seq] of behind) {
     // What no signature covers yet is of no use to anybody, and must not be in anybody's way.
-    const last = origin === deps.origin ? seq : signedHead(deps, lastUntil(origin, seq))?.seq;
+    const isOwn = deps.ownOrigins.has(origin);
+    const last = isOwn ? seq : signedHead(deps, lastUntil(origin, seq))?.seq;
     if (last !== undefined && last > at(wish.after, origin)) targets.set(origin, last);
   }
   const page = new Page(deps, wish, targets);
@@ -88,7 +89,7 @@ class Page {
     const full = await this.#take(this.#targets, this.#wish.bytesMax);
     if (!full) return;
     for (const [origin, seq] of this.#reached) {
-      if (origin === this.#deps.origin || !this.#targets.has(origin)) continue;
+      if (this.#deps.ownOrigins.has(origin) || !this.#targets.has(origin)) continue;
       if (seq === at(this.#wish.after, origin)) continue;
       const head = signedHead(this.#deps, firstFrom(origin, seq));
       if (head === undefined || head.seq === seq) continue;
@@ -99,7 +100,7 @@ class Page {
   finish(): LogPage {
     const heads: SignedHead[] = [];
     for (const [origin, seq] of this.#reached) {
-      if (origin === this.#deps.origin || seq === at(this.#wish.after, origin)) continue;
+      if (this.#deps.ownOrigins.has(origin) || seq === at(this.#wish.after, origin)) continue;
       const head = signedHead(this.#deps, firstFrom(origin, seq));
       if (head?.seq === seq) heads.push(head);
       // Nobody could check what stands behind the last signature.

@@ -25,6 +25,7 @@ import { VisibleLogs } from "./visible-logs.ts";
 export type ReplicaDeps = {
   readonly parts: StoreParts;
   readonly origin: OriginId;
+  readonly ownOrigins: ReadonlySet<OriginId>;
   readonly origins: OriginLogs;
   readonly segments: Segments;
   /** Seq of the last operation of our own, with what is ahead in line. */
@@ -41,6 +42,7 @@ export function createReplica(deps: ReplicaDeps): Replica {
   const chunks = { ...deps, index, hash };
   return {
     origin,
+    ownOrigins: deps.ownOrigins,
     received: () => logs.received,
     applied: () => logs.applied,
     parked: () => logs.parked,
@@ -71,7 +73,7 @@ function readLog(
   for (const [origin, { seq }] of logs.received) received.set(origin, seq);
   const read = (place: BatchPlace) => readBatch(deps, place);
   const wish = { after, received, floors: logs.floors(), bytesMax };
-  return readLogPage({ kv, hash, origin: deps.origin, read }, wish);
+  return readLogPage({ kv, hash, ownOrigins: deps.ownOrigins, read }, wish);
 }
 
 /** The operations of a batch; those that were parked when it was written have their bytes since. */

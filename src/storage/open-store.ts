@@ -191,7 +191,8 @@ async function assemble(
     replayedOperations: replay.operations,
     lastHlc: () => hlc.last,
   };
-  const logs = { origin, origins: replay.origins, ownSeq: () => head.seq, damaged };
+  const ownOrigins = new Set([...found.origins, origin]);
+  const logs = { origin, ownOrigins, origins: replay.origins, ownSeq: () => head.seq, damaged };
   const made = createStore({ parts, house, stats, lane, segments, ...logs, sealed: seal.ended });
   const store = gateWrites(made, guard);
   return { store, guard, replayedOperations: replay.operations, logEnd: () => lane.end };

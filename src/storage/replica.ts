@@ -81,6 +81,11 @@ export type ParkedOperation = {
  */
 export interface Replica {
   readonly origin: OriginId;
+  /**
+   * Ours, and those of this site's earlier incarnations whose segments are here: this site signs
+   * for all of them, because after a restored backup nobody else ever may.
+   */
+  readonly ownOrigins: ReadonlySet<OriginId>;
   /** How far each origin's operations are durable here, our own included. */
   received(): ReadonlyMap<OriginId, OriginHead>;
   /** How far each origin's operations have been applied without exception, our own included. */

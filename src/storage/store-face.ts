@@ -37,6 +37,7 @@ export type StoreFaceDeps = {
   readonly lane: CommitLane;
   readonly segments: Segments;
   readonly origin: OriginId;
+  readonly ownOrigins: ReadonlySet<OriginId>;
   readonly origins: OriginLogs;
   readonly ownSeq: () => Seq;
   readonly damaged: (segment: number, offset: number) => void;

@@ -55,6 +55,7 @@ class MemoryStaged implements StagedBody {
 /** A log and its chunks in memory, for tests of what moves operations. */
 export class MemoryReplica implements Replica {
   readonly origin: OriginId;
+  readonly ownOrigins: ReadonlySet<OriginId>;
   readonly entries: LogEntry[] = [];
   readonly chunks = new Map<ContentHash, Buffer>();
   readonly manifests = new Map<ContentHash, readonly ManifestChunk[]>();
@@ -72,6 +73,7 @@ export class MemoryReplica implements Replica {
 
   constructor(origin: OriginId, hash: Hash) {
     this.origin = origin;
+    this.ownOrigins = new Set([origin]);
     this.#hash = hash;
   }
 
