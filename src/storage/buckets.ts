@@ -124,6 +124,11 @@ export async function deleteBucket(
   });
 }
 
+/** Uploads in progress are this site's own: they end with a bucket that another site deleted. */
+export function endUploadsOfGone(batch: OpenBatch, bucket: BucketName): void {
+  if (findBucket(batch.context.view, bucket) === undefined) abortUploads(batch, bucket);
+}
+
 function abortUploads(batch: OpenBatch, bucket: BucketName): void {
   const uploads = batch.context.view.rows(TABLES.upload, bucketStart(bucket), bucketEnd(bucket));
   for (const { row } of uploads) {

@@ -9,6 +9,7 @@ import type { SignedHead } from "../core/origin-records.ts";
 import type { Dot, Operation } from "../core/records.ts";
 import type { Hash } from "../ports/hash.ts";
 import type { ForeignOperation, OpenBatch } from "./batch.ts";
+import { endUploadsOfGone } from "./buckets.ts";
 import { hasBytes, takeManifest } from "./incoming-bytes.ts";
 import { logRunKeyOf } from "./metadata/keys.ts";
 import { TABLES } from "./metadata/rows.ts";
@@ -138,6 +139,8 @@ class Ingest {
       const { state } = readable.incoming;
       if (state.kind === "whole") for (const one of state.manifests) takeManifest(batch, one);
       batch.foreign(verdict);
+      const { body } = verdict.operation;
+      if (body.kind === "bucket-delete") endUploadsOfGone(batch, body.bucket);
       this.#outcomes[readable.at] = { outcome: outcomeOf(verdict.as) };
     }
   }
