@@ -97,7 +97,8 @@ async function serve(input: CommandInput): Promise<ExitCode> {
   const reason = await end.reason;
   if (reason.kind === "failed") {
     log.error({ err: reason.failure }, `stopped: ${explain(reason.failure)}`);
-    await log.flush();
+    // Requests still arrive, and must not hide the line that says why nobody answers them.
+    await log.end();
     return EXIT_CODES.failed;
   }
   log.info({}, "shutting down: requests under way are finished first");

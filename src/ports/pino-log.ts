@@ -18,13 +18,21 @@ export type PinoLogSettings = {
   readonly destination?: Writable;
 };
 
+export interface PinoLog extends Log {
+  /** The log ends with what was logged so far: later lines are dropped. Resolves as `flush` does. */
+  end(): Promise<void>;
+}
+
 /** One JSON line a call; secrets are cut before pino sees them. */
-export function createPinoLog(settings: PinoLogSettings): Log {
+export function createPinoLog(settings: PinoLogSettings): PinoLog {
   const sink =
     settings.destination === undefined ? stdoutSink() : writableSink(settings.destination);
-  const stream: DestinationStream = settings.pretty
-    ? { write: (line) => sink.stream.write(formatPretty(line)) }
-    : sink.stream;
+  let isOpen = true;
+  const stream: DestinationStream = {
+    write: (line) => {
+      if (isOpen) sink.stream.write(settings.pretty ? formatPretty(line) : line);
+    },
+  };
   const timestamp = createTimestamp();
   const logger = pino(
     {
@@ -40,7 +48,11 @@ export function createPinoLog(settings: PinoLogSettings): Log {
     if (!enabled) return;
     stream.write(`{"level":"info"${timestamp()},${redactText(json)},"msg":"${message}"}\n`);
   };
-  return { ...wrap(logger, sink.flush), infoLine };
+  const end = (): Promise<void> => {
+    isOpen = false;
+    return sink.flush();
+  };
+  return { ...wrap(logger, sink.flush), infoLine, end };
 }
 
 function wrap(logger: Logger, flush: () => Promise<void>): Log {

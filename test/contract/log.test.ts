@@ -84,3 +84,21 @@ describe.each([
     }
   });
 });
+
+test.each([true, false])(
+  "nothing follows the last line of a log that ended (%s)",
+  async (pretty) => {
+    const destination = new PassThrough();
+    const log = createPinoLog({ level: "debug", pretty, destination });
+    const child = log.child({ of: "it" });
+    log.error({}, "the last word");
+    await log.end();
+    log.info({}, "late");
+    log.infoLine('"status":200', "later");
+    child.warn({}, "latest");
+    await log.end();
+    const lines = String(destination.read()).trim().split("\n");
+    expect(lines).toHaveLength(1);
+    expect(lines[0]).toContain("the last word");
+  },
+);
