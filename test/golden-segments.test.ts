@@ -12,6 +12,7 @@ import {
 } from "../src/storage/segment/footer-reader.ts";
 import { decodeRecord } from "../src/storage/segment/record.ts";
 import { crc32 } from "./support/crc.ts";
+import { GOLDEN_ORIGIN_LOCALS, goldenOriginFiles } from "./support/golden-origins.ts";
 import {
   GOLDEN_LOCALS,
   GOLDEN_MANIFEST,
@@ -36,7 +37,8 @@ if (process.env["WRITE_GOLDEN"] === "1") {
 }
 
 async function allFiles(): Promise<ReadonlyMap<string, Buffer>> {
-  return new Map([...(await goldenFiles()), ...goldenVersionFiles(), ...goldenSiteFiles()]);
+  const later = [...goldenVersionFiles(), ...goldenSiteFiles(), ...goldenOriginFiles()];
+  return new Map([...(await goldenFiles()), ...later]);
 }
 
 function golden(name: string): Buffer {
@@ -66,6 +68,7 @@ describe("the golden files of format 1", () => {
     expect(payloadsOf("row.bin").map(decodeOperation)).toEqual(GOLDEN_OPERATIONS.slice(1, 2));
     expect(payloadsOf("version-ops.bin").map(decodeOperation)).toEqual(GOLDEN_VERSION_OPERATIONS);
     expect(payloadsOf("site-ops.bin").map(decodeOperation)).toEqual(GOLDEN_SITE_OPERATIONS);
+    expect(payloadsOf("origin-locals.bin").map(decodeLocal)).toEqual(GOLDEN_ORIGIN_LOCALS);
     expect(payloadsOf("version-locals.bin").map(decodeLocal)).toEqual([GOLDEN_LOCKED_UPLOAD]);
     expect(payloadsOf("body.bin").map(String)).toEqual(["the bytes of a small object"]);
   });
