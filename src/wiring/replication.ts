@@ -1,5 +1,6 @@
 import type { Settings } from "../config.ts";
 import type { AdminRoute } from "../control/admin.ts";
+import { HOMES_PATH, type HomesDesk, routeHomes } from "../control/admin-homes.ts";
 import { PULL_PATH, PUSH_PATH, type ReplicationMoves, routeMoves } from "../control/admin-moves.ts";
 import { routeSites, SITES_PATH, type SitesDesk } from "../control/admin-sites.ts";
 import { StorageFault } from "../core/faults.ts";
@@ -38,12 +39,16 @@ export type RunningReplication = {
   stop(): Promise<void>;
 };
 
-export async function startReplication(parts: {
+export type ReplicationParts = {
   readonly settings: Settings;
   readonly ports: WiringPorts;
   readonly site: Site;
   readonly s3: Pick<S3Front, "answerForwarded" | "home">;
-}): Promise<RunningReplication> {
+  /** Ends the server: nothing may be written as this incarnation any more. */
+  readonly fail: (failure: StorageFault) => void;
+};
+
+export async function startReplication(parts: ReplicationParts): Promise<RunningReplication> {
   const { ports, site } = parts;
   const { network, clock, random, log } = ports;
   const { store, identity } = site;
@@ -84,6 +89,7 @@ export async function startReplication(parts: {
     adminRoutes: [
       { path: SITES_PATH, answer: (call) => routeSites(desk, call) },
       ...watch.adminRoutes,
+      ...homeRoutes(parts),
       ...moveRoutes(engine, peers),
       ...rowAdminRoutes(rows, peers),
     ],
@@ -98,11 +104,12 @@ export async function startReplication(parts: {
 
 /** Moves operations; where there are no peers, it does nothing but look for some. */
 function createEngine(
-  { settings, ports, site }: Parameters<typeof startReplication>[0],
+  parts: ReplicationParts,
   client: PeerClient,
   { peerWatch, quarantine }: OpenWatch,
   rows: RowsService,
 ): Replication {
+  const { settings, ports, site } = parts;
   const { clock, random, hash, log } = ports;
   const { store, identity } = site;
   return new Replication(
@@ -112,9 +119,36 @@ function createEngine(
       ask: (peer, request) => client.request(peer, request),
       belowFloor: (peer) => rows.belowFloor(peer),
       held: () => rows.isTakingOver,
+      setBack: (peer) => void beginAnew(parts, peer.name),
     },
     { bytesPerSecond: settings.peerBandwidth },
   );
+}
+
+/**
+ * The site was set back (to a snapshot of its disk, say): what it writes now would stand where its
+ * peers have something else. It stops, and its next start is a new incarnation, which gets back
+ * what it has lost from its peers like any other operations.
+ */
+async function beginAnew({ ports, site, fail }: ReplicationParts, peer: string): Promise<void> {
+  const message = `${peer} has operations that this site wrote and has lost: it was set back`;
+  const hint = "Start it again: it continues as a new origin and fetches what it has lost.";
+  try {
+    await retireOrigin(ports.disk, site.dataDir.directory, site.identity);
+  } catch (failure) {
+    ports.log.error({ err: failure }, "the new origin could not be noted");
+  }
+  fail(new StorageFault("corrupt", message, { hint }));
+}
+
+function homeRoutes({ site, s3 }: Parameters<typeof startReplication>[0]): AdminRoute[] {
+  const { home } = s3;
+  if (home === undefined) return [];
+  const desk: HomesDesk = {
+    ...{ self: site.identity.siteId, store: site.store },
+    handOver: (bucket, change) => home.handOver(bucket, change),
+  };
+  return [{ path: HOMES_PATH, answer: (call) => routeHomes(desk, call) }];
 }
 
 function moveRoutes(engine: Replication, peers: () => readonly MemberSite[]): AdminRoute[] {
@@ -134,7 +168,7 @@ function activePeers(sites: readonly MemberSite[], { identity }: Site): readonly
 }
 
 async function openMembership(
-  { settings, ports, site }: Parameters<typeof startReplication>[0],
+  { settings, ports, site }: ReplicationParts,
   invitations: Awaited<ReturnType<typeof openInvitations>>,
 ): Promise<Membership> {
   const { disk, clock, random, network } = ports;

@@ -81,7 +81,7 @@ export async function startServer({
   const forward: Forward = (home, request) => board.forward(home, request);
   const s3 = createS3({ settings, ports, site, rootKey, requests, forward });
   Object.assign(board, s3, { site });
-  const replication = await startReplication({ settings, ports, site, s3 });
+  const replication = await startReplication({ settings, ports, site, s3, fail });
   const { server: peers, status } = replication;
   Object.assign(board, { peers, replication: status, forward: replication.forward });
   const where = { ...settings.listen, port: front.port, secure: tls !== undefined };

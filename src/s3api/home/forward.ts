@@ -75,6 +75,6 @@ function principalOf({ kind, id }: BucketCall["auth"]["credential"]): Principal 
 function tooLarge(): S3Error {
   const mebibytes = LIMITS.forwardedBodyBytesMax / 1024 / 1024;
   return new S3Error("EntityTooLarge", {
-    message: `Conditional writes of more than ${mebibytes} MiB go to the bucket's home site itself.`,
+    message: `A conditional write of more than ${mebibytes} MiB is sent to the bucket's home site.`,
   });
 }

@@ -108,7 +108,7 @@ describe("a conditional write at a site that is not the bucket's home", () => {
     expect(names).not.toContain("x-amz-content-sha256");
   });
 
-  test("may be a delete, an append, or one of many deletes, which is refused by itself", async () => {
+  test("may be a delete or an append; one of many deletes is refused by itself", async () => {
     await paris.ask({ method: "PUT", path: "/photos/log", body: "one" });
     const append = { "x-amz-write-offset-bytes": "3" };
     const grow = { method: "PUT", path: "/photos/log", headers: append, body: " two" };
