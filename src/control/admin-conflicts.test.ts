@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import { hlcFromMs } from "../core/hlc.ts";
 import { parseBucketName, parseObjectKey, parseVersionId } from "../core/names.ts";
 import { required } from "../core/tagged-fields.ts";
-import type { ConflictOutcome, ConflictWish } from "../storage/conflicts.ts";
+import type { ConflictOutcome, ConflictWish } from "../storage/conflict-wishes.ts";
 import type { Store, StoredObject } from "../storage/store.ts";
 import { CONFLICTS_PATH, routeConflicts } from "./admin-conflicts.ts";
 

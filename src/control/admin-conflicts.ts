@@ -8,7 +8,7 @@ import {
   parseVersionId,
   type VersionId,
 } from "../core/names.ts";
-import type { ConflictOutcome } from "../storage/conflicts.ts";
+import type { ConflictOutcome } from "../storage/conflict-wishes.ts";
 import type { Store } from "../storage/store.ts";
 import { type AdminAnswer, adminProblem } from "./admin-keys.ts";
 import { CONFLICTS_WISH, conflictFacts, listConflicts } from "./conflict-facts.ts";
@@ -86,9 +86,6 @@ function answerOf(done: ConflictOutcome): AdminAnswer {
       return adminProblem(409, "There is no room for it: the quota is used up.");
     case "locked":
       return adminProblem(409, "A lock keeps what stands there now.");
-    case "precondition-failed":
-    case "no-such-key":
-      return adminProblem(409, "What stands there now forbids it.");
   }
   return unreachable(done);
 }

@@ -5,9 +5,10 @@ import { HLC_ZERO, type Hlc, type HlcClock } from "../core/hlc.ts";
 import { encodeLocal } from "../core/local-codec.ts";
 import { encodeManifest } from "../core/manifest-codec.ts";
 import type { BucketName, ContentHash, ObjectKey, OriginId } from "../core/names.ts";
-import { makeVersionId, parseSeq, type Seq } from "../core/names.ts";
+import { makeVersionId, parseSeq, type Seq, type VersionId } from "../core/names.ts";
 import { chainAfter, encodeOperation } from "../core/operation-codec.ts";
 import type {
+  ConflictsRecord,
   Dot,
   LocalRecord,
   ManifestChunk,
@@ -65,6 +66,13 @@ export type ForeignOperation = {
   readonly inline: Uint8Array | undefined;
   /** `…again`: it is in the log already, and was parked there. */
   readonly as: "whole" | "void" | "again" | "void-again" | { readonly parked: string };
+};
+
+/** A write that has become a conflict. */
+export type ConflictName = {
+  readonly bucket: BucketName;
+  readonly key: ObjectKey;
+  readonly version: VersionId;
 };
 
 /** Operations of one other origin in this batch. */
@@ -158,9 +166,9 @@ export class OpenBatch {
   /**
    * Adds an operation of another origin, which must follow the one before it in that origin's log,
    * unless it is there `again`. Our clock learns of its reading: whether that may be believed has
-   * been judged.
+   * been judged. Gives the conflicts that it makes.
    */
-  foreign({ operation, encoded, chain, inline, as }: ForeignOperation): void {
+  foreign({ operation, encoded, chain, inline, as }: ForeignOperation): readonly ConflictName[] {
     const { origins, clock, head } = this.#deps;
     const { dot, hlc } = operation;
     const home = this.position.segment;
@@ -171,8 +179,8 @@ export class OpenBatch {
     // A verdict may end the last row that names chunks which this operation names again.
     const manifests = as === "whole" || as === "again" ? manifestsOf(operation.body) : [];
     this.context.references.addManifestRefs(manifests);
-    this.#sayBefore(operation, as, vector);
-    if (as === "void-again") return;
+    const conflicts = this.#sayBefore(operation, as, vector);
+    if (as === "void-again") return conflicts;
     const recordOffset = this.records.length;
     this.#record("op", (writer) => writer.bytes(encoded));
     clock.observe(hlc);
@@ -190,15 +198,20 @@ export class OpenBatch {
       applyOperation(this.#contextOf(vector), operation, { home, body: place });
     }
     this.context.references.dropManifestRefs(manifests);
+    return conflicts;
   }
 
   /** Says what is special about an operation of another origin, in front of it. */
-  #sayBefore(operation: Operation, as: ForeignOperation["as"], vector: Vector): void {
+  #sayBefore(
+    operation: Operation,
+    as: ForeignOperation["as"],
+    vector: Vector,
+  ): readonly ConflictName[] {
     const { dot } = operation;
     const { origins } = this.#deps;
     if (typeof as === "object") {
       this.local({ kind: "operations-parked", operations: [{ ...dot, reason: as.parked }] });
-      return;
+      return [];
     }
     if (as === "void") this.local({ kind: "operations-void", operations: [dot] });
     const isAgain = as === "again" || as === "void-again";
@@ -215,6 +228,7 @@ export class OpenBatch {
       origins.unpark(dot);
       this.unparked = true;
     }
+    return arisenIn(verdicts);
   }
 
   /** A version that is deleted may have been locked elsewhere meanwhile: then it comes back. */
@@ -316,6 +330,14 @@ export class OpenBatch {
     this.recordCount += 1;
     return whole.subarray(payloadStart, end);
   }
+}
+
+function arisenIn(record: ConflictsRecord | undefined): ConflictName[] {
+  if (record === undefined) return [];
+  const { bucket, key } = record;
+  return record.verdicts
+    .filter(({ verdict }) => verdict === "expected")
+    .map(({ write }) => ({ bucket, key, version: makeVersionId(write.hlc, write.origin) }));
 }
 
 function parkedKeyOf({ origin, seq }: Dot): string {

@@ -1,8 +1,15 @@
 import { formatHlc, hlcMs } from "../core/hlc.ts";
 import { LIMITS } from "../core/limits.ts";
-import type { BucketName, ObjectKey, VersionId } from "../core/names.ts";
+import type { BucketName, VersionId } from "../core/names.ts";
 import type { ConflictsRecord, DeletesRecord, ObjectRecord } from "../core/records.ts";
 import type { OpenBatch } from "./batch.ts";
+import type {
+  ConflictName,
+  ConflictOutcome,
+  ConflictPage,
+  Conflicts,
+  ConflictWish,
+} from "./conflict-wishes.ts";
 import { historyOf } from "./metadata/apply-conflicts.ts";
 import type { HistoryRow } from "./metadata/history-rows.ts";
 import {
@@ -19,40 +26,9 @@ import { indexKey } from "./metadata/stored-rows.ts";
 import { lastDelete } from "./metadata/voided-rows.ts";
 import { judgeQuota } from "./quotas.ts";
 import { readKeyName, versionOfInverted } from "./row-operations.ts";
-import type { OverQuota, Refusal, StoredObject } from "./store.ts";
+import type { StoredObject } from "./store.ts";
 import { findBucket, type StoreParts, toStoredObject } from "./store-parts.ts";
 import { isNullSlotWrite, judgeOverwrite } from "./versions.ts";
-
-export type ConflictPage = {
-  readonly conflicts: readonly StoredObject[];
-  /** Where the next page begins; undefined behind the last conflict. */
-  readonly next: string | undefined;
-};
-
-/** What becomes of conflicts: the current object stays, or the conflict takes its place. */
-export type ConflictWish = "discard" | "restore";
-
-export type ConflictName = {
-  readonly bucket: BucketName;
-  readonly key: ObjectKey;
-  /** Without it, every conflict of the key; only one can be restored. */
-  readonly version: VersionId | undefined;
-};
-
-export type ConflictOutcome =
-  | { readonly outcome: "resolved"; readonly count: number }
-  | { readonly outcome: "no-such-conflict" }
-  | OverQuota
-  | Refusal;
-
-/** Writes that lost to others which did not know of them, until somebody settles that. */
-export interface Conflicts {
-  /** In order of bucket, key and time, newest first; of one bucket, or of all. */
-  list(bucket: BucketName | undefined, after: string | undefined, max: number): ConflictPage;
-  find(bucket: BucketName, key: ObjectKey, version: VersionId): StoredObject | undefined;
-  /** Settles conflicts at every site. @throws StorageFault "disk-full", "busy" or "damaged". */
-  resolve(name: ConflictName, wish: ConflictWish): Promise<ConflictOutcome>;
-}
 
 /** About what a resolution takes in the log. */
 const RECORD_BYTES = 2048;
@@ -167,10 +143,13 @@ async function restoreConflict(parts: StoreParts, name: ConflictName): Promise<C
     const [row] = conflictsOf(batch, name);
     if (row === undefined) return { outcome: "no-such-conflict" };
     const nullSlot = isNullSlotWrite(view, bucket);
-    const refusal =
-      (nullSlot ? judgeOverwrite(parts.clock, view, name) : undefined) ??
-      judgeQuota({ view, keyQuotas: parts.keyQuotas }, name, { bytes: row.object.size, nullSlot });
-    if (refusal !== undefined) return refusal;
+    if (nullSlot && judgeOverwrite(parts.clock, view, name) !== undefined) {
+      return { outcome: "locked" };
+    }
+    const growth = { bytes: row.object.size, nullSlot };
+    if (judgeQuota({ view, keyQuotas: parts.keyQuotas }, name, growth) !== undefined) {
+      return { outcome: "over-quota" };
+    }
     const hlc = batch.nextHlc(newestVersion(view, name)?.row.stamp.hlc);
     const group = { id: `restore-${formatHlc(hlc)}`, count: 2 };
     const object: ObjectRecord = { ...row.object, lastModifiedMs: hlcMs(hlc) };

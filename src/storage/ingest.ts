@@ -8,6 +8,7 @@ import { chainAfter, decodeOperation } from "../core/operation-codec.ts";
 import type { SignedHead } from "../core/origin-records.ts";
 import type { Dot, Operation } from "../core/records.ts";
 import type { Hash } from "../ports/hash.ts";
+import type { Log } from "../ports/log.ts";
 import type { ForeignOperation, OpenBatch } from "./batch.ts";
 import { endUploadsOfGone } from "./buckets.ts";
 import { hasBytes, takeManifest } from "./incoming-bytes.ts";
@@ -24,6 +25,7 @@ export type IngestDeps = {
   readonly origin: OriginId;
   /** Seq of the last own operation, with what is ahead in line. */
   readonly ownSeq: () => Seq;
+  readonly log: Pick<Log, "info">;
 };
 
 type Reason = Extract<IngestOutcome, { outcome: "refused" }>["reason"];
@@ -63,9 +65,12 @@ export async function ingest(
     state.kind === "whole" ? state.manifests.flatMap((one) => one.staged ?? []) : [],
   );
   try {
+    const conflicts = run.conflicts;
     const commits = commitsOf(units).map((commit) => run.submit(commit));
     if (commits.length === 0 && heads.length > 0) commits.push(run.submit([]));
     await Promise.all(commits);
+    for (const name of conflicts)
+      deps.log.info(name, "a write lost to one that did not know of it");
   } finally {
     // Rows name the chunks now, or nothing does: the pins have done their work.
     for (const body of staged) stagedChunks(body).release();
@@ -77,6 +82,8 @@ class Ingest {
   readonly #deps: IngestDeps;
   readonly #outcomes: Array<IngestOutcome | undefined>;
   readonly #heads: readonly SignedHead[];
+  /** Conflicts that arose. */
+  readonly conflicts: Array<Record<"bucket" | "key" | "version", string>> = [];
   /** Origins of which nothing more is taken. */
   readonly #stopped = new Set<OriginId>();
 
@@ -138,7 +145,7 @@ class Ingest {
       }
       const { state } = readable.incoming;
       if (state.kind === "whole") for (const one of state.manifests) takeManifest(batch, one);
-      batch.foreign(verdict);
+      this.conflicts.push(...batch.foreign(verdict));
       const { body } = verdict.operation;
       if (body.kind === "bucket-delete") endUploadsOfGone(batch, body.bucket);
       this.#outcomes[readable.at] = { outcome: outcomeOf(verdict.as) };

@@ -1,10 +1,14 @@
+import { hlcMs } from "../core/hlc.ts";
+import { LIMITS } from "../core/limits.ts";
 import { laterStamp } from "../core/lww.ts";
 import type { ContentHash, OriginId, Seq } from "../core/names.ts";
 import type { Dot, Operation, Vector } from "../core/records.ts";
+import type { Log } from "../ports/log.ts";
 import { readChunk } from "./chunk-reader.ts";
 import { ingest } from "./ingest.ts";
 import { type BatchPlace, type LoggedOperation, readLogBatch } from "./log-batch.ts";
 import { placeOfOperation, readLogPage } from "./log-pages.ts";
+import { historyOf } from "./metadata/apply-conflicts.ts";
 import {
   type Located,
   nullVersion,
@@ -31,6 +35,7 @@ export type ReplicaDeps = {
   /** Seq of the last operation of our own, with what is ahead in line. */
   readonly ownSeq: () => Seq;
   readonly damaged: (segment: number, offset: number) => void;
+  readonly log: Log;
   readonly stage: () => Promise<BodyWriter>;
 };
 
@@ -51,7 +56,7 @@ export function createReplica(deps: ReplicaDeps): Replica {
     onCommit: (listener) => committer.onCommit(listener),
     ingest: (operations, heads) => ingest(deps, operations, heads),
     parkedEntry: (dot) => parkedEntry(deps, dot),
-    superseded: (operation) => isSuperseded(index, operation),
+    superseded: (operation) => isSuperseded(parts, operation),
     acknowledge: (site, applied) => acknowledgements.note(site, applied),
     holdLog: (vectors) => acknowledgements.hold(vectors),
     manifest: (name) => index.get(TABLES.manifest, name)?.chunks,
@@ -115,7 +120,11 @@ function locate(index: RowReader, { body, dot, hlc }: Operation): Located | unde
   if (body.kind !== "object-put") return undefined;
   const id = { hlc, origin: dot.origin };
   const found = body.nullSlot ? nullVersion(index, body) : versionById(index, body, id);
-  return found !== undefined && sameWrite(found.row.stamp, id) ? found : undefined;
+  if (found !== undefined && sameWrite(found.row.stamp, id)) return found;
+  const history = historyOf(index, body, id);
+  return history?.kind === "conflict"
+    ? { kind: "object", row: history.row, current: false }
+    : undefined;
 }
 
 async function parkedEntry(deps: ReplicaDeps, dot: Dot): Promise<LogEntry | undefined> {
@@ -131,8 +140,11 @@ async function parkedEntry(deps: ReplicaDeps, dot: Dot): Promise<LogEntry | unde
   return found === undefined ? undefined : { encoded: found.encoded, inline: undefined };
 }
 
-/** Whether a put is no longer wanted: its slot has a later write, or its version was removed. */
-function isSuperseded(index: RowReader, operation: Operation): boolean {
+/**
+ * Whether a put is no longer wanted: its version was removed, or a later write is known to have
+ * taken its place. One that only lost would be a conflict, and may still be had from somebody.
+ */
+function isSuperseded({ index, clock }: StoreParts, operation: Operation): boolean {
   const { body, dot, hlc } = operation;
   if (body.kind !== "object-put") return false;
   const stamp = { hlc, origin: dot.origin };
@@ -141,7 +153,10 @@ function isSuperseded(index: RowReader, operation: Operation): boolean {
   }
   const tombstone = index.get(TABLES.tombstone, objectKeyOf(body.bucket, body.key));
   const standing = nullVersion(index, body)?.row.stamp ?? tombstone?.stamp;
-  return standing !== undefined && laterStamp(standing, stamp);
+  if (standing === undefined || !laterStamp(standing, stamp)) return false;
+  if (standing.origin === dot.origin) return true;
+  const isOld = clock.nowMs() - hlcMs(hlc) > LIMITS.conflictRetentionMs;
+  return isOld || historyOf(index, body, stamp)?.kind === "settled";
 }
 
 /** Pins the segments of the chunks that are here; gives what lets go of them, once. */

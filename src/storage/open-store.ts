@@ -192,7 +192,8 @@ async function assemble(
     lastHlc: () => hlc.last,
   };
   const ownOrigins = new Set([...found.origins, origin]);
-  const logs = { origin, ownOrigins, origins: replay.origins, ownSeq: () => head.seq, damaged };
+  const known = { origin, ownOrigins, origins: replay.origins, ownSeq: () => head.seq };
+  const logs = { ...known, damaged, log };
   const made = createStore({ parts, house, stats, lane, segments, ...logs, sealed: seal.ended });
   const store = gateWrites(made, guard);
   return { store, guard, replayedOperations: replay.operations, logEnd: () => lane.end };

@@ -1,6 +1,7 @@
 import { StorageFault } from "../core/faults.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { OriginId, Seq } from "../core/names.ts";
+import type { Log } from "../ports/log.ts";
 import { findAccessKey, listAccessKeys, putAccessKey, resealAccessKey } from "./access-keys.ts";
 import { appendObject } from "./append-object.ts";
 import { createBucket, deleteBucket, listBuckets, putBucketSetting } from "./buckets.ts";
@@ -41,6 +42,7 @@ export type StoreFaceDeps = {
   readonly origins: OriginLogs;
   readonly ownSeq: () => Seq;
   readonly damaged: (segment: number, offset: number) => void;
+  readonly log: Log;
   /** Resolves when no footer is being written. */
   readonly sealed: () => Promise<void>;
 };

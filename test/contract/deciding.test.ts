@@ -117,6 +117,9 @@ describe("writes of one key at several sites", () => {
     c.machine.clock.leap(30);
     await c.store.putBucketSetting({ bucket: BUCKET, name: "tagging", value: Buffer.from("x") });
     await meet(a, b, c);
+    expect(
+      b.machine.log.lines.filter(({ message }) => message.includes("lost to one")),
+    ).toHaveLength(1);
     await expectEverywhere([a, b, c], "at b", ["at a"]);
     const [version] = c.store.conflicts.list(BUCKET, undefined, 1).conflicts;
     const name = { ...NAME, version: version?.version };

@@ -1,6 +1,6 @@
 import { LIMITS } from "../../core/limits.ts";
 import type { BucketName } from "../../core/names.ts";
-import type { Usage } from "../store.ts";
+import type { Usage } from "../store-figures.ts";
 import { bucketEnd, bucketStart, prefixKeyOf } from "./keys.ts";
 import { TABLES, type UsageRow } from "./rows.ts";
 import type { RowReader } from "./stored-rows.ts";
