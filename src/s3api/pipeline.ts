@@ -9,6 +9,7 @@ import { type AuthDeps, type AuthResult, authenticate } from "./auth/verify.ts";
 import { type Allows, authorizer } from "./authorize.ts";
 import { S3Error } from "./errors.ts";
 import { withHoistedHeaders } from "./headers/header-list.ts";
+import { requireComplete } from "./incomplete-site.ts";
 import { answerOrigin, openRequest, visitWebsite } from "./open-pipeline.ts";
 import type { Call, HandlerDeps, HomeVisit, OperationRow, Reply } from "./operation.ts";
 import { OPERATIONS, type OperationName } from "./operations.ts";
@@ -108,6 +109,7 @@ function answerAs(
     });
   }
   refuseUnknownParameters(operation, route.query);
+  requireComplete(store, operation);
   screenHeaders(headers, settings.ownerId, stored?.settings, row.header);
   const received = (bytes: number): void => {
     trace.inBytes += bytes;

@@ -11,6 +11,7 @@ import { NO_GUARD, RequestGuard, slowDown } from "./guard/request-guard.ts";
 import { forwardedExchange } from "./home/forwarded-exchange.ts";
 import { type HomeDeps, HomeSites } from "./home/home-sites.ts";
 import { homeUnavailable } from "./home/home-unavailable.ts";
+import { whileIncomplete } from "./incomplete-site.ts";
 import type { HandlerDeps, Reply, S3Settings } from "./operation.ts";
 import { answerForwarded, answerRequest, authenticateExchange } from "./pipeline.ts";
 import { Responder, type ResponderDeps, type Trace } from "./responder.ts";
@@ -72,10 +73,10 @@ export function createS3Service(deps: S3ServiceDeps): S3Service {
       }
       reply.then(
         (settled) => responder.send(trace, settled),
-        (failure: unknown) => responder.fail(trace, failure),
+        (failure: unknown) => responder.fail(trace, whileIncomplete(store, failure)),
       );
     } catch (failure) {
-      responder.fail(trace, failure);
+      responder.fail(trace, whileIncomplete(store, failure));
     }
   };
   const answer = (trace: Trace): Reply | Promise<Reply> => {

@@ -9,7 +9,7 @@ import {
   type S3Client,
 } from "@aws-sdk/client-s3";
 import { afterEach, expect, test } from "vitest";
-import { patternBytes } from "../support/sdk.ts";
+import { patternBytes, refusalOf } from "../support/sdk.ts";
 import { joinTo, type RunningSite, startSite, until, untilInSync } from "../support/sites.ts";
 import { setVersioning } from "../support/versions.ts";
 
@@ -50,8 +50,12 @@ async function putAll(s3: S3Client, from: number, to: number): Promise<void> {
   );
 }
 
-async function bytesOf(s3: S3Client, Key: string): Promise<Buffer> {
-  const { Body } = await s3.send(new GetObjectCommand({ Bucket: BUCKET, Key }));
+async function outcomeOf(request: Promise<unknown>): Promise<string> {
+  return await refusalOf(request).catch(() => "answered");
+}
+
+async function bytesOf(s3: S3Client, Key: string, Bucket = BUCKET): Promise<Buffer> {
+  const { Body } = await s3.send(new GetObjectCommand({ Bucket, Key }));
   return Buffer.from((await Body?.transformToByteArray()) ?? []);
 }
 
@@ -111,6 +115,15 @@ test(
 
     const begun = await paris.told("repl-bootstrap", "--from", "berlin", "--background");
     expect(begun).toMatchObject({ schema_version: 1, state: "running" });
+    // What is not here yet is not said to be missing.
+    const list = (): Promise<unknown> =>
+      paris.s3().send(new ListObjectVersionsCommand({ Bucket: OWN }));
+    await until("lists are put off while rows are on their way", async () =>
+      (await outcomeOf(list())) === "503 SlowDown" ? true : undefined,
+    );
+    const missing = paris.s3().send(new GetObjectCommand({ Bucket: OWN, Key: "missing" }));
+    expect(await outcomeOf(missing)).toBe("503 SlowDown");
+    expect((await bytesOf(paris.s3(), "own", OWN)).toString()).toBe("mine");
     let written = 1200;
     for (let kill = 0; kill < 3; kill++) {
       await putAll(berlin.s3(), written, written + 20);

@@ -1,0 +1,31 @@
+import type { Store } from "../storage/store.ts";
+import { S3Error } from "./errors.ts";
+import { slowDown } from "./guard/request-guard.ts";
+import type { OperationName } from "./operations.ts";
+
+/*
+ * While a site takes over all rows of another one, what it does not find may still be on its way:
+ * it must not say that there is nothing. Who asks is told to come again.
+ */
+
+const AGAIN_MS = 5000;
+const MISSING: ReadonlySet<string> = new Set(["NoSuchKey", "NoSuchBucket", "NoSuchVersion"]);
+const LISTS: ReadonlySet<OperationName> = new Set([
+  "ListBuckets",
+  "ListObjects",
+  "ListObjectsV2",
+  "ListObjectVersions",
+]);
+
+type Rows = Pick<Store, "rows">;
+
+/** A failure as a client may hear of it now. */
+export function whileIncomplete({ rows }: Rows, failure: unknown): unknown {
+  if (!(failure instanceof S3Error) || !MISSING.has(failure.code)) return failure;
+  return rows.bootstrap() === undefined ? failure : slowDown(AGAIN_MS);
+}
+
+/** Refuses to list what is not all here. */
+export function requireComplete({ rows }: Rows, operation: OperationName): void {
+  if (LISTS.has(operation) && rows.bootstrap() !== undefined) throw slowDown(AGAIN_MS);
+}
