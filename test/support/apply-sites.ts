@@ -140,21 +140,6 @@ export class ApplySite {
     this.#end();
   }
 
-  /** Takes in logs of origins, mixed in any way in which nothing comes before what it knew of. */
-  hearMixed(logs: Operation[][], choose: () => number): void {
-    for (;;) {
-      const open = logs.filter(([head]) => head !== undefined && this.#knowsWhat(head));
-      const log = open[choose() % Math.max(1, open.length)];
-      const head = log?.shift();
-      if (head === undefined) return;
-      this.hear(head);
-    }
-  }
-
-  #knowsWhat({ vector }: Operation): boolean {
-    return [...vector.entries].every(([origin, seq]) => this.has({ origin, seq }));
-  }
-
   /** Takes in everything of another site, in the order of that one's log. */
   hearAll(other: ApplySite): void {
     for (const operation of other.operations) this.hear(operation);

@@ -14,9 +14,15 @@ export type LockChange = {
 };
 
 /**
+ * A lock makes deletes void that its origin did not know of, also one that comes after later changes
+ * which did: so many of each origin are remembered.
+ */
+const LOCKS_KEPT = 4;
+
+/**
  * Changes that count, with one more. Of retentions and of holds each those that no other one has
  * seen: the last, and what was said beside it elsewhere. And the longest compliance that the last
- * retention did not outlive, for nobody ends that before its time; and each origin's last lock.
+ * retention did not outlive, for nobody ends that before its time; and each origin's last locks.
  * Follows from the set of changes
  * and not from their order: who sees a change sees what that one saw, and the rest are maxima.
  */
@@ -42,14 +48,15 @@ export function isLocking({ change }: LockChange): boolean {
   return change.kind === "retention" ? change.retention !== undefined : change.on;
 }
 
-/** Of each origin the last change that put a lock. */
-function lastLocks(all: readonly LockChange[]): Iterable<LockChange> {
-  const last = new Map<string, LockChange>();
-  for (const one of all.filter(isLocking)) {
-    const known = last.get(one.stamp.origin);
-    if (known === undefined || known.stamp.seq < one.stamp.seq) last.set(one.stamp.origin, one);
-  }
-  return last.values();
+/** Of each origin the last changes that put a lock. */
+function lastLocks(all: readonly LockChange[]): LockChange[] {
+  const locks = all.filter(isLocking).sort((left, right) => right.stamp.seq - left.stamp.seq);
+  const counts = new Map<string, number>();
+  return locks.filter(({ stamp: { origin } }) => {
+    const count = counts.get(origin) ?? 0;
+    counts.set(origin, count + 1);
+    return count < LOCKS_KEPT;
+  });
 }
 
 function isSame(left: Stamp, right: Stamp): boolean {
