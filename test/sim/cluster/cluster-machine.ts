@@ -4,6 +4,7 @@ import type { Hash } from "../../../src/ports/hash.ts";
 import type { Kv } from "../../../src/ports/kv.ts";
 import type { ProcessFacts } from "../../../src/ports/process-facts.ts";
 import type { Random } from "../../../src/ports/random.ts";
+import type { Replica } from "../../../src/storage/replica.ts";
 import { openSite, type Site } from "../../../src/storage/site.ts";
 import type { SitePorts } from "../../../src/storage/site-ports.ts";
 import { createMemoryLog } from "../memory-log.ts";
@@ -18,6 +19,10 @@ import { ProcessClock, WallClock, type WorldTime } from "./world-time.ts";
 export type PortSabotage = {
   readonly disk?: (disk: Disk) => Disk;
   readonly kv?: (kv: Kv) => Kv;
+  /** What replication is handed of the store. */
+  readonly replica?: (replica: Replica) => Replica;
+  /** A restored backup is not told from what it was copied from. */
+  readonly sameInode?: boolean;
 };
 
 export type MachineSettings = {
@@ -34,10 +39,9 @@ export type MachineSettings = {
 export type Running = {
   readonly site: Site;
   readonly kv: Kv;
+  readonly replica: Replica;
   readonly clock: ProcessClock;
   readonly faults: readonly StorageFault[];
-  /** False from the moment when it was killed or lost its power. */
-  alive: boolean;
 };
 
 /** The data directory of a machine at some moment. */
@@ -73,10 +77,7 @@ export class ClusterMachine {
 
   /** The machine loses its power, or its process is killed; what ran on it never acts again. */
   stop(running: Running | undefined, how: "power" | "kill"): void {
-    if (running !== undefined) {
-      running.alive = false;
-      running.clock.stop();
-    }
+    running?.clock.stop();
     // Calls under way hang: what a process without a machine throws is of no interest.
     this.disk.steps.cutPowerAt(0, { hang: true });
     this.disk = how === "power" ? this.disk.crash() : this.disk.kill();
@@ -99,7 +100,7 @@ export class ClusterMachine {
   /** Puts a backup in place of the disk; its directory is another one, as every copy is. */
   restore({ disk }: Backup): void {
     this.disk = disk.copy(this.disk.seed.derive("restored"));
-    this.disk.renewInode(SIM_DIRECTORY);
+    if (this.#settings.sabotage?.sameInode !== true) this.disk.renewInode(SIM_DIRECTORY);
     this.#boot += 1;
     this.#pid += 1;
   }
@@ -109,7 +110,7 @@ export class ClusterMachine {
     options: { readonly rebuildIndex?: boolean },
   ): Promise<Running> {
     const { time, segmentBytes, directIo, name } = this.#settings;
-    const clock = new ProcessClock(time, this.wall);
+    const clock = new ProcessClock(time, this.wall, () => !own.disk.steps.stopped);
     const opened: Kv[] = [];
     const faults: StorageFault[] = [];
     const site = await openSite(this.#ports({ ...own, clock, opened }), {
@@ -120,7 +121,9 @@ export class ClusterMachine {
     });
     const kv = opened.at(-1);
     if (kv === undefined) throw new Error("a site has opened no index");
-    return { site, kv, clock, faults, alive: true };
+    const { replica } = site.store;
+    const handed = this.#settings.sabotage?.replica?.(replica) ?? replica;
+    return { site, kv, replica: handed, clock, faults };
   }
 
   #ports(own: {

@@ -149,11 +149,17 @@ export class WallClock {
 export class ProcessClock implements Clock {
   readonly #time: WorldTime;
   readonly #wall: WallClock;
+  readonly #hasPower: () => boolean;
   #alive = true;
 
-  constructor(time: WorldTime, wall: WallClock) {
+  constructor(time: WorldTime, wall: WallClock, hasPower: () => boolean = () => true) {
     this.#time = time;
     this.#wall = wall;
+    this.#hasPower = hasPower;
+  }
+
+  get alive(): boolean {
+    return this.#alive && this.#hasPower();
   }
 
   nowMs(): number {
@@ -165,9 +171,9 @@ export class ProcessClock implements Clock {
   }
 
   after(ms: number, callback: () => void): Cancel {
-    if (!this.#alive) return () => undefined;
+    if (!this.alive) return () => undefined;
     return this.#time.after(ms, () => {
-      if (this.#alive) callback();
+      if (this.alive) callback();
     });
   }
 

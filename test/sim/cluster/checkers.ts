@@ -1,0 +1,219 @@
+import { toHex } from "../../../src/core/bytes.ts";
+import { hlcMs } from "../../../src/core/hlc.ts";
+import type { BucketName, OriginId, Seq } from "../../../src/core/names.ts";
+import type { Hash } from "../../../src/ports/hash.ts";
+import { encodeLogicalRow } from "../../../src/storage/row-operations.ts";
+import { readRows } from "../../../src/storage/row-walk.ts";
+import type { Store, StoredObject } from "../../../src/storage/store.ts";
+import { BrokenPromise } from "../store-check.ts";
+import {
+  bodyOf,
+  type Contents,
+  describe,
+  etagsOf,
+  listVersions,
+  readWhole,
+  writerOf,
+} from "./client-words.ts";
+import type { Running } from "./cluster-machine.ts";
+import { ClusterModel } from "./cluster-model.ts";
+import type { LogObserver } from "./log-observer.ts";
+
+/** A site as the checkers look at it. */
+export type Looked = { readonly name: string; readonly running: Running };
+
+const ROWS_PER_STEP = 64;
+
+/** Everything the sites have agreed about, one line per row, without facts of one site alone. */
+export function canonicalDump({ kv }: Running, hash: Hash): string[] {
+  const lines: string[] = [];
+  let from: string | undefined = "";
+  while (from !== undefined) {
+    const step = readRows({ kv, hash }, { from, to: undefined }, ROWS_PER_STEP);
+    for (const row of step.rows) {
+      const position = row.position.replaceAll("\0", "|");
+      lines.push(`${position} ${describe(row.operation)} ${toHex(encodeLogicalRow(row))}`);
+    }
+    from = step.next;
+  }
+  return lines;
+}
+
+/** Throws what one of two lists of lines has and the other has not. */
+export function checkSame(what: string, left: readonly string[], right: readonly string[]): void {
+  const one = new Set(left);
+  const other = new Set(right);
+  const onlyLeft = left.filter((line) => !other.has(line));
+  const onlyRight = right.filter((line) => !one.has(line));
+  if (onlyLeft.length + onlyRight.length === 0) {
+    if (left.join("\n") === right.join("\n")) return;
+    throw new BrokenPromise(`${what}: the same in another order, or not as often`);
+  }
+  const show = (lines: readonly string[]): string =>
+    lines
+      .slice(0, 4)
+      .map((line) => line.slice(0, 200))
+      .join("; ");
+  throw new BrokenPromise(`${what}: [${show(onlyLeft)}] against [${show(onlyRight)}]`);
+}
+
+/** Why the sites do not stand at the same place yet; undefined when they do. */
+export function apart(sites: readonly Looked[]): string | undefined {
+  const [first, ...others] = sites.map((site) => [site.name, positionsOf(site)] as const);
+  if (first === undefined) return undefined;
+  for (const { name, running } of sites) {
+    const parked = running.site.store.replica.parked();
+    if (parked.length > 0) return `${name} has parked ${parked.map(({ reason }) => reason)}`;
+  }
+  for (const [name, positions] of others) {
+    if (positions !== first[1]) return `${first[0]} at ${first[1]}, ${name} at ${positions}`;
+  }
+  return undefined;
+}
+
+function positionsOf({ running }: Looked): string {
+  const { replica } = running.site.store;
+  const received = [...replica.received()].map(
+    ([origin, { seq, chain }]) => `${origin.slice(0, 4)}:${seq}:${toHex(chain).slice(0, 4)}`,
+  );
+  const applied = [...replica.applied()].map(([origin, seq]) => `${origin.slice(0, 4)}:${seq}`);
+  return `${received.sort().join(" ")} applied ${applied.sort().join(" ")}`;
+}
+
+/** How far the sites' logs reach together. */
+export function furthest(sites: readonly Looked[]): Map<OriginId, Seq> {
+  const heads = new Map<OriginId, Seq>();
+  for (const { running } of sites) {
+    for (const [origin, { seq }] of running.site.store.replica.received()) {
+      if ((heads.get(origin) ?? 0) < seq) heads.set(origin, seq);
+    }
+  }
+  return heads;
+}
+
+export type Agreement = {
+  readonly hash: Hash;
+  readonly observer: LogObserver;
+  readonly contents: Contents;
+  /** Whether locks were used: then the model does not know which deletes are void. */
+  readonly locks: boolean;
+};
+
+/** After everything has healed: all sites say the same, and it is what was written. */
+export async function checkAgreement(sites: readonly Looked[], deps: Agreement): Promise<string> {
+  const [first] = sites;
+  if (first === undefined) return "";
+  const dump = canonicalDump(first.running, deps.hash);
+  for (const other of sites.slice(1)) {
+    const what = `${first.name} and ${other.name}`;
+    checkSame(what, dump, canonicalDump(other.running, deps.hash));
+  }
+  const model = new ClusterModel(deps.observer.all);
+  const misplaced = model.misplaced(deps.observer.all);
+  if (misplaced !== undefined) throw new BrokenPromise(misplaced);
+  for (const site of sites) {
+    checkSame(`keys of ${site.name}`, showKeys(site.running.site.store), model.accessKeys());
+    await checkStore(site, model, deps);
+  }
+  return dump.join("\n");
+}
+
+function showKeys(store: Store): string[] {
+  return [...store.accessKeys()].map(({ id, state, name }) => `${id} ${state} ${name}`);
+}
+
+async function checkStore(site: Looked, model: ClusterModel, deps: Agreement): Promise<void> {
+  const { store } = site.running.site;
+  const buckets = [...store.buckets()];
+  checkSame(
+    `buckets of ${site.name}`,
+    buckets.map(({ name }) => name),
+    model.buckets(),
+  );
+  for (const { name, settings } of buckets) {
+    const shown = [...settings]
+      .map(([setting, value]) => `${setting}=${Buffer.from(value).toString("hex")}`)
+      .sort();
+    checkSame(`settings of ${name} at ${site.name}`, shown, model.settings(name));
+    const listed = showVersions(store, name);
+    if (!deps.locks) checkSame(`${name} at ${site.name}`, listed, model.versions(name));
+    checkObjects(site, name);
+    await checkBodies(site, name, deps.contents);
+  }
+}
+
+/** Versions as their list shows them, in the words of the model. */
+function showVersions(store: Store, bucket: BucketName): string[] {
+  return listVersions(store, bucket).map((version) => {
+    const { key, isLatest, isNull } = version;
+    const words = [key, version.version, isLatest ? "latest" : "", isNull ? "null" : ""];
+    if (version.kind === "delete-marker") return [...words, "marker"].join(" ");
+    const { record } = version.object;
+    return [...words, writerOf(record), record.etag, record.attributes.tags.join()].join(" ");
+  });
+}
+
+/** The list of objects is that of the versions on top, and what is counted is what is there. */
+function checkObjects({ name: site, running }: Looked, bucket: BucketName): void {
+  const { store } = running.site;
+  const versions = listVersions(store, bucket);
+  const top = versions.filter(({ kind, isLatest }) => kind === "object" && isLatest);
+  const cursor = store.objects(bucket);
+  const keys: string[] = [];
+  for (let next = cursor.next(); next !== undefined; next = cursor.next()) keys.push(next.key);
+  cursor.close();
+  checkSame(
+    `objects of ${bucket} at ${site}`,
+    keys,
+    top.map(({ key }) => key),
+  );
+  const objects = versions.flatMap((version) =>
+    version.kind === "object" ? [version.object] : [],
+  );
+  const bytes = objects.reduce((sum, { record }) => sum + record.size, 0);
+  const markers = versions.length - objects.length;
+  const usage = store.bucketUsage(bucket);
+  const counted = [usage.objects, usage.bytes, usage.versions, usage.deleteMarkers].join();
+  const there = [top.length, bytes, objects.length, markers].join();
+  if (counted !== there) {
+    throw new BrokenPromise(`usage of ${bucket} at ${site}: ${counted}, but there is ${there}`);
+  }
+}
+
+async function checkBodies(site: Looked, bucket: BucketName, contents: Contents): Promise<void> {
+  const { store } = site.running.site;
+  for (const version of listVersions(store, bucket)) {
+    if (version.kind !== "object") continue;
+    await checkBody(site.name, store, version.object, contents);
+  }
+}
+
+/** An object reads as one write made it: its bytes, its size and its ETag belong together. */
+export async function checkBody(
+  site: string,
+  store: Store,
+  object: StoredObject,
+  contents: Contents,
+): Promise<void> {
+  const { record } = object;
+  const writer = writerOf(record);
+  const what = `${object.bucket}/${object.key} of ${writer} at ${site}`;
+  if (!etagsOf(writer).includes(record.etag)) throw new BrokenPromise(`${what} has another's ETag`);
+  const wanted = contents.get(writer);
+  if (wanted === undefined) throw new BrokenPromise(`${what} was written by nobody`);
+  const meant = bodyOf(wanted);
+  if (record.size !== meant.length) throw new BrokenPromise(`${what} has a size of another`);
+  if (!(await readWhole(store, object)).equals(meant)) {
+    throw new BrokenPromise(`${what} reads as other bytes`);
+  }
+}
+
+/** No origin has issued times that its site's clock, or that of a peer it believed, never showed. */
+export function checkClocks(observer: LogObserver, mostMs: number): void {
+  for (const [origin, operations] of observer.all) {
+    const last = operations.at(-1);
+    if (last === undefined || hlcMs(last.operation.hlc) <= mostMs) continue;
+    const ahead = hlcMs(last.operation.hlc) - mostMs;
+    throw new BrokenPromise(`${origin} is ${ahead} ms ahead of every clock`);
+  }
+}

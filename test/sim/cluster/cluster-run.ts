@@ -1,0 +1,284 @@
+import type { Hash } from "../../../src/ports/hash.ts";
+import { Seed } from "../seed.ts";
+import { dumpRows } from "../sim-machine.ts";
+import { BrokenPromise, checkRows } from "../store-check.ts";
+import { checkAgreement, checkBody, checkClocks } from "./checkers.ts";
+import { Client, type ClientSettings } from "./client.ts";
+import { listVersions } from "./client-words.ts";
+import { Cluster } from "./cluster.ts";
+import type { PortSabotage } from "./cluster-machine.ts";
+import type { ClusterSite } from "./cluster-site.ts";
+
+const MINUTE_MS = 60_000;
+const IN_FLIGHT_MAX = 4;
+/** Clocks count in whole milliseconds and step by 1/65,536 of one. */
+const CLOCK_SLACK_MS = 10;
+
+/** What may go wrong in a run; each seed has some of it. */
+type Plan = ClientSettings & {
+  readonly exchange: "direct" | "engine";
+  readonly acts: number;
+  readonly crashes: boolean;
+  readonly cutSteps: boolean;
+  readonly lines: boolean;
+  readonly weather: boolean;
+  readonly clocks: boolean;
+  readonly jumps: boolean;
+  /** Sites watch their own clocks, and wait for an operator when they jump. */
+  readonly guarded: boolean;
+  readonly idle: boolean;
+  readonly backups: boolean;
+};
+
+export type ClusterReport = {
+  readonly events: string;
+  readonly requests: number;
+  readonly acknowledged: number;
+  readonly starts: number;
+  readonly simulatedMs: number;
+};
+
+export type RunSettings = {
+  readonly hash: Hash;
+  readonly sites: number;
+  readonly sabotage?: PortSabotage | undefined;
+};
+
+/** One seeded life of a cluster. Throws what it finds wrong. */
+export async function runCluster(number: number, settings: RunSettings): Promise<ClusterReport> {
+  const seed = new Seed(`cluster/${number}`);
+  return await new Run(seed, settings).run();
+}
+
+class Run {
+  readonly #seed: Seed;
+  readonly #plan: Plan;
+  readonly #settings: RunSettings;
+  readonly #cluster: Cluster;
+  readonly #clients: ReadonlyMap<ClusterSite, Client>;
+
+  constructor(seed: Seed, settings: RunSettings) {
+    this.#seed = seed.derive("run");
+    this.#settings = settings;
+    this.#plan = makePlan(seed.derive("plan"));
+    const { hash, sites, sabotage } = settings;
+    const segmentBytes = this.#seed.pick([16, 64, 256]) * 1024;
+    const directIo = this.#seed.pick(["on", "off"] as const);
+    const { exchange } = this.#plan;
+    const { guarded } = this.#plan;
+    const own = { hash, sites, exchange, guarded, segmentBytes, directIo, sabotage };
+    this.#cluster = new Cluster(seed, own);
+    this.#clients = new Map(
+      this.#cluster.sites.map((site) => {
+        const own = seed.derive(site.name);
+        const now = (): number => site.machine.wall.nowMs();
+        return [site, new Client(own, this.#plan, this.#cluster.contents, now)];
+      }),
+    );
+  }
+
+  async run(): Promise<ClusterReport> {
+    const cluster = this.#cluster;
+    cluster.note(JSON.stringify(this.#plan));
+    for (const site of cluster.sites) await site.start();
+    await cluster.join();
+    if (this.#plan.clocks) this.#setClocks();
+    for (const site of cluster.sites) this.#first(site);
+    for (let act = 0; act < this.#plan.acts; act++) {
+      await this.#act();
+      await cluster.pass(this.#seed.int(this.#seed.chance(0.02) ? 10_000 : 60));
+    }
+    await cluster.heal();
+    await this.#look();
+    const { sites } = cluster;
+    return {
+      events: cluster.events,
+      requests: sites.reduce((sum, site) => sum + site.requests, 0),
+      acknowledged: sites.reduce((sum, site) => sum + site.acknowledged, 0),
+      starts: sites.reduce((sum, site) => sum + site.starts, 0),
+      simulatedMs: cluster.time.nowMs,
+    };
+  }
+
+  #first(site: ClusterSite): void {
+    const wish = this.#clients.get(site)?.first();
+    if (wish !== undefined) site.send(wish);
+  }
+
+  async #act(): Promise<void> {
+    const site = this.#seed.pick(this.#cluster.sites);
+    const dice = this.#seed.int(100);
+    if (dice < 62) this.#request(site);
+    else if (dice < 80) await this.#pull(site);
+    else if (dice < 87) await this.#readSomething(site);
+    else if (dice < 90) await this.#cluster.observe(site);
+    else if (dice < 92) await this.#keepHouse(site);
+    else if (dice < 93) await this.#ghost(site);
+    else await this.#fault(site);
+  }
+
+  #request(site: ClusterSite): void {
+    const { running } = site;
+    const client = this.#clients.get(site);
+    if (running === undefined || client === undefined || site.inFlight >= IN_FLIGHT_MAX) return;
+    site.send(client.next(running.site.store));
+  }
+
+  async #pull(to: ClusterSite): Promise<void> {
+    const from = this.#seed.pick(this.#cluster.sites);
+    if (from !== to) await this.#cluster.pull(from, to);
+  }
+
+  /** What is read came whole from one write, and that write is in the log. */
+  async #readSomething(site: ClusterSite): Promise<void> {
+    const { store } = site.running?.site ?? {};
+    if (store === undefined) return;
+    const buckets = [...store.buckets()];
+    if (buckets.length === 0) return;
+    const versions = listVersions(store, this.#seed.pick(buckets).name);
+    if (versions.length === 0) return;
+    const version = this.#seed.pick(versions);
+    if (version.kind !== "object") return;
+    const { contents, observer } = this.#cluster;
+    const { object } = version;
+    const done = await site.during("read", async () => {
+      await checkBody(site.name, store, object, contents);
+      return true;
+    });
+    if (done !== true) return;
+    await this.#cluster.observe(site);
+    if (site.running === undefined || observer.knowsVersion(object.version)) return;
+    throw new BrokenPromise(`${site.name} showed ${object.key}, which is in no log`);
+  }
+
+  async #keepHouse(site: ClusterSite): Promise<void> {
+    for (let times = 0; times < 2; times++) {
+      await site.during("house", ({ site: { store } }) => store.keepHouse());
+      // Idle segments are sealed after ten minutes: rarely, for pullers ask on all that time.
+      if (this.#seed.chance(this.#plan.idle ? 0.5 : 0)) await this.#cluster.pass(11 * MINUTE_MS);
+    }
+  }
+
+  /** A power cut at this moment must leave everything that has been acknowledged. */
+  async #ghost(site: ClusterSite): Promise<void> {
+    const { running } = site;
+    if (running === undefined) return;
+    const { origin } = running.site.identity;
+    const told = site.acknowledgedUpTo(origin);
+    const seed = this.#seed.derive(`ghost ${this.#cluster.time.nowMs}`);
+    const work = site.machine.ghost(seed);
+    const ghost = await this.#cluster.time.until(work, "a ghost");
+    const kept = ghost.site.store.logHead()?.seq ?? 0;
+    ghost.clock.stop();
+    this.#cluster.note(`a ghost of ${site.name} has ${kept}`);
+    if (kept < told) {
+      throw new BrokenPromise(`a power cut would leave ${kept} of ${told} at ${site.name}`);
+    }
+  }
+
+  async #fault(site: ClusterSite): Promise<void> {
+    const { crashes, cutSteps, lines, weather, clocks, jumps, backups } = this.#plan;
+    const dice = this.#seed.int(10);
+    if (site.running === undefined) return await site.start({ rebuildIndex: dice === 0 });
+    if (dice < 2 && crashes) site.stop(this.#seed.chance(0.7) ? "power" : "kill");
+    else if (dice < 4 && cutSteps) this.#planCut(site);
+    else if (dice < 5 && lines) this.#changeLines(site);
+    else if (dice < 6 && weather) this.#changeWeather();
+    else if (dice < 7 && clocks) this.#setClocks();
+    else if (dice < 8 && jumps) this.#jump(site);
+    else if (dice < 9 && backups) await this.#backup(site);
+  }
+
+  /** The machine will lose its power in the middle of what it does. */
+  #planCut(site: ClusterSite): void {
+    const { steps } = site.machine.disk;
+    steps.cutPowerAt(steps.steps + 1 + this.#seed.int(30), { hang: true });
+  }
+
+  #changeLines(site: ClusterSite): void {
+    const other = this.#seed.pick(this.#cluster.sites);
+    if (this.#seed.chance(0.4)) this.#cluster.healLines();
+    if (other === site) return;
+    this.#cluster.cut(site, other);
+    if (this.#seed.chance(0.6)) this.#cluster.cut(other, site);
+  }
+
+  #changeWeather(): void {
+    const chance = (most: number): number =>
+      this.#seed.chance(0.5) ? this.#seed.fraction() * most : 0;
+    const delayMsMax = this.#seed.pick([0, 5, 50, 500, 5_000]);
+    const whole = { loss: chance(0.3), duplicate: chance(0.3), delayMsMax };
+    const { network } = this.#cluster;
+    network.weather = { ...whole, halfBody: chance(0.3), flip: chance(0.3) };
+    this.#cluster.note(`the weather is ${JSON.stringify(network.weather)}`);
+  }
+
+  #setClocks(): void {
+    for (const { machine } of this.#cluster.sites) {
+      if (this.#seed.chance(0.5)) continue;
+      machine.wall.jump(this.#seed.int(20 * MINUTE_MS) - 10 * MINUTE_MS);
+      machine.wall.drift(1 + (this.#seed.fraction() - 0.5) / 100);
+    }
+  }
+
+  /** A clock is set by an operator, who may say afterwards that it is right. */
+  #jump(site: ClusterSite): void {
+    if (this.#seed.chance(0.3)) site.running?.site.guard.accept();
+    else site.machine.wall.jump(this.#seed.int(16_000) - 8_000);
+  }
+
+  async #backup(site: ClusterSite): Promise<void> {
+    if (site.backup !== undefined) {
+      await this.#cluster.restore(site);
+      site.backup = undefined;
+      return;
+    }
+    site.stop("kill");
+    site.backup = site.machine.backup();
+    await site.start();
+  }
+
+  async #look(): Promise<void> {
+    const { hash } = this.#settings;
+    const cluster = this.#cluster;
+    const { observer, contents, time } = cluster;
+    for (const site of cluster.sites) site.checkAcknowledged();
+    const deps = { hash, observer, contents, locks: this.#plan.locks };
+    const checked = checkAgreement(cluster.looked(), deps);
+    cluster.note(await time.until(checked, "the look at what there is"));
+    checkClocks(observer, cluster.mostMs + CLOCK_SLACK_MS);
+    if (this.#seed.chance(0.3)) await this.#rebuild(this.#seed.pick(cluster.sites));
+  }
+
+  /** The index that was kept and the one that is made from the log alone are the same. */
+  async #rebuild(site: ClusterSite): Promise<void> {
+    const { hash } = this.#settings;
+    const { running } = site;
+    if (running === undefined) return;
+    const kept = dumpRows(running.kv, hash);
+    site.stop("kill");
+    await site.start({ rebuildIndex: true });
+    if (site.running !== undefined) checkRows(kept, dumpRows(site.running.kv, hash));
+  }
+}
+
+/** A swarm: each seed leaves some of the trouble out, so that the rest goes further. */
+function makePlan(seed: Seed): Plan {
+  return {
+    exchange: seed.chance(0.6) ? "engine" : "direct",
+    acts: 10 + seed.int(70),
+    versioned: seed.chance(0.6),
+    locks: seed.chance(0.2),
+    buckets: seed.chance(0.5),
+    large: seed.chance(0.01),
+    crashes: seed.chance(0.5),
+    cutSteps: seed.chance(0.5),
+    lines: seed.chance(0.6),
+    weather: seed.chance(0.6),
+    clocks: seed.chance(0.2),
+    jumps: seed.chance(0.3),
+    guarded: seed.chance(0.5),
+    idle: seed.chance(0.03),
+    backups: seed.chance(0.2),
+  };
+}

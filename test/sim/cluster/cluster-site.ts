@@ -1,0 +1,212 @@
+import { StorageFault } from "../../../src/core/faults.ts";
+import type { OriginId } from "../../../src/core/names.ts";
+import type { Operation } from "../../../src/core/records.ts";
+import { BrokenPromise } from "../store-check.ts";
+import type { Told, Wish } from "./client.ts";
+import type { Backup, ClusterMachine, Running } from "./cluster-machine.ts";
+import type { LogObserver } from "./log-observer.ts";
+import type { WorldTime } from "./world-time.ts";
+
+/** What a client was told, with the stretch of the log in which it must stand. */
+type Acknowledged = {
+  readonly name: string;
+  readonly origin: OriginId;
+  readonly after: number;
+  readonly upTo: number;
+  readonly proof: (operation: Operation) => boolean;
+};
+
+export type ClusterSiteDeps = {
+  readonly machine: ClusterMachine;
+  readonly time: WorldTime;
+  readonly observer: LogObserver;
+  readonly note: (event: string) => void;
+  /** Called with a program that has just started, and when it ends. */
+  readonly started: (running: Running) => Promise<() => void>;
+};
+
+/** A site of the cluster: its machine, the program that runs there, and what clients were told. */
+export class ClusterSite {
+  readonly name: string;
+  readonly machine: ClusterMachine;
+  readonly #deps: ClusterSiteDeps;
+  readonly #flight = new Set<Promise<void>>();
+  #running: Running | undefined;
+  #end: () => void = () => undefined;
+  #acknowledged: Acknowledged[] = [];
+  #failure: unknown;
+  /** What was kept of the data directory at some time. */
+  backup: Backup | undefined;
+  requests = 0;
+  starts = 0;
+
+  constructor(deps: ClusterSiteDeps) {
+    this.machine = deps.machine;
+    this.name = deps.machine.name;
+    this.#deps = deps;
+  }
+
+  /** The program, while it runs. */
+  get running(): Running | undefined {
+    const running = this.#running;
+    if (running === undefined) return undefined;
+    // A cut that was planned has come in the middle of a step.
+    if (this.machine.disk.steps.stopped) this.#ended();
+    return this.#running;
+  }
+
+  get acknowledged(): number {
+    return this.#acknowledged.length;
+  }
+
+  get inFlight(): number {
+    return this.#flight.size;
+  }
+
+  /** Starts the program, and again where a planned cut has caught the start. */
+  async start(options: { readonly rebuildIndex?: boolean } = {}): Promise<void> {
+    for (;;) {
+      this.starts += 1;
+      const { steps } = this.machine.disk;
+      const opened = unlessStopped(this.machine.start(options), steps);
+      const running = await this.#deps.time.until(
+        Promise.race([opened, steps.cut.then(() => undefined)]),
+        `the start of ${this.name}`,
+      );
+      if (running === undefined || steps.stopped) {
+        this.#deps.note(`${this.name} dies as it starts`);
+        this.machine.stop(running, "power");
+        continue;
+      }
+      this.#running = running;
+      const { origin } = running.site.identity;
+      this.#deps.note(`${this.name} starts as ${origin}`);
+      this.#checkKept(running);
+      this.#end = await this.#deps.time.until(this.#deps.started(running), "what begins with it");
+      return;
+    }
+  }
+
+  stop(how: "power" | "kill"): void {
+    const running = this.#running;
+    this.#ended();
+    this.machine.stop(running, how);
+    this.#deps.note(`${this.name} ${how === "power" ? "loses its power" : "is killed"}`);
+  }
+
+  /** Does something with the program; undefined when the machine is cut meanwhile. */
+  async during<Value>(
+    what: string,
+    work: (running: Running) => Promise<Value>,
+  ): Promise<Value | undefined> {
+    const { running } = this;
+    if (running === undefined) return undefined;
+    const { steps } = this.machine.disk;
+    const done = await this.#deps.time.until(
+      Promise.race([unlessStopped(work(running), steps), steps.cut]),
+      `${what} at ${this.name}`,
+    );
+    return this.running === running ? (done as Value) : undefined;
+  }
+
+  /** Sends a request and goes on; what it is told is kept. */
+  send(wish: Wish): void {
+    const { running } = this;
+    if (running === undefined) return;
+    this.requests += 1;
+    const { store, identity } = running.site;
+    const { origin } = identity;
+    const after = store.logHead()?.seq ?? 0;
+    const { steps } = this.machine.disk;
+    const work = wish
+      .send(store)
+      .then((told: Told) => {
+        if (steps.stopped || !running.clock.alive) return;
+        this.#deps.note(`${this.name}: ${wish.name}: ${told.outcome}`);
+        const upTo = store.logHead()?.seq ?? 0;
+        const { proof } = told;
+        if (proof === undefined) return;
+        this.#acknowledged.push({ name: wish.name, origin, after, upTo, proof });
+      })
+      .catch((failure: unknown) => {
+        if (steps.stopped || !running.clock.alive) return;
+        if (isPutOff(failure)) this.#deps.note(`${this.name}: ${wish.name}: not now`);
+        else this.#failure ??= failure;
+      })
+      .finally(() => this.#flight.delete(work));
+    this.#flight.add(work);
+  }
+
+  /** Throws what went wrong behind the back of whoever asked. */
+  check(): void {
+    if (this.#failure !== undefined) throw this.#failure;
+    const fault = this.running !== undefined ? this.#running?.faults[0] : undefined;
+    if (fault !== undefined) throw new BrokenPromise(`${this.name} stopped itself: ${fault}`);
+  }
+
+  /** Waits until every request under way has been answered. */
+  async settle(): Promise<void> {
+    await this.during("requests", () => Promise.all(this.#flight));
+    this.check();
+  }
+
+  /** The site is an older one of itself now: what it told since is not in its log. */
+  forgetAll(): void {
+    this.#acknowledged = [];
+  }
+
+  /** Throws when something that a client was told of does not stand in the logs. */
+  checkAcknowledged(): void {
+    for (const { name, origin, after, upTo, proof } of this.#acknowledged) {
+      if (this.#deps.observer.find(origin, after, upTo, proof)) continue;
+      throw new BrokenPromise(`${this.name} has forgotten what it acknowledged: ${name}`);
+    }
+  }
+
+  /** How far an origin's log is known to clients of this site. */
+  acknowledgedUpTo(origin: OriginId): number {
+    let most = 0;
+    for (const one of this.#acknowledged) {
+      if (one.origin === origin) most = Math.max(most, one.upTo);
+    }
+    return most;
+  }
+
+  #checkKept(running: Running): void {
+    const { store } = running.site;
+    for (const [origin, { seq }] of store.replica.received()) {
+      const told = this.acknowledgedUpTo(origin);
+      if (seq >= told) continue;
+      throw new BrokenPromise(`${this.name} ends at ${seq}, but had acknowledged ${told}`);
+    }
+    this.#deps.observer.restarted(this.name, store);
+  }
+
+  #ended(): void {
+    const running = this.#running;
+    if (running === undefined) return;
+    running.clock.stop();
+    this.#end();
+    this.#end = () => undefined;
+    this.#running = undefined;
+    this.#flight.clear();
+  }
+}
+
+/** A site whose clock has jumped takes no writes, and says so. */
+function isPutOff(failure: unknown): boolean {
+  return failure instanceof StorageFault && failure.kind === "clock";
+}
+
+/** What a machine without power throws is of no interest: it says nothing any more. */
+async function unlessStopped<Value>(
+  work: Promise<Value>,
+  steps: { readonly stopped: boolean },
+): Promise<Value> {
+  try {
+    return await work;
+  } catch (failure) {
+    if (steps.stopped) return await new Promise<never>(() => undefined);
+    throw failure;
+  }
+}

@@ -1,0 +1,160 @@
+import { hlcMs } from "../../../src/core/hlc.ts";
+import { makeVersionId, type OriginId, type Seq, type VersionId } from "../../../src/core/names.ts";
+import { chainAfter, decodeOperation } from "../../../src/core/operation-codec.ts";
+import type { Operation, Vector } from "../../../src/core/records.ts";
+import type { Hash } from "../../../src/ports/hash.ts";
+import type { Store } from "../../../src/storage/store.ts";
+import { BrokenPromise } from "../store-check.ts";
+import { bodyOf, type Contents, describe, writerOf } from "./client-words.ts";
+
+const PAGE_BYTES = 256 * 1024;
+
+/** An operation as it stands in the logs, and the chain of its origin behind it. */
+export type Observed = {
+  readonly operation: Operation;
+  readonly encoded: Uint8Array;
+  readonly chain: Uint8Array;
+};
+
+/**
+ * Reads the logs of all sites as they grow. What a log has once shown is durable, the same
+ * everywhere, without gaps, chained, and later than what its origin wrote before.
+ */
+export class LogObserver {
+  readonly #hash: Hash;
+  readonly #contents: Contents;
+  readonly #origins = new Map<OriginId, Observed[]>();
+  readonly #versions = new Set<string>();
+  /** How far each site's log has been read. */
+  readonly #seen = new Map<string, Map<OriginId, Seq>>();
+
+  constructor(hash: Hash, contents: Contents) {
+    this.#hash = hash;
+    this.#contents = contents;
+  }
+
+  /** Reads on in the log of a site. */
+  async read(site: string, store: Store): Promise<void> {
+    const seen = this.#seenBy(site);
+    for (;;) {
+      const page = await store.replica.readLog(seen, PAGE_BYTES);
+      if (page.outcome === "below-floor") {
+        this.#skipToFloors(seen, store.replica.floors());
+        continue;
+      }
+      for (const { encoded, inline } of page.entries) this.#take(site, seen, { encoded, inline });
+      if (!page.more) return;
+      if (page.entries.length === 0) throw new BrokenPromise(`${site}: a page holds nothing`);
+    }
+  }
+
+  /** A site has come back: what its log had shown must still be in it. */
+  restarted(site: string, store: Store): void {
+    const received = store.replica.received();
+    for (const [origin, seq] of this.#seenBy(site)) {
+      const head = received.get(origin);
+      if (head !== undefined && head.seq >= seq) continue;
+      const was = `${origin}:${seq}`;
+      throw new BrokenPromise(`${site} has lost ${was}, its log ends at ${head?.seq ?? 0}`);
+    }
+  }
+
+  /** A site has become what it was before: it is read from its beginning again. */
+  forget(site: string): void {
+    this.#seen.delete(site);
+  }
+
+  /** Whether a version that was read came from an operation that is in a log. */
+  knowsVersion(version: VersionId): boolean {
+    return this.#versions.has(version);
+  }
+
+  /** An operation of an origin between two positions that fits. */
+  find(
+    origin: OriginId,
+    after: number,
+    upTo: number,
+    fits: (operation: Operation) => boolean,
+  ): boolean {
+    const all = this.#origins.get(origin) ?? [];
+    return all.slice(after, upTo).some(({ operation }) => fits(operation));
+  }
+
+  /** Forgets what no site holds any more, because one was set back to an older state. */
+  cutTo(heads: ReadonlyMap<OriginId, Seq>): void {
+    for (const [origin, operations] of this.#origins) {
+      operations.length = Math.min(operations.length, heads.get(origin) ?? 0);
+    }
+  }
+
+  /** Every operation that was made, by origin, in order. */
+  get all(): ReadonlyMap<OriginId, readonly Observed[]> {
+    return this.#origins;
+  }
+
+  /** The chain of an origin behind one of its operations. */
+  chainAt(origin: OriginId, seq: number): Uint8Array | undefined {
+    return this.#origins.get(origin)?.[seq - 1]?.chain;
+  }
+
+  #seenBy(site: string): Map<OriginId, Seq> {
+    const seen = this.#seen.get(site) ?? new Map<OriginId, Seq>();
+    this.#seen.set(site, seen);
+    return seen;
+  }
+
+  #skipToFloors(seen: Map<OriginId, Seq>, floors: Vector): void {
+    for (const [origin, seq] of floors) {
+      if ((seen.get(origin) ?? 0) < seq) seen.set(origin, seq);
+    }
+  }
+
+  #take(
+    site: string,
+    seen: Map<OriginId, Seq>,
+    entry: { readonly encoded: Uint8Array; readonly inline: Uint8Array | undefined },
+  ): void {
+    const operation = decodeOperation(entry.encoded);
+    const { origin, seq } = operation.dot;
+    const what = `${site}: ${describe(operation)}`;
+    const before = seen.get(origin) ?? 0;
+    if (seq !== before + 1) throw new BrokenPromise(`${what} stands behind ${before} of its log`);
+    seen.set(origin, seq);
+    const known = this.#origins.get(origin) ?? [];
+    this.#origins.set(origin, known);
+    const same = known[seq - 1];
+    if (same !== undefined) {
+      if (Buffer.compare(same.encoded, entry.encoded) === 0) return;
+      throw new BrokenPromise(`${what} is ${describe(same.operation)} elsewhere`);
+    }
+    this.#checkNext(what, known, operation);
+    this.#checkInline(what, operation, entry.inline);
+    const hash = (bytes: Uint8Array): Buffer => this.#hash.digest("SHA256", bytes);
+    const chain = chainAfter(hash, operation.chainBefore, entry.encoded);
+    known[seq - 1] = { operation, encoded: Uint8Array.from(entry.encoded), chain };
+    this.#versions.add(makeVersionId(operation.hlc, origin));
+  }
+
+  #checkNext(what: string, known: readonly Observed[], operation: Operation): void {
+    const last = known[operation.dot.seq - 2];
+    if (last === undefined) {
+      if (operation.dot.seq === 1) return;
+      throw new BrokenPromise(`${what} is the first that was seen of its origin`);
+    }
+    if (Buffer.compare(last.chain, operation.chainBefore) !== 0) {
+      throw new BrokenPromise(`${what} does not continue the chain of its origin`);
+    }
+    if (operation.hlc <= last.operation.hlc) {
+      const times = `${hlcMs(operation.hlc)} behind ${hlcMs(last.operation.hlc)}`;
+      throw new BrokenPromise(`${what} is not later than the one before it: ${times}`);
+    }
+  }
+
+  #checkInline(what: string, { body }: Operation, inline: Uint8Array | undefined): void {
+    if (body.kind !== "object-put" || inline === undefined) return;
+    const contents = this.#contents.get(writerOf(body.object));
+    if (contents === undefined) throw new BrokenPromise(`${what} was written by nobody`);
+    if (!bodyOf(contents).equals(inline))
+      throw new BrokenPromise(`${what} travels with others' bytes`);
+  }
+}
