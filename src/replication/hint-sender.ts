@@ -14,12 +14,14 @@ export type HintSenderDeps = {
   readonly isAwaitedBy: (peer: SiteId) => boolean;
 };
 
-type Told = { applied: Vector; received: Vector; sending: boolean };
+type Told = { applied: Vector; received: Vector; sending: boolean; answeredMs: number };
 
 /** Commits in quick succession are told of together. */
 const NEWS_MS = 20;
 /** What has been applied is told with the next request; only a peer that hears none gets a hint. */
 const APPLIED_MS = 300;
+/** Who was answered a moment ago asks again by itself. */
+const ANSWERED_MS = 1000;
 const NOTHING: Vector = new Map();
 
 /**
@@ -46,19 +48,20 @@ export class HintSender {
   /** There are new operations here. */
   committed(): void {
     if (this.#stop.signal.aborted || this.#deps.peers().length === 0) return;
-    this.#news ??= this.#deps.clock.after(NEWS_MS, () => {
-      this.#news = undefined;
-      this.#tellAll(false);
-    });
+    this.#tellSoon(NEWS_MS);
     this.#applied ??= this.#deps.clock.after(APPLIED_MS, () => {
       this.#applied = undefined;
       this.#tellAll(true);
     });
   }
 
-  /** A request of ours has told the peer this. */
-  told(peer: SiteId, applied: Vector): void {
-    this.#of(peer).applied = applied;
+  /** A request or an answer of ours has told the peer this. */
+  told(peer: SiteId, word: { readonly applied: Vector; readonly received?: Vector }): void {
+    const told = this.#of(peer);
+    told.applied = word.applied;
+    if (word.received === undefined) return;
+    told.received = word.received;
+    told.answeredMs = this.#deps.clock.monotonicMs();
   }
 
   /** Tells all of them now, whether they wait or not. */
@@ -67,8 +70,16 @@ export class HintSender {
     await Promise.all(sending);
   }
 
+  #tellSoon(ms: number): void {
+    this.#news ??= this.#deps.clock.after(ms, () => {
+      this.#news = undefined;
+      this.#tellAll(false);
+    });
+  }
+
   #tellAll(withApplied: boolean): void {
-    const { replica, peers, isAwaitedBy } = this.#deps;
+    const { replica, peers, isAwaitedBy, clock } = this.#deps;
+    const nowMs = clock.monotonicMs();
     const received = seqsOf(replica.received());
     const applied = replica.applied();
     for (const peer of peers()) {
@@ -76,7 +87,9 @@ export class HintSender {
       if (told.sending) continue;
       const isNews = !isAwaitedBy(peer.site) && differ(received, told.received, undefined);
       const isApplied = withApplied && differ(applied, told.applied, replica.origin);
-      if (isNews || isApplied) void this.#send(peer);
+      const isBusy = nowMs - told.answeredMs < ANSWERED_MS;
+      if (isApplied || (isNews && !isBusy)) void this.#send(peer);
+      else if (isNews) this.#tellSoon(ANSWERED_MS);
     }
   }
 
@@ -99,7 +112,7 @@ export class HintSender {
   #of(peer: SiteId): Told {
     const known = this.#told.get(peer);
     if (known !== undefined) return known;
-    const told = { applied: NOTHING, received: NOTHING, sending: false };
+    const told = { applied: NOTHING, received: NOTHING, sending: false, answeredMs: -ANSWERED_MS };
     this.#told.set(peer, told);
     return told;
   }

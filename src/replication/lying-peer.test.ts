@@ -4,7 +4,13 @@ import { openTwins, type TwinAnswer, type TwinSite } from "../../test/support/re
 import { LIMITS } from "../core/limits.ts";
 import type { LogEntry } from "../storage/replica.ts";
 import { decodePage, encodePage } from "./page-frame.ts";
-import { type PageHead, parsePageHead, writePageHead } from "./wire-pages.ts";
+import {
+  type PageHead,
+  parsePageHead,
+  parsePullRequest,
+  seqsOfKnown,
+  writePageHead,
+} from "./wire-pages.ts";
 
 let stop: () => Promise<void> = () => Promise.resolve();
 afterEach(() => stop());
@@ -23,13 +29,16 @@ async function openLiar(spoil: (page: Page, berlin: TwinSite) => Page | Buffer) 
     const answer = await deliver();
     if (to !== "berlin" || request.path !== "/v1/repl/pull") return answer;
     const { head, entries } = decodePage(answer.body);
-    const parsed = parsePageHead(head);
+    const said = parsePullRequest(request.body ?? Buffer.of());
+    if (said.outcome === "bad") throw new Error(said.problem);
+    const asked = seqsOfKnown(said.value.received);
+    const parsed = parsePageHead(head, asked);
     if (parsed.outcome === "bad") throw new Error(parsed.problem);
     const spoilt = spoil({ head: parsed.value, entries }, berlin);
     if (Buffer.isBuffer(spoilt)) return { status: 200, body: spoilt };
     return {
       status: 200,
-      body: encodePage({ head: writePageHead(spoilt.head), entries: spoilt.entries }, true),
+      body: encodePage({ head: writePageHead(spoilt.head, asked), entries: spoilt.entries }, true),
     };
   };
   twins.start();

@@ -1,5 +1,4 @@
 import { signHead } from "../core/head-signature.ts";
-import { HLC_ZERO } from "../core/hlc.ts";
 import type { SiteKeyPair } from "../core/identity.ts";
 import { type ClusterId, type OriginId, parseSeq, type SiteId } from "../core/names.ts";
 import { decodeOperation, operationHeader } from "../core/operation-codec.ts";
@@ -14,9 +13,12 @@ import { encodePage } from "./page-frame.ts";
 import {
   FEATURE_LEVEL,
   type Hint,
+  markOf,
+  type PageHead,
   type PullRequest,
   parseHint,
   parsePullRequest,
+  seqsOfKnown,
   writePageHead,
 } from "./wire-pages.ts";
 
@@ -39,6 +41,8 @@ export type PageServerDeps = {
   readonly leases: ChunkLeases;
   /** Called with what a peer tells of itself, before it is answered. */
   readonly told: (peer: SiteRecord, told: PeerTold) => void;
+  /** Called with what an answer tells a peer of this site. */
+  readonly answered: (peer: SiteRecord, told: Pick<Hint, "received" | "applied">) => void;
   /** Called when a peer has another history of an origin than this site. */
   readonly diverged: (peer: SiteRecord, origins: readonly OriginId[]) => void;
   /** Bytes of operations that an answer may carry, at most those that were asked for. */
@@ -87,7 +91,7 @@ export class PageServer {
     if (parsed.outcome === "bad") return refusal(parsed.problem);
     const request = parsed.value;
     this.#deps.told(peer, {
-      received: new Map(request.received.map(([origin, seq]) => [origin, seq])),
+      received: seqsOfKnown(request.received),
       ...{ applied: request.applied, wallMs: request.wallMs, featureLevel: request.featureLevel },
     });
     const diverged = this.#findDiverged(request);
@@ -96,7 +100,7 @@ export class PageServer {
     const entries = page.outcome === "page" ? this.#withoutStrangers(page, request, diverged) : [];
     if (diverged.size > 0) this.#deps.diverged(peer, [...diverged]);
     this.#lease(entries);
-    const head = writePageHead({
+    const head: PageHead = {
       outcome: page.outcome,
       floors: page.outcome === "page" ? [] : [...page.origins],
       diverged: [...diverged],
@@ -105,10 +109,11 @@ export class PageServer {
       applied: this.#deps.replica.applied(),
       more: page.outcome === "page" && page.more,
       wallMs: this.#deps.clock.nowMs(),
-      hlc: this.#deps.replica.received().get(this.#deps.owner.origin)?.hlc ?? HLC_ZERO,
       featureLevel: FEATURE_LEVEL,
-    });
-    const frame = encodePage({ head, entries }, request.compress);
+    };
+    this.#deps.answered(peer, head);
+    const written = writePageHead(head, seqsOfKnown(request.received));
+    const frame = encodePage({ head: written, entries }, request.compress);
     this.#deps.served(peer, frame.length);
     return { status: 200, body: frame };
   }
@@ -129,10 +134,10 @@ export class PageServer {
   #findDiverged({ received }: PullRequest): Set<OriginId> {
     const ours = this.#deps.replica.received();
     const diverged = new Set<OriginId>();
-    for (const [origin, seq, chain] of received) {
+    for (const [origin, seq, mark] of received) {
       const head = ours.get(origin);
       const ahead = origin === this.#deps.owner.origin && seq > (head?.seq ?? 0);
-      const other = head?.seq === seq && !sameChain(chain, head.chain);
+      const other = head?.seq === seq && !sameChain(mark, markOf(head.chain));
       if (ahead || other) diverged.add(origin);
     }
     return diverged;
@@ -198,7 +203,7 @@ export class PageServer {
     request: PullRequest,
     diverged: Set<OriginId>,
   ): readonly LogEntry[] {
-    const known = new Map(request.received.map(([origin, seq, chain]) => [origin, { seq, chain }]));
+    const known = new Map(request.received.map(([origin, seq, mark]) => [origin, { seq, mark }]));
     const seen = new Set<OriginId>();
     for (const { encoded } of page.entries) {
       const { origin, seq } = operationHeader(encoded);
@@ -206,7 +211,7 @@ export class PageServer {
       seen.add(origin);
       const theirs = known.get(origin);
       if (theirs === undefined || seq !== theirs.seq + 1) continue;
-      if (!sameChain(chainBeforeOf(encoded), theirs.chain)) diverged.add(origin);
+      if (!sameChain(markOf(chainBeforeOf(encoded)), theirs.mark)) diverged.add(origin);
     }
     if (diverged.size === 0) return page.entries;
     return page.entries.filter(({ encoded }) => !diverged.has(operationHeader(encoded).origin));

@@ -13,9 +13,11 @@ import {
   FEATURE_LEVEL,
   type Hint,
   type KnownHead,
+  markOf,
   type PageHead,
   type PullRequest,
   parsePageHead,
+  seqsOfKnown,
   writeHint,
   writePullRequest,
 } from "./wire-pages.ts";
@@ -95,7 +97,7 @@ export class PeerCalls {
       signal,
     });
     const frame = believe(() => decodePage(answer));
-    const head = parsePageHead(frame.head);
+    const head = parsePageHead(frame.head, seqsOfKnown(wish.received));
     if (head.outcome === "bad")
       throw new PeerLie(`the head of a page is not valid: ${head.problem}`);
     return { head: head.value, entries: frame.entries, bytes: answer.length };
@@ -105,7 +107,7 @@ export class PeerCalls {
   async entry(dot: Dot, encoded: Uint8Array, signal: AbortSignal): Promise<LogEntry | undefined> {
     const before = parseSeq(dot.seq - 1);
     if (before === undefined) return undefined;
-    const known: KnownHead = [dot.origin, before, Buffer.from(chainBeforeOf(encoded))];
+    const known: KnownHead = [dot.origin, before, markOf(chainBeforeOf(encoded))];
     const wish = {
       ...{ received: before === 0 ? [] : [known], applied: new Map(), only: [dot.origin] },
       ...{ skip: [], waitMs: 0 },

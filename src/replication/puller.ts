@@ -17,7 +17,7 @@ import { PeerLie } from "./peer-lie.ts";
 import type { PeerWatch } from "./peer-watch.ts";
 import { PullHolds } from "./pull-holds.ts";
 import type { Quarantine } from "./quarantine.ts";
-import type { KnownHead } from "./wire-pages.ts";
+import { type KnownHead, markOf } from "./wire-pages.ts";
 
 export type PullerDeps = {
   readonly replica: Pick<Replica, "received" | "applied">;
@@ -182,7 +182,7 @@ export class Puller {
   async #pullOnce(): Promise<number> {
     if (this.#deps.held?.() === true) return HELD_MS;
     const skip = this.#skip(true);
-    const usualMs = skip.size > 0 ? WAIT_SKIPPING_MS : WAIT_MS;
+    const usualMs = skip.size > 1 ? WAIT_SKIPPING_MS : WAIT_MS;
     const dueMs = this.#deps.quarantine.nextMs() ?? usualMs;
     // The first question after a failure does not wait: the answer tells that all is well again.
     const waitMs = this.#connected ? Math.min(usualMs, dueMs) : 0;
@@ -238,9 +238,7 @@ export class Puller {
     const received = [...replica.received().values()];
     const applied = replica.applied();
     const wish = {
-      received: received.map(
-        ({ origin, seq, chain }): KnownHead => [origin, seq, Buffer.from(chain)],
-      ),
+      received: received.map(({ origin, seq, chain }): KnownHead => [origin, seq, markOf(chain)]),
       ...{ applied, only: [], skip: [...skip], waitMs },
     };
     this.#deps.telling(this.peer.id, applied);

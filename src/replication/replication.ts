@@ -98,6 +98,7 @@ export class Replication {
     this.#pages = new PageServer({
       ...{ replica, owner, clock, hash, leases: this.#leases },
       told: (peer, told) => this.#told(peer, told),
+      answered: (peer, told) => this.#hints.told(peer.id, told),
       diverged: (peer, origins) => this.#diverged(peer, origins),
       served: (_peer, bytes) => {
         this.counts.bytesServed += bytes;
@@ -282,7 +283,7 @@ export class Replication {
         if (taken.parked > 0) this.#parked.retry();
         return taken;
       },
-      telling: (peer, applied) => this.#hints.told(peer, applied),
+      telling: (peer, applied) => this.#hints.told(peer, { applied }),
       servedElsewhere: (peer) => this.#servedElsewhere(peer),
       changed: () => this.#linkChanged(site.id),
       belowFloor: this.#deps.belowFloor,

@@ -1,6 +1,5 @@
 import { z } from "zod";
-import { parseHex, toHex } from "../core/bytes.ts";
-import { formatHlc, parseHlc } from "../core/hlc.ts";
+import { asBuffer } from "../core/bytes.ts";
 import { LIMITS } from "../core/limits.ts";
 import { parseOriginId, parseSeq, parseSiteId } from "../core/names.ts";
 import type { Vector } from "../core/records.ts";
@@ -15,6 +14,8 @@ import type { SignedHead } from "../storage/replica.ts";
 export const FEATURE_LEVEL = 1;
 
 const CHAIN_BYTES = 32;
+/** So much of a chain is enough to see that two logs are not the same. */
+const CHAIN_MARK_BYTES = 16;
 const SIGNATURE_BYTES = 64;
 
 function parsed<Value>(parse: (text: string) => Value | undefined) {
@@ -34,11 +35,9 @@ const seq = z.number().transform((value, context) => {
   context.addIssue({ code: "custom", message: "not a position" });
   return z.NEVER;
 });
-const chain = parsed((text) => parseHex(text, CHAIN_BYTES));
-const signature = parsed((text) => parseHex(text, SIGNATURE_BYTES));
-const hlc = parsed((text) =>
-  /^[0-9a-f]{16}$/.test(text) ? parseHlc(BigInt(`0x${text}`)) : undefined,
-);
+const mark = parsed((text) => parseBase64url(text, CHAIN_MARK_BYTES));
+const chain = parsed((text) => parseBase64url(text, CHAIN_BYTES));
+const signature = parsed((text) => parseBase64url(text, SIGNATURE_BYTES));
 const wallMs = z
   .number()
   .int()
@@ -46,13 +45,15 @@ const wallMs = z
   .max(2 ** 48);
 const featureLevel = z.number().int().min(1).max(1_000_000);
 
+const bytesMax = z.number().int().min(1).max(LIMITS.replicationPageBytes);
 const originsMax = LIMITS.replicationOriginsMax;
+const NOTHING: Vector = new Map();
 const vector = z
   .array(z.tuple([origin, seq]))
   .max(originsMax)
   .transform((entries): Vector => new Map(entries));
 const knownHeads = z
-  .array(z.tuple([origin, seq, chain]))
+  .array(z.tuple([origin, seq, mark]))
   .max(originsMax)
   .readonly();
 const origins = z.array(origin).max(originsMax).readonly();
@@ -62,37 +63,55 @@ const signedHead = z
     return { origin: from, site: by, seq: at, chain: hash, signature: signed };
   });
 
-const pullRequest = z.object({
-  /** How far the asking site's log goes, with the chains there: a clone shows by them. */
-  received: knownHeads,
-  applied: vector,
-  /** Nothing but operations of these; of all when empty. */
-  only: origins,
-  /** Origins whose operations it gets elsewhere. */
-  skip: origins,
-  waitMs: z.number().int().min(0).max(LIMITS.replicationWaitMsMax),
-  bytesMax: z.number().int().min(1).max(LIMITS.replicationPageBytes),
-  compress: z.boolean(),
-  wallMs,
-  featureLevel,
-});
+const pullRequest = z
+  .object({
+    /** How far the asking site's log goes, with marks of the chains there: a clone shows by them. */
+    received: knownHeads,
+    /** Where it differs from what was received. */
+    applied: vector.default(NOTHING),
+    /** Nothing but operations of these; of all when empty. */
+    only: origins.default([]),
+    /** Origins whose operations it gets elsewhere. */
+    skip: origins.default([]),
+    waitMs: z.number().int().min(0).max(LIMITS.replicationWaitMsMax),
+    bytesMax: bytesMax.default(LIMITS.replicationPageBytes),
+    compress: z.boolean().default(true),
+    wallMs,
+    featureLevel,
+  })
+  .transform(({ applied, ...rest }) => {
+    return { ...rest, applied: withChanges(seqsOfKnown(rest.received), applied) };
+  });
 
 const pageHead = z.object({
-  outcome: z.enum(["page", "below-floor"]),
+  outcome: z.enum(["page", "below-floor"]).default("page"),
   /** Where the log begins too late for the one that asked; empty for a page. */
-  floors: origins,
+  floors: origins.default([]),
   /** Origins of which the one that asked has another history. */
-  diverged: origins,
-  heads: z.array(signedHead).max(originsMax).readonly(),
-  received: vector,
-  applied: vector,
-  more: z.boolean(),
+  diverged: origins.default([]),
+  heads: z.array(signedHead).max(originsMax).readonly().default([]),
+  /** Where it differs from what the one that asked has received. */
+  received: vector.default(NOTHING),
+  /** Where it differs from what was received. */
+  applied: vector.default(NOTHING),
+  more: z.boolean().default(false),
   wallMs,
-  hlc,
   featureLevel,
 });
 
-const hint = z.object({ received: vector, applied: vector, wallMs, featureLevel });
+const hint = z
+  .object({ received: vector, applied: vector.default(NOTHING), wallMs, featureLevel })
+  .transform((told) => ({ ...told, applied: withChanges(told.received, told.applied) }));
+
+/** What is left out when nothing else is meant; every message is paid for. */
+const REQUEST_DEFAULTS = {
+  ...{ applied: [], only: [], skip: [], compress: true, bytesMax: LIMITS.replicationPageBytes },
+};
+const HEAD_DEFAULTS = {
+  ...{ outcome: "page", floors: [], diverged: [], heads: [], received: [], applied: [] },
+  more: false,
+};
+const HINT_DEFAULTS = { applied: [] };
 
 export type KnownHead = z.output<typeof knownHeads>[number];
 export type PullRequest = Readonly<z.output<typeof pullRequest>>;
@@ -109,9 +128,13 @@ export function parsePullRequest(body: Uint8Array): Parsed<PullRequest> {
   return parseWith(pullRequest, body);
 }
 
-/** Reads what stands in front of a page. */
-export function parsePageHead(body: Uint8Array): Parsed<PageHead> {
-  return parseWith(pageHead, body);
+/** Reads what stands in front of a page; `asked` is what the request said had been received. */
+export function parsePageHead(body: Uint8Array, asked: Vector): Parsed<PageHead> {
+  const parsed = parseWith(pageHead, body);
+  if (parsed.outcome === "bad") return parsed;
+  const received = withChanges(asked, parsed.value.received);
+  const applied = withChanges(received, parsed.value.applied);
+  return { outcome: "ok", value: { ...parsed.value, received, applied } };
 }
 
 /** Reads word of news, and of what a peer has applied. */
@@ -119,33 +142,80 @@ export function parseHint(body: Uint8Array): Parsed<Hint> {
   return parseWith(hint, body);
 }
 
+/** The mark of a chain, as requests state where a log stands. */
+export function markOf(chain: Uint8Array): Uint8Array {
+  return Buffer.from(chain.subarray(0, CHAIN_MARK_BYTES));
+}
+
+/** How far each origin is that a request names. */
+export function seqsOfKnown(known: readonly KnownHead[]): Vector {
+  return new Map(known.map(([from, at]) => [from, at]));
+}
+
 /** A request for operations, as it travels. */
 export function writePullRequest(request: PullRequest): Buffer {
   const { received, applied, ...rest } = request;
-  return json({
+  const message = {
     ...rest,
-    received: received.map(([from, at, hash]) => [from, at, toHex(hash)]),
-    applied: [...applied],
-  });
+    received: received.map(([from, at, bytes]) => [from, at, base64url(bytes)]),
+    applied: changesOf(seqsOfKnown(received), applied),
+  };
+  return json(withoutDefaults(message, REQUEST_DEFAULTS));
 }
 
-/** The head of a page, as it travels. */
-export function writePageHead(head: PageHead): Buffer {
-  return json({
+/** The head of a page for a request that said that so much had been received. */
+export function writePageHead(head: PageHead, asked: Vector): Buffer {
+  const message = {
     ...head,
     heads: head.heads.map((signed) => [
       ...[signed.origin, signed.site, signed.seq],
-      ...[toHex(signed.chain), toHex(signed.signature)],
+      ...[base64url(signed.chain), base64url(signed.signature)],
     ]),
-    received: [...head.received],
-    applied: [...head.applied],
-    hlc: formatHlc(head.hlc),
-  });
+    received: changesOf(asked, head.received),
+    applied: changesOf(head.received, head.applied),
+  };
+  return json(withoutDefaults(message, HEAD_DEFAULTS));
 }
 
 /** Word of news and of what has been applied, as it travels. */
 export function writeHint(hint: Hint): Buffer {
-  return json({ ...hint, received: [...hint.received], applied: [...hint.applied] });
+  const { received, applied, ...rest } = hint;
+  const message = { ...rest, received: [...received], applied: changesOf(received, applied) };
+  return json(withoutDefaults(message, HINT_DEFAULTS));
+}
+
+/** Entries of a vector that differ from what the reader knows; 0 where it has none. */
+function changesOf(base: Vector, vector: Vector): Array<readonly [string, number]> {
+  const changed = [...vector].filter(([from, at]) => base.get(from) !== at);
+  const gone = [...base.keys()].filter((from) => !vector.has(from));
+  return [...changed, ...gone.map((from) => [from, 0] as const)];
+}
+
+function withChanges(base: Vector, changes: Vector): Vector {
+  const vector = new Map([...base, ...changes]);
+  for (const [from, at] of changes) if (at === 0) vector.delete(from);
+  return vector;
+}
+
+function withoutDefaults(
+  message: Readonly<Record<string, unknown>>,
+  defaults: Readonly<Record<string, unknown>>,
+): Record<string, unknown> {
+  const said = Object.entries(message).filter(([name, value]) => {
+    return JSON.stringify(value) !== JSON.stringify(defaults[name]);
+  });
+  return Object.fromEntries(said);
+}
+
+function base64url(bytes: Uint8Array): string {
+  return asBuffer(bytes).toString("base64url");
+}
+
+/** Undefined unless it is exactly so many bytes, in the one way to write them. */
+function parseBase64url(text: string, bytes: number): Uint8Array | undefined {
+  if (text.length !== Math.ceil((bytes * 4) / 3)) return undefined;
+  const decoded = Buffer.from(text, "base64url");
+  return decoded.toString("base64url") === text && decoded.length === bytes ? decoded : undefined;
 }
 
 function json(value: unknown): Buffer {
