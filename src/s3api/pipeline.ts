@@ -11,7 +11,7 @@ import { S3Error } from "./errors.ts";
 import { withHoistedHeaders } from "./headers/header-list.ts";
 import { requireComplete } from "./incomplete-site.ts";
 import { answerOrigin, openRequest, visitWebsite } from "./open-pipeline.ts";
-import type { Call, HandlerDeps, HomeVisit, OperationRow, Reply } from "./operation.ts";
+import type { BucketCall, Call, HandlerDeps, HomeVisit, OperationRow, Reply } from "./operation.ts";
 import { OPERATIONS, type OperationName } from "./operations.ts";
 import type { Trace } from "./responder.ts";
 import { type Route, refuseUnknownParameters, routeRequest } from "./router.ts";
@@ -118,11 +118,11 @@ function answerAs(
   const call: Call = { exchange, headers, query, auth, allows, received };
   if (row.level === "service") return row.handler(call, deps);
   const addressed = addressedBucket(route, allows, stored, operation);
-  const place: Place = { ...addressed, key: route.key };
-  if (deps.home === undefined || !addressed.settings.has(HOME_SETTING)) {
+  const { name: bucket, settings: bucketSettings } = addressed;
+  const place: Place = { bucket, bucketSettings, key: route.key };
+  if (deps.home === undefined || !bucketSettings.has(HOME_SETTING)) {
     return handle(row, call, place, deps);
   }
-  const { name: bucket, settings: bucketSettings } = addressed;
   const visit: HomeVisit = {
     ...{ call: { ...call, bucket, bucketSettings }, operation, isForwarded: trace.isForwarded },
     answer: () => handle(row, call, place, deps),
@@ -134,7 +134,7 @@ function answerAs(
 function handle(
   row: Exclude<OperationRow, { readonly open: unknown } | { readonly notImplemented: string }>,
   call: Call,
-  { name: bucket, settings: bucketSettings, key }: Place,
+  { bucket, bucketSettings, key }: Place,
   deps: HandlerDeps,
 ): Reply | Promise<Reply> {
   if (row.level === "service") return row.handler(call, deps);
@@ -176,7 +176,9 @@ function requireAllowed(allows: Allows, action: string, route: Route): void {
   if (!allows(action, route.bucketText, route.key)) throw new S3Error("AccessDenied");
 }
 
-type Place = AddressedBucket & { readonly key: ObjectKey | undefined };
+type Place = Pick<BucketCall, "bucket" | "bucketSettings"> & {
+  readonly key: ObjectKey | undefined;
+};
 type AddressedBucket = { readonly name: BucketName; readonly settings: BucketSettings };
 
 const NO_SETTINGS: BucketSettings = new Map();

@@ -1,0 +1,88 @@
+import { afterEach, expect, test } from "vitest";
+import { buildShim } from "../crash/shim.ts";
+import { type RawAnswer, sendSigned } from "../support/raw-http.ts";
+import { type RunningSite, startCluster, until, untilInSync } from "../support/sites.ts";
+
+/** A moment to start servers, and for time to catch up. */
+const TIMEOUT_MS = 300_000;
+/** More than the 5 s that a clock may be ahead. */
+const AHEAD_MS = 20_000;
+
+let sites: RunningSite[] = [];
+
+afterEach(async () => {
+  for (const site of sites.splice(0)) await site.close();
+});
+
+function send(site: RunningSite, method: string, path: string, body = ""): Promise<RawAnswer> {
+  const headers = { "content-length": String(body.length) };
+  return sendSigned(site.server(), { method, path, headers, body });
+}
+
+/** The wall clock that a write was stamped with, from its token. */
+function tokenMs({ headers }: RawAnswer): number {
+  const hlc = Buffer.from(headers["x-atoll-token"] ?? "", "base64url").readBigUInt64BE(17);
+  return Number(hlc >> 16n);
+}
+
+test(
+  "a site whose clock is ahead stops, is held back when it goes on, and arrives in time",
+  async () => {
+    const ahead = {
+      ...{ LD_PRELOAD: await buildShim(), CRASH_CLOCK_MS: String(AHEAD_MS) },
+      UV_USE_IO_URING: "0",
+    };
+    sites = await startCluster([
+      { name: "berlin" },
+      { name: "paris", engine: "node" },
+      { name: "oslo", env: ahead },
+    ]);
+    const [berlin, paris, oslo] = sites;
+    if (berlin === undefined || paris === undefined || oslo === undefined) throw new Error("three");
+    await send(berlin, "PUT", "/photos");
+    await until("oslo has seen that its clock is ahead of the others'", async () => {
+      const clock = await oslo.told("clock", "show");
+      if (clock["state"] !== "jumped") return undefined;
+      expect(clock).toMatchObject({ witness: "peers" });
+      return true;
+    });
+    const refused = await send(oslo, "PUT", "/photos/early", "x");
+    expect([refused.status, refused.code]).toEqual([503, "ServiceUnavailable"]);
+    expect((await send(oslo, "GET", "/photos/early")).status).toBe(404);
+    expect((await berlin.told("clock", "show"))["state"]).toBe("trusted");
+
+    expect(await oslo.told("clock", "accept")).toMatchObject({ accepted: true, state: "trusted" });
+    const early = await send(oslo, "PUT", "/photos/early", "x");
+    expect(early.status).toBe(200);
+    expect(tokenMs(early)).toBeGreaterThan(Date.now() + AHEAD_MS / 2);
+    for (const site of [berlin, paris]) {
+      await until(`${site.name} holds oslo back`, async () => {
+        const { quarantined } = await site.told("repl-status");
+        const [held] = Object.values(quarantined as Record<string, { ahead_seconds: number }>);
+        if (held === undefined) return undefined;
+        expect(held.ahead_seconds).toBeGreaterThan(0);
+        return true;
+      });
+      expect((await send(site, "GET", "/photos/early")).status).toBe(404);
+      // Neither its own clock nor what goes on between the others has suffered.
+      const now = await send(site, "PUT", `/photos/${site.name}`, "x");
+      expect(tokenMs(now)).toBeLessThan(Date.now() + 1000);
+    }
+    await until("paris has what berlin wrote meanwhile", async () => {
+      const { status } = await send(paris, "GET", "/photos/berlin");
+      return status === 200 ? true : undefined;
+    });
+    for (const site of [berlin, paris]) {
+      await until(`time has caught up at ${site.name}`, async () => {
+        const { status } = await send(site, "GET", "/photos/early");
+        return status === 200 ? true : undefined;
+      });
+      expect(site.server().log().split("operations of a site whose clock is ahead")).toHaveLength(
+        2,
+      );
+    }
+    await untilInSync(sites);
+    expect((await berlin.told("repl-status"))["quarantined"]).toEqual({});
+  },
+  TIMEOUT_MS,
+);
