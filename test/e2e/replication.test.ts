@@ -280,3 +280,45 @@ describe("a site between two others", () => {
     TIMEOUT_MS,
   );
 });
+
+describe("an object whose bytes the other site has", () => {
+  test(
+    "costs less than 2 KiB on the wire, written again or copied",
+    async () => {
+      const [berlin, paris] = await open("berlin", "paris");
+      if (berlin === undefined || paris === undefined) throw new Error("two sites");
+      const s3 = berlin.s3();
+      await s3.send(new CreateBucketCommand({ Bucket: BUCKET }));
+      const Body = patternBytes(9 * MIB, 5);
+      await s3.send(new PutObjectCommand({ Bucket: BUCKET, Key: "first", Body }));
+      await same(paris.s3(), "first", Body);
+      const sent = (): number => berlin.wire.bytes() + paris.wire.bytes();
+      /** Waits until nobody says anything any more: both wait for the other's next word. */
+      const settle = async (): Promise<number> => {
+        let [before, quiet] = [sent(), 0];
+        await until("the wire is quiet", async () => {
+          const now = sent();
+          quiet = now === before ? quiet + 1 : 0;
+          before = now;
+          return quiet >= 20 ? true : undefined;
+        });
+        return before;
+      };
+      const CopySource = `${BUCKET}/first`;
+      const writes = [
+        () => s3.send(new PutObjectCommand({ Bucket: BUCKET, Key: "again", Body })),
+        () => s3.send(new CopyObjectCommand({ Bucket: BUCKET, Key: "copied", CopySource })),
+      ];
+      const costs: number[] = [];
+      for (const [at, write] of writes.entries()) {
+        const before = await settle();
+        await write();
+        await same(paris.s3(), at === 0 ? "again" : "copied", Body);
+        costs.push((await settle()) - before);
+      }
+      // A wait for news may end meanwhile and begin anew; then what was written costs no more.
+      expect(Math.min(...costs), `bytes on the wire: ${costs}`).toBeLessThan(2048);
+    },
+    TIMEOUT_MS,
+  );
+});
