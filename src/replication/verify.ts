@@ -320,5 +320,5 @@ const ASKED_BYTES = LIMITS.replicationPageBytes;
 
 /** A tombstone, or the mark of a version that was removed. */
 function isMark(position: string): boolean {
-  return /^D[^\0]*\0[^\0]*\0[0-9a-f]{32}[te]$/.test(position);
+  return /^D[^\0]*\0[^\0]*\0[0-9a-f]{32}(t|x[0-9a-f]{32})$/.test(position);
 }

@@ -4,9 +4,11 @@ import type { LocalRecord } from "../core/records.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Disk } from "../ports/disk.ts";
 import type { Log } from "../ports/log.ts";
+import { isAwaited } from "./acknowledgements.ts";
 import type { CommitLane } from "./commit-lane.ts";
 import { forgetOldConflicts } from "./conflicts.ts";
 import { endsOfLogs, isNeeded, type LogEnd } from "./log-trim.ts";
+import { dropOldMarks } from "./mark-horizon.ts";
 import { DROPPED_KEY, segmentKeyOf } from "./metadata/keys.ts";
 import { decodeRow, TABLES } from "./metadata/rows.ts";
 import { indexKey, type RowReader } from "./metadata/stored-rows.ts";
@@ -34,6 +36,8 @@ export type HouseDeps = {
   readonly checkpointDirectory: string;
 };
 
+/** How often marks of old removals are looked for. */
+const MARKS_LOOK_MS = 60 * 60 * 1000;
 /** A bulk segment in which everything was given up is let go of at this size already. */
 const DEAD_BULK_BYTES_MIN = 16 * 1024 * 1024;
 /**
@@ -50,12 +54,14 @@ type Dropped = Extract<LocalRecord, { kind: "segments-dropped" }>;
 export class House {
   readonly #deps: HouseDeps;
   #batchesSeen = -1;
+  #marksLookedAtMs: number;
   #lastWriteMs: number;
   #bytesAtCheckpoint: number;
 
   constructor(deps: HouseDeps) {
     this.#deps = deps;
     this.#lastWriteMs = deps.clock.monotonicMs();
+    this.#marksLookedAtMs = this.#lastWriteMs;
     this.#bytesAtCheckpoint = this.#logBytes();
   }
 
@@ -67,6 +73,7 @@ export class House {
     const resultsExpired = await this.#expireResults();
     await forgetOldConflicts(this.#deps.parts, this.#deps.clock.nowMs());
     await this.#writeAcknowledgements();
+    await this.#dropMarks();
     const dropped = await this.#dropDead();
     const checkpointTaken = await this.#checkpoint();
     await this.#deps.parts.admission.restoreReserve();
@@ -154,6 +161,22 @@ export class House {
     await parts.committer.submit(records.length * 256, (batch) => {
       for (const record of records) batch.local(record);
     });
+  }
+
+  /** A walk over all marks, so now and then only; a site without peers is asked for none. */
+  async #dropMarks(): Promise<void> {
+    const { parts, clock, log } = this.#deps;
+    const peers = this.#peers();
+    const since = clock.monotonicMs() - this.#marksLookedAtMs;
+    if (peers.length === 0 || since < MARKS_LOOK_MS) return;
+    this.#marksLookedAtMs = clock.monotonicMs();
+    const { acknowledgements } = parts;
+    const nowMs = clock.nowMs();
+    const positions = peers.flatMap((site) => acknowledgements.position(site) ?? []);
+    const awaited = positions.filter((position) => isAwaited(position, nowMs));
+    const readers = { peers: awaited, held: acknowledgements.held(), nowMs };
+    const marks = await dropOldMarks(parts, readers);
+    if (marks > 0) log.info({ marks }, "marks of old removals were dropped");
   }
 
   /** Segments without anything that is live, and without operations that a peer still needs. */

@@ -1,10 +1,8 @@
-import { asBuffer } from "../core/bytes.ts";
 import { StorageFault } from "../core/faults.ts";
-import { parseOriginId } from "../core/names.ts";
 import type { LogStart } from "../core/records.ts";
 import { BodyMender, type MendTold } from "./body-mender.ts";
 import type { Damage, RepairSource } from "./body-reader.ts";
-import { POSITION_KEY } from "./metadata/keys.ts";
+import { readHeads } from "./log-starts.ts";
 import { decodeRow, TABLES } from "./metadata/rows.ts";
 import { indexKey } from "./metadata/stored-rows.ts";
 import {
@@ -95,22 +93,6 @@ function countRows({ kv, hash }: StoreParts): number {
     count += usage.tombstones + usage.voided + usage.metas;
   }
   return count;
-}
-
-function readHeads({ kv, hash, index }: StoreParts): readonly LogStart[] {
-  const heads: LogStart[] = [];
-  const own = index.get(TABLES.position, POSITION_KEY);
-  if (own !== undefined && own.seq > 0) {
-    const { origin, seq, chain, ownHlc: hlc, vector } = own;
-    heads.push({ origin, seq, chain, hlc, vector });
-  }
-  const { prefix } = TABLES.originHead;
-  for (const { key, value } of kv.range({ gte: indexKey(prefix, ""), lt: indexKey(prefix, "~") })) {
-    const origin = parseOriginId(asBuffer(key).toString("utf8", prefix.length));
-    const head = decodeRow(TABLES.originHead, value, hash.crc32);
-    if (origin !== undefined && origin !== own?.origin) heads.push({ origin, ...head });
-  }
-  return heads;
 }
 
 async function readInline(
