@@ -123,8 +123,9 @@ export async function takeCheckpoint(disk: Disk, kv: Kv, directory: string): Pro
 }
 
 /**
- * Cuts what is torn behind the last whole batch, and syncs the segments that were open, of both
- * lanes: what a killed process had only written counts now, so it must survive a power cut now.
+ * Cuts what is torn behind the last whole batch, and syncs all segments, of both lanes: what a
+ * killed process had only written counts now, so it must survive a power cut now. That goes for a
+ * footer as well: what follows its segment may be dropped because it is there.
  */
 export async function settleLog(
   disk: Disk,
@@ -132,7 +133,6 @@ export async function settleLog(
   ends: ReadonlyMap<number, number>,
 ): Promise<void> {
   for (const { facts, path } of segments) {
-    if (facts.sealed) continue;
     const end = ends.get(facts.id);
     const file = await disk.openWrite(path, "buffered");
     try {
