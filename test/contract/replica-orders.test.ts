@@ -3,7 +3,7 @@ import { afterEach, expect, test } from "vitest";
 import { encodeLogicalRow, type RowStep } from "../../src/storage/logical-rows.ts";
 import { Seed } from "../sim/seed.ts";
 import { dumpRows } from "../sim/sim-machine.ts";
-import { handOver, handOverAll, positionOf } from "../support/hand-over.ts";
+import { fetchParked, handOver, handOverAll, positionOf } from "../support/hand-over.ts";
 import { change, contentsOf, setUp } from "../support/row-workload.ts";
 import { closeSimSites, SimSite } from "../support/sim-site.ts";
 
@@ -18,6 +18,7 @@ const STEPS = fc.array(
       from: fc.nat({ max: 2 }),
       to: fc.nat({ max: 2 }),
       bytes: fc.constantFrom(1, 700, 4000, 1_000_000),
+      parks: fc.boolean(),
     }),
     fc.record({ kind: fc.constant("restart" as const), site: fc.nat({ max: 2 }) }),
   ),
@@ -51,12 +52,16 @@ test("sites agree whatever the order and size of pages, and a rebuild agrees wit
         const site = sites["site" in step ? step.site : step.from] ?? first;
         if (step.kind === "restart") await site.restart();
         else if (step.kind === "write") await write(site, seed);
-        else await handOver(site, sites[step.to] ?? second, step.bytes);
+        else {
+          const isParked = (): boolean => step.parks && seed.chance(0.2);
+          await handOver(site, sites[step.to] ?? second, step.bytes, isParked);
+        }
       }
       for (let round = 0; round < 2; round++) {
         await handOverAll(first, second);
         await handOverAll(second, third);
         await handOverAll(third, first);
+        for (const to of sites) for (const from of sites) await fetchParked(from, to);
       }
       const rows = await logicalRowsOf(first);
       for (const site of sites) {

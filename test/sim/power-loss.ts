@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import type { Hash } from "../../src/ports/hash.ts";
 import { takeCheckpoint } from "../../src/storage/recovery.ts";
+import { ForeignFeed, type ForeignLog, foreignLog } from "./foreign-log.ts";
 import { Seed } from "./seed.ts";
 import { dumpRows, type Running, type Sabotage, SIM_DIRECTORY, SimMachine } from "./sim-machine.ts";
 import { BrokenPromise, checkContents, checkHistory, checkRows, showStore } from "./store-check.ts";
@@ -26,9 +27,16 @@ export async function runSchedule(
   hash: Hash,
   sabotage?: Sabotage,
 ): Promise<ScheduleReport> {
-  const life = new Life(new Seed(`power-loss/${number}`), hash, sabotage);
+  const settings = { sabotage, foreign: await foreignLog(hash) };
+  const life = new Life(new Seed(`power-loss/${number}`), hash, settings);
   return await life.run();
 }
+
+type LifeSettings = {
+  readonly sabotage: Sabotage | undefined;
+  /** What another site wrote. */
+  readonly foreign: ForeignLog;
+};
 
 class Life {
   readonly #seed: Seed;
@@ -43,10 +51,15 @@ class Life {
   #acknowledged = 0;
   #restarts = 0;
   #dropped = 0;
+  readonly #foreign: ForeignFeed | undefined;
   /** The first failure of an operation in flight. */
   #failure: unknown;
 
-  constructor(seed: Seed, hash: Hash, sabotage: Sabotage | undefined) {
+  constructor(seed: Seed, hash: Hash, settings: LifeSettings) {
+    const { sabotage, foreign } = settings;
+    const feeds = seed.derive("feeds");
+    // Most sites have no peers: half of these lives are as they would be alone.
+    this.#foreign = feeds.chance(0.5) ? new ForeignFeed(foreign, seed.derive("feed")) : undefined;
     this.#seed = seed.derive("life");
     this.#hash = hash;
     this.#machine = new SimMachine(seed.derive("machine"), {
@@ -81,6 +94,7 @@ class Life {
   async #live(running: Running): Promise<Journal["entries"]> {
     const { disk } = this.#machine;
     const journal = new Journal(running.site.store, this.#uploadIds, this.#markerNames);
+    this.#foreign?.begin();
     const operations = 5 + this.#seed.int(60);
     if (this.#seed.chance(0.8)) {
       disk.steps.cutPowerAt(disk.steps.steps + 1 + this.#seed.int(operations * 5), { hang: true });
@@ -114,6 +128,9 @@ class Life {
       this.#fly(flight, journal.perform(planned));
       if (alone) await Promise.all(flight);
       if (this.#seed.chance(0.08)) this.#fly(flight, this.#keepHouse(running));
+      if (this.#foreign !== undefined && count % 3 === 0) {
+        this.#fly(flight, this.#foreign.feed(running.site.store));
+      }
       if (count === checkpointAt) this.#fly(flight, this.#checkpoint(running));
       while (flight.size >= most) await Promise.race(flight);
       if (this.#failure !== undefined) throw this.#failure;
@@ -185,6 +202,7 @@ class Life {
   }
 
   async #look({ site }: Running, entries: Journal["entries"]): Promise<void> {
+    await this.#foreign?.look(site.store);
     for (const { name } of site.store.buckets()) {
       const cursor = site.store.uploads(name);
       for (let upload = cursor.next(); upload !== undefined; upload = cursor.next()) {

@@ -25,9 +25,16 @@ type Shown = {
   readonly versions: ReadonlyArray<readonly string[]>;
 };
 
+/** What another site wrote, and no model knows, stands in a bucket of this name. */
+export const ELSEWHERE = "elsewhere";
+
+function bucketsOf(store: Store): StoredBucket[] {
+  return [...store.buckets()].filter(({ name }) => name !== ELSEWHERE);
+}
+
 /** Everything a client can see, as one text. */
 export function showStore(store: Store, uploadIds: UploadIds): string {
-  const buckets = [...store.buckets()].map((bucket) => bucket.name);
+  const buckets = bucketsOf(store).map((bucket) => bucket.name);
   const objects = allObjects(store).map((object) => {
     const { record } = object;
     return [object.bucket, object.key, writerOf(object), record.etag, String(record.size)];
@@ -43,7 +50,7 @@ export function showStore(store: Store, uploadIds: UploadIds): string {
       })
       .sort(byText),
     keys: [...store.accessKeys()].map((key) => [key.id, key.state]).sort(byText),
-    settings: [...store.buckets()].flatMap(showSettings).sort(byText),
+    settings: bucketsOf(store).flatMap(showSettings).sort(byText),
     versions: allVersions(store).map(showVersion),
   } satisfies Shown);
 }
@@ -101,7 +108,7 @@ function showModelVersion(id: string, version: ModelVersion, index: number): str
 /** Versions of all buckets, newest first behind each key. */
 function allVersions(store: Store): StoredVersion[] {
   const found: StoredVersion[] = [];
-  for (const { name } of store.buckets()) {
+  for (const { name } of bucketsOf(store)) {
     const cursor = store.versions(name);
     for (let next = cursor.next(); next !== undefined; next = cursor.next()) found.push(next);
     cursor.close();
@@ -126,7 +133,7 @@ function showUploads(store: Store, buckets: readonly string[]): string[][] {
 /** Objects of all buckets, in the order of the cursors, which must be that of bytes. */
 function allObjects(store: Store): StoredObject[] {
   const found: StoredObject[] = [];
-  for (const { name } of store.buckets()) {
+  for (const { name } of bucketsOf(store)) {
     const cursor = store.objects(name);
     let before = "";
     for (let object = cursor.next(); object !== undefined; object = cursor.next()) {

@@ -1,4 +1,4 @@
-import type { OriginId, Seq } from "../../src/core/names.ts";
+import { type OriginId, parseSeq, type Seq } from "../../src/core/names.ts";
 import { chainAfter, decodeOperation } from "../../src/core/operation-codec.ts";
 import type { Hash } from "../../src/ports/hash.ts";
 import type {
@@ -11,6 +11,8 @@ import type {
 } from "../../src/storage/replica.ts";
 import type { SimSite } from "./sim-site.ts";
 
+const PARKED = { kind: "parked", reason: "it is on its way" } as const;
+
 /** How far a site is, as a vector to ask another one with. */
 export function positionOf({ store }: SimSite): Map<OriginId, Seq> {
   return new Map(Array.from(store.replica.received(), ([origin, { seq }]) => [origin, seq]));
@@ -21,12 +23,15 @@ export async function handOver(
   from: SimSite,
   to: SimSite,
   bytesMax = 1024 * 1024,
+  isParked: () => boolean = () => false,
 ): Promise<readonly IngestOutcome[]> {
   const page = await from.store.replica.readLog(positionOf(to), bytesMax);
   if (page.outcome !== "page") throw new Error("the log begins later");
   const incoming: IncomingOperation[] = [];
   for (const entry of page.entries) {
-    incoming.push(await whole(from.store.replica, to.store.replica, entry));
+    const parked = { ...entry, inline: undefined, state: PARKED };
+    const taken = isParked() ? parked : await whole(from.store.replica, to.store.replica, entry);
+    incoming.push(taken);
   }
   const heads = [...page.heads, ...signedHere(from, page.entries)];
   return await to.store.replica.ingest(incoming, heads);
@@ -40,6 +45,23 @@ export async function handOverAll(from: SimSite, to: SimSite, bytesMax?: number)
     if (refused !== undefined) throw new Error(`refused: ${JSON.stringify(refused)}`);
     if (outcomes.length === 0) return;
   }
+}
+
+/** Fetches what is parked at a site from another one, as far as that has it. */
+export async function fetchParked(from: SimSite, to: SimSite): Promise<void> {
+  const { replica } = to.store;
+  for (const { dot } of replica.parked()) {
+    const after = new Map(positionOf(from));
+    after.set(dot.origin, seqBefore(dot.seq));
+    const page = await from.store.replica.readLog(after, 1);
+    const [entry] = page.outcome === "page" ? page.entries : [];
+    if (entry === undefined || entry.missing === "parked") continue;
+    await replica.ingest([await whole(from.store.replica, replica, entry)], []);
+  }
+}
+
+function seqBefore(seq: Seq): Seq {
+  return parseSeq(seq - 1) ?? seq;
 }
 
 /** An operation with everything of its body that the other store lacks. */
