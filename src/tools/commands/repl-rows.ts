@@ -46,10 +46,10 @@ async function followBootstrap(input: CommandInput, client: AdminClient): Promis
   let told: unknown;
   for (;;) {
     const facts = expectSuccess(await client.call("GET", "repl-bootstrap"));
-    if (facts["state"] === "done") {
+    if (facts["state"] !== "running" && facts["state"] !== "failed") {
       input.output.progress("");
       input.output.result(facts, () => showDone(facts));
-      return Number(facts["skipped"]) === 0 ? EXIT_CODES.fine : EXIT_CODES.damage;
+      return Number(facts["skipped"] ?? 0) === 0 ? EXIT_CODES.fine : EXIT_CODES.damage;
     }
     input.output.progress(showBar(facts));
     const failure = facts["failure"];
@@ -72,6 +72,7 @@ function showBar(facts: Answer): string {
 }
 
 function showDone(facts: Answer): string {
+  if (facts["state"] !== "done") return "No bootstrap is under way.";
   return pairs([
     ["rows", String(facts["rows"])],
     ["bytes", String(facts["bytes"])],
