@@ -147,14 +147,8 @@ async function assemble(
   const sealing: SealingDeps = { disk, hash, segments, origin, yieldTurn: () => turn(ports) };
   const seal = sealInBackground(ports, sealing);
   const { segmentBytes } = settings;
-  const shared = { disk, hash, segments, segmentBytes, seal };
-  const makeFooter = (facts: SegmentFacts) => newFooter(sealing, facts);
-  const lane = await CommitLane.open(
-    { ...shared, makeFooter },
-    hlc.last,
-    replay.position.segment === 0 ? undefined : replay.position,
-  );
-  const bulk = new BulkLane({ ...shared, makeFooter, now: () => hlc.last });
+  const before = replay.position.segment === 0 ? undefined : replay.position;
+  const { lane, bulk } = await openLanes({ sealing, seal, segmentBytes, hlc, before });
   const view = new IndexView(kv, hash.crc32);
   const index = view.stored;
   const references = new ReferenceCounts(view, { keepUnnamed: false });
@@ -197,6 +191,22 @@ async function assemble(
   const made = createStore({ parts, house, stats, lane, segments, ...logs, sealed: seal.ended });
   const store = gateWrites(made, guard);
   return { store, guard, replayedOperations: replay.operations, logEnd: () => lane.end };
+}
+
+/** Begins a new segment in the commit lane; the bulk lane begins one when it needs it. */
+async function openLanes(deps: {
+  readonly sealing: SealingDeps;
+  readonly seal: Seal;
+  readonly segmentBytes: number;
+  readonly hlc: HlcClock;
+  readonly before: LogEnd | undefined;
+}): Promise<{ lane: CommitLane; bulk: BulkLane }> {
+  const { sealing, seal, segmentBytes, hlc, before } = deps;
+  const { disk, hash, segments } = sealing;
+  const makeFooter = (facts: SegmentFacts) => newFooter(sealing, facts);
+  const shared = { disk, hash, segments, segmentBytes, seal, makeFooter };
+  const lane = await CommitLane.open(shared, hlc.last, before);
+  return { lane, bulk: new BulkLane({ ...shared, now: () => hlc.last }) };
 }
 
 /** Segments that earlier processes left open; their footers are written by and by. */

@@ -19,7 +19,7 @@ export type OriginHead = {
 export type LogEntry = {
   readonly encoded: Uint8Array;
   readonly inline: Uint8Array | undefined;
-  /** Why this log has it without its bytes: nobody could give them, or they are nowhere any more. */
+  /** Why this log has it without its bytes: nobody could give them, or they are nowhere now. */
   readonly missing?: "parked" | "void";
 };
 
@@ -115,7 +115,7 @@ export interface Replica {
   superseded(operation: Operation): boolean;
   /** A peer has applied so much: what all peers have applied may be trimmed. Cheap; any order. */
   acknowledge(site: SiteId, applied: Vector): void;
-  /** Keeps all operations beyond the vectors that it names from being trimmed, until it is called. */
+  /** Keeps operations beyond the vectors that are named from being trimmed; gives what ends it. */
   holdLog(vectors: () => readonly Vector[]): () => void;
 
   manifest(hash: ContentHash): readonly ManifestChunk[] | undefined;

@@ -83,23 +83,8 @@ export function createStore(deps: StoreFaceDeps): Store {
     deleteObjects: (requests) => deleteObjects(parts, requests),
     expireVersions: (requests) => expireVersions(parts, requests),
 
-    upload: (bucket, key, uploadId) => findUpload(index, { bucket, key, uploadId }),
-    uploads: (bucket) => uploadCursor(parts, bucket),
-    parts: (uploadId, after) => listParts(parts, uploadId, after),
-    completedUpload: (uploadId) => index.get(TABLES.result, uploadId)?.completed,
-    createUpload: (request) => createUpload(parts, request),
-    putPart: (request) => putPart(parts, request),
-    completeUpload: (request) => completeUpload(parts, request),
-    abortUpload: (bucket, key, uploadId) => abortUpload(parts, { bucket, key, uploadId }),
-
-    accessKey: (id) => findAccessKey(parts, id),
-    accessKeys: () => listAccessKeys(parts),
-    putAccessKey: (record) => putAccessKey(parts, record),
-    resealAccessKey: (id, reseal) => resealAccessKey(parts, id, reseal),
-
-    site: (id) => findSite(parts, id),
-    sites: () => listSites(parts),
-    putSite: (record) => putSite(parts, record),
+    ...uploadFace(parts),
+    ...memberFace(parts),
 
     conflicts: createConflicts(parts),
     replica,
@@ -117,6 +102,52 @@ export function createStore(deps: StoreFaceDeps): Store {
       await keeping.stop();
       await closeParts(deps);
     },
+  };
+}
+
+type UploadFace =
+  | "upload"
+  | "uploads"
+  | "parts"
+  | "completedUpload"
+  | "createUpload"
+  | "putPart"
+  | "completeUpload"
+  | "abortUpload";
+
+function uploadFace(parts: StoreParts): Pick<Store, UploadFace> {
+  const { index } = parts;
+  return {
+    upload: (bucket, key, uploadId) => findUpload(index, { bucket, key, uploadId }),
+    uploads: (bucket) => uploadCursor(parts, bucket),
+    parts: (uploadId, after) => listParts(parts, uploadId, after),
+    completedUpload: (uploadId) => index.get(TABLES.result, uploadId)?.completed,
+    createUpload: (request) => createUpload(parts, request),
+    putPart: (request) => putPart(parts, request),
+    completeUpload: (request) => completeUpload(parts, request),
+    abortUpload: (bucket, key, uploadId) => abortUpload(parts, { bucket, key, uploadId }),
+  };
+}
+
+type MemberFace =
+  | "accessKey"
+  | "accessKeys"
+  | "putAccessKey"
+  | "resealAccessKey"
+  | "site"
+  | "sites"
+  | "putSite";
+
+function memberFace(parts: StoreParts): Pick<Store, MemberFace> {
+  return {
+    accessKey: (id) => findAccessKey(parts, id),
+    accessKeys: () => listAccessKeys(parts),
+    putAccessKey: (record) => putAccessKey(parts, record),
+    resealAccessKey: (id, reseal) => resealAccessKey(parts, id, reseal),
+
+    site: (id) => findSite(parts, id),
+    sites: () => listSites(parts),
+    putSite: (record) => putSite(parts, record),
   };
 }
 
