@@ -1,6 +1,6 @@
 import { beforeEach, expect, test } from "vitest";
 import { HOME_SETTING } from "../core/home-site.ts";
-import { parseBucketName, parseSiteId } from "../core/names.ts";
+import { parseBucketName, parseOriginId, parseSeq, parseSiteId } from "../core/names.ts";
 import type { BucketSettings } from "../core/records.ts";
 import type { MemberSite } from "../core/site-record.ts";
 import { HOMES_PATH, type HomesDesk, routeHomes } from "./admin-homes.ts";
@@ -13,6 +13,8 @@ function must<Value>(value: Value | undefined): Value {
 const PHOTOS = must(parseBucketName("photos"));
 const BERLIN = must(parseSiteId("1".repeat(16)));
 const PARIS = must(parseSiteId("2".repeat(16)));
+const ORIGIN = must(parseOriginId("ab".repeat(8)));
+const SEQ = must(parseSeq(7));
 const member = (id: string, name: string, state = "active") => ({ id, name, state });
 
 let settings: Map<string, Uint8Array>;
@@ -31,6 +33,7 @@ function ask(self: typeof BERLIN, method: string, path: string, body?: unknown) 
   const bucket = { name: PHOTOS, createdMs: 0, owner: "", settings: shown };
   const desk: HomesDesk = {
     self,
+    applied: () => new Map([[ORIGIN, SEQ]]),
     store: {
       bucket: (name) => (name === PHOTOS ? bucket : undefined),
       buckets: () => [bucket],
@@ -54,7 +57,7 @@ test("a home is named, shown, handed over by its holder, and taken by force", as
   const first = { bucket: "photos", site: PARIS, name: "paris", epoch: 1, is_here: false };
   const named = await ask(BERLIN, "PUT", "/photos", { site: "paris" });
   expect(named).toEqual({ status: 200, body: first });
-  expect(String(settings.get(HOME_SETTING))).toBe(`${PARIS} 1`);
+  expect(String(settings.get(HOME_SETTING))).toBe(`${PARIS} 1 abababababababab:7`);
   const refused = await ask(BERLIN, "PUT", "/photos", { site: "berlin" });
   expect(refused.status).toBe(409);
   expect(JSON.stringify(refused.body)).toContain("The home of photos is paris");

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { encodeHomeSite, HOME_SETTING, type HomeSite, parseHomeSite } from "../core/home-site.ts";
 import { type BucketName, parseBucketName, type SiteId } from "../core/names.ts";
+import type { Vector } from "../core/records.ts";
 import type { MemberSite } from "../core/site-record.ts";
 import type { Store, StoredBucket } from "../storage/store.ts";
 import { type AdminAnswer, adminProblem } from "./admin-keys.ts";
@@ -10,6 +11,8 @@ export const HOMES_PATH = "/v1/admin/repl-homes";
 export type HomesDesk = {
   readonly self: SiteId;
   readonly store: Pick<Store, "bucket" | "buckets" | "putBucketSetting" | "sites">;
+  /** What this site has applied of every site's writes, its own included. */
+  readonly applied: () => Vector;
   /** Runs what gives a role of this site away, when nothing that rests on it is under way. */
   readonly handOver: <Result>(bucket: BucketName, change: () => Promise<Result>) => Promise<Result>;
 };
@@ -96,10 +99,14 @@ async function change(
         "when that site is gone for good.",
     );
   }
-  const home = site === undefined ? undefined : { site: site.id, epoch: (held?.epoch ?? 0) + 1 };
-  const value = home === undefined ? undefined : encodeHomeSite(home);
-  const request = { bucket: bucket.name, name: HOME_SETTING, value };
-  const { outcome } = await desk.handOver(bucket.name, () => desk.store.putBucketSetting(request));
+  const epoch = (held?.epoch ?? 0) + 1;
+  let home: HomeSite | undefined;
+  const { outcome } = await desk.handOver(bucket.name, () => {
+    // Read now that nothing is under way: the next home has to know all that was judged here.
+    home = site === undefined ? undefined : { site: site.id, epoch, after: desk.applied() };
+    const value = home === undefined ? undefined : encodeHomeSite(home);
+    return desk.store.putBucketSetting({ bucket: bucket.name, name: HOME_SETTING, value });
+  });
   if (outcome !== "stored") return adminProblem(404, `There is no bucket ${bucket.name}.`);
   return { status: 200, body: show(desk, bucket.name, home) };
 }

@@ -1,20 +1,52 @@
-import { parseSiteId, type SiteId } from "./names.ts";
+import {
+  type OriginId,
+  parseOriginId,
+  parseSeq,
+  parseSiteId,
+  type Seq,
+  type SiteId,
+} from "./names.ts";
+import type { Vector } from "./records.ts";
 
 /** The bucket setting that names the site which takes a bucket's conditional writes. */
 export const HOME_SETTING = "home-site";
 
 /** Who takes conditional writes, and how often that has been settled. */
-export type HomeSite = { readonly site: SiteId; readonly epoch: number };
+export type HomeSite = {
+  readonly site: SiteId;
+  readonly epoch: number;
+  /** What the home must have applied before it judges: what was known where it was named. */
+  readonly after: Vector;
+};
 
-/** The value of the setting: the site's id, a space, the epoch in decimal digits. */
-export function encodeHomeSite({ site, epoch }: HomeSite): Buffer {
-  return Buffer.from(`${site} ${epoch}`, "latin1");
+const SETTING = /^([0-9a-f]{16}) ([1-9]\d{0,14})((?: [0-9a-f]{16}:\d{1,16})*)$/;
+
+/**
+ * The value of the setting, as text: the site's id and the epoch in decimal digits; then, for each
+ * origin in ascending order, its id, a colon, and a sequence number. Spaces stand in between.
+ */
+export function encodeHomeSite({ site, epoch, after }: HomeSite): Buffer {
+  const entries = [...after].map(([origin, seq]) => `${origin}:${seq}`).sort();
+  return Buffer.from([site, epoch, ...entries].join(" "), "latin1");
 }
 
 /** Reads the value of the setting; undefined when it is none. */
 export function parseHomeSite(value: Uint8Array): HomeSite | undefined {
-  const [, id = "", digits = ""] =
-    /^([0-9a-f]{16}) ([1-9]\d{0,14})$/.exec(Buffer.from(value).toString("latin1")) ?? [];
+  const text = Buffer.from(value).toString("latin1");
+  const [, id = "", digits = "", entries = ""] = SETTING.exec(text) ?? [];
   const site = parseSiteId(id);
-  return site === undefined ? undefined : { site, epoch: Number(digits) };
+  const after = parseEntries(entries);
+  if (site === undefined || after === undefined) return undefined;
+  return { site, epoch: Number(digits), after };
+}
+
+function parseEntries(text: string): Vector | undefined {
+  const after = new Map<OriginId, Seq>();
+  for (const entry of text.split(" ").slice(1)) {
+    const [id = "", digits = ""] = entry.split(":");
+    const [origin, seq] = [parseOriginId(id), parseSeq(Number(digits))];
+    if (origin === undefined || seq === undefined) return undefined;
+    after.set(origin, seq);
+  }
+  return after;
 }

@@ -146,6 +146,7 @@ function homeRoutes({ site, s3 }: Parameters<typeof startReplication>[0]): Admin
   if (home === undefined) return [];
   const desk: HomesDesk = {
     ...{ self: site.identity.siteId, store: site.store },
+    applied: () => site.store.replica.applied(),
     handOver: (bucket, change) => home.handOver(bucket, change),
   };
   return [{ path: HOMES_PATH, answer: (call) => routeHomes(desk, call) }];

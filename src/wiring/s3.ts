@@ -44,9 +44,14 @@ export function createS3(parts: {
     },
   };
   const owner = ownerOf(identity);
+  const { replica } = store;
+  const homeDeps: HomeDeps = {
+    ...{ self: identity.siteId, forward: parts.forward },
+    applied: () => replica.applied(),
+  };
   const service = createS3Service({
     ...{ store, hash, keyRing, clock, random, log, observer, lookup },
-    ...{ applied: store.replica, home: { self: identity.siteId, forward: parts.forward } },
+    ...{ applied: replica, home: homeDeps },
     rootKeyId: () => rootKey.current().id,
     settings: {
       ...{ region, domains, websiteDomain, guard },

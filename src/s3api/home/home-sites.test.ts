@@ -9,11 +9,16 @@ import type { ForwardedRequest } from "../../core/forwarded-request.ts";
 import { encodeHomeSite, HOME_SETTING } from "../../core/home-site.ts";
 import {
   type BucketName,
+  type OriginId,
   parseBucketName,
   parseObjectKey,
+  parseOriginId,
+  parseSeq,
   parseSiteId,
+  type Seq,
   type SiteId,
 } from "../../core/names.ts";
+import type { Vector } from "../../core/records.ts";
 
 function must<Value>(value: Value | undefined): Value {
   if (value === undefined) throw new Error("the test's own data is wrong");
@@ -29,14 +34,20 @@ let berlin: S3Site;
 let paris: S3Site;
 let forwarded: ForwardedRequest[];
 let isCut: boolean;
+const applied = new Map<OriginId, Seq>();
 
 beforeAll(async () => {
   paris = await openS3Site({
-    home: { self: PARIS, forward: () => Promise.reject(new Error("paris asks nobody")) },
+    home: {
+      self: PARIS,
+      applied: () => applied,
+      forward: () => Promise.reject(new Error("paris asks nobody")),
+    },
   });
   berlin = await openS3Site({
     home: {
       self: BERLIN,
+      applied: () => new Map(),
       forward: (_home, request) => {
         if (isCut) return Promise.reject(new Error("the link is cut"));
         forwarded.push(request);
@@ -58,8 +69,13 @@ beforeEach(() => {
   isCut = false;
 });
 
-async function settle(site: S3Site, bucket: BucketName, home: SiteId): Promise<void> {
-  const value = encodeHomeSite({ site: home, epoch: 1 });
+async function settle(
+  site: S3Site,
+  bucket: BucketName,
+  home: SiteId,
+  after: Vector = new Map(),
+): Promise<void> {
+  const value = encodeHomeSite({ site: home, epoch: 1, after });
   await site.store.putBucketSetting({ bucket, name: HOME_SETTING, value });
 }
 
@@ -179,6 +195,18 @@ test("a home that is not one any more sends nobody further", async () => {
   const put = { method: "PUT", path: "/photos/moved", headers: ABSENT, body: "x" };
   expect(await statusOf(berlin, put)).toBe("503 ServiceUnavailable");
   expect(forwarded).toHaveLength(1);
+  await settle(paris, PHOTOS, PARIS);
+});
+
+test("a new home judges nothing before it knows what its predecessors have judged", async () => {
+  const [origin, five, six] = [parseOriginId("ab".repeat(8)), parseSeq(5), parseSeq(6)];
+  applied.set(must(origin), must(five));
+  await settle(paris, PHOTOS, PARIS, new Map([[must(origin), must(six)]]));
+  const put = { method: "PUT", path: "/photos/soon", headers: ABSENT, body: "x" };
+  expect(await statusOf(paris, put)).toBe("503 ServiceUnavailable");
+  expect(await statusOf(paris, { ...put, headers: {} })).toBe("200");
+  applied.set(must(origin), must(six));
+  expect(await statusOf(paris, put)).toBe("412 PreconditionFailed");
   await settle(paris, PHOTOS, PARIS);
 });
 

@@ -2,7 +2,7 @@ import { StorageFault } from "../../core/faults.ts";
 import type { ForwardedAnswer, ForwardedRequest } from "../../core/forwarded-request.ts";
 import { HOME_SETTING, type HomeSite, parseHomeSite } from "../../core/home-site.ts";
 import type { BucketName, SiteId } from "../../core/names.ts";
-import type { BucketSettings } from "../../core/records.ts";
+import type { BucketSettings, Vector } from "../../core/records.ts";
 import type { RequestHeaders } from "../../http/exchange.ts";
 import { S3Error } from "../errors.ts";
 import type { BucketCall, HandlerDeps, HomeGate, HomeVisit, Reply } from "../operation.ts";
@@ -11,6 +11,8 @@ import { homeUnavailable } from "./home-unavailable.ts";
 
 export type HomeDeps = {
   readonly self: SiteId;
+  /** How far the writes of every site have been applied here. */
+  readonly applied: () => Vector;
   /** Has a peer answer; rejects when it cannot be reached or does not know the request. */
   readonly forward: (home: SiteId, request: ForwardedRequest) => Promise<ForwardedAnswer>;
 };
@@ -54,7 +56,7 @@ export class HomeSites implements HomeGate {
     // Conditions of DeleteObjects stand in its body: its handler asks for each key.
     const isOfMany = operation === "DeleteObjects";
     if (home === undefined || !isWrite || !(isOfMany || isConditional(headers))) return answer();
-    if (home.site === this.#deps.self) return this.#answerHere(bucket, answer);
+    if (home.site === this.#deps.self) return this.#answerHere(bucket, home, answer);
     if (isOfMany) return answer();
     // The role went elsewhere while the request was on its way.
     if (visit.isForwarded) throw homeUnavailable();
@@ -76,8 +78,13 @@ export class HomeSites implements HomeGate {
     }
   }
 
-  async #answerHere(bucket: BucketName, answer: HomeVisit["answer"]): Promise<Reply> {
-    if (this.#handingOver.has(bucket)) throw homeUnavailable();
+  async #answerHere(
+    bucket: BucketName,
+    { after }: HomeSite,
+    answer: HomeVisit["answer"],
+  ): Promise<Reply> {
+    // What was judged before the role came here must be known here.
+    if (this.#handingOver.has(bucket) || !this.#hasApplied(after)) throw homeUnavailable();
     this.#underWay.set(bucket, (this.#underWay.get(bucket) ?? 0) + 1);
     try {
       return await answer();
@@ -87,6 +94,12 @@ export class HomeSites implements HomeGate {
       else this.#underWay.delete(bucket);
       for (const resolve of this.#idle.splice(0)) resolve();
     }
+  }
+
+  #hasApplied(after: Vector): boolean {
+    const applied = this.#deps.applied();
+    for (const [origin, seq] of after) if ((applied.get(origin) ?? 0) < seq) return false;
+    return true;
   }
 
   async #answerThere(home: SiteId, call: BucketCall, deps: HandlerDeps): Promise<Reply> {
