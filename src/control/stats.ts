@@ -60,14 +60,7 @@ function describeSite(
     version: deps.version,
     now: new Date(deps.clock.nowMs()).toISOString(),
     uptime_seconds: Math.floor(upMs / 1000),
-    site: {
-      id: identity.siteId,
-      name: identity.name,
-      cluster: identity.clusterId,
-      incarnation: identity.incarnation,
-      hlc: formatHlc(facts.hlc),
-      state: deps.state(),
-    },
+    site: { ...showIdentity(identity), hlc: formatHlc(facts.hlc), state: deps.state() },
     objects: {
       count: facts.objects,
       bytes: facts.bytes,
@@ -105,6 +98,15 @@ function describeSite(
       open_files: deps.processFacts.openFiles() ?? 0,
     },
   };
+}
+
+function showIdentity({
+  siteId,
+  name,
+  clusterId,
+  incarnation,
+}: Omit<SiteIdentity, "keyPair">): Record<string, unknown> {
+  return { id: siteId, name, cluster: clusterId, incarnation };
 }
 
 type Latencies = { latency_ms: LatencyQuantiles; latency_ms_since_start: LatencyQuantiles };

@@ -78,12 +78,7 @@ export async function startServer({
   });
   const site = await openFromSettings(ports, settings, { socketPath, failStop: fail });
   const rootKey = await openKeys(settings, ports);
-  const forward: Forward = (home, request) => board.forward(home, request);
-  const s3 = createS3({ settings, ports, site, rootKey, requests, forward });
-  Object.assign(board, s3, { site });
-  const replication = await startReplication({ settings, ports, site, s3, fail });
-  const { server: peers, status } = replication;
-  Object.assign(board, { peers, replication: status, forward: replication.forward });
+  const replication = await openFor(board, { settings, ports, site, rootKey, requests, fail });
   const where = { ...settings.listen, port: front.port, secure: tls !== undefined };
   const parts = { version, loaded, ports, site, rootKey, endpoint: endpointOf(where) };
   const admin = createAdmin({
@@ -106,6 +101,21 @@ export async function startServer({
       await ports.hash.close();
     },
   };
+}
+
+/** Puts S3 and replication in place: each of them answers for the other's clients. */
+async function openFor(
+  board: Switchboard,
+  parts: Omit<Parameters<typeof createS3>[0], "forward"> &
+    Omit<Parameters<typeof startReplication>[0], "s3">,
+): Promise<RunningReplication> {
+  const forward: Forward = (home, request) => board.forward(home, request);
+  const s3 = createS3({ ...parts, forward });
+  Object.assign(board, s3, { site: parts.site });
+  const replication = await startReplication({ ...parts, s3 });
+  const { server: peers, status } = replication;
+  Object.assign(board, { peers, replication: status, forward: replication.forward });
+  return replication;
 }
 
 function newBoard({ random }: WiringPorts): Switchboard {
