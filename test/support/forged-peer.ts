@@ -14,6 +14,8 @@ const PKCS8_PREFIX = Buffer.from("302e020100300506032b657004220420", "hex");
 export type PeerKeys = {
   readonly cluster: string;
   readonly site: string;
+  /** The incarnation of the site. */
+  readonly origin: string;
   readonly privateKey: KeyObject;
 };
 
@@ -33,10 +35,11 @@ function keyOf(seed: Buffer): KeyObject {
 /** The identity of a site, taken from its data directory as a thief would. */
 export function keysOf({ dataDirectory }: { readonly dataDirectory: string }): PeerKeys {
   const fields = JSON.parse(readFileSync(join(dataDirectory, "site.json"), "utf8"));
-  const { clusterId, siteId, privateKeySeed } = fields;
+  const { clusterId, siteId, origin, privateKeySeed } = fields;
   return {
     cluster: clusterId,
     site: siteId,
+    origin,
     privateKey: keyOf(Buffer.from(privateKeySeed, "hex")),
   };
 }
@@ -72,7 +75,10 @@ export function signedMessage(wish: MessageWish): PeerMessage {
   const digest = digestOf(body);
   const [path, query = ""] = target.split("?");
   const described = describe(
-    '"@method" "@authority" "@path" "@query" "date" "content-digest" "x-atoll-to" "x-atoll-session"',
+    [
+      '"@method" "@authority" "@path" "@query" "date" "content-digest"',
+      '"x-atoll-to" "x-atoll-session" "x-atoll-origin"',
+    ].join(" "),
     keys,
     "atoll-peer-request-1",
   );
@@ -85,6 +91,7 @@ export function signedMessage(wish: MessageWish): PeerMessage {
     `"content-digest": ${digest}`,
     `"x-atoll-to": ${to}`,
     `"x-atoll-session": ${session}`,
+    `"x-atoll-origin": ${keys.origin}`,
     `"@signature-params": ${described}`,
   ].join("\n");
   return {
@@ -95,6 +102,7 @@ export function signedMessage(wish: MessageWish): PeerMessage {
       ["content-digest", digest],
       ["x-atoll-to", to],
       ["x-atoll-session", session],
+      ["x-atoll-origin", keys.origin],
       ["signature-input", `sig=${described}`],
       ["signature", signatureOf(keys, base)],
       ["content-length", String(body.length)],

@@ -1,4 +1,5 @@
 import { mkdtempSync, rmSync } from "node:fs";
+import { request } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -34,7 +35,9 @@ export type RunningSite = {
   s3(): S3Client;
   /** Runs the program with this site's data directory. */
   atoll(...words: readonly string[]): Promise<Finished>;
-  /** The same with --json; it has to succeed. */
+  /** What its administration answers to GET, without the program in between: for looking often. */
+  asked(what: string): Promise<Record<string, unknown>>;
+  /** The same as `atoll` with --json; it has to succeed. */
   told(...words: readonly string[]): Promise<Record<string, unknown>>;
   /** Takes its process away as a power cut would. */
   kill(): Promise<void>;
@@ -76,6 +79,7 @@ export async function startSite(options: SiteOptions): Promise<RunningSite> {
   return {
     ...{ name, dataDirectory, address, wire, server: running, atoll, start },
     isRunning: () => server !== undefined,
+    asked: (what) => askSocket(join(dataDirectory, "admin.sock"), `/v1/admin/${what}`),
     s3: () => {
       if (s3 === undefined) throw new Error(`the site ${name} is not running`);
       return s3;
@@ -101,6 +105,23 @@ export async function startSite(options: SiteOptions): Promise<RunningSite> {
       }
     },
   };
+}
+
+function askSocket(socketPath: string, path: string): Promise<Record<string, unknown>> {
+  return new Promise((resolve, reject) => {
+    const asked = request({ socketPath, path, headers: { host: "localhost" } }, (answer) => {
+      const pieces: Buffer[] = [];
+      answer.on("data", (piece: Buffer) => pieces.push(piece));
+      answer.on("error", reject);
+      answer.on("end", () => {
+        const text = Buffer.concat(pieces).toString();
+        if (answer.statusCode === 200) resolve(JSON.parse(text));
+        else reject(new Error(`${path} answered ${answer.statusCode}: ${text}`));
+      });
+    });
+    asked.on("error", reject);
+    asked.end();
+  });
 }
 
 /** Makes a site a member of the cluster that another site is in. */
@@ -134,7 +155,7 @@ export async function until<Answer>(
 
 /** How a site says that it stands to each of its peers: state by name. */
 export async function peerStates(site: RunningSite): Promise<Map<string, string>> {
-  const { peers } = (await site.told("repl-status")) as {
+  const { peers } = (await site.asked("repl-status")) as {
     peers: Record<string, { state: string }>;
   };
   return new Map(Object.entries(peers).map(([name, { state }]) => [name, state]));
