@@ -22,6 +22,8 @@ export type BootstrapFacts = {
   readonly failure: string | undefined;
 };
 
+type ArchiveFacts = { readonly rows: number; readonly bytes: number; readonly skipped: number };
+
 export type VerifiedStep = {
   readonly differences: ReadonlyArray<{
     readonly position: string;
@@ -39,6 +41,9 @@ export type RowsDesk = {
   bootstrap(peer: MemberSite): boolean;
   /** Undefined when there was none since the start. */
   progress(): BootstrapFacts | undefined;
+  exportTo(directory: string): Promise<ArchiveFacts>;
+  /** Undefined when rows of another site are being taken over. */
+  importFrom(directory: string): Promise<BootstrapFacts | undefined>;
   verify(
     peer: MemberSite,
     wish: { readonly range: Range; readonly repair: boolean; readonly deep: boolean },
@@ -46,7 +51,12 @@ export type RowsDesk = {
 };
 
 const POSITION_CHARS_MAX = 4096;
-const BOOTSTRAP = z.strictObject({ peer: z.string().min(1).max(200) });
+const directory = z.string().startsWith("/", "a directory is named in full").max(4096);
+const BOOTSTRAP = z.union([
+  z.strictObject({ peer: z.string().min(1).max(200) }),
+  z.strictObject({ export: directory }),
+  z.strictObject({ import: directory }),
+]);
 const VERIFY = z.strictObject({
   peer: z.string().min(1).max(200),
   from: z.string().max(POSITION_CHARS_MAX).default(""),
@@ -58,7 +68,10 @@ const VERIFY = z.strictObject({
 type Call = { readonly method: string; readonly path: string; readonly body: unknown };
 
 /** Takes all rows of a peer over, and tells how that stands. */
-export function routeBootstrap(desk: RowsDesk, { method, body }: Call): AdminAnswer {
+export function routeBootstrap(
+  desk: RowsDesk,
+  { method, body }: Call,
+): AdminAnswer | Promise<AdminAnswer> {
   if (method === "GET") {
     const facts = desk.progress();
     return { status: 200, body: facts === undefined ? { state: "none" } : showFacts(facts) };
@@ -66,12 +79,25 @@ export function routeBootstrap(desk: RowsDesk, { method, body }: Call): AdminAns
   if (method !== "POST") return adminProblem(405, "A bootstrap begins with POST, shows with GET.");
   const wish = BOOTSTRAP.safeParse(body ?? {});
   if (!wish.success) return adminProblem(400, z.prettifyError(wish.error));
+  if ("export" in wish.data) return exportRows(desk, wish.data.export);
+  if ("import" in wish.data) return importRows(desk, wish.data.import);
   const peer = findPeer(desk, wish.data.peer);
   if ("status" in peer) return peer;
-  if (!desk.bootstrap(peer)) {
-    return adminProblem(409, "Rows of another site are being taken over; wait until that is done.");
-  }
+  if (!desk.bootstrap(peer)) return busy();
   return { status: 202, body: { state: "running", site: peer.id } };
+}
+
+async function exportRows(desk: RowsDesk, to: string): Promise<AdminAnswer> {
+  return { status: 200, body: { state: "exported", ...(await desk.exportTo(to)), directory: to } };
+}
+
+async function importRows(desk: RowsDesk, from: string): Promise<AdminAnswer> {
+  const facts = await desk.importFrom(from);
+  return facts === undefined ? busy() : { status: 200, body: showFacts(facts) };
+}
+
+function busy(): AdminAnswer {
+  return adminProblem(409, "Rows of another site are being taken over; wait until that is done.");
 }
 
 /** One step of a comparison; whoever asks goes on at `next` until there is none. */

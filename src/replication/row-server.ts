@@ -80,7 +80,7 @@ export function answerBootstrap(deps: RowServerDeps, { peer, body }: RowCall): P
 export async function answerRows(deps: RowServerDeps, { peer, body }: RowCall): Promise<PeerReply> {
   const parsed = parseRowsRequest(body);
   if (parsed.outcome === "bad") return problem(400, parsed.problem);
-  const page = await gatherRows(deps, parsed.value);
+  const page = await gatherRows(deps.rows, parsed.value);
   const head = writeRowsHead({ next: page.next, refused: page.refused });
   const bytes = encodePage({ head, entries: page.entries }, true);
   deps.served(peer, bytes.length);
@@ -109,8 +109,9 @@ export function answerRowHashes(deps: RowServerDeps, { body }: RowCall): PeerRep
 /** Rows that are looked at for one page at most, wanted or not. */
 const ROWS_PER_PAGE = 2000;
 
-async function gatherRows(
-  { rows }: RowServerDeps,
+/** Rows of a range from one state of the index, with their small bodies, bounded by bytes. */
+export async function gatherRows(
+  rows: RowServerDeps["rows"],
   { range, positions, bytesMax, bodies }: RowsRequest,
 ): Promise<{ entries: LogEntry[]; next: string | undefined; refused: string[] }> {
   const wanted = positions.length === 0 ? undefined : new Set(positions);

@@ -1,9 +1,10 @@
 import { LIMITS } from "../core/limits.ts";
-import { makeVersionId, type OriginId, type SiteId } from "../core/names.ts";
+import { type ClusterId, makeVersionId, type OriginId, type SiteId } from "../core/names.ts";
 import { decodeOperation } from "../core/operation-codec.ts";
 import type { BodyRef, LogStart } from "../core/records.ts";
 import type { MemberSite, SiteRecord } from "../core/site-record.ts";
 import type { Clock } from "../ports/clock.ts";
+import type { Disk } from "../ports/disk.ts";
 import type { Hash } from "../ports/hash.ts";
 import type { Log } from "../ports/log.ts";
 import type { Random } from "../ports/random.ts";
@@ -16,11 +17,12 @@ import {
 import type { Replica } from "../storage/replica.ts";
 import { backoffMs } from "./backoff.ts";
 import { Bandwidth } from "./bandwidth.ts";
-import type { FetchedBody } from "./body-fetch.ts";
+import { type FetchedBody, fetchBody } from "./body-fetch.ts";
 import { type BootstrapProgress, BootstrapRun, type RowSource } from "./bootstrap.ts";
 import { BootstrapLeases } from "./bootstrap-leases.ts";
 import type { AskPeer, PeerCalls } from "./peer-calls.ts";
 import type { PeerRoute } from "./peer-server.ts";
+import { ARCHIVE_LEASE, type ArchiveFacts, openArchive, writeArchive } from "./row-archive.ts";
 import { RowCalls } from "./row-calls.ts";
 import { rowRoutes } from "./row-server.ts";
 import { Verifier, type VerifyStep, type VerifyWish } from "./verify.ts";
@@ -42,6 +44,9 @@ export type RowsServiceDeps = {
   /** Other members that are active. */
   readonly peers: () => readonly MemberSite[];
   readonly own: () => OriginId;
+  readonly site: SiteId;
+  readonly cluster: () => ClusterId;
+  readonly disk: Disk;
   readonly ask: AskPeer;
   readonly clock: Clock;
   readonly random: Random;
@@ -97,7 +102,9 @@ export class RowsService {
       },
     );
     const before = rows.bootstrap();
-    if (before !== undefined) this.#begin(before.site);
+    if (before?.lease === ARCHIVE_LEASE) {
+      log.warn({}, "an import was interrupted: run `atoll repl-bootstrap --import DIR` again");
+    } else if (before !== undefined) this.#begin(before.site);
   }
 
   async stop(): Promise<void> {
@@ -149,8 +156,43 @@ export class RowsService {
     return this.#run?.progress();
   }
 
-  /** Takes rows over from anywhere, once; for a directory that a site has written. */
-  async takeOver(source: RowSource, fetch: RowsEngine["fetch"]): Promise<BootstrapProgress> {
+  /** Writes all rows with their bytes into a directory, for another member to import. */
+  export(directory: string): Promise<ArchiveFacts> {
+    const { disk, replica, rows, cluster, site } = this.#deps;
+    const heads = () => this.#heads();
+    const deps = { disk, replica, rows, cluster, site, heads };
+    return writeArchive(deps, directory, this.#stop.signal);
+  }
+
+  /**
+   * Takes over what another member has written into a directory; undefined when rows are being
+   * taken over already. Interrupted, it goes on when it is asked for again.
+   */
+  async import(directory: string): Promise<BootstrapProgress | undefined> {
+    const { disk, replica, hash, cluster } = this.#deps;
+    if (this.#running !== undefined) return undefined;
+    const { rows, bodies } = await openArchive(disk, directory, cluster());
+    const from = {
+      ...{ replica, hash, sources: () => [bodies], fetched: () => undefined },
+      lied: (_site: SiteId, lie: Error) => {
+        throw lie;
+      },
+    };
+    const work = this.#takeOver(rows, ({ manifests }, first, signal) =>
+      fetchBody(from, manifests, first, signal),
+    );
+    this.#running = work.then(
+      () => undefined,
+      () => undefined,
+    );
+    try {
+      return await work;
+    } finally {
+      this.#running = undefined;
+    }
+  }
+
+  async #takeOver(source: RowSource, fetch: RowsEngine["fetch"]): Promise<BootstrapProgress> {
     const { rows, clock, log, own } = this.#deps;
     const run = new BootstrapRun(
       {
@@ -209,7 +251,7 @@ export class RowsService {
           start: (lease, until) => calls.start(lease, until),
           rows: (request, until) => calls.rows(request, until),
         };
-        const done = await this.takeOver(source, (...wish) => this.#deps.engine().fetch(...wish));
+        const done = await this.#takeOver(source, (...wish) => this.#deps.engine().fetch(...wish));
         this.#needsRows.delete(site);
         log.info({ peer: site, ...done }, "all rows of a peer have been taken over");
         return;

@@ -2,7 +2,7 @@ import { z } from "zod";
 import { parseHex, toHex } from "../core/bytes.ts";
 import { formatHlc, parseHlc } from "../core/hlc.ts";
 import { LIMITS } from "../core/limits.ts";
-import { parseOriginId, parseSeq } from "../core/names.ts";
+import { parseClusterId, parseOriginId, parseSeq, parseSiteId } from "../core/names.ts";
 import type { LogStart, Vector } from "../core/records.ts";
 import type { RowRange } from "../storage/logical-rows.ts";
 import type { Parsed } from "./wire-pages.ts";
@@ -80,19 +80,30 @@ const listAnswer = z.object({
   applied: vector,
 });
 
+const logHeads = z
+  .array(z.tuple([origin, seq, hlc, hash, vector]))
+  .max(LIMITS.replicationOriginsMax)
+  .transform((heads): LogStart[] =>
+    heads.map(([from, at, reading, chain, seen]) => {
+      return { origin: from, seq: at, hlc: reading, chain, vector: seen };
+    }),
+  );
 const startRequest = z.object({ lease: z.string().max(64).nullable() });
 const startAnswer = z.object({
   lease: z.string().min(1).max(64),
   /** About how many rows there are. */
   rows: count,
-  heads: z
-    .array(z.tuple([origin, seq, hlc, hash, vector]))
-    .max(LIMITS.replicationOriginsMax)
-    .transform((heads): LogStart[] =>
-      heads.map(([from, at, reading, chain, seen]) => {
-        return { origin: from, seq: at, hlc: reading, chain, vector: seen };
-      }),
-    ),
+  heads: logHeads,
+});
+
+/** What stands in front of the rows in an archive; pages by the position that each begins at. */
+const archiveHead = z.object({
+  format: z.literal(1),
+  cluster: parsed(parseClusterId),
+  site: parsed(parseSiteId),
+  rows: count,
+  heads: logHeads,
+  pages: z.array(position).min(1).readonly(),
 });
 
 export type RowsRequest = Readonly<z.output<typeof rowsRequest>>;
@@ -101,6 +112,7 @@ export type RangesRequest = Readonly<z.output<typeof rangesRequest>>;
 export type RangesAnswer = Readonly<z.output<typeof rangesAnswer>>;
 export type RangeHash = RangesAnswer["ranges"][number];
 export type ListAnswer = Readonly<z.output<typeof listAnswer>>;
+export type ArchiveHead = Readonly<Omit<z.output<typeof archiveHead>, "format">>;
 export type StartAnswer = Readonly<z.output<typeof startAnswer>>;
 
 /** Reads which rows a peer asks for. */
@@ -134,6 +146,15 @@ export function parseStartRequest(body: Uint8Array): Parsed<{ readonly lease: st
 
 export function parseStartAnswer(body: Uint8Array): Parsed<StartAnswer> {
   return parseWith(startAnswer, body);
+}
+
+export function parseArchiveHead(bytes: Uint8Array): Parsed<ArchiveHead> {
+  return parseWith(archiveHead, bytes);
+}
+
+/** The head of an archive, as it stands on the disk. */
+export function writeArchiveHead({ heads, ...rest }: ArchiveHead): Buffer {
+  return json({ format: 1, ...rest, heads: heads.map(showHead) });
 }
 
 function showRange({ from, to }: RowRange): { from: string; to: string | null } {
@@ -174,11 +195,12 @@ export function writeStartRequest(lease: string | undefined): Buffer {
 }
 
 export function writeStartAnswer({ lease, rows, heads }: StartAnswer): Buffer {
-  const shown = heads.map((head) => [
-    ...[head.origin, head.seq, formatHlc(head.hlc), toHex(head.chain)],
-    [...head.vector],
-  ]);
-  return json({ lease, rows, heads: shown });
+  return json({ lease, rows, heads: heads.map(showHead) });
+}
+
+function showHead(head: LogStart): unknown[] {
+  const own = [head.origin, head.seq, formatHlc(head.hlc), toHex(head.chain)];
+  return [...own, [...head.vector]];
 }
 
 function json(value: unknown): Buffer {

@@ -28,6 +28,8 @@ export function openRows(parts: {
   return new RowsService({
     ...{ rows, replica, peers, ask, engine, clock, random, hash, log },
     own: () => site.identity.origin,
+    ...{ site: site.identity.siteId, disk: parts.ports.disk },
+    cluster: () => site.identity.clusterId,
     bytesPerSecond: settings.peerBandwidth,
   });
 }
@@ -41,6 +43,8 @@ export function rowAdminRoutes(
     peers,
     bootstrap: (peer) => service.bootstrap(peer.id),
     progress: () => service.progress(),
+    exportTo: (directory) => service.export(directory),
+    importFrom: (directory) => service.import(directory),
     verify: (peer, wish) => service.verify(peer, wish),
   };
   return [

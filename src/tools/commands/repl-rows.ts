@@ -15,18 +15,35 @@ export const replBootstrapCommand: Command = {
   flags: [
     { flag: "from", placeholder: "PEER", description: "The peer, by its name or id" },
     {
+      ...{ flag: "export", placeholder: "DIR" },
+      description: "Write everything of this site into a new directory of the server's machine",
+    },
+    {
+      ...{ flag: "import", placeholder: "DIR" },
+      description: "Take over what another member has written into a directory",
+    },
+    {
       ...{ flag: "background", placeholder: undefined },
       description: "Only begin; the server goes on by itself, also after a restart",
     },
   ],
   settings: "place",
   json: true,
-  examples: ["atoll repl-bootstrap --from berlin", "atoll repl-bootstrap --from berlin --json"],
+  examples: [
+    "atoll repl-bootstrap --from berlin",
+    "atoll repl-bootstrap --export /media/box",
+    "atoll repl-bootstrap --import /media/box",
+  ],
   async run(input) {
-    const peer = flagValue(input, "from");
-    if (peer === undefined) throw new UsageError("--from takes the name of a peer.");
+    const wishes = ["from", "export", "import"].filter((flag) => input.values.has(flag));
+    const [wish] = wishes;
+    if (wish === undefined || wishes.length > 1) {
+      throw new UsageError("Say one of --from PEER, --export DIR and --import DIR.");
+    }
     const client = await input.program.runningServer(input);
     try {
+      if (wish !== "from") return await moveByDisk(input, client, wish);
+      const peer = flagValue(input, "from");
       const begun = expectSuccess(await client.call("POST", "repl-bootstrap", { peer }));
       if (input.values.has("background")) {
         input.output.result(
@@ -41,6 +58,28 @@ export const replBootstrapCommand: Command = {
     }
   },
 };
+
+async function moveByDisk(
+  input: CommandInput,
+  client: AdminClient,
+  wish: string,
+): Promise<ExitCode> {
+  const directory = flagValue(input, wish) ?? "";
+  // The server reads and writes it, and has another working directory.
+  if (!directory.startsWith("/")) throw new UsageError(`--${wish} takes a full path.`);
+  const answer = expectSuccess(await client.call("POST", "repl-bootstrap", { [wish]: directory }));
+  input.output.result(answer, () => (wish === "export" ? showExported(answer) : showDone(answer)));
+  return Number(answer["skipped"] ?? 0) === 0 ? EXIT_CODES.fine : EXIT_CODES.damage;
+}
+
+function showExported(answer: Answer): string {
+  return pairs([
+    ["rows", String(answer["rows"])],
+    ["bytes", String(answer["bytes"])],
+    ["left out", String(answer["skipped"])],
+    ["directory", String(answer["directory"])],
+  ]);
+}
 
 async function followBootstrap(input: CommandInput, client: AdminClient): Promise<ExitCode> {
   let told: unknown;

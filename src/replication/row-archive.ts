@@ -1,0 +1,218 @@
+import { StorageFault } from "../core/faults.ts";
+import { LIMITS } from "../core/limits.ts";
+import { encodeManifest } from "../core/manifest-codec.ts";
+import type { ClusterId, ContentHash, SiteId } from "../core/names.ts";
+import { decodeOperation } from "../core/operation-codec.ts";
+import type { LogStart } from "../core/records.ts";
+import { compareUtf8 } from "../core/utf8-order.ts";
+import type { Disk } from "../ports/disk.ts";
+import type { Replica } from "../storage/replica.ts";
+import type { BodySource } from "./body-fetch.ts";
+import type { RowSource } from "./bootstrap.ts";
+import { decodePage, encodePage } from "./page-frame.ts";
+import { PeerLie } from "./peer-lie.ts";
+import { gatherRows, type RowServerDeps } from "./row-server.ts";
+import { readManifests } from "./wire-bodies.ts";
+import {
+  type ArchiveHead,
+  parseArchiveHead,
+  parseRowsHead,
+  writeArchiveHead,
+  writeRowsHead,
+} from "./wire-rows.ts";
+
+/*
+ * All rows of a site in a directory, for a disk that travels where the line is thin: "archive.json"
+ * (written last: a directory without it is not whole), pages of rows as peers send them
+ * ("rows-000001"), and what large bodies consist of by hash ("manifest-…", "chunk-…").
+ */
+
+export type ArchiveDeps = {
+  readonly disk: Disk;
+  readonly replica: Pick<Replica, "manifest" | "readChunk">;
+  readonly rows: RowServerDeps["rows"];
+  readonly cluster: () => ClusterId;
+  readonly site: SiteId;
+  /** Where every log stands, or why rows must not be taken from this site now. */
+  readonly heads: () => readonly LogStart[] | { readonly problem: string };
+};
+
+export type ArchiveFacts = {
+  readonly rows: number;
+  readonly bytes: number;
+  /** Rows and chunks that are damaged here, and left out. */
+  readonly skipped: number;
+};
+
+const HEAD_NAME = "archive.json";
+
+/**
+ * Writes all rows with their bytes into a directory that is empty or not there yet.
+ *
+ * @throws StorageFault "unsupported" when the directory is in use, "busy" when rows cannot be taken
+ *   from this site now, and what the disk says.
+ */
+export async function writeArchive(
+  deps: ArchiveDeps,
+  directory: string,
+  signal: AbortSignal,
+): Promise<ArchiveFacts> {
+  const { disk, rows } = deps;
+  await disk.makeDirectory(directory);
+  if ((await disk.list(directory)).length > 0) {
+    throw new StorageFault("unsupported", `${directory} is not empty`, {
+      hint: "Name a new directory: an archive is never written over anything.",
+    });
+  }
+  const heads = deps.heads();
+  if ("problem" in heads) throw new StorageFault("busy", heads.problem);
+  const writer = new ArchiveWriter(deps, directory);
+  const pages: string[] = [];
+  for (let from: string | undefined = ""; from !== undefined; ) {
+    signal.throwIfAborted();
+    pages.push(from);
+    const range = { from, to: undefined };
+    const wish = { range, positions: [], bytesMax: LIMITS.replicationPageBytes, bodies: true };
+    const page = await gatherRows(rows, wish);
+    await writer.page(pages.length, page);
+    from = page.next;
+  }
+  const { cluster, site } = deps;
+  const head = { cluster: cluster(), site, rows: writer.rows, heads: [...heads], pages };
+  await writer.file(HEAD_NAME, writeArchiveHead(head));
+  await disk.syncDirectory(directory);
+  return { rows: writer.rows, bytes: writer.bytes, skipped: writer.skipped };
+}
+
+class ArchiveWriter {
+  readonly #deps: ArchiveDeps;
+  readonly #directory: string;
+  readonly #written = new Set<ContentHash>();
+  rows = 0;
+  bytes = 0;
+  skipped = 0;
+
+  constructor(deps: ArchiveDeps, directory: string) {
+    this.#deps = deps;
+    this.#directory = directory;
+  }
+
+  async page(number: number, page: Awaited<ReturnType<typeof gatherRows>>): Promise<void> {
+    for (const { encoded } of page.entries) {
+      const { body } = decodeOperation(encoded);
+      if (body.kind !== "object-put" || body.object.body.kind !== "manifests") continue;
+      for (const { hash } of body.object.body.manifests) await this.#manifest(hash);
+    }
+    this.rows += page.entries.length;
+    this.skipped += page.refused.length;
+    const head = writeRowsHead({ next: page.next, refused: page.refused });
+    await this.file(pageName(number), encodePage({ head, entries: page.entries }, true));
+  }
+
+  async #manifest(hash: ContentHash): Promise<void> {
+    if (this.#written.has(hash)) return;
+    this.#written.add(hash);
+    const chunks = this.#deps.replica.manifest(hash);
+    if (chunks === undefined) return;
+    for (const chunk of chunks) {
+      if (this.#written.has(chunk.hash)) continue;
+      this.#written.add(chunk.hash);
+      const bytes = await this.#deps.replica.readChunk(chunk.hash, 0, chunk.bytes);
+      if (bytes === undefined) this.skipped += 1;
+      else await this.file(`chunk-${chunk.hash}`, bytes);
+    }
+    await this.file(`manifest-${hash}`, encodeManifest(chunks));
+  }
+
+  async file(name: string, bytes: Uint8Array): Promise<void> {
+    const file = await this.#deps.disk.create(`${this.#directory}/${name}`, "buffered");
+    try {
+      await file.write(bytes, 0);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    this.bytes += bytes.length;
+  }
+}
+
+function pageName(number: number): string {
+  return `rows-${String(number).padStart(6, "0")}`;
+}
+
+/** A directory that was written by another site, as a source of rows and of bodies. */
+export type Archive = {
+  readonly head: ArchiveHead;
+  readonly rows: RowSource;
+  readonly bodies: BodySource;
+};
+
+/** In front of what names an import: nothing of it is kept at the site that wrote it. */
+export const ARCHIVE_LEASE = "archive";
+
+/**
+ * Opens a directory that `writeArchive` has written.
+ *
+ * @throws StorageFault "unsupported" when it is none, or one of another cluster.
+ */
+export async function openArchive(
+  disk: Disk,
+  directory: string,
+  cluster: ClusterId,
+): Promise<Archive> {
+  const head = await readHead(disk, directory);
+  if (head.cluster !== cluster) {
+    throw new StorageFault("unsupported", "the archive is of another cluster", {
+      hint: "Let this site join first (`atoll repl-join`), then import what a member has written.",
+    });
+  }
+  const { site, heads, rows } = head;
+  const read = (name: string) => readIfThere(disk, `${directory}/${name}`);
+  return {
+    head,
+    rows: {
+      site,
+      start: async () => ({ lease: ARCHIVE_LEASE, rows, heads }),
+      rows: async ({ range }) => {
+        const number = head.pages.findIndex((from) => compareUtf8(from, range.from) > 0);
+        const bytes = await read(pageName(number < 0 ? head.pages.length : number));
+        if (bytes === undefined) throw new StorageFault("corrupt", "a page of rows is missing");
+        const page = decodePage(bytes);
+        const parsed = parseRowsHead(page.head);
+        if (parsed.outcome === "bad") throw new PeerLie(`not a page: ${parsed.problem}`);
+        return { entries: page.entries, ...parsed.value };
+      },
+    },
+    bodies: {
+      site,
+      manifests: async (hashes) => {
+        const found = await Promise.all(hashes.map((hash) => read(`manifest-${hash}`)));
+        return found.map((bytes) => {
+          if (bytes === undefined) return undefined;
+          const framed = Buffer.alloc(4 + bytes.length);
+          framed.writeUInt32LE(bytes.length, 0);
+          framed.set(bytes, 4);
+          return readManifests(framed, 1)[0];
+        });
+      },
+      chunk: async ({ hash, offset, bytes }) => {
+        const whole = await read(`chunk-${hash}`);
+        return whole?.subarray(offset, offset + bytes);
+      },
+    },
+  };
+}
+
+async function readHead(disk: Disk, directory: string): Promise<ArchiveHead> {
+  const bytes = await readIfThere(disk, `${directory}/${HEAD_NAME}`);
+  const parsed = bytes === undefined ? undefined : parseArchiveHead(bytes);
+  if (parsed?.outcome === "ok") return parsed.value;
+  throw new StorageFault("unsupported", `${directory} holds no whole archive of a site`, {
+    hint: "It is written by `atoll repl-bootstrap --export DIR` at another site, to its end.",
+  });
+}
+
+async function readIfThere(disk: Disk, path: string): Promise<Uint8Array | undefined> {
+  const facts = await disk.stat(path);
+  return facts?.kind === "file" ? await disk.readFile(path) : undefined;
+}
