@@ -22,7 +22,7 @@ import type { BatchPosition } from "./commit-lane.ts";
 import { applyLocal, applyManifest, applyOperation } from "./metadata/apply.ts";
 import type { ApplyContext } from "./metadata/apply-context.ts";
 import { parkOperation } from "./metadata/apply-origins.ts";
-import { judgeConflicts } from "./metadata/judge-conflicts.ts";
+import { type JudgeFacts, judgeConflicts } from "./metadata/judge-conflicts.ts";
 import { judgeDeletes } from "./metadata/judge-deletes.ts";
 import { logRunKeyOf } from "./metadata/keys.ts";
 import { priorOf } from "./metadata/prior.ts";
@@ -221,7 +221,9 @@ export class OpenBatch {
     this.#judgeDeletes(operation, vector);
     const causal = vector.size === 0 ? undefined : vector;
     const isApplied = (other: Dot): boolean => this.#isApplied(other);
-    const facts = { isApplied, causal, isVoid: as === "void" || as === "void-again" };
+    const hasArrived: JudgeFacts["hasArrived"] = (write) =>
+      write.origin === this.#deps.origin || origins.hasArrived(write);
+    const facts = { isApplied, hasArrived, causal, isVoid: as === "void" || as === "void-again" };
     const verdicts = judgeConflicts(this.context.view, operation, facts);
     if (verdicts !== undefined) this.local(verdicts);
     if (isAgain) {

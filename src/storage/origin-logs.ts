@@ -1,4 +1,5 @@
 import { effectiveVector } from "../core/causality.ts";
+import type { Hlc } from "../core/hlc.ts";
 import { type OriginId, parseOriginId, parseSeq, type Seq } from "../core/names.ts";
 import type { OriginState } from "../core/origin-records.ts";
 import type { Dot, Operation, Vector } from "../core/records.ts";
@@ -105,6 +106,12 @@ export class OriginLogs {
   /** Whether an operation has been applied here, or never will be. */
   isApplied(dot: Dot): boolean {
     return (this.#states.get(dot.origin)?.seq ?? 0) >= dot.seq && !this.isParked(dot);
+  }
+
+  /** Whether all that an origin wrote up to a reading of its clock has been applied here. */
+  hasArrived({ hlc, origin }: { readonly hlc: Hlc; readonly origin: OriginId }): boolean {
+    const state = this.#states.get(origin);
+    return state !== undefined && state.hlc >= hlc && !this.#parked.has(origin);
   }
 
   /** Puts the rows of logs that have moved since the last call. */

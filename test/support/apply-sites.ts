@@ -24,6 +24,7 @@ import { applyLocal, applyOperation } from "../../src/storage/metadata/apply.ts"
 import type { ApplyContext } from "../../src/storage/metadata/apply-context.ts";
 import { judgeConflicts } from "../../src/storage/metadata/judge-conflicts.ts";
 import { judgeDeletes } from "../../src/storage/metadata/judge-deletes.ts";
+import type { WriteId } from "../../src/storage/metadata/key-versions.ts";
 import { segmentKeyOf } from "../../src/storage/metadata/keys.ts";
 import { priorOf } from "../../src/storage/metadata/prior.ts";
 import { ReferenceCounts } from "../../src/storage/metadata/references.ts";
@@ -83,6 +84,8 @@ export class ApplySite {
   readonly #context: ApplyContext;
   readonly #log: LogRecord[] = [];
   readonly #known = new Map<OriginId, Seq>();
+  /** The last reading of each origin. */
+  readonly #reached = new Map<OriginId, Hlc>();
   #home = 0;
   #last = HLC_ZERO;
 
@@ -132,7 +135,11 @@ export class ApplySite {
     this.#home += 1;
     const { entries } = operation.vector;
     const causal = entries.size === 0 ? undefined : entries;
-    const facts = { isApplied: (dot: Dot) => this.has(dot), causal, isVoid: false };
+    const facts = {
+      isApplied: (dot: Dot) => this.has(dot),
+      hasArrived: ({ hlc, origin }: WriteId) => (this.#reached.get(origin) ?? HLC_ZERO) >= hlc,
+      ...{ causal, isVoid: false },
+    };
     const judged = judgeConflicts(this.view, operation, facts);
     if (judged !== undefined) this.local(judged);
     this.#judgeDeletes(operation);
@@ -213,6 +220,7 @@ export class ApplySite {
     const place = { home: this.#home, body: { segment: this.#home, offset: 0 } };
     applyOperation(context, operation, place);
     this.#known.set(operation.dot.origin, operation.dot.seq);
+    this.#reached.set(operation.dot.origin, operation.hlc);
     if (operation.hlc > this.#last) this.#last = operation.hlc;
   }
 

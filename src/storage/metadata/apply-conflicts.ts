@@ -71,12 +71,8 @@ export function endHistory(
   view.remove(TABLES.history, versionKeyOf(name, write));
   references.addLive(history.home, -1, 0);
   bury(context, home, history.home);
-  if (history.kind !== "conflict") {
-    addUsage(view, name, { marked: -1 });
-    return;
-  }
-  releaseObject(context, history.row);
-  addUsage(view, name, { conflicts: -1 });
+  if (history.kind === "conflict") releaseObject(context, history.row);
+  addUsage(view, name, history.kind === "conflict" ? { conflicts: -1 } : { marked: -1 });
   dropChanges(context, name, write);
 }
 
@@ -103,7 +99,7 @@ export function retireObject(context: ApplyContext, name: KeyName, row: ObjectRo
     releaseObject(context, row);
     return;
   }
-  keepChanges(context, name, row);
+  keepChanges(context, name, row.stamp);
   putConflict(context, name, { kind: "conflict", home: history.home, row });
   addUsage(view, name, { marked: -1, conflicts: 1 });
 }
@@ -142,7 +138,10 @@ function putConflict({ view }: ApplyContext, name: KeyName, history: HistoryRow)
   view.put(TABLES.history, versionKeyOf(name, stamp), history);
 }
 
-/** A change of a conflict: its tags, or the wrapping of its key. False when it is none. */
+/**
+ * A change of a conflict, or of a write that is to become one: its tags, or the wrapping of its key.
+ * False when it is none.
+ */
 export function changeConflict(
   { view, references }: ApplyContext,
   name: KeyName,
@@ -150,7 +149,9 @@ export function changeConflict(
   aspect: Aspect,
 ): boolean {
   const history = historyOf(view, name, id);
-  if (history?.kind !== "conflict") return false;
+  if (history === undefined || history.kind === "settled") return false;
+  const current = nullVersion(view, name);
+  if (current !== undefined && sameWrite(current.row.stamp, id)) return false;
   const key = metaKeyOf(name, id, false);
   const known = view.get(TABLES.meta, key);
   const after = joinMeta(known ?? { target: { hlc: id.hlc, origin: id.origin } }, aspect);
@@ -160,19 +161,24 @@ export function changeConflict(
   }
   if (known === undefined) addUsage(view, name, { metas: 1 });
   view.put(TABLES.meta, key, after);
+  if (history.kind !== "conflict") return true;
   const row = { ...history.row, object: changedRecord(history.row.object, after) };
   view.put(TABLES.history, versionKeyOf(name, id), { ...history, row });
   return true;
 }
 
 /** Changes of the null slot move to the version that they are of, as it leaves the slot. */
-function keepChanges({ view }: ApplyContext, name: KeyName, row: ObjectRow): void {
+export function keepChanges(
+  { view }: ApplyContext,
+  name: KeyName,
+  id: Pick<WriteStamp, "hlc" | "origin">,
+): void {
   if ((view.get(TABLES.usage, name.bucket)?.metas ?? 0) === 0) return;
-  const key = metaKeyOf(name, row.stamp, true);
+  const key = metaKeyOf(name, id, true);
   const meta = view.get(TABLES.meta, key);
-  if (meta === undefined || !sameWrite(meta.target, row.stamp)) return;
+  if (meta === undefined || !sameWrite(meta.target, id)) return;
   view.remove(TABLES.meta, key);
-  view.put(TABLES.meta, metaKeyOf(name, row.stamp, false), meta);
+  view.put(TABLES.meta, metaKeyOf(name, id, false), meta);
 }
 
 function withChanges(view: IndexView, name: KeyName, row: ObjectRow): ObjectRow {

@@ -1,5 +1,5 @@
 import { laterStamp } from "../../core/lww.ts";
-import { changeConflict, loseObject } from "./apply-conflicts.ts";
+import { changeConflict, historyOf, keepChanges, loseObject } from "./apply-conflicts.ts";
 import type { ApplyContext } from "./apply-context.ts";
 import { changeDeleted, isVoided } from "./apply-deletes.ts";
 import {
@@ -140,5 +140,8 @@ export function dropNullMeta(context: ApplyContext, name: KeyName, stamp: Stamp)
   if ((view.get(TABLES.usage, name.bucket)?.metas ?? 0) === 0) return;
   const key = metaKeyOf(name, stamp, true);
   const meta = view.get(TABLES.meta, key);
-  if (meta !== undefined && laterStamp(stamp, meta.target)) dropMeta(context, name, key);
+  if (meta === undefined || !laterStamp(stamp, meta.target)) return;
+  const history = historyOf(view, name, meta.target);
+  if (history?.kind === "expected") keepChanges(context, name, meta.target);
+  else dropMeta(context, name, key);
 }

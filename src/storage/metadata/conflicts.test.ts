@@ -147,10 +147,11 @@ test("conflicts are the puts that lost to writes that did not know of them, at e
 test("conflicts do not depend on the order in which the logs of origins come together", () => {
   fc.assert(
     fc.property(
-      steps(["put", "put", "marker", "empty", "hear", "resolve"]),
+      steps(["put", "put", "marker", "empty", "tags", "hear", "resolve"]),
       fc.infiniteStream(fc.nat()),
       (list, choose) => {
-        const operations = everything(play(list));
+        const sites = play(list);
+        const operations = everything(sites);
         const logs = ORIGINS.map((origin) => operations.filter(({ dot }) => dot.origin === origin));
         const reader = new ApplySite(required(ORIGINS[0], "origin"));
         for (let left = operations.length; left > 0; left--) {
@@ -159,6 +160,10 @@ test("conflicts do not depend on the order in which the logs of origins come tog
           reader.hear(required(log.shift(), "operation"));
         }
         expect(bare(conflictsAt(reader))).toEqual(expected(operations));
+        for (const site of sites) for (const other of sites) site.hearAll(other);
+        expect(conflictsAt(reader)).toEqual(conflictsAt(required(sites[0], "site")));
+        reader.dropDead();
+        expect(reader.rowsAfterRebuild()).toEqual(reader.rows());
       },
     ),
     { numRuns: 400 },

@@ -1,12 +1,16 @@
 import { laterStamp } from "../../core/lww.ts";
+import { SEQ_ZERO } from "../../core/names.ts";
 import type { ConflictsRecord, Dot, Operation, Vector, WriteStamp } from "../../core/records.ts";
 import { hasHistory, historyOf } from "./apply-conflicts.ts";
 import {
   type KeyName,
+  metaKeyOf,
   nullVersion,
   sameWrite,
   versionsEnd,
   versionsStart,
+  type WriteId,
+  writeIdOf,
 } from "./key-versions.ts";
 import { TABLES } from "./rows.ts";
 import { tombstoneOf } from "./version-places.ts";
@@ -30,6 +34,8 @@ type Verdict = ConflictsRecord["verdicts"][number];
 export type JudgeFacts = {
   /** Whether an operation with this dot has been applied here, or never will be. */
   readonly isApplied: (dot: Dot) => boolean;
+  /** Whether everything that its origin wrote up to this write has been applied here. */
+  readonly hasArrived: (write: WriteId) => boolean;
   /** What the operation's origin had applied of others; undefined when that was nothing. */
   readonly causal: Vector | undefined;
   /** Its bytes are nowhere any more: it takes no place, but what it overwrote is overwritten. */
@@ -56,6 +62,8 @@ export function judgeConflicts(
       ...facts,
       ...body,
     });
+  } else if (body.kind === "object-meta" && body.nullSlot) {
+    verdicts = judgeChange(view, body, writeIdOf(body.version), facts);
   } else if (body.kind === "conflict-resolve") {
     verdicts = judgeResolution(view, body, body.write, facts);
   }
@@ -74,7 +82,8 @@ function judgeWrite(view: IndexView, name: KeyName, write: Write): readonly Verd
   const current = nullVersion(view, name);
   const inSlot = current?.row.stamp ?? tombstoneOf(view, name)?.stamp;
   if (inSlot !== undefined && sameWrite(inSlot, stamp)) return [];
-  const verdicts = judgeOverwritten(view, name, write, inSlot);
+  const overwritten = judgeOverwritten(view, name, write, inSlot);
+  const verdicts = [...overwritten, ...judgeAhead(view, name, write, overwritten)];
   if (inSlot === undefined || isVoid) return verdicts;
   const wins = laterStamp(stamp, inSlot);
   const loser = wins ? inSlot : stamp;
@@ -107,10 +116,53 @@ function judgeOverwritten(
       .filter((one) => overwrites(write, one))
       .map((one) => ({ verdict: "ended", write: one }));
   }
-  const known = historyOf(view, name, prior);
-  if (known !== undefined)
-    return known.kind === "settled" ? [] : [{ verdict: "ended", write: prior }];
-  return isApplied(prior) ? [] : [{ verdict: "settled", write: prior }];
+  return settle(view, name, prior, isApplied(prior));
+}
+
+/** A write is no conflict, or will be none when it comes. */
+function settle(
+  view: IndexView,
+  name: KeyName,
+  write: WriteStamp,
+  isThere: boolean,
+): readonly Verdict[] {
+  const known = historyOf(view, name, write);
+  if (known?.kind === "settled") return [];
+  const verdicts: Verdict[] = known === undefined ? [] : [{ verdict: "ended", write }];
+  return isThere ? verdicts : [...verdicts, { verdict: "settled", write }];
+}
+
+/** Changes of a write that has not come stand in its slot, from which this write drives them. */
+function judgeAhead(
+  view: IndexView,
+  name: KeyName,
+  { stamp, prior, hasArrived }: Write,
+  judged: readonly Verdict[],
+): readonly Verdict[] {
+  if ((view.get(TABLES.usage, name.bucket)?.metas ?? 0) === 0) return [];
+  const target = view.get(TABLES.meta, metaKeyOf(name, stamp, true))?.target;
+  if (target === undefined || !laterStamp(stamp, target) || hasArrived(target)) return [];
+  if (prior !== undefined && sameWrite(prior, target)) return [];
+  if (judged.some(({ write }) => sameWrite(write, target))) return [];
+  return expectAhead(view, name, target);
+}
+
+/** A change of a write that has not come, and will not stand in its slot when it does. */
+function judgeChange(
+  view: IndexView,
+  name: KeyName,
+  id: WriteId,
+  { hasArrived }: JudgeFacts,
+): readonly Verdict[] {
+  const inSlot = nullVersion(view, name)?.row.stamp ?? tombstoneOf(view, name)?.stamp;
+  if (inSlot === undefined || !laterStamp(inSlot, id) || hasArrived(id)) return [];
+  return expectAhead(view, name, id);
+}
+
+/** Its place in its log is not known: what remembers it is found by its id. */
+function expectAhead(view: IndexView, name: KeyName, id: WriteId): readonly Verdict[] {
+  if (historyOf(view, name, id) !== undefined) return [];
+  return [{ verdict: "expected", write: { hlc: id.hlc, origin: id.origin, seq: SEQ_ZERO } }];
 }
 
 function conflictsOf(view: IndexView, name: KeyName): WriteStamp[] {
@@ -126,8 +178,8 @@ function judgeResolution(
   write: WriteStamp,
   { isApplied }: JudgeFacts,
 ): readonly Verdict[] {
-  if (historyOf(view, name, write) !== undefined) return [];
   const current = nullVersion(view, name);
   const stands = current !== undefined && sameWrite(current.row.stamp, write);
-  return stands || !isApplied(write) ? [{ verdict: "settled", write }] : [];
+  if (!stands && isApplied(write)) return [];
+  return settle(view, name, write, false);
 }
