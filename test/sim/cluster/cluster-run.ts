@@ -216,7 +216,7 @@ class Run {
   #setClocks(): void {
     for (const { machine } of this.#cluster.sites) {
       if (this.#seed.chance(0.5)) continue;
-      machine.wall.jump(this.#seed.int(20 * MINUTE_MS) - 10 * MINUTE_MS);
+      machine.wall.set(this.#cluster.nowMs + this.#seed.int(20 * MINUTE_MS) - 10 * MINUTE_MS);
       machine.wall.drift(1 + (this.#seed.fraction() - 0.5) / 100);
     }
   }

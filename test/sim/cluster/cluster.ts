@@ -16,7 +16,8 @@ import { ProcessClock, WallClock, WorldTime } from "./world-time.ts";
 
 const START_MS = 1_700_000_000_000;
 const SITE_NAMES = ["north", "south", "east", "west", "centre"];
-const HEAL_MS_MAX = 40 * 60_000;
+/** Clocks are at most ten minutes ahead of time, and nobody waits for more than a few more. */
+const HEAL_MS_MAX = 20 * 60_000;
 
 export type ClusterSettings = {
   readonly hash: Hash;
@@ -65,6 +66,11 @@ export class Cluster {
   /** Hash of everything that has happened: the same seed must give the same one. */
   get events(): string {
     return this.#events.copy().digest("hex");
+  }
+
+  /** What a clock that is right shows. */
+  get nowMs(): number {
+    return START_MS + this.time.nowMs;
   }
 
   /** The latest time that any clock has shown. */
@@ -163,7 +169,7 @@ export class Cluster {
     this.healLines();
     for (const site of this.sites) {
       site.machine.disk.steps.cutPowerAt(Number.POSITIVE_INFINITY);
-      site.machine.wall.set(START_MS + this.time.nowMs);
+      site.machine.wall.set(this.nowMs);
       if (site.running === undefined) await site.start();
       await site.settle();
     }

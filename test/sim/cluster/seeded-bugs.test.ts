@@ -1,0 +1,154 @@
+import { expect, test, vi } from "vitest";
+import type { Disk, WriteFile } from "../../../src/ports/disk.ts";
+import type { Kv } from "../../../src/ports/kv.ts";
+import { TABLES } from "../../../src/storage/metadata/rows.ts";
+import { createInlineHash } from "../sim-hash.ts";
+import type { PortSabotage } from "./cluster-machine.ts";
+import { runCluster } from "./cluster-run.ts";
+
+vi.mock("../../../src/core/ed25519.ts", () => import("./stand-in-signatures.ts"));
+
+const SEEDS_MAX = 300;
+
+/** The bug that is in place now. The functions below ask for it; the program knows nothing of it. */
+const bug = vi.hoisted(() => ({ name: "" }));
+
+vi.mock("../../../src/core/lww.ts", async (original) => {
+  const real = await original<typeof import("../../../src/core/lww.ts")>();
+  const laterStamp: typeof real.laterStamp = (left, right) =>
+    bug.name === "whoever arrives later wins" ? false : real.laterStamp(left, right);
+  return { ...real, laterStamp };
+});
+
+vi.mock("../../../src/core/hlc.ts", async (original) => {
+  const real = await original<typeof import("../../../src/core/hlc.ts")>();
+  class HlcClock extends real.HlcClock {
+    constructor(...[nowMs, floor]: ConstructorParameters<typeof real.HlcClock>) {
+      super(nowMs, bug.name === "the clock begins anew with each start" ? real.HLC_ZERO : floor);
+    }
+
+    override observe(seen: Parameters<typeof real.HlcClock.prototype.observe>[0]): void {
+      if (bug.name !== "the clock does not learn from others") super.observe(seen);
+    }
+  }
+  return { ...real, HlcClock };
+});
+
+vi.mock("../../../src/core/causality.ts", async (original) => {
+  const real = await original<typeof import("../../../src/core/causality.ts")>();
+  const hasSeen: typeof real.hasSeen = (witness, dot) =>
+    bug.name === "a deletion takes what it had not seen" || real.hasSeen(witness, dot);
+  const effectiveVector: typeof real.effectiveVector = (running, stated) =>
+    bug.name === "what an operation had seen is forgotten"
+      ? real.NOTHING_SEEN
+      : real.effectiveVector(running, stated);
+  return { ...real, hasSeen, effectiveVector };
+});
+
+/** An object that differs from another in some of its methods. */
+function overlay<Target extends object>(target: Target, changed: Partial<Target>): Target {
+  return new Proxy(target, {
+    get(_, name) {
+      const own = Reflect.get(changed, name);
+      if (own !== undefined) return own;
+      const value: unknown = Reflect.get(target, name, target);
+      return typeof value === "function" ? value.bind(target) : value;
+    },
+  });
+}
+
+function diskWith(disk: Disk, wrap: (file: WriteFile, path: string) => WriteFile): Disk {
+  return overlay(disk, {
+    create: async (path, mode) => wrap(await disk.create(path, mode), path),
+    openWrite: async (path, mode) => wrap(await disk.openWrite(path, mode), path),
+  });
+}
+
+/** Begins it in a later turn, and says at once that it is done. */
+function later(work: () => Promise<void>): Promise<void> {
+  setImmediate(() => void work().catch(() => undefined));
+  return Promise.resolve();
+}
+
+function acknowledgeEarly(disk: Disk): Disk {
+  return diskWith(disk, (file, path) => {
+    if (!path.includes("/segments/")) return file;
+    return overlay(file, {
+      write: (bytes, offset) => {
+        const kept = disk.allocateAligned(bytes.length);
+        kept.set(bytes);
+        return later(() => file.write(kept, offset));
+      },
+      sync: () => later(() => file.sync()),
+    });
+  });
+}
+
+/** Nothing is synced, though it is said to be. */
+function neverSync(disk: Disk): Disk {
+  const lazy = (file: WriteFile): WriteFile => overlay(file, { sync: () => Promise.resolve() });
+  return overlay(disk, {
+    create: async (path) => lazy(await disk.create(path, "buffered")),
+    openWrite: async (path, mode) => lazy(await disk.openWrite(path, mode)),
+  });
+}
+
+/** What is put into a table of the index never gets there. */
+function without(kv: Kv, prefix: string): Kv {
+  return overlay(kv, {
+    write: (mutations) =>
+      kv.write(
+        mutations.filter(
+          ({ key, value }) => value === undefined || key[0] !== prefix.charCodeAt(0),
+        ),
+      ),
+  });
+}
+
+function withoutRemovals(kv: Kv): Kv {
+  return overlay(kv, {
+    write: (mutations) => kv.write(mutations.filter(({ value }) => value !== undefined)),
+  });
+}
+
+const BUGS: Readonly<Record<string, PortSabotage>> = {
+  "a write is acknowledged before it is synced": { disk: acknowledgeEarly },
+  "nothing is synced": { disk: neverSync },
+  "tombstones are not kept": { kv: (kv) => without(kv, TABLES.tombstone.prefix) },
+  "deletes of versions are not kept": { kv: (kv) => without(kv, TABLES.voided.prefix) },
+  "what is removed from the index stays": { kv: withoutRemovals },
+  "whoever arrives later wins": {},
+  "the clock begins anew with each start": {},
+  "the clock does not learn from others": {},
+  "a deletion takes what it had not seen": {},
+  "what an operation had seen is forgotten": {},
+  "a restored backup goes on as if nothing had been": { sameInode: true },
+  "bytes are given up though a peer has them": {
+    replica: (replica) => overlay(replica, { manifest: () => undefined }),
+  },
+  "an operation is shown without its bytes": {
+    replica: (replica) =>
+      overlay(replica, {
+        ingest: (operations, heads) =>
+          replica.ingest(
+            operations.map((one) => ({ ...one, state: { kind: "void" } as const })),
+            heads,
+          ),
+      }),
+  },
+};
+
+test.each(Object.entries(BUGS))("a cluster with this bug is found out: %s", async (name, ports) => {
+  const hash = await createInlineHash();
+  bug.name = name;
+  for (let seed = 0; seed < SEEDS_MAX; seed++) {
+    try {
+      await runCluster(seed, { hash, sites: 3, sabotage: ports });
+    } catch (failure) {
+      process.stdout.write(`${name}: ${seed + 1} seeds: ${String(failure).slice(0, 150)}\n`);
+      expect(String(failure)).toMatch(/BrokenPromise|StorageFault|AssertionFault|hangs/);
+      return;
+    }
+  }
+  throw new Error(`not noticed in ${SEEDS_MAX} seeds: ${name}`);
+});
