@@ -7,11 +7,14 @@ import { type CountedOperation, type Lag, LagLedger, type MissingDetail } from "
 
 export type LagCounterDeps = {
   readonly replica: Pick<Replica, "received" | "readLog">;
+  /** Lets requests go first, between two pages of a log that has to be counted. */
+  readonly rest: () => Promise<void>;
   /** How many operations are kept one by one; for tests. */
   readonly operationsMax?: number;
 };
 
-const PAGE_BYTES = 1024 * 1024;
+/** Some milliseconds of counting. */
+const PAGE_BYTES = 256 * 1024;
 /** A block that is dropped while it is read again is asked for anew, not for ever. */
 const RESTORES_MAX = 16;
 
@@ -21,11 +24,13 @@ const RESTORES_MAX = 16;
  */
 export class LagCounter {
   readonly #replica: LagCounterDeps["replica"];
+  readonly #rest: LagCounterDeps["rest"];
   readonly #ledger: LagLedger;
   #counting: Promise<void> | undefined;
 
-  constructor({ replica, operationsMax }: LagCounterDeps) {
+  constructor({ replica, rest, operationsMax }: LagCounterDeps) {
     this.#replica = replica;
+    this.#rest = rest;
     this.#ledger = new LagLedger(operationsMax);
   }
 
@@ -59,6 +64,7 @@ export class LagCounter {
       if (page.outcome === "below-floor") return;
       for (const entry of page.entries) this.#ledger.add(countedOf(entry));
       if (!page.more || page.entries.length === 0) return;
+      await this.#rest();
     }
   }
 

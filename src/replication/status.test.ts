@@ -97,14 +97,17 @@ let clock: SimClock;
 let sites: MemberSite[];
 let facts: Map<SiteId, PeerFacts>;
 let watch: ReplicationWatch;
+let rest: () => Promise<void>;
 
 beforeEach(() => {
   log = new LogOnPaper();
   clock = new SimClock(START_MS);
   facts = new Map();
+  rest = async () => undefined;
   sites = [siteOf(BERLIN, "berlin", OF_BERLIN), siteOf(PARIS, "paris", OF_PARIS)];
   watch = createReplicationWatch({
-    ...{ self: BERLIN, clock, replica: log, counter: new LagCounter({ replica: log }) },
+    ...{ self: BERLIN, clock, replica: log },
+    counter: new LagCounter({ replica: log, rest: () => rest() }),
     sites: () => sites,
     facts: (peer) => facts.get(peer) ?? UNHEARD,
     ...{
@@ -221,4 +224,33 @@ test("peers of one name are told apart, and members that were removed are none",
   ]);
   sites = [must(sites[0]), must(sites[1]), { ...namesake, state: "removed" }];
   expect((await watch.status()).peers.map(({ label }) => label)).toEqual(["paris"]);
+});
+
+test("who asks while a long log is counted is told what positions tell", async () => {
+  for (let at = 0; at < 50; at++) log.write(OF_BERLIN, put(PHOTOS, 1), START_MS);
+  paris(vectorOf([OF_BERLIN, 5]));
+  let goOn = (): void => undefined;
+  rest = () => new Promise((resolve) => (goOn = resolve));
+  const asked = peer();
+  await clock.advance(2000);
+  expect((await asked).behind).toMatchObject({ operations: 45, detail: undefined });
+  rest = async () => undefined;
+  goOn();
+  expect((await peer()).behind).toMatchObject({ operations: 45, detail: { bytes: 45 } });
+  expect(clock.pendingTimers).toBe(0);
+});
+
+test("sums that speak of another moment than the positions are not told", async () => {
+  for (let at = 0; at < 5; at++) log.write(OF_BERLIN, put(PHOTOS, 1), START_MS);
+  paris(vectorOf([OF_BERLIN, 2]));
+  const readLog = log.readLog;
+  let more = 3;
+  log.readLog = async (after) => {
+    const page = await readLog(after);
+    if (more-- > 0) log.write(OF_BERLIN, put(PHOTOS, 1), START_MS);
+    return page;
+  };
+  expect((await peer()).behind).toMatchObject({ operations: 6, detail: { bytes: 6 } });
+  more = Number.POSITIVE_INFINITY;
+  expect((await peer()).behind?.detail).toBeUndefined();
 });

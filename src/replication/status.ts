@@ -1,7 +1,7 @@
 import type { OriginId, SiteId } from "../core/names.ts";
 import type { Vector } from "../core/records.ts";
 import type { MemberSite } from "../core/site-record.ts";
-import type { Clock } from "../ports/clock.ts";
+import type { Cancel, Clock } from "../ports/clock.ts";
 import type { ClockGuard, ClockState } from "../storage/clock-guard.ts";
 import type { ParkedOperation, Replica } from "../storage/replica.ts";
 import type { LagCounter } from "./lag-counter.ts";
@@ -51,7 +51,10 @@ export type PeerStatus = {
 
 export type PeerLag = {
   readonly operations: number;
-  /** Undefined when the log does not reach back that far: rows are moved then. */
+  /**
+   * Undefined when the log does not reach back that far, for rows are moved then; and while a long
+   * log is still being counted.
+   */
   readonly detail:
     | {
         readonly bytes: number;
@@ -82,7 +85,7 @@ export interface ReplicationWatch {
 
 export type StatusDeps = {
   readonly self: SiteId;
-  readonly clock: Pick<Clock, "nowMs" | "monotonicMs">;
+  readonly clock: Pick<Clock, "nowMs" | "monotonicMs" | "after">;
   readonly replica: Pick<Replica, "received" | "applied" | "parked" | "floors">;
   readonly sites: () => readonly MemberSite[];
   readonly facts: (peer: SiteId) => PeerFacts;
@@ -97,6 +100,8 @@ type Pace = { readonly atMs: number; readonly operations: number; etaSeconds: nu
 
 /** Two looks that are closer to each other tell no pace. */
 const PACE_MS_MIN = 1000;
+const COUNT_PATIENCE_MS = 2000;
+const TRIES_MAX = 4;
 
 /** Makes the status of replication, exact from the positions that this site and its peers state. */
 export function createReplicationWatch(deps: StatusDeps): ReplicationWatch {
@@ -108,9 +113,10 @@ export function createReplicationWatch(deps: StatusDeps): ReplicationWatch {
         const { applied } = deps.facts(peer.id);
         return applied === undefined || isBelowFloor(deps, peer, applied) ? [] : [applied];
       });
-      await deps.counter.count(vectors);
+      const isCounted = await isInTime(deps, deps.counter.count(vectors));
+      const look: Look = { deps, paces, peers, vectors, isCounted };
       const shown: PeerStatus[] = [];
-      for (const peer of peers) shown.push(await statusOf(deps, paces, peer, peers));
+      for (const peer of peers) shown.push(await statusOf(look, peer));
       return {
         ...{ peers: shown, conflicts: deps.conflicts(), parked: deps.replica.parked() },
         ...{ quarantined: deps.quarantined(), refused: deps.refused(), clock: deps.guard.state },
@@ -119,20 +125,38 @@ export function createReplicationWatch(deps: StatusDeps): ReplicationWatch {
   };
 }
 
-async function statusOf(
-  deps: StatusDeps,
-  paces: Map<SiteId, Pace>,
-  peer: MemberSite,
-  all: readonly MemberSite[],
-): Promise<PeerStatus> {
+/** One look at all peers. */
+type Look = {
+  readonly deps: StatusDeps;
+  readonly paces: Map<SiteId, Pace>;
+  readonly peers: readonly MemberSite[];
+  /** What each peer has applied that the log reaches back to. */
+  readonly vectors: readonly Vector[];
+  /** Everything behind the vectors has been counted. */
+  readonly isCounted: boolean;
+};
+
+/** A log of days takes a while to count; who asks meanwhile is told what positions tell. */
+async function isInTime({ clock }: StatusDeps, counted: Promise<void>): Promise<boolean> {
+  let cancel: Cancel = () => undefined;
+  const patience = new Promise<boolean>((resolve) => {
+    cancel = clock.after(COUNT_PATIENCE_MS, () => resolve(false));
+  });
+  const isCounted = await Promise.race([counted.then(() => true), patience]);
+  cancel();
+  return isCounted;
+}
+
+async function statusOf(look: Look, peer: MemberSite): Promise<PeerStatus> {
+  const { deps, peers } = look;
   const { id, name, addresses } = peer;
   const facts = deps.facts(id);
   const { applied, received, skewMs, lastError, heardMonotonicMs } = facts;
-  const isNamesake = all.some((other) => other.name === name && other.id !== id);
+  const isNamesake = peers.some((other) => other.name === name && other.id !== id);
   const nowMs = deps.clock.monotonicMs();
   return {
     ...{ site: id, label: isNamesake ? `${name} (${id})` : name, addresses, skewMs, lastError },
-    behind: applied === undefined ? undefined : await lagOf(deps, paces, peer, applied),
+    behind: applied === undefined ? undefined : await lagOf(look, peer, applied),
     ahead: received === undefined ? undefined : missingOf(received, deps.replica.applied()),
     // Last: what was asked above may have taken a moment, and this must not be said too early.
     state: stateOf(deps, peer, deps.facts(id)),
@@ -149,18 +173,20 @@ function stateOf(deps: StatusDeps, peer: MemberSite, facts: PeerFacts): PeerStat
     : "catching-up";
 }
 
-async function lagOf(
-  deps: StatusDeps,
-  paces: Map<SiteId, Pace>,
-  peer: MemberSite,
-  applied: Vector,
-): Promise<PeerLag> {
+async function lagOf(look: Look, peer: MemberSite, applied: Vector): Promise<PeerLag> {
+  const { deps, paces } = look;
   const own = new Set(peer.origins);
-  const lag = isBelowFloor(deps, peer, applied)
-    ? undefined
-    : await deps.counter.behind(applied, own);
-  // Positions and sums are read in one turn, so that they speak of the same moment.
-  const operations = operationsBehind(deps, applied, own);
+  const isReached = look.isCounted && !isBelowFloor(deps, peer, applied);
+  let operations = operationsBehind(deps, applied, own);
+  let lag: Lag | undefined;
+  for (let tries = 0; isReached && tries < TRIES_MAX; tries++) {
+    lag = await deps.counter.behind(applied, own);
+    operations = operationsBehind(deps, applied, own);
+    // Sums and positions speak of the same moment, or of none: there may be more by now.
+    if (lag?.operations === operations) break;
+    lag = undefined;
+    await deps.counter.count(look.vectors);
+  }
   return {
     operations,
     detail: lag === undefined ? undefined : detailOf(deps, lag),

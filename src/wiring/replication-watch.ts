@@ -10,6 +10,9 @@ import { createReplicationWatch, type ReplicationWatch } from "../replication/st
 import type { Site } from "../storage/site.ts";
 import type { SitePorts } from "../storage/site-ports.ts";
 
+/** Between two pages of a log that is counted for the status. */
+const COUNT_REST_MS = 5;
+
 /** What is known of peers and clocks, for the engine that moves operations and for operators. */
 export type OpenWatch = {
   readonly peerWatch: PeerWatch;
@@ -40,7 +43,7 @@ export function openWatch(parts: {
     ...{ self: identity.siteId, clock, replica, guard, refused: parts.refused },
     sites: () => store.sites(),
     facts: (peer) => peerWatch.facts(peer),
-    counter: new LagCounter({ replica }),
+    counter: new LagCounter({ replica, rest: () => clock.sleep(COUNT_REST_MS) }),
     quarantined: () => quarantine.list(),
     conflicts: () => store.stats().conflicts,
   });
