@@ -105,7 +105,10 @@ function controlWith(changes: Partial<ControlDeps> = {}) {
     site: () => ({
       store,
       lifecycle,
-      identity: { ...identity, name: "berlin", incarnation: 1, createdMs: 0 },
+      identity: {
+        ...{ ...identity, formerClusterIds: [], name: "berlin" },
+        ...{ incarnation: 1, createdMs: 0 },
+      },
     }),
     replication: () => undefined,
     startedMonotonicMs: nowMs - 86_400_500,
@@ -157,17 +160,20 @@ describe("/v1/ on the S3 port", () => {
     }
   });
 
-  test.each(["/v1/meta/stats", "/v1/metrics", "/v1/conflicts"])("%s wants a token or a signature", async (path) => {
-    const service = controlWith();
-    expect((await ask(service, path)).status).toBe(403);
-    for (const authorization of ["Bearer wrong", "Bearer", `Bearer ${TOKEN}x`, "Basic eA=="]) {
-      expect((await ask(service, path, { authorization })).status).toBe(403);
-    }
-    expect((await ask(service, path, bearer)).status).toBe(200);
-    const signed = controlWith({ authorizeStats: async () => true, metricsToken: undefined });
-    expect((await ask(signed, path)).status).toBe(200);
-    expect((await ask(signed, path, { authorization: "Bearer undefined" })).status).toBe(403);
-  });
+  test.each(["/v1/meta/stats", "/v1/metrics", "/v1/conflicts"])(
+    "%s wants a token or a signature",
+    async (path) => {
+      const service = controlWith();
+      expect((await ask(service, path)).status).toBe(403);
+      for (const authorization of ["Bearer wrong", "Bearer", `Bearer ${TOKEN}x`, "Basic eA=="]) {
+        expect((await ask(service, path, { authorization })).status).toBe(403);
+      }
+      expect((await ask(service, path, bearer)).status).toBe(200);
+      const signed = controlWith({ authorizeStats: async () => true, metricsToken: undefined });
+      expect((await ask(signed, path)).status).toBe(200);
+      expect((await ask(signed, path, { authorization: "Bearer undefined" })).status).toBe(403);
+    },
+  );
 
   test("conflicts are listed by bucket and page, whatever else a signature adds", async () => {
     const service = controlWith();
@@ -182,9 +188,9 @@ describe("/v1/ on the S3 port", () => {
     expect(await read(query)).toBe("photos a\0b 7");
     expect(await read("?limit=0")).toBe("400");
     expect(await read("?bucket=..")).toBe("400");
-    expect((await ask(controlWith({ site: () => undefined }), "/v1/conflicts", bearer)).status).toBe(
-      503,
-    );
+    expect(
+      (await ask(controlWith({ site: () => undefined }), "/v1/conflicts", bearer)).status,
+    ).toBe(503);
   });
 
   test("anything else is 404, and other methods are 405", async () => {
