@@ -60,7 +60,7 @@ export function objectOf(index: number): ObjectRecord {
 }
 
 /** An operation as it stands in a log, its effective vector stated in full. */
-export function operationOf(stamp: WriteStamp, body: OperationBody, vector: Vector): Operation {
+function operationOf(stamp: WriteStamp, body: OperationBody, vector: Vector): Operation {
   const { hlc, origin, seq } = stamp;
   return {
     ...{ dot: { origin, seq }, hlc, chainBefore: Buffer.alloc(32), body, unknownFields: [] },
