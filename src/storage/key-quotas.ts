@@ -6,6 +6,14 @@ import { asFields, readJsonFile, refuseNewerFormat, writeJsonFile } from "./json
 const FORMAT = 1;
 const FILE_NAME = "key-quotas.json";
 
+/** What the buckets of a key hold together. */
+export type KeyUsage = {
+  readonly buckets: number;
+  readonly bytes: number;
+  /** Objects and versions; delete markers are not counted. */
+  readonly objects: number;
+};
+
 /**
  * The most that the buckets of each access key may hold together. They are this site's alone and
  * never travel: a file of the data directory has them, and memory has what the file says.

@@ -1,16 +1,9 @@
 import { CREATOR_SETTING, creatorOf } from "../core/bucket-creator.ts";
 import type { AccessKeyId, BucketName } from "../core/names.ts";
+import type { KeyUsage } from "./key-quotas.ts";
 import { TABLES } from "./metadata/rows.ts";
 import type { RowReader } from "./metadata/stored-rows.ts";
 import { findBucket } from "./store-parts.ts";
-
-/** What the buckets of a key hold together. */
-export type KeyUsage = {
-  readonly buckets: number;
-  readonly bytes: number;
-  /** Objects and versions; delete markers are not counted. */
-  readonly objects: number;
-};
 
 type Creations = {
   /** `bucketChanges` of the rows that this was made from. */

@@ -24,7 +24,7 @@ import type {
 } from "../core/records.ts";
 import type { MemberSite, SiteRecord } from "../core/site-record.ts";
 import type { Conflicts } from "./conflict-wishes.ts";
-import type { KeyUsage } from "./key-usage.ts";
+import type { KeyUsage } from "./key-quotas.ts";
 import type { ExpireOutcome, ExpireRequest } from "./lifecycle/expire-request.ts";
 import type { LogicalRows } from "./logical-rows.ts";
 import type { Replica } from "./replica.ts";

@@ -458,7 +458,7 @@ describe("a site whose peer's clock is far ahead", () => {
     expect(stored.$metadata.httpStatusCode).toBe(200);
     const { LastModified } = await berlin
       .s3()
-      .send(new HeadObjectCommand({ Bucket: own, Key: "now", Body: "" }));
+      .send(new HeadObjectCommand({ Bucket: own, Key: "now" }));
     // Its own clock was not moved by the other's.
     expect(Number(LastModified)).toBeLessThan(Date.now() + AHEAD_MS / 2);
     await untilInSync([berlin, paris]);
