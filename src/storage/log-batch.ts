@@ -6,17 +6,19 @@ import { decodeOperation } from "../core/operation-codec.ts";
 import type { Operation } from "../core/records.ts";
 import type { Hash } from "../ports/hash.ts";
 import { BATCH_HEADER_BYTES, batchRecords, decodeBatchHeader } from "./segment/batch.ts";
-import { bodyOwner, decodeRecord } from "./segment/record.ts";
+import { bodyOwner, bodyRecordBytes, decodeRecord } from "./segment/record.ts";
 import type { Segments } from "./segment/segments.ts";
 
 /** An operation as it stands in a batch; the memory of one batch serves all of them. */
 export type LoggedOperation = {
   readonly operation: Operation;
   readonly encoded: Uint8Array;
-  /** Its inline body; undefined when it has none, or came without. */
+  /** Its inline body; undefined when it has none, came without, or what is here is damaged. */
   readonly inline: Uint8Array | undefined;
   /** Why it stands here without its bytes. */
   readonly missing: "parked" | "void" | undefined;
+  /** Where its body stands in the segment whose bytes do not verify. */
+  readonly damagedAt?: number;
 };
 
 export type BatchPlace = { readonly segment: number; readonly offset: number };
@@ -24,17 +26,19 @@ export type BatchPlace = { readonly segment: number; readonly offset: number };
 export type LogBatchDeps = { readonly segments: Segments; readonly hash: Pick<Hash, "crc32"> };
 
 /**
- * Reads the operations of one batch with their inline bodies, each verified, in their order.
+ * Reads the operations of one batch with their inline bodies, each verified, in their order. A body
+ * that is damaged keeps nobody from the others.
  *
- * @throws StorageFault "corrupt" when the batch or anything in it is damaged, or its segment gone.
+ * @throws StorageFault "corrupt" when the batch or an operation in it is damaged, or its segment
+ *   gone.
  */
 export async function readLogBatch(
   { segments, hash }: LogBatchDeps,
   place: BatchPlace,
 ): Promise<readonly LoggedOperation[]> {
-  const { records, bodies: area } = await readAreas({ segments, hash }, place, "all");
-  const bodies = bodiesOf(area, hash.crc32, place);
-  return operationsOf(records, hash.crc32, (operation) => inlineOf(operation, bodies, place));
+  const { records, bodies } = await readAreas({ segments, hash }, place, "all");
+  const walk = { area: bodies, at: place.offset + BATCH_HEADER_BYTES + records.length, offset: 0 };
+  return operationsOf(records, hash.crc32, walk);
 }
 
 /**
@@ -47,23 +51,31 @@ export async function readLogOperations(
   place: BatchPlace,
 ): Promise<readonly LoggedOperation[]> {
   const { records } = await readAreas({ segments, hash }, place, "operations");
-  return operationsOf(records, hash.crc32, () => undefined);
+  return operationsOf(records, hash.crc32, undefined);
 }
+
+/** The bodies of a batch, of which those up to `offset` have been met. */
+type BodyWalk = { readonly area: Buffer; readonly at: number; offset: number };
+type Body = Pick<LoggedOperation, "inline" | "damagedAt">;
+
+const NO_BODY: Body = { inline: undefined };
 
 function operationsOf(
   records: Uint8Array,
   crc32: Hash["crc32"],
-  inlineOf: (operation: Operation) => Uint8Array | undefined,
+  walk: BodyWalk | undefined,
 ): LoggedOperation[] {
   const missing = new Map<string, "parked" | "void">();
   const operations: LoggedOperation[] = [];
   for (const { kind, payload } of batchRecords(records, crc32)) {
     if (kind === "local") noteMissing(payload, missing);
-    if (kind !== "op") continue;
+    if (kind !== "op" && kind !== "row") continue;
     const operation = decodeOperation(payload);
     const why = missing.get(`${operation.dot.origin} ${operation.dot.seq}`);
-    const inline = why === undefined ? inlineOf(operation) : undefined;
-    operations.push({ operation, encoded: payload, inline, missing: why });
+    // Rows of other sites have bodies between those of operations.
+    const body =
+      why === undefined && walk !== undefined ? nextBody(operation, walk, crc32) : NO_BODY;
+    if (kind === "op") operations.push({ operation, encoded: payload, missing: why, ...body });
   }
   return operations;
 }
@@ -88,28 +100,16 @@ async function readAreas(
   });
 }
 
-/** The bodies of a batch by their owner: rows of other sites have bodies beside operations' own. */
-function bodiesOf(area: Buffer, crc32: Hash["crc32"], place: BatchPlace): Map<string, Buffer> {
-  const bodies = new Map<string, Buffer>();
-  for (let offset = 0; ; ) {
-    const found = decodeRecord(area, offset, crc32);
-    if (found.outcome === "end") return bodies;
-    if (found.outcome !== "record") throw damaged(place, "a body is no whole record");
-    bodies.set(found.owner.toString("latin1"), found.payload);
-    offset = found.nextOffset;
-  }
-}
-
-function inlineOf(
-  { body, hlc, dot }: Operation,
-  bodies: ReadonlyMap<string, Buffer>,
-  place: BatchPlace,
-): Buffer | undefined {
-  if (body.kind !== "object-put" || body.object.body.kind !== "inline") return undefined;
+/** Bodies stand in the order of what they belong to, so one that is damaged hides no other. */
+function nextBody({ body, hlc, dot }: Operation, walk: BodyWalk, crc32: Hash["crc32"]): Body {
+  if (body.kind !== "object-put" || body.object.body.kind !== "inline") return NO_BODY;
   const owner = bodyOwner(body.bucket, body.key, makeVersionId(hlc, dot.origin));
-  const inline = bodies.get(owner.toString("latin1"));
-  if (inline === undefined) throw damaged(place, "an operation has lost its body");
-  return inline;
+  const bytes = bodyRecordBytes(owner.length, body.object.body.bytes);
+  const start = walk.offset;
+  walk.offset += bytes;
+  const found = decodeRecord(walk.area.subarray(start, walk.offset), 0, crc32);
+  const isIt = found.outcome === "record" && found.kind === "body" && found.owner.equals(owner);
+  return isIt ? { inline: found.payload } : { inline: undefined, damagedAt: walk.at + start };
 }
 
 /** Operations that stand in the log without their bytes are named in front of them. */

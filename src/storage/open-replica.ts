@@ -1,3 +1,4 @@
+import { StorageFault } from "../core/faults.ts";
 import { hlcMs } from "../core/hlc.ts";
 import { LIMITS } from "../core/limits.ts";
 import { laterStamp } from "../core/lww.ts";
@@ -81,28 +82,34 @@ function readLog(
   return readLogPage({ kv, hash, ownOrigins: deps.ownOrigins, read }, wish);
 }
 
-/** The operations of a batch; those that were parked when it was written have their bytes since. */
+/**
+ * The operations of a batch. Those that were parked when it was written may have their bytes since,
+ * and a body that is damaged where it stands may have been written anew, or be had elsewhere.
+ */
 async function readBatch(
   deps: ReplicaDeps,
   place: BatchPlace,
 ): Promise<readonly LoggedOperation[]> {
   const { segments, parts } = deps;
   const operations = await readLogBatch({ segments, hash: parts.hash }, place);
-  if (operations.every(({ missing }) => missing !== "parked")) return operations;
   const found: LoggedOperation[] = [];
   for (const logged of operations) {
-    found.push(logged.missing === "parked" ? await whatCameLater(deps, logged) : logged);
+    const { damagedAt, missing } = logged;
+    if (damagedAt !== undefined) deps.damaged(place.segment, damagedAt);
+    const isLacking = missing === "parked" || damagedAt !== undefined;
+    found.push(isLacking ? await whatIsHere(deps, logged) : logged);
   }
   return found;
 }
 
-async function whatCameLater(deps: ReplicaDeps, logged: LoggedOperation): Promise<LoggedOperation> {
+async function whatIsHere(deps: ReplicaDeps, logged: LoggedOperation): Promise<LoggedOperation> {
   const { parts } = deps;
   const { dot, body } = logged.operation;
   if (parts.index.get(TABLES.parked, logRunKeyOf(dot.origin, dot.seq)) !== undefined) return logged;
   if (body.kind !== "object-put") return { ...logged, missing: undefined };
   const located = locate(parts.index, logged.operation);
-  if (located?.kind !== "object") return { ...logged, missing: "void" };
+  const gone = logged.damagedAt === undefined ? "void" : "parked";
+  if (located?.kind !== "object") return { ...logged, missing: gone };
   const { row } = located;
   if (row.object.body.kind !== "inline") return { ...logged, missing: undefined };
   const object = toStoredObject(body.bucket, body.key, row);
@@ -110,6 +117,9 @@ async function whatCameLater(deps: ReplicaDeps, logged: LoggedOperation): Promis
   try {
     const inline = Buffer.from((await reader.next()) ?? Buffer.alloc(0));
     return { ...logged, inline, missing: undefined };
+  } catch (failure) {
+    if (!(failure instanceof StorageFault) || failure.kind !== "corrupt") throw failure;
+    return { ...logged, missing: "parked" };
   } finally {
     reader.close();
   }

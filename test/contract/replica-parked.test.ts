@@ -121,6 +121,22 @@ describe("an operation without its bytes", () => {
     expect(c.store.replica.parked()).toEqual([]);
   });
 
+  test("because it is damaged where it is served keeps nobody from the others", async () => {
+    await put(a.store, 0, 0, Buffer.from("the first"));
+    await put(a.store, 0, 1, Buffer.alloc(300, 9));
+    await put(a.store, 0, 2, Buffer.from("the third"));
+    const spoilt = a.store.object(PLAIN, keyOf("a/b"));
+    if (spoilt === undefined) throw new Error("no object");
+    a.spoil(spoilt);
+    await a.restart();
+    await handOverAll(a, b);
+    expect(b.store.replica.parked()).toHaveLength(1);
+    expect(b.store.object(PLAIN, keyOf("a"))?.record.size).toBe(9);
+    expect(b.store.object(PLAIN, keyOf("a b"))?.record.size).toBe(9);
+    expect(b.store.object(PLAIN, keyOf("a/b"))).toBeUndefined();
+    expect(a.machine.log.lines.map(({ message }) => message).join()).toContain("damaged");
+  });
+
   test("that is void is never applied, and counts as applied", async () => {
     await put(a.store, 0, 0, Buffer.from("old"));
     const [old] = await entriesFor(a, b);
