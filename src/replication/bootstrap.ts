@@ -5,16 +5,9 @@ import type { LogStart, ManifestRef, Operation, RowName } from "../core/records.
 import { compareUtf8 } from "../core/utf8-order.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Log } from "../ports/log.ts";
-import {
-  type Bootstrap,
-  encodeLogicalRow,
-  type IncomingRow,
-  type LogicalRows,
-  positionOfRow,
-  rowNameOf,
-  SECTIONS,
-} from "../storage/logical-rows.ts";
+import type { Bootstrap, IncomingRow, LogicalRows } from "../storage/logical-rows.ts";
 import type { LogEntry } from "../storage/replica.ts";
+import { encodeLogicalRow, positionOfRow, rowNameOf, SECTIONS } from "../storage/row-operations.ts";
 import type { FetchedBody } from "./body-fetch.ts";
 import { PeerLie } from "./peer-lie.ts";
 import { type RowCalls, RowRefusal } from "./row-calls.ts";

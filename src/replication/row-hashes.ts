@@ -1,11 +1,7 @@
 import type { Clock } from "../ports/clock.ts";
 import type { Hash } from "../ports/hash.ts";
-import {
-  type LogicalRow,
-  type LogicalRows,
-  logicalRowHash,
-  type RowRange,
-} from "../storage/logical-rows.ts";
+import type { LogicalRow, LogicalRows, RowRange } from "../storage/logical-rows.ts";
+import { logicalRowHash } from "../storage/row-operations.ts";
 
 export type RowHashDeps = {
   readonly rows: Pick<LogicalRows, "read">;

@@ -8,13 +8,9 @@ import type { Disk } from "../ports/disk.ts";
 import type { Hash } from "../ports/hash.ts";
 import type { Log } from "../ports/log.ts";
 import type { Random } from "../ports/random.ts";
-import {
-  type Damage,
-  type LogicalRows,
-  positionsOfVersion,
-  SECTIONS,
-} from "../storage/logical-rows.ts";
+import type { Damage, LogicalRows } from "../storage/logical-rows.ts";
 import type { Replica } from "../storage/replica.ts";
+import { positionsOfVersion, SECTIONS } from "../storage/row-operations.ts";
 import { backoffMs } from "./backoff.ts";
 import { Bandwidth } from "./bandwidth.ts";
 import { type FetchedBody, fetchBody } from "./body-fetch.ts";
@@ -192,12 +188,13 @@ export class RowsService {
     }
   }
 
-  async #takeOver(source: RowSource, fetch: RowsEngine["fetch"]): Promise<BootstrapProgress> {
+  async #takeOver(source: RowSource, fetchFor: RowsEngine["fetch"]): Promise<BootstrapProgress> {
     const { rows, clock, log, own } = this.#deps;
     const run = new BootstrapRun(
       {
         ...{ rows, clock, log, own },
-        fetch: (manifests, site, signal) => fetch({ kind: "manifests", manifests }, site, signal),
+        fetch: (manifests, site, signal) =>
+          fetchFor({ kind: "manifests", manifests }, site, signal),
       },
       source,
     );

@@ -6,14 +6,14 @@ import { decodeOperation } from "../core/operation-codec.ts";
 import type { ManifestRef, Operation, Vector } from "../core/records.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Hash } from "../ports/hash.ts";
-import {
-  type Damage,
-  type IncomingRow,
-  type LogicalRows,
-  positionOfRow,
-  type RepairSource,
-  type RowRange,
+import type {
+  Damage,
+  IncomingRow,
+  LogicalRows,
+  RepairSource,
+  RowRange,
 } from "../storage/logical-rows.ts";
+import { positionOfRow } from "../storage/row-operations.ts";
 import type { StoredObject } from "../storage/store.ts";
 import type { FetchedBody } from "./body-fetch.ts";
 import type { RowCalls } from "./row-calls.ts";

@@ -1,4 +1,4 @@
-import type { Damage } from "./body-reader.ts";
+import type { Damage, MendTold } from "./logical-rows.ts";
 import { versionKeyOf, writeIdOf } from "./metadata/key-versions.ts";
 import { TABLES } from "./metadata/rows.ts";
 import { stagedChunks } from "./objects.ts";
@@ -6,11 +6,8 @@ import { importRows } from "./row-import.ts";
 import { encodeLogicalRow, SECTIONS } from "./row-operations.ts";
 import { readRows } from "./row-walk.ts";
 import { ChunkWriter } from "./staged-body.ts";
-import type { StoredObject } from "./store.ts";
 import type { StoreParts } from "./store-parts.ts";
-
-/** Told of what was mended, or why it could not be. */
-export type MendTold = (damage: Damage, failure: unknown) => void;
+import type { StoredObject } from "./stored.ts";
 
 /** Bodies that are written anew at once; more are mended when they are read the next time. */
 const MENDING_MAX = 8;

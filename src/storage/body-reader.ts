@@ -5,11 +5,12 @@ import { LIMITS } from "../core/limits.ts";
 import type { ContentHash } from "../core/names.ts";
 import type { ChunkPlace, ManifestRef } from "../core/records.ts";
 import type { Hash } from "../ports/hash.ts";
+import type { Damage, RepairSource } from "./logical-rows.ts";
 import { type ManifestRow, TABLES } from "./metadata/rows.ts";
 import type { RowReader } from "./metadata/stored-rows.ts";
 import { bodyOwner, bodyRecordBytes, decodeRecord } from "./segment/record.ts";
 import type { Segments } from "./segment/segments.ts";
-import type { BodyReader, ByteRange, StoredObject } from "./store.ts";
+import type { BodyReader, ByteRange, StoredObject } from "./stored.ts";
 import type { WarmPages } from "./warm-pages.ts";
 
 export type BodyReaderDeps = {
@@ -21,17 +22,6 @@ export type BodyReaderDeps = {
   /** Told of a place whose bytes do not verify, so that it is counted and repaired. */
   readonly damaged: (segment: number, offset: number) => void;
 };
-
-/** Bytes that do not verify here. */
-export type Damage =
-  | { readonly kind: "chunk"; readonly hash: ContentHash; readonly bytes: number }
-  | { readonly kind: "inline"; readonly object: StoredObject };
-
-/**
- * Where right bytes may be had when those here are damaged. Undefined: nobody has them. Chunks are
- * checked against their name by who asks; small bodies are believed as they come.
- */
-export type RepairSource = (damage: Damage) => Promise<Uint8Array | undefined>;
 
 /** What is done about damaged bytes: right ones are asked for, and then written anew. */
 export type Repair = {

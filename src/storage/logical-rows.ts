@@ -1,35 +1,72 @@
-import { StorageFault } from "../core/faults.ts";
-import type { LogStart } from "../core/records.ts";
-import { BodyMender, type MendTold } from "./body-mender.ts";
-import type { Damage, RepairSource } from "./body-reader.ts";
-import { readHeads } from "./log-starts.ts";
-import { decodeRow, TABLES } from "./metadata/rows.ts";
-import { indexKey } from "./metadata/stored-rows.ts";
-import {
-  type Bootstrap,
-  type ImportOutcome,
-  type ImportStep,
-  importRows,
-  readBootstrap,
-  readFloors,
-  setFloors,
-} from "./row-import.ts";
-import { type RowRange, type RowStep, readRows } from "./row-walk.ts";
-import type { StoredObject } from "./store.ts";
-import type { StoreParts } from "./store-parts.ts";
+import type { ContentHash } from "../core/names.ts";
+import type { LocalRecord, LogStart, Operation, RowName } from "../core/records.ts";
+import type { IncomingManifest } from "./replica.ts";
+import type { StoredObject } from "./stored.ts";
 
-export type { Damage, RepairSource } from "./body-reader.ts";
-export type { Bootstrap, ImportOutcome, ImportStep, IncomingRow } from "./row-import.ts";
-export type { LogicalRow } from "./row-operations.ts";
-export {
-  encodeLogicalRow,
-  logicalRowHash,
-  positionOfRow,
-  positionsOfVersion,
-  rowNameOf,
-  SECTIONS,
-} from "./row-operations.ts";
-export type { RowRange, RowStep } from "./row-walk.ts";
+/**
+ * One fact of the index as the operation that states it: with the dot and the reading of the clock
+ * of the operation it came from, outside any chain. Two sites that agree have the same ones.
+ */
+export type LogicalRow = {
+  /** Where it stands among all of them; the same at every site. Order is that of its UTF-8. */
+  readonly position: string;
+  readonly operation: Operation;
+  /** The object, for its bytes. */
+  readonly stored: StoredObject | undefined;
+};
+
+/** A stretch of positions: from `from` up to but not including `to`, which may be open. */
+export type RowRange = { readonly from: string; readonly to: string | undefined };
+
+export type RowStep = {
+  readonly rows: readonly LogicalRow[];
+  /** Where the next step begins; undefined at the end of the range. */
+  readonly next: string | undefined;
+};
+
+/** A row of another site on its way into the log, with what of its bytes is not here yet. */
+export type IncomingRow = {
+  /** The encoding of its operation. */
+  readonly encoded: Uint8Array;
+  readonly inline: Uint8Array | undefined;
+  readonly manifests: readonly IncomingManifest[];
+};
+
+export type Bootstrap = Omit<Extract<LocalRecord, { kind: "bootstrap" }>, "kind">;
+
+/** What to do together with an import, in the same commit. */
+export type ImportStep = {
+  readonly rows: readonly IncomingRow[];
+  /** Rows that are here and were removed there. */
+  readonly removed: readonly RowName[];
+  /** How far the bootstrap has come with these; undefined outside one. */
+  readonly progress: Bootstrap | undefined;
+  /** Writes versions that are here already once more, with their bytes: their copy is damaged. */
+  readonly rewrite: boolean;
+};
+
+export type ImportOutcome = {
+  readonly imported: number;
+  /** Rows whose bytes went away meanwhile; or far in the future: then nothing at all was taken. */
+  readonly refused: ReadonlyArray<{
+    readonly operation: Operation;
+    readonly why: "bytes" | "clock";
+  }>;
+};
+
+/** Bytes that do not verify here. */
+export type Damage =
+  | { readonly kind: "chunk"; readonly hash: ContentHash; readonly bytes: number }
+  | { readonly kind: "inline"; readonly object: StoredObject };
+
+/**
+ * Where right bytes may be had when those here are damaged. Undefined: nobody has them. Chunks are
+ * checked against their name by who asks; small bodies are believed as they come.
+ */
+export type RepairSource = (damage: Damage) => Promise<Uint8Array | undefined>;
+
+/** Told of what was mended, or why it could not be. */
+export type MendTold = (damage: Damage, failure: unknown) => void;
 
 /**
  * What a store says, row by row and without its history: what bootstrap takes over, and what two
@@ -60,55 +97,4 @@ export interface LogicalRows {
   heads(): readonly LogStart[];
   /** Ends a bootstrap: logs go on behind these heads. */
   setFloors(heads: readonly LogStart[]): Promise<void>;
-}
-
-/** The logical rows of a store. */
-export function createLogicalRows(parts: StoreParts): LogicalRows {
-  const mender = new BodyMender(parts);
-  return {
-    repairFrom(source, told) {
-      const mend = (damage: Damage, bytes: Uint8Array) => mender.begin(damage, bytes, told);
-      parts.bodies.repair = { source, mend };
-    },
-    check: (stored) => parts.bodies.check(stored),
-    mend: (damage, bytes) => mender.mend(damage, bytes),
-    mended: () => mender.mended,
-    read: (range, rowsMax) => readRows(parts, range, rowsMax),
-    count: () => countRows(parts),
-    inlineBody: (stored) => readInline(parts, stored),
-    import: (step) => importRows(parts, step),
-    bootstrap: () => readBootstrap(parts),
-    floors: () => readFloors(parts),
-    heads: () => readHeads(parts),
-    setFloors: (heads) => setFloors(parts, heads),
-  };
-}
-
-function countRows({ kv, hash }: StoreParts): number {
-  const { prefix } = TABLES.usage;
-  let count = 0;
-  for (const { value } of kv.range({ gte: indexKey(prefix, ""), lt: indexKey(prefix, "~") })) {
-    const usage = decodeRow(TABLES.usage, value, hash.crc32);
-    count += usage.objects + usage.noncurrent + usage.markers;
-    count += usage.tombstones + usage.voided + usage.metas;
-  }
-  return count;
-}
-
-async function readInline(
-  { bodies }: StoreParts,
-  stored: StoredObject,
-): Promise<Uint8Array | undefined> {
-  const { body } = stored.record;
-  if (body.kind !== "inline") return undefined;
-  if (body.bytes === 0) return new Uint8Array(0);
-  const reader = bodies.open(stored, { start: 0, end: body.bytes });
-  try {
-    return await reader.next();
-  } catch (failure) {
-    if (failure instanceof StorageFault) return undefined;
-    throw failure;
-  } finally {
-    reader.close();
-  }
 }

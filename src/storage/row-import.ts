@@ -2,44 +2,15 @@ import { hlcMs } from "../core/hlc.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { ContentHash } from "../core/names.ts";
 import { decodeOperation } from "../core/operation-codec.ts";
-import type { LocalRecord, LogStart, ManifestRef, Operation, RowName } from "../core/records.ts";
+import type { LogStart, ManifestRef, Operation } from "../core/records.ts";
 import type { OpenBatch } from "./batch.ts";
+import type { Bootstrap, ImportOutcome, ImportStep, IncomingRow } from "./logical-rows.ts";
 import { nullVersion, sameWrite, versionById, versionKeyOf } from "./metadata/key-versions.ts";
 import { BOOTSTRAP_KEY, FLOORS_KEY } from "./metadata/keys.ts";
 import { TABLES } from "./metadata/rows.ts";
 import { stagedChunks } from "./objects.ts";
 import type { IncomingManifest } from "./replica.ts";
 import type { StoreParts } from "./store-parts.ts";
-
-/** A row of another site on its way into the log, with what of its bytes is not here yet. */
-export type IncomingRow = {
-  /** The encoding of its operation. */
-  readonly encoded: Uint8Array;
-  readonly inline: Uint8Array | undefined;
-  readonly manifests: readonly IncomingManifest[];
-};
-
-export type Bootstrap = Omit<Extract<LocalRecord, { kind: "bootstrap" }>, "kind">;
-
-/** What to do together with an import, in the same commit. */
-export type ImportStep = {
-  readonly rows: readonly IncomingRow[];
-  /** Rows that are here and were removed there. */
-  readonly removed: readonly RowName[];
-  /** How far the bootstrap has come with these; undefined outside one. */
-  readonly progress: Bootstrap | undefined;
-  /** Writes versions that are here already once more, with their bytes: their copy is damaged. */
-  readonly rewrite: boolean;
-};
-
-export type ImportOutcome = {
-  readonly imported: number;
-  /** Rows whose bytes went away meanwhile; or far in the future: then nothing at all was taken. */
-  readonly refused: ReadonlyArray<{
-    readonly operation: Operation;
-    readonly why: "bytes" | "clock";
-  }>;
-};
 
 const RECORD_BYTES = 1024;
 

@@ -14,6 +14,7 @@ import { encodeOperation } from "../core/operation-codec.ts";
 import type { Operation, OperationBody, RowName, Vector } from "../core/records.ts";
 import { compareUtf8 } from "../core/utf8-order.ts";
 import type { Hash } from "../ports/hash.ts";
+import type { LogicalRow } from "./logical-rows.ts";
 import type { BucketRow } from "./metadata/bucket-rows.ts";
 import type { HistoryRow } from "./metadata/history-rows.ts";
 import { type KeyName, metaKeyOf, versionKeyOf, writeIdOf } from "./metadata/key-versions.ts";
@@ -24,20 +25,8 @@ import type { SiteRow } from "./metadata/site-rows.ts";
 import type { Stamp } from "./metadata/stamp.ts";
 import type { VersionRow } from "./metadata/version-rows.ts";
 import { type VoidedRow, validDeletes } from "./metadata/voided-rows.ts";
-import type { StoredObject } from "./store.ts";
 import { toStoredObject } from "./store-parts.ts";
-
-/**
- * One fact of the index as the operation that states it: with the dot and the reading of the clock
- * of the operation it came from, outside any chain. Two sites that agree have the same ones.
- */
-export type LogicalRow = {
-  /** Where it stands among all of them; the same at every site. Order is that of its UTF-8. */
-  readonly position: string;
-  readonly operation: Operation;
-  /** The object, for its bytes. */
-  readonly stored: StoredObject | undefined;
-};
+import type { StoredObject } from "./stored.ts";
 
 /*
  * Positions: a letter, then what the row is about. All rows of a key stand together, newest

@@ -2,6 +2,7 @@ import { asBuffer } from "../core/bytes.ts";
 import { compareUtf8 } from "../core/utf8-order.ts";
 import type { Hash } from "../ports/hash.ts";
 import type { Kv } from "../ports/kv.ts";
+import type { LogicalRow, RowRange, RowStep } from "./logical-rows.ts";
 import type { KeyName } from "./metadata/key-versions.ts";
 import { decodeRow, TABLES, type Table } from "./metadata/rows.ts";
 import { indexKey } from "./metadata/stored-rows.ts";
@@ -9,7 +10,6 @@ import {
   accessKeyRows,
   bucketRows,
   historyRows,
-  type LogicalRow,
   metaRows,
   objectRows,
   readKeyName,
@@ -21,15 +21,6 @@ import {
 } from "./row-operations.ts";
 
 export type RowWalkDeps = { readonly kv: Kv; readonly hash: Hash };
-
-/** A stretch of positions: from `from` up to but not including `to`, which may be open. */
-export type RowRange = { readonly from: string; readonly to: string | undefined };
-
-export type RowStep = {
-  readonly rows: readonly LogicalRow[];
-  /** Where the next step begins; undefined at the end of the range. */
-  readonly next: string | undefined;
-};
 
 /** Rows of one table whose positions ascend; the letter that their positions begin with. */
 type Source = {

@@ -2,7 +2,7 @@ import { afterEach, expect, test } from "vitest";
 import type { Operation } from "../../src/core/records.ts";
 import { compareUtf8 } from "../../src/core/utf8-order.ts";
 import { BootstrapRun } from "../../src/replication/bootstrap.ts";
-import { rowNameOf } from "../../src/storage/logical-rows.ts";
+import { rowNameOf } from "../../src/storage/row-operations.ts";
 import { createMemoryLog } from "../sim/memory-log.ts";
 import { Seed } from "../sim/seed.ts";
 import { dumpRows } from "../sim/sim-machine.ts";

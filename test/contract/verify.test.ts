@@ -2,7 +2,7 @@ import { afterEach, expect, test } from "vitest";
 import type { LogStart } from "../../src/core/records.ts";
 import { diffRows, lastingDifferences } from "../../src/replication/row-diff.ts";
 import { type FoundDifference, Verifier } from "../../src/replication/verify.ts";
-import { rowNameOf } from "../../src/storage/logical-rows.ts";
+import { rowNameOf } from "../../src/storage/row-operations.ts";
 import { Seed } from "../sim/seed.ts";
 import { bucketOf, keyOf } from "../sim/store-journal.ts";
 import { dumpLogicalRows, takeAllRows } from "../support/logical-rows.ts";

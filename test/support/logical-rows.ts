@@ -1,12 +1,9 @@
 import type { Hash } from "../../src/ports/hash.ts";
 import type { Kv } from "../../src/ports/kv.ts";
-import {
-  encodeLogicalRow,
-  type IncomingRow,
-  type LogicalRow,
-} from "../../src/storage/logical-rows.ts";
+import type { IncomingRow, LogicalRow } from "../../src/storage/logical-rows.ts";
 import { decodeRow, TABLES } from "../../src/storage/metadata/rows.ts";
 import { indexKey } from "../../src/storage/metadata/stored-rows.ts";
+import { encodeLogicalRow } from "../../src/storage/row-operations.ts";
 import type { Store } from "../../src/storage/store.ts";
 import { readBody } from "../sim/store-check.ts";
 

@@ -251,5 +251,6 @@ function showSums(peers: number, { rows, differences, repaired }: Sums): string 
   if (peers === 0) return "This site has no peers.";
   const found = differences === 0 ? "no difference" : `${differences} differences`;
   const mended = differences === 0 ? "" : `, ${repaired} mended`;
-  return `${rows} rows compared with ${peers} ${peers === 1 ? "peer" : "peers"}: ${found}${mended}.`;
+  const whom = `${peers} ${peers === 1 ? "peer" : "peers"}`;
+  return `${rows} rows compared with ${whom}: ${found}${mended}.`;
 }

@@ -1,0 +1,61 @@
+import { StorageFault } from "../core/faults.ts";
+import { BodyMender } from "./body-mender.ts";
+import { readHeads } from "./log-starts.ts";
+import type { Damage, LogicalRows } from "./logical-rows.ts";
+import { decodeRow, TABLES } from "./metadata/rows.ts";
+import { indexKey } from "./metadata/stored-rows.ts";
+import { importRows, readBootstrap, readFloors, setFloors } from "./row-import.ts";
+import { readRows } from "./row-walk.ts";
+import type { StoreParts } from "./store-parts.ts";
+import type { StoredObject } from "./stored.ts";
+
+/** The logical rows of a store. */
+export function createLogicalRows(parts: StoreParts): LogicalRows {
+  const mender = new BodyMender(parts);
+  return {
+    repairFrom(source, told) {
+      const mend = (damage: Damage, bytes: Uint8Array) => mender.begin(damage, bytes, told);
+      parts.bodies.repair = { source, mend };
+    },
+    check: (stored) => parts.bodies.check(stored),
+    mend: (damage, bytes) => mender.mend(damage, bytes),
+    mended: () => mender.mended,
+    read: (range, rowsMax) => readRows(parts, range, rowsMax),
+    count: () => countRows(parts),
+    inlineBody: (stored) => readInline(parts, stored),
+    import: (step) => importRows(parts, step),
+    bootstrap: () => readBootstrap(parts),
+    floors: () => readFloors(parts),
+    heads: () => readHeads(parts),
+    setFloors: (heads) => setFloors(parts, heads),
+  };
+}
+
+function countRows({ kv, hash }: StoreParts): number {
+  const { prefix } = TABLES.usage;
+  let count = 0;
+  for (const { value } of kv.range({ gte: indexKey(prefix, ""), lt: indexKey(prefix, "~") })) {
+    const usage = decodeRow(TABLES.usage, value, hash.crc32);
+    count += usage.objects + usage.noncurrent + usage.markers;
+    count += usage.tombstones + usage.voided + usage.metas;
+  }
+  return count;
+}
+
+async function readInline(
+  { bodies }: StoreParts,
+  stored: StoredObject,
+): Promise<Uint8Array | undefined> {
+  const { body } = stored.record;
+  if (body.kind !== "inline") return undefined;
+  if (body.bytes === 0) return new Uint8Array(0);
+  const reader = bodies.open(stored, { start: 0, end: body.bytes });
+  try {
+    return await reader.next();
+  } catch (failure) {
+    if (failure instanceof StorageFault) return undefined;
+    throw failure;
+  } finally {
+    reader.close();
+  }
+}
