@@ -57,7 +57,7 @@ function sizeOf(seed: number): number {
 }
 
 /** The bytes of an object. */
-export function bodyOf({ size, seed }: { readonly size: number; readonly seed: number }): Buffer {
+function bodyOf({ size, seed }: { readonly size: number; readonly seed: number }): Buffer {
   return patternBytes(size, seed + 1);
 }
 
