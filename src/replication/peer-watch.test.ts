@@ -46,8 +46,12 @@ test("the message that travelled fastest tells the difference of the clocks", as
   expect(watch.facts(PARIS.id).skewMs).toBe(70);
   expect(watch.skews()).toEqual([70]);
   expect(log.lines).toEqual([]);
-  await clock.advance(60_000);
+  await clock.advance(120_000);
   expect(watch.skews()).toEqual([]);
+  for (const skews of [[], [], [-9000]]) {
+    watch.told(PARIS, { ...NOTHING, wallMs: clock.nowMs() - 9000 });
+    expect(watch.skews()).toEqual(skews);
+  }
 });
 
 test("a clock that is ahead is warned of once, one that is behind when it is sure", async () => {

@@ -29,7 +29,9 @@ type Seen = {
 const SKEW_WARN_MS = 250;
 const SKEW_SAMPLES_MAX = 16;
 /** A clock that was set right must not look wrong for long. */
-const SKEW_AGE_MS = 60_000;
+const SKEW_AGE_MS = 120_000;
+/** What lay in a wire that was cut comes late, and says nothing about a clock. */
+const VOTE_SAMPLES_MIN = 3;
 const WARN_AGAIN_MS = 3600 * 1000;
 const MESSAGE_CHARS_MAX = 500;
 
@@ -87,13 +89,17 @@ export class PeerWatch {
     };
   }
 
-  /** How far the clocks of peers heard lately are ahead of this site's, in milliseconds. */
+  /**
+   * How far the clocks of peers are ahead of this site's, in milliseconds; of those that have said
+   * so often enough lately to be believed.
+   */
   skews(): number[] {
     const nowMs = this.#deps.clock.monotonicMs();
     const skews: number[] = [];
     for (const seen of this.#seen.values()) {
       const fresh = seen.skews.filter(({ atMs }) => nowMs - atMs < SKEW_AGE_MS);
-      if (fresh.length > 0) skews.push(Math.max(...fresh.map(({ skewMs }) => skewMs)));
+      if (fresh.length < VOTE_SAMPLES_MIN) continue;
+      skews.push(Math.max(...fresh.map(({ skewMs }) => skewMs)));
     }
     return skews;
   }
