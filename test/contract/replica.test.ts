@@ -1,10 +1,13 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import type { Hash } from "../../src/ports/hash.ts";
+import type { Store } from "../../src/storage/store.ts";
 import { Seed } from "../sim/seed.ts";
-import { dumpRows } from "../sim/sim-machine.ts";
+import { dumpRows, type Running } from "../sim/sim-machine.ts";
 import { bucketOf } from "../sim/store-journal.ts";
-import { handOverAll, positionOf } from "../support/hand-over.ts";
-import { change, contentsOf, fill, put } from "../support/row-workload.ts";
+import { handOverAll, type LogSite, positionOf } from "../support/hand-over.ts";
+import { change, contentsOf, fill, put, setUp } from "../support/row-workload.ts";
 import { closeSimSites, SimSite } from "../support/sim-site.ts";
+import { realSite, type SiteFixture } from "../support/site-fixture.ts";
 
 let a: SimSite;
 let b: SimSite;
@@ -22,6 +25,60 @@ async function expectSameAfterRebuild(site: SimSite): Promise<void> {
   await site.restart(true);
   expect(dumpRows(site.kv, site.hash)).toEqual(kept);
 }
+
+/** A site in a real directory, which is opened again and again. */
+class RealSite implements LogSite {
+  readonly fixture: SiteFixture;
+  running: Running;
+
+  constructor(fixture: SiteFixture, running: Running) {
+    this.fixture = fixture;
+    this.running = running;
+  }
+
+  static async open(): Promise<RealSite> {
+    const fixture = await realSite("off");
+    return new RealSite(fixture, await fixture.open());
+  }
+
+  get store(): Store {
+    return this.running.site.store;
+  }
+
+  get hash(): Hash {
+    return this.fixture.hash;
+  }
+
+  async restart(rebuildIndex: boolean): Promise<void> {
+    await this.running.site.close();
+    this.running = await this.fixture.open({ rebuildIndex });
+  }
+}
+
+test("logs in real directories are handed on, and rebuilt, as simulated ones are", async () => {
+  const [one, other] = [await RealSite.open(), await RealSite.open()];
+  try {
+    await setUp(one);
+    const seed = new Seed("real");
+    for (let step = 0; step < 30; step++) await change(one, seed);
+    await put(one.store, 0, 0, Buffer.alloc(300_000, 5));
+    await handOverAll(one, other, 3000);
+    await put(other.store, 1, 1, Buffer.from("answer"));
+    await handOverAll(other, one);
+    expect(await contentsOf(other.store)).toEqual(await contentsOf(one.store));
+    for (const site of [one, other]) {
+      const kept = dumpRows(site.running.kv, site.hash);
+      await site.restart(true);
+      expect(dumpRows(site.running.kv, site.hash)).toEqual(kept);
+    }
+    expect(await contentsOf(other.store)).toEqual(await contentsOf(one.store));
+  } finally {
+    for (const site of [one, other]) {
+      await site.running.site.close();
+      site.fixture.remove();
+    }
+  }
+});
 
 describe("a log that takes in operations of other sites", () => {
   test("shows what they say, byte for byte, and says how far it is", async () => {

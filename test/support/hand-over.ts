@@ -9,19 +9,27 @@ import type {
   Replica,
   SignedHead,
 } from "../../src/storage/replica.ts";
-import type { SimSite } from "./sim-site.ts";
+import type { Store } from "../../src/storage/store.ts";
+import type { Running } from "../sim/sim-machine.ts";
+
+/** A site whose log is handed on, wherever it lives. */
+export type LogSite = {
+  readonly store: Store;
+  readonly running: Running;
+  readonly hash: Hash;
+};
 
 const PARKED = { kind: "parked", reason: "it is on its way" } as const;
 
 /** How far a site is, as a vector to ask another one with. */
-export function positionOf({ store }: SimSite): Map<OriginId, Seq> {
+export function positionOf({ store }: LogSite): Map<OriginId, Seq> {
   return new Map(Array.from(store.replica.received(), ([origin, { seq }]) => [origin, seq]));
 }
 
 /** Hands one page over, as replication would, without a network. */
 export async function handOver(
-  from: SimSite,
-  to: SimSite,
+  from: LogSite,
+  to: LogSite,
   bytesMax = 1024 * 1024,
   isParked: () => boolean = () => false,
 ): Promise<readonly IngestOutcome[]> {
@@ -38,7 +46,7 @@ export async function handOver(
 }
 
 /** Hands over until there is nothing more. */
-export async function handOverAll(from: SimSite, to: SimSite, bytesMax?: number): Promise<void> {
+export async function handOverAll(from: LogSite, to: LogSite, bytesMax?: number): Promise<void> {
   for (;;) {
     const outcomes = await handOver(from, to, bytesMax);
     const refused = outcomes.find(({ outcome }) => outcome === "refused");
@@ -48,7 +56,7 @@ export async function handOverAll(from: SimSite, to: SimSite, bytesMax?: number)
 }
 
 /** Fetches what is parked at a site from another one, as far as that has it. */
-export async function fetchParked(from: SimSite, to: SimSite): Promise<void> {
+export async function fetchParked(from: LogSite, to: LogSite): Promise<void> {
   const { replica } = to.store;
   for (const { dot } of replica.parked()) {
     const after = new Map(positionOf(from));
@@ -104,7 +112,7 @@ async function manifestOf(
 }
 
 /** Heads of the page's end, as if the site had signed them that hands it over. */
-function signedHere({ store, running, hash }: SimSite, entries: readonly LogEntry[]): SignedHead[] {
+function signedHere({ store, running, hash }: LogSite, entries: readonly LogEntry[]): SignedHead[] {
   const last = entries.findLast(({ encoded }) => {
     return decodeOperation(encoded).dot.origin === store.replica.origin;
   });

@@ -31,7 +31,7 @@ export async function put(store: Store, at: number, key: number, bytes: Buffer):
 }
 
 /** A bucket without versions, one with, and one where they are suspended. */
-export async function setUp({ store }: SimSite): Promise<void> {
+export async function setUp({ store }: Pick<SimSite, "store">): Promise<void> {
   for (const name of BUCKETS) await store.createBucket({ name, owner: "o" });
   for (const [at, state] of [
     [1, "enabled"],
@@ -52,7 +52,7 @@ function changeOf(seed: Seed): ChangeObjectRequest["change"] {
 }
 
 /** Does something at random that leaves a trace in the rows. */
-export async function change({ store }: SimSite, seed: Seed): Promise<void> {
+export async function change({ store }: Pick<SimSite, "store">, seed: Seed): Promise<void> {
   const at = seed.int(BUCKETS.length);
   const key = seed.int(KEYS.length);
   const name = { bucket: BUCKETS[at] ?? bucketOf("plain"), key: KEYS[key] ?? keyOf("a") };
