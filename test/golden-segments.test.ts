@@ -13,6 +13,7 @@ import {
 import { decodeRecord } from "../src/storage/segment/record.ts";
 import { crc32 } from "./support/crc.ts";
 import { GOLDEN_ORIGIN_LOCALS, goldenOriginFiles } from "./support/golden-origins.ts";
+import { GOLDEN_ROW_LOCALS, goldenRowFiles } from "./support/golden-rows.ts";
 import {
   GOLDEN_LOCALS,
   GOLDEN_MANIFEST,
@@ -37,7 +38,12 @@ if (process.env["WRITE_GOLDEN"] === "1") {
 }
 
 async function allFiles(): Promise<ReadonlyMap<string, Buffer>> {
-  const later = [...goldenVersionFiles(), ...goldenSiteFiles(), ...goldenOriginFiles()];
+  const later = [
+    ...goldenVersionFiles(),
+    ...goldenSiteFiles(),
+    ...goldenOriginFiles(),
+    ...goldenRowFiles(),
+  ];
   return new Map([...(await goldenFiles()), ...later]);
 }
 
@@ -69,6 +75,7 @@ describe("the golden files of format 1", () => {
     expect(payloadsOf("version-ops.bin").map(decodeOperation)).toEqual(GOLDEN_VERSION_OPERATIONS);
     expect(payloadsOf("site-ops.bin").map(decodeOperation)).toEqual(GOLDEN_SITE_OPERATIONS);
     expect(payloadsOf("origin-locals.bin").map(decodeLocal)).toEqual(GOLDEN_ORIGIN_LOCALS);
+    expect(payloadsOf("row-locals.bin").map(decodeLocal)).toEqual(GOLDEN_ROW_LOCALS);
     expect(payloadsOf("version-locals.bin").map(decodeLocal)).toEqual([GOLDEN_LOCKED_UPLOAD]);
     expect(payloadsOf("body.bin").map(String)).toEqual(["the bytes of a small object"]);
   });

@@ -120,34 +120,42 @@ export function parseRowsRequest(body: Uint8Array): Parsed<RowsRequest> {
   return parseWith(rowsRequest, body);
 }
 
+/** Reads what stands in front of a page of rows. */
 export function parseRowsHead(body: Uint8Array): Parsed<RowsHead> {
   return parseWith(rowsHead, body);
 }
 
+/** Reads which ranges a peer wants to compare; never more than it may ask for at once. */
 export function parseRangesRequest(body: Uint8Array): Parsed<RangesRequest> {
   return parseWith(rangesRequest, body);
 }
 
+/** Reads hashes of ranges, in the order in which they were asked for. */
 export function parseRangesAnswer(body: Uint8Array): Parsed<RangesAnswer> {
   return parseWith(rangesAnswer, body);
 }
 
+/** Reads which short range a peer wants to see row by row. */
 export function parseListRequest(body: Uint8Array): Parsed<{ readonly range: RowRange }> {
   return parseWith(listRequest, body);
 }
 
+/** Reads rows by position and hash (32 bytes each). */
 export function parseListAnswer(body: Uint8Array): Parsed<ListAnswer> {
   return parseWith(listAnswer, body);
 }
 
+/** Reads whether a peer begins a bootstrap (no lease) or goes on with one. */
 export function parseStartRequest(body: Uint8Array): Parsed<{ readonly lease: string | null }> {
   return parseWith(startRequest, body);
 }
 
+/** Reads where the logs of a peer stood before its first row was read. */
 export function parseStartAnswer(body: Uint8Array): Parsed<StartAnswer> {
   return parseWith(startAnswer, body);
 }
 
+/** Reads the head of an archive; one that was not written to its end has none. */
 export function parseArchiveHead(bytes: Uint8Array): Parsed<ArchiveHead> {
   return parseWith(archiveHead, bytes);
 }
@@ -166,14 +174,17 @@ export function writeRowsRequest(request: RowsRequest): Buffer {
   return json({ ...request, range: showRange(request.range) });
 }
 
+/** What stands in front of a page of rows, as it travels. */
 export function writeRowsHead({ next, refused }: RowsHead): Buffer {
   return json({ next: next ?? null, refused });
 }
 
+/** A request for hashes of ranges, as it travels. */
 export function writeRangesRequest({ ranges, rowsMax }: RangesRequest): Buffer {
   return json({ ranges: ranges.map(showRange), rowsMax });
 }
 
+/** Hashes of ranges, as they travel: hexadecimal, in the order of the request. */
 export function writeRangesAnswer({ ranges }: RangesAnswer): Buffer {
   const shown = ranges.map((one) => {
     return { hash: toHex(one.hash), count: one.count, next: one.next ?? null };
@@ -181,19 +192,23 @@ export function writeRangesAnswer({ ranges }: RangesAnswer): Buffer {
   return json({ ranges: shown });
 }
 
+/** A request for the rows of a short range, as it travels. */
 export function writeListRequest(wanted: RowRange): Buffer {
   return json({ range: showRange(wanted) });
 }
 
+/** Rows by position and hash, with what the site had applied by then, as they travel. */
 export function writeListAnswer({ rows, next, applied }: ListAnswer): Buffer {
   const shown = rows.map(([at, digest]) => [at, toHex(digest)]);
   return json({ rows: shown, next: next ?? null, applied: [...applied] });
 }
 
+/** Begins a bootstrap, or renews its lease when one is given. */
 export function writeStartRequest(lease: string | undefined): Buffer {
   return json({ lease: lease ?? null });
 }
 
+/** Where every log stands, as it travels: chains and readings in hexadecimal. */
 export function writeStartAnswer({ lease, rows, heads }: StartAnswer): Buffer {
   return json({ lease, rows, heads: heads.map(showHead) });
 }

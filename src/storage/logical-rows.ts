@@ -93,7 +93,7 @@ export interface LogicalRows {
   mend(damage: Damage, bytes: Uint8Array): Promise<boolean>;
   /** Copies that have been written anew since the start. */
   mended(): number;
-  /** Where every log stands now, this site's own included: what the rows that are read next cover. */
+  /** Where every log stands now, our own too: what the rows that are read next cover. */
   heads(): readonly LogStart[];
   /** Ends a bootstrap: logs go on behind these heads. */
   setFloors(heads: readonly LogStart[]): Promise<void>;
