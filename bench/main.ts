@@ -7,6 +7,7 @@ import { type Options, parseOptions } from "./options.ts";
 import { machineLoad, makeReport, renderReport } from "./report.ts";
 import { ROW_NAMES, type RowName } from "./targets.ts";
 import { measureDisk, openLoadGenerator } from "./tools.ts";
+import { measureTwoSites, TWO_SITES } from "./two-sites.ts";
 
 const EMPTY_STORE: readonly RowName[] = ["memory-start", "put-4k-empty", "put-4k-one"];
 const TMPFS = 0x01021994;
@@ -60,8 +61,10 @@ export async function main(typed: readonly string[], root: string): Promise<numb
 
 async function measureAll(bench: Bench): Promise<void> {
   if (wantsAny(bench, EMPTY_STORE)) await measureEmptyStore(bench);
-  const rest = ROW_NAMES.filter((name) => !EMPTY_STORE.includes(name));
+  const apart = [...EMPTY_STORE, ...TWO_SITES];
+  const rest = ROW_NAMES.filter((name) => !apart.includes(name));
   if (wantsAny(bench, rest)) await measureLargeStore(bench);
+  if (wantsAny(bench, TWO_SITES)) await measureTwoSites(bench);
 }
 
 function checkDisk(folder: string): void {

@@ -29,24 +29,30 @@ class AnswerReader {
 
 /**
  * Plays every request exactly once over so many connections, which httpload cannot, and throws at
- * the first answer that is not a success.
+ * the first answer that is not a success. `waitMs` says how long each is held back.
  */
 export async function playOnce(
   port: number,
   requests: Iterable<Buffer>,
   connections: number,
+  waitMs: () => number = () => 0,
 ): Promise<void> {
   const source = requests[Symbol.iterator]();
-  await Promise.all(Array.from({ length: connections }, () => playOn(port, source)));
+  await Promise.all(Array.from({ length: connections }, () => playOn(port, source, waitMs)));
 }
 
-function playOn(port: number, source: Iterator<Buffer>): Promise<void> {
+function playOn(port: number, source: Iterator<Buffer>, waitMs: () => number): Promise<void> {
   return new Promise((resolve, reject) => {
     const socket = connect({ port, host: "127.0.0.1", noDelay: true });
     const reader = new AnswerReader();
     const next = (): void => {
       const { done, value } = source.next();
-      if (done) socket.end(resolve);
+      if (done) {
+        socket.end(resolve);
+        return;
+      }
+      const ms = waitMs();
+      if (ms > 0) setTimeout(() => socket.write(value), ms);
       else socket.write(value);
     };
     socket.on("connect", next);

@@ -60,7 +60,7 @@ export type AtollPlace = {
   readonly folder: string;
 };
 
-const dataOf = (place: AtollPlace): string => join(place.folder, "data");
+export const dataOf = (place: AtollPlace): string => join(place.folder, "data");
 
 /** Starts the built program with every default, its log in a file; ready when S3 answers. */
 export async function startAtoll(place: AtollPlace): Promise<Atoll> {

@@ -73,6 +73,18 @@ export const TARGETS = {
     aim: [atMost(1)],
     digits: 2,
   }),
+  "replicated-put": row(
+    "PUT 4 KiB at one of two sites, until both have it",
+    "/s",
+    [atLeast(8000)],
+    {
+      aim: [atLeast(15_000)],
+    },
+  ),
+  "replicated-lag": row("Lag of the other site at 8,000 PUTs a second, p99", "ms", [atMost(500)], {
+    digits: 1,
+  }),
+  "known-chunks": row("On the wire for an object whose bytes are there", "bytes", [atMost(2047)]),
   rebuild: row("rebuild-index", "objects/s", [atLeast(200_000)], { aim: [atLeast(300_000)] }),
 } as const satisfies Record<string, Target>;
 

@@ -28,7 +28,7 @@ export type PageTakerDeps = {
 };
 
 /** Why an operation is parked whose bytes are on their way beside the others. */
-export const FETCHING = "its bytes are being fetched";
+const FETCHING = "its bytes are being fetched";
 const NO_BODY = "the peer had it without its body";
 
 /** Bodies of one page that are fetched at once. */
