@@ -1,6 +1,7 @@
 import { toHex } from "../../../src/core/bytes.ts";
 import { hlcMs } from "../../../src/core/hlc.ts";
 import type { BucketName, OriginId, Seq } from "../../../src/core/names.ts";
+import type { Operation } from "../../../src/core/records.ts";
 import type { Hash } from "../../../src/ports/hash.ts";
 import { encodeLogicalRow } from "../../../src/storage/row-operations.ts";
 import { readRows } from "../../../src/storage/row-walk.ts";
@@ -25,12 +26,13 @@ export type Looked = { readonly name: string; readonly running: Running };
 const ROWS_PER_STEP = 64;
 
 /** Everything the sites have agreed about, one line per row, without facts of one site alone. */
-export function canonicalDump({ kv }: Running, hash: Hash): string[] {
+function canonicalDump({ kv }: Running, { hash, aged }: Agreement): string[] {
   const lines: string[] = [];
   let from: string | undefined = "";
   while (from !== undefined) {
     const step = readRows({ kv, hash }, { from, to: undefined }, ROWS_PER_STEP);
     for (const row of step.rows) {
+      if (aged && isForgotten(row.operation)) continue;
       const position = row.position.replaceAll("\0", "|");
       lines.push(`${position} ${describe(row.operation)} ${toHex(encodeLogicalRow(row))}`);
     }
@@ -39,8 +41,14 @@ export function canonicalDump({ kv }: Running, hash: Hash): string[] {
   return lines;
 }
 
+/** What only says that something is gone. */
+function isForgotten({ body }: Operation): boolean {
+  if (body.kind === "object-delete") return body.nullSlot && !body.nullMarker;
+  return body.kind === "version-delete";
+}
+
 /** Throws what one of two lists of lines has and the other has not. */
-export function checkSame(what: string, left: readonly string[], right: readonly string[]): void {
+function checkSame(what: string, left: readonly string[], right: readonly string[]): void {
   const one = new Set(left);
   const other = new Set(right);
   const onlyLeft = left.filter((line) => !other.has(line));
@@ -97,16 +105,18 @@ export type Agreement = {
   readonly contents: Contents;
   /** Whether locks were used: then the model does not know which deletes are void. */
   readonly locks: boolean;
+  /** Whether time has passed after which sites forget what was deleted, each at its own pace. */
+  readonly aged: boolean;
 };
 
 /** After everything has healed: all sites say the same, and it is what was written. */
 export async function checkAgreement(sites: readonly Looked[], deps: Agreement): Promise<string> {
   const [first] = sites;
   if (first === undefined) return "";
-  const dump = canonicalDump(first.running, deps.hash);
+  const dump = canonicalDump(first.running, deps);
   for (const other of sites.slice(1)) {
     const what = `${first.name} and ${other.name}`;
-    checkSame(what, dump, canonicalDump(other.running, deps.hash));
+    checkSame(what, dump, canonicalDump(other.running, deps));
   }
   const model = new ClusterModel(deps.observer.all);
   const misplaced = model.misplaced(deps.observer.all);

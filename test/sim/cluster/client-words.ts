@@ -31,10 +31,6 @@ export function writerOf({ attributes }: Pick<ObjectRecord, "attributes">): stri
   return attributes.user[0]?.[1] ?? "";
 }
 
-export function sizeOf(contents: readonly Content[]): number {
-  return contents.reduce((sum, content) => sum + content.size, 0);
-}
-
 export function bodyOf(contents: readonly Content[]): Buffer {
   return Buffer.concat(contents.map(bytesOf));
 }

@@ -10,6 +10,8 @@ import type { PortSabotage } from "./cluster-machine.ts";
 import type { ClusterSite } from "./cluster-site.ts";
 
 const MINUTE_MS = 60_000;
+/** A day more than the log is kept at least. */
+const WEEK_MS = 8 * 24 * 60 * MINUTE_MS;
 const IN_FLIGHT_MAX = 4;
 /** Clocks count in whole milliseconds and step by 1/65,536 of one. */
 const CLOCK_SLACK_MS = 10;
@@ -27,6 +29,8 @@ type Plan = ClientSettings & {
   /** Sites watch their own clocks, and wait for an operator when they jump. */
   readonly guarded: boolean;
   readonly idle: boolean;
+  /** A week passes in the middle: logs and tombstones that nobody waits for are dropped. */
+  readonly ages: boolean;
   readonly backups: boolean;
 };
 
@@ -84,11 +88,14 @@ class Run {
     await cluster.join();
     if (this.#plan.clocks) this.#setClocks();
     for (const site of cluster.sites) this.#first(site);
+    const weekAt = this.#plan.ages ? this.#seed.int(this.#plan.acts) : -1;
     for (let act = 0; act < this.#plan.acts; act++) {
+      if (act === weekAt) await this.#age();
       await this.#act();
       await cluster.pass(this.#seed.int(this.#seed.chance(0.02) ? 10_000 : 60));
     }
     await cluster.heal();
+    if (this.#plan.ages) await this.#tidyUp();
     await this.#look();
     const { sites } = cluster;
     return {
@@ -156,6 +163,30 @@ class Run {
       await site.during("house", ({ site: { store } }) => store.keepHouse());
       // Idle segments are sealed after ten minutes: rarely, for pullers ask on all that time.
       if (this.#seed.chance(this.#plan.idle ? 0.5 : 0)) await this.#cluster.pass(11 * MINUTE_MS);
+    }
+  }
+
+  async #age(): Promise<void> {
+    for (const site of this.#cluster.sites) await this.#cluster.observe(site);
+    // A clock that drifts for a week would be an hour ahead.
+    for (const { machine } of this.#cluster.sites) machine.wall.set(this.#cluster.nowMs);
+    this.#cluster.note("a week passes");
+    this.#cluster.time.leap(WEEK_MS);
+    await this.#cluster.pass(5_000);
+    await this.#tidyUp();
+  }
+
+  /** Every site keeps house, often enough to seal what is idle and drop what is dead. */
+  async #tidyUp(): Promise<void> {
+    const { sites, time } = this.#cluster;
+    for (let times = 0; times < 3; times++) {
+      for (const site of sites) {
+        await this.#cluster.observe(site);
+        const report = await site.during("house", ({ site: { store } }) => store.keepHouse());
+        this.#cluster.note(`${site.name} keeps house: ${JSON.stringify(report)}`);
+      }
+      time.leap(11 * MINUTE_MS);
+      await this.#cluster.pass(5_000);
     }
   }
 
@@ -243,7 +274,7 @@ class Run {
     const cluster = this.#cluster;
     const { observer, contents, time } = cluster;
     for (const site of cluster.sites) site.checkAcknowledged();
-    const deps = { hash, observer, contents, locks: this.#plan.locks };
+    const deps = { hash, observer, contents, locks: this.#plan.locks, aged: this.#plan.ages };
     const checked = checkAgreement(cluster.looked(), deps);
     cluster.note(await time.until(checked, "the look at what there is"));
     checkClocks(observer, cluster.mostMs + CLOCK_SLACK_MS);
@@ -279,6 +310,7 @@ function makePlan(seed: Seed): Plan {
     jumps: seed.chance(0.3),
     guarded: seed.chance(0.5),
     idle: seed.chance(0.03),
+    ages: seed.chance(0.15),
     backups: seed.chance(0.2),
   };
 }

@@ -199,6 +199,8 @@ export class Cluster {
 
   /** What runs beside the store of a site. */
   async #begin(machine: ClusterMachine, running: Running): Promise<() => void> {
+    // Before its house is kept: what is dropped then has been seen.
+    await this.observer.read(machine.name, running.site.store);
     if (this.#settings.guarded) running.site.guard.arm();
     if (this.#settings.exchange === "direct") return () => undefined;
     const { hash } = this.#settings;

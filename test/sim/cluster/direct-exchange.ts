@@ -29,6 +29,7 @@ export async function pullDirectly(
   const { seed, hash } = deps;
   const source = from.replica;
   const target = to.replica;
+  source.acknowledge(to.site.identity.siteId, target.applied());
   const after = new Map<OriginId, Seq>();
   for (const [origin, { seq }] of target.received()) after.set(origin, seq);
   // Now and then the page begins earlier: what it holds is there already.

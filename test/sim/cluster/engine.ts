@@ -25,7 +25,7 @@ export type EngineDeps = {
 };
 
 /** Where a site of the simulated world is reached. */
-export function addressOf(name: string): string {
+function addressOf(name: string): string {
   return `http://${name}:9000`;
 }
 

@@ -33,6 +33,11 @@ export class WorldTime {
     this.#nowMs = untilMs;
   }
 
+  /** Skips a long time in which nobody looks at anything: what was due comes late, but once. */
+  leap(ms: number): void {
+    this.#nowMs += ms;
+  }
+
   /**
    * Lets time pass until the work has ended; its failure is thrown.
    *
@@ -101,7 +106,7 @@ function isBefore(left: Timer, right: Timer): boolean {
 }
 
 /** Until all that was begun waits for a timer: setImmediate lets every promise go first. */
-export function turn(): Promise<void> {
+function turn(): Promise<void> {
   return new Promise((resolve) => {
     setImmediate(resolve);
   });
