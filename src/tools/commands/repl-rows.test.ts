@@ -1,0 +1,120 @@
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import type { AdminClient } from "../admin-client.ts";
+import { runCommandLine } from "../cli.ts";
+import type { Program } from "../command.ts";
+
+let out: string[];
+let err: string[];
+let calls: unknown[];
+
+beforeEach(() => {
+  [out, err, calls] = [[], [], []];
+  vi.spyOn(console, "log").mockImplementation((text: string) => void out.push(text));
+  vi.spyOn(console, "error").mockImplementation((text: string) => void err.push(text));
+  vi.spyOn(process.stderr, "write").mockImplementation((text) => err.push(String(text)) > 0);
+});
+
+afterEach(() => {
+  vi.restoreAllMocks();
+});
+
+type Reply = { readonly status: number; readonly body: Readonly<Record<string, unknown>> };
+
+function type(words: readonly string[], answers: readonly Reply[]) {
+  const left = [...answers];
+  const client: AdminClient = {
+    call: async (method, path, body) => {
+      calls.push([method, path, body]);
+      return left.shift() ?? { status: 503, body: { error: { message: "no more answers" } } };
+    },
+    close: async () => undefined,
+  };
+  const program = { version: "0.1.0", settingFlags: [], runningServer: async () => client };
+  return runCommandLine(program as unknown as Program, words);
+}
+
+const ok = (body: Reply["body"]): Reply => ({ status: 200, body });
+const DONE = ok({
+  ...{ schema_version: 1, state: "done", rows: 7, bytes: 90, removed: 1, skipped: 0 },
+  elapsed_seconds: 3,
+});
+
+test("a bootstrap is followed to its end, interruptions are told once, and what was left out counts", async () => {
+  const running = ok({ state: "running", rows: 1, rows_total: 7, seconds_left: 6 });
+  const failed = ok({ state: "failed", rows: 1, rows_total: 7, failure: "no answer" });
+  const begun: Reply = { status: 202, body: { state: "running" } };
+  const words = ["repl-bootstrap", "--from", "berlin"];
+  expect(await type(words, [begun, running, failed, failed, DONE])).toBe(0);
+  expect(err.filter((line) => line.includes("no answer"))).toHaveLength(1);
+  expect(out.join("\n")).toContain("removed here  1");
+  expect(calls[0]).toEqual(["POST", "repl-bootstrap", { peer: "berlin" }]);
+  const less = ok({ ...DONE.body, skipped: 2 });
+  expect(await type(words, [begun, less])).toBe(3);
+  expect(await type([...words, "--background"], [begun])).toBe(0);
+});
+
+test("one of peer, export and import is said, directories in full", async () => {
+  for (const words of [
+    ["repl-bootstrap"],
+    ["repl-bootstrap", "--from", "a", "--import", "/b"],
+    ["repl-bootstrap", "--export", "box"],
+  ]) {
+    expect(await type(words, []), words.join(" ")).toBe(2);
+  }
+  expect(calls).toEqual([]);
+  const exported = ok({ rows: 3, bytes: 4, skipped: 0, directory: "/media/box" });
+  expect(await type(["repl-bootstrap", "--export", "/media/box"], [exported])).toBe(0);
+  expect(await type(["repl-bootstrap", "--import", "/media/box"], [DONE])).toBe(0);
+  expect(calls).toEqual([
+    ["POST", "repl-bootstrap", { export: "/media/box" }],
+    ["POST", "repl-bootstrap", { import: "/media/box" }],
+  ]);
+});
+
+const FOUND = {
+  ...{ what: "object", bucket: "photos", key: "a\u001b[2J", detail: "null" },
+  ...{ kind: "damaged", repaired: true },
+};
+
+test("a comparison goes on until there is nothing behind, and ends with 3 when differences are left", async () => {
+  const steps = [
+    ok({ rows: 5, differences: [FOUND], next: "Dphotos\0b" }),
+    ok({ rows: 6, differences: [{ ...FOUND, kind: "missing-there", repaired: false }] }),
+  ];
+  const words = ["repl-verify", "--peer", "paris", "--repair"];
+  expect(await type(words, steps)).toBe(3);
+  const wish = { peer: "paris", repair: true, deep: true };
+  expect(calls).toEqual([
+    ["POST", "repl-verify", { ...wish, from: "" }],
+    ["POST", "repl-verify", { ...wish, from: "Dphotos\0b" }],
+  ]);
+  expect(out.at(-1)).toBe("11 rows compared with 1 peer: 2 differences, 1 mended.");
+  expect(out[0]).toBe('object "photos/a\\u001b[2J" (null): damaged here, mended');
+  expect(await type(words, [ok({ rows: 5, differences: [FOUND] })])).toBe(0);
+});
+
+test("every active peer is compared, a line of JSON for each difference", async () => {
+  const sites = [
+    { id: "aa", self: true, state: "active" },
+    { id: "bb", self: false, state: "active" },
+    { id: "cc", self: false, state: "removed" },
+  ];
+  const answers = [ok({ sites }), ok({ rows: 5, differences: [FOUND] })];
+  expect(await type(["repl-verify", "--json"], answers)).toBe(0);
+  const lines = out.map((line) => JSON.parse(line));
+  expect(lines[0]).toEqual({ schema_version: 1, peer: "bb", ...FOUND });
+  expect(lines[1]).toEqual({
+    ...{ schema_version: 1, peers: 1, rows: 5, differences: 1, repaired: 1, left: 0 },
+  });
+});
+
+test("an interrupted comparison says how to go on, and goes on there", async () => {
+  const first = ok({ rows: 5, differences: [], next: "Dphotos\0ä" });
+  expect(await type(["repl-verify", "--peer", "bb"], [first])).toBe(1);
+  const hint = err.find((line) => line.includes("--continue"));
+  const position = hint?.split("--continue ")[1] ?? "";
+  calls = [];
+  const words = ["repl-verify", "--peer", "bb", "--continue", position];
+  expect(await type(words, [ok({ rows: 1, differences: [] })])).toBe(0);
+  expect(calls[0]).toMatchObject(["POST", "repl-verify", { from: "Dphotos\0ä" }]);
+});
