@@ -1,7 +1,7 @@
 import { equalsInConstantTime } from "../core/hmac.ts";
 import type { Exchange, ResponseHeaders } from "../http/exchange.ts";
 import { CONFLICTS_WISH, listConflicts } from "./conflict-facts.ts";
-import { createMetrics, METRICS_CONTENT_TYPE } from "./metrics.ts";
+import type { RenderedMetrics } from "./metrics.ts";
 import { collectStats, type StatsDeps } from "./stats.ts";
 
 export type ControlDeps = StatsDeps & {
@@ -22,11 +22,13 @@ export interface ControlService {
 
 type Answer = { readonly status: number; readonly headers: ResponseHeaders; readonly body: string };
 
+type Metrics = () => Promise<RenderedMetrics>;
+
 type ControlRoute = {
   readonly access: "open" | "stats";
   readonly answer: (
     deps: ControlDeps,
-    metrics: () => Promise<string>,
+    metrics: Metrics,
     exchange: Exchange,
   ) => Answer | Promise<Answer>;
 };
@@ -44,17 +46,25 @@ const ROUTES: ReadonlyMap<string, ControlRoute> = new Map<string, ControlRoute>(
     "/v1/metrics",
     {
       access: "stats",
-      answer: async (_deps, metrics) => ({
-        status: 200,
-        headers: [["content-type", METRICS_CONTENT_TYPE]],
-        body: await metrics(),
-      }),
+      answer: async (_deps, metrics) => {
+        const { contentType, text } = await metrics();
+        return { status: 200, headers: [["content-type", contentType]], body: text };
+      },
     },
   ],
 ]);
 
+/** The package of metrics takes 40 ms to load: it is loaded for whoever asks, not at every start. */
+function createMetricsLater(deps: ControlDeps): Metrics {
+  let made: Promise<Metrics> | undefined;
+  return async () => {
+    made ??= import("./metrics.ts").then(({ createMetrics }) => createMetrics(deps));
+    return (await made)();
+  };
+}
+
 export function createControlService(deps: ControlDeps): ControlService {
-  const metrics = createMetrics(deps);
+  const metrics = createMetricsLater(deps);
   return {
     serves: (exchange) => {
       const { target } = exchange;
@@ -71,11 +81,7 @@ export function createControlService(deps: ControlDeps): ControlService {
   };
 }
 
-async function answer(
-  exchange: Exchange,
-  deps: ControlDeps,
-  metrics: () => Promise<string>,
-): Promise<void> {
+async function answer(exchange: Exchange, deps: ControlDeps, metrics: Metrics): Promise<void> {
   const route = ROUTES.get(exchange.target.replace(/\?.*$/s, ""));
   if (route === undefined) return send(exchange, problem(404, "There is nothing at this address."));
   if (exchange.method !== "GET" && exchange.method !== "HEAD") {

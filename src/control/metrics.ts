@@ -6,11 +6,10 @@ import { addReplication } from "./replication-metrics.ts";
 import type { TrafficRow } from "./request-stats.ts";
 import type { StatsDeps } from "./stats.ts";
 
-/** Content type of the text that `renderMetrics` gives. */
-export const METRICS_CONTENT_TYPE = Registry.PROMETHEUS_CONTENT_TYPE;
+export type RenderedMetrics = { readonly contentType: string; readonly text: string };
 
 /** Renders the site's facts in Prometheus' text format. They are read when it is called. */
-export function createMetrics(deps: StatsDeps): () => Promise<string> {
+export function createMetrics(deps: StatsDeps): () => Promise<RenderedMetrics> {
   const registry = new Registry();
   addProcess(registry, deps);
   addRequests(registry, deps);
@@ -20,7 +19,7 @@ export function createMetrics(deps: StatsDeps): () => Promise<string> {
   addReplication(registry, () => replication);
   return async () => {
     replication = await deps.replication()?.status();
-    return registry.metrics();
+    return { contentType: Registry.PROMETHEUS_CONTENT_TYPE, text: await registry.metrics() };
   };
 }
 
