@@ -82,6 +82,8 @@ const LOG_AGAIN_MS = 3600 * 1000;
  */
 export class Puller {
   readonly #deps: PullerDeps;
+  /** That a peer has more of our own log than we have is its word; that we signed it is proof. */
+  #proof: "wanted" | "asked for" | undefined;
   readonly #stop = new AbortController();
   readonly #holds: PullHolds;
   readonly #logged = new Map<string, number>();
@@ -271,7 +273,9 @@ export class Puller {
     const { replica } = this.#deps;
     const own = this.#deps.own();
     const here = replica.received().get(own)?.seq ?? 0;
-    return (head.received.get(own) ?? 0) > here ? [own] : [];
+    if ((head.received.get(own) ?? 0) <= here) return [];
+    this.#proof ??= "wanted";
+    return [own];
   }
 
   #working({ head }: PulledPage, checked: CheckedPage, isDiverged: boolean): void {
@@ -294,6 +298,10 @@ export class Puller {
     const elsewhere = leaveToOthers ? servedElsewhere(this.peer.id) : NONE;
     const skip = this.#holds.skip(elsewhere).add(this.#deps.own());
     for (const { origin } of quarantine.list()) skip.add(origin);
+    if (this.#proof === "wanted") {
+      skip.delete(this.#deps.own());
+      this.#proof = "asked for";
+    }
     return skip;
   }
 
