@@ -135,7 +135,7 @@ async function measureKnownChunks(bench: Bench, { sites, wires }: Pair): Promise
     playOnce(here.port, [new Signer(here.port).sign({ method: "PUT", path, body })], 1);
   const arrives = async (path: string): Promise<void> => {
     for (let status = 0; status !== 200; await sleep(LOOK_MS)) {
-      const answer = await ask(there.port, new Signer(there.port).sign({ method: "HEAD", path }));
+      const answer = await ask(there.port, new Signer(there.port).sign({ method: "GET", path }));
       status = answer?.status ?? 0;
     }
   };
