@@ -2,6 +2,8 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { hlcMs } from "../../src/core/hlc.ts";
 import { decodeOperation } from "../../src/core/operation-codec.ts";
 import type { IncomingOperation, IngestOutcome } from "../../src/storage/replica.ts";
+import { dumpRows } from "../sim/sim-machine.ts";
+import { bucketOf, keyOf } from "../sim/store-journal.ts";
 import { handOverAll, headOf, positionOf } from "../support/hand-over.ts";
 import { contentsOf, put, setUp } from "../support/row-workload.ts";
 import { closeSimSites, SimSite } from "../support/sim-site.ts";
@@ -136,5 +138,32 @@ describe("signatures of heads", () => {
     expect(decodeOperation(last?.encoded ?? Buffer.alloc(0)).dot).toEqual(
       decodeOperation(third.encoded).dot,
     );
+  });
+
+  test("go with the segment that they stand in, and a rebuild agrees", async () => {
+    const incoming = await puts(2);
+    const last = incoming.at(-1);
+    if (last === undefined) throw new Error();
+    await b.store.replica.ingest(incoming, []);
+    // Another start begins another segment: the signature stands alone in it, beside what dies.
+    await b.restart();
+    const name = { bucket: bucketOf("plain"), key: keyOf("short") };
+    await put(b.store, 0, 4, Buffer.from("short-lived"));
+    const head = headOf(last.encoded, a.running.site.identity.siteId, a.hash);
+    expect(await b.store.replica.ingest([], [head])).toEqual([]);
+    expect(await b.store.replica.ingest([], [head])).toEqual([]);
+    await b.restart();
+    for (let round = 0; round < 4; round++) {
+      await put(b.store, 0, 4, Buffer.from(`later ${round}`));
+      await b.store.deleteObject(name);
+      await b.restart();
+      b.machine.clock.leap(11 * 60_000);
+      await b.store.keepHouse();
+    }
+    const kept = dumpRows(b.kv, b.hash);
+    const signed = `i${head.origin}${head.seq.toString(16).padStart(14, "0")}`;
+    expect(kept.some((row) => row.startsWith(signed))).toBe(false);
+    await b.restart(true);
+    expect(dumpRows(b.kv, b.hash)).toEqual(kept);
   });
 });

@@ -241,9 +241,10 @@ function dropSegments(
     for (const { key, row } of runs) {
       if (isDropped(record.segments, row.segment)) view.remove(TABLES.logRun, key);
     }
-    for (const { key, row } of view.rows(TABLES.signedHead, from, `${from}~`)) {
-      if (isDropped(record.segments, row.home)) view.remove(TABLES.signedHead, key);
-    }
+  }
+  // A signature may stand in another segment than the operation that it covers.
+  for (const { key, row } of view.rows(TABLES.signedHead, "", "~")) {
+    if (isDropped(record.segments, row.home)) view.remove(TABLES.signedHead, key);
   }
 }
 
