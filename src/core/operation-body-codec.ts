@@ -2,6 +2,7 @@ import { unreachable } from "./assert.ts";
 import { type Pairs, readPairs, writePairsField } from "./attribute-codec.ts";
 import { ByteWriter, LayoutError } from "./bytes.ts";
 import { readWriteStamp, writeWriteStamp } from "./conflict-record.ts";
+import { type Hlc, parseHlc } from "./hlc.ts";
 import {
   type AccessKeyId,
   type BucketName,
@@ -78,6 +79,7 @@ export function writeBodyFields(writer: ByteWriter, body: OperationBody): void {
       writeVarintField(writer, TAG.time, body.deletedMs);
       if (body.nullMarker) writer.u8(TAG.nullMarker).u8(0);
       if (body.prior !== undefined) writeWrite(writer, body.prior);
+      if (body.standsAt !== undefined) writer.u8(TAG.standsAt).u8(8).bigU64(body.standsAt);
       return;
     case "bucket-create":
       writeVarintField(writer, TAG.time, body.createdMs);
@@ -180,6 +182,7 @@ export class BodyFields {
   site: SiteRecord | undefined;
   write: WriteStamp | undefined;
   conflict = false;
+  standsAt: Hlc | undefined;
 }
 
 /** Reads one field of a body. */
@@ -250,6 +253,9 @@ function readVersionField(fields: FieldReader, tag: number, found: BodyFields): 
     case TAG.conflict:
       found.conflict = true;
       return;
+    case TAG.standsAt:
+      found.standsAt = parseHlc(fields.reader.bigU64());
+      return;
     default:
       throw new LayoutError(`field ${tag} has no reader`);
   }
@@ -293,9 +299,11 @@ export function buildBody(kind: OperationKind, found: BodyFields): OperationBody
     case "object-delete": {
       const key = required(found.key, "key");
       const deletedMs = required(found.timeMs, "time");
-      const { nullSlot, nullMarker, write } = found;
+      const { nullSlot, nullMarker, write, standsAt } = found;
       if (nullMarker && !nullSlot) throw new LayoutError("a marker without its null slot");
-      return { kind, bucket, key, nullSlot, nullMarker, deletedMs, ...priorOf(write) };
+      if (nullSlot && standsAt !== undefined) throw new LayoutError("a place in the null slot");
+      const place = standsAt === undefined ? undefined : { standsAt };
+      return { kind, bucket, key, nullSlot, nullMarker, deletedMs, ...priorOf(write), ...place };
     }
     case "version-delete":
       return { kind, bucket, ...buildVersionName(found) };

@@ -31,6 +31,7 @@ import type { OperationKind } from "./records.ts";
  * | 61  | 1, 2, 10 | write that was overwritten, or is resolved: HLC (8), origin (8), |
  * |     |         | sequence (varint)                                            |
  * | 63  | 1       | it is a conflict: no value, present means true; only in rows |
+ * | 65  | 2       | reading at which the marker of an expired version stands: HLC (8) |
  */
 /** Tags of those fields. */
 export const TAG = {
@@ -58,6 +59,7 @@ export const TAG = {
   site: 47,
   write: 61,
   conflict: 63,
+  standsAt: 65,
 } as const;
 
 /** Which fields a kind has. */
@@ -77,6 +79,7 @@ export const BODY_TAGS = {
     TAG.time,
     TAG.nullMarker,
     TAG.write,
+    TAG.standsAt,
   ]),
   "bucket-create": new Set<number>([TAG.bucket, TAG.time, TAG.owner]),
   "bucket-delete": new Set<number>([TAG.bucket, TAG.time]),

@@ -135,6 +135,11 @@ export type OperationBody =
       readonly deletedMs: number;
       /** As of an object-put. */
       readonly prior?: WriteStamp | undefined;
+      /**
+       * A delete marker that stands where this reading says, right on top of the version that has
+       * expired, whatever else was written since. Of those that several sites make, one stays.
+       */
+      readonly standsAt?: Hlc | undefined;
     }
   | {
       readonly kind: "bucket-create";

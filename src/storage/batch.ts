@@ -109,6 +109,11 @@ export class OpenBatch {
     this.records.reset();
   }
 
+  /** Whose operations it adds. */
+  get origin(): OriginId {
+    return this.#deps.origin;
+  }
+
   /** Hash chain of this origin after the batch's last operation. */
   get chain(): Uint8Array {
     return this.#deps.head.chain;

@@ -1,9 +1,11 @@
-import { hlcMs } from "../core/hlc.ts";
+import { type Hlc, hlcMs, parseHlc } from "../core/hlc.ts";
 import { LIMITS } from "../core/limits.ts";
 import { makeVersionId } from "../core/names.ts";
 import type { OperationBody } from "../core/records.ts";
 import type { OpenBatch } from "./batch.ts";
 import { judgeConditions } from "./conditions.ts";
+import { deletesOf } from "./metadata/apply-deletes.ts";
+import type { KeyName } from "./metadata/key-versions.ts";
 import { objectKeyOf } from "./metadata/keys.ts";
 import { TABLES } from "./metadata/rows.ts";
 import type { DeleteObjectRequest, DeleteOutcome } from "./store.ts";
@@ -28,11 +30,16 @@ export async function deleteObjects(
   );
 }
 
-/** Judges one delete and adds it to the batch. */
+/**
+ * Judges one delete and adds it to the batch.
+ *
+ * @param expired the reading of the version that a lifecycle ends; its marker stands right on top.
+ */
 export function judgeDelete(
   parts: StoreParts,
   batch: OpenBatch,
   request: DeleteObjectRequest,
+  expired?: Hlc,
 ): DeleteOutcome {
   if (findBucket(batch.context.view, request.bucket) === undefined) {
     return { outcome: "no-such-bucket" };
@@ -40,7 +47,7 @@ export function judgeDelete(
   if (request.version !== undefined) {
     return judgeVersionDelete(parts, batch, { ...request, version: request.version });
   }
-  return judgeCurrentDelete(parts, batch, request);
+  return judgeCurrentDelete(parts, batch, request, expired);
 }
 
 /** Deletes what clients see of a key: in a bucket with versions, a delete marker hides it. */
@@ -48,6 +55,7 @@ function judgeCurrentDelete(
   { clock }: StoreParts,
   batch: OpenBatch,
   request: DeleteObjectRequest,
+  expired: Hlc | undefined,
 ): DeleteOutcome {
   const { bucket, key } = request;
   const { view } = batch.context;
@@ -64,10 +72,20 @@ function judgeCurrentDelete(
   const nullMarker = versioning === "suspended";
   const hlc = batch.nextHlc(current?.stamp.hlc);
   const deletedMs = hlcMs(hlc);
-  const body = { kind: "object-delete", bucket, key, nullSlot, nullMarker, deletedMs } as const;
-  const { origin } = batch.operation(hlc, body);
+  const standsAt = nullSlot ? undefined : placeAbove(batch, request, expired);
+  const slot = { nullSlot, nullMarker, deletedMs, standsAt };
+  const { origin } = batch.operation(hlc, { kind: "object-delete", bucket, key, ...slot });
   if (nullMarker) return { ...done, deleteMarker: "null" };
-  return { ...done, deleteMarker: nullSlot ? undefined : makeVersionId(hlc, origin) };
+  const marker = makeVersionId(standsAt ?? hlc, origin);
+  return { ...done, deleteMarker: nullSlot ? undefined : marker };
+}
+
+/** Where the marker of an expired version stands, unless something was deleted from there. */
+function placeAbove(batch: OpenBatch, name: KeyName, expired: Hlc | undefined): Hlc | undefined {
+  const above = expired === undefined ? undefined : parseHlc(expired + 1n);
+  if (above === undefined) return undefined;
+  const id = { hlc: above, origin: batch.origin };
+  return deletesOf(batch.context.view, name, id) === undefined ? above : undefined;
 }
 
 /** Removes one version for good; what was before it may become current again. */

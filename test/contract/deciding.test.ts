@@ -1,11 +1,13 @@
 import { afterEach, describe, expect, test } from "vitest";
 import { versioningSetting } from "../../src/core/bucket-versioning.ts";
+import { LIFECYCLE_SETTING } from "../../src/core/lifecycle-codec.ts";
 import { LIMITS } from "../../src/core/limits.ts";
 import type { PutObjectRequest } from "../../src/storage/store.ts";
 import { dumpRows } from "../sim/sim-machine.ts";
 import { readBody } from "../sim/store-check.ts";
 import { bucketOf, keyOf } from "../sim/store-journal.ts";
 import { handOverAll } from "../support/hand-over.ts";
+import { lifecycleRule, lifecycleValue } from "../support/lifecycle-rules.ts";
 import { closeSimSites, SimSite } from "../support/sim-site.ts";
 
 /*
@@ -175,6 +177,38 @@ describe("a bucket and a version that are deleted at one site", () => {
       expect(store.object(BUCKET, KEY)?.record.lock?.legalHold).toBe(true);
       expect([...store.buckets()].map(({ name }) => name)).toContain(BUCKET);
     }
+  });
+
+  test("expire once, and hide nothing that was written beside", async () => {
+    const [a, b, c] = await open();
+    const rule = lifecycleRule({ expiration: { kind: "days", days: 1 } });
+    const settings = [
+      ["versioning", versioningSetting("enabled")],
+      [LIFECYCLE_SETTING, lifecycleValue(rule)],
+    ] as const;
+    for (const [name, value] of settings) {
+      await a.store.putBucketSetting({ bucket: BUCKET, name, value });
+    }
+    await put(a, "due");
+    await meet(a, b, c);
+    for (const { machine } of [a, b, c]) machine.clock.leap(3 * 86_400_000);
+    await put(c, "beside");
+    for (const { machine } of [a, b]) machine.clock.leap(60_000);
+    for (const { running } of [a, b]) {
+      expect(await running.site.lifecycle.runNow(undefined)).toMatchObject({ expired: 1 });
+    }
+    c.machine.clock.leap(60_000);
+    await meet(a, b, c);
+    for (const { store } of [a, b, c]) {
+      const versions = store.versions(BUCKET);
+      const kinds: string[] = [];
+      for (let one = versions.next(); one !== undefined; one = versions.next()) {
+        kinds.push(one.kind);
+      }
+      versions.close();
+      expect(kinds).toEqual(["object", "delete-marker", "object"]);
+    }
+    await expectEverywhere([a, b, c], "beside", []);
   });
 
   test("end the uploads that others had begun in it", async () => {

@@ -132,12 +132,17 @@ test("a run leaves what the rules leave of each version, whatever has happened b
         }
         fixture.clock.leap(DAY_MS);
         const before = list(site.store);
-        const known = new Set<string>(before.map((version) => nameOf(version).version));
+        // An id is of a key: a marker's is made from that of the version below it.
+        const idOf = (version: StoredVersion): string => {
+          const { key: name, version: id } = nameOf(version);
+          return `${name} ${id}`;
+        };
+        const known = new Set(before.map(idOf));
         const wanted = expected(before, rules, fixture.clock.nowMs());
         const done = await site.lifecycle.runNow(undefined);
         const after = list(site.store).map((version) => {
-          const { key: name, version: id } = nameOf(version);
-          return known.has(id) ? `${name} ${id}` : `${name} a new marker`;
+          const id = idOf(version);
+          return known.has(id) ? id : `${nameOf(version).key} a new marker`;
         });
         expect(after).toEqual(wanted);
         expect(done.removed).toBe(before.length - (after.length - done.expired));

@@ -59,7 +59,7 @@ export const objectKeys = parsed(
   parseObjectKey,
 );
 export const origins = parsed(hex(8), parseOriginId);
-const seqs = parsed(fc.maxSafeNat(), parseSeq);
+export const seqs = parsed(fc.maxSafeNat(), parseSeq);
 const siteIds = parsed(hex(8), parseSiteId);
 export const hlcs = parsed(fc.bigInt(0n, 0xffff_ffff_ffff_ffffn), parseHlc);
 export const contentHashes = parsed(hex(32), parseContentHash);
@@ -198,6 +198,11 @@ const operationBodies: fc.Arbitrary<OperationBody> = fc.oneof(
       withPrior,
     )
     .map(([body, prior]) => ({ ...body, ...prior }))
+    .chain((body) =>
+      fc
+        .option(hlcs, { nil: undefined })
+        .map((at) => (at === undefined || body.nullSlot ? body : { ...body, standsAt: at })),
+    )
     .chain((body) =>
       fc.boolean().map((marker) => ({ ...body, nullMarker: marker && body.nullSlot })),
     ),

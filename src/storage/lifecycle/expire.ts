@@ -56,7 +56,7 @@ function judgeExpiry(parts: StoreParts, batch: OpenBatch, request: Judged): Expi
   if (!isStillDue(view, request, found)) return CHANGED;
   const outcome =
     action === "expire"
-      ? judgeDelete(parts, batch, { bucket, key })
+      ? judgeDelete(parts, batch, { bucket, key }, found.row.stamp.hlc)
       : judgeDelete(parts, batch, { bucket, key, version: isNull ? "null" : version });
   if (outcome.outcome === "deleted") return { outcome: "expired" };
   return outcome.outcome === "locked" ? { outcome: "locked" } : CHANGED;

@@ -12,6 +12,7 @@ import {
   winsNullSlot,
   withMeta,
 } from "./apply-versions.ts";
+import { addExpiryMarker } from "./expiry-markers.ts";
 import { hasVersions, type KeyName, sameWrite, writeIdOf } from "./key-versions.ts";
 import { objectKeyOf } from "./keys.ts";
 import { holdObject, releaseObject } from "./object-holds.ts";
@@ -80,6 +81,11 @@ export function applyObjectDelete(
 ): void {
   const { nullSlot, nullMarker, deletedMs } = body;
   const { home } = place;
+  if (body.standsAt !== undefined) {
+    const row = { stamp: { ...stamp, hlc: body.standsAt }, home, nullSlot, deletedMs };
+    addExpiryMarker(context, body, row);
+    return;
+  }
   if (!nullSlot || nullMarker) {
     addVersion(context, body, { kind: "marker", row: { stamp, home, nullSlot, deletedMs } });
     return;
