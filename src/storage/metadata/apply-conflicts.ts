@@ -139,8 +139,8 @@ function putConflict({ view }: ApplyContext, name: KeyName, history: HistoryRow)
 }
 
 /**
- * A change of a conflict, or of a write that is to become one: its tags, or the wrapping of its key.
- * False when it is none.
+ * A change of a conflict, or of a write that is to become one: its tags, or the wrapping of its
+ * key. False when it is none.
  */
 export function changeConflict(
   { view, references }: ApplyContext,

@@ -14,8 +14,8 @@ export type LockChange = {
 };
 
 /**
- * A lock makes deletes void that its origin did not know of, also one that comes after later changes
- * which did: so many of each origin are remembered.
+ * A lock makes deletes void that its origin did not know of, also one that comes after later
+ * changes which did: so many of each origin are remembered.
  */
 const LOCKS_KEPT = 4;
 

@@ -88,9 +88,10 @@ function changedAttributes(base: ObjectAttributes, { tags, acl }: MetaRow): Obje
 }
 
 /*
- * A row: its target, then each change behind a number that says what it is of: 1 tags, 2 retention,
- * 4 legal hold, 5 encryption, 6 ACL, and 7 retention and 8 legal hold with a vector in front of the
- * change. 3 was the longest compliance where it is not the last retention: now it stands among them.
+ * A row: its target, then each change behind a number that says what it is of: 1 tags,
+ * 2 retention, 4 legal hold, 5 encryption, 6 ACL, and 7 retention and 8 legal hold with a vector in
+ * front of the change. 3 was the longest compliance where it was not the last retention: now it
+ * stands among them.
  */
 const NUMBERS = {
   tags: 1,
