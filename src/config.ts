@@ -378,14 +378,10 @@ function checkTogether(settings: Settings): void {
 
 function show(name: SettingName, settings: Settings, raw: Raw | undefined): ShownSetting {
   const row: SettingRow = SETTINGS[name];
-  const value = settings[name];
-  const isAbsent = raw?.value === undefined;
-  const shown = isAbsent
-    ? "(not set)"
-    : row.secret
-      ? "(set, not shown)"
-      : display(raw.value, value);
-  return { name, value: shown, source: raw?.source ?? "default" };
+  const source = raw?.source ?? "default";
+  if (raw?.value === undefined) return { name, value: "(not set)", source };
+  const value = row.secret ? "(set, not shown)" : display(raw.value, settings[name]);
+  return { name, value, source };
 }
 
 // Paths are shown as they are used; everything else as it was written.

@@ -65,7 +65,7 @@ const signedHead = z
 
 const pullRequest = z
   .object({
-    /** How far the asking site's log goes, with marks of the chains there: a clone shows by them. */
+    /** How far the asking site's log goes, and marks of the chains there: they show a clone. */
     received: knownHeads,
     /** Where it differs from what was received. */
     applied: vector.default(NOTHING),
