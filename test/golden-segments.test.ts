@@ -12,6 +12,11 @@ import {
 } from "../src/storage/segment/footer-reader.ts";
 import { decodeRecord } from "../src/storage/segment/record.ts";
 import { crc32 } from "./support/crc.ts";
+import {
+  GOLDEN_CONFLICT_LOCALS,
+  GOLDEN_CONFLICT_OPERATIONS,
+  goldenConflictFiles,
+} from "./support/golden-conflicts.ts";
 import { GOLDEN_ORIGIN_LOCALS, goldenOriginFiles } from "./support/golden-origins.ts";
 import { GOLDEN_ROW_LOCALS, goldenRowFiles } from "./support/golden-rows.ts";
 import {
@@ -43,6 +48,7 @@ async function allFiles(): Promise<ReadonlyMap<string, Buffer>> {
     ...goldenSiteFiles(),
     ...goldenOriginFiles(),
     ...goldenRowFiles(),
+    ...goldenConflictFiles(),
   ];
   return new Map([...(await goldenFiles()), ...later]);
 }
@@ -75,6 +81,9 @@ describe("the golden files of format 1", () => {
     expect(payloadsOf("version-ops.bin").map(decodeOperation)).toEqual(GOLDEN_VERSION_OPERATIONS);
     expect(payloadsOf("site-ops.bin").map(decodeOperation)).toEqual(GOLDEN_SITE_OPERATIONS);
     expect(payloadsOf("origin-locals.bin").map(decodeLocal)).toEqual(GOLDEN_ORIGIN_LOCALS);
+    const conflicts = payloadsOf("conflict-ops.bin").map(decodeOperation);
+    expect(conflicts).toEqual(GOLDEN_CONFLICT_OPERATIONS);
+    expect(payloadsOf("conflict-locals.bin").map(decodeLocal)).toEqual(GOLDEN_CONFLICT_LOCALS);
     expect(payloadsOf("row-locals.bin").map(decodeLocal)).toEqual(GOLDEN_ROW_LOCALS);
     expect(payloadsOf("version-locals.bin").map(decodeLocal)).toEqual([GOLDEN_LOCKED_UPLOAD]);
     expect(payloadsOf("body.bin").map(String)).toEqual(["the bytes of a small object"]);
