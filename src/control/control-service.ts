@@ -54,7 +54,7 @@ const ROUTES: ReadonlyMap<string, ControlRoute> = new Map<string, ControlRoute>(
   ],
 ]);
 
-/** The package of metrics takes 40 ms to load: it is loaded for whoever asks, not at every start. */
+/** The package of metrics takes 40 ms to load: it is loaded for who asks, not at every start. */
 function createMetricsLater(deps: ControlDeps): Metrics {
   let made: Promise<Metrics> | undefined;
   return async () => {

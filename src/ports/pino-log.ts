@@ -19,7 +19,7 @@ export type PinoLogSettings = {
 };
 
 export interface PinoLog extends Log {
-  /** The log ends with what was logged so far: later lines are dropped. Resolves as `flush` does. */
+  /** The log ends with what was logged so far: later lines are dropped. Resolves like `flush`. */
   end(): Promise<void>;
 }
 

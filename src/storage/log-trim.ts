@@ -29,7 +29,7 @@ type Run = BatchPlace & { readonly origin: OriginId; readonly last: number };
 
 const NO_CHAIN = new Uint8Array(32);
 
-/** Where each origin's operations in these segments end: the log begins there once they are gone. */
+/** Where each origin's operations in these segments end: without them, its log begins there. */
 export async function endsOfLogs(
   deps: LogTrimDeps,
   segments: ReadonlySet<number>,

@@ -1,4 +1,4 @@
-// By its file: the package as a whole loads a dozen more filters, and half of lodash, at every start.
+// By its file: the package as a whole loads a dozen more filters, and half of lodash.
 import bloomFilter from "bloom-filters/dist/bloom/bloom-filter.js";
 import hashing from "bloom-filters/dist/hashing/hashing.js";
 
