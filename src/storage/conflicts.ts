@@ -10,6 +10,7 @@ import type {
   Conflicts,
   ConflictWish,
 } from "./conflict-wishes.ts";
+import { createKeeping, type KeepingDeps } from "./kept-versions.ts";
 import { historyOf } from "./metadata/apply-conflicts.ts";
 import type { HistoryRow } from "./metadata/history-rows.ts";
 import {
@@ -23,7 +24,7 @@ import { bucketEnd, bucketStart } from "./metadata/keys.ts";
 import type { ObjectRow } from "./metadata/object-row.ts";
 import { decodeRow, TABLES } from "./metadata/rows.ts";
 import { indexKey } from "./metadata/stored-rows.ts";
-import { lastDelete } from "./metadata/voided-rows.ts";
+import type { VoidedRow } from "./metadata/voided-rows.ts";
 import { judgeQuota } from "./quotas.ts";
 import { readKeyName, versionOfInverted } from "./row-operations.ts";
 import type { StoredObject } from "./store.ts";
@@ -174,10 +175,12 @@ async function readInline(
 }
 
 /**
- * Forgets conflicts, what was remembered for writes to come, and versions that are kept behind
- * their delete, when they are older than the retention by their own clock. Gives how many.
+ * Forgets conflicts and what was remembered for writes to come, when they are older than the
+ * retention by their own clock, and versions that need not be kept behind their delete any more.
+ * Gives how many.
  */
-export async function forgetOldConflicts(parts: StoreParts, nowMs: number): Promise<number> {
+export async function forgetOldConflicts(deps: KeepingDeps): Promise<number> {
+  const { parts, nowMs } = deps;
   const { prefix } = TABLES.history;
   const before = nowMs - LIMITS.conflictRetentionMs;
   const records: Array<ConflictsRecord | DeletesRecord> = [];
@@ -191,7 +194,7 @@ export async function forgetOldConflicts(parts: StoreParts, nowMs: number): Prom
     records.push({ kind: "conflicts-judged", ...name, verdicts });
     if (records.length === FORGOTTEN_MAX) break;
   }
-  records.push(...oldDeletes(parts, before, FORGOTTEN_MAX - records.length));
+  records.push(...endedKeeping(deps, FORGOTTEN_MAX - records.length));
   if (records.length === 0) return 0;
   await parts.committer.submit(records.length * RECORD_BYTES, (batch) => {
     for (const record of records) batch.local(record);
@@ -199,15 +202,17 @@ export async function forgetOldConflicts(parts: StoreParts, nowMs: number): Prom
   return records.length;
 }
 
-function oldDeletes({ kv, index }: StoreParts, beforeMs: number, max: number): DeletesRecord[] {
+function endedKeeping(deps: KeepingDeps, max: number): DeletesRecord[] {
+  const { kv, index } = deps.parts;
   const { prefix } = TABLES.kept;
+  let isOver: ((row: VoidedRow) => boolean) | undefined;
   const records: DeletesRecord[] = [];
   for (const { key } of kv.range({ gte: indexKey(prefix, ""), lt: indexKey(prefix, "~") })) {
     if (records.length === max) break;
     const text = Buffer.from(key).toString("utf8", prefix.length);
     const row = index.get(TABLES.voided, text);
-    const last = row === undefined ? undefined : lastDelete(row);
-    if (last !== undefined && hlcMs(last.hlc) >= beforeMs) continue;
+    isOver ??= createKeeping(deps);
+    if (row === undefined || !isOver(row)) continue;
     const version = versionOfInverted(text.slice(text.lastIndexOf("\0") + 1));
     const name = { kind: "deletes-judged", ...nameOf(text), version } as const;
     records.push({ ...name, what: "ended", deletes: [] });

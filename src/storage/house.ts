@@ -71,7 +71,8 @@ export class House {
     this.#batchesSeen = batches;
     const segmentsSealed = (await this.#sealLeftovers()) + (await this.#sealIdle());
     const resultsExpired = await this.#expireResults();
-    await forgetOldConflicts(this.#deps.parts, this.#deps.clock.nowMs());
+    const { parts, siteId, clock } = this.#deps;
+    await forgetOldConflicts({ parts, siteId, nowMs: clock.nowMs() });
     await this.#writeAcknowledgements();
     await this.#dropMarks();
     const dropped = await this.#dropDead();

@@ -2,6 +2,8 @@ import { afterEach, describe, expect, test } from "vitest";
 import { versioningSetting } from "../../src/core/bucket-versioning.ts";
 import { LIFECYCLE_SETTING } from "../../src/core/lifecycle-codec.ts";
 import { LIMITS } from "../../src/core/limits.ts";
+import { TABLES } from "../../src/storage/metadata/rows.ts";
+import { indexKey } from "../../src/storage/metadata/stored-rows.ts";
 import type { PutObjectRequest } from "../../src/storage/store.ts";
 import { dumpRows } from "../sim/sim-machine.ts";
 import { readBody } from "../sim/store-check.ts";
@@ -209,6 +211,46 @@ describe("a bucket and a version that are deleted at one site", () => {
       expect(kinds).toEqual(["object", "delete-marker", "object"]);
     }
     await expectEverywhere([a, b, c], "beside", []);
+  });
+
+  test("is kept until all others have applied the delete, and no longer", async () => {
+    const [a, b, c] = await open();
+    for (const { running } of [a, b, c]) {
+      const { siteId: id, name, origin, keyPair } = running.site.identity;
+      await a.store.putSite({
+        ...{ id, name, publicKey: keyPair.publicKey, addresses: [], certificates: [] },
+        ...{ origins: [origin], state: "active", featureLevel: 1, insecure: false },
+      });
+    }
+    const value = versioningSetting("enabled");
+    await a.store.putBucketSetting({ bucket: BUCKET, name: "versioning", value });
+    await put(a, "removed");
+    await meet(a, b, c);
+    const version = a.store.object(BUCKET, KEY)?.version;
+    if (version === undefined) throw new Error("a version is missing");
+    await a.store.deleteObject({ ...NAME, version });
+    const kept = (): number => {
+      const { prefix } = TABLES.kept;
+      return [...a.kv.range({ gte: indexKey(prefix, ""), lt: indexKey(prefix, "~") })].length;
+    };
+    const tell = ({ running, store }: SimSite): void =>
+      a.store.replica.acknowledge(running.site.identity.siteId, store.replica.applied());
+    for (const step of [() => undefined, () => tell(b), () => tell(c)]) {
+      step();
+      await a.store.keepHouse();
+      expect(kept()).toBe(1);
+    }
+    await b.store.createBucket({ name: bucketOf("said-later"), owner: "o" });
+    await handOverAll(a, b);
+    await handOverAll(b, c);
+    for (const site of [b, c]) tell(site);
+    await a.store.keepHouse();
+    expect(kept(), "something b wrote before it knew may be a lock").toBe(1);
+    await handOverAll(b, a);
+    await a.store.keepHouse();
+    expect(kept()).toBe(0);
+    await meet(a, b, c);
+    await expectEverywhere([a, b, c], undefined, []);
   });
 
   test("end the uploads that others had begun in it", async () => {
