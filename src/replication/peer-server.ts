@@ -52,7 +52,7 @@ export type PeerServerDeps = Omit<PeerGateDeps, "session"> & {
   readonly invitedRoutes: readonly InvitedRoute[];
 };
 
-export const PEER_PATH = "/v1/repl/";
+const PEER_PATH = "/v1/repl/";
 /** Of a body that was sent to no route. */
 const STRANGE_BYTES_MAX = 4096;
 

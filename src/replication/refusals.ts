@@ -24,7 +24,7 @@ export class Refusals {
     return this.#counts;
   }
 
-  /** @param from what the peer says it is, or the address it came from; @param detail for people. */
+  /** @param from what the peer says it is, or its address; @param detail for people. */
   note(from: string, reason: RefusalReason, detail: string): void {
     this.#counts.set(reason, (this.#counts.get(reason) ?? 0) + 1);
     const name = `${from} ${reason}`;

@@ -22,25 +22,52 @@ export type RingShareDeps = {
 };
 
 const PATH = "/v1/repl/ring";
+const NEWS_PATH = "/v1/repl/ring-news";
 const SEED_BYTES = 32;
 const ANSWER_BYTES_MAX = 1024 * 1024;
 const ANSWER_MS_MAX = 30_000;
-/** A key that one site made is known to the others after so long, if they can reach it. */
-const LOOK_MS = 30_000;
+/** A new key is told to the others after so long; what is sealed with it may be there before. */
+const TELL_MS = 1000;
+/** Who could not be told has it after so long. */
+const LOOK_EVERY = 30;
 
 /** Lets every member have the keys that any of them made; they never stand in the log. */
 export class RingShare {
   readonly #deps: RingShareDeps;
   readonly #stopping = new AbortController();
   #cancel: Cancel | undefined;
-  #looking: Promise<void> = Promise.resolve();
+  #working: Promise<void> = Promise.resolve();
+  #count = 0;
+  /** Peers that have news, from which nothing has been taken yet. */
+  readonly #waiting = new Set<SiteId>();
+  /** The key that peers have been told of, or had from the start. */
+  #told: string;
 
   constructor(deps: RingShareDeps) {
     this.#deps = deps;
+    this.#told = deps.keyRing.current;
   }
 
-  /** Gives a peer the ring, sealed to the key that it names. */
-  get route(): PeerRoute {
+  /** What peers may ask: for the ring, sealed to the key that they name, and that we ask for theirs. */
+  get routes(): readonly PeerRoute[] {
+    const news: PeerRoute = {
+      ...{ method: "POST", path: NEWS_PATH, bodyBytesMax: 0 },
+      answer: ({ peer }) => {
+        // However often it says so: what is not begun yet will bring all of it.
+        if (!this.#waiting.has(peer.id)) {
+          this.#waiting.add(peer.id);
+          this.#work(() => {
+            this.#waiting.delete(peer.id);
+            return this.#takeFrom(peer);
+          });
+        }
+        return { status: 200, body: Buffer.from("{}") };
+      },
+    };
+    return [this.#ringRoute, news];
+  }
+
+  get #ringRoute(): PeerRoute {
     return {
       ...{ method: "POST", path: PATH, bodyBytesMax: 1024 },
       answer: ({ peer, body }) => {
@@ -58,31 +85,60 @@ export class RingShare {
   }
 
   start(): void {
-    this.#cancel = this.#deps.clock.after(LOOK_MS, () => {
-      this.#looking = this.look().finally(() => {
-        if (!this.#stopping.signal.aborted) this.start();
-      });
+    this.#cancel = this.#deps.clock.after(TELL_MS, () => {
+      const isTime = ++this.#count % LOOK_EVERY === 0;
+      const { current } = this.#deps.keyRing;
+      if (current !== this.#told) this.#work(() => this.#tell(current));
+      else if (isTime) this.#work(() => this.look());
+      if (!this.#stopping.signal.aborted) this.start();
     });
+  }
+
+  /** One thing after the other; what is still under way is not begun once more. */
+  #work(task: () => Promise<void>): void {
+    this.#working = this.#working.then(() => (this.#stopping.signal.aborted ? undefined : task()));
   }
 
   async stop(): Promise<void> {
     this.#stopping.abort();
     this.#cancel?.();
-    await this.#looking;
+    await this.#working;
   }
 
   /** Takes the keys of every peer that answers. Never rejects. */
   async look(): Promise<void> {
     for (const peer of this.#deps.peers()) {
       if (this.#stopping.signal.aborted) return;
-      try {
-        await this.#take(peer);
-      } catch (failure) {
-        // That a peer cannot be reached is said where operations are pulled from it.
-        if (failure instanceof PeerFault) continue;
-        this.#deps.log.warn({ err: failure, peer: peer.name }, "its keys could not be taken");
-      }
+      await this.#takeFrom(peer);
     }
+  }
+
+  async #tell(current: string): Promise<void> {
+    this.#told = current;
+    const { client, peers } = this.#deps;
+    const news = { method: "POST", path: NEWS_PATH, body: Buffer.alloc(0) } as const;
+    const { signal } = this.#stopping;
+    await Promise.all(
+      peers().map((peer) =>
+        client
+          .request(peer, { ...news, bytesMax: 1024, timeoutMs: ANSWER_MS_MAX, signal })
+          .catch((failure: unknown) => this.#excuse(peer, failure)),
+      ),
+    );
+  }
+
+  async #takeFrom(peer: MemberSite): Promise<void> {
+    try {
+      await this.#take(peer);
+    } catch (failure) {
+      this.#excuse(peer, failure);
+    }
+  }
+
+  /** That a peer cannot be reached is said where operations are pulled from it. */
+  #excuse(peer: MemberSite, failure: unknown): void {
+    if (failure instanceof PeerFault) return;
+    this.#deps.log.warn({ err: failure, peer: peer.name }, "keys could not be exchanged");
   }
 
   async #take(peer: MemberSite): Promise<void> {

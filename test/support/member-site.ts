@@ -125,7 +125,7 @@ export class MemberTestSite {
       ...{ identity, clock, random, log, refusals: this.refusals },
       site: (id) => store.site(id),
       isInvited: (publicKey) => invitations.find(publicKey) !== undefined,
-      routes: [this.rings.route, probe],
+      routes: [...this.rings.routes, probe],
       invitedRoutes: [joinRoute({ store, identity, invitations, keyRing, random })],
     });
     await this.membership.refresh();
