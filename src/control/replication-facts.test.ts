@@ -30,12 +30,23 @@ const paris: PeerStatus = {
     },
     etaSeconds: 0.5,
   },
-  ...{ ahead: 2, skewMs: 3.4, heardSecondsAgo: 0.25 },
+  ahead: 2,
+  aheadDetail: {
+    ...{ bytes: 50, seconds: 0.5 },
+    buckets: new Map([["music", { operations: 2, bytes: 50 }]]),
+  },
+  ...{ skewMs: 3.4, heardSecondsAgo: 0.25 },
   lastError: { message: "connection refused", atMs: NOW_MS },
 };
 const oslo: PeerStatus = {
   ...{ site: must(parseSiteId("5c".repeat(8))), label: "oslo", state: "connecting" },
-  ...{ addresses: [], behind: undefined, ahead: undefined, skewMs: undefined },
+  ...{
+    addresses: [],
+    behind: undefined,
+    ahead: undefined,
+    aheadDetail: undefined,
+    skewMs: undefined,
+  },
   ...{ heardSecondsAgo: undefined, lastError: undefined },
 };
 const STATUS: ReplicationStatus = {

@@ -1,8 +1,10 @@
 import { formatHlc } from "../core/hlc.ts";
 import { LIMITS } from "../core/limits.ts";
-import type { PeerStatus, ReplicationStatus } from "../replication/status.ts";
+import type { LagDetail, PeerStatus, ReplicationStatus } from "../replication/status.ts";
 import { clockFacts } from "./admin-clock.ts";
 
+const NOTHING = { operations: 0, bytes: 0 };
+const NO_BUCKETS: LagDetail["buckets"] = new Map();
 const NONE: ReplicationStatus = {
   ...{
     peers: [],
@@ -38,7 +40,8 @@ export function replicationFacts(status: ReplicationStatus = NONE): Record<strin
 }
 
 function peerFacts(peer: PeerStatus): Record<string, unknown> {
-  const { site, state, addresses, behind, ahead, skewMs, heardSecondsAgo, lastError } = peer;
+  const { site, state, addresses, behind, ahead, aheadDetail } = peer;
+  const { skewMs, heardSecondsAgo, lastError } = peer;
   const { operations, detail, etaSeconds } = behind ?? {};
   return {
     ...{ site, state, addresses },
@@ -47,6 +50,8 @@ function peerFacts(peer: PeerStatus): Record<string, unknown> {
     seconds_behind: detail === undefined ? undefined : seconds(detail.seconds),
     eta_seconds: etaSeconds === undefined ? undefined : seconds(etaSeconds),
     operations_ahead: ahead,
+    bytes_ahead: aheadDetail?.bytes,
+    seconds_ahead: aheadDetail === undefined ? undefined : seconds(aheadDetail.seconds),
     buckets: bucketFacts(peer),
     clock_skew_ms: skewMs === undefined ? undefined : Math.round(skewMs),
     heard_seconds_ago: heardSecondsAgo === undefined ? undefined : seconds(heardSecondsAgo),
@@ -58,15 +63,22 @@ function peerFacts(peer: PeerStatus): Record<string, unknown> {
 }
 
 /** Those that wait for most come first; the names are bounded as everywhere in the statistics. */
-function bucketFacts({ behind }: PeerStatus): Record<string, unknown> {
-  const buckets = [...(behind?.detail?.buckets ?? [])]
-    .sort(([, left], [, right]) => right.operations - left.operations)
+function bucketFacts({ behind, aheadDetail }: PeerStatus): Record<string, unknown> {
+  const out = behind?.detail?.buckets ?? NO_BUCKETS;
+  const into = aheadDetail?.buckets ?? NO_BUCKETS;
+  const waiting = (name: string): number =>
+    (out.get(name)?.operations ?? 0) + (into.get(name)?.operations ?? 0);
+  const names = [...new Set([...out.keys(), ...into.keys()])]
+    .sort((left, right) => waiting(right) - waiting(left))
     .slice(0, LIMITS.statsNamesMax);
   return Object.fromEntries(
-    buckets.map(([name, { operations, bytes }]) => [
-      name,
-      { operations_behind: operations, bytes_behind: bytes },
-    ]),
+    names.map((name) => {
+      const { operations, bytes } = out.get(name) ?? NOTHING;
+      const ahead = into.get(name);
+      const incoming =
+        ahead === undefined ? {} : { operations_ahead: ahead.operations, bytes_ahead: ahead.bytes };
+      return [name, { operations_behind: operations, bytes_behind: bytes, ...incoming }];
+    }),
   );
 }
 

@@ -18,6 +18,7 @@ import type { ObjectRecord, OperationBody, Vector } from "../core/records.ts";
 import type { MemberSite } from "../core/site-record.ts";
 import type { LogEntry, LogPage, OriginHead } from "../storage/replica.ts";
 import { LagCounter } from "./lag-counter.ts";
+import type { Lag } from "./lag-ledger.ts";
 import { createReplicationWatch, type PeerFacts, type ReplicationWatch } from "./status.ts";
 
 function must<Value>(value: Value | undefined): Value {
@@ -98,17 +99,20 @@ let sites: MemberSite[];
 let facts: Map<SiteId, PeerFacts>;
 let watch: ReplicationWatch;
 let rest: () => Promise<void>;
+let ask: (applied: Vector) => Lag | undefined;
 
 beforeEach(() => {
   log = new LogOnPaper();
   clock = new SimClock(START_MS);
   facts = new Map();
   rest = async () => undefined;
+  ask = () => undefined;
   sites = [siteOf(BERLIN, "berlin", OF_BERLIN), siteOf(PARIS, "paris", OF_PARIS)];
   watch = createReplicationWatch({
     ...{ self: BERLIN, clock, replica: log },
     counter: new LagCounter({ replica: log, rest: () => rest() }),
     sites: () => sites,
+    ask: async (_peer, applied) => ask(applied),
     facts: (peer) => facts.get(peer) ?? UNHEARD,
     ...{
       quarantined: () => [],
@@ -253,4 +257,29 @@ test("sums that speak of another moment than the positions are not told", async 
   expect((await peer()).behind).toMatchObject({ operations: 6, detail: { bytes: 6 } });
   more = Number.POSITIVE_INFINITY;
   expect((await peer()).behind?.detail).toBeUndefined();
+});
+
+test("what a peer has ahead is told as it says, and is nothing when there is nothing", async () => {
+  log.write(OF_BERLIN, put(PHOTOS, 1), START_MS);
+  paris(vectorOf([OF_BERLIN, 1]));
+  expect(await peer()).toMatchObject({ ahead: 0, aheadDetail: { bytes: 0, seconds: 0 } });
+  paris(vectorOf([OF_BERLIN, 1]), vectorOf([OF_BERLIN, 1], [OF_PARIS, 7]));
+  expect(await peer()).toMatchObject({ ahead: 7, aheadDetail: undefined });
+  const buckets = new Map([["photos", { operations: 7, bytes: 70 }]]);
+  ask = (applied) => {
+    expect(applied).toEqual(vectorOf([OF_BERLIN, 1]));
+    return { operations: 7, bytes: 70, oldestMs: START_MS - 3000, buckets };
+  };
+  expect(await peer()).toMatchObject({
+    ...{ ahead: 7, aheadDetail: { bytes: 70, seconds: 3, buckets } },
+  });
+});
+
+test("a peer is told what it lacks, but not below the floor", async () => {
+  for (let at = 0; at < 25; at++) log.write(OF_BERLIN, put(PHOTOS, 2), START_MS);
+  const from = vectorOf([OF_BERLIN, 5]);
+  expect(await watch.behind(from, new Set())).toMatchObject({ operations: 20, bytes: 40 });
+  expect(await watch.behind(from, new Set([OF_BERLIN]))).toMatchObject({ operations: 0 });
+  log.floor = vectorOf([OF_BERLIN, 6]);
+  expect(await watch.behind(from, new Set())).toBeUndefined();
 });

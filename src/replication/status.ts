@@ -44,9 +44,18 @@ export type PeerStatus = {
   readonly behind: PeerLag | undefined;
   /** Operations that it has and this site has not applied, as it said last. */
   readonly ahead: number | undefined;
+  /** The same as it says now, with what they are; undefined when it does not answer. */
+  readonly aheadDetail: LagDetail | undefined;
   readonly skewMs: number | undefined;
   readonly heardSecondsAgo: number | undefined;
   readonly lastError: PeerFacts["lastError"];
+};
+
+export type LagDetail = {
+  readonly bytes: number;
+  /** Age of the oldest operation that is missing. */
+  readonly seconds: number;
+  readonly buckets: ReadonlyMap<string, Tally>;
 };
 
 export type PeerLag = {
@@ -55,14 +64,7 @@ export type PeerLag = {
    * Undefined when the log does not reach back that far, for rows are moved then; and while a long
    * log is still being counted.
    */
-  readonly detail:
-    | {
-        readonly bytes: number;
-        /** Age of the oldest operation that is missing there. */
-        readonly seconds: number;
-        readonly buckets: ReadonlyMap<string, Tally>;
-      }
-    | undefined;
+  readonly detail: LagDetail | undefined;
   /** At the pace since the last look; undefined when that tells nothing. */
   readonly etaSeconds: number | undefined;
 };
@@ -81,6 +83,8 @@ export type ReplicationStatus = {
 /** Tells how replication stands, at the moment when it is asked. */
 export interface ReplicationWatch {
   status(): Promise<ReplicationStatus>;
+  /** What lies behind a vector but for these origins; undefined when that cannot be told now. */
+  behind(applied: Vector, without: ReadonlySet<OriginId>): Promise<Lag | undefined>;
 }
 
 export type StatusDeps = {
@@ -90,6 +94,8 @@ export type StatusDeps = {
   readonly sites: () => readonly MemberSite[];
   readonly facts: (peer: SiteId) => PeerFacts;
   readonly counter: LagCounter;
+  /** Asks a peer what lies behind a vector of this site's. */
+  readonly ask: (peer: MemberSite, applied: Vector) => Promise<Lag | undefined>;
   readonly quarantined: () => readonly HeldOrigin[];
   readonly refused: () => ReadonlyMap<string, number>;
   readonly conflicts: () => number;
@@ -102,27 +108,42 @@ type Pace = { readonly atMs: number; readonly operations: number; etaSeconds: nu
 const PACE_MS_MIN = 1000;
 const COUNT_PATIENCE_MS = 2000;
 const TRIES_MAX = 4;
+const NO_LAG: Lag = { operations: 0, bytes: 0, oldestMs: undefined, buckets: new Map() };
 
 /** Makes the status of replication, exact from the positions that this site and its peers state. */
 export function createReplicationWatch(deps: StatusDeps): ReplicationWatch {
   const paces = new Map<SiteId, Pace>();
   return {
     status: async () => {
-      const peers = deps.sites().filter(({ id, state }) => id !== deps.self && state === "active");
-      const vectors = peers.flatMap((peer) => {
-        const { applied } = deps.facts(peer.id);
-        return applied === undefined || isBelowFloor(deps, peer, applied) ? [] : [applied];
-      });
+      const peers = peersOf(deps);
+      const vectors = reachedVectors(deps, peers);
       const isCounted = await isInTime(deps, deps.counter.count(vectors));
       const look: Look = { deps, paces, peers, vectors, isCounted };
-      const shown: PeerStatus[] = [];
-      for (const peer of peers) shown.push(await statusOf(look, peer));
+      const shown = await Promise.all(peers.map((peer) => statusOf(look, peer)));
       return {
         ...{ peers: shown, conflicts: deps.conflicts(), parked: deps.replica.parked() },
         ...{ quarantined: deps.quarantined(), refused: deps.refused(), clock: deps.guard.state },
       };
     },
+    behind: async (applied, without) => {
+      if (isBeyondReach(deps, applied, without)) return undefined;
+      const vectors = [...reachedVectors(deps, peersOf(deps)), applied];
+      if (!(await isInTime(deps, deps.counter.count(vectors)))) return undefined;
+      return deps.counter.behind(applied, without);
+    },
   };
+}
+
+function peersOf({ sites, self }: StatusDeps): MemberSite[] {
+  return sites().filter(({ id, state }) => id !== self && state === "active");
+}
+
+/** What peers have applied, of those that the log reaches back to. */
+function reachedVectors(deps: StatusDeps, peers: readonly MemberSite[]): Vector[] {
+  return peers.flatMap((peer) => {
+    const { applied } = deps.facts(peer.id);
+    return applied === undefined || isBelowFloor(deps, peer, applied) ? [] : [applied];
+  });
 }
 
 /** One look at all peers. */
@@ -157,11 +178,24 @@ async function statusOf(look: Look, peer: MemberSite): Promise<PeerStatus> {
   return {
     ...{ site: id, label: isNamesake ? `${name} (${id})` : name, addresses, skewMs, lastError },
     behind: applied === undefined ? undefined : await lagOf(look, peer, applied),
-    ahead: received === undefined ? undefined : missingOf(received, deps.replica.applied()),
+    ...(await aheadOf(deps, peer, received)),
     // Last: what was asked above may have taken a moment, and this must not be said too early.
     state: stateOf(deps, peer, deps.facts(id)),
     heardSecondsAgo: heardMonotonicMs === undefined ? undefined : (nowMs - heardMonotonicMs) / 1000,
   };
+}
+
+async function aheadOf(
+  deps: StatusDeps,
+  peer: MemberSite,
+  received: Vector | undefined,
+): Promise<Pick<PeerStatus, "ahead" | "aheadDetail">> {
+  if (received === undefined) return { ahead: undefined, aheadDetail: undefined };
+  const applied = deps.replica.applied();
+  const ahead = missingOf(received, applied);
+  if (ahead === 0) return { ahead, aheadDetail: detailOf(deps, NO_LAG) };
+  const lag = await deps.ask(peer, applied);
+  return { ahead, aheadDetail: lag === undefined ? undefined : detailOf(deps, lag) };
 }
 
 function stateOf(deps: StatusDeps, peer: MemberSite, facts: PeerFacts): PeerState {
@@ -194,10 +228,7 @@ async function lagOf(look: Look, peer: MemberSite, applied: Vector): Promise<Pee
   };
 }
 
-function detailOf(
-  { clock }: StatusDeps,
-  { bytes, oldestMs, buckets }: Lag,
-): NonNullable<PeerLag["detail"]> {
+function detailOf({ clock }: StatusDeps, { bytes, oldestMs, buckets }: Lag): LagDetail {
   const seconds = oldestMs === undefined ? 0 : Math.max(0, (clock.nowMs() - oldestMs) / 1000);
   return { bytes, seconds, buckets };
 }
@@ -225,9 +256,17 @@ function isEqual(left: Vector, right: Vector): boolean {
   return missingOf(left, right) === 0 && missingOf(right, left) === 0;
 }
 
-function isBelowFloor({ replica }: StatusDeps, peer: MemberSite, applied: Vector): boolean {
+function isBelowFloor(deps: StatusDeps, peer: MemberSite, applied: Vector): boolean {
+  return isBeyondReach(deps, applied, new Set(peer.origins));
+}
+
+function isBeyondReach(
+  { replica }: StatusDeps,
+  applied: Vector,
+  without: ReadonlySet<OriginId>,
+): boolean {
   for (const [origin, floor] of replica.floors()) {
-    if (!peer.origins.includes(origin) && (applied.get(origin) ?? 0) < floor) return true;
+    if (!without.has(origin) && (applied.get(origin) ?? 0) < floor) return true;
   }
   return false;
 }

@@ -4,6 +4,8 @@ import { LIMITS } from "../core/limits.ts";
 import type { MemberSite } from "../core/site-record.ts";
 import { watchClock } from "../replication/clock-watch.ts";
 import { LagCounter } from "../replication/lag-counter.ts";
+import { askLag } from "../replication/lag-route.ts";
+import type { PeerClient } from "../replication/peer-client.ts";
 import { PeerWatch } from "../replication/peer-watch.ts";
 import { Quarantine } from "../replication/quarantine.ts";
 import { createReplicationWatch, type ReplicationWatch } from "../replication/status.ts";
@@ -27,6 +29,7 @@ export function openWatch(parts: {
   readonly site: Site;
   readonly peers: () => readonly MemberSite[];
   readonly refused: () => ReadonlyMap<string, number>;
+  readonly client: PeerClient;
 }): OpenWatch {
   const { clock, log } = parts.ports;
   const { guard, store, identity } = parts.site;
@@ -43,6 +46,7 @@ export function openWatch(parts: {
     ...{ self: identity.siteId, clock, replica, guard, refused: parts.refused },
     sites: () => store.sites(),
     facts: (peer) => peerWatch.facts(peer),
+    ask: (peer, applied) => askLag(parts.client, peer, applied),
     counter: new LagCounter({ replica, rest: () => clock.sleep(COUNT_REST_MS) }),
     quarantined: () => quarantine.list(),
     conflicts: () => store.stats().conflicts,

@@ -9,6 +9,7 @@ import type { SiteId } from "../core/names.ts";
 import type { MemberSite } from "../core/site-record.ts";
 import { forwardRoute, forwardTo } from "../replication/forward.ts";
 import { joinRoute } from "../replication/join-server.ts";
+import { lagRoute } from "../replication/lag-route.ts";
 import { Membership } from "../replication/membership.ts";
 import { createPeerClient, type PeerClient } from "../replication/peer-client.ts";
 import { PeerFault } from "../replication/peer-fault.ts";
@@ -60,7 +61,7 @@ export async function startReplication(parts: ReplicationParts): Promise<Running
   const membership = await openMembership(parts, invitations);
   const peers = () => activePeers(store.sites(), site);
   const refused = () => refusals.counts();
-  const watch = openWatch({ ports, site, peers, refused });
+  const watch = openWatch({ ports, site, peers, refused, client });
   const rings = new RingShare({ identity, keyRing, peers, client, clock, random, log });
   const ask = client.request.bind(client);
   const rows = openRows({ ...parts, peers, ask, engine: () => engine });
@@ -68,6 +69,7 @@ export async function startReplication(parts: ReplicationParts): Promise<Running
   const routes: readonly PeerRoute[] = [
     rings.route,
     forwardRoute(parts.s3.answerForwarded),
+    lagRoute((applied, without) => watch.status.behind(applied, without)),
     ...engine.routes,
     ...rows.routes,
   ];

@@ -6,6 +6,7 @@ import { type Command, type CommandInput, flagValue } from "../command.ts";
 import { EXIT_CODES, type ExitCode, table } from "../output.ts";
 
 const SECONDS_DEFAULT = "1";
+const LAG_FACTS = ["operations_behind", "bytes_behind", "operations_ahead", "bytes_ahead"];
 /** Moves the cursor home and clears what is below it. */
 const CLEAR = "\u001b[H\u001b[J";
 
@@ -100,12 +101,12 @@ function showStatus(status: Answer): string {
 function showBuckets(peers: ReturnType<typeof peersOf>): string {
   const rows = peers.flatMap(([name, { buckets }]) =>
     Object.entries(isRecord(buckets) ? buckets : {}).flatMap(([bucket, lag]) =>
-      isRecord(lag)
-        ? [[name, bucket, show(lag["operations_behind"]), show(lag["bytes_behind"])]]
-        : [],
+      isRecord(lag) ? [[name, bucket, ...LAG_FACTS.map((fact) => show(lag[fact] ?? 0))]] : [],
     ),
   );
-  return rows.length === 0 ? "" : table(["PEER", "BUCKET", "BEHIND", "BYTES"], rows);
+  return rows.length === 0
+    ? ""
+    : table(["PEER", "BUCKET", "BEHIND", "BYTES", "AHEAD", "BYTES"], rows);
 }
 
 function showErrors(peers: ReturnType<typeof peersOf>): string {

@@ -1,0 +1,52 @@
+import { LayoutError } from "../core/bytes.ts";
+import type { OriginId } from "../core/names.ts";
+import type { Vector } from "../core/records.ts";
+import type { MemberSite } from "../core/site-record.ts";
+import type { Lag } from "./lag-ledger.ts";
+import type { PeerClient } from "./peer-client.ts";
+import { PeerFault } from "./peer-fault.ts";
+import type { PeerRoute } from "./peer-server.ts";
+import { readLag, readLagRequest, writeLag, writeLagRequest } from "./wire-lag.ts";
+
+const LAG_PATH = "/v1/repl/lag";
+const BYTES_MAX = 1024 * 1024;
+const TIMEOUT_MS = 1000;
+
+/** Tells peers exactly what they lack of what this site has. */
+export function lagRoute(
+  behind: (applied: Vector, without: ReadonlySet<OriginId>) => Promise<Lag | undefined>,
+): PeerRoute {
+  return {
+    ...{ method: "POST", path: LAG_PATH, bodyBytesMax: BYTES_MAX },
+    answer: async ({ peer, body }) => {
+      try {
+        const lag = await behind(readLagRequest(body), new Set(peer.origins));
+        return lag === undefined
+          ? { status: 409, body: Buffer.from("not known") }
+          : { status: 200, body: writeLag(lag) };
+      } catch (failure) {
+        if (!(failure instanceof LayoutError)) throw failure;
+        return { status: 400, body: Buffer.from(failure.message) };
+      }
+    },
+  };
+}
+
+/** Asks a peer what this site lacks of what the peer has; undefined when it does not say. */
+export async function askLag(
+  client: PeerClient,
+  peer: MemberSite,
+  applied: Vector,
+): Promise<Lag | undefined> {
+  try {
+    const { status, body } = await client.request(peer, {
+      ...{ method: "POST", path: LAG_PATH, body: writeLagRequest(applied) },
+      ...{ bytesMax: BYTES_MAX, timeoutMs: TIMEOUT_MS },
+    });
+    return status === 200 ? readLag(body) : undefined;
+  } catch (failure) {
+    // The state of the link tells why; the figures are left out.
+    if (failure instanceof PeerFault || failure instanceof LayoutError) return undefined;
+    throw failure;
+  }
+}
