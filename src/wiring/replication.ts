@@ -67,7 +67,7 @@ export async function startReplication(parts: ReplicationParts): Promise<Running
   const rows = openRows({ ...parts, peers, ask, engine: () => engine });
   const engine = createEngine(parts, client, watch, rows);
   const routes: readonly PeerRoute[] = [
-    rings.route,
+    ...rings.routes,
     forwardRoute(parts.s3.answerForwarded),
     lagRoute((applied, without) => watch.status.behind(applied, without)),
     ...engine.routes,
