@@ -48,7 +48,7 @@ export class RingShare {
     this.#told = deps.keyRing.current;
   }
 
-  /** What peers may ask: for the ring, sealed to the key that they name, and that we ask for theirs. */
+  /** What peers may ask: for the ring, sealed to a key of theirs, and that we ask for theirs. */
   get routes(): readonly PeerRoute[] {
     const news: PeerRoute = {
       ...{ method: "POST", path: NEWS_PATH, bodyBytesMax: 0 },
