@@ -1,4 +1,13 @@
-import { closeSync, openSync, readdirSync, readFileSync, writeSync } from "node:fs";
+import {
+  closeSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import {
   CreateBucketCommand,
@@ -35,7 +44,7 @@ async function open(name: string, flags: readonly string[] = []): Promise<Runnin
 }
 
 function bodyOf(number: number): Buffer {
-  return patternBytes(number % 40 === 0 ? 300_000 : 50 + (number % 3000), number);
+  return patternBytes(number % 400 === 0 ? 300_000 : 50 + (number % 3000), number);
 }
 
 async function putAll(s3: S3Client, from: number, to: number): Promise<void> {
@@ -102,7 +111,7 @@ test(
   "a site with data of its own takes over a peer, killed three times while writes go on",
   async () => {
     const berlin = await open("berlin");
-    const paris = await open("paris", ["--peer-bandwidth", "1000000"]);
+    const paris = await open("paris", ["--peer-bandwidth", "150000"]);
     await berlin.s3().send(new CreateBucketCommand({ Bucket: BUCKET }));
     await setVersioning(berlin.s3(), BUCKET, "Enabled");
     await putAll(berlin.s3(), 0, 1200);
@@ -192,6 +201,39 @@ test(
     for (const [key, body] of Object.entries({ ...bodies, third, fourth })) {
       expect((await bytesOf(paris.s3(), key)).equals(body), key).toBe(true);
     }
+  },
+  TIMEOUT_MS,
+);
+
+test(
+  "a disk that travels brings everything, and what was written since comes by the log",
+  async () => {
+    const berlin = await open("berlin");
+    const paris = await open("paris");
+    await berlin.s3().send(new CreateBucketCommand({ Bucket: BUCKET }));
+    await putAll(berlin.s3(), 0, 100);
+    await joinTo(berlin, paris);
+    const box = join(mkdtempSync(join(tmpdir(), "atoll-box-")), "box");
+    try {
+      expect(await berlin.told("repl-bootstrap", "--export", box)).toMatchObject({ skipped: 0 });
+      await putAll(berlin.s3(), 100, 140);
+      const again = await berlin.atoll("repl-bootstrap", "--export", box);
+      expect([again.status, again.stderr]).toEqual([1, expect.stringContaining("not empty")]);
+      const done = await paris.told("repl-bootstrap", "--import", box);
+      expect(done).toMatchObject({ state: "done", skipped: 0 });
+    } finally {
+      rmSync(join(box, ".."), { recursive: true });
+    }
+    await untilInSync([berlin, paris]);
+    expect(await versionsOf(paris.s3(), BUCKET)).toEqual(await versionsOf(berlin.s3(), BUCKET));
+    const verified = await paris.atoll("repl-verify", "--deep");
+    expect([verified.status, verified.stdout]).toEqual([
+      0,
+      expect.stringContaining("no difference"),
+    ]);
+    const stranger = await open("oslo");
+    const none = await stranger.atoll("repl-bootstrap", "--import", box);
+    expect([none.status, none.stderr]).toEqual([1, expect.stringContaining("no whole archive")]);
   },
   TIMEOUT_MS,
 );
