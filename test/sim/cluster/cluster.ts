@@ -143,6 +143,9 @@ export class Cluster {
         for (const record of records) await store.putSite(record);
       });
     }
+    // Clients come when the sites have heard of each other.
+    if (this.#settings.exchange === "direct") await this.#pullAll();
+    await this.pass(2_000);
   }
 
   /** Reads on in the log of a site. */
