@@ -19,7 +19,7 @@ export type ParkedFetchDeps = {
     signal: AbortSignal,
   ) => Promise<LogEntry | undefined>;
   /** Whether a later operation took the place of a put, so that its bytes are not needed. */
-  readonly superseded: (operation: Operation) => boolean;
+  readonly superseded: (operation: Operation, isGone: boolean) => boolean;
 };
 
 type Wait = { attempts: number; dueMs: number };
@@ -117,7 +117,7 @@ export class ParkedFetch {
     if (need.kind === "body") {
       const whole = await fetchEntry(dot, entry.encoded, signal);
       if (whole !== undefined) return this.#take(whole, { kind: "whole", manifests: [] });
-      return superseded(operation) && this.#take(entry, { kind: "void" });
+      return superseded(operation, false) && this.#take(entry, { kind: "void" });
     }
     const fetched = await this.#deps.fetch(operation, signal);
     if (fetched.outcome === "whole") {
@@ -125,7 +125,7 @@ export class ParkedFetch {
       if (!taken) for (const { staged } of fetched.manifests) staged?.discard();
       return taken;
     }
-    const isGone = fetched.outcome === "gone" && superseded(operation);
+    const isGone = fetched.outcome === "gone" && superseded(operation, true);
     return isGone && this.#take(entry, { kind: "void" });
   }
 

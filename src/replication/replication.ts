@@ -111,7 +111,7 @@ export class Replication {
     });
     this.#parked = new ParkedFetch({
       ...{ replica, clock, log },
-      superseded: (operation) => replica.superseded(operation),
+      superseded: (operation, isGone) => replica.superseded(operation, isGone),
       fetch: (operation, signal) => this.#fetchFor(operation, signal),
       fetchEntry: (dot, encoded, signal) => this.#fetchEntry(dot, encoded, signal),
     });

@@ -10,16 +10,12 @@ import { ingest } from "./ingest.ts";
 import { type BatchPlace, type LoggedOperation, readLogBatch } from "./log-batch.ts";
 import { placeOfOperation, readLogPage } from "./log-pages.ts";
 import { historyOf } from "./metadata/apply-conflicts.ts";
-import {
-  type Located,
-  nullVersion,
-  sameWrite,
-  versionById,
-  versionKeyOf,
-} from "./metadata/key-versions.ts";
+import { deletesOf } from "./metadata/apply-deletes.ts";
+import { type Located, nullVersion, sameWrite, versionById } from "./metadata/key-versions.ts";
 import { logRunKeyOf, objectKeyOf } from "./metadata/keys.ts";
 import { TABLES } from "./metadata/rows.ts";
 import type { RowReader } from "./metadata/stored-rows.ts";
+import { isDeleted } from "./metadata/voided-rows.ts";
 import type { OriginLogs } from "./origin-logs.ts";
 import type { LogEntry, LogPage, Replica } from "./replica.ts";
 import type { Segments } from "./segment/segments.ts";
@@ -57,7 +53,7 @@ export function createReplica(deps: ReplicaDeps): Replica {
     onCommit: (listener) => committer.onCommit(listener),
     ingest: (operations, heads) => ingest(deps, operations, heads),
     parkedEntry: (dot) => parkedEntry(deps, dot),
-    superseded: (operation) => isSuperseded(parts, operation),
+    superseded: (operation, isGone) => isSuperseded(parts, operation, isGone),
     acknowledge: (site, applied) => acknowledgements.note(site, applied),
     holdLog: (vectors) => acknowledgements.hold(vectors),
     manifest: (name) => index.get(TABLES.manifest, name)?.chunks,
@@ -153,18 +149,23 @@ async function parkedEntry(deps: ReplicaDeps, dot: Dot): Promise<LogEntry | unde
 /**
  * Whether a put is no longer wanted: its version was removed, or a later write is known to have
  * taken its place. One that only lost would be a conflict, and may still be had from somebody.
+ *
+ * @param isGone every member was asked, and none has its bytes.
  */
-function isSuperseded({ index, clock }: StoreParts, operation: Operation): boolean {
+function isSuperseded({ index, clock }: StoreParts, operation: Operation, isGone = false): boolean {
   const { body, dot, hlc } = operation;
   if (body.kind !== "object-put") return false;
   const stamp = { hlc, origin: dot.origin };
   if (!body.nullSlot) {
-    return index.get(TABLES.voided, versionKeyOf(body, stamp)) !== undefined;
+    const deletes = deletesOf(index, body, stamp);
+    // What is kept behind its delete may come back.
+    return deletes !== undefined && isDeleted(deletes) && (isGone || deletes.kept === undefined);
   }
   const tombstone = index.get(TABLES.tombstone, objectKeyOf(body.bucket, body.key));
   const standing = nullVersion(index, body)?.row.stamp ?? tombstone?.stamp;
   if (standing === undefined || !laterStamp(standing, stamp)) return false;
-  if (standing.origin === dot.origin) return true;
+  // Who keeps a conflict has its bytes.
+  if (isGone || standing.origin === dot.origin) return true;
   const isOld = clock.nowMs() - hlcMs(hlc) > LIMITS.conflictRetentionMs;
   return isOld || historyOf(index, body, stamp)?.kind === "settled";
 }

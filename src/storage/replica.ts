@@ -110,9 +110,10 @@ export interface Replica {
 
   /**
    * Whether a put is no longer wanted here, because a later operation took its place or its
-   * version was deleted for good: then its bytes need not be had any more.
+   * version was deleted for good: then its bytes need not be had any more. `isGone`: every member
+   * was asked for them, and none has them; then one that only lost is no conflict anywhere either.
    */
-  superseded(operation: Operation): boolean;
+  superseded(operation: Operation, isGone?: boolean): boolean;
   /** A peer has applied so much: what all peers have applied may be trimmed. Cheap; any order. */
   acknowledge(site: SiteId, applied: Vector): void;
   /** Keeps operations beyond the vectors that are named from being trimmed; gives what ends it. */

@@ -59,7 +59,7 @@ export const objectKeys = parsed(
   parseObjectKey,
 );
 export const origins = parsed(hex(8), parseOriginId);
-export const seqs = parsed(fc.maxSafeNat(), parseSeq);
+const seqs = parsed(fc.maxSafeNat(), parseSeq);
 const siteIds = parsed(hex(8), parseSiteId);
 export const hlcs = parsed(fc.bigInt(0n, 0xffff_ffff_ffff_ffffn), parseHlc);
 export const contentHashes = parsed(hex(32), parseContentHash);
