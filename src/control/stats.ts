@@ -75,6 +75,7 @@ function describeSite(
       live_bytes: facts.segments.liveBytes,
       dead_bytes: facts.segments.deadBytes,
       pinned_bytes: facts.segments.pinnedBytes,
+      bodies_mended: store.rows.mended(),
     },
     requests: showOperations(deps.requests.operations(), slot),
     keys: showKeys(deps.requests.keys(), slot),

@@ -66,7 +66,8 @@ export class RowsService {
   readonly #stop = new AbortController();
   #run: BootstrapRun | undefined;
   #running: Promise<void> | undefined;
-  #needsRows = new Set<SiteId>();
+  /** Peers whose logs begin too late for this site, as it was told once. */
+  readonly #needsRows = new Set<SiteId>();
   #release: () => void = () => undefined;
 
   constructor(deps: RowsServiceDeps) {
@@ -112,16 +113,6 @@ export class RowsService {
   /** Whether rows are being taken over: then no operations may be pulled. */
   get isTakingOver(): boolean {
     return this.#running !== undefined || this.#deps.rows.bootstrap() !== undefined;
-  }
-
-  /** Whether what a client does not find here may still be on its way. */
-  get isIncomplete(): boolean {
-    return this.#deps.rows.bootstrap() !== undefined || this.#running !== undefined;
-  }
-
-  /** Peers whose logs begin too late for this site. */
-  get needsRowsOf(): ReadonlySet<SiteId> {
-    return this.#needsRows;
   }
 
   /** A peer's log begins too late. An empty site takes its rows by itself; others are told. */
