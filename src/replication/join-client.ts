@@ -69,6 +69,9 @@ export async function joinCluster(deps: JoinDeps, text: string): Promise<JoinOut
   if (offer === undefined || ring === undefined) {
     return refused("The inviting site answers with something that is no offer.");
   }
+  if (offer.isMember && isMemberOf(deps, token)) {
+    return { outcome: "already", peer: token.siteName };
+  }
   const taken = findCollisions(deps, offer, ring);
   if (taken.length > 0) {
     return refused(
@@ -93,14 +96,12 @@ function refused(message: string): JoinOutcome {
 function findObstacle(deps: JoinDeps, token: JoinToken): JoinOutcome | undefined {
   const { identity, store, clock } = deps;
   if (token.siteId === identity.siteId) return refused("This site gave the token out itself.");
-  const own = store.site(identity.siteId);
-  const isMember = own?.state === "active";
-  const peer = token.siteName;
-  if (identity.clusterId === token.clusterId && isMember) return { outcome: "already", peer };
+  const isElsewhere =
+    identity.clusterId !== token.clusterId && store.site(identity.siteId)?.state === "active";
   const others = store.sites().filter(({ id, state }) => {
     return id !== identity.siteId && state === "active";
   });
-  if (isMember && others.length > 0) {
+  if (isElsewhere && others.length > 0) {
     const names = others.map(({ name }) => name).join(", ");
     return refused(`This site has peers in its own cluster (${names}): it cannot leave them.`);
   }
@@ -108,6 +109,11 @@ function findObstacle(deps: JoinDeps, token: JoinToken): JoinOutcome | undefined
     return refused("The token is late: ask for a new one with `atoll repl-invite` there.");
   }
   return undefined;
+}
+
+/** Whether this site believes so; one that was removed has perhaps not heard of it. */
+function isMemberOf({ identity, store }: JoinDeps, { clusterId }: JoinToken): boolean {
+  return identity.clusterId === clusterId && store.site(identity.siteId)?.state === "active";
 }
 
 /** Asks the inviting site, as the holder of the token. */

@@ -105,7 +105,9 @@ function makeOffer(deps: JoinServerDeps, { site, sealTo }: JoinRequest): PeerAns
     sealed: Buffer.from(sealedSecret).toString("base64"),
   }));
   const ring = Buffer.from(box).toString("base64");
-  return json(toJson({ sites: [own, ...others].map(bareRecord), ring, accessKeys }));
+  const known = store.site(site.id);
+  const isMember = known?.state === "active" && isAmong(site.origins, known.origins);
+  return json(toJson({ sites: [own, ...others].map(bareRecord), isMember, ring, accessKeys }));
 }
 
 async function admit({ store }: JoinServerDeps, { site }: JoinRequest): Promise<PeerAnswer> {

@@ -56,6 +56,8 @@ const joinRequest = z.strictObject({
 const offer = z.strictObject({
   /** The inviting site first, then every other member. */
   sites: z.array(siteRecord).min(1).max(1024),
+  /** The joiner is a member already, as the incarnation that asks. */
+  isMember: z.boolean(),
   ring: base64,
   accessKeys: z
     .array(z.strictObject({ id: parsed(parseAccessKeyId), revoked: z.boolean(), sealed: base64 }))
