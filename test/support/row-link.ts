@@ -22,6 +22,7 @@ import type { SimSite } from "./sim-site.ts";
 /** One site's rows as another one asks for them, without a network between. */
 export type RowLink = {
   readonly calls: RowCalls;
+  readonly ask: AskPeer;
   readonly leases: BootstrapLeases;
   /** What the site says of its logs; tests move it on as they carry operations. */
   heads: LogStart[];
@@ -69,7 +70,7 @@ export function linkRows(server: SimSite, client: SimSite): RowLink {
   const calls = new RowCalls({ ask, bandwidth: new Bandwidth(clock, undefined) }, {
     id,
   } as SiteRecord);
-  return Object.assign(link, { calls, leases });
+  return Object.assign(link, { ask, calls, leases });
 }
 
 /** Carries the chunks of large bodies from one site to another. */

@@ -1,0 +1,123 @@
+import { afterEach, expect, test } from "vitest";
+import type { MemberSite } from "../../src/core/site-record.ts";
+import {
+  answerBootstrap,
+  answerRanges,
+  answerRowHashes,
+  answerRows,
+  type RowServerDeps,
+} from "../../src/replication/row-server.ts";
+import { RowsService } from "../../src/replication/rows-service.ts";
+import { createMemoryLog } from "../sim/memory-log.ts";
+import { Seed } from "../sim/seed.ts";
+import { createSimRandom } from "../sim/sim-random.ts";
+import { dumpLogicalRows } from "../support/logical-rows.ts";
+import { fetchFrom, linkRows, ownHead } from "../support/row-link.ts";
+import { fill, setUp } from "../support/row-workload.ts";
+import { closeSimSites, SimSite } from "../support/sim-site.ts";
+
+afterEach(closeSimSites);
+
+type Service = { service: RowsService; log: ReturnType<typeof createMemoryLog>; peer: MemberSite };
+
+function serviceFor(from: SimSite, to: SimSite): Service {
+  const log = createMemoryLog();
+  const { ask } = linkRows(from, to);
+  const fetchBodies = fetchFrom(from, to);
+  const peer = { id: from.running.site.identity.siteId, name: "berlin" } as MemberSite;
+  const { identity } = to.running.site;
+  const service = new RowsService({
+    ...{ rows: to.store.rows, replica: to.store.replica, ask, log, clock: to.clock },
+    ...{ hash: to.hash, random: createSimRandom(new Seed("rows-service")), peers: () => [peer] },
+    ...{ disk: to.machine.disk, bytesPerSecond: undefined, site: identity.siteId },
+    own: () => identity.origin,
+    cluster: () => identity.clusterId,
+    engine: () => ({ fetch: ({ manifests }) => fetchBodies(manifests), callsOf: () => [] }),
+  });
+  return { service, log, peer };
+}
+
+async function untilIdle(service: RowsService): Promise<void> {
+  while (service.isTakingOver) await new Promise((resolve) => setImmediate(resolve));
+}
+
+test("an empty site whose peer's log begins too late takes over rows by itself", async () => {
+  const from = await SimSite.open("service-from");
+  await fill(from, new Seed("service"), 60);
+  const to = await SimSite.open("service-to");
+  const { service, peer } = serviceFor(from, to);
+  service.start();
+  service.belowFloor(peer);
+  expect(service.isTakingOver).toBe(true);
+  await untilIdle(service);
+  expect(service.progress()).toMatchObject({ state: "done", skipped: 0 });
+  expect(dumpLogicalRows(to.store)).toEqual(dumpLogicalRows(from.store));
+  expect(to.store.rows.floors()).toEqual([ownHead(from)]);
+  await service.stop();
+});
+
+test("a site that holds data is told the command, once, and does nothing by itself", async () => {
+  const from = await SimSite.open("told-from");
+  await fill(from, new Seed("told"), 20);
+  const to = await SimSite.open("told-to");
+  await setUp(to);
+  const before = dumpLogicalRows(to.store);
+  const { service, log, peer } = serviceFor(from, to);
+  service.start();
+  for (let times = 0; times < 3; times++) service.belowFloor(peer);
+  expect(service.isTakingOver).toBe(false);
+  expect(dumpLogicalRows(to.store)).toEqual(before);
+  const told = JSON.stringify(log.lines).split("atoll repl-bootstrap --from berlin").length - 1;
+  expect(told).toBe(1);
+  expect(service.bootstrap(peer.id)).toBe(true);
+  await untilIdle(service);
+  expect(service.progress()).toMatchObject({ state: "done" });
+  await service.stop();
+});
+
+test("a start goes on with a bootstrap that was interrupted", async () => {
+  const from = await SimSite.open("resumed-from");
+  await fill(from, new Seed("resumed"), 60);
+  const to = await SimSite.open("resumed-to");
+  const { lease, heads } = await linkRows(from, to).calls.start(
+    undefined,
+    new AbortController().signal,
+  );
+  const site = from.running.site.identity.siteId;
+  const progress = { site, lease, position: "", rows: 0, heads };
+  await to.store.rows.import({ rows: [], removed: [], progress, rewrite: false });
+  await to.restart();
+  const { service } = serviceFor(from, to);
+  expect(service.isTakingOver).toBe(true);
+  service.start();
+  await untilIdle(service);
+  expect(dumpLogicalRows(to.store)).toEqual(dumpLogicalRows(from.store));
+  await service.stop();
+});
+
+test("peers that ask for what cannot be are refused, and nothing is changed", async () => {
+  const site = await SimSite.open("asked");
+  await fill(site, new Seed("asked"), 10);
+  const before = dumpLogicalRows(site.store);
+  const { leases } = linkRows(site, site);
+  const peer = { id: site.running.site.identity.siteId } as MemberSite;
+  const deps = (changes: Partial<RowServerDeps> = {}): RowServerDeps => ({
+    ...{ rows: site.store.rows, hash: site.hash, clock: site.clock, leases },
+    ...{ random: createSimRandom(new Seed("asked")), applied: () => new Map() },
+    heads: () => [],
+    served: () => undefined,
+    ...changes,
+  });
+  const junk = [Buffer.from("{"), Buffer.from("null"), Buffer.from('{"lease":7}'), Buffer.of(255)];
+  for (const body of junk) {
+    for (const answer of [answerBootstrap, answerRows, answerRanges, answerRowHashes]) {
+      expect((await answer(deps(), { peer, body })).status).toBe(400);
+    }
+  }
+  const begin = (lease: string | null, changes?: Partial<RowServerDeps>) =>
+    answerBootstrap(deps(changes), { peer, body: Buffer.from(JSON.stringify({ lease })) }).status;
+  expect(begin("never given")).toBe(410);
+  expect(begin(null, { heads: () => ({ problem: "not now" }) })).toBe(409);
+  expect(begin(null)).toBe(200);
+  expect(dumpLogicalRows(site.store)).toEqual(before);
+});
