@@ -11,7 +11,7 @@ import { type FetchedBody, fetchBody } from "./body-fetch.ts";
 import { answerChunk, answerManifests } from "./body-server.ts";
 import { ChunkLeases } from "./chunk-leases.ts";
 import { HintSender } from "./hint-sender.ts";
-import { checkPage } from "./page-check.ts";
+import { type CheckedPage, checkPage } from "./page-check.ts";
 import { type LogOwner, PageServer } from "./page-server.ts";
 import { takePage } from "./page-taker.ts";
 import { ParkedFetch } from "./parked-fetch.ts";
@@ -267,7 +267,10 @@ export class Replication {
       check: ({ entries, head, bytes }) => {
         this.counts.pageBytesTaken += bytes;
         const { owner, hash, sites } = this.#deps;
-        const page = { entries, heads: head.heads, received: replica.received(), sites: sites() };
+        // It may have been removed while it was asked: then nothing that it says counts.
+        const members = sites();
+        if (!isActive(members, site.id)) return NOTHING;
+        const page = { entries, heads: head.heads, received: replica.received(), sites: members };
         const checked = checkPage({ clusterId: owner.clusterId, own: owner.origin, hash }, page);
         if (checked.diverged.includes(owner.origin)) this.#deps.setBack?.(site);
         return checked;
@@ -350,6 +353,13 @@ export class Replication {
     return undefined;
   }
 }
+
+function isActive(sites: Iterable<MemberSite>, id: SiteId): boolean {
+  for (const site of sites) if (site.id === id) return site.state === "active";
+  return false;
+}
+
+const NOTHING: CheckedPage = { entries: [], heads: [], unknown: [], diverged: [] };
 
 /** Whether a link can go on with a record as it is now. */
 function isSame(now: SiteRecord, before: SiteRecord): boolean {
