@@ -79,7 +79,7 @@ export class PageServer {
     return this.#waiting.has(peer);
   }
 
-  /** Answers all that wait, and lets nobody wait any more. */
+  /** Answers all that wait with what there is, and nobody who comes later. */
   close(): void {
     this.#closed = true;
     for (const end of this.#ends) end();
@@ -89,6 +89,7 @@ export class PageServer {
   async answerPull({ peer, body, signal }: PeerQuestion): Promise<PeerReply> {
     const parsed = parsePullRequest(body);
     if (parsed.outcome === "bad") return refusal(parsed.problem);
+    if (this.#closed) return { status: 503, body: Buffer.from('{"error":"closing"}') };
     const request = parsed.value;
     this.#deps.told(peer, {
       received: seqsOfKnown(request.received),

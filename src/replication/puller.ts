@@ -17,6 +17,7 @@ import { PeerLie } from "./peer-lie.ts";
 import type { PeerWatch } from "./peer-watch.ts";
 import { PullHolds } from "./pull-holds.ts";
 import type { Quarantine } from "./quarantine.ts";
+import { TroubleLog } from "./trouble-log.ts";
 import { type KnownHead, markOf } from "./wire-pages.ts";
 
 export type PullerDeps = {
@@ -72,7 +73,6 @@ const HELD_MS = 500;
 const ROUNDS_BY_HAND_MAX = 100_000;
 /** Rounds by hand that brought nothing, though something is missing; others may have brought it. */
 const IDLE_ROUNDS_MAX = 5;
-const LOG_AGAIN_MS = 3600 * 1000;
 
 /**
  * Pulls from one peer for as long as it is a member: asks for what lies beyond this site's vector,
@@ -86,19 +86,22 @@ export class Puller {
   #proof: "wanted" | "asked for" | undefined;
   readonly #stop = new AbortController();
   readonly #holds: PullHolds;
-  readonly #logged = new Map<string, number>();
+  readonly #troubles: TroubleLog;
   readonly #wishes: Wish[] = [];
   #round = new AbortController();
   #wake: () => void = () => undefined;
   #running: Promise<void> = Promise.resolve();
   #failures = 0;
   #lies = 0;
+  /** Answers in a row that came at once and brought nothing. */
+  #hasty = 0;
   #connected = false;
   #suspicion: PeerLie | undefined;
 
   constructor(deps: PullerDeps) {
     this.#deps = deps;
     this.#holds = new PullHolds(deps.clock);
+    this.#troubles = new TroubleLog(deps);
   }
 
   get peer(): SiteRecord {
@@ -188,10 +191,16 @@ export class Puller {
     const dueMs = this.#deps.quarantine.nextMs() ?? usualMs;
     // The first question after a failure does not wait: the answer tells that all is well again.
     const waitMs = this.#connected ? Math.min(usualMs, dueMs) : 0;
+    const startedMs = this.#deps.clock.monotonicMs();
     const round = await this.#ask(skip, waitMs);
     if (round === undefined) return 0;
     if (round.page.head.outcome === "below-floor") return NEEDS_ROWS_MS;
     const refused = round.checked.unknown.length + round.taken.refused.size;
+    // A peer that has nothing lets us wait; one that says so at once must not be asked in a circle.
+    const waitedMs = this.#deps.clock.monotonicMs() - startedMs;
+    const isHasty = round.page.entries.length === 0 && waitedMs < waitMs / 2;
+    this.#hasty = isHasty ? this.#hasty + 1 : 0;
+    if (isHasty) return backoffMs(this.#deps.random, this.#hasty);
     if (refused === 0 || round.taken.operations > 0) return 0;
     this.#failures += 1;
     return backoffMs(this.#deps.random, this.#failures);
@@ -326,7 +335,7 @@ export class Puller {
   #refuse(origin: OriginId, reason: string, hint: string): void {
     this.#holds.refuse(origin, reason);
     this.#deps.watch.failed(this.peer.id, reason);
-    this.#logOnce(reason, hint);
+    this.#troubles.tell(this.peer, reason, hint);
   }
 
   #explain(failure: unknown): string {
@@ -337,13 +346,21 @@ export class Puller {
     if (failure instanceof PeerLie) {
       this.#lies += 1;
       watch.link(this.peer.id, "suspended");
-      this.#logOnce(message, "nothing of it was taken; the peer is left alone for a while");
+      this.#troubles.tell(
+        this.peer,
+        message,
+        "nothing of it was taken; the peer is left alone for a while",
+      );
     } else if (failure instanceof StorageFault) {
-      this.#logOnce(message, failure.hint ?? "this site cannot store what the peer has");
+      this.#troubles.tell(
+        this.peer,
+        message,
+        failure.hint ?? "this site cannot store what the peer has",
+      );
     } else {
       watch.link(this.peer.id, "unreachable");
       const hint = failure instanceof PeerFault ? failure.hint : undefined;
-      this.#logOnce(message, hint ?? "it is tried again by itself");
+      this.#troubles.tell(this.peer, message, hint ?? "it is tried again by itself");
     }
     if (this.#connected) {
       this.#connected = false;
@@ -357,20 +374,6 @@ export class Puller {
     const isLie = failure instanceof PeerLie;
     if (!isLie) return backoffMs(this.#deps.random, this.#failures);
     return Math.min(SUSPENDED_MS_MAX, SUSPENDED_MS * 2 ** Math.min(this.#lies - 1, 10));
-  }
-
-  /** The same trouble with the same peer is told once an hour, however often it is met. */
-  #logOnce(problem: string, hint: string): void {
-    const nowMs = this.#deps.clock.monotonicMs();
-    const lastMs = this.#logged.get(problem);
-    if (lastMs !== undefined && nowMs - lastMs < LOG_AGAIN_MS) return;
-    if (this.#logged.size > 100) this.#logged.clear();
-    this.#logged.set(problem, nowMs);
-    const { id, name } = this.peer;
-    this.#deps.log.warn(
-      { peer: name, site: id, problem, hint },
-      "operations of a peer do not come",
-    );
   }
 
   #report(

@@ -268,3 +268,86 @@ test("a site without peers does nothing at all, and one that stops leaves no tim
   await stop();
   expect(clock.pendingTimers).toBe(0);
 });
+
+test("a peer whose log begins too late is told of, asked seldom, and what it has later comes", async () => {
+  const { clock, site, start } = await openSites(["berlin", "paris"]);
+  const [berlin, paris] = [site("berlin"), site("paris")];
+  small(berlin, "a");
+  const { readLog } = berlin.replica;
+  berlin.replica.readLog = async () => ({
+    outcome: "below-floor",
+    origins: [berlin.owner.origin],
+  });
+  start();
+  await clock.advance(60_000);
+  expect(paris.watch.facts(berlin.member.id).link).toBe("needs-bootstrap");
+  expect(paris.floors[0]).toEqual(["berlin", [berlin.owner.origin]]);
+  expect(paris.asked.filter(({ path }) => path === "/v1/repl/pull").length).toBeLessThan(10);
+  const [report] = await Promise.all([paris.replication.pullNow(), clock.advance(100)]);
+  expect(report.map(({ problem }) => problem)).toEqual([
+    "the peer's log begins too late: rows are needed",
+  ]);
+  berlin.replica.readLog = readLog;
+  await clock.advance(20_000);
+  expect(sizes(paris)).toEqual([1]);
+  expect(paris.watch.facts(berlin.member.id).link).toBe("connected");
+});
+
+test("bytes of a parked operation are fetched by the next process as well", async () => {
+  const { clock, site, start, world } = await openSites(["berlin", "paris"]);
+  const [berlin, paris] = [site("berlin"), site("paris")];
+  world.meddle = async (_to, request, deliver) => {
+    if (request.path.startsWith("/v1/repl/chunk")) throw new Error("ECONNRESET");
+    return deliver();
+  };
+  berlin.replica.writeLarge(
+    "large",
+    [1, 2, 3].map((byte) => Buffer.alloc(LIMITS.chunkBytes, byte)),
+  );
+  start();
+  await clock.advance(1000);
+  expect(paris.replica.parked().length).toBe(1);
+  await paris.replication.stop();
+  world.meddle = undefined;
+  const again = await openTwins(["berlin", "paris"]);
+  const parked = again.site("paris").replica;
+  await parked.ingest(
+    paris.replica.entries.map((entry) => ({
+      ...entry,
+      state: { kind: "parked", reason: "before" },
+    })),
+    [],
+  );
+  for (const [hash, bytes] of berlin.replica.chunks)
+    again.site("berlin").replica.chunks.set(hash, bytes);
+  for (const [hash, chunks] of berlin.replica.manifests) {
+    again.site("berlin").replica.manifests.set(hash, chunks);
+  }
+  again.start();
+  await again.clock.advance(10_000);
+  expect(parked.parked()).toEqual([]);
+  await again.stop();
+});
+
+test("a peer that says at once that it has nothing is not asked in a circle", async () => {
+  const { clock, site, start, world } = await openSites(["berlin", "paris"]);
+  const [berlin, paris] = [site("berlin"), site("paris")];
+  start();
+  small(berlin, "a");
+  await clock.advance(1000);
+  world.meddle = async (to, request, deliver) => {
+    if (to !== "berlin" || request.path !== "/v1/repl/pull") return deliver();
+    const body = { ...JSON.parse(String(request.body)), waitMs: 0 };
+    return berlin.replication.routes[0]?.answer({
+      ...{ peer: { ...paris.member }, body: Buffer.from(JSON.stringify(body)) },
+      ...{ query: new Map(), signal: request.signal },
+    }) as ReturnType<typeof deliver>;
+  };
+  const before = paris.asked.length;
+  await clock.advance(120_000);
+  expect(paris.asked.length - before).toBeLessThan(60);
+  small(berlin, "b");
+  world.meddle = undefined;
+  await clock.advance(30_000);
+  expect(sizes(paris)).toEqual([2]);
+});
