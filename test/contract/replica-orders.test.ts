@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { afterEach, expect, test } from "vitest";
-import { encodeLogicalRow, type RowStep } from "../../src/storage/logical-rows.ts";
+import type { RowStep } from "../../src/storage/logical-rows.ts";
+import { encodeLogicalRow } from "../../src/storage/row-operations.ts";
 import { Seed } from "../sim/seed.ts";
 import { dumpRows } from "../sim/sim-machine.ts";
 import { fetchParked, handOver, handOverAll, positionOf } from "../support/hand-over.ts";
