@@ -15,7 +15,8 @@ import type { Running } from "./cluster-machine.ts";
 
 const PAGE_BYTES_MAX = 400_000;
 const CHUNK_READ_BYTES = 1024 * 1024;
-const MAY_BE_REFUSED: ReadonlySet<string> = new Set(["gap", "clock"]);
+// A manifest that was here when a page was looked at may have gone when it is taken in.
+const MAY_BE_REFUSED: ReadonlySet<string> = new Set(["gap", "clock", "bytes"]);
 
 /**
  * Carries one page of a log from one site to another without any network: what replication does,
