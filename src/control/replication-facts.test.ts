@@ -58,6 +58,10 @@ const STATUS: ReplicationStatus = {
     ["replayed", 2],
     ["clock", 1],
   ]),
+  moved: {
+    ...{ operationsTaken: 1234, pageBytesTaken: 5_000_000, chunkBytesTaken: 70_000_000 },
+    ...{ bytesServed: 8, lies: 1, leases: 2 },
+  },
   quarantined: [
     {
       ...{
@@ -84,6 +88,10 @@ test("a site without peers says so in the same shape", () => {
       quarantined: {},
       refused_messages: {},
       clock: { state: "trusted" },
+      moved: {
+        ...{ operations_taken: 0, page_bytes_taken: 0, chunk_bytes_taken: 0, bytes_served: 0 },
+        ...{ lies_found: 0, chunk_lists_leased: 0 },
+      },
     },
   });
 });

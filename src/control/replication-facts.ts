@@ -1,6 +1,11 @@
 import { formatHlc } from "../core/hlc.ts";
 import { LIMITS } from "../core/limits.ts";
-import type { LagDetail, PeerStatus, ReplicationStatus } from "../replication/status.ts";
+import {
+  type LagDetail,
+  NOTHING_MOVED,
+  type PeerStatus,
+  type ReplicationStatus,
+} from "../replication/status.ts";
 import { clockFacts } from "./admin-clock.ts";
 
 const NOTHING = { operations: 0, bytes: 0 };
@@ -13,12 +18,13 @@ const NONE: ReplicationStatus = {
     quarantined: [],
     refused: new Map(),
     clock: { kind: "trusted" },
+    moved: NOTHING_MOVED,
   },
 };
 
 /** How replication stands, for the statistics and `atoll repl-status`. */
 export function replicationFacts(status: ReplicationStatus = NONE): Record<string, unknown> {
-  const { peers, conflicts, parked, quarantined, refused, clock } = status;
+  const { peers, conflicts, parked, quarantined, refused, clock, moved } = status;
   return {
     peers: Object.fromEntries(peers.map((peer) => [peer.label, peerFacts(peer)])),
     conflicts,
@@ -36,6 +42,14 @@ export function replicationFacts(status: ReplicationStatus = NONE): Record<strin
       [...refused].sort(([left], [right]) => (left < right ? -1 : 1)),
     ),
     clock: clockFacts(clock),
+    moved: {
+      operations_taken: moved.operationsTaken,
+      page_bytes_taken: moved.pageBytesTaken,
+      chunk_bytes_taken: moved.chunkBytesTaken,
+      bytes_served: moved.bytesServed,
+      lies_found: moved.lies,
+      chunk_lists_leased: moved.leases,
+    },
   };
 }
 

@@ -21,6 +21,7 @@ import type { PeerRoute } from "./peer-server.ts";
 import type { PeerWatch } from "./peer-watch.ts";
 import { Puller, type PullReport } from "./puller.ts";
 import type { Quarantine } from "./quarantine.ts";
+import { type MovedCounts, NOTHING_MOVED } from "./status.ts";
 import type { Hint } from "./wire-pages.ts";
 
 export type ReplicationDeps = {
@@ -52,15 +53,6 @@ export type ReplicationSettings = {
   readonly bytesPerSecond: number | undefined;
 };
 
-/** What has been moved since the start. */
-export type ReplicationCounts = {
-  operationsTaken: number;
-  pageBytesTaken: number;
-  chunkBytesTaken: number;
-  bytesServed: number;
-  lies: number;
-};
-
 export type PushReport = { readonly peer: SiteRecord; readonly operationsBehind: number };
 
 /** How long after a commit the list of members is looked at again. */
@@ -76,9 +68,7 @@ type Link = { readonly puller: Puller; readonly calls: PeerCalls };
  * happens at a site without peers. Invariant: there is one link for each active peer.
  */
 export class Replication {
-  readonly counts: ReplicationCounts = {
-    ...{ operationsTaken: 0, pageBytesTaken: 0, chunkBytesTaken: 0, bytesServed: 0, lies: 0 },
-  };
+  readonly counts: { -readonly [Name in keyof MovedCounts]: number } = { ...NOTHING_MOVED };
   readonly #deps: ReplicationDeps;
   readonly #settings: ReplicationSettings;
   readonly #links = new Map<SiteId, Link>();
@@ -155,9 +145,9 @@ export class Replication {
     this.#links.clear();
   }
 
-  /** Chunks that are kept for peers now, as manifests. */
-  get leases(): number {
-    return this.#leases.count;
+  /** What operators are shown. */
+  get moved(): MovedCounts {
+    return { ...this.counts, leases: this.#leases.count };
   }
 
   /** Pulls from one peer, or from all, until nothing is missing of what they had. */

@@ -19,7 +19,12 @@ import type { MemberSite } from "../core/site-record.ts";
 import type { LogEntry, LogPage, OriginHead } from "../storage/replica.ts";
 import { LagCounter } from "./lag-counter.ts";
 import type { Lag } from "./lag-ledger.ts";
-import { createReplicationWatch, type PeerFacts, type ReplicationWatch } from "./status.ts";
+import {
+  createReplicationWatch,
+  NOTHING_MOVED,
+  type PeerFacts,
+  type ReplicationWatch,
+} from "./status.ts";
 
 function must<Value>(value: Value | undefined): Value {
   if (value === undefined) throw new Error("the test's own data is wrong");
@@ -117,6 +122,7 @@ beforeEach(() => {
     ...{
       quarantined: () => [],
       refused: () => new Map(),
+      moved: () => NOTHING_MOVED,
       conflicts: () => 0,
       guard: { state: { kind: "trusted" } },
     },

@@ -69,6 +69,24 @@ export type PeerLag = {
   readonly etaSeconds: number | undefined;
 };
 
+/** What has been moved since the start, and what is kept for it now. */
+export type MovedCounts = {
+  readonly operationsTaken: number;
+  /** Of pages, as they came over the wire; chunks of larger bodies apart. */
+  readonly pageBytesTaken: number;
+  readonly chunkBytesTaken: number;
+  readonly bytesServed: number;
+  /** Chunks or lists of chunks that were not what their hash said. */
+  readonly lies: number;
+  /** Lists of chunks that are kept for peers that were told of them. */
+  readonly leases: number;
+};
+
+export const NOTHING_MOVED: MovedCounts = {
+  ...{ operationsTaken: 0, pageBytesTaken: 0, chunkBytesTaken: 0, bytesServed: 0 },
+  ...{ lies: 0, leases: 0 },
+};
+
 export type ReplicationStatus = {
   readonly peers: readonly PeerStatus[];
   readonly conflicts: number;
@@ -76,6 +94,7 @@ export type ReplicationStatus = {
   readonly quarantined: readonly HeldOrigin[];
   /** Messages of peers that were refused since the start, by reason. */
   readonly refused: ReadonlyMap<string, number>;
+  readonly moved: MovedCounts;
   /** Whether this site believes its own clock. */
   readonly clock: ClockState;
 };
@@ -98,6 +117,7 @@ export type StatusDeps = {
   readonly ask: (peer: MemberSite, applied: Vector) => Promise<Lag | undefined>;
   readonly quarantined: () => readonly HeldOrigin[];
   readonly refused: () => ReadonlyMap<string, number>;
+  readonly moved: () => MovedCounts;
   readonly conflicts: () => number;
   readonly guard: Pick<ClockGuard, "state">;
 };
@@ -123,6 +143,7 @@ export function createReplicationWatch(deps: StatusDeps): ReplicationWatch {
       return {
         ...{ peers: shown, conflicts: deps.conflicts(), parked: deps.replica.parked() },
         ...{ quarantined: deps.quarantined(), refused: deps.refused(), clock: deps.guard.state },
+        moved: deps.moved(),
       };
     },
     behind: async (applied, without) => {

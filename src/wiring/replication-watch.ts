@@ -8,7 +8,11 @@ import { askLag } from "../replication/lag-route.ts";
 import type { PeerClient } from "../replication/peer-client.ts";
 import { PeerWatch } from "../replication/peer-watch.ts";
 import { Quarantine } from "../replication/quarantine.ts";
-import { createReplicationWatch, type ReplicationWatch } from "../replication/status.ts";
+import {
+  createReplicationWatch,
+  type MovedCounts,
+  type ReplicationWatch,
+} from "../replication/status.ts";
 import type { Site } from "../storage/site.ts";
 import type { SitePorts } from "../storage/site-ports.ts";
 
@@ -29,6 +33,7 @@ export function openWatch(parts: {
   readonly site: Site;
   readonly peers: () => readonly MemberSite[];
   readonly refused: () => ReadonlyMap<string, number>;
+  readonly moved: () => MovedCounts;
   readonly client: PeerClient;
 }): OpenWatch {
   const { clock, log } = parts.ports;
@@ -44,6 +49,7 @@ export function openWatch(parts: {
   const clockRoute: AdminRoute = { path: CLOCK_PATH, answer: (call) => routeClock(guard, call) };
   const status = createReplicationWatch({
     ...{ self: identity.siteId, clock, replica, guard, refused: parts.refused },
+    moved: parts.moved,
     sites: () => store.sites(),
     facts: (peer) => peerWatch.facts(peer),
     ask: (peer, applied) => askLag(parts.client, peer, applied),

@@ -61,7 +61,10 @@ export async function startReplication(parts: ReplicationParts): Promise<Running
   const membership = await openMembership(parts, invitations);
   const peers = () => activePeers(store.sites(), site);
   const refused = () => refusals.counts();
-  const watch = openWatch({ ports, site, peers, refused, client });
+  const watch = openWatch({
+    ...{ ports, site, peers, refused, client },
+    moved: () => engine.moved,
+  });
   const rings = new RingShare({ identity, keyRing, peers, client, clock, random, log });
   const ask = client.request.bind(client);
   const rows = openRows({ ...parts, peers, ask, engine: () => engine });
