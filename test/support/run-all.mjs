@@ -8,16 +8,18 @@ const root = join(dirname(fileURLToPath(import.meta.url)), "..", "..");
 const require = createRequire(import.meta.url);
 const vitest = join(dirname(require.resolve("vitest/package.json")), "vitest.mjs");
 
-const suite = (name) => ({
+const suite = (name, ...options) => ({
   name,
-  command: [process.execPath, vitest, "run", "--project", name],
+  command: [process.execPath, vitest, "run", "--project", name, ...options],
 });
 
 // The cheap ones first. The clients come last because they need the network the first time.
 const steps = [
   { name: "check", command: ["npm", "run", "--silent", "check"] },
   { name: "build", command: [process.execPath, join(root, "test", "support", "build.mjs")] },
-  ...["e2e", "security", "sim", "crash", "clients"].map(suite),
+  // Most of these wait for processes that start, stop or talk to each other.
+  suite("e2e", "--maxWorkers=3"),
+  ...["security", "sim", "crash", "clients"].map((name) => suite(name)),
 ];
 
 function say(text) {
