@@ -1,3 +1,4 @@
+import { availableParallelism } from "node:os";
 import { defineConfig } from "vitest/config";
 
 // Guards against hanging are generous on purpose: timing never decides a test.
@@ -10,6 +11,8 @@ const guards = {
 
 export default defineConfig({
   test: {
+    // Vitest leaves one core to whoever watches; nobody does here.
+    maxWorkers: Math.max(2, availableParallelism()),
     projects: [
       {
         test: {

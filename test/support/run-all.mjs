@@ -19,7 +19,11 @@ const steps = [
   { name: "build", command: [process.execPath, join(root, "test", "support", "build.mjs")] },
   // Most of these wait for processes that start, stop or talk to each other.
   suite("e2e", "--maxWorkers=3"),
-  ...["security", "sim", "crash", "clients"].map((name) => suite(name)),
+  suite("security"),
+  suite("sim"),
+  // These keep both cores busy by themselves, and share what they fetch and build.
+  suite("crash", "--maxWorkers=1"),
+  suite("clients", "--maxWorkers=1"),
 ];
 
 function say(text) {
