@@ -120,7 +120,6 @@ const BUGS: Readonly<Record<string, PortSabotage>> = {
   "a write is acknowledged before it is synced": { disk: acknowledgeEarly },
   "nothing is synced": { disk: neverSync },
   "tombstones are not kept": { kv: (kv) => without(kv, TABLES.tombstone.prefix) },
-  "deletes of versions are not kept": { kv: (kv) => without(kv, TABLES.voided.prefix) },
   "what is removed from the index stays": { kv: withoutRemovals },
   "whoever arrives later wins": {},
   "the clock begins anew with each start": {},
@@ -128,15 +127,6 @@ const BUGS: Readonly<Record<string, PortSabotage>> = {
   "a deletion takes what it had not seen": {},
   "what an operation had seen is forgotten": {},
   "messages are believed, whoever signed them": {},
-  "a log is trimmed by what was sent": {
-    replica: (replica) =>
-      overlay(replica, {
-        acknowledge: (site) => {
-          const sent = [...replica.received()].map(([origin, { seq }]) => [origin, seq] as const);
-          replica.acknowledge(site, new Map(sent));
-        },
-      }),
-  },
   "a restored backup goes on as if nothing had been": { sameInode: true },
   "bytes are given up though a peer has them": {
     replica: (replica) => overlay(replica, { manifest: () => undefined }),
