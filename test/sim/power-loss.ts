@@ -211,7 +211,8 @@ class Life {
     }
     const shown = showStore(site.store, this.#uploadIds);
     this.#note(shown);
-    this.#state = checkHistory(this.#state, entries, shown);
+    const keepsForOthers = this.#foreign !== undefined;
+    this.#state = checkHistory(this.#state, entries, shown, { keepsForOthers });
     await checkContents(site, this.#state, entries);
   }
 

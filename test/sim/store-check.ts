@@ -5,6 +5,7 @@ import { bucketOf, bytesOf, type Entry, type UploadIds } from "./store-journal.t
 import {
   applyToModel,
   type Content,
+  type ModelOperation,
   type ModelState,
   type ModelVersion,
   sizeOf,
@@ -174,12 +175,13 @@ export function checkHistory(
   base: ModelState,
   entries: readonly Entry[],
   shown: string,
+  options: { readonly keepsForOthers?: boolean } = {},
 ): ModelState {
   const lastAnswered = entries.findLastIndex((entry) => entry.outcome !== undefined);
   let state = base;
   let found = lastAnswered < 0 && showModel(base) === shown ? base : undefined;
   for (const [index, { operation, outcome }] of entries.entries()) {
-    const applied = applyToModel(state, operation);
+    const applied = applyOne(state, operation, outcome, options.keepsForOthers === true);
     if (outcome !== undefined && outcome !== applied.outcome) {
       const what = `${index} (${operation.kind})`;
       throw new BrokenPromise(`operation ${what}: ${outcome}, not ${applied.outcome}`);
@@ -189,6 +191,22 @@ export function checkHistory(
   }
   if (found !== undefined) return found;
   throw new BrokenPromise(`the store holds ${shown}, but should hold ${showModel(state)}`);
+}
+
+/**
+ * What an operation does. A site that knows of others keeps the bytes of deleted versions until all
+ * have applied the delete, so that a copy of one may still find them.
+ */
+function applyOne(
+  state: ModelState,
+  operation: ModelOperation,
+  outcome: string | undefined,
+  keepsForOthers: boolean,
+): ReturnType<typeof applyToModel> {
+  const applied = applyToModel(state, operation);
+  const isKept = keepsForOthers && applied.outcome === "source-gone" && outcome === "stored";
+  if (!isKept || operation.kind !== "put") return applied;
+  return applyToModel(state, { ...operation, shared: false });
 }
 
 /** Bodies whole and in part, versions as acknowledged, usage as counted by hand. */
