@@ -17,6 +17,7 @@ import { type FetchedBody, fetchBody } from "./body-fetch.ts";
 import { type BootstrapProgress, BootstrapRun, type RowSource } from "./bootstrap.ts";
 import { BootstrapLeases } from "./bootstrap-leases.ts";
 import type { AskPeer, PeerCalls } from "./peer-calls.ts";
+import { PeerFault } from "./peer-fault.ts";
 import type { PeerRoute } from "./peer-server.ts";
 import { ARCHIVE_LEASE, type ArchiveFacts, openArchive, writeArchive } from "./row-archive.ts";
 import { RowCalls } from "./row-calls.ts";
@@ -54,6 +55,8 @@ export type RowsServiceDeps = {
 
 /** How long a reader waits for right bytes from others, before it is told of the damage. */
 const REPAIR_MS_MAX = 10_000;
+/** How often one step of a comparison is asked for when the line to the peer breaks. */
+const VERIFY_TRIES = 3;
 
 /**
  * Rows between sites: serves them, takes all of a peer's over, compares them, and gets right bytes
@@ -207,7 +210,16 @@ export class RowsService {
       this.#callsTo(peer),
       this.#stop.signal,
     );
-    return await verifier.step(wish);
+    // A step reads, and mends what it finds: one that broke off is simply done again.
+    for (let failures = 1; ; failures++) {
+      try {
+        return await verifier.step(wish);
+      } catch (failure) {
+        const isLine = failure instanceof PeerFault && failure.kind === "unreachable";
+        if (!isLine || failures >= VERIFY_TRIES) throw failure;
+        await clock.sleep(backoffMs(this.#deps.random, failures), this.#stop.signal);
+      }
+    }
   }
 
   #heads(): readonly LogStart[] | { readonly problem: string } {

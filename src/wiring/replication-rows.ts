@@ -11,6 +11,7 @@ import type { MemberSite } from "../core/site-record.ts";
 import type { AskPeer } from "../replication/peer-calls.ts";
 import { type RowsEngine, RowsService } from "../replication/rows-service.ts";
 import type { Site } from "../storage/site.ts";
+import { tellOperator } from "./peer-problem.ts";
 import type { WiringPorts } from "./site.ts";
 
 /** Rows between this site and its peers. */
@@ -45,7 +46,7 @@ export function rowAdminRoutes(
     progress: () => service.progress(),
     exportTo: (directory) => service.export(directory),
     importFrom: (directory) => service.import(directory),
-    verify: (peer, wish) => service.verify(peer, wish),
+    verify: (peer, wish) => service.verify(peer, wish).catch(tellOperator),
   };
   return [
     { path: BOOTSTRAP_PATH, answer: (call) => routeBootstrap(desk, call) },

@@ -12,7 +12,6 @@ import { joinRoute } from "../replication/join-server.ts";
 import { lagRoute } from "../replication/lag-route.ts";
 import { Membership } from "../replication/membership.ts";
 import { createPeerClient, type PeerClient } from "../replication/peer-client.ts";
-import { PeerFault } from "../replication/peer-fault.ts";
 import { type PeerRoute, PeerServer } from "../replication/peer-server.ts";
 import { Refusals } from "../replication/refusals.ts";
 import { Replication } from "../replication/replication.ts";
@@ -23,6 +22,7 @@ import { openInvitations } from "../storage/invitations.ts";
 import { readText } from "../storage/json-file.ts";
 import type { Site } from "../storage/site.ts";
 import { adoptCluster, retireOrigin } from "../storage/site-identity.ts";
+import { tellOperator } from "./peer-problem.ts";
 import { openRows, rowAdminRoutes } from "./replication-rows.ts";
 import { type OpenWatch, openWatch } from "./replication-watch.ts";
 import type { S3Front } from "./s3.ts";
@@ -202,14 +202,4 @@ function createDesk(membership: Membership, { identity }: Site, refusals: Refusa
     remove: (name) => membership.remove(name),
     refusals: () => refusals.counts(),
   };
-}
-
-/** What went wrong with a peer, in the words in which the administration tells of failures. */
-function tellOperator(failure: unknown): never {
-  if (!(failure instanceof PeerFault)) throw failure;
-  const { message, hint } = failure;
-  throw new StorageFault("unreachable", message, {
-    ...(hint === undefined ? {} : { hint }),
-    cause: failure,
-  });
 }
