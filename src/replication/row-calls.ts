@@ -7,7 +7,6 @@ import type { Bandwidth } from "./bandwidth.ts";
 import { decodePage } from "./page-frame.ts";
 import type { AskPeer } from "./peer-calls.ts";
 import { PeerLie } from "./peer-lie.ts";
-import type { Parsed } from "./wire-pages.ts";
 import {
   type ListAnswer,
   parseListAnswer,
@@ -22,6 +21,7 @@ import {
   writeRowsRequest,
   writeStartRequest,
 } from "./wire-rows.ts";
+import type { Parsed } from "./wire-values.ts";
 
 export type RowCallsDeps = { readonly ask: AskPeer; readonly bandwidth: Bandwidth };
 

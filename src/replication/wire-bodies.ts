@@ -4,7 +4,7 @@ import { LIMITS } from "../core/limits.ts";
 import { decodeManifest, encodeManifest } from "../core/manifest-codec.ts";
 import { type ContentHash, parseContentHash } from "../core/names.ts";
 import type { ManifestChunk } from "../core/records.ts";
-import type { Parsed } from "./wire-pages.ts";
+import { json, type Parsed, parsed, parseWith } from "./wire-values.ts";
 
 /*
  * How peers ask for what large bodies consist of. Lists of chunks travel as they are stored, so
@@ -17,35 +17,19 @@ import type { Parsed } from "./wire-pages.ts";
  *
  * one for each that was asked for, in that order.
  */
-const hashes = z
-  .array(
-    z.string().transform((text, context): ContentHash => {
-      const hash = parseContentHash(text);
-      if (hash !== undefined) return hash;
-      context.addIssue({ code: "custom", message: "not a hash" });
-      return z.NEVER;
-    }),
-  )
-  .min(1)
-  .max(LIMITS.replicationManifestsMax);
+const hashes = z.array(parsed(parseContentHash)).min(1).max(LIMITS.replicationManifestsMax);
 
 const manifestsRequest = z.object({ hashes });
 
 /** Reads which manifests a peer asks for. */
 export function parseManifestsRequest(body: Uint8Array): Parsed<readonly ContentHash[]> {
-  try {
-    const value: unknown = JSON.parse(Buffer.from(body).toString("utf8"));
-    const result = manifestsRequest.safeParse(value);
-    if (result.success) return { outcome: "ok", value: result.data.hashes };
-    return { outcome: "bad", problem: result.error.issues[0]?.message ?? "not valid" };
-  } catch (failure) {
-    return { outcome: "bad", problem: `not JSON: ${(failure as Error).message}` };
-  }
+  const said = parseWith(manifestsRequest, body);
+  return said.outcome === "ok" ? { outcome: "ok", value: said.value.hashes } : said;
 }
 
 /** Asks for manifests. */
 export function writeManifestsRequest(wanted: readonly ContentHash[]): Buffer {
-  return Buffer.from(JSON.stringify({ hashes: wanted }));
+  return json({ hashes: wanted });
 }
 
 /** Answers with manifests; undefined for those that are not there. */

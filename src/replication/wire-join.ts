@@ -1,26 +1,17 @@
 import { z } from "zod";
-import { parseAccessKeyId, parseOriginId, parseSiteId } from "../core/names.ts";
+import { parseAccessKeyId, parseSiteId } from "../core/names.ts";
 import type { KeyRing } from "../core/seal.ts";
 import type { SiteRecord } from "../core/site-record.ts";
 import { parsePeerAddress } from "./peer-address.ts";
+import { origin, parsed } from "./wire-values.ts";
 
 /*
  * The JSON of a site that joins, of the one that invited it, and of sites that share keys. Every
  * list is bounded, and every name is parsed by core, before anything is done with it.
  */
 
-function parsed<Value>(parse: (text: string) => Value | undefined) {
-  return z.string().transform((text, context) => {
-    const value = parse(text);
-    if (value !== undefined) return value;
-    context.addIssue({ code: "custom", message: "not valid" });
-    return z.NEVER;
-  });
-}
-
 const key = z.string().regex(/^[0-9a-f]{64}$/);
 const signature = z.string().regex(/^[0-9a-f]{128}$/);
-const origin = parsed(parseOriginId);
 const base64 = z.base64().max(4 * 1024 * 1024);
 const address = z.string().refine((text) => {
   const read = parsePeerAddress(text);

@@ -1,9 +1,10 @@
 import { z } from "zod";
 import { asBuffer } from "../core/bytes.ts";
 import { LIMITS } from "../core/limits.ts";
-import { parseOriginId, parseSeq, parseSiteId } from "../core/names.ts";
+import { parseSiteId } from "../core/names.ts";
 import type { Vector } from "../core/records.ts";
 import type { SignedHead } from "../storage/replica.ts";
+import { json, origin, type Parsed, parsed, parseWith, seq, vector } from "./wire-values.ts";
 
 /*
  * The JSON of peers that pull from each other: what is asked, and the head of a page. Every list
@@ -18,23 +19,7 @@ const CHAIN_BYTES = 32;
 const CHAIN_MARK_BYTES = 16;
 const SIGNATURE_BYTES = 64;
 
-function parsed<Value>(parse: (text: string) => Value | undefined) {
-  return z.string().transform((text, context) => {
-    const value = parse(text);
-    if (value !== undefined) return value;
-    context.addIssue({ code: "custom", message: "not valid" });
-    return z.NEVER;
-  });
-}
-
-const origin = parsed(parseOriginId);
 const site = parsed(parseSiteId);
-const seq = z.number().transform((value, context) => {
-  const position = parseSeq(value);
-  if (position !== undefined) return position;
-  context.addIssue({ code: "custom", message: "not a position" });
-  return z.NEVER;
-});
 const mark = parsed((text) => parseBase64url(text, CHAIN_MARK_BYTES));
 const chain = parsed((text) => parseBase64url(text, CHAIN_BYTES));
 const signature = parsed((text) => parseBase64url(text, SIGNATURE_BYTES));
@@ -48,10 +33,6 @@ const featureLevel = z.number().int().min(1).max(1_000_000);
 const bytesMax = z.number().int().min(1).max(LIMITS.replicationPageBytes);
 const originsMax = LIMITS.replicationOriginsMax;
 const NOTHING: Vector = new Map();
-const vector = z
-  .array(z.tuple([origin, seq]))
-  .max(originsMax)
-  .transform((entries): Vector => new Map(entries));
 const knownHeads = z
   .array(z.tuple([origin, seq, mark]))
   .max(originsMax)
@@ -117,11 +98,6 @@ export type KnownHead = z.output<typeof knownHeads>[number];
 export type PullRequest = Readonly<z.output<typeof pullRequest>>;
 export type PageHead = Readonly<z.output<typeof pageHead>>;
 export type Hint = Readonly<z.output<typeof hint>>;
-
-/** A body of a peer that is not what it should be: `problem` is for the log, not for the peer. */
-export type Parsed<Value> =
-  | { readonly outcome: "ok"; readonly value: Value }
-  | { readonly outcome: "bad"; readonly problem: string };
 
 /** Reads what a peer asks of our log. */
 export function parsePullRequest(body: Uint8Array): Parsed<PullRequest> {
@@ -216,24 +192,4 @@ function parseBase64url(text: string, bytes: number): Uint8Array | undefined {
   if (text.length !== Math.ceil((bytes * 4) / 3)) return undefined;
   const decoded = Buffer.from(text, "base64url");
   return decoded.toString("base64url") === text && decoded.length === bytes ? decoded : undefined;
-}
-
-function json(value: unknown): Buffer {
-  return Buffer.from(JSON.stringify(value));
-}
-
-function parseWith<Schema extends z.ZodType>(
-  schema: Schema,
-  body: Uint8Array,
-): Parsed<z.output<Schema>> {
-  let value: unknown;
-  try {
-    value = JSON.parse(Buffer.from(body.buffer, body.byteOffset, body.length).toString("utf8"));
-  } catch (failure) {
-    return { outcome: "bad", problem: `not JSON: ${(failure as Error).message}` };
-  }
-  const result = schema.safeParse(value);
-  if (result.success) return { outcome: "ok", value: result.data };
-  const [issue] = result.error.issues;
-  return { outcome: "bad", problem: `${issue?.path.join(".")}: ${issue?.message}` };
 }

@@ -2,10 +2,10 @@ import { z } from "zod";
 import { parseHex, toHex } from "../core/bytes.ts";
 import { formatHlc, parseHlc } from "../core/hlc.ts";
 import { LIMITS } from "../core/limits.ts";
-import { parseClusterId, parseOriginId, parseSeq, parseSiteId } from "../core/names.ts";
-import type { LogStart, Vector } from "../core/records.ts";
+import { parseClusterId, parseSiteId } from "../core/names.ts";
+import type { LogStart } from "../core/records.ts";
 import type { RowRange } from "../storage/logical-rows.ts";
-import type { Parsed } from "./wire-pages.ts";
+import { json, origin, type Parsed, parsed, parseWith, seq, vector } from "./wire-values.ts";
 
 /*
  * The JSON of peers that take over each other's rows, or compare them. Positions are texts; where a
@@ -14,22 +14,6 @@ import type { Parsed } from "./wire-pages.ts";
 
 const HASH_BYTES = 32;
 
-function parsed<Value>(parse: (text: string) => Value | undefined) {
-  return z.string().transform((text, context) => {
-    const value = parse(text);
-    if (value !== undefined) return value;
-    context.addIssue({ code: "custom", message: "not valid" });
-    return z.NEVER;
-  });
-}
-
-const origin = parsed(parseOriginId);
-const seq = z.number().transform((value, context) => {
-  const position = parseSeq(value);
-  if (position !== undefined) return position;
-  context.addIssue({ code: "custom", message: "not a position" });
-  return z.NEVER;
-});
 const hash = parsed((text) => parseHex(text, HASH_BYTES));
 const hlc = parsed((text) =>
   /^[0-9a-f]{16}$/.test(text) ? parseHlc(BigInt(`0x${text}`)) : undefined,
@@ -42,11 +26,6 @@ const position = z
 const end = position.nullable().transform((text) => text ?? undefined);
 const range = z.object({ from: position, to: end });
 const count = z.number().int().min(0);
-const vector = z
-  .array(z.tuple([origin, seq]))
-  .max(LIMITS.replicationOriginsMax)
-  .transform((entries): Vector => new Map(entries));
-
 const rowsRequest = z.object({
   range,
   /** Only these of them; all when it is empty. */
@@ -216,24 +195,4 @@ export function writeStartAnswer({ lease, rows, heads }: StartAnswer): Buffer {
 function showHead(head: LogStart): unknown[] {
   const own = [head.origin, head.seq, formatHlc(head.hlc), toHex(head.chain)];
   return [...own, [...head.vector]];
-}
-
-function json(value: unknown): Buffer {
-  return Buffer.from(JSON.stringify(value));
-}
-
-function parseWith<Schema extends z.ZodType>(
-  schema: Schema,
-  body: Uint8Array,
-): Parsed<z.output<Schema>> {
-  let value: unknown;
-  try {
-    value = JSON.parse(Buffer.from(body).toString("utf8"));
-  } catch (failure) {
-    return { outcome: "bad", problem: `not JSON: ${(failure as Error).message}` };
-  }
-  const result = schema.safeParse(value);
-  if (result.success) return { outcome: "ok", value: result.data };
-  const [issue] = result.error.issues;
-  return { outcome: "bad", problem: `${issue?.path.join(".")}: ${issue?.message}` };
 }
