@@ -56,7 +56,6 @@ export const LIMITS = {
   hotBodyBytesMax: 16 * KIB,
   /** Direct I/O: offsets and lengths are multiples of this. */
   pageBytes: 4 * KIB,
-  segmentBytes: 1 * GIB,
   segmentIdleMsMax: 10 * 60 * 1000,
   /** One commit batch; more waits for the next. */
   batchBytesMax: 4 * MIB,

@@ -4,7 +4,7 @@ import { decodeOperation } from "../../src/core/operation-codec.ts";
 import type { IncomingOperation, IngestOutcome } from "../../src/storage/replica.ts";
 import { dumpRows } from "../sim/sim-machine.ts";
 import { bucketOf, keyOf } from "../sim/store-journal.ts";
-import { handOverAll, headOf, positionOf } from "../support/hand-over.ts";
+import { entriesFor, handOverAll, headOf, positionOf } from "../support/hand-over.ts";
 import { contentsOf, put, setUp } from "../support/row-workload.ts";
 import { closeSimSites, SimSite } from "../support/sim-site.ts";
 
@@ -19,12 +19,6 @@ beforeEach(async () => {
 });
 
 afterEach(closeSimSites);
-
-async function entriesFor(from: SimSite, to: SimSite): Promise<IncomingOperation[]> {
-  const page = await from.store.replica.readLog(positionOf(to), 1024 * 1024);
-  if (page.outcome !== "page") throw new Error("no page");
-  return page.entries.map((entry) => ({ ...entry, state: { kind: "whole", manifests: [] } }));
-}
 
 function namesOf(outcomes: readonly IngestOutcome[]): string[] {
   return outcomes.map((one) => (one.outcome === "refused" ? one.reason : one.outcome));

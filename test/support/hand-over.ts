@@ -125,3 +125,10 @@ export function headOf(encoded: Uint8Array, site: SignedHead["site"], hash: Hash
   const chain = chainAfter((bytes) => hash.digest("SHA256", bytes), chainBefore, encoded);
   return { ...dot, site, chain, signature: Buffer.alloc(64, 7) };
 }
+
+/** What one site has beyond another, said to be whole. */
+export async function entriesFor(from: LogSite, to: LogSite): Promise<IncomingOperation[]> {
+  const page = await from.store.replica.readLog(positionOf(to), 1024 * 1024);
+  if (page.outcome !== "page") throw new Error("no page");
+  return page.entries.map((entry) => ({ ...entry, state: { kind: "whole", manifests: [] } }));
+}
