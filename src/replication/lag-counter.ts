@@ -15,8 +15,8 @@ export type LagCounterDeps = {
 
 /** Some milliseconds of counting. */
 const PAGE_BYTES = 256 * 1024;
-/** A block that is dropped while it is read again is asked for anew, not for ever. */
-const RESTORES_MAX = 16;
+/** A question needs a block of each origin, and one may be dropped while another is read again. */
+const RESTORES_MAX = 64;
 
 /**
  * Counts what peers have not applied, from the log, when somebody asks. What every peer has is

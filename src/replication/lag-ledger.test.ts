@@ -59,14 +59,15 @@ const LOGS = fc
       return { log, seqs };
     }),
   );
-const SHARES = fc.array(fc.double({ min: 0, max: 1, noNaN: true }), { minLength: 3, maxLength: 3 });
+/** Parts of a thousand: doubles would nearly all be too small to cut a log in two. */
+const SHARES = fc.array(fc.integer({ min: 0, max: 1000 }), { minLength: 3, maxLength: 3 });
 
 test("the sums behind any vector are those of its operations, however much is kept", () => {
   fc.assert(
     fc.property(LOGS, SHARES, fc.integer({ min: 1, max: 3 }), ({ log, seqs }, shares, blocks) => {
       const ledger = new LagLedger(blocks * 1024);
       for (const operation of log) ledger.add(operation);
-      const vector = vectorOf(seqs.map((seq, at) => Math.floor(seq * (shares[at] ?? 0))));
+      const vector = vectorOf(seqs.map((seq, at) => Math.floor((seq * (shares[at] ?? 0)) / 1000)));
       const lag = askWithDetail(ledger, log, vector);
       expect(lag).toEqual(expected(log, vector));
     }),
@@ -74,14 +75,16 @@ test("the sums behind any vector are those of its operations, however much is ke
   );
 });
 
+/** Gives the ledger what it asks for; each origin at most twice, or it would never end. */
 function askWithDetail(ledger: LagLedger, log: readonly CountedOperation[], vector: Vector) {
-  for (;;) {
+  for (let asked = 0; asked <= 2 * ORIGINS.length; asked++) {
     const lag = ledger.behind(vector, new Set());
     if (!("after" in lag)) return lag;
     const { origin, after, last } = lag;
     const again = log.filter((one) => one.origin === origin && one.seq > after && one.seq <= last);
     ledger.restore(lag, again);
   }
+  throw new Error("the ledger asks for the same again and again");
 }
 
 function firstOrigin() {

@@ -63,7 +63,10 @@ export class LagLedger {
   readonly #detailedMax: number;
   #detailed: Block[] = [];
 
-  /** @param operationsMax how many operations are kept one by one, in 20 bytes each. */
+  /**
+   * @param operationsMax how many operations are kept one by one, in 20 bytes each; at least a
+   * block of each origin is.
+   */
   constructor(operationsMax = 1024 * BLOCK_OPERATIONS) {
     this.#detailedMax = Math.max(1, Math.ceil(operationsMax / BLOCK_OPERATIONS));
   }
@@ -165,7 +168,8 @@ export class LagLedger {
   #keepDetail(block: Block, detail: Detail): void {
     block.detail = detail;
     this.#detailed.push(block);
-    if (this.#detailed.length <= this.#detailedMax) return;
+    // A vector may cut one block of every origin, and its question needs all of these at once.
+    if (this.#detailed.length <= Math.max(this.#detailedMax, this.#blocks.size)) return;
     const oldest = this.#detailed.shift();
     if (oldest !== undefined) oldest.detail = undefined;
   }
