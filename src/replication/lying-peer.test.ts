@@ -23,7 +23,7 @@ async function openLiar(spoil: (page: Page, berlin: TwinSite) => Page | Buffer) 
   stop = twins.stop;
   const berlin = twins.site("berlin");
   for (const key of ["a", "b", "c"]) {
-    berlin.replica.write(putOf(key, { kind: "inline", bytes: 1 }), Buffer.from(key));
+    berlin.replica.write(putOf(key, Buffer.from(key)), Buffer.from(key));
   }
   twins.world.meddle = async (to, request, deliver): Promise<TwinAnswer> => {
     const answer = await deliver();
@@ -161,7 +161,7 @@ test.each([
     stop = twins.stop;
     const [berlin, paris, rome] = [twins.site("berlin"), twins.site("paris"), twins.site("rome")];
     const write = (site: TwinSite, key: string) =>
-      site.replica.write(putOf(key, { kind: "inline", bytes: 1 }), Buffer.from(key));
+      site.replica.write(putOf(key, Buffer.from(key)), Buffer.from(key));
     write(berlin, "a");
     write(berlin, "b");
     twins.start();
@@ -189,7 +189,7 @@ test("operations from too far in the future are held back until then, and nothin
   stop = twins.stop;
   const [berlin, paris] = [twins.site("berlin"), twins.site("paris")];
   const ahead = twins.clock.nowMs() + 60_000;
-  berlin.replica.write(putOf("a", { kind: "inline", bytes: 1 }), Buffer.from("a"), ahead);
+  berlin.replica.write(putOf("a", Buffer.from("a")), Buffer.from("a"), ahead);
   twins.start();
   await twins.clock.advance(10_000);
   expect(paris.replica.entries).toEqual([]);

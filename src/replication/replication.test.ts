@@ -15,7 +15,7 @@ async function openSites(names: readonly string[], bytesPerSecond?: number) {
 
 function small(site: TwinSite, key: string, text = key): void {
   const body = Buffer.from(text);
-  site.replica.write(putOf(key, { kind: "inline", bytes: body.length }), body);
+  site.replica.write(putOf(key, body), body);
 }
 
 function sizes(site: TwinSite): number[] {
@@ -241,10 +241,8 @@ test("a pull by hand ends when nothing is missing, and tells why when something 
 test("no more than the bandwidth that was set is taken from a peer", async () => {
   const { clock, site, start } = await openSites(["berlin", "paris"], 100_000);
   for (let count = 0; count < 200; count++) {
-    site("berlin").replica.write(
-      putOf(`key-${count}`, { kind: "inline", bytes: 10_000 }),
-      Buffer.alloc(10_000, `${count * count}${count}`),
-    );
+    const body = Buffer.alloc(10_000, `${count * count}${count}`);
+    site("berlin").replica.write(putOf(`key-${count}`, body), body);
   }
   site("berlin").replica.writeLarge("large", [Buffer.alloc(1_000_000, 7)]);
   start();

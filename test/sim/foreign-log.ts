@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { parseSeq } from "../../src/core/names.ts";
 import { decodeOperation } from "../../src/core/operation-codec.ts";
 import type { Hash } from "../../src/ports/hash.ts";
@@ -67,7 +68,8 @@ async function putSome(store: Store, key: ReturnType<typeof keyOf>, seed: Seed):
   const bytes = seed.bytes(seed.pick(SIZES));
   const attributes = { system: [], user: [], storageClass: undefined, tags: [] };
   const rest = { checksums: [], parts: [], encryption: undefined };
-  const object = { size: bytes.length, etag: "0".repeat(32), attributes, ...rest };
+  const etag = createHash("md5").update(bytes).digest("hex");
+  const object = { size: bytes.length, etag, attributes, ...rest };
   const name = { bucket: bucketOf(ELSEWHERE), key, object };
   if (bytes.length <= 128 * 1024) {
     await store.putObject({ ...name, body: { kind: "inline", bytes } });

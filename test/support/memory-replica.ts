@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { ByteWriter, toHex } from "../../src/core/bytes.ts";
 import { type HeadStatement, signHead } from "../../src/core/head-signature.ts";
 import { hlcFromMs, hlcMs } from "../../src/core/hlc.ts";
@@ -18,7 +19,14 @@ import {
   encodeOperation,
   operationHeader,
 } from "../../src/core/operation-codec.ts";
-import type { BodyRef, Dot, ManifestChunk, OperationBody, Vector } from "../../src/core/records.ts";
+import type {
+  Dot,
+  ManifestChunk,
+  ManifestRef,
+  ObjectRecord,
+  OperationBody,
+  Vector,
+} from "../../src/core/records.ts";
 import { required } from "../../src/core/tagged-fields.ts";
 import type { Hash } from "../../src/ports/hash.ts";
 import { chainBehind, dotOf } from "../../src/replication/log-entries.ts";
@@ -102,7 +110,7 @@ export class MemoryReplica implements Replica {
     const hash = this.#name(encodeManifest(chunks));
     this.manifests.set(hash, chunks);
     const bytes = pieces.reduce((sum, piece) => sum + piece.length, 0);
-    return this.write(putOf(key, { kind: "manifests", manifests: [{ hash, bytes }] }));
+    return this.write(largePutOf(key, [{ hash, bytes }]));
   }
 
   /** Forgets all but the first operations, as a backup that is put back does. */
@@ -279,19 +287,35 @@ export class MemoryReplica implements Replica {
   }
 }
 
-/** A put of an object with nothing special about it. */
-export function putOf(key: string, body: BodyRef): OperationBody {
-  const size =
-    body.kind === "inline" ? body.bytes : body.manifests.reduce((sum, { bytes }) => sum + bytes, 0);
+/** A put of a small object with nothing special about it: its ETag is the MD5 of its bytes. */
+export function putOf(key: string, body: Uint8Array): OperationBody {
+  const etag = createHash("md5").update(body).digest("hex");
+  return putOfRecord(key, {
+    size: body.length,
+    etag,
+    body: { kind: "inline", bytes: body.length },
+  });
+}
+
+/** A put of an object in chunks, as an upload of parts: its ETag says nothing of its bytes. */
+function largePutOf(key: string, manifests: readonly ManifestRef[]): OperationBody {
+  const size = manifests.reduce((sum, { bytes }) => sum + bytes, 0);
+  const etag = `${"0".repeat(32)}-1`;
+  return putOfRecord(key, { size, etag, body: { kind: "manifests", manifests } });
+}
+
+function putOfRecord(
+  key: string,
+  described: Pick<ObjectRecord, "size" | "etag" | "body">,
+): OperationBody {
   return {
     kind: "object-put",
     bucket: required(parseBucketName("photos"), "bucket"),
     key: required(parseObjectKey(key), "key"),
     nullSlot: true,
     object: {
-      ...{ size, etag: "0".repeat(32), lastModifiedMs: 0, checksums: [], parts: [] },
+      ...{ ...described, lastModifiedMs: 0, checksums: [], parts: [], encryption: undefined },
       attributes: { system: [], user: [], storageClass: undefined, tags: [] },
-      ...{ encryption: undefined, body },
     },
   };
 }

@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { expect } from "vitest";
 import { versioningSetting } from "../../src/core/bucket-versioning.ts";
 import { parseAccessKeyId } from "../../src/core/names.ts";
@@ -11,8 +12,9 @@ const PLAIN = { system: [], user: [], storageClass: undefined, tags: [] };
 export const BUCKETS = ["plain", "versioned", "suspended"].map(bucketOf);
 const KEYS = ["a", "a/b", "a b", "é\u{1f600}", "\uffee"].map(keyOf);
 
-function recordOf(size: number): PutObjectRequest["object"] {
-  const etag = size.toString(16).padStart(32, "0");
+function recordOf(bytes: Uint8Array): PutObjectRequest["object"] {
+  const size = bytes.length;
+  const etag = createHash("md5").update(bytes).digest("hex");
   return { size, etag, attributes: PLAIN, checksums: [], parts: [], encryption: undefined };
 }
 
@@ -25,7 +27,7 @@ export async function put(store: Store, at: number, key: number, bytes: Buffer):
     await writer.write(bytes);
     body = { kind: "staged", staged: await writer.finish() };
   }
-  const done = await store.putObject({ ...name, object: recordOf(bytes.length), body });
+  const done = await store.putObject({ ...name, object: recordOf(bytes), body });
   // A legal hold that an earlier step has put on the null version forbids the write.
   expect(["stored", "locked"]).toContain(done.outcome);
 }

@@ -227,9 +227,9 @@ export async function checkBody(
   const { record } = object;
   const writer = writerOf(record);
   const what = `${object.bucket}/${object.key} of ${writer} at ${site}`;
-  if (!etagsOf(writer).includes(record.etag)) throw new BrokenPromise(`${what} has another's ETag`);
   const wanted = contents.get(writer);
   if (wanted === undefined) throw new BrokenPromise(`${what} was written by nobody`);
+  if (!etagsOf(wanted).includes(record.etag)) throw new BrokenPromise(`${what} has another's ETag`);
   const meant = bodyOf(wanted);
   if (record.size !== meant.length) throw new BrokenPromise(`${what} has a size of another`);
   if (!(await readWhole(store, object)).equals(meant)) {

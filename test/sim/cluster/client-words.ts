@@ -9,14 +9,16 @@ import { type Content, multipartEtag } from "../store-model.ts";
 /** What every write of a run put into its object, by the tag of the write. */
 export type Contents = Map<string, readonly Content[]>;
 
-/** Every write has an ETag of its own, so that an answer mixed of two is seen. */
-export function etagOf(writer: string): string {
-  return createHash("md5").update(writer).digest("hex");
+/** The ETag of these bytes as S3 has it: their MD5, and behind appends how many pieces there are. */
+export function etagOf(contents: readonly Content[]): string {
+  const md5 = createHash("md5").update(bodyOf(contents)).digest("hex");
+  return contents.length > 1 ? `${md5}-${contents.length}` : md5;
 }
 
-/** What an object of this write may have as its ETag: sent at once, or as an upload of one part. */
-export function etagsOf(writer: string): string[] {
-  return [etagOf(writer), multipartEtag([etagOf(`${writer}/1`)])];
+/** What an object of these bytes may have as its ETag: sent at once, or as an upload of one part. */
+export function etagsOf(contents: readonly Content[]): string[] {
+  const etag = etagOf(contents);
+  return contents.length > 1 ? [etag] : [etag, multipartEtag([etag])];
 }
 
 export function attributesOf(

@@ -8,7 +8,7 @@ import type { Operation } from "../../../src/core/records.ts";
 import type { PutObjectRequest, RequestedChange, Store } from "../../../src/storage/store.ts";
 import type { Seed } from "../seed.ts";
 import { bucketOf, bytesOf, keyOf } from "../store-journal.ts";
-import type { Content } from "../store-model.ts";
+import { type Content, sizeOf } from "../store-model.ts";
 import {
   accessKeyOf,
   attributesOf,
@@ -111,13 +111,14 @@ export class Client {
   #put(at: At): Wish {
     const writer = this.#writer();
     const content = this.#content();
-    this.#contents.set(writer, content.size === 0 ? [] : [content]);
+    const contents = content.size === 0 ? [] : [content];
+    this.#contents.set(writer, contents);
     const conditions = this.#seed.chance(0.1) ? { conditions: { ifNoneMatch: ["*"] } } : {};
     return {
       name: `put ${at.bucket}/${at.key} ${writer}`,
       send: async (store) => {
         const body = await bodyFor(store, content);
-        const object = describeObject(writer, content.size);
+        const object = describeObject(writer, contents);
         const { outcome } = await store.putObject({ ...at, object, body, ...conditions });
         return outcome === "stored" ? { outcome, proof: isPutOf(writer) } : { outcome };
       },
@@ -196,9 +197,9 @@ export class Client {
           ...{ ...at, offset, body },
           describe: (current) => {
             const before = current === undefined ? [] : this.#contents.get(writerOf(current));
-            this.#contents.set(writer, [...(before ?? []), content]);
-            const object = describeObject(writer, (current?.size ?? 0) + content.size);
-            return { ...object, lock: current?.lock };
+            const contents = [...(before ?? []), content];
+            this.#contents.set(writer, contents);
+            return { ...describeObject(writer, contents), lock: current?.lock };
           },
         });
         return outcome === "stored" ? { outcome, proof: isPutOf(writer) } : { outcome };
@@ -211,11 +212,12 @@ export class Client {
     const source = store.object(at.bucket, keyOf(this.#seed.pick(KEYS)));
     if (source === undefined || source.record.body.kind !== "manifests") return this.#put(at);
     const writer = this.#writer();
-    this.#contents.set(writer, this.#contents.get(writerOf(source.record)) ?? []);
+    const contents = this.#contents.get(writerOf(source.record)) ?? [];
+    this.#contents.set(writer, contents);
     return {
       name: `copy ${at.bucket}/${source.key} ${at.key} ${writer}`,
       send: async (sameStore) => {
-        const object = describeObject(writer, source.record.size);
+        const object = describeObject(writer, contents);
         const body = { kind: "shared", source } as const;
         const { outcome } = await sameStore.putObject({ ...at, object, body });
         return outcome === "stored" ? { outcome, proof: isPutOf(writer) } : { outcome };
@@ -239,7 +241,7 @@ export class Client {
         const { uploadId } = begun.upload;
         const body = await bodyFor(store, content);
         if (body.kind !== "staged") throw new Error("a part has a body of its own");
-        const etag = etagOf(`${writer}/1`);
+        const etag = etagOf([content]);
         const part = { ...at, uploadId, partNumber: 1, etag, checksums: [], body };
         const put = await store.putPart(part);
         if (put.outcome !== "stored" || !finish) return { outcome: put.outcome };
@@ -347,10 +349,10 @@ function isPutOf(writer: string): (operation: Operation) => boolean {
   return ({ body }) => body.kind === "object-put" && writerOf(body.object) === writer;
 }
 
-function describeObject(writer: string, size: number): PutObjectRequest["object"] {
-  const attributes = attributesOf(writer);
+function describeObject(writer: string, contents: readonly Content[]): PutObjectRequest["object"] {
+  const size = sizeOf(contents);
   return {
-    ...{ size, etag: etagOf(writer), attributes },
+    ...{ size, etag: etagOf(contents), attributes: attributesOf(writer) },
     ...{ checksums: [], parts: [], encryption: undefined },
   };
 }
