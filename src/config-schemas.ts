@@ -10,6 +10,14 @@ const BYTE_UNITS: Readonly<Record<string, number>> = {
   tib: 1024 ** 4,
 };
 
+const TIME_UNITS: Readonly<Record<string, number>> = {
+  ms: 1,
+  s: 1000,
+  m: 60_000,
+  h: 3_600_000,
+  d: 24 * 3_600_000,
+};
+
 export const text = z.string().trim().min(1, "it is empty");
 export const accessKey = text.transform((value, context) => {
   return (
@@ -67,6 +75,23 @@ export function byteSize(bytesMin: number) {
   });
 }
 
+/** A time with its unit, in milliseconds. Bounds are written as an operator would. */
+export function duration(shortest: string, longest: string) {
+  const [msMin, msMax] = [millisecondsOf(shortest) ?? 0, millisecondsOf(longest) ?? 0];
+  return text.transform((value, context): number => {
+    const ms = millisecondsOf(value);
+    if (ms === undefined) return refuse(context, "expected a time such as 500ms, 5s, 12h or 30d");
+    if (ms < msMin) return refuse(context, `it is below ${shortest}`);
+    return ms > msMax ? refuse(context, `it is beyond ${longest}`) : ms;
+  });
+}
+
+function millisecondsOf(written: string): number | undefined {
+  const found = /^(\d+(?:\.\d+)?)\s*([a-z]+)$/i.exec(written);
+  const unit = TIME_UNITS[found?.[2]?.toLowerCase() ?? ""];
+  return unit === undefined ? undefined : Math.round(Number(found?.[1]) * unit);
+}
+
 function refuse(context: z.RefinementCtx, message: string): never {
   context.addIssue(message);
   return z.NEVER;
@@ -106,5 +131,33 @@ export const REPLICATION_SETTINGS = {
     fallback: "off",
     placeholder: undefined,
     description: "Let other sites reach this one over plain http: all but keys goes in the clear.",
+  },
+  clockDriftMax: {
+    schema: duration("100ms", "15m"),
+    fallback: "5s",
+    placeholder: "TIME",
+    description:
+      "How far ahead a clock may be, another site's or this one's, before it is not believed.",
+  },
+  conflictRetention: {
+    schema: duration("1h", "3650d"),
+    fallback: "30d",
+    placeholder: "TIME",
+    description:
+      "How long a write that lost to one which did not know of it is kept. The same at every site.",
+  },
+  historyRetention: {
+    schema: duration("1h", "3650d"),
+    fallback: "7d",
+    placeholder: "TIME",
+    description:
+      "How long a site with peers keeps its log, and marks of removals, also when all have them.",
+  },
+  peerRetention: {
+    schema: duration("1h", "3650d"),
+    fallback: "30d",
+    placeholder: "TIME",
+    description:
+      "How long the log waits for a peer that is silent; after that it has to take over rows.",
   },
 } as const;

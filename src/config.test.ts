@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { flagOf, loadSettings, type SettingInput, variableOf } from "./config.ts";
+import { LIMITS } from "./core/limits.ts";
 import { nearestName, UsageError } from "./core/usage-error.ts";
 
 /** A disk that holds only these files. */
@@ -120,6 +121,12 @@ describe("settings", () => {
     [{ engine: "apache" }, 'expected one of "uws"|"node"'],
     [{ domains: "a.example,b c" }, "b c is not a host name"],
     [{ drainSeconds: "soon" }, "expected number"],
+    [{ clockDriftMax: "5" }, "expected a time such as 500ms, 5s, 12h or 30d"],
+    [{ clockDriftMax: "99ms" }, "it is below 100ms"],
+    [{ clockDriftMax: "1h" }, "it is beyond 15m"],
+    [{ conflictRetention: "a month" }, "expected a time"],
+    [{ historyRetention: "-7d" }, "expected a time"],
+    [{ peerRetention: "59m" }, "it is below 1h"],
   ])("that cannot be are refused in one sentence: %j", async (flags, says) => {
     await expect(load({ flags })).rejects.toThrow(says);
   });
@@ -131,6 +138,25 @@ describe("settings", () => {
     ["s3.local:443", "s3.local", 443],
   ])("listen %s means host %s and port %i", async (listen, host, port) => {
     expect((await load({ flags: { listen } })).settings.listen).toEqual({ host, port });
+  });
+
+  test.each([
+    ["250ms", 250],
+    ["1.5s", 1500],
+    ["2 m", 120_000],
+    ["15M", 900_000],
+  ])("a time of %s is %i milliseconds", async (clockDriftMax, ms) => {
+    expect((await load({ flags: { clockDriftMax } })).settings.clockDriftMax).toBe(ms);
+  });
+
+  test("of time are, if nobody says otherwise, what the limits are", async () => {
+    const { settings } = await load();
+    expect(settings).toMatchObject({
+      clockDriftMax: LIMITS.clockDriftMsMax,
+      conflictRetention: LIMITS.conflictRetentionMs,
+      historyRetention: LIMITS.historyRetentionMs,
+      peerRetention: LIMITS.peerRetentionMs,
+    });
   });
 
   test("know their flags and variables", () => {

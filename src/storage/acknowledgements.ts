@@ -1,4 +1,3 @@
-import { LIMITS } from "../core/limits.ts";
 import type { SiteId } from "../core/names.ts";
 import type { OriginRecord } from "../core/origin-records.ts";
 import type { Vector } from "../core/records.ts";
@@ -74,9 +73,9 @@ export class Acknowledgements {
   }
 }
 
-/** Whether a peer was heard of lately enough for the log to wait for it. */
-export function isAwaited({ heardMs }: PeerPosition, nowMs: number): boolean {
-  return nowMs - heardMs <= LIMITS.peerRetentionMs;
+/** Whether a peer was heard of lately enough, within `peerMs`, for the log to wait for it. */
+export function isAwaited({ heardMs }: PeerPosition, nowMs: number, peerMs: number): boolean {
+  return nowMs - heardMs <= peerMs;
 }
 
 function isSame(left: Vector, right: Vector): boolean {

@@ -46,6 +46,18 @@ describe("a clock that jumps forward", () => {
     expect(guard.nowMs()).toBe(START_MS + 1500);
   });
 
+  test("is believed or not by the drift that was set", async () => {
+    const strict = new ClockGuard({ clock, log }, 1000);
+    strict.arm();
+    clock.jump(1500);
+    expect([guard.state.kind, guard.refusal()]).toEqual(["trusted", undefined]);
+    expect(strict.refusal()?.kind).toBe("clock");
+    clock.jump(-1500);
+    strict.look([-1500, -1500]);
+    guard.look([-1500, -1500]);
+    expect([strict.state.kind, guard.state.kind]).toEqual(["jumped", "trusted"]);
+  });
+
   test("is believed when an operator says so", () => {
     clock.jump(MINUTE_MS);
     expect(guard.refusal()?.hint).toContain("atoll clock accept");

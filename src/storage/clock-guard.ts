@@ -31,10 +31,11 @@ const TRUSTED: ClockState = { kind: "trusted" };
  * operator says that it is. A site without peers takes its clock as it is.
  *
  * Invariant: while it is armed, a reading is never further ahead of the last accepted one than the
- * monotonic clock has moved on, and LIMITS.clockDriftMsMax.
+ * monotonic clock has moved on, and the drift that is allowed.
  */
 export class ClockGuard {
   readonly #deps: ClockGuardDeps;
+  readonly #driftMsMax: number;
   #isArmed = false;
   #baseWallMs = 0;
   #baseMonotonicMs = 0;
@@ -42,8 +43,10 @@ export class ClockGuard {
   /** An operator has said that the peers are wrong; until they agree again. */
   #isPeersIgnored = false;
 
-  constructor(deps: ClockGuardDeps) {
+  /** @param driftMsMax how far ahead a clock may be before it is not believed. */
+  constructor(deps: ClockGuardDeps, driftMsMax: number = LIMITS.clockDriftMsMax) {
     this.#deps = deps;
+    this.#driftMsMax = driftMsMax;
   }
 
   get state(): ClockState {
@@ -64,7 +67,7 @@ export class ClockGuard {
     if (!this.#isArmed) return wallMs;
     const expectedMs = this.#baseWallMs + (clock.monotonicMs() - this.#baseMonotonicMs);
     const aheadMs = wallMs - expectedMs;
-    if (aheadMs > LIMITS.clockDriftMsMax) {
+    if (aheadMs > this.#driftMsMax) {
       this.#stop("monotonic", aheadMs);
       return Math.floor(expectedMs);
     }
@@ -83,7 +86,7 @@ export class ClockGuard {
     this.nowMs();
     const isHeld = this.#state.kind === "jumped" && this.#state.witness === "monotonic";
     if (!isHeld) this.#rebase();
-    const behind = skewsMs.filter((skewMs) => skewMs < -LIMITS.clockDriftMsMax);
+    const behind = skewsMs.filter((skewMs) => skewMs < -this.#driftMsMax);
     // More than half of the sites, this one counted: one mad peer alone stops nobody.
     const isOutvoted = behind.length > (skewsMs.length + 1) / 2;
     if (!isOutvoted) {

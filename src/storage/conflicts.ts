@@ -1,5 +1,4 @@
 import { formatHlc, hlcMs } from "../core/hlc.ts";
-import { LIMITS } from "../core/limits.ts";
 import type { BucketName, VersionId } from "../core/names.ts";
 import type { ConflictsRecord, DeletesRecord, ObjectRecord } from "../core/records.ts";
 import type { OpenBatch } from "./batch.ts";
@@ -182,7 +181,7 @@ async function readInline(
 export async function forgetOldConflicts(deps: KeepingDeps): Promise<number> {
   const { parts, nowMs } = deps;
   const { prefix } = TABLES.history;
-  const before = nowMs - LIMITS.conflictRetentionMs;
+  const before = nowMs - parts.timeBounds.conflictMs;
   const records: Array<ConflictsRecord | DeletesRecord> = [];
   const range = { gte: indexKey(prefix, ""), lt: indexKey(prefix, "~") };
   for (const { key, value } of parts.kv.range(range)) {

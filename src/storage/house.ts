@@ -171,10 +171,10 @@ export class House {
     const since = clock.monotonicMs() - this.#marksLookedAtMs;
     if (peers.length === 0 || since < MARKS_LOOK_MS) return;
     this.#marksLookedAtMs = clock.monotonicMs();
-    const { acknowledgements } = parts;
+    const { acknowledgements, timeBounds } = parts;
     const nowMs = clock.nowMs();
     const positions = peers.flatMap((site) => acknowledgements.position(site) ?? []);
-    const awaited = positions.filter((position) => isAwaited(position, nowMs));
+    const awaited = positions.filter((position) => isAwaited(position, nowMs, timeBounds.peerMs));
     const readers = { peers: awaited, held: acknowledgements.held(), nowMs };
     const marks = await dropOldMarks(parts, readers);
     if (marks > 0) log.info({ marks }, "marks of old removals were dropped");
@@ -189,10 +189,11 @@ export class House {
         facts.sealed && this.#isDead(facts) && (facts.lane === "bulk" || facts.id < firstOpen),
     );
     const logs = dead.filter(({ lane }) => lane === "commit").map(({ id }) => id);
-    const { kv, hash, acknowledgements } = parts;
+    const { kv, hash, acknowledgements, timeBounds } = parts;
     const ends = await endsOfLogs({ kv, hash, segments }, new Set(logs));
     const peers = this.#peers().flatMap((site) => acknowledgements.position(site) ?? []);
-    const readers = { peers, held: acknowledgements.held(), nowMs: clock.nowMs() };
+    const held = acknowledgements.held();
+    const readers = { peers, held, nowMs: clock.nowMs(), timeBounds };
     return dead
       .map((facts) => ({ facts, ends: ends.get(facts.id) ?? [] }))
       .filter((candidate) => !isNeeded(candidate.ends, readers));

@@ -20,7 +20,7 @@ import type { IncomingOperation, IngestOutcome } from "./replica.ts";
 import type { StoreParts } from "./store-parts.ts";
 
 export type IngestDeps = {
-  readonly parts: Pick<StoreParts, "committer" | "admission" | "clock" | "hash">;
+  readonly parts: Pick<StoreParts, "committer" | "admission" | "clock" | "hash" | "timeBounds">;
   readonly origins: OriginLogs;
   readonly origin: OriginId;
   /** Seq of the last own operation, with what is ahead in line. */
@@ -215,7 +215,7 @@ class Ingest {
       return refusal("chain", dot, "it continues another history of its origin");
     }
     const aheadMs = hlcMs(operation.hlc) - parts.clock.nowMs();
-    if (aheadMs > LIMITS.clockDriftMsMax) {
+    if (aheadMs > parts.timeBounds.clockDriftMs) {
       return refusal("clock", dot, `its clock is ${aheadMs} ms ahead`);
     }
     if (parkedReason !== undefined) return { ...whole, as: { parked: parkedReason } };

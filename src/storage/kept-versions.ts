@@ -1,6 +1,5 @@
 import { covers } from "../core/causality.ts";
 import { hlcMs } from "../core/hlc.ts";
-import { LIMITS } from "../core/limits.ts";
 import type { SiteId } from "../core/names.ts";
 import type { Dot, Vector } from "../core/records.ts";
 import type { MemberSite } from "../core/site-record.ts";
@@ -23,6 +22,7 @@ export type KeepingDeps = {
  * has everything that they had written by then, and in any case after the retention.
  */
 export function createKeeping({ parts, siteId, nowMs }: KeepingDeps): (row: VoidedRow) => boolean {
+  const { conflictMs, peerMs } = parts.timeBounds;
   const others = listSites(parts).filter(({ id, state }) => id !== siteId && state === "active");
   const told = others.map((member) => ({
     member,
@@ -30,14 +30,14 @@ export function createKeeping({ parts, siteId, nowMs }: KeepingDeps): (row: Void
   }));
   const settled = told.map(({ member, position }) => {
     if (position === undefined) return undefined;
-    if (!isAwaited(position, nowMs)) return () => true;
+    if (!isAwaited(position, nowMs, peerMs)) return () => true;
     if (!hasAllOf(parts, member, position.applied)) return undefined;
     return (dot: Dot) => covers(position.applied, dot);
   });
   return (row) => {
     const last = lastDelete(row);
     if (last === undefined) return false;
-    if (nowMs - hlcMs(last.hlc) > LIMITS.conflictRetentionMs) return true;
+    if (nowMs - hlcMs(last.hlc) > conflictMs) return true;
     const isKnown = (one: Dot): boolean => settled.every((knows) => knows?.(one) === true);
     return settled.length > 0 && row.deletes.every(isKnown);
   };

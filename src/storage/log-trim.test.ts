@@ -3,6 +3,7 @@ import { hlcFromMs } from "../core/hlc.ts";
 import { LIMITS } from "../core/limits.ts";
 import { type OriginId, parseOriginId, parseSeq, type Seq } from "../core/names.ts";
 import { isNeeded, type LogEnd, type LogReaders } from "./log-trim.ts";
+import { DEFAULT_TIME_BOUNDS } from "./time-bounds.ts";
 
 const [OSLO, PARIS] = ["1", "2"].map((digit) => parseOriginId(digit.repeat(16)) as OriginId) as [
   OriginId,
@@ -31,7 +32,7 @@ function vectorOf(oslo: number, paris: number): ReadonlyMap<OriginId, Seq> {
 }
 
 function readers(change: Partial<LogReaders> = {}): LogReaders {
-  return { peers: [], held: [], nowMs: OLD_ENOUGH_MS, ...change };
+  return { peers: [], held: [], nowMs: OLD_ENOUGH_MS, timeBounds: DEFAULT_TIME_BOUNDS, ...change };
 }
 
 function peer(oslo: number, paris: number, heardMs = OLD_ENOUGH_MS) {

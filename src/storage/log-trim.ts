@@ -1,7 +1,6 @@
 import { asBuffer } from "../core/bytes.ts";
 import { StorageFault } from "../core/faults.ts";
 import { HLC_ZERO, type Hlc, hlcMs } from "../core/hlc.ts";
-import { LIMITS } from "../core/limits.ts";
 import { type OriginId, parseSeq } from "../core/names.ts";
 import { chainAfter } from "../core/operation-codec.ts";
 import type { LocalRecord, Vector } from "../core/records.ts";
@@ -13,6 +12,7 @@ import { dotOfKey } from "./metadata/apply-origins.ts";
 import { decodeRow, TABLES } from "./metadata/rows.ts";
 import { indexKey } from "./metadata/stored-rows.ts";
 import type { Segments } from "./segment/segments.ts";
+import type { TimeBounds } from "./time-bounds.ts";
 
 type TrimPoint = Extract<LocalRecord, { kind: "segments-dropped" }>["trimPoints"][number];
 
@@ -87,17 +87,21 @@ export type LogReaders = {
   /** Vectors behind which everything is kept. */
   readonly held: readonly Vector[];
   readonly nowMs: number;
+  readonly timeBounds: Pick<TimeBounds, "historyMs" | "peerMs">;
 };
 
 /**
  * Whether a part of the log that ends so is still needed: by a peer that has not applied it and is
  * awaited, or because it is young. A site alone keeps no history.
  */
-export function isNeeded(ends: readonly LogEnd[], { peers, held, nowMs }: LogReaders): boolean {
+export function isNeeded(ends: readonly LogEnd[], readers: LogReaders): boolean {
+  const { peers, held, nowMs, timeBounds } = readers;
   if (held.some((vector) => !reaches(vector, ends))) return true;
   if (peers.length === 0) return false;
-  if (ends.some(({ hlc }) => nowMs - hlcMs(hlc) < LIMITS.historyRetentionMs)) return true;
-  return peers.some((peer) => isAwaited(peer, nowMs) && !reaches(peer.applied, ends));
+  if (ends.some(({ hlc }) => nowMs - hlcMs(hlc) < timeBounds.historyMs)) return true;
+  return peers.some(
+    (peer) => isAwaited(peer, nowMs, timeBounds.peerMs) && !reaches(peer.applied, ends),
+  );
 }
 
 function reaches(vector: Vector, ends: readonly LogEnd[]): boolean {

@@ -1,6 +1,5 @@
 import { asBuffer } from "../core/bytes.ts";
 import { HLC_ZERO, type Hlc, hlcMs } from "../core/hlc.ts";
-import { LIMITS } from "../core/limits.ts";
 import { makeVersionId, type OriginId, type Seq } from "../core/names.ts";
 import type { Dot, LogStart, RowName, Vector } from "../core/records.ts";
 import type { PeerPosition } from "./acknowledgements.ts";
@@ -27,11 +26,11 @@ type Mark = Dot & { readonly hlc: Hlc };
 
 /**
  * Drops tombstones, and marks of versions that were removed, that every member has applied and that
- * are older than a week: nobody can bring back any more what they stand against. Each removal is a
+ * are old enough: nobody can bring back any more what they stand against. Each removal is a
  * record in the log, so that a rebuild agrees. Gives how many were dropped.
  */
 export async function dropOldMarks(parts: StoreParts, readers: MarkReaders): Promise<number> {
-  const isOld = judgeOf(readers, readHeads(parts));
+  const isOld = judgeOf(parts, readers, readHeads(parts));
   let dropped = 0;
   for (const gather of [gatherTombstones, gatherVoided]) {
     let from: string | undefined = "";
@@ -56,6 +55,7 @@ export async function dropOldMarks(parts: StoreParts, readers: MarkReaders): Pro
  * has come here: only such a write could still lose to it.
  */
 function judgeOf(
+  { timeBounds }: Pick<StoreParts, "timeBounds">,
   { peers, held, nowMs }: MarkReaders,
   heads: readonly LogStart[],
 ): (mark: Mark) => boolean {
@@ -71,7 +71,7 @@ function judgeOf(
     }
   }
   return ({ origin, seq, hlc }) => {
-    if (nowMs - hlcMs(hlc) < LIMITS.historyRetentionMs) return false;
+    if (nowMs - hlcMs(hlc) < timeBounds.historyMs) return false;
     if (horizon !== undefined && hlc >= horizon) return false;
     return vectors.every((vector) => reaches(vector, origin, seq));
   };

@@ -1,6 +1,5 @@
 import { StorageFault } from "../core/faults.ts";
 import { hlcMs } from "../core/hlc.ts";
-import { LIMITS } from "../core/limits.ts";
 import { laterStamp } from "../core/lww.ts";
 import type { ContentHash, OriginId, Seq } from "../core/names.ts";
 import type { Dot, Operation, Vector } from "../core/records.ts";
@@ -152,7 +151,8 @@ async function parkedEntry(deps: ReplicaDeps, dot: Dot): Promise<LogEntry | unde
  *
  * @param isGone every member was asked, and none has its bytes.
  */
-function isSuperseded({ index, clock }: StoreParts, operation: Operation, isGone = false): boolean {
+function isSuperseded(parts: StoreParts, operation: Operation, isGone = false): boolean {
+  const { index, clock, timeBounds } = parts;
   const { body, dot, hlc } = operation;
   if (body.kind !== "object-put") return false;
   const stamp = { hlc, origin: dot.origin };
@@ -166,7 +166,7 @@ function isSuperseded({ index, clock }: StoreParts, operation: Operation, isGone
   if (standing === undefined || !laterStamp(standing, stamp)) return false;
   // Who keeps a conflict has its bytes.
   if (isGone || standing.origin === dot.origin) return true;
-  const isOld = clock.nowMs() - hlcMs(hlc) > LIMITS.conflictRetentionMs;
+  const isOld = clock.nowMs() - hlcMs(hlc) > timeBounds.conflictMs;
   return isOld || historyOf(index, body, stamp)?.kind === "settled";
 }
 

@@ -28,6 +28,7 @@ import type { SiteIdentity } from "./site-identity.ts";
 import type { SitePorts } from "./site-ports.ts";
 import type { Store } from "./store.ts";
 import { createStore } from "./store-face.ts";
+import { DEFAULT_TIME_BOUNDS, type TimeBounds } from "./time-bounds.ts";
 import { WarmPages } from "./warm-pages.ts";
 
 export type StoreSettings = {
@@ -37,6 +38,7 @@ export type StoreSettings = {
   readonly segmentBytes: number;
   readonly freeReserveBytes: number | undefined;
   readonly reserveFileBytes: number;
+  readonly timeBounds: Partial<TimeBounds>;
   readonly belief: "trusted" | "untrusted" | "rebuild";
   /** Where the log ended when that was last written down. */
   readonly knownEnd: LogEnd | undefined;
@@ -139,7 +141,8 @@ async function assemble(
 ): Promise<OpenedStore> {
   const { kv, replay } = recovered;
   const { disk, hash, random, log } = ports;
-  const guard = new ClockGuard(ports);
+  const timeBounds = { ...DEFAULT_TIME_BOUNDS, ...settings.timeBounds };
+  const guard = new ClockGuard(ports, timeBounds.clockDriftMs);
   const clock = believedClock(ports.clock, guard);
   const { origin } = settings.identity;
   const keyQuotas = await openKeyQuotas(disk, settings.directory);
@@ -172,7 +175,7 @@ async function assemble(
     log.error({ segment, offset }, "stored bytes are damaged; run a check of this site");
   const bodies = new Bodies({ segments, hash, index, warm, damaged });
   const acknowledgements = new Acknowledgements(index, clock);
-  const bounds = { admission, keyQuotas, acknowledgements };
+  const bounds = { admission, keyQuotas, acknowledgements, timeBounds };
   const parts = { kv, hash, random, clock, hlc, committer, index, bulk, bodies, ...bounds };
   const house = new House({
     ...{ parts, disk, log, clock, segments, lane, warm, sealing },

@@ -1,5 +1,4 @@
 import { hlcMs } from "../core/hlc.ts";
-import { LIMITS } from "../core/limits.ts";
 import type { ContentHash } from "../core/names.ts";
 import { decodeOperation } from "../core/operation-codec.ts";
 import type { LogStart, ManifestRef, Operation } from "../core/records.ts";
@@ -68,8 +67,8 @@ function judgeImport(
 }
 
 /** Whether a reading is so far in the future that this site's clock would be carried away. */
-function isAhead({ clock }: StoreParts, { hlc }: Operation): boolean {
-  return hlcMs(hlc) > clock.nowMs() + LIMITS.clockDriftMsMax;
+function isAhead({ clock, timeBounds }: StoreParts, { hlc }: Operation): boolean {
+  return hlcMs(hlc) > clock.nowMs() + timeBounds.clockDriftMs;
 }
 
 /** Whether the bytes of an object are here, or come with it. */

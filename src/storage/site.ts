@@ -9,6 +9,7 @@ import { isIndexTrusted } from "./recovery.ts";
 import type { SiteIdentity } from "./site-identity.ts";
 import type { SitePorts } from "./site-ports.ts";
 import type { Store } from "./store.ts";
+import type { TimeBounds } from "./time-bounds.ts";
 
 export type SiteSettings = {
   /** Absolute path of the data directory. */
@@ -21,6 +22,8 @@ export type SiteSettings = {
   readonly freeReserveBytes: number | undefined;
   /** Space set aside in a file for deletes and starts on a full disk; none unless given. */
   readonly reserveFileBytes?: number;
+  /** What differs from the defaults. */
+  readonly timeBounds?: Partial<TimeBounds>;
   /** Throws the index away and makes it from the log alone. */
   readonly rebuildIndex?: boolean;
   /** Told once when nothing can be promised any more: stop serving, exit non-zero. */
@@ -94,6 +97,7 @@ async function openLocked(
     segmentBytes: settings.segmentBytes,
     freeReserveBytes: settings.freeReserveBytes,
     reserveFileBytes: settings.reserveFileBytes ?? 0,
+    timeBounds: settings.timeBounds ?? {},
     knownEnd: mark?.logEnd,
     belief: settings.rebuildIndex === true ? "rebuild" : trusted ? "trusted" : "untrusted",
     failStop,

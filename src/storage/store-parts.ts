@@ -16,6 +16,7 @@ import type { ObjectRow } from "./metadata/object-row.ts";
 import { TABLES } from "./metadata/rows.ts";
 import type { RowReader } from "./metadata/stored-rows.ts";
 import type { StoredBucket, StoredObject } from "./store.ts";
+import type { TimeBounds } from "./time-bounds.ts";
 
 /** What the parts of the store work with. */
 export type StoreParts = {
@@ -32,6 +33,7 @@ export type StoreParts = {
   readonly admission: Admission;
   readonly keyQuotas: KeyQuotas;
   readonly acknowledgements: Acknowledgements;
+  readonly timeBounds: TimeBounds;
 };
 
 /**

@@ -1,6 +1,5 @@
 import type { AdminRoute } from "../control/admin.ts";
 import { CLOCK_PATH, routeClock } from "../control/admin-clock.ts";
-import { LIMITS } from "../core/limits.ts";
 import type { MemberSite } from "../core/site-record.ts";
 import { watchClock } from "../replication/clock-watch.ts";
 import { LagCounter } from "../replication/lag-counter.ts";
@@ -30,6 +29,8 @@ export type OpenWatch = {
 
 export function openWatch(parts: {
   readonly ports: SitePorts;
+  /** How far ahead the clock of an operation may be. */
+  readonly driftMsMax: number;
   readonly site: Site;
   readonly peers: () => readonly MemberSite[];
   readonly refused: () => ReadonlyMap<string, number>;
@@ -40,7 +41,7 @@ export function openWatch(parts: {
   const { guard, store, identity } = parts.site;
   const { replica } = store;
   const peerWatch = new PeerWatch({ clock, log });
-  const quarantine = new Quarantine({ clock, log, driftMsMax: LIMITS.clockDriftMsMax });
+  const quarantine = new Quarantine({ clock, log, driftMsMax: parts.driftMsMax });
   const stop = watchClock({
     ...{ clock, guard },
     hasPeers: () => parts.peers().length > 0,

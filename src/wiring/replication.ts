@@ -63,6 +63,7 @@ export async function startReplication(parts: ReplicationParts): Promise<Running
   const refused = () => refusals.counts();
   const watch = openWatch({
     ...{ ports, site, peers, refused, client },
+    driftMsMax: parts.settings.clockDriftMax,
     moved: () => engine.moved,
   });
   const rings = new RingShare({ identity, keyRing, peers, client, clock, random, log });

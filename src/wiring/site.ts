@@ -12,6 +12,7 @@ import { systemClock } from "../ports/system-clock.ts";
 import { chooseRootKey, type RootKey } from "../storage/root-key.ts";
 import { openSite, type Site, type SiteSettings } from "../storage/site.ts";
 import type { SitePorts } from "../storage/site-ports.ts";
+import type { TimeBounds } from "../storage/time-bounds.ts";
 import { answersOnSocket } from "../tools/admin-client.ts";
 
 /** What a site is built on, and what it reaches its peers through. */
@@ -42,7 +43,18 @@ export function openFromSettings(
 ): Promise<Site> {
   const { data: directory, siteName, directIo, segmentBytes, freeReserveBytes } = settings;
   const kept = { directory, siteName, directIo, segmentBytes, freeReserveBytes };
-  return openSite(ports, { ...kept, ...opening, reserveFileBytes: LIMITS.reserveFileBytes });
+  const timeBounds = timeBoundsOf(settings);
+  const { reserveFileBytes } = LIMITS;
+  return openSite(ports, { ...kept, ...opening, reserveFileBytes, timeBounds });
+}
+
+function timeBoundsOf(settings: Settings): TimeBounds {
+  return {
+    clockDriftMs: settings.clockDriftMax,
+    conflictMs: settings.conflictRetention,
+    historyMs: settings.historyRetention,
+    peerMs: settings.peerRetention,
+  };
 }
 
 export function openKeys(settings: Settings, ports: SitePorts): Promise<RootKey> {

@@ -6,6 +6,7 @@ import type { ProcessFacts } from "../../src/ports/process-facts.ts";
 import { decodeRow, TABLES, type Table } from "../../src/storage/metadata/rows.ts";
 import { openSite, type Site } from "../../src/storage/site.ts";
 import type { SitePorts } from "../../src/storage/site-ports.ts";
+import type { TimeBounds } from "../../src/storage/time-bounds.ts";
 import { LeapClock } from "./leap-clock.ts";
 import { createMemoryLog } from "./memory-log.ts";
 import type { Seed } from "./seed.ts";
@@ -28,6 +29,7 @@ export type MachineSettings = {
   readonly hash: Hash;
   readonly directIo: "on" | "off";
   readonly segmentBytes: number;
+  readonly timeBounds?: Partial<TimeBounds>;
   readonly sabotage?: Sabotage;
 };
 
@@ -64,6 +66,7 @@ export class SimMachine {
       directIo: this.#settings.directIo,
       segmentBytes: this.#settings.segmentBytes,
       freeReserveBytes: 0,
+      timeBounds: this.#settings.timeBounds ?? {},
       rebuildIndex: options.rebuildIndex ?? false,
       failStop: (fault) => faults.push(fault),
     });

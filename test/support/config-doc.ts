@@ -11,7 +11,8 @@ settings file, else it has its default. The settings file is the one that \`--co
 the names of the first column. Unknown names are errors everywhere. \`atoll config show\` prints each
 value in force and where it came from; secrets are never shown and have no flags (a
 process list would show them). Sizes are numbers of bytes or have a
-unit: \`KiB\`, \`MiB\`, \`GiB\`, \`TiB\`.
+unit: \`KiB\`, \`MiB\`, \`GiB\`, \`TiB\`. Times have one always: \`ms\`, \`s\`, \`m\` (minutes), \`h\`,
+\`d\` (days).
 
 | setting | flag | variable | default | meaning |
 | --- | --- | --- | --- | --- |

@@ -3,6 +3,7 @@ import type { Hash } from "../../src/ports/hash.ts";
 import { decodeRow, TABLES } from "../../src/storage/metadata/rows.ts";
 import { indexKey } from "../../src/storage/metadata/stored-rows.ts";
 import type { Store, StoredObject } from "../../src/storage/store.ts";
+import type { TimeBounds } from "../../src/storage/time-bounds.ts";
 import { Seed } from "../sim/seed.ts";
 import { createInlineHash } from "../sim/sim-hash.ts";
 import { type Running, SIM_DIRECTORY, SimMachine } from "../sim/sim-machine.ts";
@@ -29,9 +30,10 @@ export class SimSite {
     this.running = running;
   }
 
-  static async open(name: string): Promise<SimSite> {
+  static async open(name: string, timeBounds: Partial<TimeBounds> = {}): Promise<SimSite> {
     const hash = await createInlineHash();
-    const settings = { hash, directIo: "on", segmentBytes: 64 * 1024 } as const;
+    const shape = { directIo: "on", segmentBytes: 64 * 1024 } as const;
+    const settings = { hash, ...shape, timeBounds };
     const machine = new SimMachine(new Seed(name), settings);
     const site = new SimSite(machine, hash, await machine.open());
     opened.push(site);
