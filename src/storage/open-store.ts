@@ -149,9 +149,9 @@ async function assemble(
   const hlc = new HlcClock(() => clock.nowMs(), replay.head.hlc);
   const sealing: SealingDeps = { disk, hash, segments, origin, yieldTurn: () => turn(ports) };
   const seal = sealInBackground(ports, sealing);
-  const { segmentBytes } = settings;
   const before = replay.position.segment === 0 ? undefined : replay.position;
-  const { lane, bulk } = await openLanes({ sealing, seal, segmentBytes, hlc, before });
+  const lanes = { sealing, seal, segmentBytes: settings.segmentBytes, hlc, before };
+  const { lane, bulk } = await openLanes(lanes);
   const view = new IndexView(kv, hash.crc32);
   const index = view.stored;
   const references = new ReferenceCounts(view, { keepUnnamed: false });
