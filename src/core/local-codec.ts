@@ -31,6 +31,7 @@ import type {
   PartRecord,
   UploadRecord,
 } from "./records.ts";
+import { readRemoteRecord, writeRemoteRecord } from "./remote-record.ts";
 import { FieldReader, required, writeVarintField } from "./tagged-fields.ts";
 
 /*
@@ -63,6 +64,7 @@ import { FieldReader, required, writeVarintField } from "./tagged-fields.ts";
  * | 16   | floors           |
  * | 20   | conflicts-judged |
  * | 21   | deletes-judged   |
+ * | 22   | manifests-remote |
  */
 
 const KIND_NUMBERS = {
@@ -84,9 +86,10 @@ const KIND_NUMBERS = {
   floors: 16,
   "conflicts-judged": 20,
   "deletes-judged": 21,
+  "manifests-remote": 22,
 } as const satisfies Record<LocalRecordKind, number>;
 
-type ConflictKind = "conflicts-judged" | "deletes-judged";
+type OtherKind = "conflicts-judged" | "deletes-judged" | "manifests-remote";
 
 const KINDS: ReadonlyMap<number, LocalRecordKind> = new Map(
   entriesOf(KIND_NUMBERS).map(([kind, number]) => [number, kind]),
@@ -143,6 +146,9 @@ export function encodeLocal(writer: ByteWriter, record: LocalRecord): void {
     case "deletes-judged":
       writeConflictsRecord(writer, record);
       return;
+    case "manifests-remote":
+      writeRemoteRecord(writer, record);
+      return;
   }
   unreachable(record);
 }
@@ -196,6 +202,7 @@ export function decodeLocal(bytes: Uint8Array): LocalRecord {
   if (kind === "conflicts-judged" || kind === "deletes-judged") {
     return readConflictsRecord(kind, reader, bytes.length);
   }
+  if (kind === "manifests-remote") return readRemoteRecord(reader, bytes.length);
   if (isOriginKind(kind)) return readOriginRecord(kind, reader, bytes.length);
   return buildRecord(kind, readFields(reader, bytes.length));
 }
@@ -208,7 +215,7 @@ function readFields(reader: ByteReader, end: number): LocalFields {
 }
 
 function buildRecord(
-  kind: Exclude<LocalRecordKind, RowRecord["kind"] | OriginRecordKind | ConflictKind>,
+  kind: Exclude<LocalRecordKind, RowRecord["kind"] | OriginRecordKind | OtherKind>,
   found: LocalFields,
 ): LocalRecord {
   switch (kind) {

@@ -12,6 +12,7 @@ import type {
 } from "./names.ts";
 import type { ObjectLock, Retention } from "./object-lock-state.ts";
 import type { OriginRecord } from "./origin-records.ts";
+import type { RemoteRecord } from "./remote-record.ts";
 import type { SiteRecord } from "./site-record.ts";
 
 /** Where an operation came from: its origin and its position in that origin's log. */
@@ -283,6 +284,7 @@ export type LocalRecord =
   | ConflictsRecord
   | DeletesRecord
   | OriginRecord
+  | RemoteRecord
   | { readonly kind: "upload-create"; readonly upload: UploadRecord }
   | { readonly kind: "part-put"; readonly part: PartRecord }
   | {

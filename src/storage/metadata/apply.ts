@@ -84,6 +84,9 @@ export function applyLocal(context: ApplyContext, record: LocalRecord, home: num
     case "chunks-placed":
       for (const { hash, place } of record.chunks) context.references.placeChunk(hash, place, home);
       return;
+    case "manifests-remote":
+      for (const one of record.manifests) context.references.addRemote(one, home);
+      return;
     case "segments-dropped":
       dropSegments(context, record, home);
       return;

@@ -1,7 +1,9 @@
 import { StorageFault } from "../../core/faults.ts";
 import type { ContentHash } from "../../core/names.ts";
 import type { ChunkPlace, ManifestChunk, ManifestRef } from "../../core/records.ts";
+import type { RemoteManifest } from "../../core/remote-record.ts";
 import { segmentKeyOf } from "./keys.ts";
+import { REMOTE_SUM_KEY, type RemoteRow } from "./remote-rows.ts";
 import { type ChunkRow, type ManifestRow, TABLES, type Table } from "./rows.ts";
 import type { IndexView } from "./view.ts";
 
@@ -56,8 +58,30 @@ export class ReferenceCounts {
       return;
     }
     for (const chunk of chunks) this.#countChunk(chunk.hash, 1);
-    const refs = this.#takeAbsent(TABLES.manifest, hash);
+    const remote = this.#findRemote(hash);
+    if (remote !== undefined) this.#removeRemote(hash, remote);
+    const refs = remote?.refs ?? this.#takeAbsent(TABLES.manifest, hash);
     this.#view.put(TABLES.manifest, hash, { home, refs, chunks });
+    this.#noteUnnamed(this.#unnamedManifests, hash);
+  }
+
+  /**
+   * Rows may name a manifest that is not here. Of a manifest's own record and this one the last
+   * holds: only a replay meets this one while the manifest is there, which had gone by then.
+   */
+  addRemote({ hash, bytes, buckets }: RemoteManifest, home: number): void {
+    this.addLive(home, 1, 0);
+    const before = this.#view.get(TABLES.remote, hash);
+    if (before !== undefined) {
+      this.addLive(before.home, -1, 0);
+      this.#view.put(TABLES.remote, hash, { ...before, home, buckets });
+      return;
+    }
+    const manifest = this.#view.get(TABLES.manifest, hash);
+    if (manifest !== undefined) this.#removeManifest(hash, manifest);
+    const refs = manifest?.refs ?? this.#takeAbsent(TABLES.manifest, hash);
+    this.#view.put(TABLES.remote, hash, { home, refs, bytes, buckets });
+    this.#addRemoteSum(1, bytes);
     this.#noteUnnamed(this.#unnamedManifests, hash);
   }
 
@@ -78,6 +102,8 @@ export class ReferenceCounts {
     for (const hash of this.#unnamedManifests) {
       const row = this.#view.get(TABLES.manifest, hash);
       if (row !== undefined && row.refs === 0) this.#removeManifest(hash, row);
+      const remote = this.#findRemote(hash);
+      if (remote !== undefined && remote.refs === 0) this.#removeRemote(hash, remote);
     }
     for (const hash of this.#unnamedChunks) {
       const row = this.#view.get(TABLES.chunk, hash);
@@ -90,6 +116,11 @@ export class ReferenceCounts {
   }
 
   #countManifest(hash: string, change: number): void {
+    const remote = this.#findRemote(hash);
+    if (remote !== undefined) {
+      this.#countRemote(hash, remote, remote.refs + change);
+      return;
+    }
     const row = this.#find(TABLES.manifest, hash, change);
     if (row === undefined) return;
     const refs = row.refs + change;
@@ -111,6 +142,37 @@ export class ReferenceCounts {
     }
     if (refs === 0) this.#unnamedChunks.add(hash);
     this.#view.put(TABLES.chunk, hash, { ...row, refs });
+  }
+
+  /** Nothing is looked for where nothing is missing, as it is at nearly every site. */
+  #findRemote(hash: string): RemoteRow | undefined {
+    if (this.#view.get(TABLES.remoteSum, REMOTE_SUM_KEY) === undefined) return undefined;
+    return this.#view.get(TABLES.remote, hash);
+  }
+
+  #countRemote(hash: string, row: RemoteRow, refs: number): void {
+    if (refs === 0 && !this.#keepUnnamed) {
+      this.#removeRemote(hash, row);
+      return;
+    }
+    if (refs === 0) this.#unnamedManifests.add(hash);
+    this.#view.put(TABLES.remote, hash, { ...row, refs });
+  }
+
+  #removeRemote(hash: string, { home, bytes }: RemoteRow): void {
+    this.#view.remove(TABLES.remote, hash);
+    this.addLive(home, -1, 0);
+    this.#addRemoteSum(-1, -bytes);
+  }
+
+  #addRemoteSum(manifests: number, bytes: number): void {
+    const before = this.#view.get(TABLES.remoteSum, REMOTE_SUM_KEY);
+    const after = {
+      manifests: (before?.manifests ?? 0) + manifests,
+      bytes: (before?.bytes ?? 0) + bytes,
+    };
+    if (after.manifests === 0) this.#view.remove(TABLES.remoteSum, REMOTE_SUM_KEY);
+    else this.#view.put(TABLES.remoteSum, REMOTE_SUM_KEY, after);
   }
 
   #removeManifest(hash: string, row: ManifestRow): void {

@@ -25,6 +25,7 @@ import {
   type ObjectRow,
 } from "./object-row.ts";
 import { ORIGIN_TABLES, readVector, writeVector } from "./origin-rows.ts";
+import { REMOTE_TABLE } from "./remote-rows.ts";
 import { SITE_TABLES } from "./site-rows.ts";
 import { readHlc, readOrigin, readSeq, readStamp, type Stamp, writeStamp } from "./stamp.ts";
 import { listObject, listVersion, type VersionListing } from "./version-listing.ts";
@@ -256,6 +257,9 @@ export const TABLES = {
   history: HISTORY_TABLE,
   ...SITE_TABLES,
   ...ORIGIN_TABLES,
+  remote: REMOTE_TABLE,
+  /** How many those are, and the bytes that they list; one row, missing when there are none. */
+  remoteSum: counters("T", ["manifests", "bytes"]),
   position: {
     prefix: "z",
     encode: (writer, row) => {

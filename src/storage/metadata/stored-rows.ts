@@ -14,6 +14,8 @@ const KEPT_PREFIXES: ReadonlySet<string> = new Set([
   TABLES.usage.prefix,
   // Every write is answered with a token of where the log stands.
   TABLES.position.prefix,
+  // Every read of a large body asks whether any bytes are missing here.
+  TABLES.remoteSum.prefix,
 ]);
 const KEPT_ROWS_MAX = 10_000;
 
