@@ -1,5 +1,6 @@
 import { availableParallelism } from "node:os";
 import { defineConfig } from "vitest/config";
+import { hangingFiles } from "./test/support/hanging-files.ts";
 
 // Guards against hanging are generous on purpose: timing never decides a test.
 const guards = {
@@ -13,6 +14,8 @@ export default defineConfig({
   test: {
     // Vitest leaves one core to whoever watches; nobody does here.
     maxWorkers: Math.max(2, availableParallelism()),
+    // Nothing takes longer than the simulations and the loops of kills: ten minutes.
+    reporters: ["default", hangingFiles(25)],
     projects: [
       {
         test: {

@@ -1,6 +1,6 @@
 import { sign, verify } from "node:crypto";
-import fc from "fast-check";
 import { expect, test } from "vitest";
+import { fc } from "../../test/support/properties.ts";
 import { ACCESS_KEY_RANDOM_BYTES, makeAccessKeyPair, secretKeyProblem } from "./access-key.ts";
 import { makeSiteKeyPair } from "./identity.ts";
 

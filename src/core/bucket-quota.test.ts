@@ -1,5 +1,5 @@
-import fc from "fast-check";
 import { expect, test } from "vitest";
+import { fc } from "../../test/support/properties.ts";
 import { decodeQuota, encodeQuota } from "./bucket-quota.ts";
 
 test("a quota is read as it was written, and has one encoding", () => {

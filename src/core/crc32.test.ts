@@ -1,6 +1,6 @@
 import { crc32 } from "node:zlib";
-import fc from "fast-check";
 import { expect, test } from "vitest";
+import { fc } from "../../test/support/properties.ts";
 import { crc32OfSmall } from "./crc32.ts";
 
 test("the checksum of small inputs is the one zlib computes", () => {

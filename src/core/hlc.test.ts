@@ -1,5 +1,5 @@
-import fc from "fast-check";
 import { expect, test } from "vitest";
+import { fc } from "../../test/support/properties.ts";
 import { HlcClock, hlcFromMs, hlcMs } from "./hlc.ts";
 
 test("[S65] what replaces or deletes a thing is later than it, whatever the wall clock does", () => {

@@ -1,6 +1,6 @@
 import { createHash, createHmac } from "node:crypto";
-import fc from "fast-check";
 import { expect, test } from "vitest";
+import { fc } from "../../test/support/properties.ts";
 import { equalsInConstantTime, HmacKey, sha256, sha256Hex } from "./hmac.ts";
 
 test("codes are those of node:crypto for any key and any message", () => {

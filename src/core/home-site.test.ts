@@ -1,5 +1,5 @@
-import fc from "fast-check";
 import { expect, test } from "vitest";
+import { fc } from "../../test/support/properties.ts";
 import { encodeHomeSite, parseHomeSite } from "./home-site.ts";
 import { parseOriginId, parseSeq, parseSiteId } from "./names.ts";
 import type { Vector } from "./records.ts";

@@ -1,5 +1,5 @@
-import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { fc } from "../../test/support/properties.ts";
 import { decodeJoinToken, encodeJoinToken, type JoinToken } from "./join-token.ts";
 import { parseClusterId, parseSiteId } from "./names.ts";
 import { required } from "./tagged-fields.ts";

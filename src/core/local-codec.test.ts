@@ -1,6 +1,6 @@
-import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { decodedOrRefused, encoded } from "../../test/support/decoding.ts";
+import { fc } from "../../test/support/properties.ts";
 import { damaged, localRecords } from "../../test/support/record-arbitraries.ts";
 import { decodeLocal, encodeLocal } from "./local-codec.ts";
 

@@ -1,6 +1,6 @@
-import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { decodedOrRefused } from "../../test/support/decoding.ts";
+import { fc } from "../../test/support/properties.ts";
 import { contentHashes, damaged } from "../../test/support/record-arbitraries.ts";
 import { decodeManifest, encodeManifest } from "./manifest-codec.ts";
 

@@ -1,6 +1,6 @@
-import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { decodedOrRefused, encoded } from "../../test/support/decoding.ts";
+import { fc } from "../../test/support/properties.ts";
 import { damaged, objectRecords } from "../../test/support/record-arbitraries.ts";
 import { ByteWriter, LayoutError } from "./bytes.ts";
 import { decodeObject, encodeObject } from "./object-codec.ts";

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
-import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { decodedOrRefused, encoded } from "../../test/support/decoding.ts";
+import { fc } from "../../test/support/properties.ts";
 import { damaged, operations } from "../../test/support/record-arbitraries.ts";
 import { ByteReader } from "./bytes.ts";
 import {

@@ -1,6 +1,6 @@
 import { deflateRawSync } from "node:zlib";
-import fc from "fast-check";
 import { expect, test } from "vitest";
+import { fc } from "../../test/support/properties.ts";
 import { ByteWriter, LayoutError } from "./bytes.ts";
 import { packBytes, unpackBytes } from "./packed-bytes.ts";
 

@@ -1,5 +1,5 @@
-import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { fc } from "../../test/support/properties.ts";
 import { makeBoxKeyPair, openBox, sealBox } from "./sealed-box.ts";
 
 const seeds = fc.uint8Array({ minLength: 32, maxLength: 32 });

@@ -1,5 +1,5 @@
-import fc from "fast-check";
 import { expect, test } from "vitest";
+import { fc } from "../../test/support/properties.ts";
 import { parseHlc } from "./hlc.ts";
 import { parseOriginId, parseSeq } from "./names.ts";
 import { formatWriteToken, parseWriteToken, type WriteToken } from "./write-token.ts";

@@ -1,5 +1,5 @@
-import fc from "fast-check";
 import { expect, test } from "vitest";
+import { fc } from "../../test/support/properties.ts";
 import { formatAddress, plainAddress } from "./remote-address.ts";
 
 test("writes IPv4 with dots, inside IPv6 too", () => {

@@ -1,5 +1,5 @@
-import fc from "fast-check";
 import { expect, test } from "vitest";
+import { fc } from "../../test/support/properties.ts";
 import type { ResponseHeaders } from "./exchange.ts";
 import { headerBlock, isBodyless, statusText, writeHeaders } from "./response-headers.ts";
 

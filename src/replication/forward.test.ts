@@ -1,5 +1,5 @@
-import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { fc } from "../../test/support/properties.ts";
 import { LayoutError } from "../core/bytes.ts";
 import type { ForwardedAnswer, ForwardedRequest } from "../core/forwarded-request.ts";
 import { LIMITS } from "../core/limits.ts";

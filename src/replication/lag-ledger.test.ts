@@ -1,5 +1,5 @@
-import fc from "fast-check";
 import { expect, test } from "vitest";
+import { fc } from "../../test/support/properties.ts";
 import { parseOriginId, parseSeq } from "../core/names.ts";
 import type { Vector } from "../core/records.ts";
 import { type CountedOperation, LagLedger } from "./lag-ledger.ts";

@@ -1,5 +1,5 @@
-import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { fc } from "../../test/support/properties.ts";
 import { authorityOf, parsePeerAddress } from "./peer-address.ts";
 
 describe("the address of a peer", () => {

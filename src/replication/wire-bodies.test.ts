@@ -1,5 +1,5 @@
-import fc from "fast-check";
 import { expect, test } from "vitest";
+import { fc } from "../../test/support/properties.ts";
 import { LayoutError } from "../core/bytes.ts";
 import { type ContentHash, parseContentHash } from "../core/names.ts";
 import {

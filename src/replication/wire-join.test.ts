@@ -1,5 +1,5 @@
-import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { fc } from "../../test/support/properties.ts";
 import { siteRecords } from "../../test/support/record-arbitraries.ts";
 import type { SiteRecord } from "../core/site-record.ts";
 import {

@@ -1,5 +1,5 @@
-import fc from "fast-check";
 import { expect, test } from "vitest";
+import { fc } from "../../test/support/properties.ts";
 import { hlcs, origins } from "../../test/support/record-arbitraries.ts";
 import { LIMITS } from "../core/limits.ts";
 import { parseSeq } from "../core/names.ts";

@@ -1,5 +1,5 @@
-import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { fc } from "../../test/support/properties.ts";
 import { headersOf } from "./headers/header-list.ts";
 import type { OperationRow } from "./operation.ts";
 import { OPERATIONS } from "./operations.ts";

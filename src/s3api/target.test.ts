@@ -1,5 +1,5 @@
-import fc from "fast-check";
 import { expect, test } from "vitest";
+import { fc } from "../../test/support/properties.ts";
 import { decodePercent, parseQuery, splitTarget } from "./target.ts";
 
 test("any text reads back from its percent-encoded form, once", () => {

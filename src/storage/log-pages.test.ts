@@ -1,9 +1,9 @@
-import fc from "fast-check";
 import { beforeAll, expect, test } from "vitest";
 import { Seed } from "../../test/sim/seed.ts";
 import { SimDisk } from "../../test/sim/sim-disk.ts";
 import { createInlineHash } from "../../test/sim/sim-hash.ts";
 import { openSimKv } from "../../test/sim/sim-kv.ts";
+import { fc } from "../../test/support/properties.ts";
 import { ByteWriter } from "../core/bytes.ts";
 import { StorageFault } from "../core/faults.ts";
 import { HLC_ZERO } from "../core/hlc.ts";

@@ -1,10 +1,10 @@
 import { createHash } from "node:crypto";
 import { crc32 as zlibCrc32 } from "node:zlib";
-import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Hash, HashAlgorithm } from "../../src/ports/hash.ts";
 import { createNativeHash } from "../../src/ports/native-hash.ts";
 import { createInlineHash } from "../sim/sim-hash.ts";
+import { fc } from "../support/properties.ts";
 
 const CHECK_VALUES: Readonly<Record<HashAlgorithm, string>> = {
   CRC32: "cbf43926",

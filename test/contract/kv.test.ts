@@ -1,6 +1,5 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { Disk } from "../../src/ports/disk.ts";
 import type { Kv, KvMutation, KvRange, KvRow, OpenKv } from "../../src/ports/kv.ts";
@@ -9,6 +8,7 @@ import { createNodeDisk } from "../../src/ports/node-disk.ts";
 import { Seed } from "../sim/seed.ts";
 import { SimDisk } from "../sim/sim-disk.ts";
 import { openSimKv } from "../sim/sim-kv.ts";
+import { fc } from "../support/properties.ts";
 
 type Fixture = {
   readonly disk: Disk;

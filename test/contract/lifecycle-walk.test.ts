@@ -1,4 +1,3 @@
-import fc from "fast-check";
 import { expect, test } from "vitest";
 import { VERSIONING_SETTING, versioningSetting } from "../../src/core/bucket-versioning.ts";
 import { dueAction, type LifecycleRule } from "../../src/core/lifecycle.ts";
@@ -6,6 +5,7 @@ import { LIFECYCLE_SETTING } from "../../src/core/lifecycle-codec.ts";
 import type { Store, StoredVersion } from "../../src/storage/store.ts";
 import { bucketOf, keyOf } from "../sim/store-journal.ts";
 import { lifecycleRule, lifecycleValue } from "../support/lifecycle-rules.ts";
+import { fc } from "../support/properties.ts";
 import { simulatedSite } from "../support/site-fixture.ts";
 
 const BUCKET = bucketOf("alpha");

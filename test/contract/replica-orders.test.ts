@@ -1,10 +1,10 @@
-import fc from "fast-check";
 import { afterEach, expect, test } from "vitest";
 import type { RowStep } from "../../src/storage/logical-rows.ts";
 import { encodeLogicalRow } from "../../src/storage/row-operations.ts";
 import { Seed } from "../sim/seed.ts";
 import { dumpRows } from "../sim/sim-machine.ts";
 import { fetchParked, handOver, handOverAll, positionOf } from "../support/hand-over.ts";
+import { fc } from "../support/properties.ts";
 import { change, contentsOf, setUp } from "../support/row-workload.ts";
 import { closeSimSites, SimSite } from "../support/sim-site.ts";
 

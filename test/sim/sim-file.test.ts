@@ -1,5 +1,5 @@
-import fc from "fast-check";
 import { expect, test } from "vitest";
+import { fc } from "../support/properties.ts";
 import { Seed } from "./seed.ts";
 import { SimFile } from "./sim-file.ts";
 

@@ -1,6 +1,6 @@
-import fc from "fast-check";
 import { expect, test } from "vitest";
 import { headersOf } from "../../../test/support/headers.ts";
+import { fc } from "../../../test/support/properties.ts";
 import { formatAmzDate, headerTime, parseAmzDate } from "./request-time.ts";
 
 test("every whole second survives being written and read", () => {

@@ -1,6 +1,6 @@
-import fc from "fast-check";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { chunkedParts, signingKeyOf } from "../../../test/support/chunked-body.ts";
+import { fc } from "../../../test/support/properties.ts";
 import { HmacKey } from "../../core/hmac.ts";
 import type { Hash } from "../../ports/hash.ts";
 import { createNativeHash } from "../../ports/native-hash.ts";

@@ -1,5 +1,5 @@
-import fc from "fast-check";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { fc } from "../../../test/support/properties.ts";
 import type { PartSummary } from "../../core/records.ts";
 import type { Hash } from "../../ports/hash.ts";
 import { createNativeHash } from "../../ports/native-hash.ts";

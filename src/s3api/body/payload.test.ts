@@ -1,9 +1,9 @@
 import { createHash } from "node:crypto";
-import fc from "fast-check";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { BodyExchange } from "../../../test/support/body-exchange.ts";
 import { chunkedParts, signingKeyOf } from "../../../test/support/chunked-body.ts";
 import { headersOf } from "../../../test/support/headers.ts";
+import { fc } from "../../../test/support/properties.ts";
 import { HmacKey } from "../../core/hmac.ts";
 import { LIMITS } from "../../core/limits.ts";
 import type { Hash } from "../../ports/hash.ts";

@@ -1,5 +1,5 @@
-import fc from "fast-check";
 import { expect, test } from "vitest";
+import { fc } from "../../../test/support/properties.ts";
 import { PartSealer, PLAIN_BLOCK_BYTES, storedBytesOf } from "../../core/block-cipher.ts";
 import type { SealedPiece } from "../../core/encryption-envelope.ts";
 import { LIMITS } from "../../core/limits.ts";

@@ -1,5 +1,5 @@
-import fc from "fast-check";
 import { expect, test } from "vitest";
+import { fc } from "../../../test/support/properties.ts";
 import { TokenBuckets } from "./token-buckets.ts";
 
 const SETTINGS = { burst: 3, refillMs: 3000, entriesMax: 2 };

@@ -1,5 +1,5 @@
-import fc from "fast-check";
 import { expect, test } from "vitest";
+import { fc } from "../../../test/support/properties.ts";
 import { formatHttpDate, formatIsoDate, parseHttpDate } from "./dates.ts";
 
 test("every second reads back from its HTTP date", () => {

@@ -1,5 +1,5 @@
-import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { fc } from "../../../test/support/properties.ts";
 import { S3Error } from "../errors.ts";
 import { parseQuery } from "../target.ts";
 import { parseVersionRef, versionOf } from "./version-ref.ts";

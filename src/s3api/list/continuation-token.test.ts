@@ -1,6 +1,6 @@
 import { crc32 } from "@node-rs/crc32";
-import fc from "fast-check";
 import { expect, test } from "vitest";
+import { fc } from "../../../test/support/properties.ts";
 import { decodeToken, encodeToken } from "./continuation-token.ts";
 
 const hash = { crc32: (bytes: Uint8Array) => crc32(Buffer.from(bytes)) };

@@ -1,5 +1,5 @@
-import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { fc } from "../../../test/support/properties.ts";
 import { compareUtf8 } from "../../core/utf8-order.ts";
 import { type ListSource, listPage, type PageWish } from "./page.ts";
 

@@ -1,5 +1,5 @@
-import fc from "fast-check";
 import { expect, test } from "vitest";
+import { fc } from "../../../test/support/properties.ts";
 import { parseObjectKey, parseVersionId } from "../../core/names.ts";
 import { compareUtf8 } from "../../core/utf8-order.ts";
 import type { ListedVersion, VersionCursor } from "../../storage/store.ts";

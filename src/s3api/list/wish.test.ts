@@ -1,5 +1,5 @@
-import fc from "fast-check";
 import { expect, test } from "vitest";
+import { fc } from "../../../test/support/properties.ts";
 import { EMPTY_QUERY, parseQuery } from "../target.ts";
 import { encodeName, readEncoding, readMax } from "./wish.ts";
 

@@ -1,6 +1,6 @@
-import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { callerOf, documentOf, requestOf } from "../../../test/support/policies.ts";
+import { fc } from "../../../test/support/properties.ts";
 import { decide } from "./decide.ts";
 import type { PolicyDocument } from "./document.ts";
 

@@ -1,6 +1,6 @@
-import fc from "fast-check";
 import { expect, test } from "vitest";
 import { documentOf, requestOf } from "../../../test/support/policies.ts";
+import { fc } from "../../../test/support/properties.ts";
 import { checkBucketPolicy } from "./bucket-policy-rules.ts";
 import { decide } from "./decide.ts";
 import { type PolicyKind, parsePolicy, readStoredPolicy } from "./document.ts";

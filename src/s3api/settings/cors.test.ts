@@ -1,5 +1,5 @@
-import fc from "fast-check";
 import { expect, test } from "vitest";
+import { fc } from "../../../test/support/properties.ts";
 import { S3Error } from "../errors.ts";
 import { readDocument, writeDocument } from "./bucket-setting.ts";
 import { CORS } from "./cors.ts";

@@ -1,5 +1,5 @@
-import fc from "fast-check";
 import { expect, test } from "vitest";
+import { fc } from "../../../test/support/properties.ts";
 import { parseXml } from "../xml/reader.ts";
 import { XmlWriter } from "../xml/writer.ts";
 import { checkedTags, readTagging, TAGGED_BUCKET, TAGGED_OBJECT, writeTagging } from "./tag-set.ts";

@@ -1,5 +1,5 @@
-import fc from "fast-check";
 import { expect, test } from "vitest";
+import { fc } from "../../../test/support/properties.ts";
 import { S3Error } from "../errors.ts";
 import { renderError } from "./error-document.ts";
 import { childText, parseXml } from "./reader.ts";

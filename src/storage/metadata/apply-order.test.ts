@@ -1,6 +1,6 @@
-import fc from "fast-check";
 import { expect, test } from "vitest";
 import { MapKv } from "../../../test/support/map-kv.ts";
+import { fc } from "../../../test/support/properties.ts";
 import { parseHlc } from "../../core/hlc.ts";
 import { laterStamp } from "../../core/lww.ts";
 import {

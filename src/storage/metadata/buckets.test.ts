@@ -1,4 +1,3 @@
-import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import {
   ApplySite,
@@ -9,6 +8,7 @@ import {
   objectOf,
   seqOf,
 } from "../../../test/support/apply-sites.ts";
+import { fc } from "../../../test/support/properties.ts";
 import { ByteWriter } from "../../core/bytes.ts";
 import { hasSeen } from "../../core/causality.ts";
 import type { Operation, OperationBody } from "../../core/records.ts";

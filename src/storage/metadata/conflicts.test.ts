@@ -1,6 +1,6 @@
-import fc from "fast-check";
 import { expect, test } from "vitest";
 import { ApplySite, BUCKET, KEYS, ORIGINS, objectOf } from "../../../test/support/apply-sites.ts";
+import { fc } from "../../../test/support/properties.ts";
 import { hasSeen } from "../../core/causality.ts";
 import { laterStamp } from "../../core/lww.ts";
 import { makeVersionId, type ObjectKey } from "../../core/names.ts";

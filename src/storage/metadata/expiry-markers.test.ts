@@ -1,4 +1,3 @@
-import fc from "fast-check";
 import { expect, test } from "vitest";
 import {
   ApplySite,
@@ -8,6 +7,7 @@ import {
   ORIGINS,
   objectOf,
 } from "../../../test/support/apply-sites.ts";
+import { fc } from "../../../test/support/properties.ts";
 import { parseHlc } from "../../core/hlc.ts";
 import { makeVersionId } from "../../core/names.ts";
 import type { Operation } from "../../core/records.ts";

@@ -1,6 +1,6 @@
-import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { ApplySite, BUCKET, KEYS, ORIGINS, objectOf } from "../../../test/support/apply-sites.ts";
+import { fc } from "../../../test/support/properties.ts";
 import { ByteWriter } from "../../core/bytes.ts";
 import { hasSeen, NOTHING_SEEN } from "../../core/causality.ts";
 import { makeVersionId, type VersionId } from "../../core/names.ts";

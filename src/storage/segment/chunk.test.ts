@@ -1,6 +1,6 @@
-import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { crc32 } from "../../../test/support/crc.ts";
+import { fc } from "../../../test/support/properties.ts";
 import { contentHashes } from "../../../test/support/record-arbitraries.ts";
 import { LIMITS } from "../../core/limits.ts";
 import { parseContentHash } from "../../core/names.ts";

@@ -1,7 +1,7 @@
-import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { crc32 } from "../../../test/support/crc.ts";
 import { decodedOrRefused } from "../../../test/support/decoding.ts";
+import { fc } from "../../../test/support/properties.ts";
 import {
   bucketNames,
   contentHashes,

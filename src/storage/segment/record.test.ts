@@ -1,6 +1,6 @@
-import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { crc32 } from "../../../test/support/crc.ts";
+import { fc } from "../../../test/support/properties.ts";
 import { ByteWriter } from "../../core/bytes.ts";
 import { parseBucketName, parseObjectKey, parseVersionId } from "../../core/names.ts";
 import { required } from "../../core/tagged-fields.ts";
