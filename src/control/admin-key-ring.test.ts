@@ -1,4 +1,7 @@
 import { expect, test } from "vitest";
+import { hlcFromMs } from "../core/hlc.ts";
+import { makeVersionId, parseOriginId } from "../core/names.ts";
+import { required } from "../core/tagged-fields.ts";
 import { cryptoRandom } from "../ports/crypto-random.ts";
 import type { Store } from "../storage/store.ts";
 import { KEY_RING_PATH, type KeyRingSite, routeKeyRing } from "./admin-key-ring.ts";
@@ -15,6 +18,7 @@ function siteWith(keys: Record<string, Uint8Array>) {
     },
   };
   const asked: Array<string | undefined> = [];
+  const conflictsAfter: Array<string | undefined> = [];
   const store = {
     accessKeys: () => [],
     bucket: () => undefined,
@@ -22,11 +26,17 @@ function siteWith(keys: Record<string, Uint8Array>) {
       asked.push(after);
       return [];
     },
-  } as Partial<Store> as Store;
+    conflicts: {
+      list: (_bucket: unknown, after: string | undefined) => {
+        conflictsAfter.push(after?.split("\0").slice(0, 2).join("/"));
+        return { conflicts: [], next: undefined };
+      },
+    },
+  } as unknown as Store;
   const site: KeyRingSite = { store, dataDir: { keyRing } };
   const ask = async (method: string, path = "", body?: unknown) =>
     routeKeyRing({ random: cryptoRandom }, site, { method, path: KEY_RING_PATH + path, body });
-  return { ask, asked };
+  return { ask, asked, conflictsAfter };
 }
 
 const SECRET = Buffer.alloc(32, 0xab);
@@ -57,8 +67,17 @@ test("a walk goes on behind the place it is given", async () => {
   expect(asked).toEqual([undefined, "photos"]);
 });
 
+test("a walk that has come to the conflicts goes on among them", async () => {
+  const { ask, asked, conflictsAfter } = siteWith({ "1": SECRET });
+  const version = makeVersionId(hlcFromMs(1), required(parseOriginId("b".repeat(16)), "origin"));
+  const after = { bucket: "photos", key: "cat", version, conflict: true };
+  expect((await ask("POST", "/rewrap", { after })).status).toBe(200);
+  expect([asked, conflictsAfter]).toEqual([[], ["photos/cat"]]);
+});
+
 test.each([
   [{ after: "photos" }],
+  [{ after: { bucket: "photos", key: "cat", version: "null", conflict: false } }],
   [{ after: { bucket: "..", key: "cat", version: "null" } }],
   [{ after: { bucket: "photos", key: "", version: "null" } }],
   [{ after: { bucket: "photos", key: "cat", version: "7" } }],

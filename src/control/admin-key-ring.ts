@@ -31,6 +31,7 @@ const POSITION = z.strictObject({
   bucket: z.string(),
   key: z.string(),
   version: z.string(),
+  conflict: z.literal(true).optional(),
 });
 const REWRAP = z.strictObject({
   after: POSITION.optional(),
@@ -88,5 +89,5 @@ function readPosition(given: z.output<typeof POSITION>): RewrapPosition | undefi
   const version: VersionId | "null" | undefined =
     given.version === "null" ? "null" : parseVersionId(given.version);
   if (bucket === undefined || key === undefined || version === undefined) return undefined;
-  return { bucket, key, version };
+  return { bucket, key, version, ...(given.conflict && { conflict: given.conflict }) };
 }

@@ -1,10 +1,13 @@
 import { makeVersionId } from "../core/names.ts";
 import { mayRetain } from "../core/object-lock-state.ts";
 import type { ObjectChange } from "../core/records.ts";
+import type { Clock } from "../ports/clock.ts";
 import type { OpenBatch } from "./batch.ts";
 import { judgeConditions } from "./conditions.ts";
-import { newestVersion } from "./metadata/key-versions.ts";
+import { historyOf } from "./metadata/apply-conflicts.ts";
+import { type Located, newestVersion, writeIdOf } from "./metadata/key-versions.ts";
 import type { ObjectRow } from "./metadata/object-row.ts";
+import type { RowReader } from "./metadata/stored-rows.ts";
 import type { ChangeObjectRequest, ChangeOutcome, RequestedChange } from "./store.ts";
 import { findBucket, type StoreParts, toStoredObject } from "./store-parts.ts";
 import { namedVersion } from "./versions.ts";
@@ -33,11 +36,26 @@ function judgeChange(
   batch: OpenBatch,
   request: ChangeObjectRequest,
 ): ChangeOutcome {
-  const { bucket, key, version } = request;
+  const { bucket, version } = request;
   const { view } = batch.context;
-  if (findBucket(view, bucket) === undefined) return { outcome: "no-such-bucket" };
+  const conflict = namedConflict(view, request);
+  if (conflict === undefined && findBucket(view, bucket) === undefined) {
+    return { outcome: "no-such-bucket" };
+  }
   const found =
     version === undefined ? newestVersion(view, request) : namedVersion(view, request, version);
+  return changeFound(clock, { batch, request, found: found ?? conflict });
+}
+
+type Found = {
+  readonly batch: OpenBatch;
+  readonly request: ChangeObjectRequest;
+  readonly found: Located | undefined;
+};
+
+function changeFound(clock: Pick<Clock, "nowMs">, { batch, request, found }: Found): ChangeOutcome {
+  const { bucket, key, version } = request;
+  const { view } = batch.context;
   if (found === undefined) {
     return { outcome: version === undefined ? "no-such-key" : "no-such-version" };
   }
@@ -53,9 +71,23 @@ function judgeChange(
   batch.operation(batch.nextHlc(stamp.hlc), {
     ...{ kind: "object-meta", bucket, key, version: id, nullSlot, change },
   });
-  const after = namedVersion(view, request, nullSlot ? "null" : id);
+  const after = namedConflict(view, request) ?? namedVersion(view, request, nullSlot ? "null" : id);
   const row = after?.kind === "object" ? after.row : found.row;
   return { outcome: "changed", object: toStoredObject(bucket, key, row) };
+}
+
+/**
+ * A conflict, for what may be changed of one: how its key is sealed. It has its id and no slot, and
+ * may outlive its bucket.
+ */
+function namedConflict(
+  view: RowReader,
+  { bucket, key, version, change }: ChangeObjectRequest,
+): Located | undefined {
+  if (change.kind !== "encryption" || version === undefined || version === "null") return undefined;
+  const history = historyOf(view, { bucket, key }, writeIdOf(version));
+  if (history?.kind !== "conflict") return undefined;
+  return { kind: "object", row: history.row, current: false };
 }
 
 function isAllowed({ object }: ObjectRow, change: RequestedChange, nowMs: number): boolean {

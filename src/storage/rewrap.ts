@@ -3,6 +3,8 @@ import { isEnvelopeCurrent, rewrapEnvelope } from "../core/encryption-envelope.t
 import type { BucketName, ObjectKey, VersionId } from "../core/names.ts";
 import { isSealedWithCurrent, type KeyRing, sealSecret, unsealSecret } from "../core/seal.ts";
 import type { Random } from "../ports/random.ts";
+import type { Conflicts } from "./conflict-wishes.ts";
+import { versionKeyOf, writeIdOf } from "./metadata/key-versions.ts";
 import type { Store, StoredObject, VersionCursor } from "./store.ts";
 
 const SEAL_NONCE_BYTES = 12;
@@ -20,6 +22,8 @@ export type RewrapPosition = {
   readonly bucket: BucketName;
   readonly key: ObjectKey;
   readonly version: VersionId | "null";
+  /** The walk is among conflicts, which come last. */
+  readonly conflict?: true;
 };
 
 export type RewrapStep = {
@@ -49,15 +53,8 @@ export async function rewrapStep(
 ): Promise<RewrapStep> {
   const accessKeys = after === undefined ? await resealAccessKeys(deps) : 0;
   const walk = new RewrapWalk(deps.keyRing, versionsMax);
-  if (after !== undefined && deps.store.bucket(after.bucket) !== undefined) {
-    walk.visit(deps.store.versions(after.bucket), after);
-  }
-  if (!walk.isFull) {
-    for (const { name } of deps.store.buckets(after?.bucket)) {
-      walk.visit(deps.store.versions(name), undefined);
-      if (walk.isFull) break;
-    }
-  }
+  if (after?.conflict === undefined) visitVersions(deps.store, walk, after);
+  if (!walk.isFull) walk.visitConflicts(deps.store.conflicts, conflictAfter(after));
   let rewrapped = 0;
   let unreadable = 0;
   for (let at = 0; at < walk.outdated.length; at += CHANGES_AT_ONCE) {
@@ -68,6 +65,23 @@ export async function rewrapStep(
   }
   const next = walk.isFull ? walk.last : undefined;
   return { accessKeys, seen: walk.seen, rewrapped, unreadable, next };
+}
+
+function visitVersions(store: Store, walk: RewrapWalk, after: RewrapPosition | undefined): void {
+  if (after !== undefined && store.bucket(after.bucket) !== undefined) {
+    walk.visit(store.versions(after.bucket), after);
+  }
+  if (walk.isFull) return;
+  for (const { name } of store.buckets(after?.bucket)) {
+    walk.visit(store.versions(name), undefined);
+    if (walk.isFull) return;
+  }
+}
+
+/** Where a page of conflicts goes on. */
+function conflictAfter(after: RewrapPosition | undefined): string | undefined {
+  if (after?.conflict === undefined || after.version === "null") return undefined;
+  return versionKeyOf(after, writeIdOf(after.version));
 }
 
 /** There are few of them, so that one step does them all. */
@@ -121,6 +135,17 @@ class RewrapWalk {
       }
     } finally {
       cursor.close();
+    }
+  }
+
+  /** Conflicts are no versions of their bucket, and may be there without it. */
+  visitConflicts(conflicts: Conflicts, after: string | undefined): void {
+    const page = conflicts.list(undefined, after, this.#versionsMax - this.seen);
+    for (const object of page.conflicts) {
+      const { bucket, key, version } = object;
+      this.seen++;
+      this.last = { bucket, key, version, conflict: true };
+      if (this.#isOutdated(object)) this.outdated.push(object);
     }
   }
 

@@ -1,20 +1,26 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { accessKeyContext } from "../../src/core/access-key.ts";
 import { versioningSetting } from "../../src/core/bucket-versioning.ts";
+import { ByteWriter } from "../../src/core/bytes.ts";
 import {
   type EnvelopeSecret,
   envelopeKeyId,
   openEnvelope,
   sealEnvelope,
 } from "../../src/core/encryption-envelope.ts";
+import { hlcFromMs } from "../../src/core/hlc.ts";
 import {
   type AccessKeyId,
   type BucketName,
   type ObjectKey,
   parseAccessKeyId,
+  parseOriginId,
+  parseSeq,
 } from "../../src/core/names.ts";
+import { encodeOperation } from "../../src/core/operation-codec.ts";
 import type { AccessKeyRecord } from "../../src/core/records.ts";
 import { sealingKeyOf, sealSecret, unsealSecret } from "../../src/core/seal.ts";
+import { required } from "../../src/core/tagged-fields.ts";
 import { type RewrapPosition, rewrapStep } from "../../src/storage/rewrap.ts";
 import type { Store } from "../../src/storage/store.ts";
 import { Seed } from "../sim/seed.ts";
@@ -30,6 +36,7 @@ const [one, two] = ["KEYONE", "KEYTWO"].map((text) => {
   if (id === undefined) throw new Error(`${text} is no access key id`);
   return id;
 }) as [AccessKeyId, AccessKeyId];
+const OTHER = required(parseOriginId("bb".repeat(8)), "origin");
 const ATTRIBUTES = { system: [], user: [], storageClass: undefined, tags: [] };
 
 function secretOf(number: number): EnvelopeSecret {
@@ -144,6 +151,69 @@ describe.each([
       await running.site.close();
       running = await fixture.open({ rebuildIndex: true });
       expect(envelopes()).toEqual(after);
+    },
+  );
+
+  /** A write of another site that lost, as a bootstrap brings it. */
+  async function lose(key: string, number: number): Promise<void> {
+    const encryption = sealEnvelope(ring(), secretOf(number), alpha, random.bytes(12));
+    const writer = new ByteWriter();
+    encodeOperation(writer, {
+      dot: { origin: OTHER, seq: required(parseSeq(number), "sequence") },
+      hlc: hlcFromMs(fixture.clock.nowMs() - 1000 + number),
+      chainBefore: Buffer.alloc(32),
+      vector: { full: false, entries: new Map() },
+      group: undefined,
+      body: {
+        ...{ kind: "object-put", bucket: alpha, key: keyOf(key), nullSlot: true, conflict: true },
+        object: {
+          ...{ size: 1, etag: "0".repeat(32), lastModifiedMs: 1, attributes: ATTRIBUTES },
+          ...{ checksums: [], parts: [], encryption, body: { kind: "inline", bytes: 1 } },
+        },
+      },
+      unknownFields: [],
+    });
+    const row = { encoded: writer.finish(), inline: Buffer.from("y"), manifests: [] };
+    const step = { rows: [row], removed: [], progress: undefined, rewrite: false };
+    expect(await running.site.store.rows.import(step)).toMatchObject({ imported: 1 });
+  }
+
+  /** Key of the ring and data key of every conflict, in order. */
+  function conflicts(): string[] {
+    const page = running.site.store.conflicts.list(undefined, undefined, 100);
+    return page.conflicts.map(({ record: { encryption } }) => {
+      if (encryption === undefined) throw new Error("a conflict is not encrypted");
+      const secret = openEnvelope(ring(), encryption, alpha);
+      const dataKey = secret?.kind === "managed" ? secret.dataKey[0] : "unreadable";
+      return `${envelopeKeyId(encryption)}:${dataKey}`;
+    });
+  }
+
+  test.each([1, 2, 3, 1000])(
+    "rewrapping %i versions a step reaches conflicts too, though their bucket is gone",
+    async (versionsMax) => {
+      const { store } = running.site;
+      await put(alpha, keyOf("a"), 9);
+      await put(alpha, keyOf("b"), 8);
+      for (const number of [1, 2, 3]) await lose(number < 3 ? "a" : "b", number);
+      expect(conflicts()).toEqual(["1:2", "1:1", "1:3"]);
+      // With every object and its marker gone, the bucket goes; its conflicts do not.
+      if (versionsMax === 3) {
+        for (const key of ["a", "b"].map(keyOf)) {
+          await store.deleteObject({ bucket: alpha, key, version: "null" });
+        }
+        expect(await store.deleteBucket(alpha)).toEqual({ outcome: "deleted" });
+      }
+      const before = envelopes();
+      await ring().rotate();
+      const rewrapped = (await rewrapAll(versionsMax)).reduce((sum, count) => sum + count, 0);
+      expect(rewrapped).toBe(before.length + 3);
+      expect(conflicts()).toEqual(["2:2", "2:1", "2:3"]);
+      expect(envelopes()).toEqual(before.map((entry) => entry.replace(/^1:/, "2:")));
+      expect((await rewrapAll(versionsMax)).every((count) => count === 0)).toBe(true);
+      await running.site.close();
+      running = await fixture.open({ rebuildIndex: true });
+      expect(conflicts()).toEqual(["2:2", "2:1", "2:3"]);
     },
   );
 
