@@ -117,6 +117,8 @@ export const LIMITS = {
   /** Operations and small bodies that a peer asks for at once; an answer may be a bit more. */
   replicationPageBytes: 4 * MIB,
   replicationAnswerBytesMax: 16 * MIB,
+  /** Of the batches written last, kept in memory while peers read the end of the log. */
+  recentBatchesBytesMax: 16 * MIB,
   /** How long a peer may wait for operations that are not there yet. */
   replicationWaitMsMax: 30_000,
   /** Lists of chunks that are asked for at once; that of 5 GiB is 46 KiB. */

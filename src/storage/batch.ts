@@ -30,8 +30,14 @@ import { TABLES } from "./metadata/rows.ts";
 import type { Stamp } from "./metadata/stamp.ts";
 import type { IndexView } from "./metadata/view.ts";
 import type { OriginLogs } from "./origin-logs.ts";
+import type { NotedOperation, RecentBatches } from "./recent-batches.ts";
 import { RECORD_KIND_NUMBERS } from "./segment/format.ts";
-import { bodyOwner, bodyRecordBytes, RECORD_VERSION } from "./segment/record.ts";
+import {
+  bodyOwner,
+  bodyRecordBytes,
+  RECORD_HEADER_BYTES,
+  RECORD_VERSION,
+} from "./segment/record.ts";
 
 /** An inline body on its way into a batch; `place` is filled in when the batch is laid out. */
 export type BatchBody = {
@@ -53,6 +59,7 @@ export type BatchDeps = {
   readonly hash: Hash;
   readonly head: LogHead;
   readonly origins: OriginLogs;
+  readonly recent: RecentBatches;
   /** Where records are encoded: free again once a batch is laid out, before the next is begun. */
   readonly records: ByteWriter;
 };
@@ -100,6 +107,8 @@ export class OpenBatch {
   unparked = false;
   #causal: ApplyContext | undefined;
   readonly keys: Array<{ bucket: BucketName; key: ObjectKey; recordOffset: number }> = [];
+  /** Its operations, for peers that wait for them; undefined when none does. */
+  noted: NotedOperation[] | undefined;
 
   constructor(deps: BatchDeps, position: BatchPosition, context: ApplyContext) {
     this.#deps = deps;
@@ -107,6 +116,7 @@ export class OpenBatch {
     this.context = context;
     this.records = deps.records;
     this.records.reset();
+    this.noted = deps.recent.isWanted ? [] : undefined;
   }
 
   /** Whose operations it adds. */
@@ -160,6 +170,7 @@ export class OpenBatch {
     head.ownHlc = hlc;
     head.vector = applied;
     const place = this.#place(operation, recordOffset, inline);
+    this.#note(operation, recordOffset, place);
     this.operationCount += 1;
     if (this.firstSeq === 0) this.firstSeq = seq;
     this.#observe(hlc);
@@ -195,11 +206,14 @@ export class OpenBatch {
       origins.advance(operation, chain);
       this.#countRun(dot);
     }
+    // Who reads one that stands here without its bytes has to look for them.
+    if (typeof as === "object" || as === "void") this.noted = undefined;
     if (typeof as === "object") {
       origins.park(dot);
       parkOperation(this.context, operation, { home, reason: as.parked, vector });
     } else if (as !== "void") {
       const place = this.#place(operation, recordOffset, inline);
+      this.#note(operation, recordOffset, place);
       applyOperation(this.#contextOf(vector), operation, { home, body: place });
     }
     this.context.references.dropManifestRefs(manifests);
@@ -318,6 +332,15 @@ export class OpenBatch {
     }
     if ("key" in body) this.keys.push({ bucket: body.bucket, key: body.key, recordOffset });
     return place;
+  }
+
+  /** Notes an operation whose record was written last. */
+  #note({ dot, group }: Operation, recordOffset: number, place: BatchBody["place"]): void {
+    if (this.noted === undefined) return;
+    const last = this.bodies.at(-1);
+    const body = last?.place === place ? last : undefined;
+    const start = recordOffset + RECORD_HEADER_BYTES;
+    this.noted.push({ dot, group, start, end: this.records.length, body });
   }
 
   /** Writes a record around what `encode` writes, without a copy; gives its payload. */

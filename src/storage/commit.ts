@@ -202,7 +202,13 @@ export class Committer {
       if (closed.buffer !== undefined) {
         // 2. Append. 3. Sync. Only now may anything learn of it.
         const startedMs = time.monotonicMs();
-        await lane.append(closed.buffer, closed.bytes);
+        const appended = lane.append(closed.buffer, closed.bytes);
+        this.#deps.recent.keep(
+          batch.position,
+          batch.noted,
+          closed.buffer.subarray(0, closed.bytes),
+        );
+        await appended;
         this.#deps.syncMs.add(time.monotonicMs() - startedMs);
         this.batches += 1;
         this.operations += batch.operationCount;

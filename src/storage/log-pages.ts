@@ -5,11 +5,12 @@ import type { SignedHead } from "../core/origin-records.ts";
 import type { Vector } from "../core/records.ts";
 import type { Hash } from "../ports/hash.ts";
 import type { Kv, KvRange } from "../ports/kv.ts";
-import type { BatchPlace, LoggedOperation } from "./log-batch.ts";
+import type { BatchPlace } from "./log-batch.ts";
 import { dotOfKey } from "./metadata/apply-origins.ts";
 import { logRunKeyOf } from "./metadata/keys.ts";
 import { decodeRow, TABLES } from "./metadata/rows.ts";
 import { indexKey } from "./metadata/stored-rows.ts";
+import type { ReadOperation } from "./recent-batches.ts";
 import type { LogEntry, LogPage } from "./replica.ts";
 
 export type LogPagesDeps = {
@@ -17,7 +18,7 @@ export type LogPagesDeps = {
   readonly hash: Pick<Hash, "crc32">;
   /** Our own origins, now and before: their heads are signed when they are sent. */
   readonly ownOrigins: ReadonlySet<OriginId>;
-  readonly read: (place: BatchPlace) => Promise<readonly LoggedOperation[]>;
+  readonly read: (place: BatchPlace) => Promise<readonly ReadOperation[]>;
 };
 
 export type PageWish = {
@@ -130,7 +131,7 @@ class Page {
   }
 
   /** A batch; undefined when it is damaged and the page can end before it. */
-  async #read(place: BatchPlace): Promise<readonly LoggedOperation[] | undefined> {
+  async #read(place: BatchPlace): Promise<readonly ReadOperation[] | undefined> {
     try {
       return await this.#deps.read(place);
     } catch (failure) {
@@ -153,7 +154,7 @@ class Page {
     return first;
   }
 
-  #unitsOf(batch: readonly LoggedOperation[], targets: ReadonlyMap<OriginId, Seq>): Unit[] {
+  #unitsOf(batch: readonly ReadOperation[], targets: ReadonlyMap<OriginId, Seq>): Unit[] {
     const units: Unit[] = [];
     const next = new Map(this.#reached);
     let group: string | undefined;

@@ -16,6 +16,7 @@ import { TABLES } from "./metadata/rows.ts";
 import type { RowReader } from "./metadata/stored-rows.ts";
 import { isDeleted } from "./metadata/voided-rows.ts";
 import type { OriginLogs } from "./origin-logs.ts";
+import type { ReadOperation, RecentBatches } from "./recent-batches.ts";
 import type { LogEntry, LogPage, Replica } from "./replica.ts";
 import type { Segments } from "./segment/segments.ts";
 import type { BodyWriter } from "./store.ts";
@@ -28,6 +29,7 @@ export type ReplicaDeps = {
   readonly ownOrigins: ReadonlySet<OriginId>;
   readonly origins: OriginLogs;
   readonly segments: Segments;
+  readonly recent: RecentBatches;
   /** Seq of the last operation of our own, with what is ahead in line. */
   readonly ownSeq: () => Seq;
   readonly damaged: (segment: number, offset: number) => void;
@@ -81,11 +83,10 @@ function readLog(
  * The operations of a batch. Those that were parked when it was written may have their bytes since,
  * and a body that is damaged where it stands may have been written anew, or be had elsewhere.
  */
-async function readBatch(
-  deps: ReplicaDeps,
-  place: BatchPlace,
-): Promise<readonly LoggedOperation[]> {
-  const { segments, parts } = deps;
+async function readBatch(deps: ReplicaDeps, place: BatchPlace): Promise<readonly ReadOperation[]> {
+  const { segments, parts, recent } = deps;
+  const kept = recent.get(place);
+  if (kept !== undefined) return kept;
   const operations = await readLogBatch({ segments, hash: parts.hash }, place);
   const found: LoggedOperation[] = [];
   for (const logged of operations) {

@@ -20,6 +20,7 @@ import { ReferenceCounts } from "./metadata/references.ts";
 import { TABLES } from "./metadata/rows.ts";
 import { IndexView } from "./metadata/view.ts";
 import { Quantiles } from "./quantiles.ts";
+import { RecentBatches } from "./recent-batches.ts";
 import { type Recovered, recoverIndex, settleLog } from "./recovery.ts";
 import { ReserveFile } from "./reserve-file.ts";
 import { newFooter, type SealingDeps, sealSegment } from "./sealing.ts";
@@ -158,13 +159,11 @@ async function assemble(
   const syncMs = new Quantiles();
   const head = { ...replay.head };
   const direct = settings.writeMode === "direct";
+  const recent = new RecentBatches();
   const committer = new Committer({
-    ...{ kv, lane, view, hash, origin, syncMs },
+    ...{ kv, lane, view, hash, origin, syncMs, recent },
     context: { view, references },
-    clock: hlc,
-    time: clock,
-    head,
-    origins: replay.origins,
+    ...{ clock: hlc, time: clock, head, origins: replay.origins },
     records: new ByteWriter(64 * 1024),
     batchBytesMax: direct ? LIMITS.batchBytesMax : LIMITS.batchBytesMaxBuffered,
     failStop: settings.failStop,
@@ -190,7 +189,7 @@ async function assemble(
   };
   const ownOrigins = new Set([...found.origins, origin]);
   const known = { origin, ownOrigins, origins: replay.origins, ownSeq: () => head.seq };
-  const logs = { ...known, damaged, log };
+  const logs = { ...known, damaged, log, recent };
   const made = createStore({ parts, house, stats, lane, segments, ...logs, sealed: seal.ended });
   const store = gateWrites(made, guard);
   return { store, guard, replayedOperations: replay.operations, logEnd: () => lane.end };

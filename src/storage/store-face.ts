@@ -17,9 +17,11 @@ import { TABLES } from "./metadata/rows.ts";
 import { changeObject } from "./object-changes.ts";
 import { findObject, putObject } from "./objects.ts";
 import { createLogicalRows } from "./open-logical-rows.ts";
+import { createRemoteBodies } from "./open-remote-bodies.ts";
 import { createReplica } from "./open-replica.ts";
 import type { OriginLogs } from "./origin-logs.ts";
 import { overQuota } from "./quotas.ts";
+import type { RecentBatches } from "./recent-batches.ts";
 import { Renames } from "./rename-object.ts";
 import type { Segments } from "./segment/segments.ts";
 import { findSite, listSites, putSite } from "./sites.ts";
@@ -37,6 +39,7 @@ export type StoreFaceDeps = {
   readonly stats: StatsDeps;
   readonly lane: CommitLane;
   readonly segments: Segments;
+  readonly recent: RecentBatches;
   readonly origin: OriginId;
   readonly ownOrigins: ReadonlySet<OriginId>;
   readonly origins: OriginLogs;
@@ -88,6 +91,7 @@ export function createStore(deps: StoreFaceDeps): Store {
 
     conflicts: createConflicts(parts),
     replica,
+    remote: createRemoteBodies(parts),
     rows: createLogicalRows(parts),
 
     stats: () => readStats(stats),

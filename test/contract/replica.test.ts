@@ -1,10 +1,18 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { toHex } from "../../src/core/bytes.ts";
 import type { Hash } from "../../src/ports/hash.ts";
+import type { LogEntry } from "../../src/storage/replica.ts";
 import type { Store } from "../../src/storage/store.ts";
 import { Seed } from "../sim/seed.ts";
 import { dumpRows, type Running } from "../sim/sim-machine.ts";
 import { bucketOf } from "../sim/store-journal.ts";
-import { handOverAll, type LogSite, positionOf } from "../support/hand-over.ts";
+import {
+  fetchParked,
+  handOver,
+  handOverAll,
+  type LogSite,
+  positionOf,
+} from "../support/hand-over.ts";
 import { change, contentsOf, fill, put, setUp } from "../support/row-workload.ts";
 import { closeSimSites, SimSite } from "../support/sim-site.ts";
 import { realSite, type SiteFixture } from "../support/site-fixture.ts";
@@ -80,6 +88,11 @@ test("logs in real directories are handed on, and rebuilt, as simulated ones are
   }
 });
 
+function toText({ encoded, inline, missing }: LogEntry): string {
+  const bytes = inline === undefined ? "none" : toHex(inline);
+  return `${toHex(encoded)} ${bytes} ${missing ?? "whole"}`;
+}
+
 describe("a log that takes in operations of other sites", () => {
   test("shows what they say, byte for byte, and says how far it is", async () => {
     await fill(a, new Seed("fill"), 60);
@@ -92,6 +105,28 @@ describe("a log that takes in operations of other sites", () => {
     await expectSameAfterRebuild(b);
     expect(await contentsOf(b.store)).toEqual(await contentsOf(a.store));
     expect(positionOf(b)).toEqual(positionOf(a));
+  });
+
+  test("shows from memory what it shows from the disk, also of others, parked or not", async () => {
+    const before = positionOf(a);
+    await a.store.replica.readLog(before, 1);
+    const seed = new Seed("memory");
+    await fill(b, seed, 10);
+    await handOver(b, a, 1000, () => seed.chance(0.3));
+    await handOverAll(a, b);
+    for (let round = 0; round < 6; round++) {
+      for (let step = 0; step < 10; step++) await change(seed.chance(0.5) ? a : b, seed);
+      await handOver(b, a, 3000, () => seed.chance(0.3));
+      if (round % 2 === 0) await fetchParked(b, a);
+      await handOverAll(a, b);
+    }
+    const kept = await a.store.replica.readLog(new Map(), 10_000_000);
+    await a.restart(false);
+    const read = await a.store.replica.readLog(new Map(), 10_000_000);
+    if (kept.outcome !== "page" || read.outcome !== "page") throw new Error("it is all there");
+    expect(kept.entries.length).toBeGreaterThan(60);
+    expect(kept.entries.some(({ missing }) => missing === "parked")).toBe(true);
+    expect(kept.entries.map(toText)).toEqual(read.entries.map(toText));
   });
 
   test("converges when both write, in turns and at once, and a third one is told by one", async () => {
