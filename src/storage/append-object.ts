@@ -9,6 +9,7 @@ import type { ObjectRow } from "./metadata/object-row.ts";
 import { TABLES } from "./metadata/rows.ts";
 import { findObject, nameChunks, stagedChunks, storedNow } from "./objects.ts";
 import { judgeQuota } from "./quotas.ts";
+import { namesMissing } from "./remote-manifests.ts";
 import type {
   AppendObjectRequest,
   AppendOutcome,
@@ -63,6 +64,7 @@ export async function appendObject(
   try {
     for (let attempt = 1; attempt <= ATTEMPTS_MAX; attempt++) {
       const seen = findObject(parts, request.bucket, request.key);
+      if (seen !== undefined) await parts.bodies.remote.bring(seen);
       const front = await readFront(parts, seen);
       if (added.kind === "inline" && !staysInline(seen, added)) {
         added = { kind: "staged", staged: await stageBytes(deps, added.bytes) };
@@ -157,7 +159,9 @@ function judgeAppend(
   if (refusal !== undefined) return refusal;
   const size = current?.object.size ?? 0;
   if (size !== offset) return { outcome: "invalid-offset", size };
-  if (!isPrepared(current, prepared)) return { outcome: "replaced" };
+  if (!isPrepared(current, prepared) || namesMissing(view, current?.object.body)) {
+    return { outcome: "replaced" };
+  }
   const record = request.describe(current?.object);
   const over = judgeQuota({ view, keyQuotas: parts.keyQuotas }, request, {
     bytes: record.size,

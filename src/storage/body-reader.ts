@@ -8,6 +8,7 @@ import type { Hash } from "../ports/hash.ts";
 import type { Damage, RepairSource } from "./logical-rows.ts";
 import { type ManifestRow, TABLES } from "./metadata/rows.ts";
 import type { RowReader } from "./metadata/stored-rows.ts";
+import { RemoteBytes } from "./remote-bytes.ts";
 import { bodyOwner, bodyRecordBytes, decodeRecord } from "./segment/record.ts";
 import type { Segments } from "./segment/segments.ts";
 import type { BodyReader, ByteRange, StoredObject } from "./stored.ts";
@@ -59,10 +60,13 @@ export class Bodies {
   readonly #active = new Set<object>();
   /** Undefined while there are no other sites. */
   repair: Repair | undefined;
+  /** What of bodies stands at other sites only. */
+  readonly remote: RemoteBytes;
   #quiet: Array<{ before: Set<object>; resolve: () => void }> = [];
 
   constructor(deps: BodyReaderDeps) {
     this.#deps = deps;
+    this.remote = new RemoteBytes(deps.index);
   }
 
   /**
@@ -145,17 +149,23 @@ export class Bodies {
   }
 
   open(object: StoredObject, range: ByteRange): BodyReader {
-    const { body } = object.record;
-    const reader =
-      body.kind === "inline"
-        ? this.#inlineReader(object, range, body.bytes)
-        : this.#sliceReader(this.#slicesOf(body.manifests, range));
+    const reader = this.#openReader(object, range);
     this.#active.add(reader);
     const close = (): void => {
       reader.close();
       this.#closed(reader);
     };
     return { next: reader.next, close };
+  }
+
+  #openReader(object: StoredObject, range: ByteRange): BodyReader {
+    const { body } = object.record;
+    if (body.kind === "inline") return this.#inlineReader(object, range, body.bytes);
+    if (!this.remote.isRemote(object))
+      return this.#sliceReader(this.#slicesOf(body.manifests, range));
+    const open = (manifest: ManifestRef, part: ByteRange): BodyReader =>
+      this.#sliceReader(this.#slicesOf([manifest], part));
+    return this.remote.reader(object, range, open);
   }
 
   /** Resolves when every reader that is open now has been closed: then its segments may go. */

@@ -134,6 +134,7 @@ async function restoreConflict(parts: StoreParts, name: ConflictName): Promise<C
   const { bucket, key, version } = name;
   const found = version === undefined ? undefined : findConflict(parts, { bucket, key }, version);
   if (found === undefined) return { outcome: "no-such-conflict" };
+  await parts.bodies.remote.bring(found);
   const inline = await readInline(parts, found);
   const bytes = RECORD_BYTES + (inline?.length ?? 0);
   parts.admission.admit(bytes);

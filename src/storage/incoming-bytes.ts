@@ -1,37 +1,55 @@
+import { toHex } from "../core/bytes.ts";
+import { encodeManifest } from "../core/manifest-codec.ts";
 import type { ContentHash } from "../core/names.ts";
 import type { ManifestRef, Operation } from "../core/records.ts";
+import type { Hash } from "../ports/hash.ts";
 import type { OpenBatch } from "./batch.ts";
 import { TABLES } from "./metadata/rows.ts";
 import { stagedChunks } from "./objects.ts";
+import { mayStayRemote } from "./remote-manifests.ts";
 import type { IncomingManifest, IncomingOperation } from "./replica.ts";
+import type { StoreParts } from "./store-parts.ts";
+
+/** About what a commit of manifests takes beside what it lists. */
+const RECORD_BYTES = 1024;
 
 /** Whether the bytes of an operation are here, or come with it. */
 export function hasBytes(
   batch: OpenBatch,
-  { body }: Operation,
+  operation: Operation,
   { inline, state }: IncomingOperation,
 ): boolean {
+  const { body } = operation;
   if (body.kind !== "object-put") return true;
   const ref = body.object.body;
   if (ref.kind === "inline") return (inline?.length ?? 0) === ref.bytes;
+  if (state.kind === "remote") return mayStayRemote(batch, operation);
   const manifests = state.kind === "whole" ? state.manifests : [];
   return ref.manifests.every((one) => isWhole(batch, one, manifests));
 }
 
 /** Whether a manifest is known, or comes along with every chunk that is not known. */
 function isWhole(
-  { context: { view } }: OpenBatch,
+  batch: OpenBatch,
   { hash, bytes }: ManifestRef,
   manifests: readonly IncomingManifest[],
 ): boolean {
-  if (view.get(TABLES.manifest, hash) !== undefined) return true;
+  if (batch.context.view.get(TABLES.manifest, hash) !== undefined) return true;
   const incoming = manifests.find((manifest) => manifest.hash === hash);
   if (incoming === undefined) return false;
-  const fresh = new Set<ContentHash>(freshChunks(incoming).map((chunk) => chunk.hash));
   const sum = incoming.chunks.reduce((total, chunk) => total + chunk.bytes, 0);
-  const isHere = (chunk: ContentHash): boolean =>
-    fresh.has(chunk) || view.get(TABLES.chunk, chunk) !== undefined;
-  return sum === bytes && incoming.chunks.every((chunk) => isHere(chunk.hash));
+  return sum === bytes && isWholeManifest(batch, incoming);
+}
+
+/** Whether a manifest comes with every chunk that is not known. */
+export function isWholeManifest(
+  { context: { view } }: OpenBatch,
+  incoming: IncomingManifest,
+): boolean {
+  const fresh = new Set<ContentHash>(freshChunks(incoming).map((chunk) => chunk.hash));
+  return incoming.chunks.every(
+    ({ hash }) => fresh.has(hash) || view.get(TABLES.chunk, hash) !== undefined,
+  );
 }
 
 function freshChunks({ staged }: IncomingManifest): ReturnType<typeof stagedChunks>["chunks"] {
@@ -49,4 +67,41 @@ export function takeManifest(batch: OpenBatch, incoming: IncomingManifest): void
   );
   if (fresh.size > 0) batch.local({ kind: "chunks-placed", chunks: [...fresh.values()] });
   batch.manifest(incoming.hash, incoming.chunks);
+}
+
+/**
+ * Takes in manifests that rows name and that were missing, with the chunks that were staged for
+ * them. What nothing names any more, or is here already, is let go. Gives how many were taken.
+ *
+ * @throws StorageFault "disk-full" or "busy", before anything is begun.
+ */
+export async function takeRemote(
+  { committer, admission, hash }: Pick<StoreParts, "committer" | "admission" | "hash">,
+  manifests: readonly IncomingManifest[],
+): Promise<number> {
+  const named = manifests.filter((one) => isNamedRightly(hash, one));
+  const chunks = named.reduce((sum, one) => sum + one.chunks.length, 0);
+  const bytes = RECORD_BYTES + chunks * 128;
+  try {
+    admission.admit(bytes);
+    return await committer.submit<number>(bytes, (batch) => {
+      const { view } = batch.context;
+      let taken = 0;
+      for (const one of named) {
+        const wanted = view.get(TABLES.remote, one.hash);
+        const sum = one.chunks.reduce((total, chunk) => total + chunk.bytes, 0);
+        if (wanted?.bytes !== sum || !isWholeManifest(batch, one)) continue;
+        takeManifest(batch, one);
+        taken += 1;
+      }
+      return taken;
+    });
+  } finally {
+    for (const { staged } of manifests) if (staged !== undefined) stagedChunks(staged).release();
+  }
+}
+
+/** A manifest under another name would be lost by the next rebuild. */
+export function isNamedRightly(hash: Pick<Hash, "digest">, one: IncomingManifest): boolean {
+  return toHex(hash.digest("BLAKE3", encodeManifest(one.chunks))) === one.hash;
 }

@@ -2,20 +2,19 @@ import { LayoutError, toHex } from "../core/bytes.ts";
 import { StorageFault } from "../core/faults.ts";
 import { hlcMs } from "../core/hlc.ts";
 import { LIMITS } from "../core/limits.ts";
-import { encodeManifest } from "../core/manifest-codec.ts";
 import { type OriginId, parseOriginId, parseSeq, SEQ_ZERO, type Seq } from "../core/names.ts";
 import { chainAfter, decodeOperation } from "../core/operation-codec.ts";
 import type { SignedHead } from "../core/origin-records.ts";
 import type { Dot, Operation } from "../core/records.ts";
-import type { Hash } from "../ports/hash.ts";
 import type { Log } from "../ports/log.ts";
 import type { ForeignOperation, OpenBatch } from "./batch.ts";
 import { endUploadsOfGone } from "./buckets.ts";
-import { hasBytes, takeManifest } from "./incoming-bytes.ts";
+import { hasBytes, isNamedRightly, takeManifest } from "./incoming-bytes.ts";
 import { logRunKeyOf } from "./metadata/keys.ts";
 import { TABLES } from "./metadata/rows.ts";
 import { stagedChunks } from "./objects.ts";
 import type { OriginLogs } from "./origin-logs.ts";
+import { sayRemote } from "./remote-manifests.ts";
 import type { IncomingOperation, IngestOutcome } from "./replica.ts";
 import type { StoreParts } from "./store-parts.ts";
 
@@ -145,6 +144,7 @@ class Ingest {
       }
       const { state } = readable.incoming;
       if (state.kind === "whole") for (const one of state.manifests) takeManifest(batch, one);
+      if (state.kind === "remote" && !isParkedAs(verdict)) sayRemote(batch, verdict.operation);
       this.conflicts.push(...batch.foreign(verdict));
       const { body } = verdict.operation;
       if (body.kind === "bucket-delete") endUploadsOfGone(batch, body.bucket);
@@ -204,7 +204,7 @@ class Ingest {
       }
       const { kind } = incoming.state;
       if (!isParked || parkedReason !== undefined) return { outcome: "duplicate" };
-      if (kind === "whole" && !hasBytes(batch, operation, incoming)) return noBytes(dot);
+      if (kind !== "void" && !hasBytes(batch, operation, incoming)) return noBytes(dot);
       return { ...whole, as: kind === "void" ? "void-again" : "again" };
     }
     if (dot.origin === origin) {
@@ -248,14 +248,9 @@ class Ingest {
     return chainAfter((bytes) => hash.digest("SHA256", bytes), chainBefore, encoded);
   }
 
-  /** A manifest under another name would be lost by the next rebuild. */
   #areNamedRightly({ state }: IncomingOperation): boolean {
-    if (state.kind !== "whole") return true;
     const { hash } = this.#deps.parts;
-    return state.manifests.every((one) => {
-      const digest: ReturnType<Hash["digest"]> = hash.digest("BLAKE3", encodeManifest(one.chunks));
-      return toHex(digest) === one.hash;
-    });
+    return state.kind !== "whole" || state.manifests.every((one) => isNamedRightly(hash, one));
   }
 
   /** Keeps the signatures of places that the log has reached, each once. */
@@ -305,7 +300,7 @@ function bytesOf(unit: Unit): number {
 
 /** An empty body may come as nothing. */
 function inlineOf({ inline, state }: IncomingOperation): Uint8Array | undefined {
-  return inline ?? (state.kind === "whole" ? NO_BYTES : undefined);
+  return inline ?? (state.kind === "whole" || state.kind === "remote" ? NO_BYTES : undefined);
 }
 
 function sameBytes(left: Uint8Array, right: Uint8Array | undefined): boolean {
@@ -315,6 +310,11 @@ function sameBytes(left: Uint8Array, right: Uint8Array | undefined): boolean {
 function outcomeOf(as: ForeignOperation["as"]): "applied" | "parked" | "void" {
   if (typeof as === "object") return "parked";
   return as === "void" || as === "void-again" ? "void" : "applied";
+}
+
+/** With others of its group: what it names is fetched then. */
+function isParkedAs({ as }: ForeignOperation): boolean {
+  return typeof as === "object";
 }
 
 function noBytes(dot: Dot): IngestOutcome {

@@ -43,6 +43,7 @@ export class Renames {
   async #renameOnce(request: RenameObjectRequest): Promise<Attempt> {
     const { admission, committer } = this.#parts;
     const source = findObject(this.#parts, request.bucket, request.source);
+    if (source !== undefined) await this.#parts.bodies.remote.bring(source);
     const bytes = await readInline(this.#parts, source);
     const size = RECORD_BYTES + (bytes?.length ?? 0);
     admission.admit(size);

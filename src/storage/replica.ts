@@ -41,11 +41,13 @@ export type IncomingOperation = LogEntry & {
   /**
    * `whole`: inline body, or all manifests and chunks, are here. `parked`: no peer has its bytes
    * now. `void`: its bytes exist nowhere any more, because a later operation took its place.
+   * `remote`: its bucket shows rows first, and what it names of bytes may stay where it is.
    */
   readonly state:
     | { readonly kind: "whole"; readonly manifests: readonly IncomingManifest[] }
     | { readonly kind: "parked"; readonly reason: string }
-    | { readonly kind: "void" };
+    | { readonly kind: "void" }
+    | { readonly kind: "remote" };
 };
 
 /** A manifest that this store lacks, and its chunks that were staged for it. */

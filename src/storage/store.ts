@@ -27,6 +27,7 @@ import type { Conflicts } from "./conflict-wishes.ts";
 import type { KeyUsage } from "./key-quotas.ts";
 import type { ExpireOutcome, ExpireRequest } from "./lifecycle/expire-request.ts";
 import type { LogicalRows } from "./logical-rows.ts";
+import type { RemoteBodies } from "./remote-bodies.ts";
 import type { Replica } from "./replica.ts";
 import type { HouseReport, StoreStats, Usage } from "./store-figures.ts";
 import type {
@@ -141,6 +142,8 @@ export interface Store {
 
   /** Writes that lost to others which did not know of them. */
   readonly conflicts: Conflicts;
+  /** Bodies of which bytes stand at other sites only. */
+  readonly remote: RemoteBodies;
   /** The log as other sites see it. */
   readonly replica: Replica;
   /** What the store says row by row, for bootstrap and comparison. */

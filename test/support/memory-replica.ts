@@ -252,7 +252,8 @@ export class MemoryReplica implements Replica {
     if (dot.seq === known + 1) this.#append({ encoded, inline });
     if (state.kind === "parked") this.#parked.set(name, { dot, hlc, reason: state.reason });
     else this.#parked.delete(name);
-    return { outcome: state.kind === "whole" ? "applied" : state.kind };
+    const isTaken = state.kind === "whole" || state.kind === "remote";
+    return { outcome: isTaken ? "applied" : state.kind };
   }
 
   #keepBytes(
