@@ -60,7 +60,7 @@ const STATUS: ReplicationStatus = {
   ]),
   moved: {
     ...{ operationsTaken: 1234, pageBytesTaken: 5_000_000, chunkBytesTaken: 70_000_000 },
-    ...{ bytesServed: 8, lies: 1, leases: 2 },
+    ...{ bytesServed: 8, lies: 1, passedOver: 3, leases: 2 },
   },
   quarantined: [
     {
@@ -90,7 +90,7 @@ test("a site without peers says so in the same shape", () => {
       clock: { state: "trusted" },
       moved: {
         ...{ operations_taken: 0, page_bytes_taken: 0, chunk_bytes_taken: 0, bytes_served: 0 },
-        ...{ lies_found: 0, chunk_lists_leased: 0 },
+        ...{ lies_found: 0, peers_passed_over: 0, chunk_lists_leased: 0 },
       },
     },
   });

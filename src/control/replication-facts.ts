@@ -48,6 +48,7 @@ export function replicationFacts(status: ReplicationStatus = NONE): Record<strin
       chunk_bytes_taken: moved.chunkBytesTaken,
       bytes_served: moved.bytesServed,
       lies_found: moved.lies,
+      peers_passed_over: moved.passedOver,
       chunk_lists_leased: moved.leases,
     },
   };

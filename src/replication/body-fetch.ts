@@ -4,6 +4,7 @@ import type { ContentHash, SiteId } from "../core/names.ts";
 import type { ManifestChunk, ManifestRef } from "../core/records.ts";
 import type { Hash } from "../ports/hash.ts";
 import type { IncomingManifest, Replica } from "../storage/replica.ts";
+import type { Wanted } from "./passed-over.ts";
 import type { PeerCalls } from "./peer-calls.ts";
 import { PeerLie } from "./peer-lie.ts";
 
@@ -24,6 +25,8 @@ export type BodyFetchDeps = {
   readonly sources: (first: SiteId | undefined) => readonly BodySource[];
   /** A peer gave bytes that are not what their hash says. */
   readonly lied: (peer: SiteId, lie: PeerLie) => void;
+  /** How a peer answered when it was asked: with a failure, or in some other way. */
+  readonly asked?: (peer: SiteId, wanted: Wanted, failure: unknown) => void;
   /** Bytes of chunks that came over the wire. */
   readonly fetched: (bytes: number) => void;
 };
@@ -77,7 +80,8 @@ async function findManifest(
   first: SiteId | undefined,
   signal: AbortSignal,
 ): Promise<Search<readonly ManifestChunk[]>> {
-  return searchPeers(deps, first, signal, async (source) => {
+  const search = { wanted: "a list of chunks", first, signal } as const;
+  return searchPeers(deps, search, async (source) => {
     const [manifest] = await source.manifests([hash], signal);
     if (manifest === undefined) return undefined;
     const digest = toHex(deps.hash.digest("BLAKE3", manifest.encoded));
@@ -89,17 +93,18 @@ async function findManifest(
 /** Asks one peer after the other until one has it. */
 async function searchPeers<Value>(
   deps: BodyFetchDeps,
-  first: SiteId | undefined,
-  signal: AbortSignal,
+  { wanted, first, signal }: { wanted: Wanted; first: SiteId | undefined; signal: AbortSignal },
   ask: (source: BodySource) => Promise<Value | undefined>,
 ): Promise<Search<Value>> {
   let reason: string | undefined;
   for (const source of deps.sources(first)) {
     try {
       const value = await ask(source);
+      deps.asked?.(source.site, wanted, undefined);
       if (value !== undefined) return { outcome: "found", value };
     } catch (failure) {
       signal.throwIfAborted();
+      deps.asked?.(source.site, wanted, failure);
       if (failure instanceof PeerLie) deps.lied(source.site, failure);
       reason = failure instanceof Error ? failure.message : String(failure);
     }
@@ -170,7 +175,8 @@ async function fetchChunk(
   chunk: ManifestChunk,
   { first, signal }: { readonly first: SiteId | undefined; readonly signal: AbortSignal },
 ): Promise<Search<Uint8Array>> {
-  return searchPeers(deps, first, signal, async (source) => {
+  const search = { wanted: "a chunk", first, signal } as const;
+  return searchPeers(deps, search, async (source) => {
     const bytes = await readWhole(deps, source, { manifest, chunk, signal });
     if (bytes === undefined) return undefined;
     if (toHex(deps.hash.digest("BLAKE3", bytes)) !== chunk.hash) {

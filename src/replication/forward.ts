@@ -1,4 +1,3 @@
-import { LayoutError } from "../core/bytes.ts";
 import type { ForwardedAnswer, ForwardedRequest } from "../core/forwarded-request.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { SiteId } from "../core/names.ts";
@@ -7,8 +6,8 @@ import type { PeerClient } from "./peer-client.ts";
 import { PeerFault } from "./peer-fault.ts";
 import type { PeerAnswer, PeerRoute } from "./peer-server.ts";
 import {
-  readForwardedAnswer,
-  readForwardedRequest,
+  parseForwardedAnswer,
+  parseForwardedRequest,
   writeForwardedAnswer,
   writeForwardedRequest,
 } from "./wire-forward.ts";
@@ -29,16 +28,12 @@ export function forwardRoute(
     answer: async ({ body }) => {
       // Each holds its body in memory.
       if (underWay >= LIMITS.forwardsMax) return plain(503, "too many at once");
+      const request = parseForwardedRequest(body);
+      if (request.outcome === "bad") return plain(400, request.problem);
       underWay += 1;
       try {
         // The client's own status travels inside: ours says only that it was answered.
-        return {
-          status: 200,
-          body: writeForwardedAnswer(await answer(readForwardedRequest(body))),
-        };
-      } catch (failure) {
-        if (failure instanceof LayoutError) return plain(400, failure.message);
-        throw failure;
+        return { status: 200, body: writeForwardedAnswer(await answer(request.value)) };
       } finally {
         underWay -= 1;
       }
@@ -70,10 +65,8 @@ export async function forwardTo(
     ...{ bytesMax: BYTES_MAX, timeoutMs: TIMEOUT_MS },
   });
   if (status !== 200) throw new PeerFault("refused", `${peer.name} answered ${status}`);
-  try {
-    return readForwardedAnswer(body);
-  } catch (failure) {
-    const options = { cause: failure };
-    throw new PeerFault("untrusted", `${peer.name} answered what is no answer`, options);
-  }
+  const answer = parseForwardedAnswer(body);
+  if (answer.outcome === "ok") return answer.value;
+  const what = `${peer.name} answered what is no answer: ${answer.problem}`;
+  throw new PeerFault("untrusted", what);
 }

@@ -15,6 +15,7 @@ import { type CheckedPage, checkPage } from "./page-check.ts";
 import { type LogOwner, PageServer } from "./page-server.ts";
 import { takePage } from "./page-taker.ts";
 import { ParkedFetch } from "./parked-fetch.ts";
+import { PassedOver } from "./passed-over.ts";
 import { type AskPeer, PeerCalls } from "./peer-calls.ts";
 import type { PeerLie } from "./peer-lie.ts";
 import type { PeerRoute } from "./peer-server.ts";
@@ -76,6 +77,8 @@ export class Replication {
   readonly #leases: ChunkLeases;
   readonly #hints: HintSender;
   readonly #parked: ParkedFetch;
+  /** What peers failed to give that others may have. */
+  readonly passedOver: PassedOver;
   #forget: () => void = () => undefined;
   #look: Cancel | undefined;
   #stopped = false;
@@ -83,7 +86,8 @@ export class Replication {
   constructor(deps: ReplicationDeps, settings: ReplicationSettings) {
     this.#deps = deps;
     this.#settings = settings;
-    const { replica, clock, log, hash, owner } = deps;
+    const { replica, clock, log, hash, owner, watch } = deps;
+    this.passedOver = new PassedOver({ log, watch });
     this.#leases = new ChunkLeases({ clock, hold: (chunks) => replica.leaseChunks(chunks) });
     this.#pages = new PageServer({
       ...{ replica, owner, clock, hash, leases: this.#leases },
@@ -147,7 +151,8 @@ export class Replication {
 
   /** What operators are shown. */
   get moved(): MovedCounts {
-    return { ...this.counts, leases: this.#leases.count };
+    const { count: passedOver } = this.passedOver;
+    return { ...this.counts, passedOver, leases: this.#leases.count };
   }
 
   /** Pulls from one peer, or from all, until nothing is missing of what they had. */
@@ -191,6 +196,7 @@ export class Replication {
         ...{ replica, hash },
         sources: (best) => this.callsOf(best),
         lied: (peer, lie) => this.#lied(peer, lie),
+        asked: (...how) => this.passedOver.asked(...how),
         fetched: (bytes) => {
           this.counts.chunkBytesTaken += bytes;
         },
@@ -332,8 +338,14 @@ export class Replication {
     signal: AbortSignal,
   ): Promise<LogEntry | undefined> {
     for (const calls of this.callsOf(this.#siteOf(dot.origin))) {
-      const entry = await calls.entry(dot, encoded, signal).catch(() => undefined);
-      if (entry !== undefined) return entry;
+      try {
+        const entry = await calls.entry(dot, encoded, signal);
+        this.passedOver.answered(calls.site, "an operation");
+        if (entry !== undefined) return entry;
+      } catch (failure) {
+        signal.throwIfAborted();
+        this.passedOver.note(calls.site, "an operation", failure);
+      }
     }
     return undefined;
   }

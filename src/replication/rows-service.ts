@@ -16,6 +16,7 @@ import { Bandwidth } from "./bandwidth.ts";
 import { type FetchedBody, fetchBody } from "./body-fetch.ts";
 import { type BootstrapProgress, BootstrapRun, type RowSource } from "./bootstrap.ts";
 import { BootstrapLeases } from "./bootstrap-leases.ts";
+import type { PassedOver } from "./passed-over.ts";
 import type { AskPeer, PeerCalls } from "./peer-calls.ts";
 import { PeerFault } from "./peer-fault.ts";
 import type { PeerRoute } from "./peer-server.ts";
@@ -32,6 +33,8 @@ export type RowsEngine = {
     signal: AbortSignal,
   ): Promise<FetchedBody>;
   callsOf(first?: SiteId): readonly PeerCalls[];
+  /** Told how a peer answered that others can be asked behind. */
+  readonly passedOver: Pick<PassedOver, "asked">;
 };
 
 export type RowsServiceDeps = {
@@ -281,10 +284,17 @@ export class RowsService {
   async #rightBytes(damage: Damage): Promise<Uint8Array | undefined> {
     const patience = new AbortController();
     const cancel = this.#deps.clock.after(REPAIR_MS_MAX, () => patience.abort());
+    const { passedOver } = this.#deps.engine();
     try {
       for (const calls of this.#deps.engine().callsOf()) {
-        const bytes = await this.#askFor(calls, damage, patience.signal).catch(() => undefined);
-        if (bytes !== undefined) return bytes;
+        try {
+          const bytes = await this.#askFor(calls, damage, patience.signal);
+          passedOver.asked(calls.site, "right bytes", undefined);
+          if (bytes !== undefined) return bytes;
+        } catch (failure) {
+          passedOver.asked(calls.site, "right bytes", failure);
+          if (patience.signal.aborted) return undefined;
+        }
       }
       return undefined;
     } finally {

@@ -78,13 +78,15 @@ export type MovedCounts = {
   readonly bytesServed: number;
   /** Chunks or lists of chunks that were not what their hash said. */
   readonly lies: number;
+  /** How often a peer failed to give what another one was asked for then. */
+  readonly passedOver: number;
   /** Lists of chunks that are kept for peers that were told of them. */
   readonly leases: number;
 };
 
 export const NOTHING_MOVED: MovedCounts = {
   ...{ operationsTaken: 0, pageBytesTaken: 0, chunkBytesTaken: 0, bytesServed: 0 },
-  ...{ lies: 0, leases: 0 },
+  ...{ lies: 0, passedOver: 0, leases: 0 },
 };
 
 export type ReplicationStatus = {

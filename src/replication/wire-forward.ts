@@ -1,8 +1,9 @@
 import { z } from "zod";
-import { ByteReader, ByteWriter, LayoutError } from "../core/bytes.ts";
-import type { ForwardedAnswer, ForwardedRequest, Principal } from "../core/forwarded-request.ts";
+import { asBuffer, ByteWriter } from "../core/bytes.ts";
+import type { ForwardedAnswer, ForwardedRequest } from "../core/forwarded-request.ts";
 import { LIMITS } from "../core/limits.ts";
 import { parseAccessKeyId } from "../core/names.ts";
+import { json, type Parsed, parsed, parseWith } from "./wire-values.ts";
 
 /*
  * A client's request on its way to the home of its bucket, and the answer on its way back:
@@ -13,6 +14,8 @@ import { parseAccessKeyId } from "../core/names.ts";
  * | head | h     | JSON: everything but the body                    |
  * | body | rest  | as the client sent it, or gets it                |
  */
+const SIZE_BYTES = 4;
+
 const name = z.string().regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,256}$/);
 // Nothing that could begin another header; characters beyond ASCII are the client's own.
 const value = z
@@ -23,7 +26,7 @@ const lines = z.array(z.tuple([name, value])).max(LIMITS.headerCountMax * 2);
 
 const principal = z.discriminatedUnion("kind", [
   z.strictObject({ kind: z.literal("root") }),
-  z.strictObject({ kind: z.literal("user"), accessKey: z.string() }),
+  z.strictObject({ kind: z.literal("user"), accessKey: parsed(parseAccessKeyId) }),
   z.strictObject({ kind: z.literal("anonymous") }),
 ]);
 const requestHead = z.strictObject({
@@ -45,14 +48,9 @@ export function writeForwardedRequest({ body, ...head }: ForwardedRequest): Buff
   return write(head, body);
 }
 
-/**
- * Reads what a peer asks in the name of a client.
- *
- * @throws LayoutError when it is no such request.
- */
-export function readForwardedRequest(bytes: Uint8Array): ForwardedRequest {
-  const { head, body } = read(requestHead, bytes);
-  return { ...head, principal: principalOf(head.principal), body };
+/** Reads what a peer asks in the name of a client. */
+export function parseForwardedRequest(bytes: Uint8Array): Parsed<ForwardedRequest> {
+  return parseParts(requestHead, bytes);
 }
 
 /** The answer as it travels. */
@@ -60,43 +58,26 @@ export function writeForwardedAnswer({ body, ...head }: ForwardedAnswer): Buffer
   return write(head, body);
 }
 
-/**
- * Reads what the home of a bucket answered.
- *
- * @throws LayoutError when it is no such answer.
- */
-export function readForwardedAnswer(bytes: Uint8Array): ForwardedAnswer {
-  const { head, body } = read(answerHead, bytes);
-  return { ...head, body };
+/** Reads what the home of a bucket answered. */
+export function parseForwardedAnswer(bytes: Uint8Array): Parsed<ForwardedAnswer> {
+  return parseParts(answerHead, bytes);
 }
 
 function write(head: unknown, body: Uint8Array): Buffer {
-  const text = Buffer.from(JSON.stringify(head));
-  const writer = new ByteWriter(text.length + body.length + 4);
+  const text = json(head);
+  const writer = new ByteWriter(text.length + body.length + SIZE_BYTES);
   return writer.u32(text.length).bytes(text).bytes(body).view();
 }
 
-function read<Schema extends z.ZodType>(
+function parseParts<Schema extends z.ZodType<object>>(
   schema: Schema,
   bytes: Uint8Array,
-): { readonly head: z.output<Schema>; readonly body: Uint8Array } {
-  const reader = new ByteReader(bytes);
-  const text = Buffer.from(reader.bytes(reader.u32())).toString("utf8");
-  const body = reader.bytes(reader.remaining);
-  let head: unknown;
-  try {
-    head = JSON.parse(text);
-  } catch (failure) {
-    throw new LayoutError("the head is not JSON", { cause: failure });
+): Parsed<z.output<Schema> & { readonly body: Uint8Array }> {
+  const size = bytes.length < SIZE_BYTES ? undefined : asBuffer(bytes).readUInt32LE(0);
+  if (size === undefined || size > bytes.length - SIZE_BYTES) {
+    return { outcome: "bad", problem: "it ends within its head" };
   }
-  const parsed = schema.safeParse(head);
-  if (!parsed.success) throw new LayoutError(z.prettifyError(parsed.error));
-  return { head: parsed.data, body };
-}
-
-function principalOf(given: z.output<typeof principal>): Principal {
-  if (given.kind !== "user") return given;
-  const accessKey = parseAccessKeyId(given.accessKey);
-  if (accessKey === undefined) throw new LayoutError("not an access key");
-  return { kind: "user", accessKey };
+  const head = parseWith(schema, bytes.subarray(SIZE_BYTES, SIZE_BYTES + size));
+  if (head.outcome === "bad") return head;
+  return { outcome: "ok", value: { ...head.value, body: bytes.subarray(SIZE_BYTES + size) } };
 }

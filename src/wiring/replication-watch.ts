@@ -53,7 +53,8 @@ export function openWatch(parts: {
     moved: parts.moved,
     sites: () => store.sites(),
     facts: (peer) => peerWatch.facts(peer),
-    ask: (peer, applied) => askLag(parts.client, peer, applied),
+    ask: (peer, applied) =>
+      askLag(parts.client, peer, applied, (problem) => peerWatch.failed(peer.id, problem)),
     counter: new LagCounter({ replica, rest: () => clock.sleep(COUNT_REST_MS) }),
     quarantined: () => quarantine.list(),
     conflicts: () => store.stats().conflicts,

@@ -1,5 +1,8 @@
 import { afterEach, expect, test } from "vitest";
 import type { MemberSite } from "../../src/core/site-record.ts";
+import { required } from "../../src/core/tagged-fields.ts";
+import type { PeerCalls } from "../../src/replication/peer-calls.ts";
+import { PeerFault } from "../../src/replication/peer-fault.ts";
 import {
   answerBootstrap,
   answerRanges,
@@ -7,10 +10,13 @@ import {
   answerRows,
   type RowServerDeps,
 } from "../../src/replication/row-server.ts";
-import { RowsService } from "../../src/replication/rows-service.ts";
+import { type RowsEngine, RowsService } from "../../src/replication/rows-service.ts";
+import type { StoredObject } from "../../src/storage/store.ts";
 import { createMemoryLog } from "../sim/memory-log.ts";
 import { Seed } from "../sim/seed.ts";
 import { createSimRandom } from "../sim/sim-random.ts";
+import { readBody } from "../sim/store-check.ts";
+import { bucketOf, keyOf } from "../sim/store-journal.ts";
 import { dumpLogicalRows } from "../support/logical-rows.ts";
 import { fetchFrom, linkRows, ownHead } from "../support/row-link.ts";
 import { fill, setUp } from "../support/row-workload.ts";
@@ -20,7 +26,7 @@ afterEach(closeSimSites);
 
 type Service = { service: RowsService; log: ReturnType<typeof createMemoryLog>; peer: MemberSite };
 
-function serviceFor(from: SimSite, to: SimSite): Service {
+function serviceFor(from: SimSite, to: SimSite, engine: Partial<RowsEngine> = {}): Service {
   const log = createMemoryLog();
   const { ask } = linkRows(from, to);
   const fetchBodies = fetchFrom(from, to);
@@ -32,9 +38,30 @@ function serviceFor(from: SimSite, to: SimSite): Service {
     ...{ disk: to.machine.disk, bytesPerSecond: undefined, site: identity.siteId },
     own: () => identity.origin,
     cluster: () => identity.clusterId,
-    engine: () => ({ fetch: ({ manifests }) => fetchBodies(manifests), callsOf: () => [] }),
+    engine: () => ({
+      fetch: ({ manifests }) => fetchBodies(manifests),
+      callsOf: () => [],
+      passedOver: { asked: () => undefined },
+      ...engine,
+    }),
   });
   return { service, log, peer };
+}
+
+/** A body in chunks, in a segment that nothing holds in memory. */
+async function putLarge(site: SimSite, bytes: Buffer): Promise<StoredObject> {
+  const [bucket, key] = [bucketOf("photos"), keyOf("cat.jpg")];
+  await site.store.createBucket({ name: bucket, owner: "o" });
+  const writer = await site.store.stageBody();
+  await writer.write(bytes);
+  const staged = await writer.finish();
+  const attributes = { system: [], user: [], storageClass: undefined, tags: [] };
+  const rest = { attributes, checksums: [], parts: [], encryption: undefined };
+  const object = { size: bytes.length, etag: "0".repeat(32), ...rest };
+  await site.store.putObject({ bucket, key, object, body: { kind: "staged", staged } });
+  await site.restart();
+  await site.store.keepHouse();
+  return required(site.store.object(bucket, key), "object");
 }
 
 async function untilIdle(service: RowsService): Promise<void> {
@@ -92,6 +119,35 @@ test("a start goes on with a bootstrap that was interrupted", async () => {
   service.start();
   await untilIdle(service);
   expect(dumpLogicalRows(to.store)).toEqual(dumpLogicalRows(from.store));
+  await service.stop();
+});
+
+test("a peer that cannot give right bytes is noted, and the next one is asked", async () => {
+  const site = await SimSite.open("damaged");
+  const bytes = new Seed("damaged").bytes(5_000_000);
+  const object = await putLarge(site, bytes);
+  const asked: unknown[] = [];
+  const cut = new PeerFault("unreachable", "the line was cut");
+  const peers = ["paris", "oslo", "rome"].map((name) => ({
+    site: name,
+    chunk: async (wish: { readonly offset: number; readonly bytes: number }) => {
+      if (name === "paris") throw cut;
+      return name === "oslo" ? undefined : bytes.subarray(wish.offset, wish.offset + wish.bytes);
+    },
+  }));
+  const { service } = serviceFor(site, site, {
+    callsOf: () => peers as unknown as PeerCalls[],
+    passedOver: { asked: (...how) => void asked.push(how) },
+  });
+  site.spoil(object);
+  service.start();
+  const read = await readBody(site.store, object, 0, 1000);
+  expect(read.equals(bytes.subarray(0, 1000))).toBe(true);
+  expect(asked).toEqual([
+    ["paris", "right bytes", cut],
+    ["oslo", "right bytes", undefined],
+    ["rome", "right bytes", undefined],
+  ]);
   await service.stop();
 });
 
