@@ -1,5 +1,5 @@
 import { LIMITS } from "../core/limits.ts";
-import type { OriginId, SiteId } from "../core/names.ts";
+import type { BucketName, OriginId, SiteId } from "../core/names.ts";
 import { decodeOperation, operationHeader } from "../core/operation-codec.ts";
 import type { BodyRef } from "../core/records.ts";
 import type { IncomingOperation, IngestOutcome, LogEntry, Replica } from "../storage/replica.ts";
@@ -19,6 +19,8 @@ export type TakenPage = {
 };
 
 export type PageTakerDeps = {
+  /** Whether a bucket shows rows before their bytes are here. */
+  readonly showsRowsFirst: (bucket: BucketName) => boolean;
   readonly replica: Pick<Replica, "manifest" | "ingest">;
   readonly fetch: (
     body: Extract<BodyRef, { kind: "manifests" }>,
@@ -38,7 +40,11 @@ type State = IncomingOperation["state"];
 type Need =
   | { readonly kind: "nothing" }
   | { readonly kind: "body" }
-  | { readonly kind: "manifests"; readonly body: Extract<BodyRef, { kind: "manifests" }> };
+  | {
+      readonly kind: "manifests";
+      readonly bucket: BucketName;
+      readonly body: Extract<BodyRef, { kind: "manifests" }>;
+    };
 
 const WHOLE: State = { kind: "whole", manifests: [] };
 
@@ -94,6 +100,10 @@ async function statesOf(
     if (need.kind !== "manifests") continue;
     const missing = missingBytes(deps, need.body);
     if (missing === 0) continue;
+    if (deps.showsRowsFirst(need.bucket)) {
+      states[at] = { kind: "remote" };
+      continue;
+    }
     budget -= missing;
     if (budget >= 0) fetches.push({ at, body: need.body });
     else states[at] = { kind: "parked", reason: FETCHING };
@@ -133,7 +143,7 @@ export function needOf({ encoded, inline }: LogEntry): Need {
   const { body } = decodeOperation(encoded);
   if (body.kind !== "object-put") return { kind: "nothing" };
   const bytes = body.object.body;
-  if (bytes.kind === "manifests") return { kind: "manifests", body: bytes };
+  if (bytes.kind === "manifests") return { kind: "manifests", bucket: body.bucket, body: bytes };
   return { kind: bytes.bytes === 0 ? "nothing" : "body" };
 }
 

@@ -1,4 +1,4 @@
-import type { OriginId, SiteId } from "../core/names.ts";
+import type { BucketName, OriginId, SiteId } from "../core/names.ts";
 import type { BodyRef, Operation, Vector } from "../core/records.ts";
 import type { MemberSite, SiteRecord } from "../core/site-record.ts";
 import type { Cancel, Clock } from "../ports/clock.ts";
@@ -38,6 +38,10 @@ export type ReplicationDeps = {
   readonly log: Log;
   readonly watch: PeerWatch;
   readonly quarantine: Quarantine;
+  /** Whether a bucket shows rows before their bytes are here. */
+  readonly showsRowsFirst?: (bucket: BucketName) => boolean;
+  /** A link has become usable, or unusable. */
+  readonly linkChanged?: () => void;
   /** A peer's log begins too late for this site: rows are needed. */
   readonly belowFloor: (peer: SiteRecord, origins: readonly OriginId[]) => void;
   /**
@@ -272,8 +276,9 @@ export class Replication {
         return checked;
       },
       take: async (page, from, signal) => {
+        const { showsRowsFirst = NEVER } = this.#deps;
         const taken = await takePage(
-          { replica, fetch: (...wish) => this.fetch(...wish) },
+          { replica, showsRowsFirst, fetch: (...wish) => this.fetch(...wish) },
           page,
           from,
           signal,
@@ -305,6 +310,7 @@ export class Replication {
   #linkChanged(site: SiteId): void {
     for (const [id, { puller }] of this.#links) if (id !== site) puller.restart();
     this.#parked.retry();
+    this.#deps.linkChanged?.();
   }
 
   #told(peer: SiteRecord, told: Hint): void {
@@ -361,6 +367,7 @@ function isActive(sites: Iterable<MemberSite>, id: SiteId): boolean {
   return false;
 }
 
+const NEVER = (): boolean => false;
 const NOTHING: CheckedPage = { entries: [], heads: [], unknown: [], diverged: [] };
 
 /** Whether a link can go on with a record as it is now. */

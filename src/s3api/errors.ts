@@ -54,6 +54,13 @@ const CLOCK_JUMPED: S3ErrorDetails = {
   headers: [["Retry-After", "10"]],
 };
 
+const BYTES_ELSEWHERE: S3ErrorDetails = {
+  message:
+    "The bytes of this object stand at another site, and could not be fetched yet. Try again in " +
+    "a moment.",
+  headers: [["Retry-After", "5"]],
+};
+
 /**
  * Turns whatever was thrown into what the client sees. Unknown failures become `InternalError`;
  * what happened stays in `cause`, for the one place that logs.
@@ -63,6 +70,9 @@ export function toS3Error(failure: unknown): S3Error {
   if (failure instanceof StorageFault) {
     // Every write meets it until an operator has looked: the log has said so once.
     if (failure.kind === "clock") return new S3Error("ServiceUnavailable", CLOCK_JUMPED);
+    if (failure.kind === "unreachable") {
+      return new S3Error("ServiceUnavailable", { ...BYTES_ELSEWHERE, cause: failure });
+    }
     return new S3Error(FAULT_CODES[failure.kind], { cause: failure });
   }
   return new S3Error("InternalError", { cause: failure });

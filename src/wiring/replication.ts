@@ -13,6 +13,7 @@ import { lagRoute } from "../replication/lag-route.ts";
 import { Membership } from "../replication/membership.ts";
 import { createPeerClient, type PeerClient } from "../replication/peer-client.ts";
 import { type PeerRoute, PeerServer } from "../replication/peer-server.ts";
+import { ReadThrough } from "../replication/read-through.ts";
 import { Refusals } from "../replication/refusals.ts";
 import { Replication } from "../replication/replication.ts";
 import { RingShare } from "../replication/ring-share.ts";
@@ -69,7 +70,8 @@ export async function startReplication(parts: ReplicationParts): Promise<Running
   const rings = new RingShare({ identity, keyRing, peers, client, clock, random, log });
   const ask = client.request.bind(client);
   const rows = openRows({ ...parts, peers, ask, engine: () => engine });
-  const engine = createEngine(parts, client, watch, rows);
+  const readThrough = createReadThrough(parts, () => engine);
+  const engine = createEngine(parts, client, watch, { rows, readThrough });
   const routes: readonly PeerRoute[] = [
     ...rings.routes,
     forwardRoute(parts.s3.answerForwarded),
@@ -87,6 +89,7 @@ export async function startReplication(parts: ReplicationParts): Promise<Running
   rings.start();
   engine.start();
   rows.start();
+  readThrough.start();
   const desk = createDesk(membership, site, refusals);
   return {
     server,
@@ -100,7 +103,7 @@ export async function startReplication(parts: ReplicationParts): Promise<Running
       ...rowAdminRoutes(rows, peers),
     ],
     stop: async () => {
-      await rows.stop();
+      await Promise.all([rows.stop(), readThrough.stop()]);
       await engine.stop();
       watch.stop();
       await rings.stop();
@@ -108,12 +111,27 @@ export async function startReplication(parts: ReplicationParts): Promise<Running
   };
 }
 
+/** Fetches what is missing of bodies that are shown here. */
+function createReadThrough(
+  { ports, site: { store } }: ReplicationParts,
+  engine: () => Replication,
+): ReadThrough {
+  const { clock, log } = ports;
+  return new ReadThrough({
+    ...{ remote: store.remote, clock, log },
+    onCommit: (listener) => store.replica.onCommit(listener),
+    fetch: (manifest, first, signal) =>
+      engine().fetch({ kind: "manifests", manifests: [manifest] }, first, signal),
+    siteOf: (origin) => store.sites().find(({ origins }) => origins.includes(origin))?.id,
+  });
+}
+
 /** Moves operations; where there are no peers, it does nothing but look for some. */
 function createEngine(
   parts: ReplicationParts,
   client: PeerClient,
   { peerWatch, quarantine }: OpenWatch,
-  rows: RowsService,
+  { rows, readThrough }: { readonly rows: RowsService; readonly readThrough: ReadThrough },
 ): Replication {
   const { settings, ports, site } = parts;
   const { clock, random, hash, log } = ports;
@@ -124,6 +142,8 @@ function createEngine(
       ...{ watch: peerWatch, sites: () => store.sites() },
       ask: (peer, request) => client.request(peer, request),
       belowFloor: (peer) => rows.belowFloor(peer),
+      showsRowsFirst: (bucket) => store.remote.showsRowsFirst(bucket),
+      linkChanged: () => readThrough.retry(),
       held: () => rows.isTakingOver,
       setBack: (peer) => void beginAnew(parts, peer.name),
     },

@@ -233,19 +233,18 @@ describe("bytes that are missing here", () => {
     const object: PutObjectRequest["object"] = { ...described, attributes: ATTRIBUTES };
     const copy = { bucket: PLAIN, key: keyOf("copy"), object, body: sharedBody(source) };
     const rename = { bucket: PLAIN, source: KEY, key: keyOf("renamed"), token: undefined };
-    const names = { conditions: undefined, sourceConditions: undefined };
     const append = {
-      ...{ bucket: PLAIN, key: KEY, offset: size, conditions: undefined },
+      ...{ bucket: PLAIN, key: KEY, offset: size },
       body: { kind: "inline" as const, bytes: Buffer.from("more") },
-      describe: () => ({ ...object, size: size + 4, lock: undefined }),
+      describe: () => ({ ...object, size: size + 4 }),
     };
     expect((await store.putObject(copy)).outcome).toBe("source-gone");
-    await expect(store.renameObject({ ...rename, ...names })).rejects.toEqual(NOBODY);
+    await expect(store.renameObject(rename)).rejects.toEqual(NOBODY);
     await expect(store.appendObject(append)).rejects.toEqual(NOBODY);
     expect(namesOf(await handOverRows(b, a))).toEqual([]);
     const asked = bringFrom(a, b);
     expect((await store.appendObject(append)).outcome).toBe("stored");
-    expect((await store.renameObject({ ...rename, ...names })).outcome).toBe("renamed");
+    expect((await store.renameObject(rename)).outcome).toBe("renamed");
     expect(asked).toHaveLength(1);
     await handOverAll(b, a);
     const renamed = objectOf(a, PLAIN, keyOf("renamed"));

@@ -40,6 +40,8 @@ export async function copyBody(
   const asked = readChecksumAlgorithm(call.headers);
   if (kept === "none") return writeAgain(deps, source, { call, decryption, encryption, asked });
   const { size, etag, parts } = source.record;
+  // What the copy names must be here: this site answers for it.
+  await deps.store.remote.bring(source);
   const checksums = await copiedChecksums(deps, source, decryption, asked);
   const envelope =
     kept === undefined ? undefined : envelopeOfObject(deps, kept, call.bucket, { size, parts });

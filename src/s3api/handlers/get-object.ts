@@ -4,9 +4,10 @@ import type { HandlerDeps, ObjectCall, Reply } from "../operation.ts";
 import { planRead } from "./object-access.ts";
 import { pushTerms } from "./object-terms.ts";
 import { existingObject } from "./object-version.ts";
+import { markRemote, startRemote } from "./remote-body.ts";
 
 /** Small and warm bodies are answered without a promise; this is the hot path of reads. */
-export function getObject(call: ObjectCall, deps: HandlerDeps): Reply {
+export function getObject(call: ObjectCall, deps: HandlerDeps): Reply | Promise<Reply> {
   const object = existingObject(call, deps);
   const decryption = decryptionOfRead(call, deps, object);
   const plan = planRead(call, object);
@@ -19,5 +20,6 @@ export function getObject(call: ObjectCall, deps: HandlerDeps): Reply {
   const body = readSmallPlain(deps.store, object, range, decryption);
   if (body !== undefined) return { kind: "whole", status, headers, body };
   const reader = openPlain(deps.store, object, range, decryption);
-  return { kind: "stream", status, headers, contentLength, reader };
+  const reply = { kind: "stream", status, headers, contentLength, reader } as const;
+  return markRemote(headers, deps, object) ? startRemote(reply) : reply;
 }

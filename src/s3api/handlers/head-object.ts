@@ -4,6 +4,7 @@ import type { HandlerDeps, ObjectCall, Reply } from "../operation.ts";
 import { planRead } from "./object-access.ts";
 import { pushTerms } from "./object-terms.ts";
 import { existingObject } from "./object-version.ts";
+import { markRemote } from "./remote-body.ts";
 
 export function headObject(call: ObjectCall, deps: HandlerDeps): Reply {
   const object = existingObject(call, deps);
@@ -13,5 +14,6 @@ export function headObject(call: ObjectCall, deps: HandlerDeps): Reply {
   pushEncryption(plan.headers, decryption);
   pushTerms(plan.headers, call, object);
   const { status, headers, range } = plan;
+  markRemote(headers, deps, object);
   return { kind: "head", status, headers, contentLength: range.end - range.start };
 }

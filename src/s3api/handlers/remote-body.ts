@@ -1,0 +1,45 @@
+import type { StoredObject } from "../../storage/store.ts";
+import type { HeaderLines } from "../headers/object-headers.ts";
+import type { HandlerDeps, Reply } from "../operation.ts";
+
+/**
+ * On answers to GET and HEAD of an object of which bytes were not here yet when the request came:
+ * its bucket shows rows first. The value is always "remote".
+ */
+const BYTES_HEADER = "x-atoll-bytes";
+
+/** Marks an answer about an object of which bytes are missing here; false when none is. */
+export function markRemote(
+  lines: HeaderLines,
+  { store }: Pick<HandlerDeps, "store">,
+  object: StoredObject,
+): boolean {
+  if (!store.remote.isRemote(object)) return false;
+  lines.push([BYTES_HEADER, "remote"]);
+  return true;
+}
+
+type Stream = Extract<Reply, { kind: "stream" }>;
+
+/**
+ * Waits for the first bytes of a body of which some are fetched from another site, so that who asks
+ * is told when they cannot be had: nothing has been answered by then.
+ *
+ * @throws StorageFault "unreachable".
+ */
+export async function startRemote(reply: Stream): Promise<Reply> {
+  const { reader } = reply;
+  try {
+    let first = await reader.next();
+    const next = (): ReturnType<typeof reader.next> => {
+      if (first === undefined) return reader.next();
+      const slice = first;
+      first = undefined;
+      return Promise.resolve(slice);
+    };
+    return { ...reply, reader: { next, close: () => reader.close() } };
+  } catch (failure) {
+    reader.close();
+    throw failure;
+  }
+}
