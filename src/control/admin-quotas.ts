@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { type BucketQuota, decodeQuota, encodeQuota, QUOTA_SETTING } from "../core/bucket-quota.ts";
+import type { BucketQuota } from "../core/bucket-quota.ts";
 import { type AccessKeyId, parseBucketName } from "../core/names.ts";
 import type { Store, StoredBucket } from "../storage/store.ts";
 import { type AdminAnswer, adminProblem, findKey, keyIdOf } from "./admin-keys.ts";
@@ -38,7 +38,7 @@ function routeBucketQuota(
   if (bucket === undefined) return adminProblem(404, `There is no bucket ${name}.`);
   switch (method) {
     case "GET":
-      return { status: 200, body: show(store, bucket, quotaOf(bucket)) };
+      return { status: 200, body: show(store, bucket, store.quotas.ofBucket(bucket.name)) };
     case "PUT":
       return put(store, bucket, body);
     case "DELETE":
@@ -51,7 +51,7 @@ function routeBucketQuota(
 async function routeKeyQuota(store: Store, { method, path, body }: Call): Promise<AdminAnswer> {
   const text = path.slice(KEYS_PATH.length);
   const id = keyIdOf(text);
-  const quota = id === undefined ? undefined : store.keyQuotas().get(id);
+  const quota = id === undefined ? undefined : store.quotas.ofKeys().get(id);
   if (id === undefined || (quota === undefined && findKey(store, text) === undefined)) {
     return adminProblem(404, `There is no access key ${text} that could have a quota.`);
   }
@@ -62,11 +62,11 @@ async function routeKeyQuota(store: Store, { method, path, body }: Call): Promis
       const wish = PUT.safeParse(body ?? {});
       if (!wish.success) return adminProblem(400, z.prettifyError(wish.error));
       const next = { bytesMax: wish.data.bytes, objectsMax: wish.data.objects };
-      await store.putKeyQuota(id, next);
+      await store.quotas.putKey(id, next);
       return { status: 200, body: showKeyQuota(store, id, next) };
     }
     case "DELETE":
-      await store.putKeyQuota(id, undefined);
+      await store.quotas.putKey(id, undefined);
       return { status: 200, body: showKeyQuota(store, id, undefined) };
   }
   return wrongMethod();
@@ -79,10 +79,10 @@ function wrongMethod(): AdminAnswer {
 function listQuotas(store: Store): AdminAnswer {
   const quotas = [];
   for (const bucket of store.buckets()) {
-    const quota = quotaOf(bucket);
+    const quota = store.quotas.ofBucket(bucket.name);
     if (quota !== undefined) quotas.push(show(store, bucket, quota));
   }
-  const keys = [...store.keyQuotas()].map(([id, quota]) => showKeyQuota(store, id, quota));
+  const keys = [...store.quotas.ofKeys()].map(([id, quota]) => showKeyQuota(store, id, quota));
   return { status: 200, body: { quotas, keys } };
 }
 
@@ -102,16 +102,8 @@ async function change(
   bucket: StoredBucket,
   quota: BucketQuota | undefined,
 ): Promise<AdminAnswer> {
-  const value = quota === undefined ? undefined : encodeQuota(quota);
-  const request = { bucket: bucket.name, name: QUOTA_SETTING, value };
-  const { outcome } = await store.putBucketSetting(request);
-  if (outcome !== "stored") return adminProblem(404, `There is no bucket ${bucket.name}.`);
+  await store.quotas.putBucket(bucket.name, quota);
   return { status: 200, body: show(store, bucket, quota) };
-}
-
-function quotaOf({ settings }: StoredBucket): BucketQuota | undefined {
-  const bytes = settings.get(QUOTA_SETTING);
-  return bytes === undefined ? undefined : decodeQuota(bytes);
 }
 
 /** Limits and what counts against them; a limit that is not there is left out. */

@@ -52,7 +52,7 @@ const store = {
   bucket: (name: string) => (name === "photos" ? photos : undefined),
   bucketUsage: () => ({ objects: 10, bytes: 3000, prefixes: new Map() }),
   rows: { mended: () => 3 },
-  keyQuotas: () => new Map([["AKIA", { bytesMax: 4096, objectsMax: undefined }]]),
+  quotas: { ofKeys: () => new Map([["AKIA", { bytesMax: 4096, objectsMax: undefined }]]) },
   keyUsage: () => ({ buckets: 1, bytes: 3000, objects: 10 }),
 } as unknown as Store;
 

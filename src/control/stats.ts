@@ -140,7 +140,7 @@ function showKeys(top: TrafficTop, slot: number): Record<string, unknown> {
 
 /** What each access key with a quota may store and does; so many of them, and no more. */
 function showKeyQuotas(store: Store): ReadonlyArray<Record<string, unknown>> {
-  const quotas = [...store.keyQuotas()].slice(0, LIMITS.statsNamesMax);
+  const quotas = [...store.quotas.ofKeys()].slice(0, LIMITS.statsNamesMax);
   return quotas.map(([id, quota]) => showKeyQuota(store, id, quota));
 }
 

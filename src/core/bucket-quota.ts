@@ -2,7 +2,7 @@ import { ByteReader, ByteWriter, LayoutError } from "./bytes.ts";
 import { FieldReader, writeVarintField } from "./tagged-fields.ts";
 
 /*
- * Quota of a bucket, the value of its setting "quota":
+ * Quota of a bucket, the value of its setting "quota". Only read: quotas are local to a site now.
  *
  * | tag | value                                                                  |
  * | --- | ---------------------------------------------------------------------- |

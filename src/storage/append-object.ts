@@ -163,7 +163,7 @@ function judgeAppend(
     return { outcome: "replaced" };
   }
   const record = request.describe(current?.object);
-  const over = judgeQuota({ view, keyQuotas: parts.keyQuotas }, request, {
+  const over = judgeQuota({ view, quotas: parts.quotas }, request, {
     bytes: record.size,
     nullSlot,
   });

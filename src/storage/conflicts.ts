@@ -148,7 +148,7 @@ async function restoreConflict(parts: StoreParts, name: ConflictName): Promise<C
       return { outcome: "locked" };
     }
     const growth = { bytes: row.object.size, nullSlot };
-    if (judgeQuota({ view, keyQuotas: parts.keyQuotas }, name, growth) !== undefined) {
+    if (judgeQuota({ view, quotas: parts.quotas }, name, growth) !== undefined) {
       return { outcome: "over-quota" };
     }
     const hlc = batch.nextHlc(newestVersion(view, name)?.row.stamp.hlc);

@@ -1,6 +1,6 @@
 import { CREATOR_SETTING, creatorOf } from "../core/bucket-creator.ts";
 import type { AccessKeyId, BucketName } from "../core/names.ts";
-import type { KeyUsage } from "./key-quotas.ts";
+import type { KeyUsage } from "./local-quotas.ts";
 import { TABLES } from "./metadata/rows.ts";
 import type { RowReader } from "./metadata/stored-rows.ts";
 import { findBucket } from "./store-parts.ts";

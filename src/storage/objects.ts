@@ -49,14 +49,14 @@ export async function putObject(parts: StoreParts, request: PutObjectRequest): P
 function judgePut(parts: StoreParts, batch: OpenBatch, request: PutObjectRequest): PutOutcome {
   const { bucket, key } = request;
   const { view } = batch.context;
-  const { keyQuotas } = parts;
+  const { quotas } = parts;
   if (findBucket(view, bucket) === undefined) return { outcome: "no-such-bucket" };
   const current = view.get(TABLES.object, objectKeyOf(bucket, key));
   const nullSlot = isNullSlotWrite(view, bucket);
   const refusal =
     judgeConditions(request.conditions, current) ??
     (nullSlot ? judgeOverwrite(parts.clock, view, request) : undefined) ??
-    judgeQuota({ view, keyQuotas }, request, { bytes: request.object.size, nullSlot });
+    judgeQuota({ view, quotas }, request, { bytes: request.object.size, nullSlot });
   if (refusal !== undefined) return refusal;
   const body = bodyOf(parts.hash, batch, request.body);
   if (body === undefined) return { outcome: "source-gone" };

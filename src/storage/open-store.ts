@@ -13,7 +13,7 @@ import { Committer } from "./commit.ts";
 import { CommitLane, type LogEnd } from "./commit-lane.ts";
 import { discoverSegments, type FoundSegments } from "./discovery.ts";
 import { House } from "./house.ts";
-import { openKeyQuotas } from "./key-quotas.ts";
+import { openLocalQuotas } from "./local-quotas.ts";
 import { isDropped } from "./metadata/apply.ts";
 import { DROPPED_KEY } from "./metadata/keys.ts";
 import { ReferenceCounts } from "./metadata/references.ts";
@@ -146,7 +146,7 @@ async function assemble(
   const guard = new ClockGuard(ports, timeBounds.clockDriftMs);
   const clock = believedClock(ports.clock, guard);
   const { origin } = settings.identity;
-  const keyQuotas = await openKeyQuotas(disk, settings.directory);
+  const quotas = await openLocalQuotas(disk, settings.directory);
   const hlc = new HlcClock(() => clock.nowMs(), replay.head.hlc);
   const sealing: SealingDeps = { disk, hash, segments, origin, yieldTurn: () => turn(ports) };
   const seal = sealInBackground(ports, sealing);
@@ -174,7 +174,7 @@ async function assemble(
     log.error({ segment, offset }, "stored bytes are damaged; run a check of this site");
   const bodies = new Bodies({ segments, hash, index, warm, damaged });
   const acknowledgements = new Acknowledgements(index, clock);
-  const bounds = { admission, keyQuotas, acknowledgements, timeBounds };
+  const bounds = { admission, quotas, acknowledgements, timeBounds };
   const parts = { kv, hash, random, clock, hlc, committer, index, bulk, bodies, ...bounds };
   const house = new House({
     ...{ parts, disk, log, clock, segments, lane, warm, sealing },

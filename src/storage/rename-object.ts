@@ -78,7 +78,7 @@ export class Renames {
     { context: { view } }: OpenBatch,
     { bucket, key, source, conditions, sourceConditions }: RenameObjectRequest,
   ): RenameOutcome | undefined {
-    const { clock, keyQuotas } = this.#parts;
+    const { clock, quotas } = this.#parts;
     const at = (name: string) => view.get(TABLES.object, objectKeyOf(bucket, name));
     const object = at(source)?.object;
     const condition = object === undefined ? undefined : sourceConditions?.(object);
@@ -88,7 +88,7 @@ export class Renames {
     if (versioningIn(view, bucket) === "enabled") {
       // The old name keeps its version behind a delete marker.
       const growth = { bytes: object?.size ?? 0, nullSlot: false };
-      return judgeQuota({ view, keyQuotas }, { bucket, key }, growth);
+      return judgeQuota({ view, quotas }, { bucket, key }, growth);
     }
     return (
       judgeOverwrite(clock, view, { bucket, key }) ??

@@ -20,7 +20,7 @@ import { createLogicalRows } from "./open-logical-rows.ts";
 import { createRemoteBodies } from "./open-remote-bodies.ts";
 import { createReplica } from "./open-replica.ts";
 import type { OriginLogs } from "./origin-logs.ts";
-import { overQuota } from "./quotas.ts";
+import { openQuotas, overQuota } from "./quotas.ts";
 import type { RecentBatches } from "./recent-batches.ts";
 import { Renames } from "./rename-object.ts";
 import type { Segments } from "./segment/segments.ts";
@@ -53,7 +53,7 @@ export type StoreFaceDeps = {
 /** Puts the public face on the parts of the store. */
 export function createStore(deps: StoreFaceDeps): Store {
   const { parts, house, stats } = deps;
-  const { index, keyQuotas } = parts;
+  const { index, quotas } = parts;
   const stage = stageWriter(parts);
   const renames = new Renames(parts);
   const keeping = oneAtATime(() => house.keep());
@@ -97,9 +97,8 @@ export function createStore(deps: StoreFaceDeps): Store {
     stats: () => readStats(stats),
     logHead: () => index.get(TABLES.position, POSITION_KEY),
     bucketUsage: (name) => bucketUsage(parts, name),
-    overQuota: (name, bytes) => overQuota({ view: index, keyQuotas }, name, bytes),
-    keyQuotas: () => keyQuotas.all(),
-    putKeyQuota: (id, quota) => keyQuotas.put(id, quota),
+    overQuota: (name, bytes) => overQuota({ view: index, quotas }, name, bytes),
+    quotas: openQuotas({ view: index, quotas }),
     keyUsage: (id) => keyUsage(index, id),
     keepHouse: keeping.run,
     close: async () => {

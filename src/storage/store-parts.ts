@@ -10,7 +10,7 @@ import type { Admission } from "./admission.ts";
 import type { Bodies } from "./body-reader.ts";
 import type { BulkLane } from "./bulk-lane.ts";
 import type { Committer } from "./commit.ts";
-import type { KeyQuotas } from "./key-quotas.ts";
+import type { LocalQuotas } from "./local-quotas.ts";
 import type { BucketRow } from "./metadata/bucket-rows.ts";
 import type { ObjectRow } from "./metadata/object-row.ts";
 import { TABLES } from "./metadata/rows.ts";
@@ -31,7 +31,7 @@ export type StoreParts = {
   readonly bulk: BulkLane;
   readonly bodies: Bodies;
   readonly admission: Admission;
-  readonly keyQuotas: KeyQuotas;
+  readonly quotas: LocalQuotas;
   readonly acknowledgements: Acknowledgements;
   readonly timeBounds: TimeBounds;
 };

@@ -1,4 +1,3 @@
-import type { BucketQuota } from "../core/bucket-quota.ts";
 import type { Hlc } from "../core/hlc.ts";
 import type {
   AccessKeyId,
@@ -24,7 +23,7 @@ import type {
 } from "../core/records.ts";
 import type { MemberSite, SiteRecord } from "../core/site-record.ts";
 import type { Conflicts } from "./conflict-wishes.ts";
-import type { KeyUsage } from "./key-quotas.ts";
+import type { KeyUsage, Quotas } from "./local-quotas.ts";
 import type { ExpireOutcome, ExpireRequest } from "./lifecycle/expire-request.ts";
 import type { LogicalRows } from "./logical-rows.ts";
 import type { RemoteBodies } from "./remote-bodies.ts";
@@ -159,9 +158,8 @@ export interface Store {
   bucketUsage(name: BucketName): Usage;
   /** Whether an object of so many bytes has no room in its bucket; the commit judges again. */
   overQuota(name: ObjectName, bytes: number): OverQuota | undefined;
-  /** The most that all buckets of a key may hold at this site; they never travel. */
-  keyQuotas(): ReadonlyMap<AccessKeyId, BucketQuota>;
-  putKeyQuota(id: AccessKeyId, quota: BucketQuota | undefined): Promise<void>;
+  /** The most that buckets, and all buckets of a key, may hold at this site. */
+  readonly quotas: Quotas;
   keyUsage(id: AccessKeyId): KeyUsage;
   /** Seals idle segments, drops dead ones, forgets old upload results, takes checkpoints. */
   keepHouse(): Promise<HouseReport>;

@@ -119,7 +119,7 @@ export async function completeUpload(
 }
 
 function judgeComplete(
-  { clock, hash, keyQuotas }: StoreParts,
+  { clock, hash, quotas }: StoreParts,
   batch: OpenBatch,
   request: CompleteUploadRequest,
 ): CompleteOutcome {
@@ -137,7 +137,7 @@ function judgeComplete(
   const found = findParts(view, request);
   if ("outcome" in found) return found;
   const bytes = found.parts.reduce((sum, part) => sum + part.size, 0);
-  const over = judgeQuota({ view, keyQuotas }, request, { bytes, nullSlot });
+  const over = judgeQuota({ view, quotas }, request, { bytes, nullSlot });
   if (over !== undefined) return over;
 
   const hlc = batch.nextHlc(current?.stamp.hlc);

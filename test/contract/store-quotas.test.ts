@@ -31,7 +31,12 @@ describe.each(SITES)("quotas in %s", (_name, make) => {
   const { store, restart } = useSite(make);
 
   async function bound(quota: BucketQuota | undefined): Promise<void> {
-    const value = quota === undefined ? undefined : encodeQuota(quota);
+    await store().quotas.putBucket(alpha, quota);
+    expect(store().quotas.ofBucket(alpha)).toEqual(quota);
+  }
+
+  /** A quota as programs before kept it, and as older sites still send it. */
+  async function boundInLog(value: Uint8Array | undefined): Promise<void> {
     const done = await store().putBucketSetting({ bucket: alpha, name: "quota", value });
     expect(done.outcome).toBe("stored");
   }
@@ -117,20 +122,45 @@ describe.each(SITES)("quotas in %s", (_name, make) => {
     expect(await put("a", 11)).toBe("over-quota");
   });
 
-  test("that cannot be read let nothing be written", async () => {
-    const value = Buffer.from([0xff]);
-    await store().putBucketSetting({ bucket: alpha, name: "quota", value });
+  test("in the log that cannot be read let nothing be written", async () => {
+    await boundInLog(Buffer.from([0xff]));
     await expect(put("a", 1)).rejects.toThrow();
+    expect(() => store().quotas.ofBucket(alpha)).toThrow();
     expect(store().object(alpha, keyOf("a"))).toBeUndefined();
     await bound(undefined);
     expect(await put("a", 1)).toBe("stored");
+  });
+
+  test("in the log hold until this site has its own, and may be lifted here alone", async () => {
+    const before: BucketQuota = { bytesMax: 10, objectsMax: undefined };
+    await boundInLog(encodeQuota(before));
+    expect(store().quotas.ofBucket(alpha)).toEqual(before);
+    expect(await put("a", 11)).toBe("over-quota");
+    await bound({ bytesMax: 20, objectsMax: undefined });
+    expect([await put("a", 20), await put("a", 21)]).toEqual(["stored", "over-quota"]);
+    await bound(undefined);
+    await restart();
+    expect(await put("a", 1000)).toBe("stored");
+    expect(store().quotas.ofBucket(alpha)).toBeUndefined();
+    expect(store().bucket(alpha)?.settings.has("quota")).toBe(true);
+  });
+
+  test("are no operations: nothing of them travels, and they outlive their bucket", async () => {
+    const { replica } = store();
+    const received = [...replica.received()];
+    await bound({ bytesMax: 10, objectsMax: undefined });
+    expect([...replica.received()]).toEqual(received);
+    expect(store().bucket(alpha)?.settings.has("quota")).toBe(false);
+    await store().deleteBucket(alpha);
+    await makeBucket("alpha", "MAKER");
+    expect(await put("a", 11)).toBe("over-quota");
   });
 
   test("of a key bound all its buckets together to the byte, and no other key's", async () => {
     const maker = keyIdOf("MAKER");
     for (const name of ["one", "two"]) await makeBucket(name, "MAKER");
     await makeBucket("other", "OTHER");
-    await store().putKeyQuota(maker, { bytesMax: 1000, objectsMax: undefined });
+    await store().quotas.putKey(maker, { bytesMax: 1000, objectsMax: undefined });
     const outcomes = await Promise.all(
       Array.from({ length: 30 }, (_, at) => putIn(at % 2 === 0 ? "one" : "two", `k${at}`, 100)),
     );
@@ -142,12 +172,12 @@ describe.each(SITES)("quotas in %s", (_name, make) => {
     });
     expect(await putIn("other", "a", 5000)).toBe("stored");
     expect(await put("of-root", 5000)).toBe("stored");
-    await store().putKeyQuota(maker, undefined);
+    await store().quotas.putKey(maker, undefined);
     expect(await putIn("one", "a", 5000)).toBe("stored");
   });
 
   test("of a key count a bucket from its first moment to its last", async () => {
-    await store().putKeyQuota(keyIdOf("MAKER"), { bytesMax: undefined, objectsMax: 1 });
+    await store().quotas.putKey(keyIdOf("MAKER"), { bytesMax: undefined, objectsMax: 1 });
     const made = makeBucket("one", "MAKER");
     const written = [putIn("one", "a", 1), putIn("one", "b", 1)];
     await made;
@@ -168,44 +198,56 @@ describe.each(SITES)("quotas in %s", (_name, make) => {
     const maker = keyIdOf("MAKER");
     await makeBucket("one", "MAKER");
     await Promise.all([
-      store().putKeyQuota(keyIdOf("GONE"), { bytesMax: 5, objectsMax: 5 }),
-      store().putKeyQuota(maker, { bytesMax: 1, objectsMax: undefined }),
-      store().putKeyQuota(keyIdOf("GONE"), undefined),
-      store().putKeyQuota(maker, { bytesMax: 10, objectsMax: undefined }),
+      store().quotas.putKey(keyIdOf("GONE"), { bytesMax: 5, objectsMax: 5 }),
+      store().quotas.putKey(maker, { bytesMax: 1, objectsMax: undefined }),
+      store().quotas.putKey(keyIdOf("GONE"), undefined),
+      store().quotas.putKey(maker, { bytesMax: 10, objectsMax: undefined }),
     ]);
     await restart();
-    expect([...store().keyQuotas()]).toEqual([[maker, { bytesMax: 10, objectsMax: undefined }]]);
+    expect([...store().quotas.ofKeys()]).toEqual([
+      [maker, { bytesMax: 10, objectsMax: undefined }],
+    ]);
     expect(await putIn("one", "a", 11)).toBe("over-quota");
     expect(await putIn("one", "a", 10)).toBe("stored");
   });
 });
 
-describe("a file of key quotas", () => {
+describe.each(["key-quotas.json", "bucket-quotas.json"])("a file %s", (file) => {
   async function opened(text: string) {
     const fixture = await simulatedSite("off");
     const running = await fixture.open();
     await running.site.close();
-    await createSynced(fixture.disk(), `${fixture.directory}/key-quotas.json`, text);
+    await createSynced(fixture.disk(), `${fixture.directory}/${file}`, text);
     return fixture.open();
   }
 
   test.each([
     ["no JSON", "{"],
     ["no list", JSON.stringify({ format: 1 })],
-    ["no key", JSON.stringify({ format: 1, quotas: [{ bytesMax: 1 }] })],
-    ["no limit", JSON.stringify({ format: 1, quotas: [{ id: "MAKER" }] })],
-    ["a limit below nothing", JSON.stringify({ format: 1, quotas: [{ id: "M4K", bytesMax: -1 }] })],
-    ["a limit of text", JSON.stringify({ format: 1, quotas: [{ id: "M4K", bytesMax: "1" }] })],
+    ["no name", JSON.stringify({ format: 1, quotas: [{ bytesMax: 1 }] })],
+    ["a limit below nothing", JSON.stringify({ format: 1, quotas: [{ id: "m4k", bytesMax: -1 }] })],
+    ["a limit of text", JSON.stringify({ format: 1, quotas: [{ id: "m4k", bytesMax: "1" }] })],
     ["a newer format", JSON.stringify({ format: 2, quotas: [] })],
   ])("that has %s lets no site open: a quota is never passed over", async (_what, text) => {
-    await expect(opened(text)).rejects.toThrow(/key-quotas\.json/);
+    await expect(opened(text)).rejects.toThrow(file);
   });
 
   test("that is whole is in force", async () => {
-    const text = JSON.stringify({ format: 1, quotas: [{ id: "MAKER", objectsMax: 3 }] });
+    const text = JSON.stringify({ format: 1, quotas: [{ id: "maker", objectsMax: 3 }] });
     const { site } = await opened(text);
     const quota = { bytesMax: undefined, objectsMax: 3 };
-    expect([...site.store.keyQuotas()]).toEqual([["MAKER", quota]]);
+    const { quotas } = site.store;
+    const isOfKeys = file.startsWith("key");
+    expect([...quotas.ofKeys()]).toEqual(isOfKeys ? [["maker", quota]] : []);
+    expect(quotas.ofBucket(bucketOf("maker"))).toEqual(isOfKeys ? undefined : quota);
     await site.close();
   });
+});
+
+test("a key without a limit in the file of keys lets no site open", async () => {
+  const fixture = await simulatedSite("off");
+  await (await fixture.open()).site.close();
+  const text = JSON.stringify({ format: 1, quotas: [{ id: "MAKER" }] });
+  await createSynced(fixture.disk(), `${fixture.directory}/key-quotas.json`, text);
+  await expect(fixture.open()).rejects.toThrow("key-quotas.json");
 });
