@@ -54,6 +54,7 @@ const STATUS: ReplicationStatus = {
   peers: [paris, oslo],
   conflicts: 5,
   parked: [{ dot: { origin: ORIGIN, seq: must(parseSeq(4)) }, hlc: hlcFromMs(1), reason: "gone" }],
+  remote: { manifests: 3, bytes: 12_000_000 },
   refused: new Map([
     ["replayed", 2],
     ["clock", 1],
@@ -84,7 +85,7 @@ test("a site without peers says so in the same shape", () => {
     ...{
       peers: {},
       conflicts: 0,
-      parked: 0,
+      ...{ parked: 0, remote_bodies: 0, remote_bytes: 0 },
       quarantined: {},
       refused_messages: {},
       clock: { state: "trusted" },
@@ -115,6 +116,8 @@ test("metrics say it by peer, and nothing of what is not known", async () => {
     'atoll_replication_heard_seconds_ago{peer="paris"} 0.25',
     "atoll_replication_conflicts 5",
     "atoll_replication_parked_operations 1",
+    "atoll_replication_remote_bodies 3",
+    "atoll_replication_remote_bytes 12000000",
     "atoll_replication_clock_trusted 0",
     "atoll_replication_quarantined_origins 1",
     'atoll_replication_bucket_operations_behind{peer="paris",bucket="photos"} 3',

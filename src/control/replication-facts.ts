@@ -15,6 +15,7 @@ const NONE: ReplicationStatus = {
     peers: [],
     conflicts: 0,
     parked: [],
+    remote: { manifests: 0, bytes: 0 },
     quarantined: [],
     refused: new Map(),
     clock: { kind: "trusted" },
@@ -24,11 +25,13 @@ const NONE: ReplicationStatus = {
 
 /** How replication stands, for the statistics and `atoll repl-status`. */
 export function replicationFacts(status: ReplicationStatus = NONE): Record<string, unknown> {
-  const { peers, conflicts, parked, quarantined, refused, clock, moved } = status;
+  const { peers, conflicts, parked, remote, quarantined, refused, clock, moved } = status;
   return {
     peers: Object.fromEntries(peers.map((peer) => [peer.label, peerFacts(peer)])),
     conflicts,
     parked: parked.length,
+    remote_bodies: remote.manifests,
+    remote_bytes: remote.bytes,
     quarantined: Object.fromEntries(
       quarantined.map(({ origin, dot, hlc, from, sinceMs, aheadMs }) => [
         origin,

@@ -31,6 +31,11 @@ const SITE_GAUGES = {
     "Operations whose bytes no peer could give.",
     (status) => status.parked.length,
   ],
+  remote_bodies: [
+    "Bodies that are shown here and stand at other sites only, of metadata-first buckets.",
+    (status) => status.remote.manifests,
+  ],
+  remote_bytes: ["Bytes of those bodies.", (status) => status.remote.bytes],
   clock_trusted: [
     "0 while writes wait because this site's clock has jumped, else 1.",
     ({ clock }) => (clock.kind === "trusted" ? 1 : 0),

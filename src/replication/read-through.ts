@@ -24,7 +24,7 @@ export type ReadThroughDeps = {
 
 type Job = { waiting: number; readonly done: Promise<void> };
 
-/** How long a reader waits for one manifest's bytes; they go on coming when it has been sent off. */
+/** How long a reader waits for one manifest's bytes; they go on coming when it has given up. */
 const WAIT_MS = 20_000;
 /** Manifests that are fetched at once, each with two chunks in memory. */
 const AT_ONCE = 4;
@@ -148,9 +148,9 @@ export class ReadThrough {
   }
 
   async #fetch(manifest: ManifestRef, writer: OriginId | undefined): Promise<void> {
-    const { remote, fetch, siteOf } = this.#deps;
+    const { remote, siteOf } = this.#deps;
     const first = writer === undefined ? undefined : siteOf(writer);
-    const fetched = await fetch(manifest, first, this.#stop.signal);
+    const fetched = await this.#deps.fetch(manifest, first, this.#stop.signal);
     if (fetched.outcome === "whole") {
       await remote.take(fetched.manifests);
       this.#told.delete(manifest.hash);

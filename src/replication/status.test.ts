@@ -124,6 +124,7 @@ beforeEach(() => {
       refused: () => new Map(),
       moved: () => NOTHING_MOVED,
       conflicts: () => 0,
+      remote: () => ({ manifests: 0, bytes: 0 }),
       guard: { state: { kind: "trusted" } },
     },
   });

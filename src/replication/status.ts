@@ -3,6 +3,7 @@ import type { Vector } from "../core/records.ts";
 import type { MemberSite } from "../core/site-record.ts";
 import type { Cancel, Clock } from "../ports/clock.ts";
 import type { ClockGuard, ClockState } from "../storage/clock-guard.ts";
+import type { RemoteSum } from "../storage/remote-bodies.ts";
 import type { ParkedOperation, Replica } from "../storage/replica.ts";
 import type { LagCounter } from "./lag-counter.ts";
 import type { Lag, Tally } from "./lag-ledger.ts";
@@ -93,6 +94,8 @@ export type ReplicationStatus = {
   readonly peers: readonly PeerStatus[];
   readonly conflicts: number;
   readonly parked: readonly ParkedOperation[];
+  /** What has been applied here and stands at other sites only, of buckets that show rows first. */
+  readonly remote: RemoteSum;
   readonly quarantined: readonly HeldOrigin[];
   /** Messages of peers that were refused since the start, by reason. */
   readonly refused: ReadonlyMap<string, number>;
@@ -121,6 +124,7 @@ export type StatusDeps = {
   readonly refused: () => ReadonlyMap<string, number>;
   readonly moved: () => MovedCounts;
   readonly conflicts: () => number;
+  readonly remote: () => RemoteSum;
   readonly guard: Pick<ClockGuard, "state">;
 };
 
@@ -145,7 +149,7 @@ export function createReplicationWatch(deps: StatusDeps): ReplicationWatch {
       return {
         ...{ peers: shown, conflicts: deps.conflicts(), parked: deps.replica.parked() },
         ...{ quarantined: deps.quarantined(), refused: deps.refused(), clock: deps.guard.state },
-        moved: deps.moved(),
+        ...{ moved: deps.moved(), remote: deps.remote() },
       };
     },
     behind: async (applied, without) => {

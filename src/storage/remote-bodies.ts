@@ -8,7 +8,7 @@ import type { StoredObject } from "./stored.ts";
  * Fetches what a manifest lists, and stores it; `writer` is the origin that wrote the object, whose
  * site is the likeliest to have it. Resolves once it is durable and visible here.
  *
- * @throws StorageFault "unreachable" when it cannot be had now, or takes longer than a client waits.
+ * @throws StorageFault "unreachable" when it cannot be had now, or takes longer than clients wait.
  */
 export type BytesSource = (manifest: ManifestRef, writer: OriginId) => Promise<void>;
 

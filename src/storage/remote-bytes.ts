@@ -93,7 +93,7 @@ export class RemoteBytes {
     await this.#source?.(manifest, writeIdOf(version).origin);
     if (!isMissing()) return;
     throw new StorageFault("unreachable", "bytes of an object stand at other sites only", {
-      hint: "Bring the site back that has them, or look at `atoll repl-status` why it is not asked.",
+      hint: "Bring the site back that has them: `atoll repl-status` says who cannot be reached.",
     });
   }
 }

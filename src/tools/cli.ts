@@ -10,6 +10,7 @@ import { POLICY_COMMANDS } from "./commands/policies.ts";
 import { QUOTA_COMMANDS } from "./commands/quota.ts";
 import { rebuildIndexCommand } from "./commands/rebuild-index.ts";
 import { REPL_HOME_COMMANDS } from "./commands/repl-home.ts";
+import { REPL_MODE_COMMANDS } from "./commands/repl-mode.ts";
 import { MEMBER_COMMANDS } from "./commands/repl-members.ts";
 import { replPullCommand, replPushCommand } from "./commands/repl-moves.ts";
 import { replBootstrapCommand, replVerifyCommand } from "./commands/repl-rows.ts";
@@ -35,6 +36,7 @@ export const COMMANDS: readonly Command[] = [
   replBootstrapCommand,
   replStatusCommand,
   ...REPL_HOME_COMMANDS,
+  ...REPL_MODE_COMMANDS,
   replVerifyCommand,
   ...CLOCK_COMMANDS,
   configShowCommand,

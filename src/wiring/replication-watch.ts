@@ -50,6 +50,7 @@ export function openWatch(parts: {
   const clockRoute: AdminRoute = { path: CLOCK_PATH, answer: (call) => routeClock(guard, call) };
   const status = createReplicationWatch({
     ...{ self: identity.siteId, clock, replica, guard, refused: parts.refused },
+    remote: () => store.remote.sum(),
     moved: parts.moved,
     sites: () => store.sites(),
     facts: (peer) => peerWatch.facts(peer),

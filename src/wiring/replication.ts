@@ -1,6 +1,7 @@
 import type { Settings } from "../config.ts";
 import type { AdminRoute } from "../control/admin.ts";
 import { HOMES_PATH, type HomesDesk, routeHomes } from "../control/admin-homes.ts";
+import { MODES_PATH, routeModes } from "../control/admin-modes.ts";
 import { PULL_PATH, PUSH_PATH, type ReplicationMoves, routeMoves } from "../control/admin-moves.ts";
 import { routeSites, SITES_PATH, type SitesDesk } from "../control/admin-sites.ts";
 import { StorageFault } from "../core/faults.ts";
@@ -98,7 +99,7 @@ export async function startReplication(parts: ReplicationParts): Promise<Running
     adminRoutes: [
       { path: SITES_PATH, answer: (call) => routeSites(desk, call) },
       ...watch.adminRoutes,
-      ...homeRoutes(parts),
+      ...bucketRoutes(parts),
       ...moveRoutes(engine, peers),
       ...rowAdminRoutes(rows, peers),
     ],
@@ -167,15 +168,18 @@ async function beginAnew({ ports, site, fail }: ReplicationParts, peer: string):
   fail(new StorageFault("corrupt", message, { hint }));
 }
 
-function homeRoutes({ site, s3 }: Parameters<typeof startReplication>[0]): AdminRoute[] {
+/** What is said of single buckets: where their conditions are judged, what of them comes first. */
+function bucketRoutes({ site, s3 }: Parameters<typeof startReplication>[0]): AdminRoute[] {
   const { home } = s3;
-  if (home === undefined) return [];
+  const { store } = site;
+  const modes: AdminRoute = { path: MODES_PATH, answer: (call) => routeModes({ store }, call) };
+  if (home === undefined) return [modes];
   const desk: HomesDesk = {
     ...{ self: site.identity.siteId, store: site.store },
     applied: () => site.store.replica.applied(),
     handOver: (bucket, change) => home.handOver(bucket, change),
   };
-  return [{ path: HOMES_PATH, answer: (call) => routeHomes(desk, call) }];
+  return [modes, { path: HOMES_PATH, answer: (call) => routeHomes(desk, call) }];
 }
 
 function moveRoutes(engine: Replication, peers: () => readonly MemberSite[]): AdminRoute[] {

@@ -122,7 +122,7 @@ function showRest(status: Answer): string {
     const ahead = isRecord(held) ? show(held["ahead_seconds"]) : "?";
     return `Operations of origin ${origin} are held back: their clock is ${ahead} s ahead.`;
   });
-  for (const fact of ["conflicts", "parked"]) {
+  for (const fact of ["conflicts", "parked", "remote_bodies", "remote_bytes"]) {
     if (Number(status[fact] ?? 0) > 0) lines.push(`${fact}: ${show(status[fact])}`);
   }
   return lines.join("\n");
