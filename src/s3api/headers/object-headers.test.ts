@@ -24,10 +24,25 @@ function recordOf(headers: Record<string, string>): ObjectRecord {
   };
 }
 
-test("an object without a type is a binary octet stream", () => {
-  expect(readObjectAttributes(headersOf({})).system).toEqual([
-    ["content-type", "binary/octet-stream"],
-  ]);
+test.each([{}, { "content-type": "" }, { "content-type": "binary/octet-stream" }])(
+  "an object without a type is a binary octet stream, for which no byte is stored: %j",
+  (headers) => {
+    expect(readObjectAttributes(headersOf(headers)).system).toEqual([]);
+    const types = (overrides?: ReadonlyMap<string, string>) =>
+      objectHeaders(recordOf(headers), overrides).filter(([name]) => name === "Content-Type");
+    expect(types()).toEqual([["Content-Type", "binary/octet-stream"]]);
+    const asked = new Map([["Content-Type", "text/plain"]]);
+    expect(types(asked)).toEqual([["Content-Type", "text/plain"]]);
+  },
+);
+
+test("a type is shown once, be it stored or the old way of storing none", () => {
+  for (const type of ["image/png", "binary/octet-stream"]) {
+    const made = recordOf({});
+    const system = [["content-type", type]] as const;
+    const lines = objectHeaders({ ...made, attributes: { ...made.attributes, system } }, undefined);
+    expect(lines.filter(([name]) => name === "Content-Type")).toEqual([["Content-Type", type]]);
+  }
 });
 
 test("attributes are kept byte for byte and sorted by name", () => {

@@ -10,8 +10,10 @@ import { parseTaggingHeader } from "./tagging-header.ts";
 export type HeaderLines = Array<readonly [name: string, value: string]>;
 type Pair = readonly [string, string];
 
+const CONTENT_TYPE = "content-type";
 const META_PREFIX = "x-amz-meta-";
 const REDIRECT_HEADER = "x-amz-website-redirect-location";
+/** What an object without a content type has: it is not stored, in a row for every object. */
 const DEFAULT_CONTENT_TYPE = "binary/octet-stream";
 
 /** System metadata by request header; the value is how the header is spelt in the answer. */
@@ -20,7 +22,7 @@ const SYSTEM_HEADERS: ReadonlyMap<string, string> = new Map([
   ["content-disposition", "Content-Disposition"],
   ["content-encoding", "Content-Encoding"],
   ["content-language", "Content-Language"],
-  ["content-type", "Content-Type"],
+  [CONTENT_TYPE, "Content-Type"],
   ["expires", "Expires"],
   [REDIRECT_HEADER, REDIRECT_HEADER],
 ]);
@@ -40,20 +42,17 @@ const COLD_CLASSES = new Set(["GLACIER", "DEEP_ARCHIVE", "OUTPOSTS", "SNOW", "EX
 export function readObjectAttributes(headers: RequestHeaders): ObjectAttributes {
   const system: Pair[] = [];
   const user: Pair[] = [];
-  let hasType = false;
   for (const [name, value] of headers.entries) {
     if (name.startsWith(META_PREFIX)) {
       addUserMetadata(user, name.slice(META_PREFIX.length), value);
     } else if (SYSTEM_HEADERS.has(name)) {
       const kept = name === "content-encoding" ? withoutAwsChunked(value) : value;
-      if (kept === "" && name !== "content-type") continue;
-      if (name === "content-type") hasType = true;
-      else if (name === REDIRECT_HEADER) checkRedirect(kept);
+      if (kept === "" || (name === CONTENT_TYPE && kept === DEFAULT_CONTENT_TYPE)) continue;
+      if (name === REDIRECT_HEADER) checkRedirect(kept);
       if (headers.count(name) > 1 && system.some(([earlier]) => earlier === name)) continue;
-      system.push([name, name === "content-type" && kept === "" ? DEFAULT_CONTENT_TYPE : kept]);
+      system.push([name, kept]);
     }
   }
-  if (!hasType) system.push(["content-type", DEFAULT_CONTENT_TYPE]);
   const acl = keptAcl(headers);
   if (acl !== undefined) system.push(acl);
   if (system.length > 1) system.sort(byName);
@@ -177,10 +176,13 @@ export function objectHeaders(
     ["Accept-Ranges", "bytes"],
   ];
   const { system, user, storageClass, tags } = record.attributes;
+  let hasType = overrides?.has("Content-Type") === true;
   for (const [name, value] of system) {
+    if (name === CONTENT_TYPE) hasType = true;
     const header = SYSTEM_HEADERS.get(name);
     if (header !== undefined && overrides?.has(header) !== true) lines.push([header, value]);
   }
+  if (!hasType) lines.push(["Content-Type", DEFAULT_CONTENT_TYPE]);
   if (overrides !== undefined) for (const [header, value] of overrides) lines.push([header, value]);
   for (const [name, value] of user) lines.push([META_PREFIX + name, mailSafe(value)]);
   if (storageClass !== undefined) lines.push(["x-amz-storage-class", storageClass]);
