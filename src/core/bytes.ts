@@ -80,6 +80,12 @@ export class ByteWriter {
     return this.#buffer.subarray(0, this.#length);
   }
 
+  /** A part of the bytes written so far, shared in the same way. */
+  slice(start: number, end: number): Buffer {
+    assert(end <= this.#length, "a slice outside what was written");
+    return this.#buffer.subarray(start, end);
+  }
+
   /** A copy of the bytes written so far. */
   finish(): Buffer {
     return Buffer.from(this.view());

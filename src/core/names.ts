@@ -96,9 +96,17 @@ export function parseVersionId(text: string): VersionId | undefined {
   return hexOf(text, 32) as VersionId | undefined;
 }
 
-/** The id of the version written at this reading by this origin; string order is time order. */
+let lastId: { readonly hlc: Hlc; readonly origin: OriginId; readonly id: VersionId } | undefined;
+
+/**
+ * The id of the version written at this reading by this origin; string order is time order. The
+ * last one is remembered: a write asks for its own more than once.
+ */
 export function makeVersionId(hlc: Hlc, origin: OriginId): VersionId {
-  return (formatHlc(hlc) + origin) as VersionId;
+  if (lastId !== undefined && lastId.hlc === hlc && lastId.origin === origin) return lastId.id;
+  const id = (formatHlc(hlc) + origin) as VersionId;
+  lastId = { hlc, origin, id };
+  return id;
 }
 
 /** Reads a BLAKE3-256 digest; undefined unless it is 64 lower-case hexadecimal digits. */

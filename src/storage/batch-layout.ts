@@ -1,3 +1,4 @@
+import { asBuffer } from "../core/bytes.ts";
 import type { Hash } from "../ports/hash.ts";
 import type { OpenBatch } from "./batch.ts";
 import type { CommitLane } from "./commit-lane.ts";
@@ -20,7 +21,8 @@ export function layOutBatch(
 ): { buffer: Uint8Array; bytes: number } {
   const records = batch.records.view();
   const layout = batchLayout({ opsBytes: records.length, bodiesBytes: batch.bodiesBytes });
-  const buffer = lane.buffer(layout.batchBytes);
+  // As a Buffer once: each record would make one for itself.
+  const buffer = asBuffer(lane.buffer(layout.batchBytes));
   const { segment, offset, number } = batch.position;
   writeBatchHeader(
     buffer,

@@ -149,16 +149,17 @@ export class OpenBatch {
     inline?: Uint8Array,
     group?: NonNullable<Operation["group"]>,
   ): Stamp {
-    const { origin, hash, head } = this.#deps;
+    const { origin, hash, head, origins } = this.#deps;
+    const { view } = this.context;
     const seq = parseSeq(head.seq + 1) ?? head.seq;
-    const { applied } = this.#deps.origins;
+    const { applied } = origins;
     const operation: Operation = {
       dot: { origin, seq },
       hlc,
       chainBefore: head.chain,
       vector: statedVector(applied, this.operationCount === 0 ? undefined : head.vector),
       group,
-      body: applied.size === 0 ? body : withPrior(this.context.view, body),
+      body: origins.hasRowsOfOthers(view) ? withPrior(view, body) : body,
       unknownFields: [],
     };
     this.#judgeDeletes(operation, applied);
@@ -241,7 +242,7 @@ export class OpenBatch {
     const causal = vector.size === 0 ? undefined : vector;
     const isApplied = (other: Dot): boolean => this.#isApplied(other);
     const hasArrived: JudgeFacts["hasArrived"] = (write) =>
-      write.origin === this.#deps.origin || origins.hasArrived(write);
+      write.origin === this.#deps.origin || origins.hasArrived(this.context.view, write);
     const facts = { isApplied, hasArrived, causal, isVoid: as === "void" || as === "void-again" };
     const verdicts = judgeConflicts(this.context.view, operation, facts);
     if (verdicts !== undefined) this.local(verdicts);
@@ -306,6 +307,7 @@ export class OpenBatch {
 
   local(record: LocalRecord): void {
     this.#record("local", (writer) => encodeLocal(writer, record));
+    if (record.kind === "bootstrap") this.#deps.origins.takeOver();
     if (record.kind === "floors") this.#deps.origins.startAt(record.heads);
     applyLocal(this.context, record, this.position.segment);
   }
@@ -355,10 +357,9 @@ export class OpenBatch {
     encode(writer);
     const end = writer.length;
     writer.patchU32(start + 8, end - payloadStart);
-    const whole = writer.view();
-    writer.patchU32(start, this.#deps.hash.crc32(whole.subarray(start + 4, end)));
+    writer.patchU32(start, this.#deps.hash.crc32(writer.slice(start + 4, end)));
     this.recordCount += 1;
-    return whole.subarray(payloadStart, end);
+    return writer.slice(payloadStart, end);
   }
 }
 

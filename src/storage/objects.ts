@@ -3,7 +3,7 @@ import { StorageFault } from "../core/faults.ts";
 import { hlcMs } from "../core/hlc.ts";
 import { encodeManifest } from "../core/manifest-codec.ts";
 import { type BucketName, type ObjectKey, parseContentHash } from "../core/names.ts";
-import type { BodyRef, ManifestRef } from "../core/records.ts";
+import type { BodyRef, ManifestRef, ObjectRecord } from "../core/records.ts";
 import type { Hash } from "../ports/hash.ts";
 import type { OpenBatch } from "./batch.ts";
 import { judgeConditions } from "./conditions.ts";
@@ -33,17 +33,38 @@ export function findObject(
  *
  * @throws StorageFault "disk-full" before anything is begun, "busy" when too much waits.
  */
-export async function putObject(parts: StoreParts, request: PutObjectRequest): Promise<PutOutcome> {
+export function putObject(parts: StoreParts, request: PutObjectRequest): Promise<PutOutcome> {
   const { body } = request;
-  const staged = body.kind === "staged" ? stagedChunks(body.staged) : undefined;
+  // A promise less for the many small ones.
+  if (body.kind === "inline") return submitPut(parts, request, body.bytes.length);
+  return putChunks(parts, request, body.kind === "staged" ? stagedChunks(body.staged) : undefined);
+}
+
+async function putChunks(
+  parts: StoreParts,
+  request: PutObjectRequest,
+  staged: StagedChunks | undefined,
+): Promise<PutOutcome> {
   try {
-    const bytes = RECORD_BYTES + (body.kind === "inline" ? body.bytes.length : 0);
-    parts.admission.admit(bytes);
-    return await parts.committer.submit(bytes, (batch) => judgePut(parts, batch, request));
+    return await submitPut(parts, request, 0);
   } finally {
     // Rows name the chunks now, or nothing does: the pins have done their work.
     staged?.release();
   }
+}
+
+function submitPut(
+  parts: StoreParts,
+  request: PutObjectRequest,
+  bodyBytes: number,
+): Promise<PutOutcome> {
+  const bytes = RECORD_BYTES + bodyBytes;
+  try {
+    parts.admission.admit(bytes);
+  } catch (failure) {
+    return Promise.reject(failure);
+  }
+  return parts.committer.submit(bytes, (batch) => judgePut(parts, batch, request));
 }
 
 function judgePut(parts: StoreParts, batch: OpenBatch, request: PutObjectRequest): PutOutcome {
@@ -62,7 +83,20 @@ function judgePut(parts: StoreParts, batch: OpenBatch, request: PutObjectRequest
   if (body === undefined) return { outcome: "source-gone" };
 
   const hlc = batch.nextHlc(current?.stamp.hlc);
-  const object = { ...request.object, lastModifiedMs: hlcMs(hlc), body };
+  // Written out, in the order in which a row is read: one shape of object serves all of them.
+  const { size, etag, attributes, checksums, parts: summaries, encryption, lock } = request.object;
+  const lastModifiedMs = hlcMs(hlc);
+  const object: ObjectRecord = {
+    size,
+    etag,
+    lastModifiedMs,
+    attributes,
+    checksums,
+    parts: summaries,
+    encryption,
+    lock,
+    body,
+  };
   const inline = request.body.kind === "inline" ? request.body.bytes : undefined;
   batch.operation(hlc, { kind: "object-put", bucket, key, nullSlot, object }, inline);
   return { outcome: "stored", stored: storedNow(batch, bucket, key) };

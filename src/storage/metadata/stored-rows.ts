@@ -14,10 +14,24 @@ const KEPT_PREFIXES: ReadonlySet<string> = new Set([
   TABLES.usage.prefix,
   // Every write is answered with a token of where the log stands.
   TABLES.position.prefix,
+  // Every write counts what rests on its segment.
+  TABLES.segment.prefix,
   // Every read of a large body asks whether any bytes are missing here.
   TABLES.remoteSum.prefix,
 ]);
 const KEPT_ROWS_MAX = 10_000;
+/** Rows that nearly every batch changes; what it made of them is kept as it is. */
+const COUNTED_PREFIXES: ReadonlySet<string> = new Set([
+  TABLES.usage.prefix,
+  TABLES.segment.prefix,
+  TABLES.position.prefix,
+]);
+/** Keys that are asked for again before the store changes: a new key, by each step of its write. */
+const ABSENT_MAX = 1024;
+
+/** Rows of the store that a batch has changed; an absent row was removed. */
+export type RowChange = { readonly table: Table<unknown>; readonly row: unknown };
+type PrefixRow = ReturnType<typeof TABLES.prefix.decode>;
 
 /** Reads rows, of the store alone or with what is ahead in line. */
 export interface RowReader {
@@ -43,6 +57,10 @@ export class StoredRows implements RowReader {
   readonly #kept = new Map<string, unknown>();
   /** Rows of objects asked for lately: decoding one costs more than all else of a small read. */
   readonly #hot = new HotMap<ObjectRow>(LIMITS.hotRowsMax);
+  /** Usage of first path segments, which every write counts; "absent" where there is no row. */
+  readonly #prefixes = new HotMap<PrefixRow | "absent">(LIMITS.hotRowsMax);
+  /** What the store was found not to have since it last changed. */
+  readonly #absent = new Set<string>();
 
   constructor(kv: Kv, crc32: Crc32) {
     this.#kv = kv;
@@ -52,11 +70,11 @@ export class StoredRows implements RowReader {
   get<Row>(table: Table<Row>, key: string): Row | undefined {
     const id = table.prefix + key;
     if (table.prefix === TABLES.object.prefix) return this.#object(id) as Row | undefined;
+    if (table.prefix === TABLES.prefix.prefix) return this.#prefix(id) as Row | undefined;
     if (!KEPT_PREFIXES.has(table.prefix)) return this.#read(table, id);
     if (this.#kept.has(id)) return this.#kept.get(id) as Row | undefined;
     const row = this.#read(table, id);
-    if (this.#kept.size >= KEPT_ROWS_MAX) this.#kept.clear();
-    this.#kept.set(id, row);
+    this.#keep(id, row);
     return row;
   }
 
@@ -89,14 +107,23 @@ export class StoredRows implements RowReader {
     }
   }
 
-  /** Rows that a batch has changed in the store are read again. */
-  forget(ids: Iterable<string>): void {
-    for (const id of ids) {
-      const prefix = id.charAt(0);
+  /** A batch stands in the store now: what it changed is read again, and counts are taken over. */
+  applied(changes: Iterable<readonly [id: string, change: RowChange]>): void {
+    this.#absent.clear();
+    for (const [id, { table, row }] of changes) {
+      const { prefix } = table;
       if (prefix === TABLES.object.prefix) this.#hot.delete(id);
+      else if (prefix === TABLES.prefix.prefix) {
+        this.#prefixes.set(id, (row as PrefixRow | undefined) ?? "absent", 1);
+      } else if (COUNTED_PREFIXES.has(prefix)) this.#keep(id, row);
       else if (KEPT_PREFIXES.has(prefix)) this.#kept.delete(id);
       if (prefix === TABLES.bucket.prefix) this.bucketChanges += 1;
     }
+  }
+
+  #keep(id: string, row: unknown): void {
+    if (this.#kept.size >= KEPT_ROWS_MAX) this.#kept.clear();
+    this.#kept.set(id, row);
   }
 
   #object(id: string): ObjectRow | undefined {
@@ -108,8 +135,20 @@ export class StoredRows implements RowReader {
     return row;
   }
 
+  #prefix(id: string): PrefixRow | undefined {
+    const hot = this.#prefixes.get(id);
+    if (hot !== undefined) return hot === "absent" ? undefined : hot;
+    const row = this.#read(TABLES.prefix, id);
+    this.#prefixes.set(id, row ?? "absent", 1);
+    return row;
+  }
+
   #read<Row>(table: Table<Row>, id: string): Row | undefined {
+    if (this.#absent.has(id)) return undefined;
     const value = this.#kv.get(Buffer.from(id, "utf8"));
-    return value === undefined ? undefined : decodeRow(table, value, this.#crc32);
+    if (value !== undefined) return decodeRow(table, value, this.#crc32);
+    if (this.#absent.size >= ABSENT_MAX) this.#absent.clear();
+    this.#absent.add(id);
+    return undefined;
   }
 }

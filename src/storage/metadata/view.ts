@@ -1,12 +1,12 @@
 import { ByteWriter } from "../../core/bytes.ts";
 import type { Kv, KvMutation } from "../../ports/kv.ts";
 import { type Crc32, decodeRow, encodeRow, TABLES, type Table } from "./rows.ts";
-import { type RowReader, StoredRows } from "./stored-rows.ts";
+import { type RowChange, type RowReader, StoredRows } from "./stored-rows.ts";
 import type { VersionRow } from "./version-rows.ts";
 
-type Change = { readonly table: Table<unknown>; readonly row: unknown };
+type Change = { readonly table: Table<unknown>; row: unknown };
 /** Rows changed by one batch, by prefix and key; an absent row was removed. */
-export type BatchChanges = Map<string, Change>;
+export type BatchChanges = Map<string, RowChange>;
 
 /**
  * The index as it will be once everything ahead in line has been applied: rows of batches that are
@@ -87,22 +87,28 @@ export class IndexView implements RowReader {
 
   /** The mutations that bring a batch into the store. All values share one buffer. */
   mutationsOf(batch: BatchChanges): KvMutation[] {
-    this.#rows.reset();
-    const spans: Array<{ id: string; span: { start: number; end: number } | undefined }> = [];
-    for (const [id, { table, row }] of batch) {
-      const span = row === undefined ? undefined : encodeRow(this.#rows, table, row, this.#crc32);
-      spans.push({ id, span });
+    const writer = this.#rows;
+    writer.reset();
+    const ends: number[] = [];
+    for (const { table, row } of batch.values()) {
+      if (row !== undefined) encodeRow(writer, table, row, this.#crc32);
+      ends.push(writer.length);
     }
-    const values = this.#rows.finish();
-    return spans.map(({ id, span }) => ({
-      key: Buffer.from(id, "utf8"),
-      value: span === undefined ? undefined : values.subarray(span.start, span.end),
-    }));
+    const values = writer.finish();
+    const mutations: KvMutation[] = [];
+    let start = 0;
+    for (const id of batch.keys()) {
+      const end = ends[mutations.length] ?? start;
+      const value = end === start ? undefined : values.subarray(start, end);
+      mutations.push({ key: Buffer.from(id, "utf8"), value });
+      start = end;
+    }
+    return mutations;
   }
 
   /** The batch is in the store now. */
   applied(batch: BatchChanges): void {
-    this.stored.forget(batch.keys());
+    this.stored.applied(batch);
     for (const id of batch.keys()) {
       if (this.#pending.get(id)?.batch !== batch) continue;
       this.#pending.delete(id);
@@ -134,9 +140,14 @@ export class IndexView implements RowReader {
 
   #set(table: Table<unknown>, key: string, row: unknown): void {
     const id = table.prefix + key;
-    const change = { table, row };
-    this.#open.set(id, change);
-    this.#pending.set(id, { change, batch: this.#open });
+    const pending = this.#pending.get(id);
+    if (pending !== undefined && pending.batch === this.#open) {
+      pending.change.row = row;
+    } else {
+      const change = { table, row };
+      this.#open.set(id, change);
+      this.#pending.set(id, { change, batch: this.#open });
+    }
     if (table.prefix === TABLES.version.prefix) this.#noteVersion(key, row !== undefined);
     else if (table.prefix === TABLES.bucket.prefix) this.bucketChanges += 1;
   }
