@@ -1,5 +1,45 @@
 import type { RequestHeaders } from "./exchange.ts";
 
+/** Names that nearly every request has, each as one string, so that comparing them is quick. */
+const COMMON_NAMES: ReadonlyMap<string, string> = new Map(
+  [
+    "accept",
+    "accept-encoding",
+    "amz-sdk-invocation-id",
+    "amz-sdk-request",
+    "authorization",
+    "cache-control",
+    "connection",
+    "content-encoding",
+    "content-length",
+    "content-md5",
+    "content-type",
+    "expect",
+    "host",
+    "if-match",
+    "if-modified-since",
+    "if-none-match",
+    "range",
+    "transfer-encoding",
+    "user-agent",
+    "x-amz-checksum-crc32",
+    "x-amz-checksum-crc64nvme",
+    "x-amz-checksum-mode",
+    "x-amz-checksum-sha256",
+    "x-amz-content-sha256",
+    "x-amz-date",
+    "x-amz-decoded-content-length",
+    "x-amz-sdk-checksum-algorithm",
+    "x-amz-trailer",
+    "x-amz-user-agent",
+  ].map((name) => [name, name]),
+);
+
+/** The same name, as the one string that stands for it if it is a common one. Hot path. */
+export function commonName(name: string): string {
+  return COMMON_NAMES.get(name) ?? name;
+}
+
 /** Header lines as two flat lists, in the order of arrival; names are in lower case. */
 export class FlatHeaders implements RequestHeaders {
   readonly #names: readonly string[];

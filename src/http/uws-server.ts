@@ -4,7 +4,7 @@ import type { Cancel, Clock } from "../ports/clock.ts";
 import type { HttpHandler, HttpServer, HttpServerSettings } from "./exchange.ts";
 import { type Refusal, refuseRequest } from "./header-rules.ts";
 import { HTTP_LIMITS } from "./http-limits.ts";
-import { FlatHeaders } from "./request-headers.ts";
+import { commonName, FlatHeaders } from "./request-headers.ts";
 import { statusText } from "./response-headers.ts";
 import { UwsExchange, type UwsHost } from "./uws-exchange.ts";
 
@@ -140,7 +140,7 @@ function accept(
   const names: string[] = [];
   const values: string[] = [];
   request.forEach((name, value) => {
-    names.push(name);
+    names.push(commonName(name));
     values.push(value);
   });
   const method = request.getCaseSensitiveMethod();

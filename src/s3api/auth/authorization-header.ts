@@ -29,7 +29,8 @@ export function readAuthorization(value: string): SignatureClaim {
   const signature = value.slice(start);
   // A field more in these last characters is for the parser to refuse.
   if (before !== undefined && !signature.includes(",") && !signature.includes(" ")) {
-    return { ...before, signature };
+    const { credential, signedHeaders } = before;
+    return { credential, signedHeaders, signature };
   }
   const claim = parseAuthorizationHeader(value);
   if (claim.signature === signature) {

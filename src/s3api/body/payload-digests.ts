@@ -1,6 +1,10 @@
 import { equalsInConstantTime } from "../../core/hmac.ts";
-import type { ChecksumAlgorithm, StoredChecksum } from "../../core/records.ts";
-import type { Hash, HashAlgorithm } from "../../ports/hash.ts";
+import {
+  CHECKSUM_ALGORITHMS,
+  type ChecksumAlgorithm,
+  type StoredChecksum,
+} from "../../core/records.ts";
+import type { HashAlgorithm } from "../../ports/hash.ts";
 import { S3Error } from "../errors.ts";
 import { type IntegrityClaim, invalidChecksumValue, parseChecksum } from "./integrity-claim.ts";
 
@@ -22,28 +26,35 @@ export type Expectations = {
   readonly algorithm: ChecksumAlgorithm;
 };
 
-/** The digests that a body of this kind needs. */
-export function algorithmsFor(expected: Expectations): HashAlgorithm[] {
-  const algorithms: HashAlgorithm[] = ["MD5", expected.algorithm];
-  if (expected.sha256 !== undefined && expected.algorithm !== "SHA256") algorithms.push("SHA256");
-  return algorithms;
+const UNSIGNED_DIGESTS = digestsBy((algorithm) => ["MD5", algorithm]);
+const SIGNED_DIGESTS = digestsBy((algorithm) =>
+  algorithm === "SHA256" ? ["MD5", "SHA256"] : ["MD5", algorithm, "SHA256"],
+);
+
+function digestsBy(
+  needed: (algorithm: ChecksumAlgorithm) => readonly HashAlgorithm[],
+): ReadonlyMap<ChecksumAlgorithm, readonly HashAlgorithm[]> {
+  return new Map(CHECKSUM_ALGORITHMS.map((algorithm) => [algorithm, needed(algorithm)]));
 }
 
-/** Digests of a body at hand, checked. Hot path. */
-export async function digestWhole(
-  hash: Hash,
-  bytes: Uint8Array,
+/** The digests that a body of this kind needs; the same list for the same kind. */
+export function algorithmsFor({ algorithm, sha256 }: Expectations): readonly HashAlgorithm[] {
+  return (sha256 === undefined ? UNSIGNED_DIGESTS : SIGNED_DIGESTS).get(algorithm) ?? ["MD5"];
+}
+
+/** Digests of a body at hand, as `algorithmsFor` asks for them, checked. Hot path. */
+export function judgeWhole(
+  [md5, checksum, other]: readonly Buffer[],
+  bytes: number,
   expected: Expectations,
   trailer: string | undefined,
-): Promise<PayloadDigests> {
+): PayloadDigests {
   const { sha256 } = expected;
-  const [md5, checksum, other] = await hash.digests(algorithmsFor(expected), bytes);
   if (md5 === undefined || checksum === undefined) {
     throw new S3Error("InternalError", { cause: "a digest is missing" });
   }
   if (sha256 !== undefined) requireSha256(sha256, (other ?? checksum).toString("hex"));
-  const value = checksum.toString("base64");
-  return judge(expected, { bytes: bytes.length, md5, value, trailer });
+  return judge(expected, { bytes, md5, value: checksum.toString("base64"), trailer });
 }
 
 /** Digests of a body that went by, checked. */

@@ -29,6 +29,7 @@ type Case = {
   readonly headers: Readonly<Record<string, string>>;
   readonly claim: PayloadClaim;
   readonly settings?: Partial<PayloadSettings>;
+  readonly received?: (bytes: number) => void;
   readonly ending?: "abort" | "silence";
 };
 
@@ -38,6 +39,7 @@ function open(given: Case) {
     exchange: body.asExchange(),
     headers: headersOf(Object.entries(given.headers)),
     claim: given.claim,
+    ...(given.received === undefined ? {} : { received: given.received }),
   };
   const payload = openPayload(source, hash, { bytesMax: LIMITS.putBytesMax, ...given.settings });
   return { body, payload };
@@ -320,11 +322,9 @@ test("every byte that arrives is reported as it came", async () => {
   let received = 0;
   const given = chunked("unsigned-trailer", HELLO);
   const wireBytes = given.pieces.reduce((sum, piece) => sum + piece.length, 0);
-  const settings = {
-    received: (bytes: number) => {
-      received += bytes;
-    },
+  const count = (bytes: number): void => {
+    received += bytes;
   };
-  await read("readAll", { ...given, settings });
+  await read("readAll", { ...given, received: count });
   expect(received).toBe(wireBytes);
 });

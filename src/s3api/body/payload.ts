@@ -2,7 +2,7 @@ import { unreachable } from "../../core/assert.ts";
 import { Slab } from "../../core/bytes.ts";
 import { LIMITS } from "../../core/limits.ts";
 import type { ChecksumAlgorithm } from "../../core/records.ts";
-import type { Exchange, RequestHeaders } from "../../http/exchange.ts";
+import type { BodySink, Exchange, RequestHeaders } from "../../http/exchange.ts";
 import type { Hash } from "../../ports/hash.ts";
 import type { PayloadClaim } from "../auth/payload-claim.ts";
 import { S3Error } from "../errors.ts";
@@ -14,8 +14,8 @@ import { type IntegrityClaim, readIntegrityClaim } from "./integrity-claim.ts";
 import {
   algorithmsFor,
   digestStreamed,
-  digestWhole,
   type Expectations,
+  judgeWhole,
   type PayloadDigests,
 } from "./payload-digests.ts";
 
@@ -25,6 +25,8 @@ export type PayloadSource = {
   readonly headers: RequestHeaders;
   /** What the verified signature says about the body. */
   readonly claim: PayloadClaim;
+  /** Told of every piece that arrives, in bytes as they came. */
+  readonly received?: (bytes: number) => void;
 };
 
 export type PayloadSettings = {
@@ -36,8 +38,6 @@ export type PayloadSettings = {
   readonly algorithm?: ChecksumAlgorithm;
   /** A body without announced length is taken as empty, or read up to `bytesMax` if chunked. */
   readonly lengthOptional?: boolean;
-  /** Told of every piece that arrives, in bytes as they came. */
-  readonly received?: (bytes: number) => void;
 };
 
 /**
@@ -74,7 +74,6 @@ export function openPayload(source: PayloadSource, hash: Hash, settings: Payload
     expected: { claim, sha256, algorithm },
     decoding: chunkedFormat(body, claim),
     bytesMin: settings.bytesMin ?? 0,
-    received: settings.received,
   };
   return {
     bytes,
@@ -100,7 +99,6 @@ type Reading = {
   readonly expected: Expectations;
   readonly decoding: Decoding;
   readonly bytesMin: number;
-  readonly received: ((bytes: number) => void) | undefined;
 };
 
 function isChunked(body: PayloadClaim): boolean {
@@ -201,7 +199,7 @@ class Intake {
   }
 
   push(wire: Uint8Array): void {
-    this.#reading.received?.(wire.length);
+    this.#reading.source.received?.(wire.length);
     if (this.#decoder === undefined) this.#take(wire);
     else this.#decoder.push(wire);
   }
@@ -236,28 +234,61 @@ async function readAll(
   const trailer = await receive(reading.source.exchange, intake);
   const [first] = pieces;
   const bytes = pieces.length === 1 && first !== undefined ? first : Buffer.concat(pieces);
-  return { bytes, digests: await digestWhole(reading.hash, bytes, reading.expected, trailer) };
+  const { hash, expected } = reading;
+  const computed = await hash.digests(algorithmsFor(expected), bytes);
+  return { bytes, digests: judgeWhole(computed, bytes.length, expected, trailer) };
 }
 
 /** Feeds the whole body to the intake; resolves with the trailer's value. */
 function receive(exchange: Exchange, intake: Intake): Promise<string | undefined> {
   return new Promise((resolve, reject) => {
-    let failed = false;
-    const guard = (step: () => void): void => {
-      if (failed) return;
-      try {
-        step();
-      } catch (failure) {
-        failed = true;
-        reject(failure);
-      }
-    };
-    exchange.receive({
-      data: (wire) => guard(() => intake.push(wire)),
-      end: () => guard(() => resolve(intake.finish())),
-      abort: () => reject(new S3Error("IncompleteBody")),
-    });
+    exchange.receive(new IntakeSink(intake, resolve, reject));
   });
+}
+
+/** Invariant: after a failure nothing more reaches the intake. */
+class IntakeSink implements BodySink {
+  readonly #intake: Intake;
+  readonly #resolve: (trailer: string | undefined) => void;
+  readonly #reject: (failure: unknown) => void;
+  #failed = false;
+
+  constructor(
+    intake: Intake,
+    resolve: (trailer: string | undefined) => void,
+    reject: (failure: unknown) => void,
+  ) {
+    this.#intake = intake;
+    this.#resolve = resolve;
+    this.#reject = reject;
+  }
+
+  data(wire: Uint8Array): void {
+    if (this.#failed) return;
+    try {
+      this.#intake.push(wire);
+    } catch (failure) {
+      this.#fail(failure);
+    }
+  }
+
+  end(): void {
+    if (this.#failed) return;
+    try {
+      this.#resolve(this.#intake.finish());
+    } catch (failure) {
+      this.#fail(failure);
+    }
+  }
+
+  abort(): void {
+    this.#fail(new S3Error("IncompleteBody"));
+  }
+
+  #fail(failure: unknown): void {
+    this.#failed = true;
+    this.#reject(failure);
+  }
 }
 
 async function pipe(

@@ -79,8 +79,7 @@ async function receive(
   offset: number,
   { sealer, encryption }: AppendEncryption,
 ): Promise<Received> {
-  const { received } = call;
-  const payload = payloadOf(call, deps, { ...PUT_PAYLOAD, received });
+  const payload = payloadOf(call, deps, PUT_PAYLOAD);
   if (payload.bytes === 0) throw emptyAppend();
   refuseOverQuota(call, deps, offset + (payload.bytes ?? 0));
   const described = (digests: PayloadDigests): PayloadDigests =>

@@ -3,7 +3,7 @@ import { StorageFault } from "../../core/faults.ts";
 import { LIMITS } from "../../core/limits.ts";
 import type { ObjectLock } from "../../core/object-lock-state.ts";
 import type { BucketSettings } from "../../core/records.ts";
-import type { PutObjectRequest } from "../../storage/store.ts";
+import type { PutObjectRequest, PutOutcome } from "../../storage/store.ts";
 import { type PayloadSettings, PUT_PAYLOAD } from "../body/payload.ts";
 import type { PayloadDigests } from "../body/payload-digests.ts";
 import {
@@ -29,8 +29,9 @@ import { payloadOf, stagePayload } from "./request-body.ts";
 import { allowedConditions } from "./write-conditions.ts";
 import { refuseOverQuota, writeRefusal } from "./write-refusal.ts";
 
-type Description = Pick<PutObjectRequest, "bucket" | "key" | "conditions"> &
+type Description = Pick<PutObjectRequest, "bucket" | "key"> &
   Pick<PutObjectRequest["object"], "attributes"> & {
+    readonly conditions: PutObjectRequest["conditions"] | undefined;
     readonly encryption: BodyEncryption | undefined;
     readonly settings: BucketSettings;
     readonly lock: ObjectLock | undefined;
@@ -51,22 +52,30 @@ export async function putObject(
   const lock = lockOfWrite(call, deps);
   if (lock !== undefined && limits === PUT_PAYLOAD) requireDigestOfLocked(call);
   const { bucket, key, bucketSettings: settings } = call;
-  const description: Description =
-    conditions === undefined
-      ? { bucket, key, attributes, encryption, settings, lock }
-      : { bucket, key, attributes, encryption, settings, lock, conditions };
-  const { received } = call;
-  const payload = payloadOf(call, deps, { ...limits, received });
+  const description: Description = {
+    bucket,
+    key,
+    attributes,
+    encryption,
+    settings,
+    lock,
+    conditions,
+  };
+  const payload = payloadOf(call, deps, limits);
   refuseOverQuota(call, deps, payload.bytes ?? 0);
   const sealer = encryption === undefined ? undefined : sealerOf(deps, encryption, 0);
   if (payload.bytes !== undefined && isInline(payload.bytes, sealer)) {
     const { bytes, digests } = await payload.readAll(LIMITS.inlineBodyBytesMax);
     const kept = sealer === undefined ? bytes : encryptWhole(sealer, bytes);
-    return store(deps, description, digests, { kind: "inline", bytes: kept });
+    const body = { kind: "inline", bytes: kept } as const;
+    const request = requestOf(deps, description, digests, body);
+    return replyTo(await deps.store.putObject(request), request, description);
   }
   const { staged, digests } = await stagePayload(payload, deps, sealer);
   try {
-    return await store(deps, description, digests, { kind: "staged", staged });
+    const body = { kind: "staged", staged } as const;
+    const request = requestOf(deps, description, digests, body);
+    return replyTo(await deps.store.putObject(request), request, description);
   } catch (failure) {
     staged.discard();
     throw failure;
@@ -79,12 +88,12 @@ export function isInline(plainBytes: number, sealer: PartSealer | undefined): bo
   return bytes <= LIMITS.inlineBodyBytesMax;
 }
 
-async function store(
+function requestOf(
   deps: HandlerDeps,
   description: Description,
   digests: PayloadDigests,
   body: PutObjectRequest["body"],
-): Promise<Reply> {
+): PutObjectRequest {
   const { bucket, key, conditions, attributes, encryption, lock } = description;
   const size = digests.bytes;
   const object = {
@@ -99,17 +108,22 @@ async function store(
         ? undefined
         : envelopeOfObject(deps, encryption, bucket, { size, parts: [] }),
   };
-  const outcome = await deps.store.putObject(
-    conditions === undefined
-      ? { bucket, key, object, body }
-      : { bucket, key, object, body, conditions },
-  );
+  return conditions === undefined
+    ? { bucket, key, object, body }
+    : { bucket, key, object, body, conditions };
+}
+
+function replyTo(
+  outcome: PutOutcome,
+  { bucket, key, object }: PutObjectRequest,
+  { encryption, settings }: Description,
+): Reply {
   if (outcome.outcome === "stored") {
     const headers: HeaderLines = [["ETag", `"${object.etag}"`]];
     pushChecksums(headers, object.checksums);
     pushEncryption(headers, encryption);
     pushStoredVersionId(headers, outcome.stored);
-    pushExpiration(headers, description.settings, key, outcome.stored.record);
+    pushExpiration(headers, settings, key, outcome.stored.record);
     return emptyReply(200, headers);
   }
   if (outcome.outcome === "source-gone") {

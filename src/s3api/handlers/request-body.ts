@@ -7,11 +7,8 @@ import type { Call, HandlerDeps } from "../operation.ts";
 
 /** The body of this request, not yet read. */
 export function payloadOf(call: Call, deps: HandlerDeps, settings: PayloadSettings): Payload {
-  return openPayload(
-    { exchange: call.exchange, headers: call.headers, claim: call.auth.payload },
-    deps.hash,
-    settings,
-  );
+  const { exchange, headers, auth, received } = call;
+  return openPayload({ exchange, headers, claim: auth.payload, received }, deps.hash, settings);
 }
 
 /** Begins a large body that is encrypted on its way, if something encrypts it. */

@@ -27,8 +27,7 @@ export async function uploadPart(call: ObjectCall, deps: HandlerDeps): Promise<R
   const encryption = encryptionOfUpload(deps, upload, call.headers);
   // Parts carry the checksum that the upload's object will be made of.
   const algorithm = upload.checksum?.algorithm ?? DEFAULT_CHECKSUM;
-  const { received } = call;
-  const payload = payloadOf(call, deps, { ...PUT_PAYLOAD, algorithm, received });
+  const payload = payloadOf(call, deps, { ...PUT_PAYLOAD, algorithm });
   if (upload.checksum !== undefined && payload.algorithm !== algorithm) {
     throw new S3Error("InvalidRequest", {
       message:

@@ -19,7 +19,6 @@ export async function readDocumentBody(call: Call, deps: HandlerDeps): Promise<U
   const payload = payloadOf(call, deps, {
     bytesMax: LIMITS.putBytesMax,
     lengthOptional: true,
-    received: call.received,
   });
   if (payload.bytes !== undefined && payload.bytes > LIMITS.xmlBodyBytesMax) {
     throw new S3Error("MaxMessageLengthExceeded", {

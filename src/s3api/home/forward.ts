@@ -33,13 +33,13 @@ const OWN_LINES: ReadonlySet<string> = new Set([
  * site can answer it.
  */
 export async function takeRequest(call: BucketCall, deps: HandlerDeps): Promise<ForwardedRequest> {
-  const { exchange, headers, auth, received } = call;
+  const { exchange, headers, auth } = call;
   const bytesMax = LIMITS.forwardedBodyBytesMax;
   const announced = Number(
     headers.get("x-amz-decoded-content-length") ?? headers.get("content-length") ?? 0,
   );
   if (announced > bytesMax) throw tooLarge();
-  const payload = payloadOf(call, deps, { bytesMax, lengthOptional: true, received });
+  const payload = payloadOf(call, deps, { bytesMax, lengthOptional: true });
   const { bytes, digests } = await payload.readAll(bytesMax);
   const lines = headers.entries.filter(([name]) => !LEFT_BEHIND.has(name));
   const kept = lines.flatMap(([name, value]) => {
