@@ -4,8 +4,10 @@ import {
   BATCH_ALGORITHMS,
   BATCH_LAYOUT,
   type BatchRequest,
+  type BatchWorkerData,
   HASH_BATCH_CODE,
 } from "./hash-batch-worker.ts";
+import { MD5_KERNEL, writeMd5Kernel } from "./md5-kernel.ts";
 
 const { jobWords, digestBytes } = BATCH_LAYOUT;
 const MEMORY_BYTES = 1024 * 1024;
@@ -20,6 +22,14 @@ const IDLE_MEMORIES_MAX = 4;
 
 /** Bytes of each digest, in the order of BATCH_ALGORITHMS. */
 const SIZES = [16, 32, 20, 8] as const;
+
+/** What the worker computes of a list of algorithms. */
+type Plan = {
+  /** As bits; 0 when it computes nothing of it. */
+  readonly mask: number;
+  /** In the order of the list: where a digest stands among those of its job, and its end. */
+  readonly spans: ReadonlyArray<{ readonly start: number; readonly end: number } | undefined>;
+};
 
 type Job = {
   readonly algorithms: readonly HashAlgorithm[];
@@ -82,11 +92,18 @@ export class HashBatches {
     for (let from = 0; from < jobs.length; ) from = this.#lend(jobs, from);
   }
 
-  /** Answers a job with what the worker has computed of it, and the rest computed here. */
-  #compute({ algorithms, bytes, ...job }: Job, computed?: ReadonlyMap<string, Buffer>): void {
+  /** Answers a job with what the worker computed of it from `at`; the rest is computed here. */
+  #compute(job: Job, computed?: Buffer, at = 0): void {
+    const { algorithms, bytes } = job;
     try {
       const { digest } = this.#options;
-      job.resolve(algorithms.map((name) => computed?.get(name) ?? digest(name, bytes)));
+      const spans = computed === undefined ? [] : planOf(algorithms).spans;
+      const digests = algorithms.map((name, index) => {
+        const span = spans[index];
+        if (span === undefined || computed === undefined) return digest(name, bytes);
+        return computed.subarray(at + span.start, at + span.end);
+      });
+      job.resolve(digests);
     } catch (failure) {
       job.reject(failure);
     }
@@ -103,13 +120,16 @@ export class HashBatches {
     for (; next < jobs.length && batch.length < JOBS_MAX; next++) {
       const job = jobs[next];
       if (job === undefined) break;
-      const mask = maskOf(job.algorithms);
+      const { mask } = planOf(job.algorithms);
       if (mask === 0 || job.bytes.length > INPUT_END - HEAD_BYTES) {
         this.#compute(job);
         continue;
       }
       if (at + job.bytes.length > INPUT_END) break;
-      words.set([at, job.bytes.length, mask], batch.length * jobWords);
+      const word = batch.length * jobWords;
+      words[word] = at;
+      words[word + 1] = job.bytes.length;
+      words[word + 2] = mask;
       inputs.set(job.bytes, at);
       at += job.bytes.length;
       batch.push(job);
@@ -128,15 +148,19 @@ export class HashBatches {
 
   #started(): Worker {
     if (this.#worker !== undefined) return this.#worker;
+    const { polynomial } = this.#options;
+    const workerData: BatchWorkerData = {
+      from: import.meta.url,
+      polynomial,
+      layout: BATCH_LAYOUT,
+      kernel: writeMd5Kernel(polynomial),
+      kernelLayout: MD5_KERNEL,
+    };
     const worker = new Worker(HASH_BATCH_CODE, {
       eval: true,
       execArgv: [],
       name: "atoll-digest",
-      workerData: {
-        from: import.meta.url,
-        polynomial: this.#options.polynomial,
-        layout: BATCH_LAYOUT,
-      },
+      workerData,
     });
     worker.unref();
     worker.on("message", () => this.#hear());
@@ -151,10 +175,13 @@ export class HashBatches {
     const lent = this.#lent.shift();
     if (lent === undefined) return;
     if (this.#lent.length === 0) this.#worker?.unref();
-    const all = Buffer.from(lent.memory);
-    for (const [index, job] of lent.jobs.entries()) {
-      const from = MEMORY_BYTES - (index + 1) * digestBytes;
-      this.#compute(job, digestsAt(all, from, maskOf(job.algorithms)));
+    const { jobs } = lent;
+    // The memory is lent again: the digests are copied out of it, all at once.
+    const bytes = jobs.length * digestBytes;
+    const computed = Buffer.from(new Uint8Array(lent.memory, MEMORY_BYTES - bytes, bytes));
+    for (let index = 0; index < jobs.length; index++) {
+      const job = jobs[index];
+      if (job !== undefined) this.#compute(job, computed, bytes - (index + 1) * digestBytes);
     }
     if (this.#idle.length < IDLE_MEMORIES_MAX) this.#idle.push(lent.memory);
   }
@@ -167,24 +194,30 @@ export class HashBatches {
   }
 }
 
-/** The algorithms that the worker computes, as bits; the rest is so fast that it stays here. */
-function maskOf(algorithms: readonly HashAlgorithm[]): number {
-  let mask = 0;
-  for (const [bit, algorithm] of BATCH_ALGORITHMS.entries()) {
-    if (algorithms.includes(algorithm)) mask |= 1 << bit;
-  }
-  return mask;
+/** Lists are few, and callers ask with the same ones again. */
+const plans = new WeakMap<readonly HashAlgorithm[], Plan>();
+
+function planOf(algorithms: readonly HashAlgorithm[]): Plan {
+  const known = plans.get(algorithms);
+  if (known !== undefined) return known;
+  const plan = makePlan(algorithms);
+  plans.set(algorithms, plan);
+  return plan;
 }
 
-/** Copies a job's digests out of what the worker has written, by algorithm. */
-function digestsAt(all: Buffer, from: number, mask: number): ReadonlyMap<string, Buffer> {
-  const found = new Map<string, Buffer>();
-  let at = from;
+/** The worker computes what is slow, in the order of the bits; the rest stays here. */
+function makePlan(algorithms: readonly HashAlgorithm[]): Plan {
+  const spans = algorithms.map(() => undefined as Plan["spans"][number]);
+  let mask = 0;
+  let start = 0;
   for (const [bit, algorithm] of BATCH_ALGORITHMS.entries()) {
-    if ((mask & (1 << bit)) === 0) continue;
-    const end = at + (SIZES[bit] ?? 0);
-    found.set(algorithm, Buffer.from(all.subarray(at, end)));
-    at = end;
+    if (!algorithms.includes(algorithm)) continue;
+    mask |= 1 << bit;
+    const end = start + (SIZES[bit] ?? 0);
+    for (const [index, name] of algorithms.entries()) {
+      if (name === algorithm) spans[index] = { start, end };
+    }
+    start = end;
   }
-  return found;
+  return { mask, spans };
 }

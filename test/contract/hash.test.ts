@@ -58,6 +58,26 @@ describe.each([
     );
   });
 
+  test("inputs of one length are digested together, however many and however long", async () => {
+    const algorithms = ["MD5", "CRC64NVME", "SHA256"] as const;
+    for (const length of [0, 1, 55, 56, 63, 64, 119, 4096, 16_384, 16_385, 40_001]) {
+      for (const count of [1, 2, 3, 4, 5, 9]) {
+        const inputs = Array.from({ length: count }, (_, at) =>
+          pattern(length + count).subarray(at, at + length),
+        );
+        // Enough beside them for the whole batch to be worth another thread.
+        const other = hash.digests(algorithms, pattern(20_000));
+        const all = await Promise.all(inputs.map((input) => hash.digests(algorithms, input)));
+        await other;
+        for (const [at, input] of inputs.entries()) {
+          expect(all[at]?.map(hex)).toEqual(
+            algorithms.map((name) => hex(hash.digest(name, input))),
+          );
+        }
+      }
+    }
+  });
+
   test("digests that are under way when it closes are still given", async () => {
     const closing = await open();
     const input = pattern(8192);
