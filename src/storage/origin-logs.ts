@@ -1,9 +1,9 @@
 import { effectiveVector } from "../core/causality.ts";
-import type { Hlc } from "../core/hlc.ts";
 import { type OriginId, parseOriginId, parseSeq, type Seq } from "../core/names.ts";
 import type { OriginState } from "../core/origin-records.ts";
 import type { Dot, Operation, Vector } from "../core/records.ts";
 import { dotOfKey } from "./metadata/apply-origins.ts";
+import { BOOTSTRAP_KEY } from "./metadata/keys.ts";
 import { TABLES } from "./metadata/rows.ts";
 import type { RowReader } from "./metadata/stored-rows.ts";
 import type { IndexView } from "./metadata/view.ts";
@@ -19,6 +19,7 @@ export class OriginLogs {
   readonly #parked = new Map<OriginId, Set<number>>();
   readonly #changed = new Set<OriginId>();
   #applied: Vector | undefined = NOTHING;
+  #takesOver: boolean | undefined;
 
   /** Takes up what the index knows. */
   static load(rows: RowReader): OriginLogs {
@@ -38,6 +39,20 @@ export class OriginLogs {
   /** Whether another origin was ever heard of. */
   get isEmpty(): boolean {
     return this.#states.size === 0;
+  }
+
+  /**
+   * Whether rows of other origins may be here: their logs are, or a bootstrap has brought some and
+   * has not ended. The index is asked once.
+   */
+  hasRowsOfOthers(view: IndexView): boolean {
+    this.#takesOver ??= view.get(TABLES.bootstrap, BOOTSTRAP_KEY) !== undefined;
+    return this.#takesOver || !this.isEmpty;
+  }
+
+  /** A bootstrap brings rows of other origins. */
+  takeOver(): void {
+    this.#takesOver = true;
   }
 
   state(origin: OriginId): OriginState | undefined {
@@ -108,10 +123,18 @@ export class OriginLogs {
     return (this.#states.get(dot.origin)?.seq ?? 0) >= dot.seq && !this.isParked(dot);
   }
 
-  /** Whether all that an origin wrote up to a reading of its clock has been applied here. */
-  hasArrived({ hlc, origin }: { readonly hlc: Hlc; readonly origin: OriginId }): boolean {
+  /**
+   * Whether what an origin wrote at a reading of its clock has been applied here, or never will be.
+   *
+   * @param view which names the operations that are parked.
+   */
+  hasArrived(view: IndexView, { hlc, origin }: Pick<OriginState, "hlc" | "origin">): boolean {
     const state = this.#states.get(origin);
-    return state !== undefined && state.hlc >= hlc && !this.#parked.has(origin);
+    if (state === undefined || state.hlc < hlc) return false;
+    if (!this.#parked.has(origin)) return true;
+    // Others that are parked say nothing of this one: what waits for it would wait for ever.
+    const parked = view.rows(TABLES.parked, origin, `${origin}~`);
+    return !parked.some(({ row }) => row.hlc === hlc);
   }
 
   /** Puts the rows of logs that have moved since the last call. */

@@ -34,7 +34,7 @@ type Verdict = ConflictsRecord["verdicts"][number];
 export type JudgeFacts = {
   /** Whether an operation with this dot has been applied here, or never will be. */
   readonly isApplied: (dot: Dot) => boolean;
-  /** Whether everything that its origin wrote up to this write has been applied here. */
+  /** Whether a write has been applied here, or never will be. */
   readonly hasArrived: (write: WriteId) => boolean;
   /** What the operation's origin had applied of others; undefined when that was nothing. */
   readonly causal: Vector | undefined;

@@ -1,11 +1,6 @@
 import { toHex } from "../../../src/core/bytes.ts";
 import { hlcMs } from "../../../src/core/hlc.ts";
-import {
-  type BucketName,
-  makeVersionId,
-  type OriginId,
-  type Seq,
-} from "../../../src/core/names.ts";
+import type { BucketName, OriginId, Seq } from "../../../src/core/names.ts";
 import type { Operation } from "../../../src/core/records.ts";
 import type { Hash } from "../../../src/ports/hash.ts";
 import type { LogicalRow } from "../../../src/storage/logical-rows.ts";
@@ -41,23 +36,12 @@ function canonicalDump({ kv }: Running, { hash, aged }: Agreement): string[] {
     rows.push(...step.rows);
     from = step.next;
   }
-  const written = new Set(rows.map(({ operation }) => writtenAs(operation)));
   for (const row of rows) {
-    const { body } = row.operation;
     if (aged && isForgotten(row.operation)) continue;
-    // A change may outlive the write that it changed at one site; no client ever sees it.
-    if (body.kind === "object-meta" && !written.has(`${body.bucket} ${body.key} ${body.version}`)) {
-      continue;
-    }
     const position = row.position.replaceAll("\0", "|");
     lines.push(`${position} ${describe(row.operation)} ${toHex(encodeLogicalRow(row))}`);
   }
   return lines;
-}
-
-function writtenAs({ body, hlc, dot }: Operation): string {
-  if (body.kind !== "object-put") return "";
-  return `${body.bucket} ${body.key} ${makeVersionId(hlc, dot.origin)}`;
 }
 
 /** What only says that something is gone. */
