@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { secretKeyProblem } from "./core/access-key.ts";
+import { type BandwidthPlan, type BandwidthRule, parseDailyHours } from "./core/bandwidth-plan.ts";
 import { parseAccessKeyId } from "./core/names.ts";
 
 const BYTE_UNITS: Readonly<Record<string, number>> = {
@@ -62,15 +63,19 @@ function parseDomains(values: readonly string[], context: z.RefinementCtx): read
   return wrong === undefined ? domains : refuse(context, `${wrong} is not a host name`);
 }
 
+function bytesOf(value: string | number): number | undefined {
+  const found = /^(\d+(?:\.\d+)?)\s*([a-z]*)$/i.exec(String(value));
+  const unit = BYTE_UNITS[found?.[2]?.toLowerCase().replace(/^b$/, "") ?? "?"];
+  return unit === undefined ? undefined : Math.floor(Number(found?.[1]) * unit);
+}
+
 /** A number of bytes, with or without a unit. */
 export function byteSize(bytesMin: number) {
   return z.union([z.number(), text]).transform((value, context): number => {
-    const found = /^(\d+(?:\.\d+)?)\s*([a-z]*)$/i.exec(String(value));
-    const unit = BYTE_UNITS[found?.[2]?.toLowerCase().replace(/^b$/, "") ?? "?"];
-    if (found === null || unit === undefined) {
+    const bytes = bytesOf(value);
+    if (bytes === undefined) {
       return refuse(context, "expected a size such as 512MiB, 1GiB or a number of bytes");
     }
-    const bytes = Math.floor(Number(found[1]) * unit);
     return bytes < bytesMin ? refuse(context, `it is below ${bytesMin} bytes`) : bytes;
   });
 }
@@ -91,6 +96,30 @@ function millisecondsOf(written: string): number | undefined {
   const unit = TIME_UNITS[found?.[2]?.toLowerCase() ?? ""];
   return unit === undefined ? undefined : Math.round(Number(found?.[1]) * unit);
 }
+
+const PLAN_BYTES_MIN = 1024;
+
+/** `1MiB@08:00-18:00,20MiB`: sizes a second, each for all hours or some; the first that fits. */
+export const bandwidthPlan = z.union([z.number(), text]).transform((value, context) => {
+  const plan: BandwidthRule[] = [];
+  for (const part of String(value).split(",")) {
+    if (plan.some(({ hours }) => hours === undefined)) {
+      return refuse(context, "what stands behind a size for all hours is never used");
+    }
+    const [size = "", time, more] = part.split("@").map((piece) => piece.trim());
+    const bytesPerSecond = size.toLowerCase() === "none" ? undefined : bytesOf(size);
+    const hours = time === undefined ? undefined : parseDailyHours(time);
+    const isRule = bytesPerSecond !== undefined || size.toLowerCase() === "none";
+    if (!isRule || more !== undefined || (time !== undefined && hours === undefined)) {
+      return refuse(context, "expected a size such as 10MiB, or 1MiB@08:00-18:00,20MiB");
+    }
+    if (bytesPerSecond !== undefined && bytesPerSecond < PLAN_BYTES_MIN) {
+      return refuse(context, `a size is below ${PLAN_BYTES_MIN} bytes`);
+    }
+    plan.push({ bytesPerSecond, hours });
+  }
+  return plan as BandwidthPlan;
+});
 
 function refuse(context: z.RefinementCtx, message: string): never {
   context.addIssue(message);
@@ -131,6 +160,13 @@ export const REPLICATION_SETTINGS = {
     fallback: "off",
     placeholder: undefined,
     description: "Let other sites reach this one over plain http: all but keys goes in the clear.",
+  },
+  peerBandwidth: {
+    schema: bandwidthPlan,
+    fallback: "none",
+    placeholder: "SIZES",
+    description:
+      "Most bytes a second from each peer; also by hours, UTC: `1MiB@08:00-18:00,20MiB`.",
   },
   clockDriftMax: {
     schema: duration("100ms", "15m"),

@@ -121,6 +121,11 @@ describe("settings", () => {
     [{ engine: "apache" }, 'expected one of "uws"|"node"'],
     [{ domains: "a.example,b c" }, "b c is not a host name"],
     [{ drainSeconds: "soon" }, "expected number"],
+    [{ peerBandwidth: "fast" }, "expected a size such as 10MiB, or 1MiB@08:00-18:00,20MiB"],
+    [{ peerBandwidth: "1MiB@8" }, "expected a size"],
+    [{ peerBandwidth: "1MiB@8-9@10-11" }, "expected a size"],
+    [{ peerBandwidth: "100" }, "below 1024 bytes"],
+    [{ peerBandwidth: "1MiB,2MiB@8-9" }, "is never used"],
     [{ clockDriftMax: "5" }, "expected a time such as 500ms, 5s, 12h or 30d"],
     [{ clockDriftMax: "99ms" }, "it is below 100ms"],
     [{ clockDriftMax: "1h" }, "it is beyond 15m"],
@@ -138,6 +143,21 @@ describe("settings", () => {
     ["s3.local:443", "s3.local", 443],
   ])("listen %s means host %s and port %i", async (listen, host, port) => {
     expect((await load({ flags: { listen } })).settings.listen).toEqual({ host, port });
+  });
+
+  test.each([
+    ["none", [{ bytesPerSecond: undefined, hours: undefined }]],
+    ["10MiB", [{ bytesPerSecond: 10_485_760, hours: undefined }]],
+    [
+      "1KiB@08:00-18:00, none@22-6 ,2KiB",
+      [
+        { bytesPerSecond: 1024, hours: { fromMinute: 480, untilMinute: 1080 } },
+        { bytesPerSecond: undefined, hours: { fromMinute: 1320, untilMinute: 360 } },
+        { bytesPerSecond: 2048, hours: undefined },
+      ],
+    ],
+  ])("a bandwidth of %s is a plan of the day", async (peerBandwidth, plan) => {
+    expect((await load({ flags: { peerBandwidth } })).settings.peerBandwidth).toEqual(plan);
   });
 
   test.each([

@@ -102,12 +102,6 @@ export const SETTINGS = {
     description: "Size at which a segment file is sealed and a new one begun; 1MiB to 4GiB.",
     flag: "segment-size",
   },
-  peerBandwidth: {
-    schema: byteSize(1024).optional(),
-    fallback: undefined,
-    placeholder: "SIZE",
-    description: "The most bytes that are taken from each peer in a second; without it, no bound.",
-  },
   drainSeconds: {
     schema: z.coerce.number().min(0).max(3600),
     fallback: "30",

@@ -1,5 +1,6 @@
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { SimClock } from "../../test/sim/sim-clock.ts";
+import { parseDailyHours, rateAt } from "../core/bandwidth-plan.ts";
 import { Bandwidth } from "./bandwidth.ts";
 
 test("bytes flow at the rate that was set, in the long run and after a pause", async () => {
@@ -35,4 +36,59 @@ test("without a rate nothing waits, and an aborted wait ends", async () => {
   abort.abort();
   await ready;
   expect(clock.pendingTimers).toBe(0);
+});
+
+describe("a rate that changes with the hour", () => {
+  const NOON_MS = Date.parse("2026-11-21T12:00:00Z");
+  const HOUR_MS = 3_600_000;
+  const plan = [
+    { bytesPerSecond: 1000, hours: parseDailyHours("08:00-18:00") },
+    { bytesPerSecond: 10_000, hours: parseDailyHours("18:00-22:00") },
+  ];
+
+  test("holds from its minute on, for who waits as well", async () => {
+    const clock = new SimClock(NOON_MS);
+    const bandwidth = new Bandwidth(clock, (wallMs) => rateAt(plan, wallMs));
+    const { signal } = new AbortController();
+    let taken = 0;
+    const take = async (): Promise<void> => {
+      while (clock.nowMs() < NOON_MS + 9.5 * HOUR_MS) {
+        await bandwidth.ready(signal);
+        const bytes = bandwidth.bytesAtOnce(1_000_000);
+        bandwidth.spend(bytes);
+        taken += bytes;
+      }
+    };
+    void take();
+    await clock.advance(6 * HOUR_MS);
+    const byDay = taken;
+    expect(byDay / (6 * 3600)).toBeCloseTo(1000, -2);
+    await clock.advance(HOUR_MS);
+    expect((taken - byDay) / 3600).toBeCloseTo(10_000, -3);
+  });
+
+  test("does not ask for what was taken without a bound, and ends a long wait", async () => {
+    const clock = new SimClock(NOON_MS + 19.9 * HOUR_MS);
+    const bandwidth = new Bandwidth(clock, (wallMs) => rateAt(plan, wallMs));
+    const { signal } = new AbortController();
+    expect(bandwidth.bytesAtOnce(5e9)).toBe(5e9);
+    bandwidth.spend(5e9);
+    await clock.advance(0.1 * HOUR_MS);
+    let isReady = false;
+    void bandwidth.ready(signal).then(() => {
+      isReady = true;
+    });
+    await clock.advance(1);
+    expect(isReady).toBe(true);
+    // So much would be owed until long after the bound is over.
+    bandwidth.spend(1e9);
+    isReady = false;
+    void bandwidth.ready(signal).then(() => {
+      isReady = true;
+    });
+    await clock.advance(10 * HOUR_MS - 60_000);
+    expect(isReady).toBe(false);
+    await clock.advance(4 * HOUR_MS + 120_000);
+    expect(isReady).toBe(true);
+  });
 });

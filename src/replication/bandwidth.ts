@@ -1,50 +1,62 @@
 import type { Clock } from "../ports/clock.ts";
 
+/** Bytes per second, always or by the wall clock in Unix milliseconds; undefined: without bound. */
+export type Rate = number | undefined | ((wallMs: number) => number | undefined);
+
+/** No wait is longer, so that a rate that changes with the hour is noticed. */
+const WAIT_MS_MAX = 60_000;
+
 /**
  * Bounds bytes per second: who has taken more than there was waits until it is paid back. What is
- * saved up is never more than a second's worth, so that a pause is not followed by a flood.
+ * saved up is never more than a second's worth, so that a pause is not followed by a flood; nor is
+ * what has been taken while there was no bound paid back.
  */
 export class Bandwidth {
   readonly #clock: Clock;
-  readonly #bytesPerSecond: number | undefined;
+  readonly #rate: Rate;
   #available: number;
   #countedMs: number;
 
-  /** @param bytesPerSecond undefined: without bound. */
-  constructor(clock: Clock, bytesPerSecond: number | undefined) {
+  constructor(clock: Clock, rate: Rate) {
     this.#clock = clock;
-    this.#bytesPerSecond = bytesPerSecond;
-    this.#available = bytesPerSecond ?? 0;
+    this.#rate = rate;
+    this.#available = this.#bytesPerSecond() ?? 0;
     this.#countedMs = clock.monotonicMs();
   }
 
   /** The most to ask for at once, so that one answer is never more than a second's worth. */
   bytesAtOnce(wantedBytes: number): number {
-    const rate = this.#bytesPerSecond;
+    const rate = this.#bytesPerSecond();
     return rate === undefined ? wantedBytes : Math.max(1, Math.min(wantedBytes, Math.ceil(rate)));
   }
 
   /** Takes what has come; the next `ready` waits for it. */
   spend(bytes: number): void {
-    this.#refill();
-    this.#available -= bytes;
+    if (this.#refill() !== undefined) this.#available -= bytes;
   }
 
   /** Resolves when something may be asked for again, or the signal aborts. */
   async ready(signal: AbortSignal): Promise<void> {
-    const rate = this.#bytesPerSecond;
-    if (rate === undefined) return;
-    for (this.#refill(); this.#available < 0 && !signal.aborted; this.#refill()) {
-      await this.#clock.sleep(Math.ceil((-this.#available / rate) * 1000), signal);
+    if (this.#rate === undefined) return;
+    for (;;) {
+      const rate = this.#refill();
+      if (rate === undefined || this.#available >= 0 || signal.aborted) return;
+      const owedMs = Math.ceil((-this.#available / rate) * 1000);
+      await this.#clock.sleep(Math.min(owedMs, WAIT_MS_MAX), signal);
     }
   }
 
-  #refill(): void {
-    const rate = this.#bytesPerSecond;
-    if (rate === undefined) return;
+  #bytesPerSecond(): number | undefined {
+    return typeof this.#rate === "function" ? this.#rate(this.#clock.nowMs()) : this.#rate;
+  }
+
+  /** Adds what has come free since it was last counted; gives the rate that holds now. */
+  #refill(): number | undefined {
+    const rate = this.#bytesPerSecond();
     const nowMs = this.#clock.monotonicMs();
-    const gained = ((nowMs - this.#countedMs) / 1000) * rate;
+    const gained = ((nowMs - this.#countedMs) / 1000) * (rate ?? 0);
     this.#countedMs = nowMs;
-    this.#available = Math.min(rate, this.#available + gained);
+    this.#available = rate === undefined ? 0 : Math.min(rate, this.#available + gained);
+    return rate;
   }
 }

@@ -6,7 +6,7 @@ import type { Hash } from "../ports/hash.ts";
 import type { Log } from "../ports/log.ts";
 import type { Random } from "../ports/random.ts";
 import type { LogEntry, Replica } from "../storage/replica.ts";
-import { Bandwidth } from "./bandwidth.ts";
+import { Bandwidth, type Rate } from "./bandwidth.ts";
 import { type FetchedBody, fetchBody } from "./body-fetch.ts";
 import { answerChunk, answerManifests } from "./body-server.ts";
 import { ChunkLeases } from "./chunk-leases.ts";
@@ -55,7 +55,7 @@ export type ReplicationDeps = {
 
 export type ReplicationSettings = {
   /** From each peer; undefined: without bound. */
-  readonly bytesPerSecond: number | undefined;
+  readonly bytesPerSecond: Rate;
 };
 
 export type PushReport = { readonly peer: SiteRecord; readonly operationsBehind: number };

@@ -12,7 +12,7 @@ import type { Damage, LogicalRows } from "../storage/logical-rows.ts";
 import type { Replica } from "../storage/replica.ts";
 import { positionsOfVersion, SECTIONS } from "../storage/row-operations.ts";
 import { backoffMs } from "./backoff.ts";
-import { Bandwidth } from "./bandwidth.ts";
+import { Bandwidth, type Rate } from "./bandwidth.ts";
 import { type FetchedBody, fetchBody } from "./body-fetch.ts";
 import { type BootstrapProgress, BootstrapRun, type RowSource } from "./bootstrap.ts";
 import { BootstrapLeases } from "./bootstrap-leases.ts";
@@ -53,7 +53,7 @@ export type RowsServiceDeps = {
   readonly hash: Hash;
   readonly log: Log;
   /** From each peer; undefined: without bound. */
-  readonly bytesPerSecond: number | undefined;
+  readonly bytesPerSecond: Rate;
 };
 
 /** How long a reader waits for right bytes from others, before it is told of the damage. */

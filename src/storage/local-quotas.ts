@@ -51,7 +51,7 @@ const OF_BUCKETS: FileShape<BucketName> = {
  * Quotas by name. They are this site's alone and never travel: a file of the data directory has
  * them, and memory has what the file says.
  */
-export class QuotaFile<Name extends string> {
+class QuotaFile<Name extends string> {
   readonly #disk: Disk;
   readonly #path: string;
   #quotas: ReadonlyMap<Name, BucketQuota>;

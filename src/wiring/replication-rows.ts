@@ -7,6 +7,7 @@ import {
   routeVerify,
   VERIFY_PATH,
 } from "../control/admin-rows.ts";
+import { rateAt } from "../core/bandwidth-plan.ts";
 import type { MemberSite } from "../core/site-record.ts";
 import type { AskPeer } from "../replication/peer-calls.ts";
 import { type RowsEngine, RowsService } from "../replication/rows-service.ts";
@@ -31,7 +32,7 @@ export function openRows(parts: {
     own: () => site.identity.origin,
     ...{ site: site.identity.siteId, disk: parts.ports.disk },
     cluster: () => site.identity.clusterId,
-    bytesPerSecond: settings.peerBandwidth,
+    bytesPerSecond: (wallMs) => rateAt(settings.peerBandwidth, wallMs),
   });
 }
 

@@ -4,6 +4,7 @@ import { HOMES_PATH, type HomesDesk, routeHomes } from "../control/admin-homes.t
 import { MODES_PATH, routeModes } from "../control/admin-modes.ts";
 import { PULL_PATH, PUSH_PATH, type ReplicationMoves, routeMoves } from "../control/admin-moves.ts";
 import { routeSites, SITES_PATH, type SitesDesk } from "../control/admin-sites.ts";
+import { rateAt } from "../core/bandwidth-plan.ts";
 import { StorageFault } from "../core/faults.ts";
 import type { ForwardedAnswer, ForwardedRequest } from "../core/forwarded-request.ts";
 import type { SiteId } from "../core/names.ts";
@@ -148,7 +149,7 @@ function createEngine(
       held: () => rows.isTakingOver,
       setBack: (peer) => void beginAnew(parts, peer.name),
     },
-    { bytesPerSecond: settings.peerBandwidth },
+    { bytesPerSecond: (wallMs) => rateAt(settings.peerBandwidth, wallMs) },
   );
 }
 
