@@ -24,15 +24,20 @@ const FORM_DEFLATED = 1;
 
 /** Packs bytes for the wire; pieces that do not shrink travel as they are. */
 export function packBytes(bytes: Uint8Array, compress: boolean): Buffer {
-  const writer = new ByteWriter(bytes.length + 64);
+  return Buffer.concat(packParts(bytes, compress));
+}
+
+/** The same as parts that share memory with the input, for who puts them together with others. */
+export function packParts(bytes: Uint8Array, compress: boolean): readonly Uint8Array[] {
+  const parts: Uint8Array[] = [];
   for (let start = 0; start < bytes.length; start += PIECE_BYTES) {
     const piece = bytes.subarray(start, start + PIECE_BYTES);
     const deflated = compress ? deflateIfWorth(piece) : undefined;
-    writer.u8(deflated === undefined ? FORM_PLAIN : FORM_DEFLATED).u32(piece.length);
     const stored = deflated ?? piece;
-    writer.u32(stored.length).bytes(stored);
+    const front = new ByteWriter(16).u8(deflated === undefined ? FORM_PLAIN : FORM_DEFLATED);
+    parts.push(front.u32(piece.length).u32(stored.length).view(), stored);
   }
-  return writer.view();
+  return parts;
 }
 
 function deflateIfWorth(piece: Uint8Array): Buffer | undefined {

@@ -6,7 +6,8 @@ import { required } from "../core/tagged-fields.ts";
 import type { Hash } from "../ports/hash.ts";
 import type { OriginHead } from "../storage/replica.ts";
 
-/** Where core/operation-codec.ts has the chain in an operation's envelope. */
+/** Where core/operation-codec.ts has origin and chain in an operation's envelope. */
+const ORIGIN_BYTES = 8;
 const CHAIN_START = 25;
 const CHAIN_END = 57;
 
@@ -19,6 +20,12 @@ export function dotOf(encoded: Uint8Array): Dot {
   const reader = new ByteReader(encoded);
   const origin = required(parseOriginId(reader.hex(8)), "origin");
   return { origin, seq: required(parseSeq(reader.u64()), "sequence") };
+}
+
+/** Whether two encoded operations are of one origin. */
+export function isOfSameOrigin(left: Uint8Array, right: Uint8Array): boolean {
+  for (let at = 0; at < ORIGIN_BYTES; at++) if (left[at] !== right[at]) return false;
+  return true;
 }
 
 /** The hash chain that an encoded operation says it continues; shares its memory. */

@@ -8,7 +8,7 @@ import type { Clock } from "../ports/clock.ts";
 import type { Hash } from "../ports/hash.ts";
 import type { LogEntry, LogPage, OriginHead, Replica, SignedHead } from "../storage/replica.ts";
 import type { ChunkLeases } from "./chunk-leases.ts";
-import { chainBeforeOf, chainBehind, sameChain, seqsOf } from "./log-entries.ts";
+import { chainBeforeOf, chainBehind, isOfSameOrigin, sameChain, seqsOf } from "./log-entries.ts";
 import { encodePage } from "./page-frame.ts";
 import {
   FEATURE_LEVEL,
@@ -206,7 +206,10 @@ export class PageServer {
   ): readonly LogEntry[] {
     const known = new Map(request.received.map(([origin, seq, mark]) => [origin, { seq, mark }]));
     const seen = new Set<OriginId>();
+    let before: Uint8Array | undefined;
     for (const { encoded } of page.entries) {
+      if (before !== undefined && isOfSameOrigin(before, encoded)) continue;
+      before = encoded;
       const { origin, seq } = operationHeader(encoded);
       if (seen.has(origin)) continue;
       seen.add(origin);
