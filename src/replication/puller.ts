@@ -16,9 +16,9 @@ import { PeerFault } from "./peer-fault.ts";
 import { PeerLie } from "./peer-lie.ts";
 import type { PeerWatch } from "./peer-watch.ts";
 import { PullHolds } from "./pull-holds.ts";
+import { PullQuestions } from "./pull-questions.ts";
 import type { Quarantine } from "./quarantine.ts";
 import { TroubleLog } from "./trouble-log.ts";
-import { type KnownHead, markOf } from "./wire-pages.ts";
 
 export type PullerDeps = {
   readonly replica: Pick<Replica, "received" | "applied">;
@@ -70,6 +70,12 @@ const SUSPENDED_MS_MAX = 15 * 60_000;
 const NEEDS_ROWS_MS = 15_000;
 /** While rows are taken over, nothing is asked for; so often it is looked whether they are. */
 const HELD_MS = 500;
+/**
+ * A peer is busy that has so many operations, and one for each millisecond that it took: then the
+ * next question waits until so long behind this one, for a page costs as much as many operations.
+ */
+const BUSY_OPERATIONS = 8;
+const GATHER_MS = 40;
 const ROUNDS_BY_HAND_MAX = 100_000;
 /** Rounds by hand that brought nothing, though something is missing; others may have brought it. */
 const IDLE_ROUNDS_MAX = 5;
@@ -88,7 +94,7 @@ export class Puller {
   readonly #holds: PullHolds;
   readonly #troubles: TroubleLog;
   readonly #wishes: Wish[] = [];
-  #round = new AbortController();
+  readonly #questions: PullQuestions;
   #wake: () => void = () => undefined;
   #running: Promise<void> = Promise.resolve();
   #failures = 0;
@@ -101,6 +107,7 @@ export class Puller {
   constructor(deps: PullerDeps) {
     this.#deps = deps;
     this.#holds = new PullHolds(deps.clock);
+    this.#questions = new PullQuestions(deps);
     this.#troubles = new TroubleLog(deps);
   }
 
@@ -124,7 +131,7 @@ export class Puller {
 
   async stop(): Promise<void> {
     this.#stop.abort();
-    this.#round.abort();
+    this.restart();
     this.#wake();
     await this.#running;
     const report = this.#report({}, "the site is stopping");
@@ -139,20 +146,20 @@ export class Puller {
   /** Bytes that it gave for others were not what their hash says. */
   suspect(lie: PeerLie): void {
     this.#suspicion = lie;
-    this.#round.abort();
+    this.restart();
     this.#wake();
   }
 
   /** Asks anew, because what is to be asked for has changed. */
   restart(): void {
-    this.#round.abort();
+    this.#questions.takeBack();
   }
 
   /** Pulls until this site has everything that the peer had when it was asked; never rejects. */
   pullNow(): Promise<PullReport> {
     return new Promise((resolve) => {
       this.#wishes.push({ resolve });
-      this.#round.abort();
+      this.restart();
       this.#wake();
     });
   }
@@ -201,7 +208,11 @@ export class Puller {
     const isHasty = round.page.entries.length === 0 && waitedMs < waitMs / 2;
     this.#hasty = isHasty ? this.#hasty + 1 : 0;
     if (isHasty) return backoffMs(this.#deps.random, this.#hasty);
-    if (refused === 0 || round.taken.operations > 0) return 0;
+    const { operations } = round.taken;
+    if (refused === 0 || operations > 0) {
+      const isBusy = operations >= Math.max(BUSY_OPERATIONS, waitedMs);
+      return isBusy && !round.page.head.more ? Math.max(0, GATHER_MS - waitedMs) : 0;
+    }
     this.#failures += 1;
     return backoffMs(this.#deps.random, this.#failures);
   }
@@ -242,28 +253,17 @@ export class Puller {
 
   /** Undefined when the question was taken back. */
   async #ask(skip: ReadonlySet<OriginId>, waitMs: number): Promise<Round | undefined> {
-    const { replica, calls, check, take } = this.#deps;
-    this.#round = new AbortController();
-    const { signal } = this.#round;
+    const { check, take } = this.#deps;
     if (this.#stop.signal.aborted) return undefined;
-    const received = [...replica.received().values()];
-    const applied = replica.applied();
-    const wish = {
-      received: received.map(({ origin, seq, chain }): KnownHead => [origin, seq, markOf(chain)]),
-      ...{ applied, only: [], skip: [...skip], waitMs },
-    };
-    this.#deps.telling(this.peer.id, applied);
-    let page: PulledPage;
-    try {
-      page = await calls.pull(wish, signal);
-    } catch (failure) {
-      if (signal.aborted) return undefined;
-      throw failure;
-    }
+    const page = await this.#questions.next({ skip, waitMs });
+    if (page === undefined) return undefined;
     this.#heard(page);
     const checked = check(page);
     const diverged = [...page.head.diverged, ...checked.diverged, ...this.#lostHere(page)];
     this.#refuseDiverged(diverged);
+    const isWhole = diverged.length === 0 && checked.unknown.length === 0;
+    // There is more behind it: the peer reads and sends that while this page is taken.
+    if (isWhole && page.head.more) this.#questions.askAhead(checked.heads, { skip, waitMs });
     const taken = await take(checked, this.peer.id, this.#stop.signal);
     this.#noteRefusals(taken);
     this.#working(page, checked, diverged.length > 0);
@@ -341,6 +341,7 @@ export class Puller {
   #explain(failure: unknown): string {
     const message = failure instanceof Error ? failure.message : String(failure);
     const { watch, changed } = this.#deps;
+    this.#questions.takeBack();
     if (this.#stop.signal.aborted) return "the site is stopping";
     watch.failed(this.peer.id, message);
     if (failure instanceof PeerLie) {
