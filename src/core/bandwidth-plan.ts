@@ -1,4 +1,4 @@
-/** Hours of each day, UTC, in minutes from midnight; `until` is not included, and may be earlier. */
+/** Hours of each day, UTC, in minutes from midnight; `untilMinute` is the first beyond them. */
 export type DailyHours = { readonly fromMinute: number; readonly untilMinute: number };
 
 /** A bound for some hours of the day; undefined bytes are no bound, undefined hours are all. */
