@@ -39,10 +39,14 @@ function makeTables(): Tables {
  * the checksum itself. For more, use the Hash port. Hot path.
  */
 export function crc32OfSmall(bytes: Uint8Array): number {
-  const { length } = bytes;
+  return crc32OfRange(bytes, 0, bytes.length);
+}
+
+/** The same from `start` up to `end`, which lie in `bytes`: a view of its own would cost more. */
+export function crc32OfRange(bytes: Uint8Array, start: number, end: number): number {
   let crc = -1;
-  let at = 0;
-  for (const last = length - (length % SLICES); at < last; at += SLICES) {
+  let at = start;
+  for (const last = end - ((end - start) % SLICES); at < last; at += SLICES) {
     const low =
       crc ^
       ((bytes[at] as number) |
@@ -59,7 +63,7 @@ export function crc32OfSmall(bytes: Uint8Array): number {
       (T1[bytes[at + 6] as number] as number) ^
       (T0[bytes[at + 7] as number] as number);
   }
-  for (; at < length; at++) {
+  for (; at < end; at++) {
     crc = (T0[(crc ^ (bytes[at] as number)) & 0xff] as number) ^ (crc >>> 8);
   }
   return (crc ^ -1) >>> 0;

@@ -18,49 +18,91 @@ const NO_ALGORITHMS: readonly ChecksumAlgorithm[] = [];
 const SINGLE = ALGORITHMS.map((algorithm) => (algorithm === undefined ? [] : [algorithm]));
 /** Form byte and digest: a field of this length holds one plain checksum. */
 const SINGLE_BYTES = [0, 5, 5, 9, 21, 33] as const;
-const ETAG_PLAIN_BYTES = 17;
+/** Bytes of an ETag that is an MD5, and of its field: a byte says that it is one. */
+export const ETAG_BYTES = 16;
+const ETAG_PLAIN_BYTES = 1 + ETAG_BYTES;
+
+/** What a listing shows of a usual object, in fields that the next one overwrites. */
+export class ListingFields {
+  size = 0;
+  lastModifiedMs = 0;
+  /** Where the sixteen bytes of its ETag begin. */
+  etagAt = 0;
+  /** For `checksumOfForm`; 0 without a checksum. */
+  checksumForm = 0;
+}
+
+/** The checksum that a form byte stands for. */
+export function checksumOfForm(
+  form: number,
+): Pick<ObjectListing, "checksumAlgorithms" | "checksumType"> {
+  return { checksumAlgorithms: SINGLE[form & 0x0f] ?? NO_ALGORITHMS, checksumType: typeOf(form) };
+}
 
 /**
  * Reads only what a listing shows, straight from an encoded object: a page reads a thousand of
- * them. Whatever is not in the usual form is left to the full decoder. Hot path.
+ * them. False for what is not in the usual form, which `decodeListing` reads too. Hot path.
  *
- * @param from offset of the object in `bytes`; it ends where they end.
+ * @param from offset of the object in `bytes`.
+ * @param end offset behind it.
  * @throws LayoutError as `decodeObject` does.
  */
-export function decodeListing(bytes: Buffer, from: number): ObjectListing {
-  const end = bytes.length;
-  const found = { size: -1, lastModifiedMs: -1, etag: "", form: 0, storageClass: undefined };
+export function readListing(
+  bytes: Uint8Array,
+  from: number,
+  end: number,
+  into: ListingFields,
+): boolean {
+  let size = -1;
+  let lastModifiedMs = -1;
+  let etagAt = 0;
+  let form = 0;
   let at = from;
   while (at < end) {
     const tag = bytes[at] ?? 0;
     const length = bytes[at + 1] ?? 0;
     const value = at + 2;
     // Longer tags and fields are rare here; manifests of large objects are passed over.
-    if (tag >= 0x80 || (length >= 0x80 && tag !== OBJECT_TAGS.manifests)) {
-      return slowListing(bytes, from);
-    }
-    if (tag === OBJECT_TAGS.size) found.size = varintAt(bytes, value);
-    else if (tag === OBJECT_TAGS.lastModified) found.lastModifiedMs = varintAt(bytes, value);
+    if (tag >= 0x80 || (length >= 0x80 && tag !== OBJECT_TAGS.manifests)) return false;
+    if (tag === OBJECT_TAGS.size) size = varintAt(bytes, value);
+    else if (tag === OBJECT_TAGS.lastModified) lastModifiedMs = varintAt(bytes, value);
     else if (tag === OBJECT_TAGS.etag) {
-      if (length !== ETAG_PLAIN_BYTES || bytes[value] !== 0) return slowListing(bytes, from);
-      found.etag = bytes.toString("hex", value + 1, value + ETAG_PLAIN_BYTES);
-    } else if (tag === OBJECT_TAGS.storageClass) return slowListing(bytes, from);
+      if (length !== ETAG_PLAIN_BYTES || bytes[value] !== 0) return false;
+      etagAt = value + 1;
+    } else if (tag === OBJECT_TAGS.storageClass) return false;
     else if (tag === OBJECT_TAGS.checksums) {
-      found.form = bytes[value] ?? 0;
-      if (SINGLE_BYTES[found.form & 0x0f] !== length) return slowListing(bytes, from);
+      form = bytes[value] ?? 0;
+      if (SINGLE_BYTES[form & 0x0f] !== length) return false;
     }
     at = length >= 0x80 ? afterLongField(bytes, at + 1) : value + length;
   }
-  if (at !== end || found.size < 0 || found.lastModifiedMs < 0 || found.etag === "") {
+  if (at !== end || size < 0 || lastModifiedMs < 0 || etagAt === 0) {
     throw new LayoutError("an object lacks what a listing shows");
   }
+  into.size = size;
+  into.lastModifiedMs = lastModifiedMs;
+  into.etagAt = etagAt;
+  into.checksumForm = form;
+  return true;
+}
+
+const fields = new ListingFields();
+
+/**
+ * What a listing shows of an encoded object.
+ *
+ * @param from offset of the object in `bytes`; it ends where they end.
+ * @throws LayoutError as `decodeObject` does.
+ */
+export function decodeListing(bytes: Buffer, from: number): ObjectListing {
+  if (!readListing(bytes, from, bytes.length, fields)) return slowListing(bytes, from);
+  const { size, lastModifiedMs, etagAt, checksumForm } = fields;
   return {
-    size: found.size,
-    etag: found.etag,
-    lastModifiedMs: found.lastModifiedMs,
-    storageClass: found.storageClass,
-    checksumAlgorithms: SINGLE[found.form & 0x0f] ?? NO_ALGORITHMS,
-    checksumType: typeOf(found.form),
+    size,
+    etag: bytes.toString("hex", etagAt, etagAt + ETAG_BYTES),
+    lastModifiedMs,
+    storageClass: undefined,
+    ...checksumOfForm(checksumForm),
   };
 }
 
@@ -86,7 +128,7 @@ export function listingOf(object: ObjectRecord): ObjectListing {
   };
 }
 
-function varintAt(bytes: Buffer, at: number): number {
+function varintAt(bytes: Uint8Array, at: number): number {
   let value = 0;
   let scale = 1;
   for (let index = at; ; index++) {
@@ -98,7 +140,7 @@ function varintAt(bytes: Buffer, at: number): number {
   }
 }
 
-function afterLongField(bytes: Buffer, lengthAt: number): number {
+function afterLongField(bytes: Uint8Array, lengthAt: number): number {
   const reader = new ByteReader(bytes, lengthAt);
   return reader.varint() + reader.offset;
 }

@@ -3,7 +3,8 @@ import { dirname, join } from "node:path";
 import { open as openEnvironment, type RangeOptions, type RootDatabase } from "lmdb";
 import { assert } from "../core/assert.ts";
 import { asBuffer } from "../core/bytes.ts";
-import type { Kv, KvMutation, KvRange, KvRow, OpenKv } from "./kv.ts";
+import type { Kv, KvMutation, KvRange, KvRow, KvWalk, OpenKv } from "./kv.ts";
+import { type LmdbRow, LmdbWalk, lmdbFormats } from "./lmdb-walk.ts";
 
 /** lmdb-js compiles this limit in for 4 KiB pages. */
 const KEY_BYTES_MAX = 1978;
@@ -12,6 +13,8 @@ const MAP_BYTES = 256 * 1024 ** 3;
 /** About what two writes change; more are worth the writer thread. */
 const SYNC_MUTATIONS_MAX = 12;
 const ARENA_BYTES = 64 * 1024;
+const NOTHING = new Uint8Array(0);
+const LOWEST_KEY = Buffer.from([0]);
 
 type Database = RootDatabase<Uint8Array, Uint8Array>;
 
@@ -21,13 +24,12 @@ type Database = RootDatabase<Uint8Array, Uint8Array>;
  */
 export const openLmdb: OpenKv = async (directory) => {
   await fs.promises.mkdir(directory, { recursive: true, mode: 0o700 });
+  const row: LmdbRow = { wanted: false, key: NOTHING, keyEnd: 0, value: NOTHING, valueEnd: 0 };
   const database: Database = openEnvironment({
     path: directory,
     noSubdir: false,
     noSync: true,
-    keyEncoding: "binary",
-    // With an encoder of its own lmdb-js hands over values without copying them: twice as fast.
-    encoder: { encode: (value: Uint8Array) => value, decode: viewOf },
+    ...lmdbFormats(row),
     cache: false,
     compression: false,
     noMemInit: true,
@@ -37,24 +39,21 @@ export const openLmdb: OpenKv = async (directory) => {
   // LMDB creates its files readable for the group.
   await fs.promises.chmod(join(directory, "data.mdb"), 0o600);
   await fs.promises.chmod(join(directory, "lock.mdb"), 0o600);
-  return new LmdbKv(database, join(directory, "data.mdb"));
+  return new LmdbKv(database, row, join(directory, "data.mdb"));
 };
-
-/** lmdb-js reads into one buffer and says how much of it is the value. */
-function viewOf(buffer: Buffer, end: number): Uint8Array {
-  return buffer.subarray(0, end);
-}
 
 class LmdbKv implements Kv {
   readonly #database: Database;
+  readonly #row: LmdbRow;
   readonly #dataFile: string;
   #arena = Buffer.allocUnsafeSlow(ARENA_BYTES);
   #arenaUsed = 0;
   #failure: Error | undefined;
   #closed: Promise<void> | undefined;
 
-  constructor(database: Database, dataFile: string) {
+  constructor(database: Database, row: LmdbRow, dataFile: string) {
     this.#database = database;
+    this.#row = row;
     this.#dataFile = dataFile;
   }
 
@@ -66,6 +65,10 @@ class LmdbKv implements Kv {
   range(query: KvRange): Iterable<KvRow> {
     if (query.lt?.length === 0) return [];
     return this.#database.getRange(query.reverse === true ? downwards(query) : upwards(query));
+  }
+
+  walk(query: KvRange): KvWalk {
+    return new LmdbWalk(this.range(query)[Symbol.iterator](), this.#row);
   }
 
   async write(mutations: readonly KvMutation[]): Promise<void> {
@@ -176,9 +179,9 @@ class LmdbKv implements Kv {
 
 /** LMDB walks from `start` (included unless told otherwise) to `end` (excluded likewise). */
 function upwards(query: KvRange): RangeOptions {
-  const options: RangeOptions = {};
   const from = query.gt ?? query.gte;
-  if (from !== undefined && from.length > 0) options.start = asKey(from);
+  const start = from === undefined || from.length === 0 ? LOWEST_KEY : asKey(from);
+  const options: RangeOptions = { start };
   if (query.gt !== undefined && query.gt.length > 0) options.exclusiveStart = true;
   if (query.lt !== undefined) options.end = asKey(query.lt);
   if (query.limit !== undefined) options.limit = query.limit;

@@ -14,6 +14,11 @@ export interface Kv {
    * is only valid until the next row is asked for or anything else is read: copy what is kept.
    */
   range(query: KvRange): Iterable<KvRow>;
+  /**
+   * As `range`, for walks over many rows: nothing is allocated for one. A store that could only do
+   * it by `range` leaves this out; callers use `walkRows`.
+   */
+  walk?(query: KvRange): KvWalk;
   /** Later mutations of the same key win. The caller must not change the bytes until it settles. */
   write(mutations: readonly KvMutation[]): Promise<void>;
   /** Resolves when everything written so far survives a power cut (before a clean shutdown). */
@@ -28,6 +33,23 @@ export interface Kv {
 }
 
 export type KvRow = { readonly key: Uint8Array; readonly value: Uint8Array };
+
+/**
+ * Stands at one row after the other, before the first at the beginning. The bytes of a row lie in
+ * memory that is used again as soon as the next is asked for or anything else is read.
+ */
+export interface KvWalk {
+  /** Moves on; false when there is no further row. */
+  next(): boolean;
+  readonly key: Uint8Array;
+  /** Offsets of the key in `key`; the value begins where `value` does. */
+  readonly keyStart: number;
+  readonly keyEnd: number;
+  readonly value: Uint8Array;
+  readonly valueEnd: number;
+  /** Ends the walk; may be called again. */
+  close(): void;
+}
 
 /** A missing value removes the key. */
 export type KvMutation = { readonly key: Uint8Array; readonly value: Uint8Array | undefined };

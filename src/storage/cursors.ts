@@ -1,13 +1,13 @@
 import { asBuffer } from "../core/bytes.ts";
-import { StorageFault } from "../core/faults.ts";
-import { type BucketName, parseObjectKey } from "../core/names.ts";
+import type { BucketName } from "../core/names.ts";
 import type { PartRecord, UploadRecord } from "../core/records.ts";
 import type { Hash } from "../ports/hash.ts";
 import type { Kv, KvRange, KvRow } from "../ports/kv.ts";
 import { afterPrefix, bucketEnd, bucketStart } from "./metadata/keys.ts";
-import { decodeListingRow, decodeRow, TABLES, type Table } from "./metadata/rows.ts";
+import { decodeRow, TABLES, type Table } from "./metadata/rows.ts";
 import { indexKey } from "./metadata/stored-rows.ts";
-import type { ListedObject, ObjectCursor, UploadCursor } from "./store.ts";
+import { ObjectWalk } from "./object-walk.ts";
+import type { ObjectCursor, UploadCursor } from "./store.ts";
 
 type CursorDeps = { readonly kv: Kv; readonly hash: Hash };
 
@@ -69,26 +69,9 @@ export class BucketRows<Row> {
   }
 }
 
-/** Walks a bucket's objects; each step reads one row and decodes what a listing shows of it. */
-export function objectCursor(deps: CursorDeps, bucket: BucketName): ObjectCursor {
-  const { crc32 } = deps.hash;
-  const read = (value: Uint8Array) => decodeListingRow(value, crc32);
-  const rows = new BucketRows(deps, { table: TABLES.object, bucket }, read);
-  return {
-    get rowsRead() {
-      return rows.rowsRead;
-    },
-    next(): ListedObject | undefined {
-      const found = rows.next();
-      if (found === undefined) return undefined;
-      const key = parseObjectKey(found.key);
-      if (key === undefined) throw new StorageFault("corrupt", "a row has no object key");
-      return { key, listing: found.row };
-    },
-    seek: (from) => rows.from({ gte: rows.keyOf(from) }),
-    seekPast: (prefix) => rows.past(prefix),
-    close: () => rows.close(),
-  };
+/** Walks a bucket's objects. */
+export function objectCursor({ kv }: Pick<CursorDeps, "kv">, bucket: BucketName): ObjectCursor {
+  return new ObjectWalk(kv, bucket);
 }
 
 /** Walks a bucket's uploads in progress by key, then by time of creation. */

@@ -49,6 +49,7 @@ export type {
   BodyWriter,
   ByteRange,
   ListedObject,
+  ListedRow,
   ListedVersion,
   ObjectCursor,
   StagedBody,

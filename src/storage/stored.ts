@@ -1,6 +1,6 @@
 import type { Hlc } from "../core/hlc.ts";
 import type { BucketName, ObjectKey, VersionId } from "../core/names.ts";
-import type { ObjectListing } from "../core/object-listing.ts";
+import type { ListingFields, ObjectListing } from "../core/object-listing.ts";
 import type { BucketSettings, ObjectRecord, UploadRecord } from "../core/records.ts";
 import type { VersionListing } from "./metadata/version-listing.ts";
 
@@ -77,16 +77,37 @@ type BodyPlace = {
 /** What a listing shows of an object; the rest of its row is not read. */
 export type ListedObject = { readonly key: ObjectKey; readonly listing: ObjectListing };
 
-/** Walks keys forward; every step reads one row, and a seek skips what lies between. */
+/**
+ * An object as its row says it, in memory that is used again by the next step of its walk and by
+ * anything else that is read.
+ */
+export interface ListedRow {
+  /** The key in UTF-8, from `keyStart` to `keyEnd` of `key`. */
+  readonly key: Uint8Array;
+  readonly keyStart: number;
+  readonly keyEnd: number;
+  /** Holds the ETag, at `fields.etagAt`. */
+  readonly value: Uint8Array;
+  /** What a listing shows of a usual object; says nothing when `unusual` is there. */
+  readonly fields: ListingFields;
+  readonly unusual: ObjectListing | undefined;
+}
+
+/**
+ * Walks keys forward from the beginning of a bucket, or from where the last seek went; every step
+ * reads one row, and a seek skips what lies between.
+ */
 export interface ObjectCursor {
-  /**
-   * The next object whose key is greater than or equal to `from` (first call, or after a seek), or
-   * greater than the last one given. Undefined at the end of the bucket. `from` is a plain string:
-   * any UTF-8 text, it need not be a valid key.
-   */
+  /** Moves to the next object; false at the end of the bucket. */
+  step(): boolean;
+  /** The object of the last step. */
+  readonly row: ListedRow;
+  /** Moves like `step`, and gives the object in memory of its own. Undefined at the end. */
   next(): ListedObject | undefined;
-  /** Continues at the first key >= `from`. */
+  /** Continues at the first key >= `from`: any UTF-8 text, it need not be a valid key. */
   seek(from: string): void;
+  /** Continues at the first key > `key`, which is any text too. */
+  seekAfter(key: string): void;
   /** Continues at the first key that does not start with `prefix` and is greater than it. */
   seekPast(prefix: string): void;
   /** Rows read so far: what tests count instead of time. */

@@ -4,6 +4,7 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { Disk } from "../../src/ports/disk.ts";
 import type { Kv, KvMutation, KvRange, KvRow, OpenKv } from "../../src/ports/kv.ts";
 import { openLmdb } from "../../src/ports/kv-lmdb.ts";
+import { walkRows } from "../../src/ports/kv-walk.ts";
 import { createNodeDisk } from "../../src/ports/node-disk.ts";
 import { Seed } from "../sim/seed.ts";
 import { SimDisk } from "../sim/sim-disk.ts";
@@ -39,6 +40,16 @@ function show(rows: Iterable<KvRow>): string[] {
   const shown: string[] = [];
   for (const row of rows) shown.push(showRow(row));
   return shown;
+}
+
+/** What a walk passes, copied row by row. */
+function* walked(kv: Kv, query: KvRange): Iterable<KvRow> {
+  const walk = walkRows(kv, query);
+  while (walk.next()) {
+    const { key, keyStart, keyEnd, value, valueEnd } = walk;
+    yield { key: key.slice(keyStart, keyEnd), value: value.slice(0, valueEnd) };
+  }
+  walk.close();
 }
 
 describe.each([
@@ -155,6 +166,29 @@ describe.each([
     expect(show(kv.range({ gte: bytes("b") }))).toEqual(["b=1", "c=1"]);
   });
 
+  test("a walk goes on where it was, whatever is read beside it", async () => {
+    const large = "x".repeat(100_000);
+    await kv.write([put("a", "1"), put("b", large), put("c", "3")]);
+    const passed: string[] = [];
+    for (const row of walked(kv, {})) {
+      passed.push(showRow(row));
+      kv.get(bytes("b"));
+      expect(show(kv.range({ gte: bytes("c") }))).toEqual(["c=3"]);
+    }
+    expect(passed).toEqual(["a=1", `b=${large}`, "c=3"]);
+  });
+
+  test("a walk left early does not disturb the next, and ends once", async () => {
+    await kv.write([put("a", "1"), put("b", "2")]);
+    for (let round = 0; round < 200; round++) {
+      const walk = walkRows(kv, {});
+      expect(walk.next()).toBe(true);
+      walk.close();
+      walk.close();
+    }
+    expect(show(walked(kv, { gt: bytes("a") }))).toEqual(["b=2"]);
+  });
+
   test("every range gives what a sorted list gives", async () => {
     const key = fc.uint8Array({ minLength: 1, maxLength: 3, max: 3 });
     const bound = fc.option(fc.uint8Array({ maxLength: 3, max: 3 }), { nil: undefined });
@@ -180,6 +214,7 @@ describe.each([
           reverse,
         };
         expect(show(kv.range(range))).toEqual(show(modelRange(all, range)));
+        expect(show(walked(kv, range))).toEqual(show(modelRange(all, range)));
         const found = all.find((row) => Buffer.compare(row.key, absent) === 0);
         expect(kv.get(absent) === undefined).toBe(found === undefined);
       }),

@@ -1,11 +1,9 @@
 import { decodeToken, encodeToken } from "../list/continuation-token.ts";
-import { listPage } from "../list/page.ts";
-import { objectSource } from "../list/sources.ts";
 import { readEncoding, readMax } from "../list/wish.ts";
 import type { BucketCall, HandlerDeps, Reply } from "../operation.ts";
 import { xmlReply } from "../reply.ts";
 import { XmlWriter } from "../xml/writer.ts";
-import { writeObjects } from "./listing-xml.ts";
+import { objectPage } from "./object-page.ts";
 
 /** https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html */
 export function listObjectsV2(call: BucketCall, deps: HandlerDeps): Reply {
@@ -17,23 +15,22 @@ export function listObjectsV2(call: BucketCall, deps: HandlerDeps): Reply {
   const startAfter = query.get("start-after") ?? "";
   const token = query.get("continuation-token");
   const marker = token === undefined ? startAfter : decodeToken(deps.hash, token);
-  const source = objectSource(deps.store.objects(call.bucket));
-  const page = listPage(source, { prefix, delimiter, marker, max });
+  const ownerId = query.get("fetch-owner") === "true" ? deps.settings.ownerId : undefined;
+  const wish = { prefix, delimiter, marker, max };
+  const page = objectPage(deps.store.objects(call.bucket), wish, { encoding, ownerId });
   const xml = new XmlWriter("ListBucketResult");
   xml.text("Name", call.bucket);
   xml.text("Prefix", encoding.encode(prefix));
   if (token !== undefined) xml.text("ContinuationToken", token);
-  const last = page.items.at(-1);
-  if (page.truncated && last !== undefined) {
-    xml.text("NextContinuationToken", encodeToken(deps.hash, last.name));
+  const { lastName } = page;
+  if (lastName !== undefined) {
+    xml.text("NextContinuationToken", encodeToken(deps.hash, lastName));
   }
   if (startAfter !== "") xml.text("StartAfter", encoding.encode(startAfter));
-  xml.text("KeyCount", String(page.items.length));
+  xml.text("KeyCount", String(page.count));
   xml.text("MaxKeys", String(max));
   if (delimiter !== "") xml.text("Delimiter", encoding.encode(delimiter));
   if (encoding.type !== undefined) xml.text("EncodingType", encoding.type);
   xml.text("IsTruncated", String(page.truncated));
-  const ownerId = query.get("fetch-owner") === "true" ? deps.settings.ownerId : undefined;
-  writeObjects(xml, page, { encoding, ownerId });
-  return xmlReply(xml.finishBytes(), [["x-amz-bucket-region", deps.settings.region]]);
+  return xmlReply(page.finish(xml), [["x-amz-bucket-region", deps.settings.region]]);
 }

@@ -1,5 +1,4 @@
 import type { ObjectListing } from "../../core/object-listing.ts";
-import type { ListedObject } from "../../storage/store.ts";
 import { formatIsoDate } from "../headers/dates.ts";
 import type { Page } from "../list/page.ts";
 import type { NameEncoding } from "../list/wish.ts";
@@ -13,22 +12,32 @@ export function writeOwner(xml: XmlWriter, element: string, ownerId: string): vo
   xml.close();
 }
 
-/**
- * What a listing tells of an object beside its name; `owner` is an element already, or nothing. A
- * page has a thousand of them, so this writes text of our own as it is. Hot path.
- */
+/** What a listing tells of an object beside its name; `owner` is an element already, or nothing. */
 export function listingElements(listing: ObjectListing, owner: string): string {
-  const { size, etag, lastModifiedMs, storageClass, checksumAlgorithms, checksumType } = listing;
-  let checksum = "";
-  for (const algorithm of checksumAlgorithms) {
-    checksum += `<ChecksumAlgorithm>${algorithm}</ChecksumAlgorithm>`;
-  }
-  if (checksumType !== undefined) checksum += `<ChecksumType>${checksumType}</ChecksumType>`;
+  const { size, etag, lastModifiedMs, storageClass } = listing;
   return (
     `<LastModified>${formatIsoDate(lastModifiedMs)}</LastModified>` +
-    `<ETag>&quot;${etag}&quot;</ETag>${checksum}<Size>${size}</Size>${owner}` +
-    `<StorageClass>${storageClass ?? "STANDARD"}</StorageClass>`
+    `<ETag>&quot;${etag}&quot;</ETag>${checksumElements(listing)}<Size>${size}</Size>${owner}` +
+    classElements(storageClass)
   );
+}
+
+/** Which checksums an object has. */
+export function checksumElements(
+  listing: Pick<ObjectListing, "checksumAlgorithms" | "checksumType">,
+): string {
+  let elements = "";
+  for (const algorithm of listing.checksumAlgorithms) {
+    elements += `<ChecksumAlgorithm>${algorithm}</ChecksumAlgorithm>`;
+  }
+  const { checksumType } = listing;
+  if (checksumType === undefined) return elements;
+  return `${elements}<ChecksumType>${checksumType}</ChecksumType>`;
+}
+
+/** The storage class of an object; undefined is the usual one. */
+export function classElements(storageClass: string | undefined): string {
+  return `<StorageClass>${storageClass ?? "STANDARD"}</StorageClass>`;
 }
 
 /** The owner as `listingElements` takes it. */
@@ -37,31 +46,19 @@ export function ownerElement(ownerId: string): string {
   return `<Owner><ID>${id}</ID><DisplayName>${id}</DisplayName></Owner>`;
 }
 
-/** `Contents` and then `CommonPrefixes` of a page of objects. */
-export function writeObjects(
-  xml: XmlWriter,
-  page: Page<ListedObject>,
-  options: { readonly encoding: NameEncoding; readonly ownerId: string | undefined },
-): void {
-  const owner = options.ownerId === undefined ? "" : ownerElement(options.ownerId);
-  for (const item of page.items) {
-    if (item.kind === "prefix") continue;
-    const key = escapeXml(options.encoding.encode(item.name));
-    const elements = listingElements(item.entry.listing, owner);
-    xml.raw(`<Contents><Key>${key}</Key>${elements}</Contents>`);
-  }
-  writeCommonPrefixes(xml, page, options.encoding);
-}
-
+/** The folders of a page. */
 export function writeCommonPrefixes<Entry>(
   xml: XmlWriter,
   page: Page<Entry>,
   encoding: NameEncoding,
 ): void {
   for (const item of page.items) {
-    if (item.kind !== "prefix") continue;
-    xml.open("CommonPrefixes");
-    xml.text("Prefix", encoding.encode(item.name));
-    xml.close();
+    if (item.kind === "prefix") writeCommonPrefix(xml, item.name, encoding);
   }
+}
+
+export function writeCommonPrefix(xml: XmlWriter, name: string, encoding: NameEncoding): void {
+  xml.open("CommonPrefixes");
+  xml.text("Prefix", encoding.encode(name));
+  xml.close();
 }

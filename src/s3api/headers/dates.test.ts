@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { fc } from "../../../test/support/properties.ts";
-import { formatHttpDate, formatIsoDate, parseHttpDate } from "./dates.ts";
+import { formatHttpDate, formatIsoDate, parseHttpDate, writeIsoDate } from "./dates.ts";
 
 test("every second reads back from its HTTP date", () => {
   fc.assert(
@@ -44,6 +44,9 @@ test("dates are written as JavaScript itself would, in any order of asking", () 
       for (const unixMs of times) {
         expect(formatIsoDate(unixMs)).toBe(new Date(unixMs).toISOString());
         expect(formatHttpDate(unixMs)).toBe(new Date(unixMs).toUTCString());
+        const bytes = Buffer.alloc(26, "-");
+        writeIsoDate(bytes, 1, unixMs);
+        expect(bytes.toString("latin1")).toBe(`-${new Date(unixMs).toISOString()}-`);
       }
     }),
   );

@@ -40,6 +40,56 @@ export function formatIsoDate(unixMs: number): string {
   return `${lastIso.text}${clock}.${zeros}${fraction}Z`;
 }
 
+/** Characters of a date as `formatIsoDate` makes it. */
+export const ISO_DATE_CHARS = "2026-11-21T12:00:00.000Z".length;
+const DAY_CHARS = "2026-11-21T".length;
+const DAYS_MAX = 1024;
+/** `2026-11-21T` by day: a page may show objects of many. */
+const isoDays = new Map<number, Uint8Array>();
+const lastIsoDay: { day: number; text: Uint8Array } = { day: Number.NaN, text: Buffer.alloc(0) };
+const ZERO = 0x30;
+
+/** The same as bytes, with the character that `to` begins at; a year has four digits. Hot path. */
+export function writeIsoDate(bytes: Uint8Array, to: number, unixMs: number): void {
+  const day = Math.floor(unixMs / DAY_MS);
+  if (day !== lastIsoDay.day) {
+    lastIsoDay.text = isoDay(day);
+    lastIsoDay.day = day;
+  }
+  const { text } = lastIsoDay;
+  for (let at = 0; at < DAY_CHARS; at++) bytes[to + at] = text[at] as number;
+  const rest = Math.floor(unixMs - day * DAY_MS);
+  const seconds = (rest / SECOND_MS) | 0;
+  const minutes = (seconds / 60) | 0;
+  const hours = (minutes / 60) | 0;
+  const fraction = rest - seconds * SECOND_MS;
+  writePair(bytes, to + 11, hours);
+  bytes[to + 13] = 0x3a;
+  writePair(bytes, to + 14, minutes - hours * 60);
+  bytes[to + 16] = 0x3a;
+  writePair(bytes, to + 17, seconds - minutes * 60);
+  bytes[to + 19] = 0x2e;
+  const hundreds = (fraction / 100) | 0;
+  bytes[to + 20] = ZERO + hundreds;
+  writePair(bytes, to + 21, fraction - hundreds * 100);
+  bytes[to + 23] = 0x5a;
+}
+
+function isoDay(day: number): Uint8Array {
+  const known = isoDays.get(day);
+  if (known !== undefined) return known;
+  const made = Buffer.from(formatIsoDate(day * DAY_MS).slice(0, DAY_CHARS), "latin1");
+  if (isoDays.size >= DAYS_MAX) isoDays.clear();
+  isoDays.set(day, made);
+  return made;
+}
+
+function writePair(bytes: Uint8Array, to: number, value: number): void {
+  const tens = (value / 10) | 0;
+  bytes[to] = ZERO + tens;
+  bytes[to + 1] = ZERO + value - tens * 10;
+}
+
 function pad2(value: number): string {
   return value < 10 ? `0${value}` : `${value}`;
 }

@@ -1,7 +1,9 @@
 import { describe, expect, test } from "vitest";
 import { fc } from "../../../test/support/properties.ts";
 import { compareUtf8 } from "../../core/utf8-order.ts";
-import { type ListSource, listPage, type PageWish } from "./page.ts";
+import type { ListedRow, ObjectCursor } from "../../storage/store.ts";
+import { keyText, objectNames } from "./object-names.ts";
+import { type ListSource, listPage, type PageWish, walkPage } from "./page.ts";
 
 type Counted = ListSource<string> & { rowsRead: number; closed: number };
 
@@ -42,6 +44,27 @@ function sourceOf(names: readonly string[]): Counted {
     },
   };
   return source;
+}
+
+/** A source as a cursor of objects, whose keys lie in the middle of some memory. */
+function cursorOf(source: Counted): ObjectCursor {
+  const row = { key: Buffer.alloc(0), keyStart: 0, keyEnd: 0 };
+  return {
+    ...{ row: row as unknown as ListedRow, rowsRead: 0 },
+    step() {
+      const found = source.next();
+      if (found === undefined) return false;
+      row.key = Buffer.from(`//${found}//`);
+      row.keyStart = 2;
+      row.keyEnd = row.key.length - 2;
+      return true;
+    },
+    next: () => undefined,
+    seek: source.seek,
+    seekAfter: source.seekAfter,
+    seekPast: source.seekPast,
+    close: source.close,
+  };
 }
 
 /** The listing by its definition, over all names at once, compared as UTF-8 bytes. */
@@ -98,6 +121,23 @@ test("a page is what the naive listing begins with", () => {
       const shown = page.items.map((item) => `${item.kind} ${item.name}`);
       expect(shown).toEqual(expected.slice(0, wish.max));
       expect(page.truncated).toBe(expected.length > wish.max);
+    }),
+    { numRuns: 500 },
+  );
+});
+
+test("keys compared as bytes give the page that names compared as texts give", () => {
+  fc.assert(
+    fc.property(fc.uniqueArray(name, { maxLength: 40 }), wishes, (names, wish) => {
+      const shown: string[] = [];
+      const cursor = cursorOf(sourceOf(names));
+      const truncated = walkPage(objectNames(cursor, wish), wish, {
+        entry: () => shown.push(`entry ${keyText(cursor.row)}`),
+        prefix: (folded) => shown.push(`prefix ${folded}`),
+      });
+      const page = listPage(sourceOf(names), wish);
+      expect(shown).toEqual(page.items.map((item) => `${item.kind} ${item.name}`));
+      expect(truncated).toBe(page.truncated);
     }),
     { numRuns: 500 },
   );

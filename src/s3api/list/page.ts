@@ -16,6 +16,23 @@ export interface ListSource<Entry> {
   close(): void;
 }
 
+/** The moves of a ListSource for one page: it stands at one name after the other. */
+export interface NameWalk extends Omit<ListSource<unknown>, "next" | "nameOf"> {
+  /** Moves on; false behind the last name. */
+  step(): boolean;
+  /** Whether the name starts with the prefix of the page. */
+  isBelow(): boolean;
+  /** The common prefix that the name folds into; undefined when it stands for itself. */
+  folded(): string | undefined;
+}
+
+/** Told what a page shows, in order. */
+export interface PageShow {
+  /** The name that the walk stands at. */
+  entry(): void;
+  prefix(name: string): void;
+}
+
 export type PageWish = {
   readonly prefix: string;
   /** Empty: no folding. */
@@ -36,19 +53,48 @@ export type Page<Entry> = {
 };
 
 /**
- * One page of a listing: folds names at the first delimiter after the prefix, and seeks past a
- * common prefix instead of walking it, so that the cost follows the page.
+ * Goes through one page of a listing, and tells whether more would follow: folds names at the first
+ * delimiter after the prefix, and seeks past a common prefix instead of walking it, so that the cost
+ * follows the page.
  *
  * An item belongs behind the marker when its own name is greater: a marker inside a common prefix
  * has passed that prefix.
  */
-export function listPage<Entry>(source: ListSource<Entry>, wish: PageWish): Page<Entry> {
+export function walkPage(walk: NameWalk, wish: PageWish, show: PageShow): boolean {
   try {
     for (const bound of [wish.prefix, wish.marker]) refuseLongBound(bound);
-    return wish.max === 0 ? { items: [], truncated: false } : foldPage(source, wish);
+    return wish.max > 0 && foldPage(walk, wish, show);
   } finally {
-    source.close();
+    walk.close();
   }
+}
+
+/** One page of a listing whose entries are kept. */
+export function listPage<Entry>(source: ListSource<Entry>, wish: PageWish): Page<Entry> {
+  const items: Array<PageItem<Entry>> = [];
+  const { prefix, delimiter } = wish;
+  let entry: Entry | undefined;
+  let name = "";
+  const walk: NameWalk = {
+    step() {
+      entry = source.next();
+      if (entry !== undefined) name = source.nameOf(entry);
+      return entry !== undefined;
+    },
+    isBelow: () => name.startsWith(prefix),
+    folded: () => foldName(name, prefix, delimiter),
+    seek: (from) => source.seek(from),
+    seekPast: (past) => source.seekPast(past),
+    seekAfter: (marker) => source.seekAfter(marker),
+    close: () => source.close(),
+  };
+  const truncated = walkPage(walk, wish, {
+    entry() {
+      if (entry !== undefined) items.push({ kind: "entry", entry, name });
+    },
+    prefix: (folded) => items.push({ kind: "prefix", name: folded }),
+  });
+  return { items, truncated };
 }
 
 /** No key is longer, and the index refuses to be asked for more than it could hold. */
@@ -64,34 +110,33 @@ function refuseLongBound(bound: string): void {
   }
 }
 
-function foldPage<Entry>(source: ListSource<Entry>, wish: PageWish): Page<Entry> {
-  const { prefix, delimiter, max } = wish;
-  const items: Array<PageItem<Entry>> = [];
-  start(source, wish);
-  for (let entry = source.next(); entry !== undefined; entry = source.next()) {
-    const name = source.nameOf(entry);
-    if (!name.startsWith(prefix)) break;
-    if (items.length === max) return { items, truncated: true };
-    const folded = foldName(name, prefix, delimiter);
+function foldPage(walk: NameWalk, wish: PageWish, show: PageShow): boolean {
+  let shown = 0;
+  start(walk, wish);
+  while (walk.step()) {
+    if (!walk.isBelow()) return false;
+    if (shown === wish.max) return true;
+    shown += 1;
+    const folded = walk.folded();
     if (folded === undefined) {
-      items.push({ kind: "entry", entry, name });
+      show.entry();
     } else {
-      items.push({ kind: "prefix", name: folded });
-      source.seekPast(folded);
+      show.prefix(folded);
+      walk.seekPast(folded);
     }
   }
-  return { items, truncated: false };
+  return false;
 }
 
-function start<Entry>(source: ListSource<Entry>, wish: PageWish): void {
+function start(walk: NameWalk, wish: PageWish): void {
   const { prefix, delimiter, marker } = wish;
   if (marker === "" || compareUtf8(marker, prefix) < 0) {
-    source.seek(prefix);
+    walk.seek(prefix);
     return;
   }
   const passed = marker.startsWith(prefix) ? foldName(marker, prefix, delimiter) : undefined;
-  if (passed === undefined) source.seekAfter(marker);
-  else source.seekPast(passed);
+  if (passed === undefined) walk.seekAfter(marker);
+  else walk.seekPast(passed);
 }
 
 /** The common prefix a name folds into; undefined when it has no delimiter behind the prefix. */

@@ -1,35 +1,7 @@
 import type { UploadRecord } from "../../core/records.ts";
-import type {
-  ListedObject,
-  ListedVersion,
-  ObjectCursor,
-  UploadCursor,
-  VersionCursor,
-} from "../../storage/store.ts";
+import type { ListedVersion, UploadCursor, VersionCursor } from "../../storage/store.ts";
 import type { VersionRef } from "../headers/version-ref.ts";
 import type { ListSource } from "./page.ts";
-
-/** The objects of a bucket as a listing sees them. */
-export function objectSource(cursor: ObjectCursor): ListSource<ListedObject> {
-  let skip: string | undefined;
-  return {
-    next() {
-      const object = cursor.next();
-      if (skip === undefined || object === undefined) return object;
-      const shown = skip === object.key;
-      skip = undefined;
-      return shown ? cursor.next() : object;
-    },
-    seek: (from) => cursor.seek(from),
-    seekPast: (prefix) => cursor.seekPast(prefix),
-    seekAfter(marker) {
-      skip = marker;
-      cursor.seek(marker);
-    },
-    nameOf: (object) => object.key,
-    close: () => cursor.close(),
-  };
-}
 
 /** The uploads of a bucket; without an upload id a marker passes every upload of its key. */
 export function uploadSource(

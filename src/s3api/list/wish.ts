@@ -1,6 +1,7 @@
 import { LIMITS } from "../../core/limits.ts";
 import { S3Error } from "../errors.ts";
 import type { Query } from "../target.ts";
+import { PLAIN_XML_BYTES } from "../xml/writer.ts";
 
 /** Reads `max-keys` and its like; more than the limit is the limit, as S3 has it. */
 export function readMax(query: Query, name: string, max: number = LIMITS.listKeysMax): number {
@@ -20,10 +21,22 @@ export function readMax(query: Query, name: string, max: number = LIMITS.listKey
 export type NameEncoding = {
   readonly type: "url" | undefined;
   readonly encode: (name: string) => string;
+  /** One for every byte of UTF-8 that a document then holds as it is. */
+  readonly plainBytes: Uint8Array;
 };
 
-const PLAIN: NameEncoding = { type: undefined, encode: (name) => name };
-const URL_ENCODED: NameEncoding = { type: "url", encode: encodeName };
+const PLAIN: NameEncoding = {
+  type: undefined,
+  encode: (name) => name,
+  plainBytes: PLAIN_XML_BYTES,
+};
+const URL_ENCODED: NameEncoding = {
+  type: "url",
+  encode: encodeName,
+  plainBytes: Uint8Array.from({ length: 256 }, (_, byte) =>
+    Number(/[\w.~*/-]/.test(String.fromCharCode(byte))),
+  ),
+};
 
 export function readEncoding(query: Query): NameEncoding {
   const text = query.get("encoding-type");

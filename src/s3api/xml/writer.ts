@@ -25,6 +25,14 @@ function makeEscapes(): ReadonlyArray<string | undefined> {
 /** One for every ASCII character that cannot stand as it is: a byte is faster to test than text. */
 const SPECIAL = Uint8Array.from(ESCAPES, (reference) => (reference === undefined ? 0 : 1));
 
+/**
+ * One for every byte of UTF-8 that stands in a document as it is, whatever is beside it; 0xef begins
+ * the two characters beyond ASCII that cannot.
+ */
+export const PLAIN_XML_BYTES = Uint8Array.from({ length: 256 }, (_, byte) =>
+  byte < 128 ? 1 - (SPECIAL[byte] ?? 1) : Number(byte !== 0xef),
+);
+
 /** Text as it stands between tags or in an attribute. Keys may hold any character. Hot path. */
 export function escapeXml(text: string): string {
   for (let at = 0; at < text.length; at++) {
@@ -103,10 +111,18 @@ export class XmlWriter {
     this.#text += `</${this.#open.pop() ?? ""}>`;
   }
 
+  /** What has been written so far: the rest is another piece of the document. */
+  take(): string {
+    const text = this.#bytes.toString("utf8", 0, this.#used) + this.#text;
+    this.#used = 0;
+    this.#text = "";
+    return text;
+  }
+
   /** Closes what is still open and returns the document. */
   finish(): string {
     while (this.#open.length > 0) this.close();
-    return this.#bytes.toString("utf8", 0, this.#used) + this.#text;
+    return this.take();
   }
 
   /** The same as UTF-8, without a detour for what `raw` has written. */

@@ -4,7 +4,6 @@ import type { Hlc } from "../../core/hlc.ts";
 import { decodeLocal, encodeLocal } from "../../core/local-codec.ts";
 import { decodeManifest, encodeManifest } from "../../core/manifest-codec.ts";
 import type { OriginId, Seq } from "../../core/names.ts";
-import { decodeListing, type ObjectListing } from "../../core/object-listing.ts";
 import { decodeOperation, encodeOperation } from "../../core/operation-codec.ts";
 import type {
   ChunkPlace,
@@ -18,12 +17,7 @@ import type {
 } from "../../core/records.ts";
 import { BUCKET_TABLE } from "./bucket-rows.ts";
 import { HISTORY_TABLE } from "./history-rows.ts";
-import {
-  decodeObjectRow,
-  encodeObjectRow,
-  OBJECT_ROW_HEAD_BYTES,
-  type ObjectRow,
-} from "./object-row.ts";
+import { decodeObjectRow, encodeObjectRow, type ObjectRow } from "./object-row.ts";
 import { ORIGIN_TABLES, readVector, writeVector } from "./origin-rows.ts";
 import { REMOTE_TABLE } from "./remote-rows.ts";
 import { SITE_TABLES } from "./site-rows.ts";
@@ -103,8 +97,9 @@ export type Table<Row> = {
   decode(reader: ByteReader): Row;
 };
 
-const VALUE_FORMAT = 1;
-const VALUE_HEADER_BYTES = 5;
+export const VALUE_FORMAT = 1;
+/** Format and checksum, in front of what a table encodes. */
+export const VALUE_HEADER_BYTES = 5;
 export type Crc32 = (bytes: Uint8Array, seed?: number) => number;
 
 /** Rows that keep a local record keep it in the record's own encoding. */
@@ -295,20 +290,11 @@ export function encodeRow<Row>(
   return { start, end };
 }
 
-const OBJECT_OFFSET = VALUE_HEADER_BYTES + OBJECT_ROW_HEAD_BYTES;
-
-/**
- * Reads what a listing shows from the value of an object's row. Hot path.
- *
- * @throws StorageFault "corrupt" as `decodeRow` does.
- */
-export function decodeListingRow(value: Uint8Array, crc32: Crc32): ObjectListing {
-  try {
-    checkValue(value, crc32);
-    return decodeListing(asBuffer(value), OBJECT_OFFSET);
-  } catch (cause) {
-    throw asDamage(cause, TABLES.object);
-  }
+/** Puts format and checksum in front of a payload that ends at `end`; the value begins at `start`. */
+export function sealValue(memory: Buffer, start: number, end: number, crc32: Crc32): void {
+  memory[start] = VALUE_FORMAT;
+  const payload = memory.subarray(start + VALUE_HEADER_BYTES, end);
+  memory.writeUInt32LE(crc32(payload), start + 1);
 }
 
 /**
@@ -359,7 +345,8 @@ function checkValue(value: Uint8Array, crc32: Crc32): void {
   }
 }
 
-function asDamage(cause: unknown, table: Table<unknown>): unknown {
+/** A value that is not what was stored, as clients of storage are told. */
+export function asDamage(cause: unknown, table: Table<unknown>): unknown {
   if (!(cause instanceof LayoutError)) return cause;
   return new StorageFault("corrupt", `damaged index row in table ${table.prefix}`, {
     hint: "Stop the server and run `atoll rebuild-index`; no data is lost.",
