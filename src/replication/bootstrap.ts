@@ -1,5 +1,6 @@
 import { LIMITS } from "../core/limits.ts";
-import type { OriginId, SiteId } from "../core/names.ts";
+import { REPLICATE_SETTING } from "../core/metadata-first.ts";
+import type { BucketName, OriginId, SiteId } from "../core/names.ts";
 import { decodeOperation } from "../core/operation-codec.ts";
 import type { LogStart, ManifestRef, Operation, RowName } from "../core/records.ts";
 import { compareUtf8 } from "../core/utf8-order.ts";
@@ -13,7 +14,11 @@ import { PeerLie } from "./peer-lie.ts";
 import { type RowCalls, RowRefusal } from "./row-calls.ts";
 
 /** Where rows are taken over from: a peer, or a directory that one has written. */
-export type RowSource = Pick<RowCalls, "start" | "rows"> & { readonly site: SiteId };
+export type RowSource = Pick<RowCalls, "start" | "rows"> & {
+  readonly site: SiteId;
+  /** It brings all bytes along: none of them is left for later, whatever its bucket says. */
+  readonly hasBodies?: true;
+};
 
 export type BootstrapDeps = {
   readonly rows: LogicalRows;
@@ -83,6 +88,8 @@ export class BootstrapRun {
   #bytes = 0;
   #removed = 0;
   #skipped = 0;
+  /** Whether buckets show rows first, as rows of this run have said. */
+  readonly #said = new Map<BucketName, boolean>();
 
   constructor(deps: BootstrapDeps, source: RowSource) {
     this.#deps = deps;
@@ -203,7 +210,19 @@ export class BootstrapRun {
     const { body } = operation;
     const large = body.kind === "object-put" && body.object.body.kind === "manifests";
     const refs = large && body.object.body.kind === "manifests" ? body.object.body.manifests : [];
-    const found = await this.#deps.fetch(refs, this.#source.site, signal);
+    if (body.kind === "bucket-setting" && body.name === REPLICATE_SETTING) {
+      this.#said.set(body.bucket, body.value !== undefined);
+    }
+    const isShownFirst = large && this.#showsRowsFirst(body.bucket);
+    const found: FetchedBody | "remote" =
+      isShownFirst && this.#source.hasBodies !== true
+        ? "remote"
+        : await this.#deps.fetch(refs, this.#source.site, signal);
+    if (found === "remote" || (found.outcome === "gone" && isShownFirst)) {
+      gathered.incoming.push({ ...entry, manifests: [], remote: true });
+      gathered.bytes += entry.encoded.length;
+      return;
+    }
     if (found.outcome === "unreachable") throw new Error(found.reason);
     if (found.outcome === "gone") {
       // Removed or replaced there since: what did that comes by the log.
@@ -214,6 +233,11 @@ export class BootstrapRun {
     gathered.incoming.push({ ...entry, manifests: found.manifests });
     gathered.bytes += entry.encoded.length + (entry.inline?.length ?? 0);
     for (const { staged } of found.manifests) gathered.bodyBytes += staged?.bytes ?? 0;
+  }
+
+  /** The setting may stand among the rows that have not been brought in yet. */
+  #showsRowsFirst(bucket: BucketName): boolean {
+    return this.#said.get(bucket) ?? this.#deps.rows.remote.showsRowsFirst(bucket);
   }
 
   #isHere(position: string, encoded: Uint8Array): boolean {

@@ -6,6 +6,7 @@ import { decodeOperation } from "../core/operation-codec.ts";
 import type { LogStart } from "../core/records.ts";
 import { compareUtf8 } from "../core/utf8-order.ts";
 import type { Disk } from "../ports/disk.ts";
+import type { LogicalRows } from "../storage/logical-rows.ts";
 import type { Replica } from "../storage/replica.ts";
 import type { BodySource } from "./body-fetch.ts";
 import type { RowSource } from "./bootstrap.ts";
@@ -30,7 +31,7 @@ import {
 export type ArchiveDeps = {
   readonly disk: Disk;
   readonly replica: Pick<Replica, "manifest" | "readChunk">;
-  readonly rows: RowServerDeps["rows"];
+  readonly rows: RowServerDeps["rows"] & Pick<LogicalRows, "remote">;
   readonly cluster: () => ClusterId;
   readonly site: SiteId;
   /** Where every log stands, or why rows must not be taken from this site now. */
@@ -40,7 +41,7 @@ export type ArchiveDeps = {
 export type ArchiveFacts = {
   readonly rows: number;
   readonly bytes: number;
-  /** Rows and chunks that are damaged here, and left out. */
+  /** Rows and chunks that are damaged here, and bodies that stand at other sites only: left out. */
   readonly skipped: number;
 };
 
@@ -113,7 +114,10 @@ class ArchiveWriter {
     if (this.#written.has(hash)) return;
     this.#written.add(hash);
     const chunks = this.#deps.replica.manifest(hash);
-    if (chunks === undefined) return;
+    if (chunks === undefined) {
+      if (this.#deps.rows.remote.find(hash) !== undefined) this.skipped += 1;
+      return;
+    }
     for (const chunk of chunks) {
       if (this.#written.has(chunk.hash)) continue;
       this.#written.add(chunk.hash);
@@ -171,7 +175,7 @@ export async function openArchive(
   return {
     head,
     rows: {
-      site,
+      ...{ site, hasBodies: true },
       start: async () => ({ lease: ARCHIVE_LEASE, rows, heads }),
       rows: async ({ range }) => {
         const number = head.pages.findIndex((from) => compareUtf8(from, range.from) > 0);

@@ -1,4 +1,5 @@
 import { compareBytes, toHex } from "../core/bytes.ts";
+import { StorageFault } from "../core/faults.ts";
 import { hlcMs } from "../core/hlc.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { SiteId } from "../core/names.ts";
@@ -54,9 +55,10 @@ export type FoundDifference = {
   readonly position: string;
   /**
    * `unsettled`: one of the sites has not caught up with the other, so nobody can tell yet.
-   * `damaged`: the row is here, and its bytes are not right.
+   * `damaged`: the row is here, and its bytes are not right. `remote`: its bucket shows rows first,
+   * and its bytes stand at other sites only, which is no difference.
    */
-  readonly kind: RowDifference["kind"] | "unsettled" | "damaged";
+  readonly kind: RowDifference["kind"] | "unsettled" | "damaged" | "remote";
   readonly repaired: boolean;
 };
 
@@ -130,6 +132,11 @@ export class Verifier {
         if (stored === undefined) continue;
         this.#signal.throwIfAborted();
         if (bytes > CHECKED_BYTES) return { differences, next: position };
+        if (rows.remote.isRemote(stored)) {
+          const repaired = repair && (await this.#bring(stored));
+          differences.push({ position, kind: "remote", repaired });
+          continue;
+        }
         bytes += stored.record.size;
         for (const damage of await rows.check(stored)) {
           if (!this.#stillStands(position, stored)) continue;
@@ -148,6 +155,16 @@ export class Verifier {
     const [row] = this.#deps.rows.read({ from: position, to: `${position}\0` }, 1).rows;
     const now = row?.stored?.place;
     return now?.segment === place.segment && now.offset === place.offset;
+  }
+
+  async #bring(stored: StoredObject): Promise<boolean> {
+    try {
+      await this.#deps.rows.remote.bring(stored);
+      return true;
+    } catch (failure) {
+      if (!(failure instanceof StorageFault)) throw failure;
+      return false;
+    }
   }
 
   async #mend(damage: Damage): Promise<boolean> {

@@ -389,7 +389,8 @@ function withPrior(view: IndexView, body: OperationBody): OperationBody {
   return prior === undefined ? body : ({ ...body, prior } as OperationBody);
 }
 
-function manifestsOf(body: OperationBody): readonly ManifestRef[] {
+/** What an operation names of large bodies. */
+export function manifestsOf(body: OperationBody): readonly ManifestRef[] {
   if (body.kind !== "object-put" || body.object.body.kind !== "manifests") return [];
   return body.object.body.manifests;
 }

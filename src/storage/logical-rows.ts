@@ -1,5 +1,6 @@
 import type { ContentHash } from "../core/names.ts";
 import type { LocalRecord, LogStart, Operation, RowName } from "../core/records.ts";
+import type { RemoteBodies } from "./remote-bodies.ts";
 import type { IncomingManifest } from "./replica.ts";
 import type { StoredObject } from "./stored.ts";
 
@@ -30,6 +31,8 @@ export type IncomingRow = {
   readonly encoded: Uint8Array;
   readonly inline: Uint8Array | undefined;
   readonly manifests: readonly IncomingManifest[];
+  /** Its bucket shows rows first: what it names and is not here may stay where it is. */
+  readonly remote?: true;
 };
 
 export type Bootstrap = Omit<Extract<LocalRecord, { kind: "bootstrap" }>, "kind">;
@@ -73,6 +76,8 @@ export type MendTold = (damage: Damage, failure: unknown) => void;
  * sites compare. Everything a promise resolves with is durable and visible.
  */
 export interface LogicalRows {
+  /** Bodies that rows name and of which bytes are not here. */
+  readonly remote: RemoteBodies;
   /** Rows of a range in order of position, within this turn; at most `rowsMax`, at least 1. */
   read(range: RowRange, rowsMax: number): RowStep;
   /** About how many rows there are; counted from usage, not by a walk. */

@@ -4,15 +4,17 @@ import { readHeads } from "./log-starts.ts";
 import type { Damage, LogicalRows } from "./logical-rows.ts";
 import { decodeRow, TABLES } from "./metadata/rows.ts";
 import { indexKey } from "./metadata/stored-rows.ts";
+import type { RemoteBodies } from "./remote-bodies.ts";
 import { importRows, readBootstrap, readFloors, setFloors } from "./row-import.ts";
 import { readRows } from "./row-walk.ts";
 import type { StoreParts } from "./store-parts.ts";
 import type { StoredObject } from "./stored.ts";
 
 /** The logical rows of a store. */
-export function createLogicalRows(parts: StoreParts): LogicalRows {
+export function createLogicalRows(parts: StoreParts, remote: RemoteBodies): LogicalRows {
   const mender = new BodyMender(parts);
   return {
+    remote,
     repairFrom(source, told) {
       const mend = (damage: Damage, bytes: Uint8Array) => mender.begin(damage, bytes, told);
       parts.bodies.repair = { source, mend };

@@ -2,12 +2,13 @@ import { hlcMs } from "../core/hlc.ts";
 import type { ContentHash } from "../core/names.ts";
 import { decodeOperation } from "../core/operation-codec.ts";
 import type { LogStart, ManifestRef, Operation } from "../core/records.ts";
-import type { OpenBatch } from "./batch.ts";
+import { manifestsOf, type OpenBatch } from "./batch.ts";
 import type { Bootstrap, ImportOutcome, ImportStep, IncomingRow } from "./logical-rows.ts";
 import { nullVersion, sameWrite, versionById, versionKeyOf } from "./metadata/key-versions.ts";
 import { BOOTSTRAP_KEY, FLOORS_KEY } from "./metadata/keys.ts";
 import { TABLES } from "./metadata/rows.ts";
 import { stagedChunks } from "./objects.ts";
+import { mayStayRemote, sayRemote } from "./remote-manifests.ts";
 import type { IncomingManifest } from "./replica.ts";
 import type { StoreParts } from "./store-parts.ts";
 
@@ -57,7 +58,7 @@ function judgeImport(
       refused.push({ operation, why: "bytes" });
     } else if (step.rewrite || isNews(batch, operation)) {
       for (const manifest of row.manifests) takeManifest(batch, manifest);
-      batch.row(operation, row.inline);
+      takeRow(batch, row, operation);
       imported += 1;
     }
   }
@@ -66,15 +67,32 @@ function judgeImport(
   return { imported, refused };
 }
 
+/** Makes a row part of the log; what it names and lacks is said in front of it. */
+function takeRow(batch: OpenBatch, row: IncomingRow, operation: Operation): void {
+  if (row.remote !== true) {
+    batch.row(operation, row.inline);
+    return;
+  }
+  sayRemote(batch, operation);
+  const { references } = batch.context;
+  // A row that loses to a later one names nothing: then nothing is missing because of it.
+  const manifests = manifestsOf(operation.body);
+  references.addManifestRefs(manifests);
+  batch.row(operation, row.inline);
+  references.dropManifestRefs(manifests);
+}
+
 /** Whether a reading is so far in the future that this site's clock would be carried away. */
 function isAhead({ clock, timeBounds }: StoreParts, { hlc }: Operation): boolean {
   return hlcMs(hlc) > clock.nowMs() + timeBounds.clockDriftMs;
 }
 
 /** Whether the bytes of an object are here, or come with it. */
-function hasBytes(batch: OpenBatch, { row, operation: { body } }: Decoded): boolean {
+function hasBytes(batch: OpenBatch, { row, operation }: Decoded): boolean {
+  const { body } = operation;
   if (body.kind !== "object-put") return true;
   if (body.object.body.kind === "inline") return row.inline?.length === body.object.body.bytes;
+  if (row.remote === true && mayStayRemote(batch, operation)) return true;
   return body.object.body.manifests.every((ref) => isWhole(batch, ref, row));
 }
 

@@ -58,6 +58,7 @@ export function createStore(deps: StoreFaceDeps): Store {
   const renames = new Renames(parts);
   const keeping = oneAtATime(() => house.keep());
   const replica = createReplica({ ...deps, stage });
+  const remote = createRemoteBodies(parts);
   return {
     bucket: (name) => findBucket(index, name),
     buckets: (after) => listBuckets(parts, after),
@@ -91,8 +92,8 @@ export function createStore(deps: StoreFaceDeps): Store {
 
     conflicts: createConflicts(parts),
     replica,
-    remote: createRemoteBodies(parts),
-    rows: createLogicalRows(parts),
+    remote,
+    rows: createLogicalRows(parts, remote),
 
     stats: () => readStats(stats),
     logHead: () => index.get(TABLES.position, POSITION_KEY),

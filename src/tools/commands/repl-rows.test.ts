@@ -93,6 +93,17 @@ test("a comparison goes on until there is nothing behind, and ends with 3 when d
   expect(await type(words, [ok({ rows: 5, differences: [FOUND] })])).toBe(0);
 });
 
+test("bytes that may stand elsewhere are told, and are no difference", async () => {
+  const remote = { ...FOUND, key: "film", kind: "remote", repaired: false };
+  const steps = [ok({ rows: 2, differences: [remote, { ...remote, key: "b", repaired: true }] })];
+  expect(await type(["repl-verify", "--peer", "paris", "--deep"], steps)).toBe(0);
+  expect(out).toEqual([
+    'object "photos/film" (null): its bytes stand at other sites only, as its bucket is metadata-first',
+    'object "photos/b" (null): its bytes stand at other sites only, as its bucket is metadata-first, fetched',
+    "2 rows compared with 1 peer: no difference, and bytes of 1 stand at other sites only.",
+  ]);
+});
+
 test("every active peer is compared, a line of JSON for each difference", async () => {
   const sites = [
     { id: "aa", self: true, state: "active" },
@@ -104,7 +115,7 @@ test("every active peer is compared, a line of JSON for each difference", async 
   const lines = out.map((line) => JSON.parse(line));
   expect(lines[0]).toEqual({ schema_version: 1, peer: "bb", ...FOUND });
   expect(lines[1]).toEqual({
-    ...{ schema_version: 1, peers: 1, rows: 5, differences: 1, repaired: 1, left: 0 },
+    ...{ schema_version: 1, peers: 1, rows: 5, remote: 0, differences: 1, repaired: 1, left: 0 },
   });
 });
 

@@ -148,7 +148,7 @@ export const replVerifyCommand: Command = {
     const client = await input.program.runningServer(input);
     try {
       const peers = await peersOf(client, flagValue(input, "peer"));
-      const sums = { rows: 0, differences: 0, repaired: 0 };
+      const sums = { rows: 0, differences: 0, repaired: 0, remote: 0 };
       for (const peer of peers) await verifyPeer(input, client, { peer, from, sums });
       const left = sums.differences - sums.repaired;
       if (!input.output.json) input.output.text(showSums(peers.length, sums));
@@ -182,7 +182,7 @@ async function peersOf(client: AdminClient, wanted: string | undefined): Promise
     .map((site) => String(site["id"]));
 }
 
-type Sums = { rows: number; differences: number; repaired: number };
+type Sums = { rows: number; differences: number; repaired: number; remote: number };
 
 async function verifyPeer(
   input: CommandInput,
@@ -202,6 +202,11 @@ async function verifyPeer(
       if (input.output.json)
         input.output.text(JSON.stringify({ schema_version: 1, peer, ...difference }));
       else input.output.text(showDifference(difference));
+      if (difference["kind"] === "remote") {
+        // So it was wished for the bucket; both sites say the same of it.
+        if (difference["repaired"] !== true) sums.remote += 1;
+        continue;
+      }
       sums.differences += 1;
       if (difference["repaired"] === true) sums.repaired += 1;
     }
@@ -235,6 +240,7 @@ const KINDS: Readonly<Record<string, string>> = {
   differs: "differs",
   unsettled: "one site is behind the other: compare again",
   damaged: "damaged here",
+  remote: "its bytes stand at other sites only, as its bucket is metadata-first",
 };
 
 function showDifference(difference: Answer): string {
@@ -243,14 +249,16 @@ function showDifference(difference: Answer): string {
   const thing = bucket === undefined ? JSON.stringify(name) : JSON.stringify(`${bucket}/${key}`);
   const more = detail === undefined ? "" : ` (${JSON.stringify(detail).slice(1, -1)})`;
   const kind = KINDS[String(difference["kind"])] ?? String(difference["kind"]);
-  const end = difference["repaired"] === true ? ", mended" : "";
+  const isBrought = difference["kind"] === "remote";
+  const end = difference["repaired"] === true ? (isBrought ? ", fetched" : ", mended") : "";
   return `${String(what)} ${thing}${more}: ${kind}${end}`;
 }
 
-function showSums(peers: number, { rows, differences, repaired }: Sums): string {
+function showSums(peers: number, { rows, differences, repaired, remote }: Sums): string {
   if (peers === 0) return "This site has no peers.";
   const found = differences === 0 ? "no difference" : `${differences} differences`;
   const mended = differences === 0 ? "" : `, ${repaired} mended`;
   const whom = `${peers} ${peers === 1 ? "peer" : "peers"}`;
-  return `${rows} rows compared with ${whom}: ${found}${mended}.`;
+  const missing = remote === 0 ? "" : `, and bytes of ${remote} stand at other sites only`;
+  return `${rows} rows compared with ${whom}: ${found}${mended}${missing}.`;
 }
