@@ -111,6 +111,7 @@ describe("settings", () => {
 
   test.each([
     [{ tlsCert: "/c.pem" }, "tlsKey"],
+    [{ tlsAuthority: "/a.pem" }, "the certificate that tlsCert names"],
     [{ rootAccessKey: "admin" }, "rootSecretKey"],
     [{ rootAccessKey: "a" }, "3 to 128 letters"],
     [{ listen: "localhost" }, "expected HOST:PORT"],

@@ -126,6 +126,13 @@ export const SETTINGS = {
     placeholder: undefined,
     description: "Speak HTTPS with a certificate of the site's own, which clients must be told of.",
   },
+  tlsAuthority: {
+    schema: text.transform((path) => resolve(path)).optional(),
+    fallback: undefined,
+    placeholder: "FILE",
+    description:
+      "Authority (PEM) that issued `tlsCert`, where systems do not know it: peers are told of it.",
+  },
   metricsToken: {
     schema: text.min(16, "it has fewer than 16 characters").optional(),
     fallback: undefined,
@@ -361,6 +368,9 @@ function reasons(issues: readonly z.core.$ZodIssue[]): string[] {
 function checkTogether(settings: Settings): void {
   if ((settings.tlsCert === undefined) !== (settings.tlsKey === undefined)) {
     throw new UsageError("The settings tlsCert and tlsKey go together: give both or neither.");
+  }
+  if (settings.tlsAuthority !== undefined && settings.tlsCert === undefined) {
+    throw new UsageError("The setting tlsAuthority is about the certificate that tlsCert names.");
   }
   if (settings.tlsSelfSigned && settings.tlsCert !== undefined) {
     throw new UsageError("Give tlsCert and tlsKey or tlsSelfSigned, not both.");

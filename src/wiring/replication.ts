@@ -22,7 +22,6 @@ import { RingShare } from "../replication/ring-share.ts";
 import type { RowsService } from "../replication/rows-service.ts";
 import type { ReplicationWatch } from "../replication/status.ts";
 import { openInvitations } from "../storage/invitations.ts";
-import { readText } from "../storage/json-file.ts";
 import type { Site } from "../storage/site.ts";
 import { adoptCluster, retireOrigin } from "../storage/site-identity.ts";
 import { tellOperator } from "./peer-problem.ts";
@@ -30,7 +29,7 @@ import { openRows, rowAdminRoutes } from "./replication-rows.ts";
 import { type OpenWatch, openWatch } from "./replication-watch.ts";
 import type { S3Front } from "./s3.ts";
 import type { WiringPorts } from "./site.ts";
-import { selfSignedPath } from "./tls.ts";
+import { toldCertificates } from "./tls.ts";
 
 /** All that a site has for its peers, while it serves. */
 export type RunningReplication = {
@@ -207,14 +206,14 @@ async function openMembership(
   const { store, identity, dataDir } = site;
   const { directory, keyRing } = dataDir;
   const { peerAddresses: addresses, insecurePeer: insecure } = settings;
-  const own = settings.tlsSelfSigned ? await readText(disk, selfSignedPath(settings)) : undefined;
+  const certificates = await toldCertificates(settings, ports);
   return new Membership(
     {
       ...{ store, identity, keyRing, network, clock, random, invitations },
       adoptCluster: (clusterId) => adoptCluster(disk, directory, identity, clusterId),
       retireOrigin: () => retireOrigin(disk, directory, identity),
     },
-    { addresses, insecure, certificates: own === undefined ? [] : [own] },
+    { addresses, insecure, certificates },
   );
 }
 

@@ -1,4 +1,5 @@
 import type { Settings } from "../config.ts";
+import { StorageFault } from "../core/faults.ts";
 import type { HttpServer, TlsFiles } from "../http/exchange.ts";
 import type { Cancel } from "../ports/clock.ts";
 import { certificateEndMs, makeSelfSigned } from "../ports/self-signed.ts";
@@ -19,8 +20,40 @@ export async function openTls(settings: Settings, ports: SitePorts): Promise<Tls
 }
 
 /** Where the certificate is that the site made itself. */
-export function selfSignedPath(settings: Settings): string {
+function selfSignedPath(settings: Settings): string {
   return `${settings.data}/tls/self-signed.pem`;
+}
+
+/** As much as records of sites and tokens hold of certificates. */
+const TOLD_MAX = 4;
+const TOLD_CHARS_MAX = 16_384;
+
+/**
+ * What other sites are told to trust when they reach this one: its own certificate where it vouches
+ * for itself, else the authority that it names, so that a renewed certificate is known at once; none
+ * where the authority is one that every system knows.
+ *
+ * @throws StorageFault "unsupported" for a file that holds no certificates, or too many.
+ */
+export async function toldCertificates(
+  settings: Settings,
+  { disk }: Pick<SitePorts, "disk">,
+): Promise<readonly string[]> {
+  const { tlsAuthority: path, tlsSelfSigned } = settings;
+  if (tlsSelfSigned) {
+    const own = await readText(disk, selfSignedPath(settings));
+    return own === undefined ? [] : [own];
+  }
+  if (path === undefined) return [];
+  const text = await readText(disk, path);
+  const found = text?.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----\n?/g) ?? [];
+  const isFit = found.every(
+    (one) => one.length <= TOLD_CHARS_MAX && certificateEndMs(one) !== undefined,
+  );
+  if (isFit && found.length > 0 && found.length <= TOLD_MAX) return found;
+  throw new StorageFault("unsupported", `${path} holds no certificates that peers can be told of`, {
+    hint: `tlsAuthority names a file with 1 to ${TOLD_MAX} certificates (PEM) of the authority.`,
+  });
 }
 
 /** The site's own certificate in DATA/tls, made when there is none that lasts. */
