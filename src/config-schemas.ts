@@ -187,7 +187,7 @@ export const REPLICATION_SETTINGS = {
     fallback: "7d",
     placeholder: "TIME",
     description:
-      "How long a site with peers keeps its log, and marks of removals, also when all have them.",
+      "How long a site with peers keeps its log, and marks of removals. The same at every site.",
   },
   peerRetention: {
     schema: duration("1h", "3650d"),

@@ -54,6 +54,8 @@ export type RowsServiceDeps = {
   readonly log: Log;
   /** From each peer; undefined: without bound. */
   readonly bytesPerSecond: Rate;
+  /** How long marks of removals are kept. */
+  readonly marksKeptMs: number;
 };
 
 /** How long a reader waits for right bytes from others, before it is told of the damage. */
@@ -202,10 +204,10 @@ export class RowsService {
 
   /** One bounded step of a comparison with a peer. */
   async verify(peer: SiteRecord, wish: VerifyWish): Promise<VerifyStep> {
-    const { rows, hash, clock, replica } = this.#deps;
+    const { rows, hash, clock, replica, marksKeptMs } = this.#deps;
     const verifier = new Verifier(
       {
-        ...{ rows, hash, clock },
+        ...{ rows, hash, clock, marksKeptMs },
         applied: () => replica.applied(),
         fetch: (manifests, site, until) => this.#fetch(manifests, site, until),
         rightBytes: (damage) => this.#rightBytes(damage),

@@ -39,6 +39,8 @@ export type VerifyDeps = {
     source: SiteId,
     signal: AbortSignal,
   ) => Promise<FetchedBody>;
+  /** Each site drops marks of removals by itself once they are older than this; a week. */
+  readonly marksKeptMs?: number;
   /** Right bytes for damaged ones, from whoever has them. */
   readonly rightBytes: RepairSource;
 };
@@ -78,9 +80,6 @@ const CATCH_UP_LOOK_MS = 100;
 /** Bytes that one step reads of bodies, about, and rows that are looked at in one turn for it. */
 const CHECKED_BYTES = 128 * 1024 * 1024;
 const CHECKED_PER_TURN = 200;
-const DAY_MS = 24 * 60 * 60 * 1000;
-/** Each site drops marks of removals by itself once they are older than this. */
-const MARKS_KEPT_MS = 7 * DAY_MS;
 
 /**
  * Compares a stretch of this site's rows with those of a peer: hashes of ranges first, then halves
@@ -268,7 +267,8 @@ export class Verifier {
 
   /** Marks of removals that one side has dropped already are no difference. */
   async #withoutOldMarks(range: RowRange, lasting: RowDifference[]): Promise<RowDifference[]> {
-    const before = this.#deps.clock.nowMs() - MARKS_KEPT_MS;
+    const { clock, marksKeptMs = LIMITS.historyRetentionMs } = this.#deps;
+    const before = clock.nowMs() - marksKeptMs;
     const marks = lasting.filter(({ position, kind }) => kind !== "differs" && isMark(position));
     if (marks.length === 0) return lasting;
     const old = new Set<string>();

@@ -32,6 +32,7 @@ export function openRows(parts: {
     own: () => site.identity.origin,
     ...{ site: site.identity.siteId, disk: parts.ports.disk },
     cluster: () => site.identity.clusterId,
+    marksKeptMs: settings.historyRetention,
     bytesPerSecond: (wallMs) => rateAt(settings.peerBandwidth, wallMs),
   });
 }

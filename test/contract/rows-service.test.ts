@@ -35,7 +35,7 @@ function serviceFor(from: SimSite, to: SimSite, engine: Partial<RowsEngine> = {}
   const service = new RowsService({
     ...{ rows: to.store.rows, replica: to.store.replica, ask, log, clock: to.clock },
     ...{ hash: to.hash, random: createSimRandom(new Seed("rows-service")), peers: () => [peer] },
-    ...{ disk: to.machine.disk, bytesPerSecond: undefined, site: identity.siteId },
+    ...{ disk: to.machine.disk, bytesPerSecond: undefined, marksKeptMs: 0, site: identity.siteId },
     own: () => identity.origin,
     cluster: () => identity.clusterId,
     engine: () => ({

@@ -33,9 +33,16 @@ function settle({ here, there, link }: Pair): void {
   link.heads = [ownHead(there), ownHead(here)];
 }
 
+type Wish = {
+  readonly repair?: boolean;
+  readonly deep?: boolean;
+  readonly applied?: () => readonly LogStart[];
+  readonly marksKeptMs?: number;
+};
+
 async function verify(
   pair: Pair,
-  wish: { repair?: boolean; deep?: boolean; applied?: () => readonly LogStart[] } = {},
+  wish: Wish = {},
 ): Promise<{ differences: FoundDifference[]; rows: number; requests: number }> {
   const { here, there, link } = pair;
   settle(pair);
@@ -44,6 +51,7 @@ async function verify(
   const verifier = new Verifier(
     {
       ...{ rows, hash: here.hash, clock: here.clock, fetch: fetchFrom(there, here) },
+      ...(wish.marksKeptMs === undefined ? {} : { marksKeptMs: wish.marksKeptMs }),
       applied: () => new Map(heads().map(({ origin, seq }) => [origin, seq])),
       rightBytes: async (damage) => {
         if (damage.kind === "chunk") return await chunkOf(there, damage.hash);
@@ -173,6 +181,9 @@ test("old tombstones that one side has dropped are no difference; fresh ones are
   expect(marks).toMatchObject([{ what: "tombstone" }]);
   await here.store.rows.import({ rows: [], removed: marks, progress: undefined, rewrite: false });
   expect((await verify(pair)).differences).toMatchObject([{ kind: "missing-here" }]);
+  here.machine.clock.leap(2 * 3600 * 1000);
+  expect((await verify(pair, { marksKeptMs: 3 * 3600 * 1000 })).differences).toHaveLength(1);
+  expect((await verify(pair, { marksKeptMs: 3600 * 1000 })).differences).toEqual([]);
   here.machine.clock.leap(8 * 24 * 3600 * 1000);
   expect((await verify(pair)).differences).toEqual([]);
 });
