@@ -115,6 +115,61 @@ test.each(LIES)(
   },
 );
 
+/** Paris hears of what berlin writes from rome alone, which alters the bodies. */
+async function openAlteringRelay(alter: (entry: LogEntry) => LogEntry, key = "a") {
+  const twins = await openTwins(["berlin", "paris", "rome"]);
+  stop = twins.stop;
+  twins.cut("berlin", "paris");
+  twins.world.meddle = async (to, request, deliver): Promise<TwinAnswer> => {
+    const answer = await deliver();
+    if (to !== "rome" || request.path !== "/v1/repl/pull") return answer;
+    const { head, entries } = decodePage(answer.body);
+    return { status: 200, body: encodePage({ head, entries: entries.map(alter) }, true) };
+  };
+  const [berlin, paris, rome] = [twins.site("berlin"), twins.site("paris"), twins.site("rome")];
+  berlin.replica.write(putOf(key, Buffer.from("as it was")), Buffer.from("as it was"));
+  twins.start();
+  await twins.clock.advance(30_000);
+  return { ...twins, berlin, paris, rome };
+}
+
+test("a body that a relay has altered is refused, and comes from who wrote it", async () => {
+  const other = Buffer.from("as it is!");
+  const sites = await openAlteringRelay(({ encoded }) => ({ encoded, inline: other }));
+  const { paris, rome, berlin, clock } = sites;
+  expect(rome.replica.entries.length).toBe(1);
+  expect(paris.replica.entries).toEqual([]);
+  const facts = paris.watch.facts(rome.member.id);
+  expect(facts.link).toBe("suspended");
+  expect(facts.lastError?.message).toContain("the body of operation 1");
+  sites.mend("berlin", "paris");
+  await clock.advance(60_000);
+  expect(paris.watch.facts(berlin.member.id).link).toBe("connected");
+  expect(paris.replica.entries.map(({ inline }) => inline?.toString())).toEqual(["as it was"]);
+});
+
+test("a relay may leave a body out, and gives no other one for it afterwards", async () => {
+  const { paris, rome, clock, world } = await openAlteringRelay(({ encoded }) => {
+    return { encoded, inline: undefined };
+  });
+  expect(paris.replica.parked().map(({ reason }) => reason)).toEqual([
+    "the peer had it without its body",
+  ]);
+  world.meddle = async (to, request, deliver): Promise<TwinAnswer> => {
+    const answer = await deliver();
+    if (to !== "rome" || request.path !== "/v1/repl/pull") return answer;
+    const { head, entries } = decodePage(answer.body);
+    const other = entries.map(({ encoded }) => ({ encoded, inline: Buffer.from("as it is!") }));
+    return { status: 200, body: encodePage({ head, entries: other }, true) };
+  };
+  await clock.advance(10 * 60_000);
+  expect(paris.replica.parked().length).toBe(1);
+  expect(paris.watch.facts(rome.member.id).link).toBe("suspended");
+  world.meddle = undefined;
+  await clock.advance(30 * 60_000);
+  expect(paris.replica.parked()).toEqual([]);
+});
+
 test("a peer that tells the truth again is believed again", async () => {
   let lies = true;
   const { paris, clock } = await openLiar(({ head, entries }) =>

@@ -5,6 +5,7 @@ import type { Hash } from "../ports/hash.ts";
 import type { LogEntry, OriginHead, SignedHead } from "../storage/replica.ts";
 import { chainBeforeOf, chainBehind, dotOf, sameChain } from "./log-entries.ts";
 import { PeerLie } from "./peer-lie.ts";
+import { mayBeBodyOf } from "./relayed-bodies.ts";
 
 export type PageCheckDeps = {
   readonly clusterId: ClusterId;
@@ -19,6 +20,8 @@ export type ReceivedPage = {
   readonly heads: readonly SignedHead[];
   readonly received: ReadonlyMap<OriginId, OriginHead>;
   readonly sites: Iterable<SiteRecord>;
+  /** Origins of the peer itself: what it hands over of them it wrote, bodies included. */
+  readonly written: readonly OriginId[];
 };
 
 /** What of a page may be taken. */
@@ -37,6 +40,7 @@ type Run = { readonly entries: LogEntry[]; chain: Uint8Array; seq: number };
 /**
  * Checks that every operation of a page stands in its origin's chain, and that the site of that
  * origin signed the chain's end: a peer can hand over what others wrote, and cannot change it.
+ * Bodies that come from others than who wrote them are compared with what their operations say.
  *
  * @throws PeerLie when anything does not hold; LayoutError when bytes are no operation.
  */
@@ -64,9 +68,11 @@ export function checkPage(deps: PageCheckDeps, page: ReceivedPage): CheckedPage 
     else if (head.seq > (known?.seq ?? 0)) heads.push(head);
   }
   const unwanted = new Set([...refused.unknown, ...refused.diverged]);
-  const entries = page.entries.filter(({ encoded }) => {
-    const { origin, seq } = dotOf(encoded);
-    return !unwanted.has(origin) && seq > (page.received.get(origin)?.seq ?? 0);
+  const entries = page.entries.filter((entry) => {
+    const { origin, seq } = dotOf(entry.encoded);
+    if (unwanted.has(origin) || seq <= (page.received.get(origin)?.seq ?? 0)) return false;
+    if (page.written.includes(origin) || mayBeBodyOf(deps.hash, entry)) return true;
+    throw new PeerLie(`the body of operation ${seq} of ${origin} is another one`);
   });
   return { entries, heads, unknown: [...refused.unknown], diverged: [...refused.diverged] };
 }

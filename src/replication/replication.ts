@@ -17,11 +17,12 @@ import { takePage } from "./page-taker.ts";
 import { ParkedFetch } from "./parked-fetch.ts";
 import { PassedOver } from "./passed-over.ts";
 import { type AskPeer, PeerCalls } from "./peer-calls.ts";
-import type { PeerLie } from "./peer-lie.ts";
+import { PeerLie } from "./peer-lie.ts";
 import type { PeerRoute } from "./peer-server.ts";
 import type { PeerWatch } from "./peer-watch.ts";
 import { Puller, type PullReport } from "./puller.ts";
 import type { Quarantine } from "./quarantine.ts";
+import { mayBeBodyOf } from "./relayed-bodies.ts";
 import { type MovedCounts, NOTHING_MOVED } from "./status.ts";
 import type { Hint } from "./wire-pages.ts";
 
@@ -270,7 +271,8 @@ export class Replication {
         // It may have been removed while it was asked: then nothing that it says counts.
         const members = sites();
         if (!isActive(members, site.id)) return NOTHING;
-        const page = { entries, heads: head.heads, received: replica.received(), sites: members };
+        const known = { received: replica.received(), sites: members, written: site.origins };
+        const page = { entries, heads: head.heads, ...known };
         const checked = checkPage({ clusterId: owner.clusterId, own: owner.origin, hash }, page);
         if (checked.diverged.includes(owner.origin)) this.#deps.setBack?.(site);
         return checked;
@@ -347,7 +349,10 @@ export class Replication {
       try {
         const entry = await calls.entry(dot, encoded, signal);
         this.passedOver.answered(calls.site, "an operation");
-        if (entry !== undefined) return entry;
+        if (entry === undefined) continue;
+        const isWritten = calls.peer.origins.includes(dot.origin);
+        if (isWritten || mayBeBodyOf(this.#deps.hash, entry)) return entry;
+        this.#lied(calls.site, new PeerLie(`it gave another body for ${dot.seq} of ${dot.origin}`));
       } catch (failure) {
         signal.throwIfAborted();
         this.passedOver.note(calls.site, "an operation", failure);

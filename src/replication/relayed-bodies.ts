@@ -1,0 +1,28 @@
+import { toHex } from "../core/bytes.ts";
+import { decodeOperation } from "../core/operation-codec.ts";
+import type { Hash } from "../ports/hash.ts";
+import type { LogEntry } from "../storage/replica.ts";
+
+const MD5_HEX = /^[0-9a-f]{32}$/;
+
+/**
+ * Whether the small body that came with an operation may be the one that its origin wrote. Such a
+ * body stands beside the operation and not under its origin's signature, but the ETag does, and it
+ * is the MD5 of the bytes: of every object but one that was uploaded or appended in parts (which
+ * has another form) or is encrypted (whose bytes are refused by their key when they are read). Of
+ * those the length alone is known.
+ *
+ * @throws LayoutError, StorageFault when the operation cannot be read.
+ */
+export function mayBeBodyOf(
+  hash: Pick<Hash, "digest">,
+  { encoded, inline }: Pick<LogEntry, "encoded" | "inline">,
+): boolean {
+  if (inline === undefined) return true;
+  const { body: operation } = decodeOperation(encoded);
+  if (operation.kind !== "object-put") return false;
+  const { body, etag, parts, encryption } = operation.object;
+  if (body.kind !== "inline" || body.bytes !== inline.length) return false;
+  if (encryption !== undefined || parts.length > 0 || !MD5_HEX.test(etag)) return true;
+  return toHex(hash.digest("MD5", inline)) === etag;
+}
