@@ -57,6 +57,19 @@ const KIND_NUMBERS = {
   "conflict-resolve": 10,
 } as const satisfies Record<OperationKind, number>;
 
+/** Where the parts of the envelope stand, for readers that do not decode the rest. */
+export const OPERATION_LAYOUT = {
+  seq: 8,
+  hlc: 16,
+  kind: 24,
+  chain: 25,
+  fieldsBytes: 57,
+  fields: ENVELOPE_BYTES,
+  objectPut: KIND_NUMBERS["object-put"],
+  /** Tag of the vector among the fields. */
+  vector: TAG_VECTOR,
+} as const;
+
 const KINDS: ReadonlyArray<OperationKind | undefined> = [
   undefined,
   "object-put",

@@ -87,6 +87,11 @@ function textOf(bytes: Buffer): string {
   return text;
 }
 
+/** Whether `textOf` takes bytes that are no ASCII. */
+export function isText(bytes: Uint8Array): boolean {
+  return isUtf8(bytes);
+}
+
 /** UTF-8 text behind its length. */
 export function readText(reader: ByteReader): string {
   return textOf(reader.bytes(reader.varint()));

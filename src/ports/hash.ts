@@ -17,6 +17,13 @@ export interface Hash {
    * the promise resolves.
    */
   digests(algorithms: readonly HashAlgorithm[], bytes: Uint8Array): Promise<readonly Buffer[]>;
+  /**
+   * SHA-256 of many pieces of one memory, one behind the other, computed off this thread where that
+   * helps. The memory must stay unchanged until the promise resolves.
+   *
+   * @param spans offset and length of each piece.
+   */
+  sha256Spans(memory: SharedArrayBuffer, spans: Uint32Array): Promise<Buffer>;
   /** A digest of a stream, on this thread. */
   start(algorithm: HashAlgorithm): Hasher;
   /**

@@ -6,6 +6,7 @@ import { crc32OfSmall } from "../core/crc32.ts";
 import type { Hash, HashAlgorithm, Hasher } from "./hash.ts";
 import { HashBatches } from "./hash-batches.ts";
 import { createHashPool } from "./hash-pool.ts";
+import { SpanHasher } from "./span-hasher.ts";
 
 /** CRC-64/NVME, reflected: https://reveng.sourceforge.io/crc-catalogue/all.htm */
 /** Up to here a checksum in JavaScript is faster than a call into native code. */
@@ -31,6 +32,7 @@ export async function createNativeHash(settings?: { readonly workers?: number })
     polynomial: CRC64_NVME_POLYNOMIAL,
     digest: (algorithm, bytes) => digest(algorithm, bytes, crc64),
   });
+  const spans = new SpanHasher((bytes) => hash("sha256", bytes, "buffer"));
   return {
     crc32: (bytes, seed) =>
       seed === undefined && bytes.length < SMALL_BYTES ? crc32OfSmall(bytes) : crc32(bytes, seed),
@@ -38,8 +40,9 @@ export async function createNativeHash(settings?: { readonly workers?: number })
     start,
     startStream: (algorithms) => pool.startStream(algorithms),
     digests: (algorithms, bytes) => batches.digests(algorithms, bytes),
+    sha256Spans: (memory, pieces) => spans.digests(memory, pieces),
     close: async () => {
-      await Promise.all([pool.close(), batches.close()]);
+      await Promise.all([pool.close(), batches.close(), spans.close()]);
     },
   };
 }

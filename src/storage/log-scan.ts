@@ -11,7 +11,7 @@ import {
 } from "./segment/batch.ts";
 
 /** A batch met in a scan: its header, and its records (the bodies are not kept). */
-export type ScannedBatch = { readonly header: BatchHeader; readonly records: Uint8Array };
+export type ScannedBatch = { readonly header: BatchHeader; readonly records: Buffer };
 
 /** How a scan ended: at the end of what was to be read, or at something that is no whole batch. */
 export type ScanEnd = { readonly offset: number; readonly whole: boolean; readonly reason: string };

@@ -1,30 +1,34 @@
 import { toHex } from "../core/bytes.ts";
-import { effectiveVector, NOTHING_SEEN } from "../core/causality.ts";
+import { NOTHING_SEEN } from "../core/causality.ts";
 import { StorageFault } from "../core/faults.ts";
-import { HLC_ZERO, type Hlc } from "../core/hlc.ts";
+import { HLC_ZERO } from "../core/hlc.ts";
 import { LIMITS } from "../core/limits.ts";
 import { decodeLocal } from "../core/local-codec.ts";
 import { decodeManifest } from "../core/manifest-codec.ts";
 import { makeVersionId, type OriginId, parseContentHash, SEQ_ZERO } from "../core/names.ts";
-import { chainAfter, decodeOperation } from "../core/operation-codec.ts";
-import type { OriginState } from "../core/origin-records.ts";
-import type { Dot, LocalRecord, Operation, Vector } from "../core/records.ts";
+import { decodeOperation } from "../core/operation-codec.ts";
+import type { Operation, Vector } from "../core/records.ts";
 import type { Hash } from "../ports/hash.ts";
 import type { Kv } from "../ports/kv.ts";
-import type { ForeignRun, LogHead } from "./batch.ts";
+import type { LogHead } from "./batch.ts";
+import { ChainChecks } from "./chain-checks.ts";
 import type { LogEnd } from "./commit-lane.ts";
+import { GatheredRows } from "./gathered-rows.ts";
 import { hasBatchBehind, type ScannedBatch, type ScanRequest, scanBatches } from "./log-scan.ts";
 import { applyLocal, applyManifest, applyOperation, isDropped } from "./metadata/apply.ts";
 import type { ApplyContext } from "./metadata/apply-context.ts";
 import { parkOperation } from "./metadata/apply-origins.ts";
-import { DROPPED_KEY, logRunKeyOf, POSITION_KEY } from "./metadata/keys.ts";
+import { DROPPED_KEY, POSITION_KEY } from "./metadata/keys.ts";
 import { ReferenceCounts } from "./metadata/references.ts";
 import { TABLES } from "./metadata/rows.ts";
 import { IndexView } from "./metadata/view.ts";
 import { OriginLogs } from "./origin-logs.ts";
-import { BATCH_HEADER_BYTES, batchRecords } from "./segment/batch.ts";
-import { bodyOwner, bodyRecordBytes } from "./segment/record.ts";
+import { PlainPuts } from "./plain-puts.ts";
+import { ReplayLogs } from "./replay-logs.ts";
+import { BATCH_HEADER_BYTES, type BatchRecord, verifiedRecord } from "./segment/batch.ts";
+import { bodyOwner, bodyRecordBytes, opPayloadAt } from "./segment/record.ts";
 import type { SegmentFacts, Segments } from "./segment/segments.ts";
+import { type Special, SpecialOperations } from "./special-operations.ts";
 
 /** A commit-lane segment in the replay; `batchesEnd` is where its footer begins, or its size. */
 export type LogSegment = { readonly facts: SegmentFacts; readonly batchesEnd: number };
@@ -49,14 +53,14 @@ export type ReplayResult = {
 
 /** Rows gathered before they are brought into the index in one sorted write. */
 const ROWS_PER_WRITE = 20_000;
-const NO_CHAIN = new Uint8Array(32);
-const NO_HEAD = { seq: SEQ_ZERO, chain: NO_CHAIN, ownHlc: HLC_ZERO, vector: NOTHING_SEEN };
-
-/** What a record in front of an operation says of it. */
-type Special =
-  | { readonly kind: "void" }
-  | { readonly kind: "parked"; readonly reason: string }
-  | { readonly kind: "again"; readonly vector: Vector };
+/** About what an operation takes in the log, without its body. */
+const OPERATION_BYTES = 200;
+const NO_HEAD = {
+  seq: SEQ_ZERO,
+  chain: new Uint8Array(32),
+  ownHlc: HLC_ZERO,
+  vector: NOTHING_SEEN,
+};
 
 /**
  * Brings the index up to the end of the log, from the position it has applied (or from nothing).
@@ -71,20 +75,18 @@ export async function replayLog(deps: ReplayDeps): Promise<ReplayResult> {
 
 class Replay {
   readonly #deps: ReplayDeps;
+  readonly #rows: GatheredRows;
   readonly #view: IndexView;
   readonly #context: ApplyContext;
   readonly #references: ReferenceCounts;
-  readonly #origins: OriginLogs;
-  #head: LogHead;
+  readonly #checks: ChainChecks;
+  readonly #logs: ReplayLogs;
+  /** Of an index that was empty; what others hold is not known, so that nothing is plain there. */
+  readonly #plain: PlainPuts | undefined;
   #position: { segment: number; offset: number };
   #operations = 0;
-  /** A dropped segment may lie between two batches: then the chains cannot be followed. */
-  #gap = true;
-  /** Behind such a place, the logs that have been taken up again. */
-  readonly #takenUp = new Set<OriginId>();
-  /** Operations of other origins in the batch at hand: new ones, and what is special about some. */
-  #runs = new Map<OriginId, ForeignRun>();
-  #special = new Map<string, Special>();
+  /** What is special about operations of the batch at hand. */
+  readonly #special = new SpecialOperations();
   readonly #ends = new Map<number, number>();
   /** Segments whose end is torn: by a batch where the log ends; else only a footer may be torn. */
   #open: Array<{ segment: number; offset: number; reason: string }> = [];
@@ -94,21 +96,31 @@ class Replay {
 
   constructor(deps: ReplayDeps) {
     this.#deps = deps;
-    this.#view = new IndexView(deps.kv, deps.hash.crc32);
+    const { hash } = deps;
+    const logBytes = deps.log.reduce((sum, { batchesEnd }) => sum + batchesEnd, 0);
+    this.#rows = new GatheredRows(deps.kv, logBytes);
+    this.#view = new IndexView(this.#rows, hash.crc32);
     this.#references = new ReferenceCounts(this.#view, { keepUnnamed: true });
     this.#context = { view: this.#view, references: this.#references };
+    this.#checks = new ChainChecks(hash);
     const applied = this.#view.get(TABLES.position, POSITION_KEY);
     // A new incarnation begins a log of its own; time goes on.
     const own = applied?.origin === deps.origin ? applied : undefined;
     const hlc = applied?.hlc ?? HLC_ZERO;
     const { seq, chain, ownHlc, vector } = own ?? NO_HEAD;
-    this.#head = { seq, chain, hlc, ownHlc, vector };
-    this.#origins = OriginLogs.load(this.#view);
+    const head = { seq, chain, hlc, ownHlc, vector };
+    const origins = OriginLogs.load(this.#view);
     if (applied !== undefined && own === undefined && applied.seq > 0) {
-      this.#origins.startAt([{ ...applied, hlc: applied.ownHlc }]);
+      origins.startAt([{ ...applied, hlc: applied.ownHlc }]);
     }
+    const gap = applied === undefined;
+    this.#logs = new ReplayLogs({ ...deps, checks: this.#checks, head, origins, gap });
+    const parts = { rows: this.#rows, context: this.#context, logs: this.#logs };
+    const keysExpected = logBytes / OPERATION_BYTES;
+    const isEmpty = applied === undefined && deps.kv.count() === 0;
+    const { crc32 } = hash;
+    this.#plain = isEmpty ? new PlainPuts({ ...parts, crc32, keysExpected }) : undefined;
     this.#position = { segment: applied?.segment ?? 0, offset: applied?.offset ?? 0 };
-    this.#gap = applied === undefined;
   }
 
   async run(): Promise<ReplayResult> {
@@ -117,7 +129,7 @@ class Replay {
     for (const segment of this.#deps.log) {
       const { id } = segment.facts;
       if (id < this.#position.segment) continue;
-      if (lastSegment !== 0 && id > lastSegment + 1) this.#openGap();
+      if (lastSegment !== 0 && id > lastSegment + 1) this.#logs.openGap();
       lastSegment = id;
       const resumed = id === this.#position.segment;
       const end = await this.#segment(segment, resumed ? this.#position.offset : LIMITS.pageBytes);
@@ -128,8 +140,8 @@ class Replay {
     }
     await this.#finish();
     return {
-      head: this.#head,
-      origins: this.#origins,
+      head: this.#logs.head,
+      origins: this.#logs.origins,
       operations: this.#operations,
       ends: this.#ends,
       position: this.#position,
@@ -171,46 +183,75 @@ class Replay {
     });
   }
 
-  #batch(segment: number, { header, records }: ScannedBatch): Promise<void> | undefined {
-    this.#runs = new Map();
-    this.#special = new Map();
+  async #batch(segment: number, { header, records }: ScannedBatch): Promise<void> {
+    this.#logs.beginBatch();
+    this.#special.clear();
     let continues: LogEnd = { segment: 0, offset: 0 };
-    let bodyOffset = header.offset + BATCH_HEADER_BYTES + header.opsBytes;
-    for (const { kind, payload } of batchRecords(records, this.#deps.hash.crc32)) {
-      switch (kind) {
-        case "op":
-          bodyOffset += this.#operation("op", payload, { segment, offset: bodyOffset });
-          break;
-        case "row":
-          bodyOffset += this.#operation("row", payload, { segment, offset: bodyOffset });
-          break;
-        case "local": {
-          const record = decodeLocal(payload);
-          if (record.kind === "log-continues") continues = record;
-          this.#hear(record);
-          applyLocal(this.#context, record, segment);
-          break;
-        }
-        case "manifest":
-          this.#manifest(payload, segment);
-          break;
-        case "body":
-        case "chunk":
-          throw new StorageFault("corrupt", `a ${kind} record among the operations`);
-      }
+    const body = { segment, offset: header.offset + BATCH_HEADER_BYTES + header.opsBytes };
+    for (let at = 0; at < records.length; ) {
+      const plain = this.#plainPut(records, at, body);
+      if (plain === "flush") {
+        await this.#flush();
+      } else if (plain === undefined) {
+        const record = verifiedRecord(records, at, this.#deps.hash.crc32);
+        continues = this.#record(record, body) ?? continues;
+        at = record.nextOffset;
+      } else at = plain;
     }
     this.#checkOpen(header.batchNumber, continues);
-    for (const [origin, { firstSeq, count }] of this.#runs) {
-      const key = logRunKeyOf(origin, firstSeq);
-      this.#view.put(TABLES.logRun, key, { segment, offset: header.offset, count });
-    }
+    this.#logs.putRuns(this.#view, { segment, offset: header.offset });
     this.#position = { segment, offset: header.offset + header.batchBytes };
     this.#moved = true;
-    if (this.#view.changed < ROWS_PER_WRITE) return undefined;
-    // What nothing names is only known in memory: a crash now must not leave half of it behind.
-    this.#view.put(TABLES.replaying, "", {});
-    this.#written = true;
-    return this.#write();
+    if (this.#checks.isBehind) await this.#checks.catchUp();
+    if (this.#view.changed >= ROWS_PER_WRITE) await this.#writePart();
+  }
+
+  /**
+   * Applies the record at `at` without decoding it, when that can be done, and moves `body` behind
+   * its inline body. Gives where the next one is.
+   */
+  #plainPut(
+    records: Buffer,
+    at: number,
+    body: { segment: number; offset: number },
+  ): number | "flush" | undefined {
+    if (this.#plain === undefined || this.#special.size > 0) return undefined;
+    const from = opPayloadAt(records, at, this.#deps.hash.crc32);
+    if (from === undefined) return undefined;
+    const to = from + records.readUInt32LE(at + 8);
+    const bodyBytes = this.#plain.apply(records, { from, to }, body);
+    if (bodyBytes === undefined || bodyBytes === "flush") return bodyBytes;
+    this.#operations += 1;
+    body.offset += bodyBytes;
+    return to;
+  }
+
+  /** Applies a record; gives where the log goes on behind, when it says that. */
+  #record(
+    { kind, payload }: BatchRecord,
+    body: { segment: number; offset: number },
+  ): LogEnd | undefined {
+    this.#plain?.settle();
+    switch (kind) {
+      case "op":
+      case "row":
+        body.offset += this.#operation(kind, payload, body);
+        return undefined;
+      case "local": {
+        const record = decodeLocal(Buffer.from(payload));
+        this.#plain?.note(record);
+        this.#logs.hear(record);
+        this.#special.hear(record, this.#logs.origins);
+        applyLocal(this.#context, record, body.segment);
+        return record.kind === "log-continues" ? record : undefined;
+      }
+      case "manifest":
+        this.#manifest(payload, body.segment);
+        return undefined;
+      case "body":
+      case "chunk":
+        throw new StorageFault("corrupt", `a ${kind} record among the operations`);
+    }
   }
 
   /**
@@ -231,13 +272,14 @@ class Replay {
   #operation(
     kind: "op" | "row",
     payload: Uint8Array,
-    body: { segment: number; offset: number },
+    body: { readonly segment: number; readonly offset: number },
   ): number {
     const bytes = Buffer.from(payload);
     const operation = decodeOperation(bytes);
     this.#operations += 1;
-    const special = this.#special.get(nameOf(operation.dot));
-    if (operation.hlc > this.#head.hlc) this.#head = { ...this.#head, hlc: operation.hlc };
+    this.#plain?.note(operation.body);
+    const special = this.#special.of(operation.dot);
+    this.#logs.observe(operation.hlc);
     // A row stands outside every chain, whoever wrote the operation that it came from.
     const vector = kind === "op" ? this.#follow(operation, bytes, special) : NOTHING_SEEN;
     if (special?.kind === "void") return 0;
@@ -255,77 +297,9 @@ class Replay {
     return inlineBytes;
   }
 
-  /** Takes note of what a record says of logs, and of operations behind it in the batch. */
-  #hear(record: LocalRecord): void {
-    switch (record.kind) {
-      case "operations-parked":
-        for (const { reason, ...dot } of record.operations) {
-          this.#special.set(nameOf(dot), { kind: "parked", reason });
-          this.#origins.park(dot);
-        }
-        return;
-      case "operations-void":
-        for (const dot of record.operations) this.#special.set(nameOf(dot), { kind: "void" });
-        return;
-      case "operations-unparked":
-        for (const { vector, ...dot } of record.operations) {
-          this.#special.set(nameOf(dot), { kind: "again", vector });
-          this.#origins.unpark(dot);
-        }
-        return;
-      case "floors":
-        this.#origins.startAt(record.heads);
-        return;
-      case "origin-heads":
-        this.#takeUp(record.heads);
-    }
-  }
-
-  #openGap(): void {
-    this.#gap = true;
-    this.#takenUp.clear();
-  }
-
-  /** At the beginning of a segment all logs are named; from here on they can be followed. */
-  #takeUp(heads: readonly OriginState[]): void {
-    for (const head of heads) {
-      if (head.origin !== this.#deps.origin) this.#origins.startAt([head]);
-      else if (head.seq > this.#head.seq) {
-        const { seq, chain, vector } = head;
-        this.#head = {
-          seq,
-          chain,
-          vector,
-          ownHlc: head.hlc,
-          hlc: maxHlc(head.hlc, this.#head.hlc),
-        };
-      }
-    }
-    this.#gap = false;
-  }
-
-  /** Follows a log; across a dropped segment it is taken up again. Gives the vector. */
-  #follow(operation: Operation, bytes: Uint8Array, special: Special | undefined): Vector {
+  #follow(operation: Operation, bytes: Buffer, special: Special | undefined): Vector {
     if (special?.kind === "again") return special.vector;
-    const { dot, hlc, chainBefore } = operation;
-    const own = dot.origin === this.#deps.origin;
-    const before = own ? this.#head : this.#origins.state(dot.origin);
-    const follows = dot.seq === (before?.seq ?? 0) + 1;
-    const chained = Buffer.compare(chainBefore, before?.chain ?? NO_CHAIN) === 0;
-    const mayBeAnywhere = this.#gap && !this.#takenUp.has(dot.origin);
-    if (!mayBeAnywhere && !(follows && chained)) {
-      throw new StorageFault("corrupt", `operation ${dot.seq} does not follow the one before`);
-    }
-    this.#takenUp.add(dot.origin);
-    const run = this.#runs.get(dot.origin);
-    if (run === undefined) this.#runs.set(dot.origin, { firstSeq: dot.seq, count: 1 });
-    else run.count += 1;
-    const sha256 = (input: Uint8Array) => this.#deps.hash.digest("SHA256", input);
-    const chain = chainAfter(sha256, chainBefore, bytes);
-    if (!own) return this.#origins.advance(operation, chain);
-    const vector = effectiveVector(this.#head.vector, operation.vector);
-    this.#head = { seq: dot.seq, chain, hlc: this.#head.hlc, ownHlc: hlc, vector };
-    return vector;
+    return this.#logs.follow(operation, bytes);
   }
 
   #manifest(payload: Uint8Array, segment: number): void {
@@ -335,16 +309,31 @@ class Replay {
     applyManifest(this.#context, { hash, chunks: decodeManifest(bytes) }, segment);
   }
 
+  /** What nothing names is only known in memory: a crash now must not leave half of it behind. */
+  async #writePart(): Promise<void> {
+    this.#view.put(TABLES.replaying, "", {});
+    this.#written = true;
+    await this.#write();
+  }
+
+  /** Rows that were gathered go into the index while the next ones are. */
+  async #flush(): Promise<void> {
+    if (!this.#written) await this.#writePart();
+    await this.#rows.flush();
+  }
+
   async #write(): Promise<void> {
     const { origin } = this.#deps;
-    this.#origins.putRows(this.#view);
-    this.#view.put(TABLES.position, POSITION_KEY, { ...this.#position, origin, ...this.#head });
+    this.#plain?.settle();
+    const { head, origins } = this.#logs;
+    origins.putRows(this.#view);
+    this.#view.put(TABLES.position, POSITION_KEY, { ...this.#position, origin, ...head });
     const changes = this.#view.takeBatch();
     const mutations = this.#view.mutationsOf(changes);
     mutations.sort((left, right) => Buffer.compare(left.key, right.key));
     // The index takes these rows while the next ones are made; one transaction at a time.
     await this.#writing;
-    this.#writing = this.#deps.kv.write(mutations).then(() => this.#view.applied(changes));
+    this.#writing = this.#rows.write(mutations).then(() => this.#view.applied(changes));
     // Whoever waits for it hears of a failure: the next write, or the end.
     this.#writing.catch(nothing);
   }
@@ -363,21 +352,17 @@ class Replay {
   }
 
   async #finish(): Promise<void> {
+    await this.#checks.finish();
+    this.#plain?.settle();
     this.#references.sweep();
     this.#checkHomes();
+    if (this.#rows.hasGathered) await this.#flush();
     if (this.#written) this.#view.remove(TABLES.replaying, "");
-    this.#origins.putRows(this.#view);
+    this.#logs.settle();
+    this.#logs.origins.putRows(this.#view);
     if (this.#moved || this.#view.changed > 0) await this.#write();
     await this.#writing;
   }
-}
-
-function nameOf({ origin, seq }: Dot): string {
-  return `${origin}/${seq}`;
-}
-
-function maxHlc(left: Hlc, right: Hlc): Hlc {
-  return left > right ? left : right;
 }
 
 function inlineRecordBytes({ body, hlc, dot }: Operation): number {

@@ -8,6 +8,14 @@ export async function createInlineHash(): Promise<Hash> {
     ...native,
     digests: async (algorithms, bytes) =>
       algorithms.map((algorithm) => native.digest(algorithm, bytes)),
+    sha256Spans: async (memory, spans) => {
+      const digests: Buffer[] = [];
+      for (let at = 0; at < spans.length; at += 2) {
+        const piece = new Uint8Array(memory, spans[at], spans[at + 1]);
+        digests.push(native.digest("SHA256", piece));
+      }
+      return Buffer.concat(digests);
+    },
     startStream(algorithms) {
       const hashers = algorithms.map((algorithm) => [algorithm, native.start(algorithm)] as const);
       let given = false;

@@ -1,6 +1,7 @@
 import { type ByteReader, type ByteWriter, LayoutError } from "../../core/bytes.ts";
 import type { VersionId } from "../../core/names.ts";
 import { decodeObject, encodeObject } from "../../core/object-codec.ts";
+import { OPERATION_LAYOUT } from "../../core/operation-codec.ts";
 import type { ObjectRecord } from "../../core/records.ts";
 import { readStamp, STAMP_BYTES, type Stamp, writeStamp } from "./stamp.ts";
 
@@ -36,6 +37,33 @@ export function encodeObjectRow(writer: ByteWriter, row: ObjectRow): void {
     .u16(Math.floor(offset / OFFSET_LOW));
   writer.u16(row.nullSlot ? 0 : VERSIONED);
   encodeObject(writer, row.object);
+}
+
+/**
+ * Writes the head of a row straight from the bytes of its operation, which begin at `from` of
+ * `bytes`: what `encodeObjectRow` writes in front of the object. The row lies in its home. Hot.
+ */
+export function writeHeadOf(
+  into: Buffer,
+  at: number,
+  row: {
+    readonly bytes: Buffer;
+    readonly from: number;
+    readonly nullSlot: boolean;
+    readonly segment: number;
+    readonly offset: number;
+  },
+): void {
+  const { bytes, from, segment, offset } = row;
+  // An operation begins with origin, sequence and reading; a stamp with the reading.
+  const hlcAt = from + OPERATION_LAYOUT.hlc;
+  for (let byte = 0; byte < 8; byte++) into[at + byte] = bytes[hlcAt + byte] as number;
+  for (let byte = 0; byte < 16; byte++) into[at + 8 + byte] = bytes[from + byte] as number;
+  into.writeUInt32LE(segment, at + STAMP_BYTES);
+  into.writeUInt32LE(segment, at + STAMP_BYTES + 4);
+  into.writeUInt32LE(offset % OFFSET_LOW, at + STAMP_BYTES + 8);
+  into.writeUInt16LE(Math.floor(offset / OFFSET_LOW), at + STAMP_BYTES + 12);
+  into.writeUInt16LE(row.nullSlot ? 0 : VERSIONED, at + STAMP_BYTES + 14);
 }
 
 /** Reads what stands in front of the object's record. */

@@ -290,7 +290,7 @@ export function encodeRow<Row>(
   return { start, end };
 }
 
-/** Puts format and checksum in front of a payload that ends at `end`; the value begins at `start`. */
+/** Puts format and checksum in front of a payload that ends at `end`; `start` is the value's. */
 export function sealValue(memory: Buffer, start: number, end: number, crc32: Crc32): void {
   memory[start] = VALUE_FORMAT;
   const payload = memory.subarray(start + VALUE_HEADER_BYTES, end);

@@ -88,6 +88,8 @@ export type BatchRecord = {
   readonly payload: Buffer;
   /** Of the record's header, from the start of the area. */
   readonly offset: number;
+  /** Of the next one. */
+  readonly nextOffset: number;
 };
 
 /** Where the parts of a batch stand, counted from its start. */
@@ -188,25 +190,29 @@ export function verifyBatch(bytes: Uint8Array, header: BatchHeader, crc: Crc): b
  * for a record of a newer program.
  */
 export function* batchRecords(area: Uint8Array, crc: Crc): Generator<BatchRecord> {
-  let offset = 0;
-  while (true) {
-    const found = decodeRecord(area, offset, crc);
-    switch (found.outcome) {
-      case "end":
-        return;
-      case "record": {
-        const { kind, owner, payload, nextOffset } = found;
-        yield { kind, owner, payload, offset };
-        offset = nextOffset;
-        break;
-      }
-      case "damaged":
-        throw new StorageFault("corrupt", `${found.reason} (${offset} bytes into its area)`);
-      case "unsupported":
-        throw new StorageFault("unsupported", `unknown record: kind ${found.kind}`, {
-          hint: "A newer release of Atoll wrote it: run that release or a later one.",
-        });
+  for (let offset = 0; offset < area.length; ) {
+    const record = verifiedRecord(area, offset, crc);
+    yield record;
+    offset = record.nextOffset;
+  }
+}
+
+/** The record at an offset, which is before the end of the area; throws as `batchRecords` does. */
+export function verifiedRecord(area: Uint8Array, offset: number, crc: Crc): BatchRecord {
+  const found = decodeRecord(area, offset, crc);
+  switch (found.outcome) {
+    case "record": {
+      const { kind, owner, payload, nextOffset } = found;
+      return { kind, owner, payload, offset, nextOffset };
     }
+    case "unsupported":
+      throw new StorageFault("unsupported", `unknown record: kind ${found.kind}`, {
+        hint: "A newer release of Atoll wrote it: run that release or a later one.",
+      });
+    case "end":
+      throw new StorageFault("corrupt", `no record ${offset} bytes into its area`);
+    case "damaged":
+      throw new StorageFault("corrupt", `${found.reason} (${offset} bytes into its area)`);
   }
 }
 

@@ -110,6 +110,21 @@ export function decodeRecord(bytes: Uint8Array, offset: number, crc: Crc): Recor
   };
 }
 
+/**
+ * Where the payload of an op stands whose record is at an offset, verified; undefined for every
+ * other record, and for what is not whole: `decodeRecord` tells what it is. Hot path.
+ */
+export function opPayloadAt(bytes: Buffer, offset: number, crc: Crc): number | undefined {
+  const payloadAt = offset + RECORD_HEADER_BYTES;
+  if (payloadAt > bytes.length || bytes[offset + 4] !== RECORD_KIND_NUMBERS.op) return undefined;
+  if (bytes[offset + 5] !== RECORD_VERSION || bytes.readUInt16LE(offset + 6) !== 0)
+    return undefined;
+  const end = payloadAt + bytes.readUInt32LE(offset + 8);
+  if (end > bytes.length || bytes.readUInt32LE(offset + 12) !== 0) return undefined;
+  const sum = crc(bytes.subarray(offset + 4, end));
+  return sum === bytes.readUInt32LE(offset) ? payloadAt : undefined;
+}
+
 const ownerScratch = new ByteWriter(2048);
 
 /** Names the object a body belongs to, so that a body read from the wrong place never passes. */

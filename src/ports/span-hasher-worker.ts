@@ -1,0 +1,21 @@
+/** Offset and length of each piece of the memory. */
+export type SpanRequest = { readonly memory: SharedArrayBuffer; readonly spans: Uint32Array };
+
+/** The digests, one behind the other, in the order of the requests. */
+export type SpanReply = Uint8Array;
+
+/** The body of the worker; text for the same reason as the worker of streams. */
+export const SPAN_HASHER_CODE = `"use strict";
+const { parentPort } = require("node:worker_threads");
+const { hash } = require("node:crypto");
+
+parentPort.on("message", ({ memory, spans }) => {
+  const bytes = new Uint8Array(memory);
+  const out = new Uint8Array(spans.length * 16);
+  for (let at = 0; at < spans.length; at += 2) {
+    const piece = bytes.subarray(spans[at], spans[at] + spans[at + 1]);
+    out.set(hash("sha256", piece, "buffer"), at * 16);
+  }
+  parentPort.postMessage(out, [out.buffer]);
+});
+`;

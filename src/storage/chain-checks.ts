@@ -1,0 +1,182 @@
+import { StorageFault } from "../core/faults.ts";
+import type { Hash } from "../ports/hash.ts";
+
+/** Memory of one job: some thousand operations. */
+const JOB_BYTES = 1024 * 1024;
+const SPANS_MAX = 8192;
+const CHAIN_BYTES = 32;
+/** Jobs under way; more wait. */
+const JOBS_MAX = 4;
+
+/** A digest that is not known yet: that of the span with this number in this job. */
+export type PendingDigest = { readonly job: ChainJob; readonly span: number };
+
+type ChainJob = {
+  readonly memory: SharedArrayBuffer;
+  readonly bytes: Buffer;
+  /** Where each span begins and how long it is. */
+  readonly spans: Uint32Array;
+  /** By span: which span of the same job must have the digest it begins with, and one; or 0. */
+  readonly before: Uint32Array;
+  /** The same, where the digest is that of an earlier job. */
+  links: Array<{ readonly span: number; readonly before: PendingDigest }>;
+  used: number;
+  count: number;
+  digests: Buffer | undefined;
+};
+
+/**
+ * Checks that operations follow each other: each begins with the digest of the one before. An
+ * operation states the digest it follows itself, so that all of them can be computed at once, by
+ * the thousand and on another thread, while the log is read on.
+ */
+export class ChainChecks {
+  readonly #hash: Hash;
+  readonly #idle: ChainJob[] = [];
+  #open: ChainJob | undefined;
+  /** The last one that was checked: the next one begins with its digest. */
+  #checked: ChainJob | undefined;
+  #running: Array<Promise<void>> = [];
+  #failure: unknown;
+
+  constructor(hash: Hash) {
+    this.#hash = hash;
+  }
+
+  /** Whether an operation of so many bytes is not too large to be added. */
+  takes(bytes: number): boolean {
+    return CHAIN_BYTES + bytes <= JOB_BYTES;
+  }
+
+  /**
+   * Adds an operation.
+   *
+   * @param chainAt offset of the digest it says it follows.
+   * @param before whose digest that has to be, when that has not been checked already.
+   */
+  add(
+    bytes: Buffer,
+    { from, to, chainAt }: { readonly from: number; readonly to: number; readonly chainAt: number },
+    before: PendingDigest | undefined,
+  ): PendingDigest {
+    const job = this.#jobFor(CHAIN_BYTES + to - from);
+    const span = job.count++;
+    const start = job.used;
+    bytes.copy(job.bytes, start, chainAt, chainAt + CHAIN_BYTES);
+    bytes.copy(job.bytes, start + CHAIN_BYTES, from, to);
+    const length = CHAIN_BYTES + to - from;
+    job.spans[span * 2] = start;
+    job.spans[span * 2 + 1] = length;
+    job.used = start + length;
+    job.before[span] = before?.job === job ? before.span + 1 : 0;
+    if (before !== undefined && before.job !== job) job.links.push({ span, before });
+    return { job, span };
+  }
+
+  /** The digest, at once. */
+  digestOf({ job, span }: PendingDigest): Buffer {
+    const known = job.digests?.subarray(span * CHAIN_BYTES, (span + 1) * CHAIN_BYTES);
+    if (known !== undefined) return Buffer.from(known);
+    const start = job.spans[span * 2] as number;
+    const length = job.spans[span * 2 + 1] as number;
+    return this.#hash.digest("SHA256", job.bytes.subarray(start, start + length));
+  }
+
+  /** Whether so much is under way that whoever reads the log had better wait. */
+  get isBehind(): boolean {
+    return this.#running.length >= JOBS_MAX || this.#failure !== undefined;
+  }
+
+  /**
+   * Waits while too much is under way.
+   *
+   * @throws StorageFault "corrupt" for an operation that does not follow the one before.
+   */
+  async catchUp(): Promise<void> {
+    while (this.#running.length >= JOBS_MAX) await this.#running.shift();
+    if (this.#failure !== undefined) throw this.#failure;
+  }
+
+  /** Waits until everything has been checked; throws as `catchUp` does. */
+  async finish(): Promise<void> {
+    this.#handOver();
+    await Promise.all(this.#running);
+    this.#running = [];
+    if (this.#failure !== undefined) throw this.#failure;
+  }
+
+  #jobFor(bytes: number): ChainJob {
+    const open = this.#open;
+    if (open !== undefined && (open.used + bytes > JOB_BYTES || open.count === SPANS_MAX)) {
+      this.#handOver();
+    }
+    this.#open ??= this.#idle.pop() ?? newJob();
+    return this.#open;
+  }
+
+  #handOver(): void {
+    const job = this.#open;
+    this.#open = undefined;
+    if (job !== undefined) this.#running.push(this.#run(job, this.#running.at(-1)));
+  }
+
+  async #run(job: ChainJob, earlier: Promise<void> | undefined): Promise<void> {
+    try {
+      const spans = job.spans.slice(0, job.count * 2);
+      job.digests = await this.#hash.sha256Spans(job.memory, spans);
+      await earlier;
+      check(job);
+      if (this.#checked !== undefined) this.#idle.push(emptied(this.#checked));
+      this.#checked = job;
+    } catch (failure) {
+      this.#failure ??= failure;
+    }
+  }
+}
+
+function check(job: ChainJob): void {
+  const { bytes, spans, before, links, digests } = job;
+  if (digests === undefined) return;
+  for (let span = 0; span < job.count; span++) {
+    const follows = before[span] as number;
+    if (follows === 0) continue;
+    const at = (follows - 1) * CHAIN_BYTES;
+    const start = spans[span * 2] as number;
+    if (digests.compare(bytes, start, start + CHAIN_BYTES, at, at + CHAIN_BYTES) !== 0) {
+      throw broken();
+    }
+  }
+  for (const { span, before: other } of links) {
+    const at = other.span * CHAIN_BYTES;
+    const start = spans[span * 2] as number;
+    const known = other.job.digests?.subarray(at, at + CHAIN_BYTES);
+    if (known?.compare(bytes, start, start + CHAIN_BYTES) !== 0) throw broken();
+  }
+}
+
+/** Nobody asks for a digest of a job that another one was checked behind. */
+function emptied(job: ChainJob): ChainJob {
+  job.links = [];
+  job.used = 0;
+  job.count = 0;
+  job.digests = undefined;
+  return job;
+}
+
+function broken(): StorageFault {
+  return new StorageFault("corrupt", "an operation does not follow the one before");
+}
+
+function newJob(): ChainJob {
+  const memory = new SharedArrayBuffer(JOB_BYTES);
+  return {
+    memory,
+    bytes: Buffer.from(memory),
+    spans: new Uint32Array(SPANS_MAX * 2),
+    before: new Uint32Array(SPANS_MAX),
+    links: [],
+    used: 0,
+    count: 0,
+    digests: undefined,
+  };
+}

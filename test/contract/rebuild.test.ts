@@ -1,0 +1,114 @@
+import { describe, expect, test } from "vitest";
+import { versioningSetting } from "../../src/core/bucket-versioning.ts";
+import type { BucketName } from "../../src/core/names.ts";
+import { TABLES } from "../../src/storage/metadata/rows.ts";
+import { indexKey } from "../../src/storage/metadata/stored-rows.ts";
+import type { PutObjectRequest } from "../../src/storage/store.ts";
+import { dumpRows } from "../sim/sim-machine.ts";
+import { bucketOf, keyOf } from "../sim/store-journal.ts";
+import { realSite } from "../support/site-fixture.ts";
+import { SITES, useSite } from "../support/site-suite.ts";
+
+const BUCKETS = { plain: bucketOf("alpha"), versioned: bucketOf("beta") };
+const UNUSUAL = [
+  "\u00e9/\u00e8",
+  "a",
+  "a/",
+  "/",
+  "\uffff",
+  "x".repeat(1024),
+  "\u{1f600}/".repeat(40),
+];
+
+function putRequest(bucket: BucketName, key: string, number: number): PutObjectRequest {
+  const bytes = Buffer.alloc(number % 50, number);
+  const user = number % 7 === 0 ? [["name", number % 2 === 0 ? "value" : "\u00e9"] as const] : [];
+  const system = number % 3 === 0 ? [["content-type", "text/plain"] as const] : [];
+  return {
+    ...{ bucket, key: keyOf(key) },
+    object: {
+      ...{ size: bytes.length, etag: number.toString(16).padStart(32, "0"), parts: [] },
+      attributes: { system, user, storageClass: undefined, tags: [] },
+      checksums: [],
+      encryption: number % 11 === 0 ? Buffer.from("an envelope") : undefined,
+    },
+    body: { kind: "inline", bytes },
+  };
+}
+
+describe.each(SITES)("an index made anew in %s", (name, make) => {
+  const { store, restart, expectSameRowsAfterRebuild } = useSite(make);
+  const count = name.includes("simulated") ? 300 : 6000;
+
+  async function putAll(bucket: BucketName, keys: readonly string[], salt: number): Promise<void> {
+    for (let from = 0; from < keys.length; from += 100) {
+      const part = keys.slice(from, from + 100);
+      const puts = part.map((key, at) =>
+        store().putObject(putRequest(bucket, key, salt + from + at)),
+      );
+      for (const { outcome } of await Promise.all(puts)) expect(outcome).toBe("stored");
+    }
+  }
+
+  async function remove(bucket: BucketName, keys: readonly string[]): Promise<void> {
+    for (const key of keys) {
+      await store().deleteObject({ bucket, key: keyOf(key), bypassGovernance: false });
+    }
+  }
+
+  async function enableVersions(): Promise<void> {
+    const value = versioningSetting("enabled");
+    await store().createBucket({ name: BUCKETS.versioned, owner: "o" });
+    await store().putBucketSetting({ bucket: BUCKETS.versioned, name: "versioning", value });
+  }
+
+  test("has the same rows when every object was put once, in more folders than are listed", async () => {
+    const keys = Array.from(
+      { length: count },
+      (_, index) => `${(index * 7919) % count}/${index % 9}`,
+    );
+    await putAll(BUCKETS.plain, [...UNUSUAL, ...keys], 0);
+    await expectSameRowsAfterRebuild();
+  });
+
+  test("has the same rows when objects were overwritten, deleted and put again", async () => {
+    await enableVersions();
+    const keys = Array.from({ length: count / 10 }, (_, index) => `dir-${index % 13}/${index}`);
+    const some = keys.filter((_, index) => index % 5 === 0);
+    for (const bucket of Object.values(BUCKETS)) {
+      await putAll(bucket, keys, 1);
+      await putAll(bucket, some, 5000);
+      await remove(bucket, some.slice(0, 20));
+      await putAll(bucket, some.slice(10, 30), 9000);
+      await remove(bucket, ["never/there"]);
+      await putAll(bucket, ["never/there", ...UNUSUAL], 7);
+    }
+    await restart();
+    await putAll(BUCKETS.plain, ["after/restart", ...some.slice(0, 3)], 8);
+    await expectSameRowsAfterRebuild();
+    await putAll(BUCKETS.plain, ["after/rebuild", ...some.slice(0, 3)], 9);
+    await expectSameRowsAfterRebuild();
+  });
+});
+
+test("an index whose making was cut off is made anew at the next start", async () => {
+  const fixture = await realSite("off");
+  try {
+    const before = await fixture.open();
+    await before.site.store.createBucket({ name: BUCKETS.plain, owner: "o" });
+    for (let number = 0; number < 20; number++) {
+      await before.site.store.putObject(putRequest(BUCKETS.plain, `k/${number}`, number));
+    }
+    const rows = dumpRows(before.kv, fixture.hash);
+    await before.kv.write([
+      { key: indexKey(TABLES.replaying.prefix, ""), value: Buffer.from([1, 0, 0, 0, 0]) },
+      { key: indexKey(TABLES.object.prefix, "alpha\0k/7"), value: undefined },
+    ]);
+    await before.site.close();
+    const after = await fixture.open();
+    expect(dumpRows(after.kv, fixture.hash)).toEqual(rows);
+    await after.site.close();
+  } finally {
+    fixture.remove();
+  }
+});
