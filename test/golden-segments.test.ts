@@ -18,15 +18,14 @@ import {
   goldenConflictFiles,
 } from "./support/golden-conflicts.ts";
 import { GOLDEN_ORIGIN_LOCALS, goldenOriginFiles } from "./support/golden-origins.ts";
-import { GOLDEN_ROW_LOCALS, goldenRowFiles } from "./support/golden-rows.ts";
 import {
   GOLDEN_LOCALS,
   GOLDEN_MANIFEST,
   GOLDEN_NAME,
   GOLDEN_OPERATIONS,
-  GOLDEN_PAYLOADS,
-  goldenFiles,
-} from "./support/golden-segments.ts";
+} from "./support/golden-records.ts";
+import { GOLDEN_ROW_LOCALS, goldenRowFiles } from "./support/golden-rows.ts";
+import { GOLDEN_PAYLOADS, goldenFiles } from "./support/golden-segments.ts";
 import { GOLDEN_SITE_OPERATIONS, goldenSiteFiles } from "./support/golden-sites.ts";
 import {
   GOLDEN_LOCKED_UPLOAD,
