@@ -9,6 +9,7 @@ import { StorageFault } from "../core/faults.ts";
 import type { ForwardedAnswer, ForwardedRequest } from "../core/forwarded-request.ts";
 import type { SiteId } from "../core/names.ts";
 import type { MemberSite } from "../core/site-record.ts";
+import type { Log } from "../ports/log.ts";
 import { forwardRoute, forwardTo } from "../replication/forward.ts";
 import { joinRoute } from "../replication/join-server.ts";
 import { lagRoute } from "../replication/lag-route.ts";
@@ -91,7 +92,7 @@ export async function startReplication(parts: ReplicationParts): Promise<Running
   engine.start();
   rows.start();
   readThrough.start();
-  const desk = createDesk(membership, site, refusals);
+  const desk = createDesk(membership, site, { refusals, log });
   return {
     server,
     status: watch.status,
@@ -217,14 +218,31 @@ async function openMembership(
   );
 }
 
-function createDesk(membership: Membership, { identity }: Site, refusals: Refusals): SitesDesk {
+/** Bytes that nobody has read elsewhere went with the site that wrote them. */
+function tellMissing({ store }: Site, log: Log): void {
+  const { manifests, bytes } = store.remote.sum();
+  if (manifests === 0) return;
+  const message = "a site was removed, and bytes of metadata-first buckets are missing here";
+  log.warn({ bodies: manifests, bytes }, `${message}: \`atoll repl-verify --deep\` lists them`);
+}
+
+function createDesk(
+  membership: Membership,
+  site: Site,
+  { refusals, log }: { readonly refusals: Refusals; readonly log: Log },
+): SitesDesk {
+  const { identity } = site;
   return {
     ownId: identity.siteId,
     clusterId: () => identity.clusterId,
     sites: () => membership.sites(),
     invite: (wish, lifeMs) => membership.invite(wish, lifeMs),
     join: (token, wish) => membership.join(token, wish).catch(tellOperator),
-    remove: (name) => membership.remove(name),
+    remove: async (name) => {
+      const removed = await membership.remove(name);
+      tellMissing(site, log);
+      return removed;
+    },
     refusals: () => refusals.counts(),
   };
 }
