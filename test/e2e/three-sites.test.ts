@@ -26,7 +26,8 @@ const AHEAD_MS = 3000;
 const NAMES = ["berlin", "paris", "oslo"] as const;
 const BUCKETS: Buckets = { plain: "plain", versioned: "versioned" };
 /** Generous: 100,000 objects on a small machine. */
-const TIMEOUT_MS = PATIENCE_MS * 4 + OBJECTS * 100;
+const WRITING_MS = PATIENCE_MS + OBJECTS * 20;
+const TIMEOUT_MS = WRITING_MS * 4;
 
 /** Runs a task for each number, some at once. */
 async function forEach(
@@ -139,10 +140,11 @@ describe("three sites that all write", () => {
       }
     };
     const whole = (async () => {
-      await until("all of the weather has come", async () => {
+      const isOver = async () => {
         await over;
         return next === steps.length ? true : undefined;
-      });
+      };
+      await until("all of the weather has come", isOver, WRITING_MS);
     })();
     return { at, over: whole };
   }
@@ -172,10 +174,11 @@ describe("three sites that all write", () => {
     async () => {
       for (const site of sites) site.wire.set("whole");
       const left = new Set(sites);
-      await until("all sites are in sync", async () => {
+      const areHonest = async () => {
         for (const site of left) if (await expectHonest(site)) left.delete(site);
         return left.size === 0 ? true : undefined;
-      });
+      };
+      await until("all sites are in sync", areHonest, WRITING_MS);
     },
     TIMEOUT_MS,
   );

@@ -143,8 +143,9 @@ export async function startCluster(all: readonly SiteOptions[]): Promise<Running
 export async function until<Answer>(
   what: string,
   ask: () => Promise<Answer | undefined>,
+  patienceMs = PATIENCE_MS,
 ): Promise<Answer> {
-  const deadlineMs = Date.now() + PATIENCE_MS;
+  const deadlineMs = Date.now() + patienceMs;
   for (;;) {
     const answer = await ask();
     if (answer !== undefined) return answer;
