@@ -48,6 +48,8 @@ export interface RequestHeaders {
   get(name: string): string | undefined;
   /** How often the header came. */
   count(name: string): number;
+  /** The name of every header line, in the order of arrival. */
+  readonly names: readonly string[];
   /** Every header line in the order of arrival. */
   readonly entries: ReadonlyArray<readonly [name: string, value: string]>;
 }

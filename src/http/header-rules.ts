@@ -1,4 +1,5 @@
 import { LIMITS } from "../core/limits.ts";
+import { isCommonName } from "./request-headers.ts";
 
 /** A request head as an engine saw it; names are in lower case, in the order of arrival. */
 export type RequestHead = {
@@ -47,7 +48,8 @@ export function refuseRequest(head: RequestHead): Refusal | undefined {
     const name = names[index] ?? "";
     const value = values[index] ?? "";
     blockBytes += name.length + value.length + 4;
-    if (!NAME.test(name) || !VALUE.test(value)) return { status: 400, reason: "bad header" };
+    if ((!isCommonName(name) && !NAME.test(name)) || !VALUE.test(value))
+      return { status: 400, reason: "bad header" };
     const reason = refuseHeader(seen, name, value);
     if (reason !== undefined) return { status: 400, reason };
   }

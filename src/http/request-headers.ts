@@ -40,20 +40,24 @@ export function commonName(name: string): string {
   return COMMON_NAMES.get(name) ?? name;
 }
 
+export function isCommonName(name: string): boolean {
+  return COMMON_NAMES.has(name);
+}
+
 /** Header lines as two flat lists, in the order of arrival; names are in lower case. */
 export class FlatHeaders implements RequestHeaders {
-  readonly #names: readonly string[];
+  readonly names: readonly string[];
   readonly #values: readonly string[];
   #entries: ReadonlyArray<readonly [name: string, value: string]> | undefined;
 
   constructor(names: readonly string[], values: readonly string[]) {
-    this.#names = names;
+    this.names = names;
     this.#values = values;
   }
 
   // A request has a dozen headers: a scan is cheaper than building a map for each request.
   get(name: string): string | undefined {
-    const names = this.#names;
+    const { names } = this;
     let joined: string | undefined;
     for (let index = 0; index < names.length; index++) {
       if (names[index] !== name) continue;
@@ -65,7 +69,7 @@ export class FlatHeaders implements RequestHeaders {
 
   count(name: string): number {
     let count = 0;
-    for (const candidate of this.#names) if (candidate === name) count++;
+    for (const candidate of this.names) if (candidate === name) count++;
     return count;
   }
 
@@ -77,7 +81,7 @@ export class FlatHeaders implements RequestHeaders {
   }
 
   get entries(): ReadonlyArray<readonly [name: string, value: string]> {
-    this.#entries ??= this.#names.map((name, index) => [name, this.#values[index] ?? ""]);
+    this.#entries ??= this.names.map((name, index) => [name, this.#values[index] ?? ""]);
     return this.#entries;
   }
 }

@@ -9,6 +9,7 @@ const ENGINE_NAMES: ReadonlySet<string> = new Set([
   "date",
 ]);
 
+const CONTENT_LENGTH = "Content-Length";
 const NAME = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 
 /**
@@ -40,22 +41,30 @@ function isSendable(name: string): boolean {
 
 /**
  * All header lines as one: the first name, and a value that holds the rest with its line ends. A
- * native engine charges for every call, not for every byte. Undefined without headers. Hot path.
+ * native engine charges for every call, not for every byte. Undefined without any. Hot path.
+ *
+ * @param contentLength is told as the last line, where the engine would not tell it.
  */
 export function headerBlock(
   headers: ResponseHeaders,
+  contentLength?: number,
 ): { readonly name: string; readonly rest: string } | undefined {
   let first: string | undefined;
   let rest = "";
-  writeHeaders(headers, (name, value) => {
+  for (let at = 0; at < headers.length; at++) {
+    const [name, given] = headers[at] as ResponseHeaders[number];
+    if (!isSendable(name)) continue;
+    const value = isPlain(given) ? given : encodeControls(given);
     if (first === undefined) {
       first = name;
       rest = value;
     } else {
       rest += `\r\n${name}: ${value}`;
     }
-  });
-  return first === undefined ? undefined : { name: first, rest };
+  }
+  if (contentLength === undefined) return first === undefined ? undefined : { name: first, rest };
+  if (first === undefined) return { name: CONTENT_LENGTH, rest: String(contentLength) };
+  return { name: first, rest: `${rest}\r\n${CONTENT_LENGTH}: ${contentLength}` };
 }
 
 function isPlain(value: string): boolean {

@@ -15,6 +15,8 @@ const DEMANDS: ReadonlyMap<string, Rule> = new Map([
   ["x-amz-mfa", { harmless: [] }],
   ["x-amz-write-offset-bytes", { harmless: [] }],
 ]);
+/** What nearly every request has. */
+const UNDEMANDING: ReadonlySet<string> = new Set(["x-amz-content-sha256", "x-amz-date"]);
 const DEMANDING_PREFIXES = ["x-amz-grant-"] as const;
 const LOCK_PREFIX = "x-amz-object-lock-";
 const OWNER_HEADERS = ["x-amz-expected-bucket-owner", "x-amz-source-expected-bucket-owner"];
@@ -31,8 +33,9 @@ export function screenHeaders(
   chosenBy?: string,
 ): void {
   let encrypts = false;
-  for (const [name, value] of headers.entries) {
-    if (!name.startsWith("x-amz-")) continue;
+  for (const name of headers.names) {
+    if (!name.startsWith("x-amz-") || UNDEMANDING.has(name)) continue;
+    const value = headers.get(name) ?? "";
     const rule = DEMANDS.get(name);
     if (rule !== undefined) {
       if (name !== chosenBy && !rule.harmless.includes(value)) throw unmet(name);

@@ -7,6 +7,7 @@ export function headersOf(lines: ReadonlyArray<readonly [string, string]>): Requ
   return {
     get: (name) => (values(name).length === 0 ? undefined : values(name).join(",")),
     count: (name) => values(name).length,
+    names: entries.map(([name]) => name),
     entries,
   };
 }

@@ -261,7 +261,7 @@ function hasCapital(name: string): boolean {
 
 /** An `x-amz-*` header that is not signed could have been added by anyone on the way. */
 function requireAllSigned(headers: RequestHeaders, signedNames: readonly string[]): void {
-  for (const [name] of headers.entries) {
+  for (const name of headers.names) {
     if (name.startsWith("x-amz-") && !signedNames.includes(name)) throw notSigned(name);
   }
 }

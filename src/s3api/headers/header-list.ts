@@ -13,6 +13,7 @@ export function headersOf(source: Entries | Readonly<Record<string, string>>): R
     counts.set(name, (counts.get(name) ?? 0) + 1);
   }
   return {
+    names: entries.map(([name]) => name),
     entries,
     get: (name) => values.get(name),
     count: (name) => counts.get(name) ?? 0,
