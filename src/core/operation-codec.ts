@@ -40,6 +40,7 @@ import { FieldReader, readText, required } from "./tagged-fields.ts";
  * | 10   | conflict-resolve |
  */
 const ENVELOPE_BYTES = 61;
+const CHAIN_OFFSET = 25;
 const CHAIN_BYTES = 32;
 const TAG_VECTOR = 1;
 const TAG_GROUP = 3;
@@ -234,4 +235,16 @@ export function chainAfter(
   chainScratch.reset();
   chainScratch.bytes(chainBefore).bytes(operationBytes);
   return hash(chainScratch.view());
+}
+
+/**
+ * The same for one that continues the chain which it states. Bytes that are too short to be an
+ * operation get a chain as well, which nothing continues.
+ */
+export function operationChain(
+  hash: (bytes: Uint8Array) => Buffer,
+  operationBytes: Uint8Array,
+): Buffer {
+  const chainBefore = operationBytes.subarray(CHAIN_OFFSET, CHAIN_OFFSET + CHAIN_BYTES);
+  return chainAfter(hash, chainBefore, operationBytes);
 }

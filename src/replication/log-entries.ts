@@ -1,6 +1,6 @@
 import { ByteReader } from "../core/bytes.ts";
 import { type OriginId, parseOriginId, parseSeq } from "../core/names.ts";
-import { chainAfter } from "../core/operation-codec.ts";
+import { operationChain } from "../core/operation-codec.ts";
 import type { Dot, Vector } from "../core/records.ts";
 import { required } from "../core/tagged-fields.ts";
 import type { Hash } from "../ports/hash.ts";
@@ -35,8 +35,7 @@ export function chainBeforeOf(encoded: Uint8Array): Uint8Array {
 
 /** The hash chain of its origin's log after an encoded operation. */
 export function chainBehind(hash: Hash, encoded: Uint8Array): Buffer {
-  const sha256 = (bytes: Uint8Array) => hash.digest("SHA256", bytes);
-  return chainAfter(sha256, chainBeforeOf(encoded), encoded);
+  return operationChain((bytes) => hash.digest("SHA256", bytes), encoded);
 }
 
 /** Whether two chains are the same. */

@@ -2,8 +2,9 @@ import { verifyHead } from "../core/head-signature.ts";
 import type { ClusterId, OriginId } from "../core/names.ts";
 import type { SiteRecord } from "../core/site-record.ts";
 import type { Hash } from "../ports/hash.ts";
+import { ChainedEntry } from "../storage/chained-entry.ts";
 import type { LogEntry, OriginHead, SignedHead } from "../storage/replica.ts";
-import { chainBeforeOf, chainBehind, dotOf, sameChain } from "./log-entries.ts";
+import { chainBeforeOf, dotOf, sameChain } from "./log-entries.ts";
 import { PeerLie } from "./peer-lie.ts";
 import { mayBeBodyOf } from "./relayed-bodies.ts";
 
@@ -27,7 +28,7 @@ export type ReceivedPage = {
 /** What of a page may be taken. */
 export type CheckedPage = {
   /** In the order of the page; what is here already is left out. */
-  readonly entries: readonly LogEntry[];
+  readonly entries: readonly ChainedEntry[];
   readonly heads: readonly SignedHead[];
   /** Their site's record is not here yet: they are asked for again when it is. */
   readonly unknown: readonly OriginId[];
@@ -35,7 +36,14 @@ export type CheckedPage = {
   readonly diverged: readonly OriginId[];
 };
 
-type Run = { readonly entries: LogEntry[]; chain: Uint8Array; seq: number };
+/** Operations of one origin, one behind the other. */
+type Run = {
+  readonly origin: OriginId;
+  readonly entries: ChainedEntry[];
+  chain: Uint8Array;
+  seq: number;
+};
+type Read = { readonly entry: ChainedEntry; readonly run: Run; readonly seq: number };
 
 /**
  * Checks that every operation of a page stands in its origin's chain, and that the site of that
@@ -45,7 +53,7 @@ type Run = { readonly entries: LogEntry[]; chain: Uint8Array; seq: number };
  * @throws PeerLie when anything does not hold; LayoutError when bytes are no operation.
  */
 export function checkPage(deps: PageCheckDeps, page: ReceivedPage): CheckedPage {
-  const runs = readRuns(deps, page.entries);
+  const { runs, read } = readRuns(deps, page.entries);
   const signers = new Signers(page.sites);
   const refused = { unknown: new Set<OriginId>(), diverged: new Set<OriginId>() };
   const heads: SignedHead[] = [];
@@ -64,45 +72,52 @@ export function checkPage(deps: PageCheckDeps, page: ReceivedPage): CheckedPage 
     }
     const known = page.received.get(origin);
     const isSetBack = origin === deps.own && run.seq > (known?.seq ?? 0);
-    if (isSetBack || !continues(run, known, deps)) refused.diverged.add(origin);
+    if (isSetBack || !continues(run, known)) refused.diverged.add(origin);
     else if (head.seq > (known?.seq ?? 0)) heads.push(head);
   }
   const unwanted = new Set([...refused.unknown, ...refused.diverged]);
-  const entries = page.entries.filter((entry) => {
-    const { origin, seq } = dotOf(entry.encoded);
+  const wanted = read.filter(({ entry, run: { origin }, seq }) => {
     if (unwanted.has(origin) || seq <= (page.received.get(origin)?.seq ?? 0)) return false;
     if (page.written.includes(origin) || mayBeBodyOf(deps.hash, entry)) return true;
     throw new PeerLie(`the body of operation ${seq} of ${origin} is another one`);
   });
+  const entries = wanted.map(({ entry }) => entry);
   return { entries, heads, unknown: [...refused.unknown], diverged: [...refused.diverged] };
 }
 
-/** The operations of each origin, one behind the other, with the chain after the last. */
-function readRuns({ hash }: PageCheckDeps, entries: readonly LogEntry[]): Map<OriginId, Run> {
+/** The operations of each origin, and all of them in the order of the page. */
+function readRuns(
+  { hash }: PageCheckDeps,
+  entries: readonly LogEntry[],
+): { readonly runs: ReadonlyMap<OriginId, Run>; readonly read: readonly Read[] } {
   const runs = new Map<OriginId, Run>();
-  for (const entry of entries) {
-    const { origin, seq } = dotOf(entry.encoded);
-    const run = runs.get(origin);
-    const chain = chainBehind(hash, entry.encoded);
-    if (run === undefined) {
-      runs.set(origin, { entries: [entry], chain, seq });
+  const read: Read[] = [];
+  for (const one of entries) {
+    const entry = new ChainedEntry(hash, one);
+    const { origin, seq } = dotOf(one.encoded);
+    const known = runs.get(origin);
+    if (known === undefined) {
+      const run = { origin, entries: [entry], chain: entry.chain, seq };
+      runs.set(origin, run);
+      read.push({ entry, run, seq });
       continue;
     }
-    if (seq !== run.seq + 1 || !sameChain(chainBeforeOf(entry.encoded), run.chain)) {
+    if (seq !== known.seq + 1 || !sameChain(chainBeforeOf(one.encoded), known.chain)) {
       throw new PeerLie(`operations of ${origin} do not follow each other at ${seq}`);
     }
-    run.entries.push(entry);
-    run.chain = chain;
-    run.seq = seq;
+    known.entries.push(entry);
+    known.chain = entry.chain;
+    known.seq = seq;
+    read.push({ entry, run: known, seq });
   }
-  return runs;
+  return { runs, read };
 }
 
 /**
  * Whether a run goes on where this site stands, or before that: what came meanwhile over another
  * way is passed over. False: it is another history.
  */
-function continues(run: Run, head: OriginHead | undefined, { hash }: PageCheckDeps): boolean {
+function continues(run: Run, head: OriginHead | undefined): boolean {
   const known = head?.seq ?? 0;
   const first = run.seq - run.entries.length + 1;
   if (first > known + 1) throw new PeerLie(`operations before ${first} were left out`);
@@ -110,7 +125,7 @@ function continues(run: Run, head: OriginHead | undefined, { hash }: PageCheckDe
   const next = run.entries[known + 1 - first];
   if (next !== undefined) return sameChain(chainBeforeOf(next.encoded), head.chain);
   const last = run.entries.at(-1);
-  return last === undefined || sameChain(chainBehind(hash, last.encoded), head.chain);
+  return last === undefined || sameChain(last.chain, head.chain);
 }
 
 /** Who may sign for an origin: its site, and any member for an origin that nobody has named yet. */

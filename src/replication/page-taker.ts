@@ -61,7 +61,10 @@ export async function takePage(
 ): Promise<TakenPage> {
   if (page.entries.length === 0) return { operations: 0, parked: 0, refused: new Map() };
   const states = await statesOf(deps, page.entries, from, signal);
-  const incoming = page.entries.map((entry, at) => ({ ...entry, state: states[at] ?? WHOLE }));
+  const incoming = page.entries.map((chained, at) => {
+    const { encoded, inline } = chained;
+    return { encoded, inline, chained, state: states[at] ?? WHOLE };
+  });
   const outcomes = await deps.replica.ingest(incoming, page.heads);
   const refused = new Map<OriginId, { entry: LogEntry; why: Refused }>();
   let operations = 0;

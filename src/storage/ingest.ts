@@ -3,12 +3,13 @@ import { StorageFault } from "../core/faults.ts";
 import { hlcMs } from "../core/hlc.ts";
 import { LIMITS } from "../core/limits.ts";
 import { type OriginId, parseOriginId, parseSeq, SEQ_ZERO, type Seq } from "../core/names.ts";
-import { chainAfter, decodeOperation } from "../core/operation-codec.ts";
+import { decodeOperation } from "../core/operation-codec.ts";
 import type { SignedHead } from "../core/origin-records.ts";
 import type { Dot, Operation } from "../core/records.ts";
 import type { Log } from "../ports/log.ts";
 import type { ForeignOperation, OpenBatch } from "./batch.ts";
 import { endUploadsOfGone } from "./buckets.ts";
+import { ChainedEntry } from "./chained-entry.ts";
 import { hasBytes, isNamedRightly, takeManifest } from "./incoming-bytes.ts";
 import { logRunKeyOf } from "./metadata/keys.ts";
 import { TABLES } from "./metadata/rows.ts";
@@ -195,7 +196,7 @@ class Ingest {
   ): IngestOutcome | ForeignOperation {
     const { parts, origin } = this.#deps;
     const { dot } = operation;
-    const chain = this.#chainAfter(operation, incoming.encoded);
+    const chain = this.#chainAfter(incoming);
     const isParked = this.#deps.origins.isParked(dot);
     const whole = { operation, encoded: incoming.encoded, chain, inline: inlineOf(incoming) };
     if (dot.seq <= head.seq) {
@@ -243,9 +244,9 @@ class Ingest {
     return this.#deps.origins.state(origin) ?? { seq: SEQ_ZERO, chain: NO_CHAIN };
   }
 
-  #chainAfter({ chainBefore }: Operation, encoded: Uint8Array): Buffer {
-    const { hash } = this.#deps.parts;
-    return chainAfter((bytes) => hash.digest("SHA256", bytes), chainBefore, encoded);
+  #chainAfter({ encoded, inline, chained }: IncomingOperation): Buffer {
+    if (chained?.encoded === encoded) return chained.chain;
+    return new ChainedEntry(this.#deps.parts.hash, { encoded, inline }).chain;
   }
 
   #areNamedRightly({ state }: IncomingOperation): boolean {

@@ -87,9 +87,9 @@ export class OriginLogs {
 
   /** The next operation of its origin is in the log; gives what it had applied of others. */
   advance(operation: Operation, chain: Uint8Array): Vector {
-    const { dot, hlc } = operation;
+    const { origin, seq } = operation.dot;
     const vector = this.vectorOf(operation);
-    this.#set({ ...dot, hlc, chain, vector });
+    this.#set({ origin, seq, hlc: operation.hlc, chain, vector });
     return vector;
   }
 

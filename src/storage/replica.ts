@@ -2,6 +2,7 @@ import type { Hlc } from "../core/hlc.ts";
 import type { ContentHash, OriginId, Seq, SiteId } from "../core/names.ts";
 import type { SignedHead } from "../core/origin-records.ts";
 import type { Dot, ManifestChunk, Operation, Vector } from "../core/records.ts";
+import type { ChainedEntry } from "./chained-entry.ts";
 import type { BodyWriter, StagedBody } from "./stored.ts";
 
 export type { SignedHead } from "../core/origin-records.ts";
@@ -38,6 +39,8 @@ export type LogPage =
 
 /** An operation of another origin on its way into the log. */
 export type IncomingOperation = LogEntry & {
+  /** The same operation, when its place in its origin's log has been checked already. */
+  readonly chained?: ChainedEntry;
   /**
    * `whole`: inline body, or all manifests and chunks, are here. `parked`: no peer has its bytes
    * now. `void`: its bytes exist nowhere any more, because a later operation took its place.

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { hlcMs } from "../../src/core/hlc.ts";
 import { decodeOperation } from "../../src/core/operation-codec.ts";
+import { ChainedEntry } from "../../src/storage/chained-entry.ts";
 import type { IncomingOperation, IngestOutcome } from "../../src/storage/replica.ts";
 import { dumpRows } from "../sim/sim-machine.ts";
 import { bucketOf, keyOf } from "../sim/store-journal.ts";
@@ -43,6 +44,24 @@ describe("what comes in", () => {
       "applied",
     ]);
     expect(await contentsOf(b.store)).toEqual(await contentsOf(a.store));
+  });
+
+  test("is hashed here, unless it was already: a chain of other bytes is not believed", async () => {
+    const [first, second, third] = await puts(3);
+    if (first === undefined || second === undefined || third === undefined) throw new Error();
+    const checked = { ...first, chained: new ChainedEntry(b.hash, first) };
+    const altered = Buffer.from(second.encoded);
+    altered[altered.length - 1] = (altered.at(-1) ?? 0) ^ 1;
+    const chained = new ChainedEntry(b.hash, second);
+    const outcomes = await b.store.replica.ingest(
+      [checked, { ...second, encoded: altered, chained }, { ...third, chained }],
+      [],
+    );
+    expect(namesOf(outcomes)[0]).toBe("applied");
+    expect(namesOf(outcomes)[2]).toMatch(/chain|gap/);
+    const { origin } = a.store.replica;
+    const head = b.store.replica.received().get(origin);
+    expect(chained.chain.equals(head?.chain ?? chained.chain)).toBe(false);
   });
 
   test("must belong to the history that is here", async () => {

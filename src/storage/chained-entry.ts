@@ -1,0 +1,25 @@
+import { operationChain } from "../core/operation-codec.ts";
+import type { Hash } from "../ports/hash.ts";
+import type { LogEntry } from "./replica.ts";
+
+/**
+ * An operation that came from elsewhere, with the hash chain of its origin's log behind it. Who
+ * checks it against a signed head and who writes it to the log both need that, and a hash costs as
+ * much as all else of the check. Invariant: the chain was computed here, from these very bytes; so
+ * storage need not believe whoever hands one over.
+ */
+export class ChainedEntry implements LogEntry {
+  readonly encoded: Uint8Array;
+  readonly inline: Uint8Array | undefined;
+  readonly #chain: Buffer;
+
+  constructor(hash: Pick<Hash, "digest">, { encoded, inline }: LogEntry) {
+    this.encoded = encoded;
+    this.inline = inline;
+    this.#chain = operationChain((bytes) => hash.digest("SHA256", bytes), encoded);
+  }
+
+  get chain(): Buffer {
+    return this.#chain;
+  }
+}
