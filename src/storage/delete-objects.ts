@@ -1,6 +1,6 @@
 import { type Hlc, hlcMs, parseHlc } from "../core/hlc.ts";
 import { LIMITS } from "../core/limits.ts";
-import { makeVersionId } from "../core/names.ts";
+import { makeVersionId, type VersionId } from "../core/names.ts";
 import type { OperationBody } from "../core/records.ts";
 import type { OpenBatch } from "./batch.ts";
 import { judgeConditions } from "./conditions.ts";
@@ -14,6 +14,15 @@ import { isKept, judgeOverwrite, namedVersion, versioningIn } from "./versions.t
 
 /** About what a delete takes in the log; for bounds, not for counting. */
 const RECORD_BYTES = 1024;
+
+/** Deletes one object or version, as `deleteObjects` does. */
+export async function deleteObject(
+  parts: StoreParts,
+  request: DeleteObjectRequest,
+): Promise<DeleteOutcome> {
+  parts.admission.admitSmall();
+  return await parts.committer.submit(RECORD_BYTES, (batch) => judgeDelete(parts, batch, request));
+}
 
 /**
  * Deletes in one commit: all of them are durable when it resolves, each with its own outcome.
@@ -64,8 +73,7 @@ function judgeCurrentDelete(
   if (refusal !== undefined) return refusal;
   const versioning = versioningIn(view, bucket);
   const existed = current !== undefined;
-  const done = { outcome: "deleted", existed, removedMarker: false, version: undefined } as const;
-  if (versioning === "unversioned" && !existed) return { ...done, deleteMarker: undefined };
+  if (versioning === "unversioned" && !existed) return deleted(existed, undefined);
   const nullSlot = versioning !== "enabled";
   const kept = nullSlot ? judgeOverwrite(clock, view, request) : undefined;
   if (kept !== undefined) return kept;
@@ -73,11 +81,21 @@ function judgeCurrentDelete(
   const hlc = batch.nextHlc(current?.stamp.hlc);
   const deletedMs = hlcMs(hlc);
   const standsAt = nullSlot ? undefined : placeAbove(batch, request, expired);
-  const slot = { nullSlot, nullMarker, deletedMs, standsAt };
-  const { origin } = batch.operation(hlc, { kind: "object-delete", bucket, key, ...slot });
-  if (nullMarker) return { ...done, deleteMarker: "null" };
-  const marker = makeVersionId(standsAt ?? hlc, origin);
-  return { ...done, deleteMarker: nullSlot ? undefined : marker };
+  const { origin } = batch.operation(hlc, {
+    kind: "object-delete",
+    bucket,
+    key,
+    nullSlot,
+    nullMarker,
+    deletedMs,
+    standsAt,
+  });
+  if (nullMarker) return deleted(existed, "null");
+  return deleted(existed, nullSlot ? undefined : makeVersionId(standsAt ?? hlc, origin));
+}
+
+function deleted(existed: boolean, deleteMarker: VersionId | "null" | undefined): DeleteOutcome {
+  return { outcome: "deleted", existed, deleteMarker, removedMarker: false, version: undefined };
 }
 
 /** Where the marker of an expired version stands, unless something was deleted from there. */

@@ -8,7 +8,7 @@ import { createBucket, deleteBucket, listBuckets, putBucketSetting } from "./buc
 import type { CommitLane } from "./commit-lane.ts";
 import { createConflicts } from "./conflicts.ts";
 import { listParts, objectCursor, uploadCursor } from "./cursors.ts";
-import { deleteObjects } from "./delete-objects.ts";
+import { deleteObject, deleteObjects } from "./delete-objects.ts";
 import type { House } from "./house.ts";
 import { keyUsage } from "./key-usage.ts";
 import { expireVersions } from "./lifecycle/expire.ts";
@@ -79,11 +79,7 @@ export function createStore(deps: StoreFaceDeps): Store {
     putObject: (request) => putObject(parts, request),
     appendObject: (request) => appendObject({ parts, stage }, request),
     renameObject: (request) => renames.rename(request),
-    deleteObject: async (request) => {
-      const [outcome] = await deleteObjects(parts, [request]);
-      if (outcome === undefined) throw new StorageFault("corrupt", "a delete had no outcome");
-      return outcome;
-    },
+    deleteObject: (request) => deleteObject(parts, request),
     deleteObjects: (requests) => deleteObjects(parts, requests),
     expireVersions: (requests) => expireVersions(parts, requests),
 

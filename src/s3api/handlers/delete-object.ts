@@ -1,4 +1,4 @@
-import type { DeleteOutcome } from "../../storage/store.ts";
+import type { DeleteObjectRequest, DeleteOutcome, WriteConditions } from "../../storage/store.ts";
 import type { HeaderLines } from "../headers/object-headers.ts";
 import { type VersionRef, versionOf } from "../headers/version-ref.ts";
 import type { HandlerDeps, ObjectCall, Reply } from "../operation.ts";
@@ -16,18 +16,28 @@ export async function deleteObject(call: ObjectCall, deps: HandlerDeps): Promise
   const { bucket, key } = call;
   const version = versionOf(call.query);
   const conditions = allowedConditions(call);
-  const outcome = await deps.store.deleteObject({
-    bucket,
-    key,
-    ...(version === undefined ? {} : { version, bypassGovernance: bypassesGovernance(call, key) }),
-    ...(conditions === undefined ? {} : { conditions }),
-  });
+  const plain = version === undefined && conditions === undefined;
+  const outcome = await deps.store.deleteObject(
+    plain ? { bucket, key } : { bucket, key, ...terms(call, version, conditions) },
+  );
   if (outcome.outcome !== "deleted") throw writeRefusal(outcome, bucket, key);
   const { marker, id } = deletedVersion(outcome, version);
   const headers: HeaderLines = [];
   if (marker) headers.push(["x-amz-delete-marker", "true"]);
   if (id !== undefined) headers.push(["x-amz-version-id", id]);
   return emptyReply(204, headers);
+}
+
+function terms(
+  call: ObjectCall,
+  version: VersionRef | undefined,
+  conditions: WriteConditions | undefined,
+): Pick<DeleteObjectRequest, "version" | "bypassGovernance" | "conditions"> {
+  const bypassGovernance = version !== undefined && bypassesGovernance(call, call.key);
+  return {
+    ...(version === undefined ? {} : { version, bypassGovernance }),
+    ...(conditions === undefined ? {} : { conditions }),
+  };
 }
 
 /**

@@ -7,9 +7,17 @@ import type { BucketName, OriginId } from "../../core/names.ts";
  */
 const SEPARATOR = "\0";
 
-/** Key of an object, its tombstone, and the start of its uploads. */
+let lastObject = { bucket: "", key: "", text: SEPARATOR };
+
+/**
+ * Key of an object, its tombstone, and the start of its uploads. The last one is remembered: the
+ * steps of a write ask for the same one after another.
+ */
 export function objectKeyOf(bucket: BucketName, key: string): string {
-  return bucket + SEPARATOR + key;
+  if (lastObject.key === key && lastObject.bucket === bucket) return lastObject.text;
+  const text = bucket + SEPARATOR + key;
+  lastObject = { bucket, key, text };
+  return text;
 }
 
 /** Everything of a bucket is at or after this and before `bucketEnd`. */
@@ -32,9 +40,14 @@ export function partKeyOf(uploadId: string, partNumber: number): string {
   return uploadId + String(partNumber).padStart(5, "0");
 }
 
+let lastSegment = { number: 0, text: "0000000000" };
+
 /** Segment numbers have ten digits, so that text order is their order. */
 export function segmentKeyOf(segment: number): string {
-  return String(segment).padStart(10, "0");
+  if (lastSegment.number !== segment) {
+    lastSegment = { number: segment, text: String(segment).padStart(10, "0") };
+  }
+  return lastSegment.text;
 }
 
 /** Key of a grave: where something was removed, and where it had been made. */

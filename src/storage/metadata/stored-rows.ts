@@ -44,6 +44,23 @@ export interface RowReader {
   firstVersion(gte: string, lt: string): VersionRow | undefined;
 }
 
+/** By the prefix of the table. */
+const lastIds: Array<{ readonly key: string; readonly id: string } | undefined> = [];
+
+/**
+ * The text under which a row stands in the index. The last one of each table is remembered: the
+ * steps of a write ask for the same rows, and a text that is put together anew is hashed anew. Hot
+ * path.
+ */
+export function rowId({ prefix }: Table<unknown>, key: string): string {
+  const at = prefix.charCodeAt(0);
+  const last = lastIds[at];
+  if (last !== undefined && last.key === key) return last.id;
+  const id = prefix + key;
+  lastIds[at] = { key, id };
+  return id;
+}
+
 /** The bytes under which a row stands in the index. */
 export function indexKey(prefix: string, key: string): Buffer {
   return Buffer.from(prefix + key, "utf8");
@@ -68,7 +85,7 @@ export class StoredRows implements RowReader {
   }
 
   get<Row>(table: Table<Row>, key: string): Row | undefined {
-    const id = table.prefix + key;
+    const id = rowId(table, key);
     if (table.prefix === TABLES.object.prefix) return this.#object(id) as Row | undefined;
     if (table.prefix === TABLES.prefix.prefix) return this.#prefix(id) as Row | undefined;
     if (!KEPT_PREFIXES.has(table.prefix)) return this.#read(table, id);

@@ -1,6 +1,7 @@
 import { retireObject } from "./apply-conflicts.ts";
 import type { ApplyContext } from "./apply-context.ts";
 import {
+  hasVersions,
   isNewest,
   type KeyName,
   type Located,
@@ -112,6 +113,7 @@ export function removeVersion(context: ApplyContext, name: KeyName, found: Locat
 
 /** The newest version behind a removed one becomes current, unless it is a delete marker. */
 function promote(view: IndexView, name: KeyName, removed: Stamp): void {
+  if (!hasVersions(view.get(TABLES.usage, name.bucket))) return;
   const next = view.firstVersion(versionKeyOf(name, removed), versionsEnd(name));
   if (next?.kind !== "object") return;
   removeOlder(view, name, next);

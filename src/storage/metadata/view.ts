@@ -1,7 +1,7 @@
 import { ByteWriter } from "../../core/bytes.ts";
 import type { Kv, KvMutation } from "../../ports/kv.ts";
 import { type Crc32, decodeRow, encodeRow, TABLES, type Table } from "./rows.ts";
-import { type RowChange, type RowReader, StoredRows } from "./stored-rows.ts";
+import { type RowChange, type RowReader, rowId, StoredRows } from "./stored-rows.ts";
 import type { VersionRow } from "./version-rows.ts";
 
 type Change = { readonly table: Table<unknown>; row: unknown };
@@ -29,7 +29,7 @@ export class IndexView implements RowReader {
   }
 
   get<Row>(table: Table<Row>, key: string): Row | undefined {
-    const id = table.prefix + key;
+    const id = rowId(table, key);
     const pending = this.#pending.get(id);
     if (pending !== undefined) return pending.change.row as Row | undefined;
     return this.stored.get(table, key);
@@ -139,7 +139,7 @@ export class IndexView implements RowReader {
   }
 
   #set(table: Table<unknown>, key: string, row: unknown): void {
-    const id = table.prefix + key;
+    const id = rowId(table, key);
     const pending = this.#pending.get(id);
     if (pending !== undefined && pending.batch === this.#open) {
       pending.change.row = row;
