@@ -1,4 +1,3 @@
-import type { RootDatabaseOptions } from "lmdb";
 import type { KvRow, KvWalk } from "./kv.ts";
 
 /** Where lmdb-js has put the row of a walk: filled only while one is wanted. */
@@ -10,6 +9,18 @@ export type LmdbRow = {
   valueEnd: number;
 };
 
+/** The part of lmdb-js's options that says how bytes become keys and values. */
+type LmdbFormats = {
+  readonly keyEncoder: {
+    writeKey(key: Uint8Array, target: Uint8Array, start: number): number;
+    readKey(source: Uint8Array, start: number, end: number): Uint8Array | undefined;
+  };
+  readonly encoder: {
+    encode(value: Uint8Array): Uint8Array;
+    decode(buffer: Buffer, end: number): Uint8Array | undefined;
+  };
+};
+
 /** lmdb-js reads every key to this place of a buffer of its own. */
 const KEY_START = 32;
 
@@ -17,7 +28,7 @@ const KEY_START = 32;
  * How lmdb-js reads and writes keys and values: bytes, as they are. For a walk it only leaves word
  * of where they lie, which halves what a row costs.
  */
-export function lmdbFormats(row: LmdbRow): RootDatabaseOptions {
+export function lmdbFormats(row: LmdbRow): LmdbFormats {
   return {
     keyEncoder: {
       writeKey: (key: Uint8Array, target: Uint8Array, start: number): number => {

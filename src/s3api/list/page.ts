@@ -54,8 +54,8 @@ export type Page<Entry> = {
 
 /**
  * Goes through one page of a listing, and tells whether more would follow: folds names at the first
- * delimiter after the prefix, and seeks past a common prefix instead of walking it, so that the cost
- * follows the page.
+ * delimiter after the prefix, and seeks past a common prefix instead of walking it, so that the
+ * cost follows the page.
  *
  * An item belongs behind the marker when its own name is greater: a marker inside a common prefix
  * has passed that prefix.

@@ -26,8 +26,8 @@ function makeEscapes(): ReadonlyArray<string | undefined> {
 const SPECIAL = Uint8Array.from(ESCAPES, (reference) => (reference === undefined ? 0 : 1));
 
 /**
- * One for every byte of UTF-8 that stands in a document as it is, whatever is beside it; 0xef begins
- * the two characters beyond ASCII that cannot.
+ * One for every byte of UTF-8 that stands in a document as it is, whatever is beside it; 0xef
+ * begins the two characters beyond ASCII that cannot.
  */
 export const PLAIN_XML_BYTES = Uint8Array.from({ length: 256 }, (_, byte) =>
   byte < 128 ? 1 - (SPECIAL[byte] ?? 1) : Number(byte !== 0xef),
