@@ -1,6 +1,5 @@
 import { LIMITS } from "../core/limits.ts";
-import { REPLICATE_SETTING } from "../core/metadata-first.ts";
-import type { BucketName, OriginId, SiteId } from "../core/names.ts";
+import type { OriginId, SiteId } from "../core/names.ts";
 import { decodeOperation } from "../core/operation-codec.ts";
 import type { LogStart, ManifestRef, Operation, RowName } from "../core/records.ts";
 import { compareUtf8 } from "../core/utf8-order.ts";
@@ -12,6 +11,7 @@ import { encodeLogicalRow, positionOfRow, rowNameOf, SECTIONS } from "../storage
 import type { FetchedBody } from "./body-fetch.ts";
 import { PeerLie } from "./peer-lie.ts";
 import { type RowCalls, RowRefusal } from "./row-calls.ts";
+import { ShownFirst } from "./shown-first.ts";
 
 /** Where rows are taken over from: a peer, or a directory that one has written. */
 export type RowSource = Pick<RowCalls, "start" | "rows"> & {
@@ -88,12 +88,12 @@ export class BootstrapRun {
   #bytes = 0;
   #removed = 0;
   #skipped = 0;
-  /** Whether buckets show rows first, as rows of this run have said. */
-  readonly #said = new Map<BucketName, boolean>();
+  readonly #shownFirst: ShownFirst;
 
   constructor(deps: BootstrapDeps, source: RowSource) {
     this.#deps = deps;
     this.#source = source;
+    this.#shownFirst = new ShownFirst((bucket) => deps.rows.remote.showsRowsFirst(bucket));
     this.#startedMs = deps.clock.monotonicMs();
   }
 
@@ -210,10 +210,8 @@ export class BootstrapRun {
     const { body } = operation;
     const large = body.kind === "object-put" && body.object.body.kind === "manifests";
     const refs = large && body.object.body.kind === "manifests" ? body.object.body.manifests : [];
-    if (body.kind === "bucket-setting" && body.name === REPLICATE_SETTING) {
-      this.#said.set(body.bucket, body.value !== undefined);
-    }
-    const isShownFirst = large && this.#showsRowsFirst(body.bucket);
+    this.#shownFirst.note(body);
+    const isShownFirst = large && this.#shownFirst.has(body.bucket);
     const found: FetchedBody | "remote" =
       isShownFirst && this.#source.hasBodies !== true
         ? "remote"
@@ -233,11 +231,6 @@ export class BootstrapRun {
     gathered.incoming.push({ ...entry, manifests: found.manifests });
     gathered.bytes += entry.encoded.length + (entry.inline?.length ?? 0);
     for (const { staged } of found.manifests) gathered.bodyBytes += staged?.bytes ?? 0;
-  }
-
-  /** The setting may stand among the rows that have not been brought in yet. */
-  #showsRowsFirst(bucket: BucketName): boolean {
-    return this.#said.get(bucket) ?? this.#deps.rows.remote.showsRowsFirst(bucket);
   }
 
   #isHere(position: string, encoded: Uint8Array): boolean {

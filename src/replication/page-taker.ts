@@ -1,11 +1,12 @@
 import { LIMITS } from "../core/limits.ts";
 import type { BucketName, OriginId, SiteId } from "../core/names.ts";
 import { decodeOperation, operationHeader } from "../core/operation-codec.ts";
-import type { BodyRef } from "../core/records.ts";
+import type { BodyRef, OperationBody } from "../core/records.ts";
 import type { IncomingOperation, IngestOutcome, LogEntry, Replica } from "../storage/replica.ts";
 import type { FetchedBody } from "./body-fetch.ts";
 import { dotOf } from "./log-entries.ts";
 import type { CheckedPage } from "./page-check.ts";
+import { ShownFirst } from "./shown-first.ts";
 
 type Refused = Extract<IngestOutcome, { outcome: "refused" }>;
 
@@ -97,13 +98,18 @@ async function statesOf(
   const states: State[] = [];
   const fetches: Array<{ at: number; body: Extract<BodyRef, { kind: "manifests" }> }> = [];
   let budget: number = LIMITS.replicationFetchNowBytes;
+  const shownFirst = new ShownFirst(deps.showsRowsFirst);
   for (const [at, entry] of entries.entries()) {
+    // What has a body beside it is a put, as nearly all are.
+    if (entry.inline === undefined && isOf("bucket-setting", entry.encoded)) {
+      shownFirst.note(decodeOperation(entry.encoded).body);
+    }
     const need = needOf(entry);
     states.push(need.kind === "body" ? { kind: "parked", reason: NO_BODY } : WHOLE);
     if (need.kind !== "manifests") continue;
     const missing = missingBytes(deps, need.body);
     if (missing === 0) continue;
-    if (deps.showsRowsFirst(need.bucket)) {
+    if (shownFirst.has(need.bucket)) {
       states[at] = { kind: "remote" };
       continue;
     }
@@ -142,7 +148,7 @@ function stateOf(fetched: FetchedBody): State {
 
 /** What an operation needs besides what came with it. */
 export function needOf({ encoded, inline }: LogEntry): Need {
-  if (inline !== undefined || !isPut(encoded)) return { kind: "nothing" };
+  if (inline !== undefined || !isOf("object-put", encoded)) return { kind: "nothing" };
   const { body } = decodeOperation(encoded);
   if (body.kind !== "object-put") return { kind: "nothing" };
   const bytes = body.object.body;
@@ -151,9 +157,9 @@ export function needOf({ encoded, inline }: LogEntry): Need {
 }
 
 /** Kinds that this program does not know are refused by the log, with the reason. */
-function isPut(encoded: Uint8Array): boolean {
+function isOf(kind: OperationBody["kind"], encoded: Uint8Array): boolean {
   try {
-    return operationHeader(encoded).kind === "object-put";
+    return operationHeader(encoded).kind === kind;
   } catch {
     return false;
   }

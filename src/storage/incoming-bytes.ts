@@ -42,10 +42,7 @@ function isWhole(
 }
 
 /** Whether a manifest comes with every chunk that is not known. */
-export function isWholeManifest(
-  { context: { view } }: OpenBatch,
-  incoming: IncomingManifest,
-): boolean {
+function isWholeManifest({ context: { view } }: OpenBatch, incoming: IncomingManifest): boolean {
   const fresh = new Set<ContentHash>(freshChunks(incoming).map((chunk) => chunk.hash));
   return incoming.chunks.every(
     ({ hash }) => fresh.has(hash) || view.get(TABLES.chunk, hash) !== undefined,
