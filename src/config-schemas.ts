@@ -33,7 +33,7 @@ export const secretKey = text.superRefine((value, context) => {
 const hostName = /^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$/;
 
 /** A whole number, 0 included. */
-export const count = z.coerce.number().int().min(0).max(1_000_000);
+const count = z.coerce.number().int().min(0).max(1_000_000);
 
 export const listenAddress = z.union([text, z.number()]).transform(parseListen);
 
@@ -81,7 +81,7 @@ export function byteSize(bytesMin: number) {
 }
 
 /** A time with its unit, in milliseconds. Bounds are written as an operator would. */
-export function duration(shortest: string, longest: string) {
+function duration(shortest: string, longest: string) {
   const [msMin, msMax] = [millisecondsOf(shortest) ?? 0, millisecondsOf(longest) ?? 0];
   return text.transform((value, context): number => {
     const ms = millisecondsOf(value);
@@ -100,7 +100,7 @@ function millisecondsOf(written: string): number | undefined {
 const PLAN_BYTES_MIN = 1024;
 
 /** `1MiB@08:00-18:00,20MiB`: sizes a second, each for all hours or some; the first that fits. */
-export const bandwidthPlan = z.union([z.number(), text]).transform((value, context) => {
+const bandwidthPlan = z.union([z.number(), text]).transform((value, context) => {
   const plan: BandwidthRule[] = [];
   for (const part of String(value).split(",")) {
     if (plan.some(({ hours }) => hours === undefined)) {
@@ -195,5 +195,35 @@ export const REPLICATION_SETTINGS = {
     placeholder: "TIME",
     description:
       "How long the log waits for a peer that is silent; after that it has to take over rows.",
+  },
+} as const;
+
+/** How much one client may ask for at once, and get wrong. */
+export const REQUEST_SETTINGS = {
+  requestsPerAddress: {
+    schema: count,
+    fallback: "1024",
+    placeholder: "COUNT",
+    description:
+      "Requests that one address may have under way; 0 is no limit. Nor has this machine one.",
+  },
+  requestsPerKey: {
+    schema: count,
+    fallback: "2048",
+    placeholder: "COUNT",
+    description: "Requests that one access key may have under way from other machines.",
+  },
+  failuresPerAddress: {
+    schema: count,
+    fallback: "300",
+    placeholder: "COUNT",
+    description: "Wrong signatures and unknown keys that one address may send in a minute.",
+  },
+  failuresPerKey: {
+    schema: count,
+    fallback: "600",
+    placeholder: "COUNT",
+    description:
+      "Wrong signatures in a minute after which a key is only for addresses that never failed.",
   },
 } as const;

@@ -3,12 +3,12 @@ import { z } from "zod";
 import {
   accessKey,
   byteSize,
-  count,
   domain,
   domainList,
   listenAddress,
   onOrOff,
   REPLICATION_SETTINGS,
+  REQUEST_SETTINGS,
   secretKey,
   text,
 } from "./config-schemas.ts";
@@ -140,32 +140,7 @@ export const SETTINGS = {
     description: "Bearer token that may read `/v1/meta/stats` and `/v1/metrics`.",
     secret: true,
   },
-  requestsPerAddress: {
-    schema: count,
-    fallback: "1024",
-    placeholder: "COUNT",
-    description:
-      "Requests that one address may have under way; 0 is no limit. Nor has this machine one.",
-  },
-  requestsPerKey: {
-    schema: count,
-    fallback: "2048",
-    placeholder: "COUNT",
-    description: "Requests that one access key may have under way from other machines.",
-  },
-  failuresPerAddress: {
-    schema: count,
-    fallback: "300",
-    placeholder: "COUNT",
-    description: "Wrong signatures and unknown keys that one address may send in a minute.",
-  },
-  failuresPerKey: {
-    schema: count,
-    fallback: "600",
-    placeholder: "COUNT",
-    description:
-      "Wrong signatures in a minute after which a key is only for addresses that never failed.",
-  },
+  ...REQUEST_SETTINGS,
   siteName: {
     schema: text
       .regex(/^[A-Za-z0-9._-]{1,64}$/, "use letters, digits, dots and hyphens")
@@ -365,18 +340,21 @@ function reasons(issues: readonly z.core.$ZodIssue[]): string[] {
   );
 }
 
+const TOGETHER = [
+  ["tlsCert", "tlsKey"],
+  ["rootAccessKey", "rootSecretKey"],
+] as const;
+
 function checkTogether(settings: Settings): void {
-  if ((settings.tlsCert === undefined) !== (settings.tlsKey === undefined)) {
-    throw new UsageError("The settings tlsCert and tlsKey go together: give both or neither.");
+  for (const [one, other] of TOGETHER) {
+    if ((settings[one] === undefined) === (settings[other] === undefined)) continue;
+    throw new UsageError(`The settings ${one} and ${other} go together: give both or neither.`);
   }
   if (settings.tlsAuthority !== undefined && settings.tlsCert === undefined) {
     throw new UsageError("The setting tlsAuthority is about the certificate that tlsCert names.");
   }
   if (settings.tlsSelfSigned && settings.tlsCert !== undefined) {
     throw new UsageError("Give tlsCert and tlsKey or tlsSelfSigned, not both.");
-  }
-  if ((settings.rootAccessKey === undefined) !== (settings.rootSecretKey === undefined)) {
-    throw new UsageError("The settings rootAccessKey and rootSecretKey go together: give both.");
   }
 }
 

@@ -29,9 +29,9 @@ const TOLD_MAX = 4;
 const TOLD_CHARS_MAX = 16_384;
 
 /**
- * What other sites are told to trust when they reach this one: its own certificate where it vouches
- * for itself, else the authority that it names, so that a renewed certificate is known at once; none
- * where the authority is one that every system knows.
+ * What other sites are told to trust when they reach this one: its own certificate where it
+ * vouches for itself, else the authority that it names, so that a renewed certificate is known at
+ * once; none where the authority is one that every system knows.
  *
  * @throws StorageFault "unsupported" for a file that holds no certificates, or too many.
  */

@@ -40,7 +40,7 @@ export const HLC_BASE = BigInt(TIME_MS) << 16n;
 export const SMALL_BODY = Buffer.from("the bytes of a small object");
 const MD5 = "9e107d9d372bb6826bd81d3542a419d6";
 const CRC64 = { algorithm: "CRC64NVME", type: "FULL_OBJECT", value: "AAECAwQFBgc=" } as const;
-export const MANIFEST: ManifestChunk[] = [
+export const GOLDEN_MANIFEST: readonly ManifestChunk[] = [
   { hash: FIRST_HASH, bytes: 4_194_304 },
   { hash: SECOND_HASH, bytes: 805_696 },
 ];
@@ -184,8 +184,6 @@ export const GOLDEN_LOCALS: readonly LocalRecord[] = [
   { kind: "results-expired", uploadIds: [UPLOAD] },
   { kind: "log-continues", segment: 1, offset: 1_073_745_920 },
 ];
-
-export const GOLDEN_MANIFEST: readonly ManifestChunk[] = MANIFEST;
 
 export function sha256(bytes: Uint8Array): Buffer {
   return createHash("sha256").update(bytes).digest();

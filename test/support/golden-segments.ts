@@ -33,10 +33,10 @@ import { crc32 } from "./crc.ts";
 import {
   BUCKET,
   GOLDEN_LOCALS,
+  GOLDEN_MANIFEST,
   GOLDEN_OPERATIONS,
   HLC_BASE,
   KEY,
-  MANIFEST,
   ORIGIN,
   operationBytes,
   SMALL_BODY,
@@ -72,7 +72,7 @@ function recordBytes(records: readonly SegmentRecord[]): Buffer {
 
 const OPS = GOLDEN_OPERATIONS.map((operation) => recordOf("op", operationBytes(operation)));
 const LOCALS = GOLDEN_LOCALS.map((record) => recordOf("local", localBytes(record)));
-const MANIFESTS = [recordOf("manifest", encodeManifest(MANIFEST))];
+const MANIFESTS = [recordOf("manifest", encodeManifest(GOLDEN_MANIFEST))];
 const ROWS = OPS.slice(1, 2).map((record) => recordOf("row", Buffer.from(record.payload)));
 const BODY: SegmentRecord = {
   kind: "body",
