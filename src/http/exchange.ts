@@ -29,8 +29,17 @@ export interface Exchange {
   pause(): void;
   resume(): void;
 
-  /** Sends a whole response; sets Content-Length. If the body was not read to its end, closes. */
-  send(status: number, headers: ResponseHeaders, body?: Uint8Array | string): void;
+  /**
+   * Sends a whole response; sets Content-Length. If the body was not read to its end, closes.
+   *
+   * @param lasting nobody will change the bytes of the body, so that no copy need be made.
+   */
+  send(
+    status: number,
+    headers: ResponseHeaders,
+    body?: Uint8Array | string,
+    lasting?: boolean,
+  ): void;
   /** Answers HEAD: Content-Length as given, no body. */
   sendHead(status: number, headers: ResponseHeaders, contentLength: number): void;
   /**

@@ -147,16 +147,21 @@ export class UwsExchange implements Exchange {
     this.#flow(true);
   }
 
-  send(status: number, headers: ResponseHeaders, body: Uint8Array | string = EMPTY): void {
+  send(
+    status: number,
+    headers: ResponseHeaders,
+    body: Uint8Array | string = EMPTY,
+    lasting = false,
+  ): void {
     if (this.method === "HEAD" || isBodyless(status)) {
       this.sendHead(status, headers, Buffer.byteLength(body));
       return;
     }
-    this.#sendWhole(status, headers, body);
+    this.#sendWhole(status, headers, body, lasting);
   }
 
   sendHead(status: number, headers: ResponseHeaders, contentLength: number): void {
-    this.#sendWhole(status, headers, contentLength);
+    this.#sendWhole(status, headers, contentLength, true);
   }
 
   /**
@@ -164,11 +169,16 @@ export class UwsExchange implements Exchange {
    * all of them and not once for each, which costs more than the answer itself. Who still sends a
    * body is answered at once: it should hear as early as can be that it need not go on.
    */
-  #sendWhole(status: number, headers: ResponseHeaders, body: Uint8Array | string | number): void {
+  #sendWhole(
+    status: number,
+    headers: ResponseHeaders,
+    body: Uint8Array | string | number,
+    lasting: boolean,
+  ): void {
     const response = this.#answer();
     if (response === undefined) return;
     if (this.#host.accepting && this.#bodyEnded) {
-      const kept = body instanceof Uint8Array ? this.#host.keep(body) : body;
+      const kept = lasting || typeof body !== "object" ? body : this.#host.keep(body);
       if (kept !== undefined) {
         this.#pending = { status, headers, body: kept };
         this.#onAbort = undefined;

@@ -113,6 +113,8 @@ export type Reply =
       readonly status: number;
       readonly headers: HeaderLines;
       readonly body: Uint8Array | string | undefined;
+      /** Nobody will change the bytes of the body. */
+      readonly lasting?: true;
       /** Another site has answered, with a token of its own. */
       readonly forwarded?: true;
     }

@@ -89,7 +89,7 @@ export class Responder {
     switch (reply.kind) {
       case "whole":
         if (exchange.method === "HEAD") exchange.sendHead(status, headers, 0);
-        else exchange.send(status, headers, reply.body);
+        else exchange.send(status, headers, reply.body, reply.lasting);
         this.#finish(trace, status, bytesOf(reply.body), undefined);
         return;
       case "head":

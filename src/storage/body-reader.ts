@@ -71,8 +71,8 @@ export class Bodies {
 
   /**
    * An inline body that is believed to be in the page cache, read on this thread; undefined when
-   * it is not, or is damaged and another site may have it. The memory is used again by the next
-   * call.
+   * it is not, or is damaged and another site may have it. What is given does not change any more;
+   * it is shared, and nobody may change it.
    *
    * @throws StorageFault "corrupt" when the bytes do not verify and nobody can be asked.
    */
@@ -95,14 +95,11 @@ export class Bodies {
       if (this.repair !== undefined) return undefined;
       throw this.#damage(object.place);
     }
-    if (whole.length <= LIMITS.hotBodyBytesMax) {
-      this.#hot.set(
-        place,
-        Uint8Array.prototype.slice.call(whole),
-        whole.length + HOT_BODY_OVERHEAD,
-      );
+    const kept = Uint8Array.prototype.slice.call(whole);
+    if (kept.length <= LIMITS.hotBodyBytesMax) {
+      this.#hot.set(place, kept, kept.length + HOT_BODY_OVERHEAD);
     }
-    return whole.subarray(range.start, range.end);
+    return kept.subarray(range.start, range.end);
   }
 
   /**

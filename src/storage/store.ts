@@ -23,8 +23,8 @@ import type {
 } from "../core/records.ts";
 import type { MemberSite, SiteRecord } from "../core/site-record.ts";
 import type { Conflicts } from "./conflict-wishes.ts";
-import type { KeyUsage, Quotas } from "./local-quotas.ts";
 import type { ExpireOutcome, ExpireRequest } from "./lifecycle/expire-request.ts";
+import type { KeyUsage, Quotas } from "./local-quotas.ts";
 import type { LogicalRows } from "./logical-rows.ts";
 import type { RemoteBodies } from "./remote-bodies.ts";
 import type { Replica } from "./replica.ts";
@@ -91,7 +91,7 @@ export interface Store {
   objects(bucket: BucketName): ObjectCursor;
   /**
    * Small and warm bodies come back whole; `undefined` means: use `openBody`. Bytes are verified.
-   * The memory is used again by the next call: copy what has to live longer than this turn.
+   * They stay as they are for as long as somebody has them, and nobody may change them.
    */
   readSmallBody(object: StoredObject, range: ByteRange): Uint8Array | undefined;
   /** Verified slices of a body, in order. Close it when done, however it ends. */

@@ -18,7 +18,7 @@ export function getObject(call: ObjectCall, deps: HandlerDeps): Reply | Promise<
   const contentLength = range.end - range.start;
   if (contentLength === 0) return { kind: "whole", status, headers, body: undefined };
   const body = readSmallPlain(deps.store, object, range, decryption);
-  if (body !== undefined) return { kind: "whole", status, headers, body };
+  if (body !== undefined) return { kind: "whole", status, headers, body, lasting: true };
   const reader = openPlain(deps.store, object, range, decryption);
   const reply = { kind: "stream", status, headers, contentLength, reader } as const;
   return markRemote(headers, deps, object) ? startRemote(reply) : reply;

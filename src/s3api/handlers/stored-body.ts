@@ -40,7 +40,7 @@ export async function readWholeBody(store: Store, object: StoredObject): Promise
   const range = { start: 0, end: body.kind === "inline" ? body.bytes : size };
   if (range.end === 0) return new Uint8Array(0);
   const warm = store.readSmallBody(object, range);
-  // The store uses that memory again for the next read, and a copy is committed only later.
+  // What the store gives is shared; what is to be stored belongs to who stores it.
   if (warm !== undefined) return Buffer.from(warm);
   return readBody(store.openBody(object, range));
 }
