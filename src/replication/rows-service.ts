@@ -247,23 +247,26 @@ export class RowsService {
     const { clock, random, log, peers } = this.#deps;
     const { signal } = this.#stop;
     for (let failures = 0; !signal.aborted; failures++) {
-      const peer = peers().find(({ id }) => id === site);
+      // Whose source was removed begins anew from another member: it can do nothing else.
+      const others = peers();
+      const peer = others.find(({ id }) => id === site) ?? others[failures % others.length];
       try {
-        if (peer === undefined) throw new Error("it is no member any more");
+        if (peer === undefined) throw new Error("there is no other member");
         const calls = this.#callsTo(peer);
         const source: RowSource = {
-          site,
+          site: peer.id,
           start: (lease, until) => calls.start(lease, until),
           rows: (request, until) => calls.rows(request, until),
         };
         const done = await this.#takeOver(source, (...wish) => this.#deps.engine().fetch(...wish));
-        this.#needsRows.delete(site);
-        log.info({ peer: site, ...done }, "all rows of a peer have been taken over");
+        this.#needsRows.delete(peer.id);
+        log.info({ peer: peer.id, ...done }, "all rows of a peer have been taken over");
         return;
       } catch (failure) {
         if (signal.aborted) return;
         const message = failure instanceof Error ? failure.message : String(failure);
-        log.warn({ peer: site, failure: message }, "a bootstrap was interrupted; it goes on");
+        const from = peer?.id ?? site;
+        log.warn({ peer: from, failure: message }, "a bootstrap was interrupted; it goes on");
         await clock.sleep(backoffMs(random, failures + 1), signal).catch(() => undefined);
       }
     }

@@ -1,4 +1,5 @@
 import { afterEach, expect, test } from "vitest";
+import { parseSiteId } from "../../src/core/names.ts";
 import type { MemberSite } from "../../src/core/site-record.ts";
 import { required } from "../../src/core/tagged-fields.ts";
 import type { PeerCalls } from "../../src/replication/peer-calls.ts";
@@ -118,6 +119,22 @@ test("a start goes on with a bootstrap that was interrupted", async () => {
   expect(service.isTakingOver).toBe(true);
   service.start();
   await untilIdle(service);
+  expect(dumpLogicalRows(to.store)).toEqual(dumpLogicalRows(from.store));
+  await service.stop();
+});
+
+test("a bootstrap whose source was removed meanwhile begins anew from another member", async () => {
+  const from = await SimSite.open("left-from");
+  await fill(from, new Seed("left"), 60);
+  const to = await SimSite.open("left-to");
+  const site = required(parseSiteId("00000000000000aa"), "site");
+  const progress = { site, lease: "ab".repeat(16), position: "", rows: 0, heads: [ownHead(from)] };
+  await to.store.rows.import({ rows: [], removed: [], progress, rewrite: false });
+  await to.restart();
+  const { service, peer } = serviceFor(from, to);
+  service.start();
+  await untilIdle(service);
+  expect(service.progress()).toMatchObject({ site: peer.id, state: "done" });
   expect(dumpLogicalRows(to.store)).toEqual(dumpLogicalRows(from.store));
   await service.stop();
 });
