@@ -168,6 +168,33 @@ describe("a large body in a bucket that shows rows first", () => {
     await expect(read(b)).rejects.toEqual(NOBODY);
   });
 
+  test("of which a piece is here is asked for no more than the other piece", async () => {
+    await put(a.store, 0, 0, LARGE);
+    await handOverAll(a, b);
+    const more = new Seed("more").bytes(300_000);
+    const writer = await a.store.stageBody();
+    await writer.write(more);
+    const size = LARGE.length + more.length;
+    const { etag } = objectOf(a).record;
+    const object = { size, etag, attributes: ATTRIBUTES, checksums: [], parts: [] };
+    await a.store.appendObject({
+      ...{ bucket: PLAIN, key: KEY, offset: LARGE.length },
+      body: { kind: "staged", staged: await writer.finish() },
+      describe: () => ({ ...object, encryption: undefined }),
+    });
+    await handOverRows(a, b);
+    expect(b.store.remote.isRemote(objectOf(b))).toBe(true);
+    expect(b.store.remote.sum()).toEqual({ manifests: 1, bytes: more.length });
+    const front = await readBody(b.store, objectOf(b), 10, 4_999_990);
+    expect(front.equals(LARGE.subarray(10, 4_999_990))).toBe(true);
+    await expect(read(b, objectOf(b), 4_999_990)).rejects.toEqual(NOBODY);
+    const asked = bringFrom(a, b);
+    const across = await read(b, objectOf(b), 4_999_990);
+    expect(across.equals(Buffer.concat([LARGE.subarray(4_999_990), more]))).toBe(true);
+    expect(asked).toHaveLength(1);
+    await expectSameAfterRebuild(b);
+  });
+
   test("is refused when its bucket has no such setting, and asked for with its bytes", async () => {
     await showRowsFirst(a, PLAIN, false);
     await put(a.store, 0, 0, LARGE);
