@@ -12,7 +12,7 @@ import { MD5_KERNEL, writeMd5Kernel } from "./md5-kernel.ts";
 const SLOT_BYTES = 256 * 1024;
 /** With four slots both workers stay busy while a fifth of a millisecond's worth arrives. */
 const SLOTS_PER_STREAM = 4;
-const IDLE_SLOTS_MAX = 32;
+const IDLE_SLOTS_MAX = 16;
 
 /**
  * Nanoseconds a byte takes, measured: what deserves a worker, and how to share it out. MD5 takes so
@@ -191,6 +191,13 @@ type StreamParts = {
   readonly idleSlots: SharedArrayBuffer[];
 };
 
+/** Memory of somebody else that lanes read. */
+type Loan = {
+  lanes: number;
+  readonly resolve: () => void;
+  readonly reject: (failure: Error) => void;
+};
+
 /**
  * Copies bytes into slots of shared memory, each read by every lane. Invariant: a slot is either
  * idle, being filled, or lent (`#lent` counts the lanes that still read it), never two of them.
@@ -201,6 +208,9 @@ class PooledStream implements StreamHasher {
   readonly #lent: number[] = [];
   readonly #free: number[] = [];
   readonly #digests = new Map<HashAlgorithm, Buffer>();
+  readonly #loans = new Map<number, Loan>();
+  #lastLoan = 0;
+  #copying: Promise<void> = Promise.resolve();
   #filling: number | undefined;
   #filled = 0;
   #answers = 0;
@@ -223,7 +233,27 @@ class PooledStream implements StreamHasher {
     return copied === bytes.length ? Promise.resolve() : this.#copyRest(bytes, copied);
   }
 
+  lend(bytes: Uint8Array): Promise<void> {
+    const { buffer, byteOffset: offset, length } = bytes;
+    if (!(buffer instanceof SharedArrayBuffer)) {
+      // What cannot be lent is copied, one after the other.
+      this.#copying = this.#copying.then(() => this.update(bytes));
+      return this.#copying;
+    }
+    if (this.#failure !== undefined) return Promise.reject(this.#failure);
+    const { id, lanes, inline } = this.#parts;
+    for (const [, hasher] of inline) hasher.update(bytes);
+    if (lanes.length === 0) return Promise.resolve();
+    assert(this.#filled === 0, "a stream is lent as a whole");
+    const slot = --this.#lastLoan;
+    this.#tellAll({ kind: "update", stream: id, slot, memory: buffer, offset, length });
+    return new Promise((resolve, reject) => {
+      this.#loans.set(slot, { lanes: lanes.length, resolve, reject });
+    });
+  }
+
   async digest(): Promise<ReadonlyMap<HashAlgorithm, Buffer>> {
+    await this.#copying;
     if (this.#failure !== undefined) throw this.#failure;
     this.#lend();
     for (const [algorithm, hasher] of this.#parts.inline) {
@@ -242,6 +272,13 @@ class PooledStream implements StreamHasher {
   }
 
   hear(reply: HashReply): void {
+    if (reply.kind === "done" && reply.slot < 0) {
+      const loan = this.#loans.get(reply.slot);
+      if (loan === undefined || --loan.lanes > 0) return;
+      this.#loans.delete(reply.slot);
+      loan.resolve();
+      return;
+    }
     if (reply.kind === "done") {
       const left = (this.#lent[reply.slot] ?? 0) - 1;
       this.#lent[reply.slot] = left;
@@ -258,6 +295,8 @@ class PooledStream implements StreamHasher {
   fail(failure: Error): void {
     this.#failure ??= failure;
     this.#release();
+    for (const loan of this.#loans.values()) loan.reject(failure);
+    this.#loans.clear();
     this.#wake?.();
   }
 
@@ -297,7 +336,7 @@ class PooledStream implements StreamHasher {
     if (slot === undefined || memory === undefined) return;
     const { id, lanes } = this.#parts;
     this.#lent[slot] = lanes.length;
-    this.#tellAll({ kind: "update", stream: id, slot, memory, length: this.#filled });
+    this.#tellAll({ kind: "update", stream: id, slot, memory, offset: 0, length: this.#filled });
     this.#filling = undefined;
     this.#filled = 0;
   }

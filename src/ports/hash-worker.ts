@@ -1,11 +1,13 @@
-/** What the pool tells a worker. `update` lends it a slot of shared memory until it says "done". */
+/** What the pool tells a worker. `update` lends it a piece of shared memory until it says "done". */
 export type HashRequest =
   | { readonly kind: "open"; readonly stream: number; readonly algorithms: readonly string[] }
   | {
       readonly kind: "update";
       readonly stream: number;
+      /** Told again when it is done: a slot of the stream, or below 0 a loan. */
       readonly slot: number;
       readonly memory: SharedArrayBuffer;
+      readonly offset: number;
       /** A multiple of 64 in all updates of a stream but the last. */
       readonly length: number;
     }
@@ -188,7 +190,7 @@ load("hash-wasm").createCRC64(workerData.polynomial).then((crc64) => {
       ...job,
       stream: streams.get(job.stream),
       id: job.stream,
-      bytes: new Uint8Array(job.memory, 0, job.length),
+      bytes: new Uint8Array(job.memory, job.offset, job.length),
     }));
     take(updates.filter(({ stream }) => stream.inLanes));
     for (const { stream, bytes, id, slot } of updates) {

@@ -19,11 +19,11 @@ export interface Hash {
   digests(algorithms: readonly HashAlgorithm[], bytes: Uint8Array): Promise<readonly Buffer[]>;
   /**
    * SHA-256 of many pieces of one memory, one behind the other, computed off this thread where that
-   * helps. The memory must stay unchanged until the promise resolves.
+   * helps. The memory is handed over: go on with the one that comes back, which has the same bytes.
    *
    * @param spans offset and length of each piece.
    */
-  sha256Spans(memory: SharedArrayBuffer, spans: Uint32Array): Promise<Buffer>;
+  sha256Spans(memory: ArrayBuffer, spans: Uint32Array): Promise<SpanDigests>;
   /** A digest of a stream, on this thread. */
   start(algorithm: HashAlgorithm): Hasher;
   /**
@@ -34,6 +34,8 @@ export interface Hash {
   close(): Promise<void>;
 }
 
+export type SpanDigests = { readonly memory: ArrayBuffer; readonly digests: Buffer };
+
 export interface Hasher {
   update(bytes: Uint8Array): void;
   digest(): Buffer;
@@ -42,6 +44,11 @@ export interface Hasher {
 export interface StreamHasher {
   /** Feeds bytes in order. They must stay unchanged until the promise resolves. */
   update(bytes: Uint8Array): Promise<void>;
+  /**
+   * The same for bytes that need not be copied, because they lie in shared memory: at another
+   * number than a multiple of 64 only the last ones of the stream, and all of it in this way.
+   */
+  lend(bytes: Uint8Array): Promise<void>;
   /** The digests by algorithm; call once, after the last update has resolved. */
   digest(): Promise<ReadonlyMap<HashAlgorithm, Buffer>>;
   /** Gives up: frees what was held. */

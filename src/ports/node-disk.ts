@@ -6,7 +6,11 @@ const { O_CREAT, O_DIRECT, O_DIRECTORY, O_DSYNC, O_EXCL, O_NOFOLLOW, O_RDONLY, O
   fs.constants;
 /** Node's types leave WebAssembly to the browser's. */
 declare const WebAssembly: {
-  readonly Memory: new (size: { initial: number; maximum: number }) => { buffer: ArrayBuffer };
+  readonly Memory: new (size: {
+    initial: number;
+    maximum: number;
+    shared: true;
+  }) => { buffer: SharedArrayBuffer };
 };
 
 const PAGE_BYTES = 4096;
@@ -48,7 +52,8 @@ function call<Value = void>(start: (done: Done<Value>) => void): Promise<Value> 
 function allocateAligned(bytes: number): Uint8Array {
   // V8 maps WebAssembly memory by whole pages, the only page-aligned memory plain Node can get.
   const pages = Math.max(1, Math.ceil(bytes / WASM_PAGE_BYTES));
-  const memory = new WebAssembly.Memory({ initial: pages, maximum: pages });
+  // Shared, so that hash workers read a body where it lies.
+  const memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
   return new Uint8Array(memory.buffer, 0, bytes);
 }
 

@@ -1,9 +1,11 @@
 import { assert } from "../core/assert.ts";
 import { StorageFault } from "../core/faults.ts";
 import { LIMITS } from "../core/limits.ts";
+import type { StreamHasher } from "../ports/hash.ts";
 import type { BulkLane, PlacedChunk } from "./bulk-lane.ts";
 import { CHUNK_HEADER_BYTES } from "./segment/chunk.ts";
 import type { BodyWriter, StagedBody } from "./store.ts";
+import type { HashedWriter } from "./stored.ts";
 
 /** A large body whose chunks are durable and pinned until a commit names them or it is let go. */
 export class StagedChunks implements StagedBody {
@@ -30,7 +32,15 @@ export class StagedChunks implements StagedBody {
   }
 }
 
-/** Cuts a stream into chunks; at most two are in memory, one filling and one being written. */
+/** What a hasher is given to read at once; a chunk is a multiple of it. */
+const LOAN_BYTES = 256 * 1024;
+/** The caller waits while the hasher reads so many. */
+const LOANS_MAX = 6;
+
+/**
+ * Cuts a stream into chunks; at most two are in memory, one filling and one being written. A hasher
+ * that was given reads them there, and no chunk's memory is used again before it has.
+ */
 export class ChunkWriter implements BodyWriter {
   readonly #lane: BulkLane;
   readonly #admit: (bytes: number) => void;
@@ -38,6 +48,15 @@ export class ChunkWriter implements BodyWriter {
   readonly #chunks: PlacedChunk[] = [];
   #buffer: Uint8Array | undefined;
   #filled = 0;
+  #hasher: Pick<StreamHasher, "lend"> | undefined;
+  /** Bytes of the chunk being filled that the hasher has been given. */
+  #lentBytes = 0;
+  /** What it has not read yet of that chunk. */
+  #unread: Array<Promise<void>> = [];
+  #loans = 0;
+  readonly #wake: Array<() => void> = [];
+  /** A write waits for room with bytes that come before those of the next. */
+  #isAcross = false;
   #writing: Promise<void> | undefined;
   #failure: unknown;
   #done = false;
@@ -57,9 +76,20 @@ export class ChunkWriter implements BodyWriter {
     const room = LIMITS.chunkBytes - this.#filled;
     if (bytes.length < room) {
       this.#fill(bytes);
-      return undefined;
+      return this.#loans < LOANS_MAX ? undefined : this.#untilRead();
     }
     return this.#writeAcross(bytes);
+  }
+
+  hashWith(hasher: Pick<StreamHasher, "lend">): HashedWriter {
+    assert(this.#filled === 0 && this.#chunks.length === 0, "a body is hashed from its start");
+    this.#hasher = hasher;
+    return {
+      takes: (bytes) =>
+        !this.#isAcross &&
+        (bytes < LIMITS.chunkBytes - this.#filled || this.#writing === undefined),
+      end: () => this.#lend(this.#filled),
+    };
   }
 
   async finish(): Promise<StagedBody> {
@@ -90,8 +120,11 @@ export class ChunkWriter implements BodyWriter {
       if (this.#filled < LIMITS.chunkBytes) break;
       if (this.#writing !== undefined) {
         // The caller's bytes are only ours until the first wait, so what is left is kept aside.
-        rest = rest.slice();
+        // (A Buffer's own `slice` would not copy.)
+        rest = new Uint8Array(rest);
+        this.#isAcross = true;
         await this.#writing;
+        this.#isAcross = false;
         this.#throwFailure();
       }
       this.#startWrite();
@@ -102,6 +135,37 @@ export class ChunkWriter implements BodyWriter {
     this.#buffer ??= this.#lane.takeBuffer();
     this.#buffer.set(bytes, CHUNK_HEADER_BYTES + this.#filled);
     this.#filled += bytes.length;
+    if (this.#hasher === undefined) return;
+    while (this.#filled - this.#lentBytes >= LOAN_BYTES) this.#lend(this.#lentBytes + LOAN_BYTES);
+  }
+
+  /** Gives the hasher what it has not been given yet, up to `end`. */
+  #lend(end: number): void {
+    const start = this.#lentBytes;
+    if (this.#hasher === undefined || this.#buffer === undefined || end === start) return;
+    const bytes = this.#buffer.subarray(CHUNK_HEADER_BYTES + start, CHUNK_HEADER_BYTES + end);
+    this.#lentBytes = end;
+    this.#loans += 1;
+    const read = this.#hasher.lend(bytes).then(
+      () => this.#returned(),
+      (failure: unknown) => {
+        this.#failure ??= failure;
+        this.#returned();
+      },
+    );
+    this.#unread.push(read);
+  }
+
+  #returned(): void {
+    this.#loans -= 1;
+    if (this.#loans < LOANS_MAX) for (const wake of this.#wake.splice(0)) wake();
+  }
+
+  async #untilRead(): Promise<void> {
+    while (this.#loans >= LOANS_MAX && !this.#done) {
+      await new Promise<void>((resolve) => this.#wake.push(resolve));
+    }
+    this.#throwFailure();
   }
 
   #startWrite(): void {
@@ -114,11 +178,15 @@ export class ChunkWriter implements BodyWriter {
       this.#throwFailure();
     }
     const filled = this.#filled;
+    const unread = this.#unread;
     this.#buffer = undefined;
     this.#filled = 0;
-    this.#writing = this.#lane.append(buffer, filled).then(
-      (placed) => {
-        this.#chunks.push(placed);
+    this.#lentBytes = 0;
+    this.#unread = [];
+    const placed = this.#lane.append(buffer, filled);
+    this.#writing = Promise.all([placed, ...unread]).then(
+      ([chunk]) => {
+        this.#chunks.push(chunk);
         this.#lane.giveBuffer(buffer);
         this.#writing = undefined;
       },
@@ -140,8 +208,10 @@ export class ChunkWriter implements BodyWriter {
 
   #end(): void {
     this.#done = true;
+    // A hasher that still reads here has been given up as well: what it finds is not asked for.
     if (this.#buffer !== undefined) this.#lane.giveBuffer(this.#buffer);
     this.#buffer = undefined;
+    for (const wake of this.#wake.splice(0)) wake();
     this.#ended();
   }
 }

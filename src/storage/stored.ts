@@ -2,6 +2,7 @@ import type { Hlc } from "../core/hlc.ts";
 import type { BucketName, ObjectKey, VersionId } from "../core/names.ts";
 import type { ListingFields, ObjectListing } from "../core/object-listing.ts";
 import type { BucketSettings, ObjectRecord, UploadRecord } from "../core/records.ts";
+import type { StreamHasher } from "../ports/hash.ts";
 import type { VersionListing } from "./metadata/version-listing.ts";
 
 /*
@@ -135,10 +136,23 @@ export interface BodyReader {
   close(): void;
 }
 
+/** A writer whose bytes a hasher reads: it may lag behind, and may be waited for. */
+export type HashedWriter = {
+  /** Whether so many bytes can be written though the promise of a write has not resolved. */
+  takes(bytes: number): boolean;
+  /** Hands over the end of the body, before the hasher is asked for digests. */
+  end(): void;
+};
+
 /** Receives a large body. Memory is bounded: wait for a returned promise before the next write. */
 export interface BodyWriter {
   /** Copies the bytes. Returns a promise when the caller must wait, undefined when it need not. */
   write(bytes: Uint8Array): Promise<void> | undefined;
+  /**
+   * Lets a hasher read the body where it comes to lie, so that it need not be copied for it; call
+   * before the first write.
+   */
+  hashWith?(hasher: Pick<StreamHasher, "lend">): HashedWriter;
   /** Resolves when every byte is durable. The result can be used once, in putObject or putPart. */
   finish(): Promise<StagedBody>;
   /** Gives the space back. Does nothing after the staged body has been used. */

@@ -14,16 +14,18 @@ export async function createInlineHash(): Promise<Hash> {
         const piece = new Uint8Array(memory, spans[at], spans[at + 1]);
         digests.push(native.digest("SHA256", piece));
       }
-      return Buffer.concat(digests);
+      return { memory, digests: Buffer.concat(digests) };
     },
     startStream(algorithms) {
       const hashers = algorithms.map((algorithm) => [algorithm, native.start(algorithm)] as const);
       let given = false;
+      const update = async (bytes: Uint8Array): Promise<void> => {
+        if (given) throw new Error("the hash was given up");
+        for (const [, hasher] of hashers) hasher.update(bytes);
+      };
       return {
-        async update(bytes) {
-          if (given) throw new Error("the hash was given up");
-          for (const [, hasher] of hashers) hasher.update(bytes);
-        },
+        update,
+        lend: update,
         async digest() {
           if (given) throw new Error("the hash was given up");
           return new Map<HashAlgorithm, Buffer>(

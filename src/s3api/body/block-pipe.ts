@@ -1,11 +1,19 @@
 import { StorageFault } from "../../core/faults.ts";
 import type { Exchange } from "../../http/exchange.ts";
 import type { StreamHasher } from "../../ports/hash.ts";
+import type { BodyWriter } from "../../storage/store.ts";
+
+type HashedWriter = ReturnType<NonNullable<BodyWriter["hashWith"]>>;
 
 /** Receives a body in order. A returned promise must resolve before the next write. */
 export interface BodyTarget {
   /** The bytes must stay unchanged until the promise resolves; at once if there is none. */
   write(bytes: Uint8Array): Promise<void> | undefined;
+  /**
+   * Lets a hasher read the body where it comes to lie, if it lies there as it came. Such a target
+   * copies what is written before `write` returns.
+   */
+  hashWith?(hasher: StreamHasher): HashedWriter;
 }
 
 const BLOCK_BYTES = 256 * 1024;
@@ -17,14 +25,15 @@ const FULL_BLOCKS_MAX = 2;
  */
 const LATE_BLOCKS_MAX = 1024;
 /** Blocks kept for the next body: memory that has been touched before is copied to much faster. */
-const POOLED_BLOCKS = 128;
+const POOLED_BLOCKS = 32;
 
 const pool: Buffer[] = [];
 
 export type BlockPipeParts = {
   readonly exchange: Pick<Exchange, "pause" | "resume">;
   readonly target: BodyTarget;
-  readonly hasher: StreamHasher;
+  /** A hasher beside the target, or the target as it is with one of its own. */
+  readonly hasher: StreamHasher | HashedWriter;
   /** Full blocks that may wait; LATE_BLOCKS_MAX unless given. */
   readonly lateBlocksMax?: number;
 };
@@ -59,7 +68,7 @@ export class BlockPipe {
 
   /** Copies the bytes. */
   append(data: Uint8Array): void {
-    if (this.#failure !== undefined) return;
+    if (this.#failure !== undefined || this.#isTaken(data)) return;
     let at = 0;
     while (at < data.length) {
       this.#filling ??= pool.pop() ?? Buffer.allocUnsafeSlow(BLOCK_BYTES);
@@ -93,6 +102,18 @@ export class BlockPipe {
     await this.#sending;
   }
 
+  /** Whether a target that copies has taken the bytes, which it may when none wait before them. */
+  #isTaken(data: Uint8Array): boolean {
+    const { hasher, target } = this.#parts;
+    if (isStream(hasher) || this.#filling !== undefined || this.#full.length > 0) return false;
+    if (this.#sending !== undefined && !hasher.takes(data.length)) return false;
+    const taken = target.write(data);
+    if (taken === undefined) return true;
+    this.#wait(this.#sending === undefined ? taken : Promise.all([this.#sending, taken]));
+    this.#pause();
+    return true;
+  }
+
   #filled(block: Buffer): void {
     this.#full.push(block);
     this.#filling = undefined;
@@ -103,6 +124,10 @@ export class BlockPipe {
     if (this.#sending !== undefined) return;
     const block = this.#full.shift();
     if (block !== undefined) this.#send(block, BLOCK_BYTES);
+    else if (this.#filling !== undefined && !isStream(this.#parts.hasher)) {
+      // What comes next need not be kept then.
+      this.#send(this.#filling, this.#used);
+    }
   }
 
   #send(block: Buffer, used: number): void {
@@ -110,23 +135,30 @@ export class BlockPipe {
       this.#filling = undefined;
       this.#used = 0;
     }
-    this.#sending = this.#deliver(block.subarray(0, used)).then(
+    this.#wait(this.#deliver(block.subarray(0, used)), block);
+  }
+
+  #wait(sent: Promise<unknown>, block?: Buffer): void {
+    const sending: Promise<void> = sent.then(
       () => {
+        if (block !== undefined) release(block);
+        if (this.#sending !== sending) return;
         this.#sending = undefined;
-        release(block);
         this.#continue();
       },
       (failure: unknown) => {
-        this.#sending = undefined;
+        if (this.#sending === sending) this.#sending = undefined;
         this.#fail(failure);
       },
     );
+    this.#sending = sending;
   }
 
   async #deliver(bytes: Buffer): Promise<void> {
+    const { target, hasher } = this.#parts;
     const [written, hashed] = await Promise.allSettled([
-      this.#parts.target.write(bytes),
-      this.#parts.hasher.update(bytes),
+      target.write(bytes),
+      isStream(hasher) ? hasher.update(bytes) : undefined,
     ]);
     if (written.status === "rejected") throw written.reason;
     if (hashed.status === "rejected") throw hashed.reason;
@@ -158,6 +190,10 @@ export class BlockPipe {
     this.#filling = undefined;
     this.#used = 0;
   }
+}
+
+function isStream(hasher: StreamHasher | HashedWriter): hasher is StreamHasher {
+  return "update" in hasher;
 }
 
 /** Only memory that nobody reads or writes any more may come here. */

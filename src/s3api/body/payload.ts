@@ -298,12 +298,14 @@ async function pipe(
 ): Promise<PayloadDigests> {
   const { exchange } = reading.source;
   const hasher = reading.hash.startStream(algorithmsFor(reading.expected));
-  const blocks = new BlockPipe({ exchange, target, hasher });
+  const writer = target.hashWith?.(hasher);
+  const blocks = new BlockPipe({ exchange, target, hasher: writer ?? hasher });
   const intake = new Intake(reading, bytesMax, (data) => blocks.append(data));
   try {
     const received = receive(exchange, intake);
     const trailer = await Promise.race([received, blocks.failed]);
     await blocks.finish();
+    writer?.end();
     const digests = await hasher.digest();
     return digestStreamed(digests, intake.bytes, reading.expected, trailer);
   } catch (failure) {
