@@ -1,6 +1,8 @@
 import { operationChain } from "../core/operation-codec.ts";
 import type { Hash } from "../ports/hash.ts";
-import type { LogEntry } from "./replica.ts";
+
+/** An operation, and its body when that lies beside it. */
+type Encoded = { readonly encoded: Uint8Array; readonly inline: Uint8Array | undefined };
 
 /**
  * An operation that came from elsewhere, with the hash chain of its origin's log behind it. Who
@@ -8,12 +10,12 @@ import type { LogEntry } from "./replica.ts";
  * much as all else of the check. Invariant: the chain was computed here, from these very bytes; so
  * storage need not believe whoever hands one over.
  */
-export class ChainedEntry implements LogEntry {
+export class ChainedEntry {
   readonly encoded: Uint8Array;
   readonly inline: Uint8Array | undefined;
   readonly #chain: Buffer;
 
-  constructor(hash: Pick<Hash, "digest">, { encoded, inline }: LogEntry) {
+  constructor(hash: Pick<Hash, "digest">, { encoded, inline }: Encoded) {
     this.encoded = encoded;
     this.inline = inline;
     this.#chain = operationChain((bytes) => hash.digest("SHA256", bytes), encoded);
