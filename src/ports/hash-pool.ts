@@ -135,6 +135,8 @@ class PoolMember {
     this.#worker = new Worker(HASH_WORKER_CODE, {
       eval: true,
       execArgv: [],
+      // It makes next to no garbage, and V8 would give it tens of megabytes for that.
+      resourceLimits: { maxYoungGenerationSizeMb: 2 },
       name: "atoll-hash",
       workerData: {
         from: import.meta.url,

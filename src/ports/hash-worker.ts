@@ -1,4 +1,4 @@
-/** What the pool tells a worker. `update` lends it a piece of shared memory until it says "done". */
+/** What the pool tells a worker. `update` lends it shared memory until it says "done". */
 export type HashRequest =
   | { readonly kind: "open"; readonly stream: number; readonly algorithms: readonly string[] }
   | {

@@ -4,8 +4,8 @@ import { type Code, i32, i64, local, repeatWhile, TYPE, v128, writeModule } from
  * MD5 (RFC 1321) and CRC-64/NVME of the same bytes at once, of one input or of four beside each
  * other. A step of MD5 waits for the step before it: a core that computes one MD5 is idle most of
  * the time. Four inputs fill the lanes of its vectors, and table look-ups of the CRC what is left
- * between the steps. Measured a byte: 0.5 ns for both of four inputs, 1.3 of one; OpenSSL and hash-wasm take
- * 2.0 ns one after the other.
+ * between the steps. Measured a byte: 0.5 ns for both of four inputs, 1.3 of one; OpenSSL and
+ * hash-wasm take 2.0 ns one after the other.
  */
 
 const LANES = 4;

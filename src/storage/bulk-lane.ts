@@ -39,7 +39,7 @@ export type BulkLaneDeps = {
 /** Bytes of a chunk buffer: header, a whole chunk, trailer, padding. */
 const BUFFER_BYTES = alignUp(chunkRecordBytes(LIMITS.chunkBytes), LIMITS.pageBytes);
 /** Free buffers kept for the next bodies; what is beyond is left to the garbage collector. */
-const POOLED_BUFFERS = 12;
+const POOLED_BUFFERS = 8;
 
 /**
  * The bulk lane: chunks of large bodies, each written whole and durable when its write resolves.
