@@ -1,4 +1,3 @@
-import fc from "fast-check";
 import { parseHlc } from "../../src/core/hlc.ts";
 import {
   parseAccessKeyId,
@@ -24,6 +23,7 @@ import {
   type StoredChecksum,
 } from "../../src/core/records.ts";
 import type { SiteRecord } from "../../src/core/site-record.ts";
+import { fc } from "./properties.ts";
 
 const DIGEST_BYTES = { CRC32: 4, CRC32C: 4, CRC64NVME: 8, SHA1: 20, SHA256: 32 } as const;
 
@@ -362,6 +362,16 @@ export const localRecords: fc.Arbitrary<LocalRecord> = fc.oneof(
     ...{ rows: count, heads: logStarts },
   }),
   fc.record({ kind: fc.constant("floors" as const), heads: logStarts }),
+  fc.record({
+    kind: fc.constant("manifests-remote" as const),
+    manifests: fc.array(
+      fc.record({
+        ...{ hash: contentHashes, bytes: count },
+        buckets: fc.array(bucketNames, { maxLength: 3 }),
+      }),
+      { maxLength: 3 },
+    ),
+  }),
   fc.record({
     kind: fc.constant("deletes-judged" as const),
     ...{ bucket: bucketNames, key: objectKeys, version: versionIds },
