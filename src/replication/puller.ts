@@ -71,10 +71,11 @@ const NEEDS_ROWS_MS = 15_000;
 /** While rows are taken over, nothing is asked for; so often it is looked whether they are. */
 const HELD_MS = 500;
 /**
- * A peer is busy that has so many operations, and one for each millisecond that it took: then the
- * next question waits until so long behind this one, for a page costs as much as many operations.
+ * A peer is busy that has so many operations, and one in so many milliseconds: then the next
+ * question waits until so long behind this one, for a page costs as much as many operations.
  */
 const BUSY_OPERATIONS = 8;
+const BUSY_EVERY_MS = 4;
 const GATHER_MS = 40;
 const ROUNDS_BY_HAND_MAX = 100_000;
 /** Rounds by hand that brought nothing, though something is missing; others may have brought it. */
@@ -210,7 +211,7 @@ export class Puller {
     if (isHasty) return backoffMs(this.#deps.random, this.#hasty);
     const { operations } = round.taken;
     if (refused === 0 || operations > 0) {
-      const isBusy = operations >= Math.max(BUSY_OPERATIONS, waitedMs);
+      const isBusy = operations >= Math.max(BUSY_OPERATIONS, waitedMs / BUSY_EVERY_MS);
       return isBusy && !round.page.head.more ? Math.max(0, GATHER_MS - waitedMs) : 0;
     }
     this.#failures += 1;
