@@ -22,7 +22,7 @@ import type { BatchPosition } from "./commit-lane.ts";
 import { applyLocal, applyManifest, applyOperation } from "./metadata/apply.ts";
 import type { ApplyContext } from "./metadata/apply-context.ts";
 import { parkOperation } from "./metadata/apply-origins.ts";
-import { type JudgeFacts, judgeConflicts } from "./metadata/judge-conflicts.ts";
+import { type JudgeFacts, judgeConflicts, judgeRow } from "./metadata/judge-conflicts.ts";
 import { judgeDeletes } from "./metadata/judge-deletes.ts";
 import { logRunKeyOf } from "./metadata/keys.ts";
 import { priorOf } from "./metadata/prior.ts";
@@ -293,9 +293,13 @@ export class OpenBatch {
   /**
    * Adds a row of another site: an operation with the dot that it had where it was made, outside
    * every chain. One that is here already is written anew, and its body read from there since.
+   * `knownThere` is what that site had applied when it began to give its rows; undefined: all.
    */
-  row(operation: Operation, inline?: Uint8Array): void {
+  row(operation: Operation, inline: Uint8Array | undefined, knownThere: Vector | undefined): void {
     const { clock, head } = this.#deps;
+    const isApplied = (dot: Dot): boolean => this.#isApplied(dot);
+    const verdicts = judgeRow(this.context.view, operation, { isApplied, knownThere });
+    if (verdicts !== undefined) this.local(verdicts);
     const recordOffset = this.records.length;
     this.#record("row", (writer) => encodeOperation(writer, operation));
     clock.observe(operation.hlc);

@@ -1,7 +1,7 @@
 import { hlcMs } from "../core/hlc.ts";
 import type { ContentHash } from "../core/names.ts";
 import { decodeOperation } from "../core/operation-codec.ts";
-import type { LogStart, ManifestRef, Operation } from "../core/records.ts";
+import type { LogStart, ManifestRef, Operation, Vector } from "../core/records.ts";
 import { manifestsOf, type OpenBatch } from "./batch.ts";
 import type { Bootstrap, ImportOutcome, ImportStep, IncomingRow } from "./logical-rows.ts";
 import { nullVersion, sameWrite, versionById, versionKeyOf } from "./metadata/key-versions.ts";
@@ -53,12 +53,14 @@ function judgeImport(
   }
   const refused: Array<ImportOutcome["refused"][number]> = [];
   let imported = 0;
+  const heads = step.progress?.heads;
+  const knownThere = heads && new Map(heads.map(({ origin, seq }) => [origin, seq]));
   for (const { row, operation } of decoded) {
     if (!hasBytes(batch, { row, operation })) {
       refused.push({ operation, why: "bytes" });
     } else if (step.rewrite || isNews(batch, operation)) {
       for (const manifest of row.manifests) takeManifest(batch, manifest);
-      takeRow(batch, row, operation);
+      takeRow(batch, { row, operation }, knownThere);
       imported += 1;
     }
   }
@@ -68,9 +70,9 @@ function judgeImport(
 }
 
 /** Makes a row part of the log; what it names and lacks is said in front of it. */
-function takeRow(batch: OpenBatch, row: IncomingRow, operation: Operation): void {
+function takeRow(batch: OpenBatch, { row, operation }: Decoded, known: Vector | undefined): void {
   if (row.remote !== true) {
-    batch.row(operation, row.inline);
+    batch.row(operation, row.inline, known);
     return;
   }
   sayRemote(batch, operation);
@@ -78,7 +80,7 @@ function takeRow(batch: OpenBatch, row: IncomingRow, operation: Operation): void
   // A row that loses to a later one names nothing: then nothing is missing because of it.
   const manifests = manifestsOf(operation.body);
   references.addManifestRefs(manifests);
-  batch.row(operation, row.inline);
+  batch.row(operation, row.inline, known);
   references.dropManifestRefs(manifests);
 }
 

@@ -7,6 +7,7 @@ import { createMemoryLog } from "../sim/memory-log.ts";
 import { Seed } from "../sim/seed.ts";
 import { dumpRows } from "../sim/sim-machine.ts";
 import { bucketOf, keyOf } from "../sim/store-journal.ts";
+import { handOverAll } from "../support/hand-over.ts";
 import { dumpLogicalRows, takeAllRows } from "../support/logical-rows.ts";
 import { fetchFrom, linkRows, ownHead, type RowLink } from "../support/row-link.ts";
 import {
@@ -24,6 +25,8 @@ import { closeSimSites, SimSite } from "../support/sim-site.ts";
 afterEach(closeSimSites);
 
 const PLAIN = { system: [], user: [], storageClass: undefined, tags: [] };
+const PLAIN_BUCKET = bucketOf("plain");
+const A = keyOf("a");
 const NEVER = new AbortController().signal;
 
 /** As after the horizon of tombstones: the rows are gone, and so is the word of it. */
@@ -180,3 +183,35 @@ test("what was removed here is not brought back by a site that had not heard of 
   await bootstrap(from, to, linkRows(from, to)).run(NEVER);
   expect(to.store.currentVersion(versioned, keyOf("a"))).toBeUndefined();
 });
+
+test.each([
+  ["earlier", 0, 50],
+  ["later", 50, 0],
+])(
+  "what a site wrote %s beside the rows that it takes over is judged as there",
+  async (when, waitsHere, waitsThere) => {
+    const from = await SimSite.open(`beside-from-${when}`);
+    const to = await SimSite.open(`beside-to-${when}`);
+    for (const site of [from, to]) await setUp(site);
+    to.machine.clock.leap(waitsHere);
+    from.machine.clock.leap(waitsThere);
+    for (const [key, site] of [from, to, from, to].entries()) {
+      await put(site.store, 0, key % 2, Buffer.from(`first of ${key}`));
+      await put(site.store, 0, key % 2, Buffer.from(`second of ${key}`));
+      if (key < 2) await site.store.deleteObject({ bucket: PLAIN_BUCKET, key: A });
+    }
+    const link = linkRows(from, to);
+    await bootstrap(from, to, link).run(NEVER);
+    // What it overwrites while it knows nothing of others' logs is named all the same.
+    await put(to.store, 0, 1, Buffer.from("third"));
+    await handOverAll(to, from);
+    await handOverAll(from, to);
+    expect(dumpLogicalRows(to.store)).toEqual(dumpLogicalRows(from.store));
+    expect(await contentsOf(to.store)).toEqual(await contentsOf(from.store));
+    const usage = to.store.bucketUsage(PLAIN_BUCKET);
+    expect(usage).toEqual(from.store.bucketUsage(PLAIN_BUCKET));
+    const kept = dumpRows(to.kv, to.hash);
+    await to.restart(true);
+    expect(dumpRows(to.kv, to.hash)).toEqual(kept);
+  },
+);

@@ -71,6 +71,42 @@ export function judgeConflicts(
   return { kind: "conflicts-judged", bucket: body.bucket, key: body.key, verdicts };
 }
 
+/** What is known where a row of another site comes in, outside every log. */
+export type RowFacts = {
+  /** Whether an operation with this dot has been applied here, or never will be. */
+  readonly isApplied: (dot: Dot) => boolean;
+  /** What the other site had applied when it began to give its rows; undefined: everything. */
+  readonly knownThere: Vector | undefined;
+};
+
+/**
+ * Judges a row of another site that stands in a null slot there, before it enters the log. What it
+ * meets here and the other site had not applied knew nothing of it: one of the two is a conflict,
+ * as it will be there. What the other site knew of has its verdict in that site's rows.
+ */
+export function judgeRow(
+  view: IndexView,
+  { dot, hlc, body }: Operation,
+  { isApplied, knownThere }: RowFacts,
+): ConflictsRecord | undefined {
+  if (body.kind !== "object-put" && body.kind !== "object-delete") return undefined;
+  if (!body.nullSlot || (body.kind === "object-put" && body.conflict === true)) return undefined;
+  const current = nullVersion(view, body);
+  const inSlot = current?.row.stamp ?? tombstoneOf(view, body)?.stamp;
+  const stamp = { hlc, ...dot };
+  if (inSlot === undefined || sameWrite(inSlot, stamp)) return undefined;
+  const wins = laterStamp(stamp, inSlot);
+  const isKnown = knownThere === undefined || (knownThere.get(inSlot.origin) ?? 0) >= inSlot.seq;
+  const isConflict = wins
+    ? current?.kind === "object" && !isKnown
+    : body.kind === "object-put" && !isApplied(dot);
+  const loser = wins ? inSlot : stamp;
+  if (!isConflict || historyOf(view, body, loser) !== undefined) return undefined;
+  const { bucket, key } = body;
+  const verdicts = [{ verdict: "expected", write: loser }] as const;
+  return { kind: "conflicts-judged", bucket, key, verdicts };
+}
+
 type Write = JudgeFacts & {
   readonly stamp: WriteStamp;
   readonly isPut: boolean;
@@ -81,8 +117,9 @@ function judgeWrite(view: IndexView, name: KeyName, write: Write): readonly Verd
   const { stamp, isPut, isVoid } = write;
   const current = nullVersion(view, name);
   const inSlot = current?.row.stamp ?? tombstoneOf(view, name)?.stamp;
-  if (inSlot !== undefined && sameWrite(inSlot, stamp)) return [];
   const overwritten = judgeOverwritten(view, name, write, inSlot);
+  // It came as a row before, which does not say what it took the place of.
+  if (inSlot !== undefined && sameWrite(inSlot, stamp)) return overwritten;
   const verdicts = [...overwritten, ...judgeAhead(view, name, write, overwritten)];
   if (inSlot === undefined || isVoid) return verdicts;
   const wins = laterStamp(stamp, inSlot);
