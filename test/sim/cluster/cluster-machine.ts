@@ -4,6 +4,7 @@ import type { Hash } from "../../../src/ports/hash.ts";
 import type { Kv } from "../../../src/ports/kv.ts";
 import type { ProcessFacts } from "../../../src/ports/process-facts.ts";
 import type { Random } from "../../../src/ports/random.ts";
+import type { LogicalRows } from "../../../src/storage/logical-rows.ts";
 import type { Replica } from "../../../src/storage/replica.ts";
 import { openSite, type Site } from "../../../src/storage/site.ts";
 import type { SitePorts } from "../../../src/storage/site-ports.ts";
@@ -21,6 +22,8 @@ export type PortSabotage = {
   readonly kv?: (kv: Kv) => Kv;
   /** What replication is handed of the store. */
   readonly replica?: (replica: Replica) => Replica;
+  /** What takes over rows is handed of the store. */
+  readonly rows?: (rows: LogicalRows) => LogicalRows;
   /** A restored backup is not told from what it was copied from. */
   readonly sameInode?: boolean;
 };
@@ -40,6 +43,7 @@ export type Running = {
   readonly site: Site;
   readonly kv: Kv;
   readonly replica: Replica;
+  readonly rows: LogicalRows;
   readonly clock: ProcessClock;
   readonly faults: readonly StorageFault[];
 };
@@ -121,9 +125,10 @@ export class ClusterMachine {
     });
     const kv = opened.at(-1);
     if (kv === undefined) throw new Error("a site has opened no index");
-    const { replica } = site.store;
-    const handed = this.#settings.sabotage?.replica?.(replica) ?? replica;
-    return { site, kv, replica: handed, clock, faults };
+    const { sabotage } = this.#settings;
+    const replica = sabotage?.replica?.(site.store.replica) ?? site.store.replica;
+    const rows = sabotage?.rows?.(site.store.rows) ?? site.store.rows;
+    return { site, kv, replica, rows, clock, faults };
   }
 
   #ports(own: {

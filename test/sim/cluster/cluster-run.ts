@@ -32,6 +32,12 @@ type Plan = ClientSettings & {
   /** A week passes in the middle: logs and tombstones that nobody waits for are dropped. */
   readonly ages: boolean;
   readonly backups: boolean;
+  /** The last site joins when there is something to take over; what it wrote alone stays. */
+  readonly joins: "empty" | "with data" | undefined;
+  /** A site is removed for ever. */
+  readonly removes: boolean;
+  /** Now and then a site takes over all rows of another one by hand. */
+  readonly takesRows: boolean;
 };
 
 export type ClusterReport = {
@@ -70,7 +76,8 @@ class Run {
     const directIo = this.#seed.pick(["on", "off"] as const);
     const { exchange } = this.#plan;
     const { guarded } = this.#plan;
-    const own = { hash, sites, exchange, guarded, segmentBytes, directIo, sabotage };
+    const joins = this.#plan.joins !== undefined;
+    const own = { hash, sites, exchange, guarded, joins, segmentBytes, directIo, sabotage };
     this.#cluster = new Cluster(seed, own);
     this.#clients = new Map(
       this.#cluster.sites.map((site) => {
@@ -87,10 +94,17 @@ class Run {
     for (const site of cluster.sites) await site.start();
     await cluster.join();
     if (this.#plan.clocks) this.#setClocks();
-    for (const site of cluster.sites) this.#first(site);
-    const weekAt = this.#plan.ages ? this.#seed.int(this.#plan.acts) : -1;
-    for (let act = 0; act < this.#plan.acts; act++) {
+    for (const site of cluster.sites) if (!this.#waits(site)) this.#first(site);
+    const { acts, ages, joins, removes } = this.#plan;
+    const weekAt = ages ? this.#seed.int(acts) : -1;
+    const joinAt = joins === undefined ? -1 : this.#seed.int(acts);
+    const removeAt = removes ? this.#seed.int(acts) : -1;
+    for (let act = 0; act < acts; act++) {
       if (act === weekAt) await this.#age();
+      if (act === joinAt) await this.#join();
+      if (act === removeAt) await this.#remove();
+      // A site that is alone keeps its log for nobody: it is read before it is dropped.
+      if (joins !== undefined && act < joinAt) await this.#watchJoiner();
       await this.#act();
       await cluster.pass(this.#seed.int(this.#seed.chance(0.02) ? 10_000 : 60));
     }
@@ -112,6 +126,41 @@ class Run {
     if (wish !== undefined) site.send(wish);
   }
 
+  /** An empty site has no clients before it joins. */
+  #waits(site: ClusterSite): boolean {
+    return this.#plan.joins === "empty" && this.#cluster.members.isOutside(site);
+  }
+
+  async #watchJoiner(): Promise<void> {
+    const joiner = this.#cluster.sites.at(-1);
+    if (joiner !== undefined) await this.#cluster.observe(joiner);
+  }
+
+  async #join(): Promise<void> {
+    const joiner = this.#cluster.sites.at(-1);
+    if (joiner === undefined) return;
+    await this.#cluster.admit(joiner, this.#seed.chance(0.7));
+    if (this.#seed.chance(0.5)) this.#planCut(joiner);
+  }
+
+  /** Two members stay at least, so that there is something to agree about. */
+  async #remove(): Promise<void> {
+    const { members } = this.#cluster;
+    const gone = this.#seed.pick(this.#cluster.sites);
+    const dies = this.#seed.chance(0.5);
+    if (members.all.length < 3 || !members.isMember(gone)) return;
+    await this.#cluster.remove(gone, dies);
+  }
+
+  /** By hand, while all goes on. */
+  #takeRows(to: ClusterSite): void {
+    const { members } = this.#cluster;
+    const from = this.#seed.pick(members.all);
+    if (!this.#plan.takesRows || from === to || !members.isMember(to)) return;
+    this.#cluster.takeRows(from, to);
+    if (this.#seed.chance(0.3)) this.#planCut(to);
+  }
+
   async #act(): Promise<void> {
     const site = this.#seed.pick(this.#cluster.sites);
     const dice = this.#seed.int(100);
@@ -121,6 +170,7 @@ class Run {
     else if (dice < 90) await this.#cluster.observe(site);
     else if (dice < 92) await this.#keepHouse(site);
     else if (dice < 93) await this.#ghost(site);
+    else if (dice < 94 && this.#plan.takesRows) this.#takeRows(site);
     else await this.#fault(site);
   }
 
@@ -128,6 +178,7 @@ class Run {
     const { running } = site;
     const client = this.#clients.get(site);
     if (running === undefined || client === undefined || site.inFlight >= IN_FLIGHT_MAX) return;
+    if (this.#waits(site)) return;
     site.send(client.next(running.site.store));
   }
 
@@ -159,6 +210,7 @@ class Run {
   }
 
   async #keepHouse(site: ClusterSite): Promise<void> {
+    if (this.#cluster.members.isOutside(site)) return;
     for (let times = 0; times < 2; times++) {
       await site.during("house", ({ site: { store } }) => store.keepHouse());
       // Idle segments are sealed after ten minutes: rarely, for pullers ask on all that time.
@@ -178,9 +230,9 @@ class Run {
 
   /** Every site keeps house, often enough to seal what is idle and drop what is dead. */
   async #tidyUp(): Promise<void> {
-    const { sites, time } = this.#cluster;
+    const { members, time } = this.#cluster;
     for (let times = 0; times < 3; times++) {
-      for (const site of sites) {
+      for (const site of members.all) {
         await this.#cluster.observe(site);
         const report = await site.during("house", ({ site: { store } }) => store.keepHouse());
         this.#cluster.note(`${site.name} keeps house: ${JSON.stringify(report)}`);
@@ -217,7 +269,7 @@ class Run {
     else if (dice < 6 && weather) this.#changeWeather();
     else if (dice < 7 && clocks) this.#setClocks();
     else if (dice < 8 && jumps) this.#jump(site);
-    else if (dice < 9 && backups) await this.#backup(site);
+    else if (dice < 9 && backups && this.#cluster.members.isMember(site)) await this.#backup(site);
   }
 
   /** The machine will lose its power in the middle of what it does. */
@@ -273,12 +325,16 @@ class Run {
     const { hash } = this.#settings;
     const cluster = this.#cluster;
     const { observer, contents, time } = cluster;
-    for (const site of cluster.sites) site.checkAcknowledged();
+    for (const site of cluster.sites) {
+      // Of what a removed site wrote, the others keep what they had; the rest is gone with it.
+      site.checkAcknowledged(cluster.members.isRemoved(site) ? "as far as taken" : "all");
+    }
+    cluster.members.checkKept();
     const deps = { hash, observer, contents, locks: this.#plan.locks, aged: this.#plan.ages };
-    const checked = checkAgreement(cluster.looked(), deps);
+    const checked = checkAgreement(cluster.members.looked(), deps);
     cluster.note(await time.until(checked, "the look at what there is"));
     checkClocks(observer, cluster.mostMs + CLOCK_SLACK_MS);
-    if (this.#seed.chance(0.3)) await this.#rebuild(this.#seed.pick(cluster.sites));
+    if (this.#seed.chance(0.3)) await this.#rebuild(this.#seed.pick(cluster.members.all));
   }
 
   /** The index that was kept and the one that is made from the log alone are the same. */
@@ -295,6 +351,19 @@ class Run {
 
 /** A swarm: each seed leaves some of the trouble out, so that the rest goes further. */
 function makePlan(seed: Seed): Plan {
+  const plan = makeTroubles(seed);
+  const canMove = plan.exchange === "engine";
+  const joins = seed.chance(0.15) ? (["empty", "with data"] as const) : [];
+  const [removes, takesRows] = [seed.chance(0.15), seed.chance(0.15)];
+  return {
+    ...plan,
+    joins: canMove && joins.length > 0 ? seed.pick(joins) : undefined,
+    removes: canMove && removes,
+    takesRows: canMove && takesRows,
+  };
+}
+
+function makeTroubles(seed: Seed): Omit<Plan, "joins" | "removes" | "takesRows"> {
   return {
     exchange: seed.chance(0.6) ? "engine" : "direct",
     acts: 10 + seed.int(70),

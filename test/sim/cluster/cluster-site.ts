@@ -155,10 +155,15 @@ export class ClusterSite {
     this.#acknowledged = [];
   }
 
-  /** Throws when something that a client was told of does not stand in the logs. */
-  checkAcknowledged(): void {
+  /**
+   * Throws when something that a client was told of does not stand in the logs; of a site that was
+   * removed, only as far as others had taken its log.
+   */
+  checkAcknowledged(which: "all" | "as far as taken"): void {
+    const { observer } = this.#deps;
     for (const { name, origin, after, upTo, proof } of this.#acknowledged) {
-      if (this.#deps.observer.find(origin, after, upTo, proof)) continue;
+      if (which === "as far as taken" && (observer.all.get(origin)?.length ?? 0) < upTo) continue;
+      if (observer.find(origin, after, upTo, proof)) continue;
       throw new BrokenPromise(`${this.name} has forgotten what it acknowledged: ${name}`);
     }
   }

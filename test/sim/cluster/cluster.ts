@@ -1,16 +1,15 @@
 import { createHash } from "node:crypto";
 import type { Hash } from "../../../src/ports/hash.ts";
-import { adoptCluster } from "../../../src/storage/site-identity.ts";
 import type { Seed } from "../seed.ts";
-import { SIM_DIRECTORY } from "../sim-machine.ts";
 import { SimNetwork } from "../sim-network.ts";
 import { BrokenPromise } from "../store-check.ts";
-import { apart, furthest, type Looked } from "./checkers.ts";
+import { apart, furthest } from "./checkers.ts";
 import type { Contents } from "./client-words.ts";
 import { ClusterMachine, type PortSabotage, type Running } from "./cluster-machine.ts";
+import { ClusterMembers } from "./cluster-members.ts";
 import { ClusterSite } from "./cluster-site.ts";
 import { pullDirectly } from "./direct-exchange.ts";
-import { siteRecordOf, startEngine } from "./engine.ts";
+import { type Engine, siteRecordOf, startEngine } from "./engine.ts";
 import { LogObserver } from "./log-observer.ts";
 import { ProcessClock, WallClock, WorldTime } from "./world-time.ts";
 
@@ -26,6 +25,8 @@ export type ClusterSettings = {
   readonly sites: number;
   /** Whether sites watch their own clocks. */
   readonly guarded: boolean;
+  /** The last site is alone until it is told to join. */
+  readonly joins: boolean;
   readonly segmentBytes: number;
   readonly directIo: "on" | "off";
   readonly sabotage?: PortSabotage | undefined;
@@ -37,7 +38,9 @@ export class Cluster {
   readonly contents: Contents = new Map();
   readonly observer: LogObserver;
   readonly sites: readonly ClusterSite[];
+  readonly members: ClusterMembers;
   readonly network: SimNetwork;
+  readonly #engines = new Map<string, Engine>();
   readonly #seed: Seed;
   readonly #settings: ClusterSettings;
   readonly #events = createHash("sha256");
@@ -61,6 +64,9 @@ export class Cluster {
         started: (running) => this.#begin(machine, running),
       });
     });
+    this.members = new ClusterMembers(this.sites, (event) => this.note(event));
+    const last = this.sites.at(-1);
+    if (settings.joins && last !== undefined) this.members.leaveOut(last);
   }
 
   /** Hash of everything that has happened: the same seed must give the same one. */
@@ -83,17 +89,6 @@ export class Cluster {
       process.stdout.write(`${this.time.nowMs} ${event.slice(0, 300)}\n`);
     }
     this.#events.update(`${this.time.nowMs} ${event}\n`);
-  }
-
-  get running(): ClusterSite[] {
-    return this.sites.filter((site) => site.running !== undefined);
-  }
-
-  /** What runs, for the checkers. */
-  looked(): Looked[] {
-    return this.sites.flatMap(({ name, running }) =>
-      running === undefined ? [] : [{ name, running }],
-    );
   }
 
   /** Lets time pass, and looks at what went wrong meanwhile. */
@@ -132,20 +127,34 @@ export class Cluster {
 
   /** All sites are made members of one cluster, and told of each other. */
   async join(): Promise<void> {
-    const [first] = this.looked();
-    if (first === undefined) return;
-    const { clusterId } = first.running.site.identity;
-    const records = this.looked().map(({ running }) => siteRecordOf(running.site));
-    for (const site of this.sites) {
-      const { disk } = site.machine;
-      await site.during("joining", async ({ site: { identity, store } }) => {
-        await adoptCluster(disk, SIM_DIRECTORY, identity, clusterId);
-        for (const record of records) await store.putSite(record);
-      });
-    }
+    await this.members.join();
     // Clients come when the sites have heard of each other.
     if (this.#settings.exchange === "direct") await this.#pullAll();
     await this.pass(2_000);
+  }
+
+  /** The site that was alone joins. */
+  async admit(joiner: ClusterSite, takesRows: boolean): Promise<void> {
+    const via = await this.members.admit(joiner);
+    if (takesRows) this.takeRows(via, joiner);
+  }
+
+  /** A site is removed for ever, dead or not. */
+  async remove(gone: ClusterSite, dies: boolean): Promise<void> {
+    await this.members.remove(gone, (site) => this.observe(site));
+    if (dies && gone.running !== undefined) gone.stop("power");
+  }
+
+  /** An operator lets a site take over all rows of another one, unless any site does so now. */
+  takeRows(from: ClusterSite, to: ClusterSite): void {
+    const source = from.running?.site.identity.siteId;
+    if (source === undefined || to.running === undefined || this.#isTakingOver()) return;
+    const begun = this.#engines.get(to.name)?.rows.bootstrap(source);
+    this.note(`${to.name} takes over the rows of ${from.name}: ${begun}`);
+  }
+
+  #isTakingOver(): boolean {
+    return [...this.#engines.values()].some(({ rows }) => rows.isTakingOver);
   }
 
   /** Reads on in the log of a site. */
@@ -157,6 +166,8 @@ export class Cluster {
   async restore(site: ClusterSite): Promise<void> {
     const { backup } = site;
     if (backup === undefined) return;
+    // What others have as rows alone must have been seen.
+    await this.observe(site);
     if (site.running !== undefined) site.stop("kill");
     site.machine.restore(backup);
     this.observer.forget(site.name);
@@ -170,27 +181,43 @@ export class Cluster {
   /** Everything is put right: lines, clocks, machines. Then the sites have time to agree. */
   async heal(): Promise<void> {
     this.healLines();
-    for (const site of this.sites) {
+    for (const site of this.members.all) {
       site.machine.disk.steps.cutPowerAt(Number.POSITIVE_INFINITY);
       site.machine.wall.set(this.nowMs);
       if (site.running === undefined) await site.start();
       await site.settle();
     }
+    await this.members.remind();
     const untilMs = this.time.nowMs + HEAL_MS_MAX;
     for (;;) {
-      const why = apart(this.looked());
+      const why = this.#unsettled();
       if (why === undefined) break;
       if (this.time.nowMs > untilMs) throw new BrokenPromise(`the sites never agree: ${why}`);
       if (this.#settings.exchange === "direct") await this.#pullAll();
       await this.pass(5_000);
+      this.#bringTogether();
     }
-    for (const site of this.sites) await this.observe(site);
-    this.observer.cutTo(furthest(this.looked()));
+    for (const site of this.members.all) await this.observe(site);
+    this.observer.cutTo(furthest(this.members.looked()));
+    this.observer.checkWhole();
+  }
+
+  #unsettled(): string | undefined {
+    return this.#isTakingOver() ? "rows are being taken over" : apart(this.members.looked());
+  }
+
+  /** What an operator does with a site whose peers' logs begin too late for it. */
+  #bringTogether(): void {
+    for (const site of this.members.all) {
+      const [peer] = this.#engines.get(site.name)?.outOfReach() ?? [];
+      const from = this.members.all.find(({ name }) => name === peer?.name);
+      if (from !== undefined) this.takeRows(from, site);
+    }
   }
 
   async #pullAll(): Promise<void> {
-    for (const from of this.sites) {
-      for (const to of this.sites) if (from !== to) await this.pull(from, to);
+    for (const from of this.members.all) {
+      for (const to of this.members.all) if (from !== to) await this.pull(from, to);
     }
   }
 
@@ -204,11 +231,18 @@ export class Cluster {
   async #begin(machine: ClusterMachine, running: Running): Promise<() => void> {
     // Before its house is kept: what is dropped then has been seen.
     await this.observer.read(machine.name, running.site.store);
+    const site = this.sites.find(({ name }) => name === machine.name);
+    if (site !== undefined) this.members.started(site, running);
     if (this.#settings.guarded) running.site.guard.arm();
     if (this.#settings.exchange === "direct") return () => undefined;
     const { hash } = this.#settings;
     const { network } = this;
-    const { random, log } = machine;
-    return startEngine({ running, network, hash, random, log });
+    const { random, log, disk, name } = machine;
+    const engine = startEngine({ running, network, hash, random, log, disk });
+    this.#engines.set(name, engine);
+    return () => {
+      engine.end();
+      this.#engines.delete(name);
+    };
   }
 }

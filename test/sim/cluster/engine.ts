@@ -1,20 +1,28 @@
 import type { MemberSite, SiteRecord } from "../../../src/core/site-record.ts";
+import type { Disk } from "../../../src/ports/disk.ts";
 import type { Hash } from "../../../src/ports/hash.ts";
 import type { Log } from "../../../src/ports/log.ts";
 import type { Network } from "../../../src/ports/network.ts";
 import type { Random } from "../../../src/ports/random.ts";
+import type { AskPeer } from "../../../src/replication/peer-calls.ts";
+import type { PeerRequest } from "../../../src/replication/peer-client.ts";
 import { createPeerClient } from "../../../src/replication/peer-client.ts";
 import { PeerServer } from "../../../src/replication/peer-server.ts";
 import { PeerWatch } from "../../../src/replication/peer-watch.ts";
 import { Quarantine } from "../../../src/replication/quarantine.ts";
 import { Refusals } from "../../../src/replication/refusals.ts";
 import { Replication } from "../../../src/replication/replication.ts";
+import { RowsService } from "../../../src/replication/rows-service.ts";
+import { parseRowsRequest, writeRowsRequest } from "../../../src/replication/wire-rows.ts";
 import type { Site } from "../../../src/storage/site.ts";
 import type { SimNetwork } from "../sim-network.ts";
 import type { Running } from "./cluster-machine.ts";
 import { answerWith } from "./sim-exchange.ts";
 
 const DRIFT_MS_MAX = 5000;
+/** A week, as sites keep marks of what is gone unless they are told otherwise. */
+const HISTORY_MS = 7 * 24 * 3_600_000;
+const ROWS_PAGE_BYTES = 1500;
 
 export type EngineDeps = {
   readonly running: Running;
@@ -22,6 +30,15 @@ export type EngineDeps = {
   readonly hash: Hash;
   readonly random: Random;
   readonly log: Log;
+  readonly disk: Disk;
+};
+
+/** Replication of a program that runs. */
+export type Engine = {
+  readonly rows: RowsService;
+  /** Peers whose logs do not reach this one any more: an operator says what to do. */
+  readonly outOfReach: () => readonly MemberSite[];
+  readonly end: () => void;
 };
 
 /** Where a site of the simulated world is reached. */
@@ -38,8 +55,8 @@ export function siteRecordOf({ identity }: Site): SiteRecord {
   };
 }
 
-/** All of replication of one program, as the server wires it; gives a function that ends it. */
-export function startEngine({ running, network, hash, random, log }: EngineDeps): () => void {
+/** All of replication of one program, as the server wires it. */
+export function startEngine({ running, network, hash, random, log, disk }: EngineDeps): Engine {
   const { site, clock, replica } = running;
   const { identity, store } = site;
   const refusals = new Refusals(log);
@@ -47,21 +64,31 @@ export function startEngine({ running, network, hash, random, log }: EngineDeps)
     ...{ clock, random, identity, keyPair: identity.keyPair },
     network: whileAlive(running, network.connect(identity.name)),
   });
+  const ask: AskPeer = (peer, request) => client.request(peer, withSmallPages(request));
+  const peers = (): MemberSite[] =>
+    store.sites().filter(({ id, state }) => id !== identity.siteId && state === "active");
+  const rows = new RowsService({
+    ...{ rows: running.rows, replica, peers, ask, clock, random, hash, log, disk },
+    engine: () => replication,
+    own: () => identity.origin,
+    marksKeptMs: HISTORY_MS,
+    ...{ site: identity.siteId, cluster: () => identity.clusterId, bytesPerSecond: undefined },
+  });
+  const watch = new PeerWatch({ clock, log });
   const replication = new Replication(
     {
       ...{ replica, sites: () => store.sites(), owner: identity },
-      ask: (peer, request) => client.request(peer, request),
-      ...{ clock, random, hash, log },
-      watch: new PeerWatch({ clock, log }),
+      ...{ ask, clock, random, hash, log, watch },
       quarantine: new Quarantine({ clock, log, driftMsMax: DRIFT_MS_MAX }),
-      belowFloor: () => undefined,
+      belowFloor: (peer) => rows.belowFloor(peer),
+      held: () => rows.isTakingOver,
     },
     { bytesPerSecond: undefined },
   );
   const server = new PeerServer({
     ...{ identity, clock, random, log, refusals, invitedRoutes: [], isInvited: () => false },
     site: (id): MemberSite | undefined => store.site(id),
-    routes: replication.routes,
+    routes: [...replication.routes, ...rows.routes],
   });
   const { name } = identity;
   const end = network.serve(
@@ -70,7 +97,19 @@ export function startEngine({ running, network, hash, random, log }: EngineDeps)
     answerWith((exchange) => server.handle(exchange)),
   );
   replication.start();
-  return end;
+  rows.start();
+  const outOfReach = (): MemberSite[] =>
+    peers().filter(({ id }) => watch.facts(id).link === "needs-bootstrap");
+  return { rows, outOfReach, end };
+}
+
+/** There is little in a simulated site: so that its rows do not all come with one answer. */
+function withSmallPages(request: PeerRequest): PeerRequest {
+  if (request.path !== "/v1/repl/rows" || request.body === undefined) return request;
+  const parsed = parseRowsRequest(request.body);
+  if (parsed.outcome === "bad" || parsed.value.positions.length > 0) return request;
+  const body = writeRowsRequest({ ...parsed.value, bytesMax: ROWS_PAGE_BYTES });
+  return { ...request, body };
 }
 
 /** A program that has died says nothing more, and hears nothing. */

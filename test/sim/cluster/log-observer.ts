@@ -3,6 +3,7 @@ import { makeVersionId, type OriginId, type Seq, type VersionId } from "../../..
 import { chainAfter, decodeOperation } from "../../../src/core/operation-codec.ts";
 import type { Operation, Vector } from "../../../src/core/records.ts";
 import type { Hash } from "../../../src/ports/hash.ts";
+import type { LogEntry } from "../../../src/storage/replica.ts";
 import type { Store } from "../../../src/storage/store.ts";
 import { BrokenPromise } from "../store-check.ts";
 import { bodyOf, type Contents, describe, writerOf } from "./client-words.ts";
@@ -42,7 +43,10 @@ export class LogObserver {
         this.#skipToFloors(seen, store.replica.floors());
         continue;
       }
-      for (const { encoded, inline } of page.entries) this.#take(site, seen, { encoded, inline });
+      const floors = store.replica.floors();
+      for (const { encoded, inline } of page.entries) {
+        this.#take(site, seen, { encoded, inline, floors });
+      }
       if (!page.more) return;
       if (page.entries.length === 0) throw new BrokenPromise(`${site}: a page holds nothing`);
     }
@@ -87,6 +91,16 @@ export class LogObserver {
     }
   }
 
+  /** Throws when operations are in nobody's log, because those that stand behind are. */
+  checkWhole(): void {
+    for (const [origin, operations] of this.#origins) {
+      for (let at = 0; at < operations.length; at++) {
+        if (operations[at] !== undefined) continue;
+        throw new BrokenPromise(`${origin}:${at + 1} is in no log`);
+      }
+    }
+  }
+
   /** Every operation that was made, by origin, in order. */
   get all(): ReadonlyMap<OriginId, readonly Observed[]> {
     return this.#origins;
@@ -112,7 +126,7 @@ export class LogObserver {
   #take(
     site: string,
     seen: Map<OriginId, Seq>,
-    entry: { readonly encoded: Uint8Array; readonly inline: Uint8Array | undefined },
+    entry: Pick<LogEntry, "encoded" | "inline"> & { readonly floors: Vector },
   ): void {
     const operation = decodeOperation(entry.encoded);
     const { origin, seq } = operation.dot;
@@ -127,18 +141,29 @@ export class LogObserver {
       if (Buffer.compare(same.encoded, entry.encoded) === 0) return;
       throw new BrokenPromise(`${what} is ${describe(same.operation)} elsewhere`);
     }
-    this.#checkNext(what, known, operation);
+    // What came as rows is in the logs of others, which are read later.
+    const isBehindRows = (entry.floors.get(origin) ?? 0) >= seq - 1;
+    this.#checkNext(what, known, operation, isBehindRows);
     this.#checkInline(what, operation, entry.inline);
     const hash = (bytes: Uint8Array): Buffer => this.#hash.digest("SHA256", bytes);
     const chain = chainAfter(hash, operation.chainBefore, entry.encoded);
+    const next = known[seq];
+    if (next !== undefined && Buffer.compare(next.operation.chainBefore, chain) !== 0) {
+      throw new BrokenPromise(`${what} is not what ${describe(next.operation)} continues`);
+    }
     known[seq - 1] = { operation, encoded: Uint8Array.from(entry.encoded), chain };
     this.#versions.add(makeVersionId(operation.hlc, origin));
   }
 
-  #checkNext(what: string, known: readonly Observed[], operation: Operation): void {
+  #checkNext(
+    what: string,
+    known: readonly Observed[],
+    operation: Operation,
+    isBehindRows: boolean,
+  ): void {
     const last = known[operation.dot.seq - 2];
     if (last === undefined) {
-      if (operation.dot.seq === 1) return;
+      if (operation.dot.seq === 1 || isBehindRows) return;
       throw new BrokenPromise(`${what} is the first that was seen of its origin`);
     }
     if (Buffer.compare(last.chain, operation.chainBefore) !== 0) {

@@ -131,6 +131,10 @@ const BUGS: Readonly<Record<string, PortSabotage>> = {
   "bytes are given up though a peer has them": {
     replica: (replica) => overlay(replica, { manifest: () => undefined }),
   },
+  "a row is left out when all are taken over": {
+    rows: (rows) =>
+      overlay(rows, { import: (step) => rows.import({ ...step, rows: step.rows.slice(1) }) }),
+  },
   "an operation is shown without its bytes": {
     replica: (replica) =>
       overlay(replica, {
