@@ -35,6 +35,23 @@ export function asBuffer(bytes: Uint8Array): Buffer {
     : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
+/** So many bytes are copied faster one by one than by a call that has to make a view of them. */
+const FEW_BYTES = 96;
+
+/** Copies a part of `bytes`, which may be few; in place the two must not overlap. Hot path. */
+export function copyFew(
+  into: Buffer,
+  at: number,
+  { bytes, from, to }: { readonly bytes: Buffer; readonly from: number; readonly to: number },
+): void {
+  if (to - from > FEW_BYTES) {
+    bytes.copy(into, at, from, to);
+    return;
+  }
+  const shift = at - from;
+  for (let byte = from; byte < to; byte++) into[byte + shift] = bytes[byte] as number;
+}
+
 /**
  * Copies many small inputs into few large pieces of memory: a buffer of its own for each costs more
  * than the copy. A piece is freed when the last copy in it is. For what is kept for moments only.

@@ -1,8 +1,11 @@
 /** Offset and length of each piece of the memory. */
-export type SpanRequest = { readonly memory: SharedArrayBuffer; readonly spans: Uint32Array };
+export type SpanRequest = { readonly memory: ArrayBuffer; readonly spans: Uint32Array };
 
-/** The digests, one behind the other, in the order of the requests. */
-export type SpanReply = Uint8Array;
+/** The memory again, and its digests one behind the other; in the order of the requests. */
+export type SpanReply = {
+  readonly memory: ArrayBuffer;
+  readonly digests: Uint8Array<ArrayBuffer>;
+};
 
 /** The body of the worker; text for the same reason as the worker of streams. */
 export const SPAN_HASHER_CODE = `"use strict";
@@ -16,6 +19,6 @@ parentPort.on("message", ({ memory, spans }) => {
     const piece = bytes.subarray(spans[at], spans[at] + spans[at + 1]);
     out.set(hash("sha256", piece, "buffer"), at * 16);
   }
-  parentPort.postMessage(out, [out.buffer]);
+  parentPort.postMessage({ memory, digests: out }, [memory, out.buffer]);
 });
 `;

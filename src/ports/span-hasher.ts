@@ -1,17 +1,17 @@
 import { Worker } from "node:worker_threads";
+import type { SpanDigests } from "./hash.ts";
 import { SPAN_HASHER_CODE, type SpanReply, type SpanRequest } from "./span-hasher-worker.ts";
 
-/** Less than this is computed here: a thread takes some ten milliseconds to begin. */
-const WORTH_BYTES = 256 * 1024;
+/** So few pieces are computed here: a thread takes some ten milliseconds to begin. */
+const FEW_PIECES = 500;
 
 type Waiting = {
-  readonly resolve: (digests: Buffer) => void;
-  readonly reject: (failure: unknown) => void;
-  readonly compute: () => Buffer;
+  readonly resolve: (digests: SpanDigests) => void;
+  readonly reject: (failure: Error) => void;
 };
 
 /**
- * SHA-256 of many pieces of shared memory, on a thread of its own.
+ * SHA-256 of many pieces of one memory, on a thread of its own.
  *
  * Invariant: `#waiting` is in the order in which the worker answers.
  */
@@ -25,16 +25,15 @@ export class SpanHasher {
     this.#digest = digest;
   }
 
-  digests(memory: SharedArrayBuffer, spans: Uint32Array): Promise<Buffer> {
-    const compute = (): Buffer => this.#computeHere(memory, spans);
-    const isWorth = memory.byteLength >= WORTH_BYTES && spans.length > 1000;
-    if (this.#closed || !isWorth) return Promise.resolve(compute());
+  digests(memory: ArrayBuffer, spans: Uint32Array): Promise<SpanDigests> {
+    const few = spans.length < FEW_PIECES * 2;
+    if (this.#closed || few) return Promise.resolve(this.#computeHere(memory, spans));
     return new Promise((resolve, reject) => {
       const worker = this.#started();
       if (this.#waiting.length === 0) worker.ref();
-      this.#waiting.push({ resolve, reject, compute });
+      this.#waiting.push({ resolve, reject });
       const request: SpanRequest = { memory, spans };
-      worker.postMessage(request);
+      worker.postMessage(request, [memory, spans.buffer as ArrayBuffer]);
     });
   }
 
@@ -43,14 +42,14 @@ export class SpanHasher {
     await this.#worker?.terminate();
   }
 
-  #computeHere(memory: SharedArrayBuffer, spans: Uint32Array): Buffer {
+  #computeHere(memory: ArrayBuffer, spans: Uint32Array): SpanDigests {
     const bytes = new Uint8Array(memory);
     const found: Buffer[] = [];
     for (let at = 0; at < spans.length; at += 2) {
       const start = spans[at] ?? 0;
       found.push(this.#digest(bytes.subarray(start, start + (spans[at + 1] ?? 0))));
     }
-    return Buffer.concat(found);
+    return { memory, digests: Buffer.concat(found) };
   }
 
   #started(): Worker {
@@ -64,22 +63,17 @@ export class SpanHasher {
     return worker;
   }
 
-  #hear(reply: SpanReply): void {
+  #hear({ memory, digests }: SpanReply): void {
     const waiting = this.#waiting.shift();
     if (this.#waiting.length === 0) this.#worker?.unref();
-    waiting?.resolve(Buffer.from(reply.buffer, reply.byteOffset, reply.byteLength));
+    waiting?.resolve({ memory, digests: Buffer.from(digests.buffer) });
   }
 
-  /** A worker that has ended owes its answers: they are computed here, and a new one is made. */
+  /** What a worker had that has ended is gone with it; the next ones get a new one. */
   #lost(worker: Worker): void {
     if (this.#worker !== worker) return;
     this.#worker = undefined;
-    for (const { resolve, reject, compute } of this.#waiting.splice(0)) {
-      try {
-        resolve(compute());
-      } catch (failure) {
-        reject(failure);
-      }
-    }
+    const failure = new Error("a hash worker has ended");
+    for (const { reject } of this.#waiting.splice(0)) reject(failure);
   }
 }

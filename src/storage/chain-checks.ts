@@ -1,3 +1,4 @@
+import { alignUp, copyFew } from "../core/bytes.ts";
 import { StorageFault } from "../core/faults.ts";
 import type { Hash } from "../ports/hash.ts";
 
@@ -5,6 +6,7 @@ import type { Hash } from "../ports/hash.ts";
 const JOB_BYTES = 1024 * 1024;
 const SPANS_MAX = 8192;
 const CHAIN_BYTES = 32;
+const CHAIN_WORDS = CHAIN_BYTES / 4;
 /** Jobs under way; more wait. */
 const JOBS_MAX = 4;
 
@@ -12,8 +14,9 @@ const JOBS_MAX = 4;
 export type PendingDigest = { readonly job: ChainJob; readonly span: number };
 
 type ChainJob = {
-  readonly memory: SharedArrayBuffer;
-  readonly bytes: Buffer;
+  bytes: Buffer;
+  /** What its last digest is that of, once the rest has been handed over. */
+  last: Buffer | undefined;
   /** Where each span begins and how long it is. */
   readonly spans: Uint32Array;
   /** By span: which span of the same job must have the digest it begins with, and one; or 0. */
@@ -62,24 +65,25 @@ export class ChainChecks {
     const job = this.#jobFor(CHAIN_BYTES + to - from);
     const span = job.count++;
     const start = job.used;
-    bytes.copy(job.bytes, start, chainAt, chainAt + CHAIN_BYTES);
+    copyFew(job.bytes, start, { bytes, from: chainAt, to: chainAt + CHAIN_BYTES });
     bytes.copy(job.bytes, start + CHAIN_BYTES, from, to);
     const length = CHAIN_BYTES + to - from;
     job.spans[span * 2] = start;
     job.spans[span * 2 + 1] = length;
-    job.used = start + length;
+    job.used = alignUp(start + length, 4);
     job.before[span] = before?.job === job ? before.span + 1 : 0;
     if (before !== undefined && before.job !== job) job.links.push({ span, before });
     return { job, span };
   }
 
-  /** The digest, at once. */
+  /** The digest of what was added last, at once. */
   digestOf({ job, span }: PendingDigest): Buffer {
     const known = job.digests?.subarray(span * CHAIN_BYTES, (span + 1) * CHAIN_BYTES);
-    if (known !== undefined) return Buffer.from(known);
-    const start = job.spans[span * 2] as number;
-    const length = job.spans[span * 2 + 1] as number;
-    return this.#hash.digest("SHA256", job.bytes.subarray(start, start + length));
+    return known === undefined ? this.#digestOfLast(job) : Buffer.from(known);
+  }
+
+  #digestOfLast(job: ChainJob): Buffer {
+    return this.#hash.digest("SHA256", job.last ?? lastOf(job));
   }
 
   /** Whether so much is under way that whoever reads the log had better wait. */
@@ -122,8 +126,11 @@ export class ChainChecks {
 
   async #run(job: ChainJob, earlier: Promise<void> | undefined): Promise<void> {
     try {
+      job.last = Buffer.from(lastOf(job));
       const spans = job.spans.slice(0, job.count * 2);
-      job.digests = await this.#hash.sha256Spans(job.memory, spans);
+      const done = await this.#hash.sha256Spans(job.bytes.buffer as ArrayBuffer, spans);
+      job.bytes = Buffer.from(done.memory);
+      job.digests = done.digests;
       await earlier;
       check(job);
       if (this.#checked !== undefined) this.#idle.push(emptied(this.#checked));
@@ -137,13 +144,15 @@ export class ChainChecks {
 function check(job: ChainJob): void {
   const { bytes, spans, before, links, digests } = job;
   if (digests === undefined) return;
+  const stated = new Int32Array(bytes.buffer, 0, JOB_BYTES / 4);
+  const found = new Int32Array(digests.buffer, digests.byteOffset, digests.length / 4);
   for (let span = 0; span < job.count; span++) {
     const follows = before[span] as number;
     if (follows === 0) continue;
-    const at = (follows - 1) * CHAIN_BYTES;
-    const start = spans[span * 2] as number;
-    if (digests.compare(bytes, start, start + CHAIN_BYTES, at, at + CHAIN_BYTES) !== 0) {
-      throw broken();
+    const at = (follows - 1) * CHAIN_WORDS;
+    const start = (spans[span * 2] as number) / 4;
+    for (let word = 0; word < CHAIN_WORDS; word++) {
+      if (stated[start + word] !== found[at + word]) throw broken();
     }
   }
   for (const { span, before: other } of links) {
@@ -160,7 +169,14 @@ function emptied(job: ChainJob): ChainJob {
   job.used = 0;
   job.count = 0;
   job.digests = undefined;
+  job.last = undefined;
   return job;
+}
+
+/** What the last digest of a job is that of. */
+function lastOf({ bytes, spans, count }: ChainJob): Buffer {
+  const start = spans[count * 2 - 2] ?? 0;
+  return bytes.subarray(start, start + (spans[count * 2 - 1] ?? 0));
 }
 
 function broken(): StorageFault {
@@ -168,10 +184,9 @@ function broken(): StorageFault {
 }
 
 function newJob(): ChainJob {
-  const memory = new SharedArrayBuffer(JOB_BYTES);
   return {
-    memory,
-    bytes: Buffer.from(memory),
+    bytes: Buffer.from(new ArrayBuffer(JOB_BYTES)),
+    last: undefined,
     spans: new Uint32Array(SPANS_MAX * 2),
     before: new Uint32Array(SPANS_MAX),
     links: [],

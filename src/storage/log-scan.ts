@@ -1,4 +1,5 @@
 import { assert } from "../core/assert.ts";
+import { alignUp } from "../core/bytes.ts";
 import { LIMITS } from "../core/limits.ts";
 import { parseSegmentId } from "../core/names.ts";
 import type { ReadFile } from "../ports/disk.ts";
@@ -10,7 +11,7 @@ import {
   verifyBatch,
 } from "./segment/batch.ts";
 
-/** A batch met in a scan: its header, and its records (the bodies are not kept). */
+/** A batch met in a scan: its header, and its records, valid until the visit has ended. */
 export type ScannedBatch = { readonly header: BatchHeader; readonly records: Buffer };
 
 /** How a scan ended: at the end of what was to be read, or at something that is no whole batch. */
@@ -27,33 +28,74 @@ export type ScanRequest = {
   readonly crc32: Hash["crc32"];
 };
 
-const HEAD_READ_BYTES = 64 * 1024;
+/** What is read first, and at least: the header and, of most batches, all records. */
+const WINDOW_BYTES_MIN = 16 * 1024;
+const WINDOW_BYTES_FIRST = 64 * 1024;
+/** Small batches are read together with their bodies: that is cheaper than a read for each. */
+const WINDOW_BYTES_MAX = 1024 * 1024;
+const SMALL_BATCH_BYTES = 128 * 1024;
 /** A batch is never larger than this: a few operations of the largest object above the usual. */
 const BATCH_BYTES_SANE = 256 * 1024 * 1024;
+
+/** Batches that one read has brought, where they end, and what stood there instead of a batch. */
+type Window = {
+  readonly batches: readonly ScannedBatch[];
+  readonly end: number;
+  readonly failure: string | undefined;
+};
 
 /** Hands over the batches of a segment in order and tells how it ended. Damage is an outcome. */
 export async function scanBatches(
   request: ScanRequest,
   visit: (batch: ScannedBatch) => Promise<void> | undefined,
 ): Promise<ScanEnd> {
+  const memories = new Memories();
   let offset = request.from;
-  let next = readAhead(request, offset);
+  let next = readAhead(request, offset, memories.take(WINDOW_BYTES_FIRST));
   while (next !== undefined) {
-    const found = await next;
-    if ("reason" in found) return { offset, whole: false, reason: found.reason };
-    const end = offset + found.header.batchBytes;
-    // The next batch is read while this one is looked at.
-    next = readAhead(request, end);
-    await visit(found);
-    offset = end;
+    const window = await next;
+    // What comes next is read while this is looked at.
+    const failed = window.failure !== undefined;
+    const memory = failed ? undefined : memories.take(nextBytes(request, offset, window));
+    next = memory === undefined ? undefined : readAhead(request, window.end, memory);
+    for (const batch of window.batches) await visit(batch);
+    offset = window.end;
+    if (window.failure !== undefined) return { offset, whole: false, reason: window.failure };
   }
   return { offset, whole: offset === request.to, reason: "the end" };
 }
 
-function readAhead(request: ScanRequest, offset: number): ReturnType<typeof readBatch> | undefined {
+/** Two pieces of memory that large windows use in turn: while one is looked at, one is filled. */
+class Memories {
+  readonly #large: Array<Buffer | undefined> = [undefined, undefined];
+  #turn = 0;
+
+  take(bytes: number): Buffer {
+    this.#turn = 1 - this.#turn;
+    if (bytes < WINDOW_BYTES_MAX) return Buffer.allocUnsafeSlow(bytes);
+    const memory = this.#large[this.#turn] ?? Buffer.allocUnsafeSlow(bytes);
+    this.#large[this.#turn] = memory;
+    return memory;
+  }
+}
+
+/** How much to read behind a window, going by what it held. */
+function nextBytes({ verifyBodies }: ScanRequest, offset: number, window: Window): number {
+  const { batches, end } = window;
+  const isSmall = end - offset <= batches.length * SMALL_BATCH_BYTES;
+  if (verifyBodies || isSmall) return WINDOW_BYTES_MAX;
+  const most = Math.max(0, ...batches.map(({ header }) => header.opsBytes));
+  const wanted = alignUp(most + most / 2 + BATCH_HEADER_BYTES, LIMITS.pageBytes);
+  return Math.min(WINDOW_BYTES_MAX - LIMITS.pageBytes, Math.max(WINDOW_BYTES_MIN, wanted));
+}
+
+function readAhead(
+  request: ScanRequest,
+  offset: number,
+  memory: Buffer,
+): Promise<Window> | undefined {
   if (offset >= request.to) return undefined;
-  // One read takes the header and, of most batches, all records.
-  const reading = readBatch(request, offset, HEAD_READ_BYTES);
+  const reading = readWindow(request, offset, memory);
   // Whoever waits for it hears of a failure; a scan that ends before that does not care.
   reading.catch(nothing);
   return reading;
@@ -63,17 +105,46 @@ function nothing(): void {
   // See where it is used.
 }
 
-async function readBatch(
-  { file, segment, to, verifyBodies, crc32 }: ScanRequest,
+/** Reads as much as the memory takes, and the first batch there whatever its size. */
+async function readWindow(request: ScanRequest, offset: number, memory: Buffer): Promise<Window> {
+  const { file, to } = request;
+  const length = Math.min(memory.length, to - offset);
+  const read = await file.read(memory.subarray(0, length), offset);
+  const batches: ScannedBatch[] = [];
+  let end = offset;
+  while (end < offset + read || batches.length === 0) {
+    const bytes = memory.subarray(end - offset, read);
+    const found = readHeader(request, end, bytes);
+    // What lies at the end of the window may go on behind it: the next one begins there.
+    const isCut = bytes.length < BATCH_HEADER_BYTES && end + bytes.length < to;
+    if (isCut && batches.length > 0) break;
+    if ("reason" in found) return { batches, end, failure: found.reason };
+    const { header } = found;
+    const needed = request.verifyBodies ? header.batchBytes : recordsEnd(header);
+    if (needed > bytes.length && batches.length > 0) break;
+    const batch = await wholeBatch(request, { offset: end, bytes, needed });
+    if (batch === undefined) return { batches, end, failure: "a batch ends early" };
+    if (request.verifyBodies && !verifyBatch(batch, header, request.crc32)) {
+      return { batches, end, failure: "a batch's checksum differs" };
+    }
+    batches.push({ header, records: batch.subarray(BATCH_HEADER_BYTES, recordsEnd(header)) });
+    end += header.batchBytes;
+  }
+  return { batches, end, failure: undefined };
+}
+
+function recordsEnd({ opsBytes }: BatchHeader): number {
+  return BATCH_HEADER_BYTES + opsBytes;
+}
+
+function readHeader(
+  { segment, to, crc32 }: ScanRequest,
   offset: number,
-  headBytes: number,
-): Promise<ScannedBatch | { reason: string }> {
-  const head = Buffer.allocUnsafeSlow(Math.min(headBytes, to - offset));
-  const read = await file.read(head, offset);
+  bytes: Buffer,
+): { readonly header: BatchHeader } | { readonly reason: string } {
   const segmentId = parseSegmentId(segment);
   assert(segmentId !== undefined, "a segment has an id");
-  const expected = { segmentId, offset };
-  const decoded = decodeBatchHeader(head.subarray(0, read), expected, crc32);
+  const decoded = decodeBatchHeader(bytes, { segmentId, offset }, crc32);
   if (decoded.outcome !== "batch") {
     return { reason: decoded.outcome === "zeros" ? "zeros" : decoded.reason };
   }
@@ -81,18 +152,20 @@ async function readBatch(
   if (offset + header.batchBytes > to || header.batchBytes > BATCH_BYTES_SANE) {
     return { reason: "a batch ends early" };
   }
-  const recordsEnd = BATCH_HEADER_BYTES + header.opsBytes;
-  const needed = verifyBodies ? header.batchBytes : recordsEnd;
-  const batch = needed <= read ? head.subarray(0, needed) : Buffer.allocUnsafeSlow(needed);
-  if (needed > read) {
-    head.copy(batch, 0, 0, read);
-    const count = await file.read(batch.subarray(read), offset + read);
-    if (count !== needed - read) return { reason: "a batch ends early" };
-  }
-  if (verifyBodies && !verifyBatch(batch, header, crc32)) {
-    return { reason: "a batch's checksum differs" };
-  }
-  return { header, records: batch.subarray(BATCH_HEADER_BYTES, recordsEnd) };
+  return { header };
+}
+
+/** What is needed of a batch of which the first bytes are there; undefined when it ends early. */
+async function wholeBatch(
+  { file }: ScanRequest,
+  { offset, bytes, needed }: { offset: number; bytes: Buffer; needed: number },
+): Promise<Buffer | undefined> {
+  if (needed <= bytes.length) return bytes.subarray(0, needed);
+  const batch = Buffer.allocUnsafeSlow(needed);
+  bytes.copy(batch);
+  const missing = needed - bytes.length;
+  const count = await file.read(batch.subarray(bytes.length), offset + bytes.length);
+  return count === missing ? batch : undefined;
 }
 
 /**
@@ -100,10 +173,11 @@ async function readBatch(
  * be cut; when something valid follows, the place is damage.
  */
 export async function hasBatchBehind(request: ScanRequest, offset: number): Promise<boolean> {
+  // Most places hold no batch, so no more than a header is read of them.
+  const memory = Buffer.allocUnsafeSlow(BATCH_HEADER_BYTES);
   for (let at = offset + LIMITS.pageBytes; at < request.to; at += LIMITS.pageBytes) {
-    // Most places hold no batch, so no more than a header is read of them.
-    const found = await readBatch({ ...request, verifyBodies: true }, at, BATCH_HEADER_BYTES);
-    if (!("reason" in found)) return true;
+    const { batches } = await readWindow({ ...request, verifyBodies: true }, at, memory);
+    if (batches.length > 0) return true;
   }
   return false;
 }

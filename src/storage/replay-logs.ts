@@ -20,7 +20,7 @@ const CHAIN_BYTES = 32;
 type LastLog = {
   readonly origin: OriginId;
   readonly vector: Vector;
-  /** Its first eight bytes, as operations have them. */
+  /** Its first eight bytes, as operations have them; as all halves of 64 bits here, with sign. */
   readonly low: number;
   readonly high: number;
   seq: Seq;
@@ -148,8 +148,8 @@ export class ReplayLogs {
   next(bytes: Buffer, from: number, to: number): boolean {
     const last = this.#last;
     if (last === undefined) return false;
-    if (bytes.readUInt32LE(from) !== last.low) return false;
-    if (bytes.readUInt32LE(from + 4) !== last.high) return false;
+    if (bytes.readInt32LE(from) !== last.low) return false;
+    if (bytes.readInt32LE(from + 4) !== last.high) return false;
     if (bytes.readUInt32LE(from + AT.seq) !== (last.seq + 1) % 0x1_0000_0000) return false;
     const seq = parseSeq(last.seq + 1);
     if (seq === undefined) return false;
@@ -165,11 +165,12 @@ export class ReplayLogs {
     last.seq = seq;
     if (last.run === undefined) last.run = this.#countOne(last);
     else last.run.count += 1;
-    last.hlcLow = bytes.readUInt32LE(from + AT.hlc);
-    last.hlcHigh = bytes.readUInt32LE(from + AT.hlc + 4);
+    last.hlcLow = bytes.readInt32LE(from + AT.hlc);
+    last.hlcHigh = bytes.readInt32LE(from + AT.hlc + 4);
     const later =
-      last.hlcHigh > this.#greatestHigh ||
-      (last.hlcHigh === this.#greatestHigh && last.hlcLow > this.#greatestLow);
+      last.hlcHigh === this.#greatestHigh
+        ? last.hlcLow >>> 0 > this.#greatestLow >>> 0
+        : last.hlcHigh >>> 0 > this.#greatestHigh >>> 0;
     if (later) {
       this.#greatestHigh = last.hlcHigh;
       this.#greatestLow = last.hlcLow;
@@ -216,8 +217,8 @@ export class ReplayLogs {
     this.#last = {
       ...log,
       origin: dot.origin,
-      low: view.readUInt32LE(0),
-      high: view.readUInt32LE(4),
+      low: view.readInt32LE(0),
+      high: view.readInt32LE(4),
       seq: dot.seq,
       hlcLow: 0,
       hlcHigh: 0,
@@ -241,5 +242,5 @@ export class ReplayLogs {
 }
 
 function hlcOf(high: number, low: number): Hlc | undefined {
-  return parseHlc((BigInt(high) << 32n) | BigInt(low));
+  return parseHlc((BigInt(high >>> 0) << 32n) | BigInt(low >>> 0));
 }

@@ -1,4 +1,4 @@
-import { type ByteReader, type ByteWriter, LayoutError } from "../../core/bytes.ts";
+import { type ByteReader, type ByteWriter, copyFew, LayoutError } from "../../core/bytes.ts";
 import type { VersionId } from "../../core/names.ts";
 import { decodeObject, encodeObject } from "../../core/object-codec.ts";
 import { OPERATION_LAYOUT } from "../../core/operation-codec.ts";
@@ -40,30 +40,28 @@ export function encodeObjectRow(writer: ByteWriter, row: ObjectRow): void {
 }
 
 /**
- * Writes the head of a row straight from the bytes of its operation, which begin at `from` of
- * `bytes`: what `encodeObjectRow` writes in front of the object. The row lies in its home. Hot.
+ * Writes the stamp of a row straight from its operation, which begins at `from` of `bytes`: it has
+ * origin, sequence and reading in another order. Hot path.
  */
-export function writeHeadOf(
+export function writeStampOf(into: Buffer, at: number, bytes: Buffer, from: number): void {
+  copyFew(into, at, { bytes, from: from + OPERATION_LAYOUT.hlc, to: from + OPERATION_LAYOUT.kind });
+  copyFew(into, at + 8, { bytes, from, to: from + OPERATION_LAYOUT.hlc });
+}
+
+/** Writes what stands between stamp and object of a row that lies in its home. Hot path. */
+export function writePlaceOf(
   into: Buffer,
-  at: number,
-  row: {
-    readonly bytes: Buffer;
-    readonly from: number;
-    readonly nullSlot: boolean;
-    readonly segment: number;
-    readonly offset: number;
-  },
+  row: number,
+  place: ObjectRow["place"],
+  nullSlot: boolean,
 ): void {
-  const { bytes, from, segment, offset } = row;
-  // An operation begins with origin, sequence and reading; a stamp with the reading.
-  const hlcAt = from + OPERATION_LAYOUT.hlc;
-  for (let byte = 0; byte < 8; byte++) into[at + byte] = bytes[hlcAt + byte] as number;
-  for (let byte = 0; byte < 16; byte++) into[at + 8 + byte] = bytes[from + byte] as number;
-  into.writeUInt32LE(segment, at + STAMP_BYTES);
-  into.writeUInt32LE(segment, at + STAMP_BYTES + 4);
-  into.writeUInt32LE(offset % OFFSET_LOW, at + STAMP_BYTES + 8);
-  into.writeUInt16LE(Math.floor(offset / OFFSET_LOW), at + STAMP_BYTES + 12);
-  into.writeUInt16LE(row.nullSlot ? 0 : VERSIONED, at + STAMP_BYTES + 14);
+  const { segment, offset } = place;
+  const at = row + STAMP_BYTES;
+  into.writeUInt32LE(segment, at);
+  into.writeUInt32LE(segment, at + 4);
+  into.writeUInt32LE(offset % OFFSET_LOW, at + 8);
+  into.writeUInt16LE(Math.floor(offset / OFFSET_LOW), at + 12);
+  into.writeUInt16LE(nullSlot ? 0 : VERSIONED, at + 14);
 }
 
 /** Reads what stands in front of the object's record. */
