@@ -48,7 +48,6 @@ export type {
   BodyReader,
   BodyWriter,
   ByteRange,
-  ListedObject,
   ListedRow,
   ListedVersion,
   ObjectCursor,
