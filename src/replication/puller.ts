@@ -204,9 +204,10 @@ export class Puller {
     if (round === undefined) return 0;
     if (round.page.head.outcome === "below-floor") return NEEDS_ROWS_MS;
     const refused = round.checked.unknown.length + round.taken.refused.size;
-    // A peer that has nothing lets us wait; one that says so at once must not be asked in a circle.
+    // Who has nothing lets us wait; who says so at once, or was removed, is not asked in a circle.
     const waitedMs = this.#deps.clock.monotonicMs() - startedMs;
-    const isHasty = round.page.entries.length === 0 && waitedMs < waitMs / 2;
+    const isEmpty = round.page.entries.length === 0 || round.checked.entries.length + refused === 0;
+    const isHasty = isEmpty && waitedMs < waitMs / 2;
     this.#hasty = isHasty ? this.#hasty + 1 : 0;
     if (isHasty) return backoffMs(this.#deps.random, this.#hasty);
     const { operations } = round.taken;

@@ -349,3 +349,19 @@ test("a peer that says at once that it has nothing is not asked in a circle", as
   await clock.advance(30_000);
   expect(sizes(paris)).toEqual([2]);
 });
+
+test("a peer that was removed while it was asked is not asked in a circle", async () => {
+  const { clock, site, start, members } = await openSites(["berlin", "paris"]);
+  const [berlin, paris] = [site("berlin"), site("paris")];
+  start();
+  await clock.advance(1000);
+  small(paris, "a");
+  await clock.advance(1);
+  members.splice(1, 1, { ...paris.member, state: "removed" });
+  const before = berlin.asked.length;
+  small(paris, "b");
+  await clock.advance(0);
+  expect(berlin.asked.length - before).toBeLessThan(5);
+  await clock.advance(1000);
+  expect(sizes(berlin)).toEqual([1]);
+});
