@@ -14,8 +14,8 @@ export default defineConfig({
   test: {
     // Vitest leaves one core to whoever watches; nobody does here.
     maxWorkers: Math.max(2, availableParallelism()),
-    // Nothing takes longer than the simulations and the loops of kills: ten minutes.
-    reporters: ["default", hangingFiles(25)],
+    // Simulations and loops of kills take the longest, ten minutes; runs by hand may want more.
+    reporters: ["default", hangingFiles(Number(process.env["HANGING_MINUTES"] ?? 25))],
     projects: [
       {
         test: {
