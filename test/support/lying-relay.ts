@@ -41,7 +41,10 @@ const HONEST: Lie = () => ({ kind: "as-it-is" });
 const ENDLESS_PIECE = Buffer.alloc(64 * 1024, "x");
 
 /** Stands in front of a site, with that site's keys, and changes what it says. */
-export async function openLyingRelay(keys: PeerKeys, target: () => number): Promise<LyingRelay> {
+export async function openLyingRelay(
+  keys: PeerKeys,
+  target: () => number | undefined,
+): Promise<LyingRelay> {
   let lie = HONEST;
   let lies = 0;
   let endlessBytes = 0;
@@ -95,8 +98,13 @@ export async function openLyingRelay(keys: PeerKeys, target: () => number): Prom
   }
 
   const server = createServer((asked, response) => {
+    const behind = target();
+    if (behind === undefined) {
+      response.destroy();
+      return;
+    }
     const options = {
-      ...{ host: "127.0.0.1", port: target(), method: asked.method, path: asked.url },
+      ...{ host: "127.0.0.1", port: behind, method: asked.method, path: asked.url },
       headers: asked.headers,
       agent: false as const,
     };
