@@ -52,6 +52,8 @@ export type RunSettings = {
   readonly hash: Hash;
   readonly sites: number;
   readonly sabotage?: PortSabotage | undefined;
+  /** Whether a site may join late. Not in CI yet: see "Known and open" of decision 0022. */
+  readonly joins?: boolean;
 };
 
 /** One seeded life of a cluster. Throws what it finds wrong. */
@@ -70,7 +72,7 @@ class Run {
   constructor(seed: Seed, settings: RunSettings) {
     this.#seed = seed.derive("run");
     this.#settings = settings;
-    this.#plan = makePlan(seed.derive("plan"));
+    this.#plan = makePlan(seed.derive("plan"), settings.joins === true);
     const { hash, sites, sabotage } = settings;
     const segmentBytes = this.#seed.pick([16, 64, 256]) * 1024;
     const directIo = this.#seed.pick(["on", "off"] as const);
@@ -350,14 +352,14 @@ class Run {
 }
 
 /** A swarm: each seed leaves some of the trouble out, so that the rest goes further. */
-function makePlan(seed: Seed): Plan {
+function makePlan(seed: Seed, mayJoin: boolean): Plan {
   const plan = makeTroubles(seed);
   const canMove = plan.exchange === "engine";
   const joins = seed.chance(0.15) ? (["empty", "with data"] as const) : [];
   const [removes, takesRows] = [seed.chance(0.15), seed.chance(0.15)];
   return {
     ...plan,
-    joins: canMove && joins.length > 0 ? seed.pick(joins) : undefined,
+    joins: mayJoin && canMove && joins.length > 0 ? seed.pick(joins) : undefined,
     removes: canMove && removes,
     takesRows: canMove && takesRows,
   };

@@ -6,7 +6,12 @@ const FAILURES_SHOWN = 5;
 const MINUTE_MS = 60_000;
 
 /** What `npm run sim` asks for; without it the seeds that belong to the suite are run. */
-type ByHand = { readonly seed: number; readonly minutes: number; readonly sites: number };
+type ByHand = {
+  readonly seed: number;
+  readonly minutes: number;
+  readonly sites: number;
+  readonly joins: boolean;
+};
 
 /**
  * Runs one cluster after another, each twice: the second must go as the first went. Throws what was
@@ -17,16 +22,17 @@ type ByHand = { readonly seed: number; readonly minutes: number; readonly sites:
 async function prove(
   hash: Hash,
   seeds: Iterable<number>,
-  { sites, deadlineMs }: { readonly sites: number; readonly deadlineMs: number },
+  { sites, joins, deadlineMs }: Omit<ByHand, "seed" | "minutes"> & { readonly deadlineMs: number },
 ): Promise<void> {
   const failures: string[] = [];
   const sum = { seeds: 0, requests: 0, acknowledged: 0, starts: 0, simulatedMs: 0 };
   for (const seed of seeds) {
     if (performance.now() > deadlineMs || failures.length >= FAILURES_SHOWN) break;
     try {
-      add(sum, await runTwice(seed, { hash, sites }));
+      add(sum, await runTwice(seed, { hash, sites, joins }));
     } catch (failure) {
-      failures.push(`npm run sim -- --seed ${seed} --sites ${sites}\n  ${failure}`);
+      const replay = `npm run sim -- --seed ${seed} --sites ${sites}${joins ? " --joins" : ""}`;
+      failures.push(`${replay}\n  ${failure}`);
     }
   }
   const hours = (sum.simulatedMs / 3_600_000).toFixed(1);
@@ -40,7 +46,7 @@ async function prove(
 
 async function runTwice(
   seed: number,
-  settings: { readonly hash: Hash; readonly sites: number },
+  settings: { readonly hash: Hash; readonly sites: number; readonly joins: boolean },
 ): Promise<ClusterReport> {
   const first = await runCluster(seed, settings);
   const second = await runCluster(seed, settings);
@@ -68,14 +74,15 @@ export async function proveClusters(
   const byHand = readByHand(suite.sites);
   if (byHand === undefined) {
     const seeds = countFrom(suite.first, suite.first + suite.count);
-    await prove(hash, seeds, { sites: suite.sites, deadlineMs: Number.POSITIVE_INFINITY });
+    const { sites } = suite;
+    await prove(hash, seeds, { sites, joins: false, deadlineMs: Number.POSITIVE_INFINITY });
     return;
   }
-  const { seed, minutes, sites } = byHand;
+  const { seed, minutes, sites, joins } = byHand;
   const deadlineMs =
     performance.now() + (minutes === 0 ? Number.POSITIVE_INFINITY : minutes * MINUTE_MS);
   const end = minutes === 0 ? seed + 1 : Number.POSITIVE_INFINITY;
-  await prove(hash, countFrom(seed, end), { sites, deadlineMs });
+  await prove(hash, countFrom(seed, end), { sites, joins, deadlineMs });
 }
 
 function readByHand(sites: number): ByHand | undefined {
@@ -85,6 +92,7 @@ function readByHand(sites: number): ByHand | undefined {
     seed: Number(seed),
     minutes: Number(process.env["SIM_MINUTES"] ?? 0),
     sites: Number(process.env["SIM_SITES"] ?? sites),
+    joins: process.env["SIM_JOINS"] === "1",
   };
 }
 
