@@ -315,7 +315,7 @@ export class UwsExchange implements Exchange {
     this.#waiting = undefined;
     // The engine drops the rest of the body; a paused socket would never see the next request, and
     // neither would one that is resumed without having been paused.
-    if (!this.#bodyEnded && this.#isHeld) response.resume();
+    if (this.#isHeld) response.resume();
     return response;
   }
 

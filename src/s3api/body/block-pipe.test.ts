@@ -36,6 +36,19 @@ test("a client that goes on after it was told to wait is given up, not kept in m
   await expect(pipe.finish()).rejects.toMatchObject({ kind: "busy" });
 });
 
+test("a client that was told to wait may go on when the target fails: its next request stands behind", async () => {
+  let paused = false;
+  const pipe = new BlockPipe({
+    exchange: { pause: () => (paused = true), resume: () => (paused = false) },
+    target: { write: () => Promise.reject(new Error("no space")) },
+    hasher: { takes: () => true, end: () => undefined },
+  });
+  pipe.append(Buffer.alloc(1000));
+  expect(paused).toBe(true);
+  await expect(pipe.finish()).rejects.toThrow("no space");
+  expect(paused).toBe(false);
+});
+
 /** A target that takes what it is given at once, and says now and then that it wants to rest. */
 function copyingTarget(rests: readonly boolean[]) {
   const taken: Buffer[] = [];

@@ -167,7 +167,11 @@ export class BlockPipe {
   #continue(): void {
     if (this.#failure !== undefined) return;
     this.#pump();
-    if (!this.#paused || this.#full.length >= FULL_BLOCKS_MAX) return;
+    if (this.#full.length < FULL_BLOCKS_MAX) this.#resume();
+  }
+
+  #resume(): void {
+    if (!this.#paused) return;
     this.#paused = false;
     this.#parts.exchange.resume();
   }
@@ -181,6 +185,8 @@ export class BlockPipe {
   #fail(failure: unknown): void {
     this.#failure ??= { cause: failure };
     this.#drop();
+    // What still comes is dropped, and the next request may stand behind it on this connection.
+    this.#resume();
     this.#tellFailed(failure);
   }
 
