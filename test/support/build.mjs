@@ -1,5 +1,6 @@
-// Builds dist/ from src/. With --if-needed it does nothing, silently, when dist/ is up to date.
-import { spawnSync } from "node:child_process";
+// Builds dist/ from src/: all our modules in one file, for Node takes longer to find 500 small files
+// than to run them (a command answers in 0.3 s, not in 0.5). The packages stay packages. With
+// --if-needed it does nothing, silently, when dist/ is up to date.
 import { createHash } from "node:crypto";
 import {
   chmodSync,
@@ -12,7 +13,6 @@ import {
   statSync,
   writeFileSync,
 } from "node:fs";
-import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -24,7 +24,7 @@ function sourceFiles() {
   const sources = readdirSync(join(root, "src"), { recursive: true })
     .map((name) => join("src", String(name)))
     .filter((name) => name.endsWith(".ts") && !name.endsWith(".test.ts"));
-  return [...sources, "tsconfig.json", "tsconfig.build.json", "package.json"].sort();
+  return [...sources, "tsconfig.json", "package.json"].sort();
 }
 
 // Names and sizes count too, so that a removed or restored older file is noticed.
@@ -41,33 +41,31 @@ function isUpToDate(stamp) {
   return existsSync(stampFile) && readFileSync(stampFile, "utf8") === stamp;
 }
 
-function compilerPath() {
-  const manifest = createRequire(import.meta.url).resolve("typescript/package.json");
-  const { bin } = JSON.parse(readFileSync(manifest, "utf8"));
-  return join(dirname(manifest), bin.tsc);
+// Loaded only when it is needed: most starts find dist/ up to date.
+async function bundle(directory) {
+  const { rolldown } = await import("rolldown");
+  const bundled = await rolldown({
+    input: join(root, "src", "main.ts"),
+    platform: "node",
+    external: (name) => !/^[./]/.test(name),
+  });
+  await bundled.write({ dir: directory, format: "esm", codeSplitting: false, sourcemap: true });
 }
 
 // The new tree is built beside the old one and swapped in, so that nobody runs half of each.
-function build(stamp) {
+async function build(stamp) {
   const fresh = `${dist}.new-${process.pid}`;
   const old = `${dist}.old-${process.pid}`;
   rmSync(fresh, { recursive: true, force: true });
   mkdirSync(fresh);
-  const compiled = spawnSync(
-    process.execPath,
-    [compilerPath(), "-p", join(root, "tsconfig.build.json"), "--outDir", fresh],
-    { cwd: root, stdio: ["ignore", 2, 2] },
-  );
-  const main = join(fresh, "main.js");
-  if (compiled.status !== 0 || !existsSync(main)) {
+  try {
+    await bundle(fresh);
+  } catch (failure) {
     rmSync(fresh, { recursive: true, force: true });
-    process.stderr.write("The build failed: see the compiler's messages above.\n");
+    process.stderr.write(`The build failed: ${failure.message}\n`);
     return 1;
   }
-  if (!readFileSync(main, "utf8").startsWith("#!")) {
-    writeFileSync(main, `#!/usr/bin/env node\n${readFileSync(main, "utf8")}`);
-  }
-  chmodSync(main, 0o755);
+  chmodSync(join(fresh, "main.js"), 0o755);
   writeFileSync(join(fresh, ".stamp"), stamp);
   if (existsSync(dist)) renameSync(dist, old);
   renameSync(fresh, dist);
@@ -77,4 +75,4 @@ function build(stamp) {
 
 const stamp = currentStamp();
 const upToDate = process.argv.includes("--if-needed") && isUpToDate(stamp);
-process.exitCode = upToDate ? 0 : build(stamp);
+process.exitCode = upToDate ? 0 : await build(stamp);
