@@ -7,7 +7,7 @@ import { renderSecurityDoc, taggedTests, testsOf } from "./support/security-doc.
 const path = join(import.meta.dirname, "..", "docs", "SECURITY.md");
 
 /** Published cases, those that apply, and tests that hold them: these numbers only ever grow. */
-const FLOOR = { published: 67, applying: 57, tests: 50 } as const;
+const FLOOR = { published: 67, applying: 62, tests: 50 } as const;
 
 test("docs/SECURITY.md is what the names of tests say", () => {
   const current = renderSecurityDoc();

@@ -62,12 +62,14 @@ test("what is not here is not found, and that is no mistake of the peer", async 
 
 test.each([
   ["no hash", { offset: "0", bytes: "1" }],
+  ["a path for a hash", { hash: "../../cluster-key.json", offset: "0", bytes: "1" }],
+  ["a path as long as a hash", { hash: "../".repeat(21) + "a", offset: "0", bytes: "1" }],
   ["a hash in capitals", { hash: "A".repeat(64), offset: "0", bytes: "1" }],
   ["a negative offset", { hash: "0".repeat(64), offset: "-1", bytes: "1" }],
   ["no bytes", { hash: "0".repeat(64), offset: "0", bytes: "0" }],
   ["more than a chunk", { hash: "0".repeat(64), offset: "1", bytes: `${LIMITS.chunkBytes}` }],
   ["a number that is none", { hash: "0".repeat(64), offset: "1e3", bytes: "1" }],
-])("a question with %s is refused", async (_what, query) => {
+])("[S6] a question with %s is refused", async (_what, query) => {
   expect((await chunkAt(query)).status).toBe(400);
 });
 
@@ -84,7 +86,7 @@ test("manifests are given with a lease on their chunks, which using it renews", 
   expect(replica.leased).toEqual([]);
 });
 
-test("a body that is no list of hashes is refused, and nothing is leased", () => {
+test("[S6] a body that is no list of hashes is refused, and nothing is leased", () => {
   expect(answerManifests(deps, { body: Buffer.from("[]") }).status).toBe(400);
   expect(replica.leased).toEqual([]);
 });

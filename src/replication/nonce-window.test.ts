@@ -5,7 +5,7 @@ import { NonceWindow } from "./nonce-window.ts";
 const WINDOW_MS = 1000;
 
 describe("the memory of what was signed", () => {
-  test("never takes a message twice, however small it is", () => {
+  test("[S60] never takes a message twice, however small it is", () => {
     const messages = fc.array(
       fc.record({ nonce: fc.nat(30).map(String), dateMs: fc.nat(3000), passMs: fc.nat(300) }),
       { maxLength: 80 },

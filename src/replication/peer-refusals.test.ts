@@ -55,7 +55,7 @@ describe("a site refuses, counts, logs once, and hands on nothing", () => {
     await refusedTwice(clientOf({ clusterId, siteId: BERLIN.id }), "wrong-cluster");
   });
 
-  test("a message that is meant for another site", async () => {
+  test("[S37] a message that is meant for another site", async () => {
     link.line.request = (message) => ({
       ...message,
       headers: { ...message.headers, "x-atoll-to": BERLIN.id },
@@ -63,7 +63,7 @@ describe("a site refuses, counts, logs once, and hands on nothing", () => {
     await refusedTwice(clientOf(), "wrong-site");
   });
 
-  test("a message under another key", async () => {
+  test("[S36] a message under another key", async () => {
     await refusedTwice(clientOf(undefined, makeSiteKeyPair(Buffer.alloc(32, 9))), "altered");
   });
 
@@ -89,7 +89,7 @@ describe("a site refuses, counts, logs once, and hands on nothing", () => {
     return { ...message, headers: { ...message.headers, [name]: value } };
   }
 
-  test.each(changes)("a message whose %s is altered on the way", async (_name, change) => {
+  test.each(changes)("[S37] a message whose %s is altered on the way", async (_name, change) => {
     const client = clientOf();
     await client.request(PARIS, ECHO);
     link.calls.length = 0;
@@ -97,7 +97,7 @@ describe("a site refuses, counts, logs once, and hands on nothing", () => {
     await refusedTwice(client, "altered");
   });
 
-  test("a message without a signature, or with more or less in it", async () => {
+  test("[S36] a message without a signature, or with more or less in it", async () => {
     const inputs = [
       (input: string) => input.replace(' "@query"', ""),
       (input: string) => input.replace("sig=(", 'sig=("@scheme" '),
@@ -119,7 +119,7 @@ describe("a site refuses, counts, logs once, and hands on nothing", () => {
     expect(reasons()).toEqual([`unsigned ${inputs.length}`]);
   });
 
-  test("a message that came before, also after it was started anew", async () => {
+  test("[S60] a message that came before, also after it was started anew", async () => {
     await clientOf().request(PARIS, ECHO);
     const message = required(link.line.seen.at(-1), "message");
     link.calls.length = 0;

@@ -203,7 +203,7 @@ describe.each(ENGINES)("a site on %s believes no message that is", (engine) => {
     expect(await stateOf(berlin)).toEqual(before);
   });
 
-  test("replayed", async () => {
+  test("[S60] replayed", async () => {
     const message = messageTo(berlin);
     expect((await send(message))?.status).toBe(200);
     for (let time = 0; time < TIMES; time++) {
@@ -212,7 +212,7 @@ describe.each(ENGINES)("a site on %s believes no message that is", (engine) => {
     expect((await refusedOf(berlin))["replayed"]).toBe(TIMES);
   });
 
-  test("of an earlier life of the site, which its peer signs anew", async () => {
+  test("[S60] of an earlier life of the site, which its peer signs anew", async () => {
     const message = messageTo(berlin);
     await berlin.kill();
     await berlin.start();

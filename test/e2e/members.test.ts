@@ -99,7 +99,7 @@ describe.each(ENGINES)("two sites on the engine %s", (engine) => {
     expect(clusters[0]).toBe(clusters[1]);
   });
 
-  test("tell strangers nothing", async () => {
+  test("[S36] tell strangers nothing", async () => {
     const server = await start(siteOf("berlin"), engine);
     for (const path of ["pull", "join", "ring", "nothing", "pull?x=1"]) {
       for (const method of ["GET", "POST", "PUT"]) {
