@@ -7,6 +7,7 @@ import type { LocalRecord, OperationBody } from "../core/records.ts";
 import { isText, varintBytes } from "../core/tagged-fields.ts";
 import type { GatheredRows } from "./gathered-rows.ts";
 import type { ApplyContext } from "./metadata/apply-context.ts";
+import type { KeyName } from "./metadata/key-versions.ts";
 import { bucketStart, objectKeyOf } from "./metadata/keys.ts";
 import { type HashPair, hashPair, hashStart, KnownKeys } from "./metadata/known-keys.ts";
 import { OBJECT_ROW_HEAD_BYTES, writePlaceOf, writeStampOf } from "./metadata/object-row.ts";
@@ -78,12 +79,16 @@ export class PlainPuts {
     this.#known = new KnownKeys(deps.keysExpected);
   }
 
-  /** Rows about the key of a record are about to be made the other way. */
+  /** Rows about the keys of a record are about to be made, or looked for, the other way. */
   note(record: LocalRecord | OperationBody): void {
-    if (!("key" in record)) return;
-    const text = TABLES.object.prefix + objectKeyOf(record.bucket, record.key);
-    const name = Buffer.from(text, "utf8");
-    const { first, second } = hashPair(name, 0, name.length);
+    if (record.kind === "rows-removed") for (const row of record.rows) this.#noteKey(row);
+    else if ("key" in record) this.#noteKey(record);
+  }
+
+  #noteKey(name: KeyName): void {
+    const text = TABLES.object.prefix + objectKeyOf(name.bucket, name.key);
+    const bytes = Buffer.from(text, "utf8");
+    const { first, second } = hashPair(bytes, 0, bytes.length);
     this.#known.add(first, second);
   }
 

@@ -89,6 +89,21 @@ describe.each(SITES)("an index made anew in %s", (name, make) => {
     await putAll(BUCKETS.plain, ["after/rebuild", ...some.slice(0, 3)], 9);
     await expectSameRowsAfterRebuild();
   });
+
+  test("has the same rows when keys were removed by hand before they were put, and put once more", async () => {
+    await putAll(BUCKETS.plain, ["a/first"], 1);
+    const stamp = store().object(BUCKETS.plain, keyOf("a/first"))?.version;
+    if (stamp === undefined) throw new Error("an object has no version");
+    const keys = ["a/first", "b/later", "later"];
+    const removed = keys.map((key) => {
+      return { what: "null", bucket: BUCKETS.plain, key: keyOf(key), stamp } as const;
+    });
+    await store().rows.import({ rows: [], removed, progress: undefined, rewrite: false });
+    await putAll(BUCKETS.plain, ["c/other", ...keys], 2);
+    await putAll(BUCKETS.plain, keys, 13);
+    await remove(BUCKETS.plain, ["later"]);
+    await expectSameRowsAfterRebuild();
+  });
 });
 
 test("an index whose making was cut off is made anew at the next start", async () => {
