@@ -71,13 +71,9 @@ function judgeImport(
 
 /** Makes a row part of the log; what it names and lacks is said in front of it. */
 function takeRow(batch: OpenBatch, { row, operation }: Decoded, known: Vector | undefined): void {
-  if (row.remote !== true) {
-    batch.row(operation, row.inline, known);
-    return;
-  }
-  sayRemote(batch, operation);
+  if (row.remote === true) sayRemote(batch, operation);
   const { references } = batch.context;
-  // A row that loses to a later one names nothing: then nothing is missing because of it.
+  // A row that loses to a later one names nothing: then nothing of it stays, or is missing.
   const manifests = manifestsOf(operation.body);
   references.addManifestRefs(manifests);
   batch.row(operation, row.inline, known);

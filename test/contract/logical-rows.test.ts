@@ -3,6 +3,7 @@ import { parseVersionId } from "../../src/core/names.ts";
 import { Seed } from "../sim/seed.ts";
 import { dumpRows } from "../sim/sim-machine.ts";
 import { bucketOf, keyOf } from "../sim/store-journal.ts";
+import { handOverAll } from "../support/hand-over.ts";
 import { carryRow, dumpLogicalRows, takeAllRows } from "../support/logical-rows.ts";
 import { BUCKETS, contentsOf, fill, put, removeVersion, setUp } from "../support/row-workload.ts";
 import { closeSimSites, SimSite } from "../support/sim-site.ts";
@@ -131,4 +132,19 @@ test("rows that are removed stay away after a rebuild, though their operations a
   await site.restart(true);
   expect(dumpRows(site.kv, site.hash)).toEqual(kept);
   expect(dumpLogicalRows(site.store)).toEqual(said);
+});
+
+test("a row that lost to a later write leaves nothing of its large body", async () => {
+  const [behind, ahead] = [await SimSite.open("behind"), await SimSite.open("ahead")];
+  await setUp(behind);
+  await put(behind.store, 0, 0, new Seed("large").bytes(200_000));
+  await handOverAll(behind, ahead);
+  await put(ahead.store, 0, 0, Buffer.from("later"));
+  const said = dumpLogicalRows(ahead.store);
+  // Its site does not know yet that it was overwritten.
+  await takeAllRows(behind, ahead.store, 100);
+  expect(dumpLogicalRows(ahead.store)).toEqual(said);
+  const kept = dumpRows(ahead.kv, ahead.hash);
+  await ahead.restart(true);
+  expect(dumpRows(ahead.kv, ahead.hash)).toEqual(kept);
 });
