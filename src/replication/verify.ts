@@ -5,6 +5,7 @@ import { LIMITS } from "../core/limits.ts";
 import type { SiteId } from "../core/names.ts";
 import { decodeOperation } from "../core/operation-codec.ts";
 import type { ManifestRef, Operation, Vector } from "../core/records.ts";
+import { compareUtf8 } from "../core/utf8-order.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Hash } from "../ports/hash.ts";
 import type {
@@ -80,6 +81,8 @@ const CATCH_UP_LOOK_MS = 100;
 /** Bytes that one step reads of bodies, about, and rows that are looked at in one turn for it. */
 const CHECKED_BYTES = 128 * 1024 * 1024;
 const CHECKED_PER_TURN = 200;
+/** What one step tells at most of bodies, about; a bucket may hold a million that stand elsewhere. */
+const TOLD_MAX = 1000;
 
 /**
  * Compares a stretch of this site's rows with those of a peer: hashes of ranges first, then halves
@@ -113,11 +116,17 @@ export class Verifier {
         differences.push(...(await this.#compare(leaf, repair)));
       }
     }
-    const damaged = checked?.differences ?? [];
+    // The next step looks again at what lies behind this one, and tells what is wrong there then.
+    const damaged = (checked?.differences ?? []).filter(
+      ({ position, repaired }) => repaired || next === undefined || compareUtf8(position, next) < 0,
+    );
     return { differences: [...damaged, ...differences], rows: here.count, next };
   }
 
-  /** Reads bodies until so many bytes have been read, and mends those that are not right. */
+  /**
+   * Reads bodies, and mends those that are not right, until so many bytes have been read or fetched,
+   * or there is so much to tell.
+   */
   async #checkBodies(
     { from, to }: RowRange,
     repair: boolean,
@@ -130,8 +139,11 @@ export class Verifier {
       for (const { position, stored } of step.rows) {
         if (stored === undefined) continue;
         this.#signal.throwIfAborted();
-        if (bytes > CHECKED_BYTES) return { differences, next: position };
+        if (bytes > CHECKED_BYTES || differences.length >= TOLD_MAX) {
+          return { differences, next: position };
+        }
         if (rows.remote.isRemote(stored)) {
+          if (repair) bytes += stored.record.size;
           const repaired = repair && (await this.#bring(stored));
           differences.push({ position, kind: "remote", repaired });
           continue;

@@ -234,3 +234,68 @@ test("a difference lasts when both sides say the same as before", () => {
   const lasting = lastingDifferences({ here, there }, later).map(({ position }) => position);
   expect(lasting).toEqual(["c", "d"]);
 });
+
+test.each([
+  [false, 1000],
+  [true, 2],
+])(
+  "a step tells and fetches only so much of what stands at other sites (repair: %s)",
+  async (repair, most) => {
+    const pair = await pairOf(`elsewhere-${repair}`, 0);
+    const { here, there, link } = pair;
+    await putMany(there, 2500);
+    await takeAllRows(there, here.store, 1000);
+    const { rows } = here.store;
+    // As if every body were large, and nowhere near.
+    const remote = { ...rows.remote, isRemote: () => true, bring: () => Promise.resolve() };
+    const read: typeof rows.read = (range, rowsMax) => {
+      const step = rows.read(range, rowsMax);
+      return { ...step, rows: step.rows.map((row) => ({ ...row, stored: enlarged(row.stored) })) };
+    };
+    const verifier = new Verifier(
+      {
+        ...{ rows: { ...rows, remote, read }, hash: here.hash, clock: here.clock },
+        applied: () => new Map(link.heads.map(({ origin, seq }) => [origin, seq])),
+        fetch: fetchFrom(there, here),
+        rightBytes: () => Promise.resolve(undefined),
+      },
+      link.calls,
+      NEVER,
+    );
+    const told: string[] = [];
+    for (let from: string | undefined = ""; from !== undefined && told.length < 20 * most; ) {
+      const step = await verifier.step({ range: { from, to: undefined }, repair, deep: true });
+      expect(step.differences.length).toBeLessThanOrEqual(most);
+      told.push(...step.differences.map(({ position }) => position));
+      from = step.next;
+    }
+    expect(new Set(told).size).toBe(told.length);
+    expect(told.length).toBeGreaterThanOrEqual(Math.min(2500, 20 * most));
+  },
+);
+
+function enlarged<Stored extends { readonly record: { readonly size: number } }>(
+  stored: Stored | undefined,
+): Stored | undefined {
+  if (stored === undefined) return undefined;
+  return { ...stored, record: { ...stored.record, size: 100 * 1024 * 1024 } };
+}
+
+test("what a peer compares in several steps is checked here in several too, and told once", async () => {
+  const pair = await pairOf("told once", 0);
+  const { here, there, link } = pair;
+  await putMany(there, 30);
+  await takeAllRows(there, here.store, 1000);
+  for (const number of [3, 27]) {
+    const object = here.store.object(
+      BUCKETS[0] ?? bucketOf("plain"),
+      keyOf(`many/000${number < 10 ? "0" : ""}${number}`),
+    );
+    if (object === undefined) throw new Error("an object is missing");
+    here.spoil(object);
+  }
+  const { ranges } = link.calls;
+  link.calls.ranges = (wanted, _rowsMax, signal) => ranges.call(link.calls, wanted, 10, signal);
+  const found = await verify(pair, { deep: true });
+  expect(found.differences.filter(({ kind }) => kind === "damaged")).toHaveLength(2);
+});
