@@ -26,6 +26,8 @@ export class LogObserver {
   readonly #contents: Contents;
   readonly #origins = new Map<OriginId, Observed[]>();
   readonly #versions = new Set<string>();
+  /** Versions that were read before they were seen in a log, and what to say of them. */
+  readonly #expected = new Map<VersionId, string>();
   /** How far each site's log has been read. */
   readonly #seen = new Map<string, Map<OriginId, Seq>>();
 
@@ -73,6 +75,11 @@ export class LogObserver {
     return this.#versions.has(version);
   }
 
+  /** A version was read of a site that has it as a row: it must be in a log of another one. */
+  expectVersion(version: VersionId, otherwise: string): void {
+    this.#expected.set(version, otherwise);
+  }
+
   /** An operation of an origin between two positions that fits. */
   find(
     origin: OriginId,
@@ -91,8 +98,14 @@ export class LogObserver {
     }
   }
 
-  /** Throws when operations are in nobody's log, because those that stand behind are. */
+  /**
+   * Throws when operations are in nobody's log, because those that stand behind are, or because
+   * what they wrote has been read.
+   */
   checkWhole(): void {
+    for (const [version, otherwise] of this.#expected) {
+      if (!this.#versions.has(version)) throw new BrokenPromise(otherwise);
+    }
     for (const [origin, operations] of this.#origins) {
       for (let at = 0; at < operations.length; at++) {
         if (operations[at] !== undefined) continue;
