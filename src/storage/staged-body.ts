@@ -7,14 +7,17 @@ import { CHUNK_HEADER_BYTES } from "./segment/chunk.ts";
 import type { BodyWriter, StagedBody } from "./store.ts";
 import type { HashedWriter } from "./stored.ts";
 
+/** Where chunks are written. */
+type Lane = Pick<BulkLane, "takeBuffer" | "giveBuffer" | "append" | "unpin">;
+
 /** A large body whose chunks are durable and pinned until a commit names them or it is let go. */
 export class StagedChunks implements StagedBody {
   readonly bytes: number;
   readonly chunks: readonly PlacedChunk[];
-  readonly #lane: BulkLane;
+  readonly #lane: Lane;
   #pinned = true;
 
-  constructor(lane: BulkLane, chunks: readonly PlacedChunk[]) {
+  constructor(lane: Lane, chunks: readonly PlacedChunk[]) {
     this.#lane = lane;
     this.chunks = chunks;
     this.bytes = chunks.reduce((sum, chunk) => sum + chunk.place.bytes, 0);
@@ -42,7 +45,7 @@ const LOANS_MAX = 6;
  * that was given reads them there, and no chunk's memory is used again before it has.
  */
 export class ChunkWriter implements BodyWriter {
-  readonly #lane: BulkLane;
+  readonly #lane: Lane;
   readonly #admit: (bytes: number) => void;
   readonly #ended: () => void;
   readonly #chunks: PlacedChunk[] = [];
@@ -65,7 +68,7 @@ export class ChunkWriter implements BodyWriter {
    * @param hooks `admit` throws when there is no room for a chunk; `ended` is called once when the
    *   writer no longer holds memory.
    */
-  constructor(lane: BulkLane, hooks: { admit: (bytes: number) => void; ended: () => void }) {
+  constructor(lane: Lane, hooks: { admit: (bytes: number) => void; ended: () => void }) {
     this.#lane = lane;
     this.#admit = hooks.admit;
     this.#ended = hooks.ended;
@@ -74,7 +77,7 @@ export class ChunkWriter implements BodyWriter {
   write(bytes: Uint8Array): Promise<void> | undefined {
     assert(!this.#done, "a body is written before it is finished");
     const room = LIMITS.chunkBytes - this.#filled;
-    if (bytes.length < room) {
+    if (bytes.length < room && this.#failure === undefined) {
       this.#fill(bytes);
       return this.#loans < LOANS_MAX ? undefined : this.#untilRead();
     }
@@ -94,6 +97,7 @@ export class ChunkWriter implements BodyWriter {
 
   async finish(): Promise<StagedBody> {
     await this.#writing;
+    this.#throwFailure();
     if (this.#filled > 0) {
       this.#startWrite();
       await this.#writing;
@@ -112,6 +116,7 @@ export class ChunkWriter implements BodyWriter {
   }
 
   async #writeAcross(bytes: Uint8Array): Promise<void> {
+    this.#throwFailure();
     let rest = bytes;
     while (rest.length > 0) {
       const part = rest.subarray(0, LIMITS.chunkBytes - this.#filled);
@@ -126,6 +131,7 @@ export class ChunkWriter implements BodyWriter {
         await this.#writing;
         this.#isAcross = false;
         this.#throwFailure();
+        if (this.#done) return;
       }
       this.#startWrite();
     }
