@@ -54,9 +54,9 @@ export class GatheredRows implements Kv {
   }
 
   get(key: Uint8Array): Uint8Array | undefined {
-    if (key[0] === OBJECT_BYTE && this.#gathering !== undefined) {
+    if (key[0] === OBJECT_BYTE) {
       const name = key as Buffer;
-      const ready = this.#gathering.get(name) ?? this.#leaving?.get(name);
+      const ready = this.#gathering?.get(name) ?? this.#leaving?.get(name);
       if (ready !== undefined) return ready;
     }
     return this.#kv.get(key);
