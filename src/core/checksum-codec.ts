@@ -26,6 +26,7 @@ import { type FieldReader, readText, varintBytes } from "./tagged-fields.ts";
 const ETAG_PLAIN = 0;
 const ETAG_MULTIPART = 1;
 const ETAG_TEXT = 2;
+const ETAG_OF_MD5 = /^[0-9a-f]{32}$/;
 const ETAG_FORMS = /^[0-9a-f]{32}(?:-([1-9][0-9]{0,14}))?$/;
 
 export const ALGORITHM_NUMBERS = {
@@ -59,6 +60,11 @@ const TEXT = 0x40;
 const COUNT = /^[1-9][0-9]{0,14}$/;
 const field = new ByteWriter();
 const scratch = Buffer.allocUnsafeSlow(64);
+
+/** Whether an ETag is sixteen bytes as hexadecimal digits, and nothing else. */
+export function isPlainEtag(etag: string): boolean {
+  return etag.length === 32 && ETAG_OF_MD5.test(etag);
+}
 
 /** Writes a field that holds an ETag. */
 export function writeEtagField(writer: ByteWriter, tag: number, etag: string): void {
@@ -119,6 +125,25 @@ export function readChecksums(fields: FieldReader): StoredChecksum[] {
 /** Writes checksums one behind the other. */
 export function writeChecksums(writer: ByteWriter, checksums: readonly StoredChecksum[]): void {
   for (const checksum of checksums) writeChecksum(writer, checksum);
+}
+
+/**
+ * The eight bytes of the checksum that S3 gives by default, when an object has that one alone;
+ * they are valid until the next call of this module.
+ */
+export function onlyCrc64(checksums: readonly StoredChecksum[]): Uint8Array | undefined {
+  const [only] = checksums;
+  if (only === undefined || checksums.length > 1) return undefined;
+  if (only.algorithm !== "CRC64NVME" || only.type !== "FULL_OBJECT") return undefined;
+  const size = DIGEST_BYTES.CRC64NVME;
+  const isPlain = isBase64(only.value, size, Math.ceil(size / 3) * 4);
+  return isPlain ? scratch.subarray(0, size) : undefined;
+}
+
+/** The checksums that `onlyCrc64` gave the bytes of. */
+export function readOnlyCrc64(reader: ByteReader): readonly StoredChecksum[] {
+  const value = reader.bytes(DIGEST_BYTES.CRC64NVME).toString("base64");
+  return [{ algorithm: "CRC64NVME", type: "FULL_OBJECT", value }];
 }
 
 function writeChecksum(writer: ByteWriter, checksum: StoredChecksum): void {

@@ -57,14 +57,44 @@ const TAG = OBJECT_TAGS;
 
 const scratch = new ByteWriter();
 
+/** What of an object stands in front of its tagged fields, in a shorter form, and not in them. */
+export type ObjectFront = {
+  readonly size: number | undefined;
+  readonly lastModifiedMs: number | undefined;
+  readonly etag: string | undefined;
+  readonly body: BodyRef | undefined;
+  readonly checksums: readonly StoredChecksum[] | undefined;
+};
+
+const NO_FRONT: ObjectFront = {
+  size: undefined,
+  lastModifiedMs: undefined,
+  etag: undefined,
+  body: undefined,
+  checksums: undefined,
+};
+
 /** Writes an object as tagged fields. Texts must be well formed (no lone surrogates). */
 export function encodeObject(writer: ByteWriter, record: ObjectRecord): void {
-  writeVarintField(writer, TAG.size, record.size);
-  writeVarintField(writer, TAG.lastModified, record.lastModifiedMs);
-  writeEtagField(writer, TAG.etag, record.etag);
-  writeBody(writer, record.body);
+  encodeObjectRest(writer, record, NO_FRONT);
+}
+
+/** Writes those fields of an object that do not stand in front of them. */
+export function encodeObjectRest(
+  writer: ByteWriter,
+  record: ObjectRecord,
+  front: ObjectFront,
+): void {
+  if (front.size === undefined) writeVarintField(writer, TAG.size, record.size);
+  if (front.lastModifiedMs === undefined) {
+    writeVarintField(writer, TAG.lastModified, record.lastModifiedMs);
+  }
+  if (front.etag === undefined) writeEtagField(writer, TAG.etag, record.etag);
+  if (front.body === undefined) writeBody(writer, record.body);
   writeAttributeFields(writer, record.attributes);
-  writeChecksumsField(writer, TAG.checksums, record.checksums);
+  if (front.checksums === undefined) {
+    writeChecksumsField(writer, TAG.checksums, record.checksums);
+  }
   if (record.parts.length > 0) {
     scratch.reset();
     for (const part of record.parts) {
@@ -100,14 +130,22 @@ class ObjectFields {
   lastModifiedMs: number | undefined;
   etag: string | undefined;
   body: BodyRef | undefined;
+  checksums: readonly StoredChecksum[];
   system: Pairs = [];
   user: Pairs = [];
   tags: Pairs = [];
   storageClass: string | undefined;
-  checksums: readonly StoredChecksum[] = [];
   parts: readonly PartSummary[] = [];
   encryption: EncryptionEnvelope | undefined;
   lock: ObjectLock | undefined;
+
+  constructor(front: ObjectFront) {
+    this.size = front.size;
+    this.lastModifiedMs = front.lastModifiedMs;
+    this.etag = front.etag;
+    this.body = front.body;
+    this.checksums = front.checksums ?? [];
+  }
 }
 
 /**
@@ -116,8 +154,13 @@ class ObjectFields {
  * passed over. The result shares no memory with the input.
  */
 export function decodeObject(bytes: Uint8Array): ObjectRecord {
+  return decodeObjectRest(bytes, NO_FRONT);
+}
+
+/** Reads what `encodeObjectRest` wrote behind the same front; throws as `decodeObject` does. */
+export function decodeObjectRest(bytes: Uint8Array, front: ObjectFront): ObjectRecord {
   const fields = new FieldReader(new ByteReader(bytes), bytes.length);
-  const found = new ObjectFields();
+  const found = new ObjectFields(front);
   for (let tag = fields.next(); tag !== 0; tag = fields.next()) readField(fields, tag, found);
   return {
     size: required(found.size, "size"),

@@ -30,6 +30,14 @@ export class ListingFields {
   etagAt = 0;
   /** For `checksumOfForm`; 0 without a checksum. */
   checksumForm = 0;
+
+  /** Before the fields of another object are read: a negative number stands for what is missing. */
+  clear(): void {
+    this.size = -1;
+    this.lastModifiedMs = -1;
+    this.etagAt = 0;
+    this.checksumForm = 0;
+  }
 }
 
 /** The checksum that a form byte stands for. */
@@ -53,10 +61,18 @@ export function readListing(
   end: number,
   into: ListingFields,
 ): boolean {
-  let size = -1;
-  let lastModifiedMs = -1;
-  let etagAt = 0;
-  let form = 0;
+  into.clear();
+  return readListingRest(bytes, from, end, into);
+}
+
+/** As `readListing`, of the fields behind a front, which `into` already tells of. Hot path. */
+export function readListingRest(
+  bytes: Uint8Array,
+  from: number,
+  end: number,
+  into: ListingFields,
+): boolean {
+  let { size, lastModifiedMs, etagAt, checksumForm: form } = into;
   let at = from;
   while (at < end) {
     const tag = bytes[at] ?? 0;
@@ -96,7 +112,12 @@ const fields = new ListingFields();
  */
 export function decodeListing(bytes: Buffer, from: number): ObjectListing {
   if (!readListing(bytes, from, bytes.length, fields)) return slowListing(bytes, from);
-  const { size, lastModifiedMs, etagAt, checksumForm } = fields;
+  return listingOfFields(bytes, fields);
+}
+
+/** What a listing shows of a usual object, as an object that nothing overwrites. */
+export function listingOfFields(bytes: Buffer, found: ListingFields): ObjectListing {
+  const { size, lastModifiedMs, etagAt, checksumForm } = found;
   return {
     size,
     etag: bytes.toString("hex", etagAt, etagAt + ETAG_BYTES),
@@ -128,7 +149,12 @@ export function listingOf(object: ObjectRecord): ObjectListing {
   };
 }
 
-function varintAt(bytes: Uint8Array, at: number): number {
+/**
+ * Reads a varint.
+ *
+ * @throws LayoutError for one that is too long, or not whole.
+ */
+export function varintAt(bytes: Uint8Array, at: number): number {
   let value = 0;
   let scale = 1;
   for (let index = at; ; index++) {

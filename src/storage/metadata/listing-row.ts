@@ -6,8 +6,9 @@ import {
   type ObjectListing,
   readListing,
 } from "../../core/object-listing.ts";
+import { decodeCompactListing, readCompactListing } from "./compact-row.ts";
 import { OBJECT_ROW_HEAD_BYTES } from "./object-row.ts";
-import { asDamage, TABLES, VALUE_FORMAT, VALUE_HEADER_BYTES } from "./rows.ts";
+import { asDamage, COMPACT_FORMAT, formatOf, TABLES, VALUE_HEADER_BYTES } from "./rows.ts";
 
 const OBJECT_OFFSET = VALUE_HEADER_BYTES + OBJECT_ROW_HEAD_BYTES;
 
@@ -19,15 +20,15 @@ const OBJECT_OFFSET = VALUE_HEADER_BYTES + OBJECT_ROW_HEAD_BYTES;
  */
 export function readListingRow(value: Uint8Array, end: number, into: ListingFields): boolean {
   try {
-    if (end < VALUE_HEADER_BYTES || value[0] !== VALUE_FORMAT) {
-      throw new LayoutError("unknown row format");
-    }
+    const format = formatOf(value, end);
     const stored =
       (value[1] ?? 0) | ((value[2] ?? 0) << 8) | ((value[3] ?? 0) << 16) | ((value[4] ?? 0) << 24);
     if (crc32OfRange(value, VALUE_HEADER_BYTES, end) !== stored >>> 0) {
       throw new LayoutError("checksum does not match");
     }
-    return readListing(value, OBJECT_OFFSET, end, into);
+    return format === COMPACT_FORMAT
+      ? readCompactListing(value, VALUE_HEADER_BYTES, end, into)
+      : readListing(value, OBJECT_OFFSET, end, into);
   } catch (cause) {
     throw asDamage(cause, TABLES.object);
   }
@@ -40,7 +41,9 @@ export function readListingRow(value: Uint8Array, end: number, into: ListingFiel
  */
 export function decodeListingRow(value: Uint8Array): ObjectListing {
   try {
-    return decodeListing(asBuffer(value), OBJECT_OFFSET);
+    return formatOf(value, value.length) === COMPACT_FORMAT
+      ? decodeCompactListing(value, VALUE_HEADER_BYTES)
+      : decodeListing(asBuffer(value), OBJECT_OFFSET);
   } catch (cause) {
     throw asDamage(cause, TABLES.object);
   }

@@ -1,7 +1,6 @@
-import { type ByteReader, type ByteWriter, copyFew, LayoutError } from "../../core/bytes.ts";
+import { type ByteReader, type ByteWriter, LayoutError } from "../../core/bytes.ts";
 import type { VersionId } from "../../core/names.ts";
 import { decodeObject, encodeObject } from "../../core/object-codec.ts";
-import { OPERATION_LAYOUT } from "../../core/operation-codec.ts";
 import type { ObjectRecord } from "../../core/records.ts";
 import { readStamp, STAMP_BYTES, type Stamp, writeStamp } from "./stamp.ts";
 
@@ -26,7 +25,10 @@ export const OBJECT_ROW_HEAD_BYTES = STAMP_BYTES + 4 + 4 + 8;
 const OFFSET_LOW = 0x1_0000_0000;
 const VERSIONED = 1;
 
-/** Writes a row. The two highest bytes of the offset tell the slot; 0 is the null slot. */
+/**
+ * Writes a row in the layout of format 1, which rows of conflicts still have and those of objects
+ * had (`compact-row.ts`). The two highest bytes of the offset tell the slot; 0 is the null slot.
+ */
 export function encodeObjectRow(writer: ByteWriter, row: ObjectRow): void {
   const { segment, offset } = row.place;
   writeStamp(writer, row.stamp);
@@ -37,31 +39,6 @@ export function encodeObjectRow(writer: ByteWriter, row: ObjectRow): void {
     .u16(Math.floor(offset / OFFSET_LOW));
   writer.u16(row.nullSlot ? 0 : VERSIONED);
   encodeObject(writer, row.object);
-}
-
-/**
- * Writes the stamp of a row straight from its operation, which begins at `from` of `bytes`: it has
- * origin, sequence and reading in another order. Hot path.
- */
-export function writeStampOf(into: Buffer, at: number, bytes: Buffer, from: number): void {
-  copyFew(into, at, { bytes, from: from + OPERATION_LAYOUT.hlc, to: from + OPERATION_LAYOUT.kind });
-  copyFew(into, at + 8, { bytes, from, to: from + OPERATION_LAYOUT.hlc });
-}
-
-/** Writes what stands between stamp and object of a row that lies in its home. Hot path. */
-export function writePlaceOf(
-  into: Buffer,
-  row: number,
-  place: ObjectRow["place"],
-  nullSlot: boolean,
-): void {
-  const { segment, offset } = place;
-  const at = row + STAMP_BYTES;
-  into.writeUInt32LE(segment, at);
-  into.writeUInt32LE(segment, at + 4);
-  into.writeUInt32LE(offset % OFFSET_LOW, at + 8);
-  into.writeUInt16LE(Math.floor(offset / OFFSET_LOW), at + 12);
-  into.writeUInt16LE(nullSlot ? 0 : VERSIONED, at + 14);
 }
 
 /** Reads what stands in front of the object's record. */

@@ -31,7 +31,9 @@ function encoded(record: ObjectRecord): Buffer {
 function read(bytes: Buffer): { size: number; inlineBytes: number } | undefined {
   const around = Buffer.concat([Buffer.of(1, 2, 3), bytes, Buffer.of(11, 2, 1, 97)]);
   const found = readPlainObject(around, 3, 3 + bytes.length);
-  return found === undefined ? undefined : { ...found };
+  if (found === undefined) return undefined;
+  const { size, inlineBytes } = found;
+  return { size, inlineBytes };
 }
 
 test("reads size and inline bytes of an object in the usual form", () => {

@@ -1,15 +1,32 @@
+import { ALGORITHM_NUMBERS } from "../../core/checksum-codec.ts";
 import { OBJECT_TAGS as TAG } from "../../core/object-codec.ts";
 
 /** What a rebuild needs of an object that it does not decode. */
-export type PlainObject = { size: number; inlineBytes: number };
+export type PlainObject = {
+  size: number;
+  inlineBytes: number;
+  timeMs: number;
+  /** Where the digest of the ETag stands. */
+  etagAt: number;
+  /** Where the CRC64NVME stands that is all it has of checksums; 0 when that is not so. */
+  crc64At: number;
+  /** Where the fields begin that a compact row keeps, without those from `gapAt` up to `gapEnd`. */
+  restAt: number;
+  gapAt: number;
+  gapEnd: number;
+};
 
 const ETAG_PLAIN_BYTES = 17;
 /** Form byte and digest, by the form of one plain checksum. */
 const CHECKSUM_BYTES = [-1, 5, 5, 9, 21, 33] as const;
+const CRC64 = ALGORITHM_NUMBERS.CRC64NVME;
 const MORE = 0x80;
 
 /** Taken over by every call: nobody keeps it. */
-const found: PlainObject = { size: 0, inlineBytes: 0 };
+const found: PlainObject = {
+  ...{ size: 0, inlineBytes: 0, timeMs: 0, etagAt: 0, crc64At: 0 },
+  ...{ restAt: 0, gapAt: 0, gapEnd: 0 },
+};
 
 /**
  * Looks at an encoded object without decoding it. Gives what it says when it is in the usual form,
@@ -19,11 +36,15 @@ const found: PlainObject = { size: 0, inlineBytes: 0 };
 export function readPlainObject(bytes: Buffer, from: number, to: number): PlainObject | undefined {
   found.size = -1;
   found.inlineBytes = -1;
-  let hasEtag = false;
-  let hasTime = false;
+  found.timeMs = -1;
+  found.etagAt = 0;
+  found.crc64At = 0;
+  found.gapAt = to;
+  found.gapEnd = to;
   let last = 0;
   for (let at = from; at < to; ) {
     if (at + 2 > to) return undefined;
+    const fieldAt = at;
     const tag = bytes[at] as number;
     let length = bytes[at + 1] as number;
     let value = at + 2;
@@ -41,15 +62,15 @@ export function readPlainObject(bytes: Buffer, from: number, to: number): PlainO
         found.size = plainVarint(bytes, value, end);
         break;
       case TAG.lastModified:
-        hasTime = plainVarint(bytes, value, end) >= 0;
-        if (!hasTime) return undefined;
+        found.timeMs = plainVarint(bytes, value, end);
         break;
       case TAG.etag:
         if (length !== ETAG_PLAIN_BYTES || bytes[value] !== 0) return undefined;
-        hasEtag = true;
+        found.etagAt = value + 1;
         break;
       case TAG.inline:
         found.inlineBytes = plainVarint(bytes, value, end);
+        found.restAt = found.inlineBytes === found.size ? end : fieldAt;
         break;
       case TAG.system:
       case TAG.user:
@@ -58,6 +79,10 @@ export function readPlainObject(bytes: Buffer, from: number, to: number): PlainO
         break;
       case TAG.checksums:
         if (CHECKSUM_BYTES[bytes[value] as number] !== length) return undefined;
+        if (bytes[value] !== CRC64) break;
+        found.crc64At = value + 1;
+        found.gapAt = fieldAt;
+        found.gapEnd = end;
         break;
       case TAG.encryption:
         break;
@@ -65,8 +90,8 @@ export function readPlainObject(bytes: Buffer, from: number, to: number): PlainO
         return undefined;
     }
   }
-  const isWhole = found.size >= 0 && found.inlineBytes >= 0 && hasEtag && hasTime;
-  return isWhole ? found : undefined;
+  const { size, inlineBytes, timeMs, etagAt } = found;
+  return size >= 0 && inlineBytes >= 0 && timeMs >= 0 && etagAt > 0 ? found : undefined;
 }
 
 /** A varint in its shortest form that fills the field, or -1. */

@@ -3,7 +3,7 @@ import { hashPair } from "./known-keys.ts";
 import { sortSpans } from "./sort-spans.ts";
 
 /** A row of a short key and a small object takes about so much. */
-const BYTES_PER_ROW = 128;
+const BYTES_PER_ROW = 88;
 /** Keys that meet in so many slots are not taken: whoever chooses keys must not slow this down. */
 const PROBES_MAX = 64;
 

@@ -7,6 +7,7 @@ import { encodeObject } from "../../core/object-codec.ts";
 import { required } from "../../core/tagged-fields.ts";
 import type { Aspect, MetaRow } from "./meta-rows.ts";
 import { joinMeta } from "./meta-rows.ts";
+import { encodeObjectRow } from "./object-row.ts";
 import { decodeRow, encodeRow, TABLES, type Table } from "./rows.ts";
 import { writeStamp } from "./stamp.ts";
 import type { VersionRow } from "./version-rows.ts";
@@ -91,6 +92,25 @@ describe("a row", () => {
       ...{ objects: 3, bytes: 400, uploads: 1, tombstones: 2, prefixes: 5 },
       ...{ noncurrent: 0, markers: 0, voided: 0, metas: 0, conflicts: 0, marked: 0 },
     });
+  });
+
+  test("of an object is read as it was written before there was a compact layout", () => {
+    fc.assert(
+      fc.property(objectRows, (row) => {
+        const current = oldValue((writer) => encodeObjectRow(writer, row));
+        expect(decodeRow(TABLES.object, current, noCrc)).toMatchObject(row);
+        const older = oldValue((writer) => encodeObjectRow(writer.u8(1), row));
+        expect(decodeRow(TABLES.version, older, noCrc)).toMatchObject({ kind: "object", row });
+      }),
+    );
+  });
+
+  test("in a format that its table does not have is damage", () => {
+    for (const format of [0, 2, 3]) {
+      const value = oldValue((writer) => writer.varint(3));
+      value[0] = format;
+      expect(() => decodeRow(TABLES.usage, value, noCrc)).toThrow("damaged index row");
+    }
   });
 
   test("of an object that an older program wrote stands in the null slot", () => {

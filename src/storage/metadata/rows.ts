@@ -16,13 +16,14 @@ import type {
   Vector,
 } from "../../core/records.ts";
 import { BUCKET_TABLE } from "./bucket-rows.ts";
+import { decodeCompactRow, encodeCompactRow } from "./compact-row.ts";
 import { HISTORY_TABLE } from "./history-rows.ts";
 import { decodeObjectRow, encodeObjectRow, type ObjectRow } from "./object-row.ts";
 import { ORIGIN_TABLES, readVector, writeVector } from "./origin-rows.ts";
 import { REMOTE_TABLE } from "./remote-rows.ts";
 import { SITE_TABLES } from "./site-rows.ts";
 import { readHlc, readOrigin, readSeq, readStamp, type Stamp, writeStamp } from "./stamp.ts";
-import { listObject, listVersion, type VersionListing } from "./version-listing.ts";
+import { listCompact, listObject, listVersion, type VersionListing } from "./version-listing.ts";
 import { VERSION_TABLES } from "./version-rows.ts";
 import { VOIDED_TABLE } from "./voided-rows.ts";
 
@@ -95,9 +96,17 @@ export type Table<Row> = {
   readonly prefix: string;
   encode(writer: ByteWriter, row: Row): void;
   decode(reader: ByteReader): Row;
+  /** Another layout of the same rows, told by the value's format. */
+  readonly compact?: {
+    /** False, and nothing is written, for a row that only has the layout above. */
+    encode(writer: ByteWriter, row: Row): boolean;
+    decode(reader: ByteReader): Row;
+  };
 };
 
-export const VALUE_FORMAT = 1;
+const VALUE_FORMAT = 1;
+/** The compact layout of a table. */
+export const COMPACT_FORMAT = 2;
 /** Format and checksum, in front of what a table encodes. */
 export const VALUE_HEADER_BYTES = 5;
 export type Crc32 = (bytes: Uint8Array, seed?: number) => number;
@@ -146,7 +155,15 @@ export const TABLES = {
   object: {
     prefix: "o",
     encode: encodeObjectRow,
+    /** How every program before the compact layout wrote them. */
     decode: decodeObjectRow,
+    compact: {
+      encode: (writer, row) => {
+        encodeCompactRow(writer, row);
+        return true;
+      },
+      decode: decodeCompactRow,
+    },
   } satisfies Table<ObjectRow>,
   tombstone: {
     prefix: "t",
@@ -283,16 +300,22 @@ export function encodeRow<Row>(
   crc32: Crc32,
 ): { start: number; end: number } {
   const start = writer.length;
-  writer.u8(VALUE_FORMAT).u32(0);
-  table.encode(writer, row);
+  writer.u8(COMPACT_FORMAT).u32(0);
+  if (table.compact?.encode(writer, row) !== true) {
+    writer.patchU8(start, VALUE_FORMAT);
+    table.encode(writer, row);
+  }
   const end = writer.length;
   writer.patchU32(start + 1, crc32(writer.view().subarray(start + VALUE_HEADER_BYTES, end)));
   return { start, end };
 }
 
-/** Puts format and checksum in front of a payload that ends at `end`; `start` is the value's. */
-export function sealValue(memory: Buffer, start: number, end: number, crc32: Crc32): void {
-  memory[start] = VALUE_FORMAT;
+/**
+ * Puts format and checksum in front of a compact payload that ends at `end`; `start` is the
+ * value's.
+ */
+export function sealCompactValue(memory: Buffer, start: number, end: number, crc32: Crc32): void {
+  memory[start] = COMPACT_FORMAT;
   const payload = memory.subarray(start + VALUE_HEADER_BYTES, end);
   memory.writeUInt32LE(crc32(payload), start + 1);
 }
@@ -304,8 +327,8 @@ export function sealValue(memory: Buffer, start: number, end: number, crc32: Crc
  */
 export function decodeListedObject(value: Uint8Array, crc32: Crc32): VersionListing {
   try {
-    checkValue(value, crc32);
-    return listObject(asBuffer(value), VALUE_HEADER_BYTES);
+    const list = checkValue(value, crc32) === COMPACT_FORMAT ? listCompact : listObject;
+    return list(asBuffer(value), VALUE_HEADER_BYTES);
   } catch (cause) {
     throw asDamage(cause, TABLES.object);
   }
@@ -318,8 +341,8 @@ export function decodeListedObject(value: Uint8Array, crc32: Crc32): VersionList
  */
 export function decodeListedVersion(value: Uint8Array, crc32: Crc32): VersionListing {
   try {
-    checkValue(value, crc32);
-    return listVersion(asBuffer(value), VALUE_HEADER_BYTES);
+    const list = checkValue(value, crc32) === COMPACT_FORMAT ? listCompact : listVersion;
+    return list(asBuffer(value), VALUE_HEADER_BYTES);
   } catch (cause) {
     throw asDamage(cause, TABLES.version);
   }
@@ -328,21 +351,35 @@ export function decodeListedVersion(value: Uint8Array, crc32: Crc32): VersionLis
 /** @throws StorageFault "corrupt" when the value is not what was stored. */
 export function decodeRow<Row>(table: Table<Row>, value: Uint8Array, crc32: Crc32): Row {
   try {
-    checkValue(value, crc32);
-    return table.decode(new ByteReader(value, VALUE_HEADER_BYTES));
+    const layout = checkValue(value, crc32) === COMPACT_FORMAT ? table.compact : table;
+    if (layout === undefined) throw new LayoutError("a table has no such layout");
+    return layout.decode(new ByteReader(value, VALUE_HEADER_BYTES));
   } catch (cause) {
     throw asDamage(cause, table);
   }
 }
 
-function checkValue(value: Uint8Array, crc32: Crc32): void {
+/** The format of a value whose checksum holds. */
+function checkValue(value: Uint8Array, crc32: Crc32): number {
   const bytes = asBuffer(value);
-  if (bytes.length < VALUE_HEADER_BYTES || bytes[0] !== VALUE_FORMAT) {
-    throw new LayoutError("unknown row format");
-  }
+  const format = formatOf(bytes, bytes.length);
   if (crc32(bytes.subarray(VALUE_HEADER_BYTES)) !== bytes.readUInt32LE(1)) {
     throw new LayoutError("checksum does not match");
   }
+  return format;
+}
+
+/**
+ * The format of a value that ends at `end`.
+ *
+ * @throws LayoutError when this program does not know it.
+ */
+export function formatOf(value: Uint8Array, end: number): number {
+  const [format = 0] = value;
+  if (end >= VALUE_HEADER_BYTES && (format === VALUE_FORMAT || format === COMPACT_FORMAT)) {
+    return format;
+  }
+  throw new LayoutError("unknown row format");
 }
 
 /** A value that is not what was stored, as clients of storage are told. */

@@ -1,6 +1,7 @@
 import { LayoutError } from "../../core/bytes.ts";
 import { parseVersionId, type VersionId } from "../../core/names.ts";
 import { decodeListing, type ObjectListing } from "../../core/object-listing.ts";
+import { decodeCompactListing, readCompactSlot } from "./compact-row.ts";
 import { OBJECT_ROW_HEAD_BYTES, readListedSlot } from "./object-row.ts";
 import { STAMP_BYTES } from "./stamp.ts";
 import { MARKER_KIND, OBJECT_KIND } from "./version-rows.ts";
@@ -29,6 +30,13 @@ export function listObject(bytes: Buffer, at: number): VersionListing {
   if (bytes.length < at + OBJECT_ROW_HEAD_BYTES) throw new LayoutError("an object row is cut off");
   const version = readListedSlot(bytes, at) ? "null" : versionIdAt(bytes, at);
   return { kind: "object", version, listing: decodeListing(bytes, at + OBJECT_ROW_HEAD_BYTES) };
+}
+
+/** As `listObject`, of a row in the compact layout, in either table. Hot path. */
+export function listCompact(bytes: Buffer, at: number): VersionListing {
+  const { stamp, nullSlot } = readCompactSlot(bytes, at);
+  const version = nullSlot ? "null" : versionIdAt(bytes, stamp);
+  return { kind: "object", version, listing: decodeCompactListing(bytes, at) };
 }
 
 /** As `listObject`, of a row among the older versions and delete markers. Hot path. */

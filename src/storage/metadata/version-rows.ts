@@ -1,4 +1,5 @@
 import { type ByteReader, type ByteWriter, LayoutError } from "../../core/bytes.ts";
+import { decodeCompactRow, encodeCompactRow } from "./compact-row.ts";
 import { decodeMetaRow, encodeMetaRow, type MetaRow } from "./meta-rows.ts";
 import { decodeObjectRow, encodeObjectRow, type ObjectRow } from "./object-row.ts";
 import { readStamp, type Stamp, writeStamp } from "./stamp.ts";
@@ -47,10 +48,25 @@ export function decodeVersion(reader: ByteReader): VersionRow {
   };
 }
 
+/** Objects among them have a compact layout, the one that they have as current ones. */
+const COMPACT_VERSIONS = {
+  encode: (writer: ByteWriter, version: VersionRow): boolean => {
+    if (version.kind !== "object") return false;
+    encodeCompactRow(writer, version.row);
+    return true;
+  },
+  decode: (reader: ByteReader): VersionRow => ({ kind: "object", row: decodeCompactRow(reader) }),
+};
+
 /** Tables of buckets with versions; a bucket that never had any has no row in them. */
 export const VERSION_TABLES = {
   /** Older versions and delete markers, newest first behind each key. */
-  version: { prefix: "v", encode: encodeVersion, decode: decodeVersion },
+  version: {
+    prefix: "v",
+    encode: encodeVersion,
+    decode: decodeVersion,
+    compact: COMPACT_VERSIONS,
+  },
   /** Where a key's null version stands among these, when it does. */
   nullVersion: {
     prefix: "w",
