@@ -6,6 +6,7 @@ import type { Log } from "../ports/log.ts";
 import type { IncomingOperation, LogEntry, Replica } from "../storage/replica.ts";
 import type { FetchedBody } from "./body-fetch.ts";
 import { needOf } from "./page-taker.ts";
+import { Rest } from "./rest.ts";
 
 export type ParkedFetchDeps = {
   readonly replica: Pick<Replica, "parked" | "parkedEntry" | "ingest" | "onCommit">;
@@ -38,11 +39,12 @@ export class ParkedFetch {
   readonly #waits = new Map<string, Wait>();
   readonly #busy = new Map<string, Promise<void>>();
   readonly #stop = new AbortController();
-  #wake: () => void = () => undefined;
+  readonly #rest: Rest;
   #running: Promise<void> = Promise.resolve();
 
   constructor(deps: ParkedFetchDeps) {
     this.#deps = deps;
+    this.#rest = new Rest(deps.clock);
   }
 
   start(): void {
@@ -52,7 +54,7 @@ export class ParkedFetch {
   /** Ends what is under way; what was fetched of a body so far is given up. */
   async stop(): Promise<void> {
     this.#stop.abort();
-    this.#wake();
+    this.#rest.end();
     await this.#running;
     await Promise.all(this.#busy.values());
   }
@@ -60,14 +62,14 @@ export class ParkedFetch {
   /** Something has changed: an operation was parked, or a peer can be reached again. */
   retry(): void {
     for (const wait of this.#waits.values()) wait.dueMs = 0;
-    this.#wake();
+    this.#rest.end();
   }
 
   async #run(): Promise<void> {
     const { signal } = this.#stop;
     while (!signal.aborted) {
       const restMs = this.#startDue();
-      await this.#sleep(restMs);
+      await this.#rest.take(restMs);
     }
   }
 
@@ -95,7 +97,7 @@ export class ParkedFetch {
         this.#busy.delete(name);
         if (done) this.#waits.delete(name);
         else this.#postpone(name);
-        this.#wake();
+        this.#rest.end();
       });
     this.#busy.set(name, fetching);
   }
@@ -143,18 +145,6 @@ export class ParkedFetch {
       );
     }
     return false;
-  }
-
-  async #sleep(ms: number): Promise<void> {
-    if (this.#stop.signal.aborted) return;
-    await new Promise<void>((resolve) => {
-      const cancel = this.#deps.clock.after(ms, resolve);
-      this.#wake = () => {
-        cancel();
-        resolve();
-      };
-    });
-    this.#wake = () => undefined;
   }
 }
 

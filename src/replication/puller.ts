@@ -18,6 +18,7 @@ import type { PeerWatch } from "./peer-watch.ts";
 import { PullHolds } from "./pull-holds.ts";
 import { PullQuestions } from "./pull-questions.ts";
 import type { Quarantine } from "./quarantine.ts";
+import { Rest } from "./rest.ts";
 import { TroubleLog } from "./trouble-log.ts";
 
 export type PullerDeps = {
@@ -92,11 +93,11 @@ export class Puller {
   /** That a peer has more of our own log than we have is its word; that we signed it is proof. */
   #proof: "wanted" | "asked for" | undefined;
   readonly #stop = new AbortController();
+  readonly #rest: Rest;
   readonly #holds: PullHolds;
   readonly #troubles: TroubleLog;
   readonly #wishes: Wish[] = [];
   readonly #questions: PullQuestions;
-  #wake: () => void = () => undefined;
   #running: Promise<void> = Promise.resolve();
   #failures = 0;
   #lies = 0;
@@ -107,6 +108,7 @@ export class Puller {
 
   constructor(deps: PullerDeps) {
     this.#deps = deps;
+    this.#rest = new Rest(deps.clock);
     this.#holds = new PullHolds(deps.clock);
     this.#questions = new PullQuestions(deps);
     this.#troubles = new TroubleLog(deps);
@@ -133,7 +135,7 @@ export class Puller {
   async stop(): Promise<void> {
     this.#stop.abort();
     this.restart();
-    this.#wake();
+    this.#rest.end();
     await this.#running;
     const report = this.#report({}, "the site is stopping");
     for (const { resolve } of this.#wishes.splice(0)) resolve(report);
@@ -141,14 +143,14 @@ export class Puller {
 
   /** The peer has shown that it can be reached: a wait after a failure ends. */
   hinted(): void {
-    if (this.#lies === 0) this.#wake();
+    if (this.#lies === 0) this.#rest.end();
   }
 
   /** Bytes that it gave for others were not what their hash says. */
   suspect(lie: PeerLie): void {
     this.#suspicion = lie;
     this.restart();
-    this.#wake();
+    this.#rest.end();
   }
 
   /** Asks anew, because what is to be asked for has changed. */
@@ -161,7 +163,7 @@ export class Puller {
     return new Promise((resolve) => {
       this.#wishes.push({ resolve });
       this.restart();
-      this.#wake();
+      this.#rest.end();
     });
   }
 
@@ -181,7 +183,9 @@ export class Puller {
         for (const { resolve } of wishes) resolve(this.#report({}, problem));
         waitMs = this.#waitAfter(failure);
       }
-      if (waitMs > 0 && this.#wishes.length === 0) await this.#sleep(waitMs);
+      if (waitMs > 0 && this.#wishes.length === 0 && !signal.aborted) {
+        await this.#rest.take(waitMs);
+      }
     }
   }
 
@@ -384,17 +388,5 @@ export class Puller {
     problem: string | undefined,
   ): PullReport {
     return { operations: 0, bytes: 0, parked: 0, ...sums, peer: this.peer, problem };
-  }
-
-  async #sleep(ms: number): Promise<void> {
-    if (this.#stop.signal.aborted) return;
-    await new Promise<void>((resolve) => {
-      const cancel = this.#deps.clock.after(ms, resolve);
-      this.#wake = () => {
-        cancel();
-        resolve();
-      };
-    });
-    this.#wake = () => undefined;
   }
 }
