@@ -234,4 +234,40 @@ describe("a bucket that does not show rows first any more", () => {
     await clock.advance(10);
     expect(lacking.missing.size).toBe(0);
   });
+
+  test("does not ask more often because clients write meanwhile", async () => {
+    lacking.lack(1, MEDIA);
+    lacking.firstBuckets.delete(MEDIA);
+    lacking.changes += 1;
+    commit();
+    await clock.advance(10);
+    asked[0]?.answer({ outcome: "unreachable", reason: "cut" });
+    for (let write = 0; write < 50; write++) {
+      commit();
+      await clock.advance(10);
+    }
+    expect(asked).toHaveLength(1);
+    lacking.firstBuckets.delete(FILMS);
+    lacking.changes += 1;
+    commit();
+    await clock.advance(10);
+    expect(asked).toHaveLength(2);
+  });
+
+  test("gets what can be had, however much is at no site any more", async () => {
+    const lost = 200;
+    for (let number = 1; number <= lost + 3; number++) lacking.lack(number, MEDIA);
+    lacking.firstBuckets.delete(MEDIA);
+    commit();
+    for (let at = 0; lacking.missing.size > lost && at < 5 * lost; at++) {
+      await clock.advance(5 * 60_000);
+      const number = Number.parseInt(asked[at]?.hash ?? "0", 16);
+      asked[at]?.answer(number > lost ? comes(number) : { outcome: "gone" });
+      await clock.advance(0);
+    }
+    expect(lacking.missing.size).toBe(lost);
+    expect([...lacking.missing.keys()]).toEqual(
+      Array.from({ length: lost }, (_, index) => nameOf(index + 1)),
+    );
+  });
 });

@@ -7,6 +7,7 @@ import type { Log } from "../ports/log.ts";
 import type { RemoteBodies } from "../storage/remote-bodies.ts";
 import type { Replica } from "../storage/replica.ts";
 import type { FetchedBody } from "./body-fetch.ts";
+import { Rest } from "./rest.ts";
 
 export type ReadThroughDeps = {
   readonly remote: RemoteBodies;
@@ -22,6 +23,8 @@ export type ReadThroughDeps = {
   readonly siteOf: (origin: OriginId) => SiteId | undefined;
 };
 
+/** What came of one look through what is missing. */
+type Pass = { brought: number; readonly failures: unknown[] };
 type Job = { waiting: number; readonly done: Promise<void> };
 
 /** How long a reader waits for one manifest's bytes; they go on coming when it has given up. */
@@ -31,6 +34,8 @@ const AT_ONCE = 4;
 /** Manifests that may be waited for before the fetching of them has begun. */
 const QUEUE_MAX = 256;
 const PAGE = 64;
+/** Failures after which what is missing is left alone for a while. */
+const FAILURES_MAX = 64;
 const FIRST_REST_MS = 2000;
 const LONGEST_REST_MS = 5 * 60_000;
 const IDLE_MS = 60_000;
@@ -49,16 +54,21 @@ export class ReadThrough {
   readonly #queue: Array<() => void> = [];
   readonly #told = new Set<ContentHash>();
   readonly #stop = new AbortController();
+  readonly #rest: Rest;
   #running = 0;
   /** What buckets looked like when everything had been looked through, without a failure. */
   #seenChanges: number | undefined;
+  /** What they looked like when the last pass began, which may have failed. */
+  #triedChanges: number | undefined;
+  /** The last that a pass looked at which ended early: the next one goes on behind it. */
+  #filledTo: ContentHash | undefined;
   #failures = 0;
-  #wake: () => void = () => undefined;
   #forget: () => void = () => undefined;
   #filling: Promise<void> = Promise.resolve();
 
   constructor(deps: ReadThroughDeps) {
     this.#deps = deps;
+    this.#rest = new Rest(deps.clock);
   }
 
   start(): void {
@@ -70,7 +80,7 @@ export class ReadThrough {
   async stop(): Promise<void> {
     this.#forget();
     this.#stop.abort();
-    this.#wake();
+    this.#rest.end();
     for (const begin of this.#queue.splice(0)) begin();
     await Promise.allSettled([this.#filling, ...[...this.#jobs.values()].map(({ done }) => done)]);
   }
@@ -78,15 +88,16 @@ export class ReadThrough {
   /** Something was committed: buckets may want their bytes now. Costs nothing where none lacks. */
   #look(): void {
     const { remote } = this.#deps;
-    if (remote.bucketChanges() === this.#seenChanges || remote.sum().manifests === 0) return;
-    this.#wake();
+    // What has been tried and failed waits for its time, however much is committed meanwhile.
+    if (remote.bucketChanges() === this.#triedChanges || remote.sum().manifests === 0) return;
+    this.#rest.end();
   }
 
   /** A peer can be reached that could not before. */
   retry(): void {
     if (this.#failures === 0) return;
     this.#failures = 0;
-    this.#wake();
+    this.#rest.end();
   }
 
   /**
@@ -176,61 +187,62 @@ export class ReadThrough {
     const { signal } = this.#stop;
     while (!signal.aborted) {
       const restMs = await this.#fill();
-      await this.#sleep(restMs);
+      if (!signal.aborted) await this.#rest.take(restMs);
     }
   }
 
-  /** Fetches what buckets lack that do not show rows first any more; gives how long to rest. */
+  /**
+   * Fetches what buckets lack that do not show rows first any more, up to so many failures; gives
+   * how long to rest. What comes behind these is looked at first by the next pass: bytes that are
+   * at no site any more keep no others from coming.
+   */
   async #fill(): Promise<number> {
-    const { remote, clock, log } = this.#deps;
+    const { remote, clock } = this.#deps;
     const changes = remote.bucketChanges();
     if (changes === this.#seenChanges || remote.sum().manifests === 0) return IDLE_MS;
+    this.#triedChanges = changes;
+    const isAll = this.#filledTo === undefined;
     const wanted = new WantedBuckets(remote);
-    let failure: unknown;
-    for (let after: ContentHash | undefined, more = true; more; ) {
-      const page = remote.list(after, PAGE);
-      after = page.at(-1)?.hash;
-      more = page.length === PAGE && !this.#stop.signal.aborted;
+    const pass: Pass = { brought: 0, failures: [] };
+    for (let more = true; more; ) {
+      const page = remote.list(this.#filledTo, PAGE);
+      more = page.length === PAGE;
       for (const one of page) {
-        if (wanted.has(one)) failure ??= await this.#fillOne(one);
+        if (wanted.has(one)) await this.#fillOne(one, pass);
+        this.#filledTo = one.hash;
         if (this.#stop.signal.aborted) return 0;
+        if (pass.failures.length === FAILURES_MAX) return this.#restAfter(pass);
       }
       await clock.sleep(0);
     }
-    if (failure === undefined) {
-      this.#seenChanges = changes;
-      this.#failures = 0;
-      return 0;
-    }
-    this.#failures += 1;
+    this.#filledTo = undefined;
+    if (pass.failures.length > 0) return this.#restAfter(pass);
+    if (isAll) this.#seenChanges = changes;
+    this.#failures = 0;
+    return 0;
+  }
+
+  /** The longer nothing comes, the longer it is until the next pass. */
+  #restAfter({ brought, failures: [failure] }: Pass): number {
+    this.#failures = brought > 0 ? 1 : this.#failures + 1;
     const message = failure instanceof Error ? failure.message : String(failure);
-    log.debug({ failure: message }, "bytes that a bucket wants now did not come; tried again");
+    this.#deps.log.debug(
+      { failure: message },
+      "bytes that a bucket wants now did not come; tried again",
+    );
     return Math.min(LONGEST_REST_MS, FIRST_REST_MS * 2 ** Math.min(this.#failures - 1, 20));
   }
 
-  /** The failure, when it failed. */
-  async #fillOne(manifest: RemoteManifest): Promise<unknown> {
+  async #fillOne(manifest: RemoteManifest, pass: Pass): Promise<void> {
     try {
       // Waits for as long as it takes, unlike a reader.
       const job = this.#jobFor(manifest, undefined);
       job.waiting += 1;
       await job.done;
-      return undefined;
+      pass.brought += 1;
     } catch (failure) {
-      return failure;
+      pass.failures.push(failure);
     }
-  }
-
-  async #sleep(ms: number): Promise<void> {
-    if (this.#stop.signal.aborted) return;
-    await new Promise<void>((resolve) => {
-      const cancel = this.#deps.clock.after(ms, resolve);
-      this.#wake = () => {
-        cancel();
-        resolve();
-      };
-    });
-    this.#wake = () => undefined;
   }
 }
 
