@@ -48,6 +48,8 @@ const POOLED_BUFFERS = 8;
 export class BulkLane {
   readonly #deps: BulkLaneDeps;
   readonly #free: Uint8Array[] = [];
+  /** How often a pin has been taken away. */
+  unpinned = 0;
   readonly #pins = new Map<number, number>();
   #current: OpenSegment | undefined;
   #tail: Promise<unknown> = Promise.resolve();
@@ -96,6 +98,7 @@ export class BulkLane {
     const pins = (this.#pins.get(segment) ?? 0) - 1;
     if (pins > 0) this.#pins.set(segment, pins);
     else this.#pins.delete(segment);
+    this.unpinned += 1;
   }
 
   isPinned(segment: number): boolean {

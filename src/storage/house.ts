@@ -38,6 +38,8 @@ export type HouseDeps = {
 
 /** How often marks of old removals are looked for. */
 const MARKS_LOOK_MS = 60 * 60 * 1000;
+/** Without anything happening a look could only find what time brings about: that may wait. */
+const REST_MS = 60 * 60 * 1000;
 /** A bulk segment in which everything was given up is let go of at this size already. */
 const DEAD_BULK_BYTES_MIN = 16 * 1024 * 1024;
 /**
@@ -57,6 +59,7 @@ export class House {
   #marksLookedAtMs: number;
   #lastWriteMs: number;
   #bytesAtCheckpoint: number;
+  #rest: { readonly activity: number; readonly untilMs: number } | undefined;
 
   constructor(deps: HouseDeps) {
     this.#deps = deps;
@@ -65,7 +68,41 @@ export class House {
     this.#bytesAtCheckpoint = this.#logBytes();
   }
 
+  /** Grows with every batch and with every chunk that is let go of. */
+  get activity(): number {
+    const { committer, bulk } = this.#deps.parts;
+    return committer.batches + bulk.unpinned;
+  }
+
+  /**
+   * True when a look would find nothing, because the last one did and nothing has happened since.
+   * It would do harm all the same: who reads the index writes LMDB's table of readers, and a site
+   * at rest leaves its disk alone.
+   */
+  get isAtRest(): boolean {
+    const rest = this.#rest;
+    if (rest === undefined || rest.activity !== this.activity) return false;
+    return this.#deps.clock.monotonicMs() < rest.untilMs;
+  }
+
   async keep(): Promise<HouseReport> {
+    const { activity } = this;
+    const report = await this.#keep();
+    const isQuiet = Object.values(report).every((done) => done === 0 || done === false);
+    // Peers say how far they are without leaving a batch behind.
+    const rests = isQuiet && this.#peers().length === 0;
+    this.#rest = rests ? { activity, untilMs: this.#restEndMs() } : undefined;
+    return report;
+  }
+
+  #restEndMs(): number {
+    const { lane, parts, clock } = this.#deps;
+    const restMs = clock.monotonicMs() + REST_MS;
+    if (!lane.hasBatches && parts.bulk.currentSegment === undefined) return restMs;
+    return Math.min(restMs, this.#lastWriteMs + LIMITS.segmentIdleMsMax + 1);
+  }
+
+  async #keep(): Promise<HouseReport> {
     const { batches } = this.#deps.parts.committer;
     if (batches !== this.#batchesSeen) this.#lastWriteMs = this.#deps.clock.monotonicMs();
     this.#batchesSeen = batches;

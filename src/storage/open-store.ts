@@ -53,6 +53,10 @@ export type OpenedStore = {
   readonly replayedOperations: number;
   /** Where the log ends now. */
   readonly logEnd: () => LogEnd | undefined;
+  /** Grows whenever something has changed here. */
+  readonly activity: () => number;
+  /** Whether keeping house would find nothing to do. */
+  readonly isAtRest: () => boolean;
 };
 
 /** Finds the segments, recovers the index, settles the end of the log and begins a new segment. */
@@ -192,7 +196,9 @@ async function assemble(
   const logs = { ...known, damaged, log, recent };
   const made = createStore({ parts, house, stats, lane, segments, ...logs, sealed: seal.ended });
   const store = gateWrites(made, guard);
-  return { store, guard, replayedOperations: replay.operations, logEnd: () => lane.end };
+  const watching = { activity: () => house.activity, isAtRest: () => house.isAtRest };
+  const replayedOperations = replay.operations;
+  return { store, guard, replayedOperations, logEnd: () => lane.end, ...watching };
 }
 
 /** Begins a new segment in the commit lane; the bulk lane begins one when it needs it. */

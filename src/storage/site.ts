@@ -121,16 +121,21 @@ async function openLocked(
   return { store, lifecycle, identity, dataDir, guard, opening, close };
 }
 
-function startLifecycle({ clock, log }: SitePorts, { store }: OpenedStore): LifecycleSchedule {
-  const lifecycle = new LifecycleSchedule({ store, clock, log });
+function startLifecycle({ clock, log }: SitePorts, opened: OpenedStore): LifecycleSchedule {
+  const { store, activity } = opened;
+  const lifecycle = new LifecycleSchedule({ store, clock, log, activity });
   lifecycle.start();
   return lifecycle;
 }
 
-function keepHouseRegularly(ports: SitePorts, { store }: OpenedStore): () => void {
+function keepHouseRegularly(ports: SitePorts, { store, isAtRest }: OpenedStore): () => void {
   let cancel = ports.clock.after(HOUSE_INTERVAL_MS, look);
   let stopped = false;
   function look(): void {
+    if (isAtRest()) {
+      cancel = ports.clock.after(HOUSE_INTERVAL_MS, look);
+      return;
+    }
     store
       .keepHouse()
       .catch((failure: unknown) => {

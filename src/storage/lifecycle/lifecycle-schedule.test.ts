@@ -32,7 +32,8 @@ function scheduleOf(...names: string[]) {
     info: () => undefined,
     warn: (fields: unknown) => warnings.push(fields),
   } as unknown as Log;
-  const schedule = new LifecycleSchedule({ store, clock, log });
+  const activity = (): number => Buffer.concat([...settings.values()]).reduce((a, b) => a + b, 0);
+  const schedule = new LifecycleSchedule({ store, clock, log, activity });
   return { clock, walks, warnings, schedule, settings };
 }
 

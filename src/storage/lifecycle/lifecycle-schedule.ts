@@ -36,6 +36,8 @@ export type LifecycleDeps = {
   readonly store: LifecycleStore & Pick<Store, "buckets">;
   readonly clock: Clock;
   readonly log: Log;
+  /** Grows whenever something changes, the rules of a bucket among it. */
+  readonly activity: () => number;
 };
 
 /** What was walked with which rules and when, so that nothing is walked twice a day. */
@@ -63,6 +65,8 @@ export class LifecycleSchedule {
   #line: Promise<unknown> = Promise.resolve();
   #counts: LifecycleCounts = NOTHING;
   #running = 0;
+  /** What there was to see when nothing was left to do: buckets are not read again for that. */
+  #done: { readonly day: number; readonly activity: number } | undefined;
   #passes = 0;
   #lastPassMs: number | undefined;
 
@@ -91,10 +95,13 @@ export class LifecycleSchedule {
   runDue(): Promise<LifecycleCounts> {
     return this.#inLine(async () => {
       const day = this.#today();
+      const activity = this.#deps.activity();
+      if (this.#done?.day === day && this.#done.activity === activity) return NOTHING;
       const due = (await this.#bucketsWithRules()).filter(([name, setting]) => {
         const walked = this.#walked.get(name);
         return walked === undefined || walked.day < day || !sameBytes(walked.setting, setting);
       });
+      this.#done = due.length === 0 ? { day, activity } : undefined;
       return this.#walkAll(due.map(([name]) => name));
     });
   }
