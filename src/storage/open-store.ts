@@ -196,9 +196,8 @@ async function assemble(
   const logs = { ...known, damaged, log, recent };
   const made = createStore({ parts, house, stats, lane, segments, ...logs, sealed: seal.ended });
   const store = gateWrites(made, guard);
-  const watching = { activity: () => house.activity, isAtRest: () => house.isAtRest };
-  const replayedOperations = replay.operations;
-  return { store, guard, replayedOperations, logEnd: () => lane.end, ...watching };
+  const rest = { activity: () => house.activity, isAtRest: () => house.isAtRest };
+  return { store, guard, replayedOperations: replay.operations, logEnd: () => lane.end, ...rest };
 }
 
 /** Begins a new segment in the commit lane; the bulk lane begins one when it needs it. */
