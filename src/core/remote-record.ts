@@ -19,9 +19,15 @@ export type RemoteManifest = {
   readonly hash: ContentHash;
   /** Of the body that it lists. */
   readonly bytes: number;
-  /** Buckets whose objects may name it, in ascending order: all of them, whenever it is said. */
+  /**
+   * Buckets whose objects may name it, in ascending order: all of them, whenever it is said, or
+   * REMOTE_BUCKETS_MAX: then any other may name it as well.
+   */
   readonly buckets: readonly BucketName[];
 };
+
+/** So many buckets are remembered to name one body that is missing. */
+export const REMOTE_BUCKETS_MAX = 8;
 
 /** Says of manifests that the operations behind it name them and their bytes are not here. */
 export type RemoteRecord = {

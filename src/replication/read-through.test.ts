@@ -235,6 +235,17 @@ describe("a bucket that does not show rows first any more", () => {
     expect(lacking.missing.size).toBe(0);
   });
 
+  test("gets a body that so many buckets name that not all are remembered", async () => {
+    const names = Array.from({ length: 8 }, (_, at) => must(parseBucketName(`bucket-${at}`)));
+    for (const name of names) lacking.firstBuckets.add(name);
+    lacking.lack(1, ...names.slice(1));
+    lacking.lack(2, ...names);
+    lacking.changes += 1;
+    commit();
+    await clock.advance(10);
+    expect(asked.map(({ hash }) => hash)).toEqual([nameOf(2)]);
+  });
+
   test("does not ask more often because clients write meanwhile", async () => {
     lacking.lack(1, MEDIA);
     lacking.firstBuckets.delete(MEDIA);

@@ -1,7 +1,7 @@
 import { StorageFault } from "../core/faults.ts";
 import type { BucketName, ContentHash, OriginId, SiteId } from "../core/names.ts";
 import type { ManifestRef } from "../core/records.ts";
-import type { RemoteManifest } from "../core/remote-record.ts";
+import { REMOTE_BUCKETS_MAX, type RemoteManifest } from "../core/remote-record.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Log } from "../ports/log.ts";
 import type { RemoteBodies } from "../storage/remote-bodies.ts";
@@ -256,6 +256,8 @@ class WantedBuckets {
   }
 
   has({ buckets }: RemoteManifest): boolean {
+    // Of others that name it nothing is remembered: it comes, whatever they want.
+    if (buckets.length >= REMOTE_BUCKETS_MAX) return true;
     return buckets.some((bucket) => {
       const known = this.#known.get(bucket) ?? !this.#remote.showsRowsFirst(bucket);
       this.#known.set(bucket, known);

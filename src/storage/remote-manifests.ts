@@ -1,14 +1,11 @@
 import { isMetadataFirst } from "../core/metadata-first.ts";
 import type { BucketName, ContentHash } from "../core/names.ts";
 import type { BodyRef, Operation } from "../core/records.ts";
-import type { RemoteManifest } from "../core/remote-record.ts";
+import { REMOTE_BUCKETS_MAX, type RemoteManifest } from "../core/remote-record.ts";
 import type { OpenBatch } from "./batch.ts";
 import { TABLES } from "./metadata/rows.ts";
 import type { RowReader } from "./metadata/stored-rows.ts";
 import { findBucket } from "./store-parts.ts";
-
-/** More buckets than these may name one body that is missing; its bytes are fetched then. */
-const BUCKETS_MAX = 8;
 
 /** Whether a bucket shows rows before their bytes are here. */
 export function showsRowsFirst(view: RowReader, bucket: BucketName): boolean {
@@ -19,12 +16,7 @@ export function showsRowsFirst(view: RowReader, bucket: BucketName): boolean {
 /** Whether the rows of an operation may be shown although bytes that they name are not here. */
 export function mayStayRemote({ context: { view } }: OpenBatch, { body }: Operation): boolean {
   if (body.kind !== "object-put" || body.object.body.kind === "inline") return false;
-  if (!showsRowsFirst(view, body.bucket)) return false;
-  return body.object.body.manifests.every(({ hash }) => {
-    if (view.get(TABLES.manifest, hash) !== undefined) return true;
-    const buckets = view.get(TABLES.remote, hash)?.buckets ?? [];
-    return buckets.length < BUCKETS_MAX || buckets.includes(body.bucket);
-  });
+  return showsRowsFirst(view, body.bucket);
 }
 
 /** Says, in front of an operation, which of the manifests that it names are not here. */
@@ -35,7 +27,7 @@ export function sayRemote(batch: OpenBatch, { body }: Operation): void {
   for (const { hash, bytes } of body.object.body.manifests) {
     if (view.get(TABLES.manifest, hash) !== undefined) continue;
     const known = view.get(TABLES.remote, hash)?.buckets ?? [];
-    if (known.includes(body.bucket)) continue;
+    if (known.includes(body.bucket) || known.length >= REMOTE_BUCKETS_MAX) continue;
     missing.set(hash, { hash, bytes, buckets: [...known, body.bucket].sort() });
   }
   const manifests = [...missing.values()];

@@ -1,6 +1,9 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { METADATA_FIRST, REPLICATE_SETTING } from "../../src/core/metadata-first.ts";
 import type { ManifestRef } from "../../src/core/records.ts";
+import { REMOTE_BUCKETS_MAX } from "../../src/core/remote-record.ts";
+import { takePage } from "../../src/replication/page-taker.ts";
+import { ChainedEntry } from "../../src/storage/chained-entry.ts";
 import type {
   IncomingManifest,
   IncomingOperation,
@@ -368,3 +371,40 @@ function manifestOf({ record: { body } }: StoredObject): ManifestRef["hash"] {
 function sharedBody(source: StoredObject): PutObjectRequest["body"] {
   return { kind: "shared", source };
 }
+
+test("a body that more buckets name than are remembered stays elsewhere too, and nothing waits", async () => {
+  const buckets = Array.from({ length: 12 }, (_, index) => bucketOf(`first-${index}`));
+  await put(a.store, 0, 0, LARGE);
+  const source = objectOf(a);
+  for (const bucket of buckets) {
+    await a.store.createBucket({ name: bucket, owner: "o" });
+    await showRowsFirst(a, bucket);
+    const { size, etag, attributes, checksums, parts } = source.record;
+    const object = { size, etag, attributes, checksums, parts, encryption: undefined };
+    const copy = { bucket, key: KEY, object, body: { kind: "shared", source } as const };
+    expect((await a.store.putObject(copy)).outcome).toBe("stored");
+  }
+  const deps: Parameters<typeof takePage>[0] = {
+    replica: b.store.replica,
+    showsRowsFirst: (bucket) => b.store.remote.showsRowsFirst(bucket),
+    fetch: () => Promise.resolve({ outcome: "gone" }),
+  };
+  for (let round = 0; round < 3; round++) {
+    const entries = (await entriesFor(a, b)).map((entry) => new ChainedEntry(b.hash, entry));
+    const last = entries.at(-1);
+    const heads =
+      last === undefined ? [] : [headOf(last.encoded, a.running.site.identity.siteId, a.hash)];
+    const page = { entries, heads, unknown: [], diverged: [] };
+    await takePage(deps, page, a.running.site.identity.siteId, new AbortController().signal);
+  }
+  expect(b.store.replica.applied()).toEqual(a.store.replica.applied());
+  for (const bucket of buckets) expect(b.store.object(bucket, KEY)).toBeDefined();
+  expect(b.store.remote.sum()).toEqual({ manifests: 1, bytes: LARGE.length });
+  expect(b.store.remote.find(manifestOf(source))?.buckets).toHaveLength(REMOTE_BUCKETS_MAX);
+  await expectSameAfterRebuild(b);
+  await b.store.remote.take([await staged(a, b, manifestOf(source))]);
+  for (const bucket of [PLAIN, ...buckets]) {
+    expect((await read(b, objectOf(b, bucket))).equals(LARGE)).toBe(true);
+  }
+  await expectSameAfterRebuild(b);
+});
