@@ -81,7 +81,7 @@ const CATCH_UP_LOOK_MS = 100;
 /** Bytes that one step reads of bodies, about, and rows that are looked at in one turn for it. */
 const CHECKED_BYTES = 128 * 1024 * 1024;
 const CHECKED_PER_TURN = 200;
-/** What one step tells at most of bodies, about; a bucket may hold a million that stand elsewhere. */
+/** What one step tells of bodies at most, about; a million may stand at other sites only. */
 const TOLD_MAX = 1000;
 
 /**
@@ -124,8 +124,8 @@ export class Verifier {
   }
 
   /**
-   * Reads bodies, and mends those that are not right, until so many bytes have been read or fetched,
-   * or there is so much to tell.
+   * Reads bodies, and mends those that are not right, until so many bytes have been read or
+   * fetched, or there is so much to tell.
    */
   async #checkBodies(
     { from, to }: RowRange,
