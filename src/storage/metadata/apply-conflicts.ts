@@ -1,9 +1,10 @@
 import type { ConflictsRecord, WriteStamp } from "../../core/records.ts";
 import type { ApplyContext } from "./apply-context.ts";
+import { changesAt, nullChanges, putChanges, putNullChanges } from "./change-rows.ts";
 import { bury } from "./graves.ts";
 import type { HistoryRow } from "./history-rows.ts";
-import { type KeyName, metaKeyOf, nullVersion, sameWrite, versionKeyOf } from "./key-versions.ts";
-import { type Aspect, aspectsOf, changedRecord, joinMeta } from "./meta-rows.ts";
+import { type KeyName, nullVersion, sameWrite, versionKeyOf } from "./key-versions.ts";
+import { type Aspect, aspectsOf, changedRecord, joinMeta, noChanges } from "./meta-rows.ts";
 import { holdObject, releaseObject } from "./object-holds.ts";
 import type { ObjectRow } from "./object-row.ts";
 import { TABLES } from "./rows.ts";
@@ -73,7 +74,7 @@ export function endHistory(
   bury(context, home, history.home);
   if (history.kind === "conflict") releaseObject(context, history.row);
   addUsage(view, name, history.kind === "conflict" ? { conflicts: -1 } : { marked: -1 });
-  dropChanges(context, name, write);
+  putChanges(context, name, versionKeyOf(name, write), undefined);
 }
 
 /** Carries out that a write is no conflict any more. */
@@ -106,21 +107,30 @@ export function retireObject(context: ApplyContext, name: KeyName, row: ObjectRo
 
 /** A write of the null slot has come too late to stand in it. */
 export function loseObject(context: ApplyContext, name: KeyName, row: ObjectRow): void {
-  const { view, references } = context;
+  const { view } = context;
+  loseWrite(context, name, row);
   const history = historyOf(view, name, row.stamp);
   if (history === undefined) return;
-  if (history.kind === "settled") {
-    view.remove(TABLES.history, versionKeyOf(name, row.stamp));
-    references.addLive(history.home, -1, 0);
-    bury(context, row.home, history.home);
-    addUsage(view, name, { marked: -1 });
-    return;
-  }
   const changed = withChanges(view, name, row);
   holdObject(context, changed);
   if (history.kind === "conflict") releaseObject(context, history.row);
   else addUsage(view, name, { marked: -1, conflicts: 1 });
   putConflict(context, name, { kind: "conflict", home: history.home, row: changed });
+}
+
+/** A write of the null slot has come too late: what was remembered for that has been of use. */
+export function loseWrite(
+  context: ApplyContext,
+  name: KeyName,
+  { stamp, home }: { readonly stamp: WriteStamp; readonly home: number },
+): void {
+  const { view, references } = context;
+  const history = historyOf(view, name, stamp);
+  if (history?.kind !== "settled") return;
+  view.remove(TABLES.history, versionKeyOf(name, stamp));
+  references.addLive(history.home, -1, 0);
+  bury(context, home, history.home);
+  addUsage(view, name, { marked: -1 });
 }
 
 /** Takes over a conflict as another site has it: a row, outside every log. */
@@ -143,24 +153,19 @@ function putConflict({ view }: ApplyContext, name: KeyName, history: HistoryRow)
  * key. False when it is none.
  */
 export function changeConflict(
-  { view, references }: ApplyContext,
+  context: ApplyContext,
   name: KeyName,
   id: Pick<WriteStamp, "hlc" | "origin">,
   aspect: Aspect,
 ): boolean {
+  const { view } = context;
   const history = historyOf(view, name, id);
   if (history === undefined || history.kind === "settled") return false;
   const current = nullVersion(view, name);
   if (current !== undefined && sameWrite(current.row.stamp, id)) return false;
-  const key = metaKeyOf(name, id, false);
-  const known = view.get(TABLES.meta, key);
-  const after = joinMeta(known ?? { target: { hlc: id.hlc, origin: id.origin } }, aspect);
-  for (const { home } of aspectsOf(after)) references.addLive(home, 1, 0);
-  for (const { home } of known === undefined ? [] : aspectsOf(known)) {
-    references.addLive(home, -1, 0);
-  }
-  if (known === undefined) addUsage(view, name, { metas: 1 });
-  view.put(TABLES.meta, key, after);
+  const key = versionKeyOf(name, id);
+  const after = joinMeta(changesAt(view, name, key) ?? noChanges(id), aspect);
+  putChanges(context, name, key, after);
   if (history.kind !== "conflict") return true;
   const row = { ...history.row, object: changedRecord(history.row.object, after) };
   view.put(TABLES.history, versionKeyOf(name, id), { ...history, row });
@@ -169,35 +174,22 @@ export function changeConflict(
 
 /** Changes of the null slot move to the version that they are of, as it leaves the slot. */
 export function keepChanges(
-  { view }: ApplyContext,
+  context: ApplyContext,
   name: KeyName,
   id: Pick<WriteStamp, "hlc" | "origin">,
 ): void {
-  if ((view.get(TABLES.usage, name.bucket)?.metas ?? 0) === 0) return;
-  const key = metaKeyOf(name, id, true);
-  const meta = view.get(TABLES.meta, key);
-  if (meta === undefined || !sameWrite(meta.target, id)) return;
-  view.remove(TABLES.meta, key);
-  view.put(TABLES.meta, metaKeyOf(name, id, false), meta);
+  const { view } = context;
+  const known = nullChanges(view, name);
+  const moved = known.find(({ target }) => sameWrite(target, id));
+  if (moved === undefined) return;
+  const key = versionKeyOf(name, id);
+  const after = aspectsOf(moved).reduce(joinMeta, changesAt(view, name, key) ?? noChanges(id));
+  putChanges(context, name, key, after);
+  const rest = known.filter((one) => one !== moved);
+  putNullChanges(context, name, rest);
 }
 
 function withChanges(view: IndexView, name: KeyName, row: ObjectRow): ObjectRow {
-  if ((view.get(TABLES.usage, name.bucket)?.metas ?? 0) === 0) return row;
-  const meta = view.get(TABLES.meta, metaKeyOf(name, row.stamp, false));
-  if (meta === undefined || !sameWrite(meta.target, row.stamp)) return row;
-  return { ...row, object: changedRecord(row.object, meta) };
-}
-
-function dropChanges(
-  { view, references }: ApplyContext,
-  name: KeyName,
-  write: Pick<WriteStamp, "hlc" | "origin">,
-): void {
-  if ((view.get(TABLES.usage, name.bucket)?.metas ?? 0) === 0) return;
-  const key = metaKeyOf(name, write, false);
-  const meta = view.get(TABLES.meta, key);
-  if (meta === undefined) return;
-  view.remove(TABLES.meta, key);
-  for (const { home } of aspectsOf(meta)) references.addLive(home, -1, 0);
-  addUsage(view, name, { metas: -1 });
+  const meta = changesAt(view, name, versionKeyOf(name, row.stamp));
+  return meta === undefined ? row : { ...row, object: changedRecord(row.object, meta) };
 }

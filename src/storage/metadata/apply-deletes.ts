@@ -1,5 +1,6 @@
 import type { DeletesRecord } from "../../core/records.ts";
 import type { ApplyContext } from "./apply-context.ts";
+import { putChanges } from "./change-rows.ts";
 import { bury } from "./graves.ts";
 import {
   type KeyName,
@@ -14,7 +15,7 @@ import { holdObject, releaseObject } from "./object-holds.ts";
 import { TABLES } from "./rows.ts";
 import type { RowReader } from "./stored-rows.ts";
 import { addUsage } from "./usage.ts";
-import { dropMeta, placeVersion, removeVersion } from "./version-places.ts";
+import { placeVersion, removeVersion } from "./version-places.ts";
 import type { VersionRow } from "./version-rows.ts";
 import {
   isDeleted,
@@ -50,7 +51,7 @@ function takeAway(context: ApplyContext, name: KeyName, id: WriteId, row: Voided
   const found = versionById(view, name, id);
   if (row.kept === undefined || found?.kind === "marker") {
     if (found !== undefined) removeVersion(context, name, found);
-    else dropMeta(context, name, metaKeyOf(name, id, false));
+    else putChanges(context, name, versionKeyOf(name, id), undefined);
     return;
   }
   const meta = takeMeta(view, name, id) ?? row.kept.meta;

@@ -1,7 +1,7 @@
 import { NOTHING_SEEN } from "../../core/causality.ts";
 import { laterStamp } from "../../core/lww.ts";
 import type { Vector } from "../../core/records.ts";
-import { applyConflictRow, loseObject, retireObject } from "./apply-conflicts.ts";
+import { applyConflictRow, loseObject, loseWrite, retireObject } from "./apply-conflicts.ts";
 import type { ApplyContext, Input } from "./apply-context.ts";
 import { voidVersion } from "./apply-deletes.ts";
 import {
@@ -90,7 +90,10 @@ export function applyObjectDelete(
     addVersion(context, body, { kind: "marker", row: { stamp, home, nullSlot, deletedMs } });
     return;
   }
-  if (!winsNullSlot(context, body, stamp)) return;
+  if (!winsNullSlot(context, body, stamp)) {
+    loseWrite(context, body, { stamp, home });
+    return;
+  }
   clearNullSlot(context, body, stamp);
   putTombstone(context, body, { stamp, home, deletedMs });
 }

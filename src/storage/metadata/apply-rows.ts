@@ -4,6 +4,8 @@ import type { LocalRecord, RowName } from "../../core/records.ts";
 import { endHistory } from "./apply-conflicts.ts";
 import type { ApplyContext } from "./apply-context.ts";
 import { deletesOf, dropKept, putDeletes } from "./apply-deletes.ts";
+import { dropNullMeta } from "./apply-versions.ts";
+import { nullChanges, putNullChanges } from "./change-rows.ts";
 import { nullVersion, sameWrite, versionById, writeIdOf } from "./key-versions.ts";
 import { BOOTSTRAP_KEY, DROPPED_KEY, FLOORS_KEY, graveKeyOf } from "./keys.ts";
 import { TABLES } from "./rows.ts";
@@ -34,9 +36,13 @@ function removeRow(context: ApplyContext, row: RowName, home: number): void {
       return;
     case "null": {
       const found = nullVersion(view, row);
-      if (found !== undefined && sameWrite(found.row.stamp, stamp)) {
+      // A rebuild may meet what it had taken the place of.
+      if (found !== undefined && !laterStamp(found.row.stamp, stamp)) {
         removeWritten(context, row, found);
       }
+      dropNullMeta(context, row, stamp);
+      const later = nullChanges(view, row).filter(({ target }) => !sameWrite(target, stamp));
+      putNullChanges(context, row, later);
       return;
     }
     case "tombstone": {
@@ -44,6 +50,7 @@ function removeRow(context: ApplyContext, row: RowName, home: number): void {
       if (found !== undefined && laterStamp(stamp, found.row.stamp)) {
         removeWritten(context, row, found);
       }
+      dropNullMeta(context, row, stamp);
       const tombstone = tombstoneOf(view, row);
       if (tombstone !== undefined && sameWrite(tombstone.stamp, stamp)) {
         removeTombstone(context, row);

@@ -1,10 +1,23 @@
 import { laterStamp } from "../../core/lww.ts";
-import { changeConflict, historyOf, keepChanges, loseObject } from "./apply-conflicts.ts";
+import {
+  changeConflict,
+  historyOf,
+  keepChanges,
+  loseObject,
+  loseWrite,
+} from "./apply-conflicts.ts";
 import type { ApplyContext } from "./apply-context.ts";
 import { changeDeleted, isVoided } from "./apply-deletes.ts";
 import {
+  changesAt,
+  nullChanges,
+  nullChangesOf,
+  putChanges,
+  putNullChanges,
+} from "./change-rows.ts";
+import {
   type KeyName,
-  metaKeyOf,
+  type Located,
   nullVersion,
   sameWrite,
   versionById,
@@ -12,18 +25,11 @@ import {
   type WriteId,
 } from "./key-versions.ts";
 import { objectKeyOf } from "./keys.ts";
-import { type Aspect, aspectsOf, changedRecord, joinMeta } from "./meta-rows.ts";
+import { type Aspect, changedRecord, joinMeta, type MetaRow, noChanges } from "./meta-rows.ts";
 import { holdObject, releaseObject } from "./object-holds.ts";
 import { TABLES } from "./rows.ts";
 import type { Stamp } from "./stamp.ts";
-import { addUsage } from "./usage.ts";
-import {
-  dropMeta,
-  placeVersion,
-  removeTombstone,
-  removeVersion,
-  tombstoneOf,
-} from "./version-places.ts";
+import { placeVersion, removeTombstone, removeVersion, tombstoneOf } from "./version-places.ts";
 import type { VersionRow } from "./version-rows.ts";
 import type { IndexView } from "./view.ts";
 
@@ -55,7 +61,10 @@ function moveSame(context: ApplyContext, name: KeyName, version: VersionRow): vo
   const { view } = context;
   const { stamp, nullSlot } = version.row;
   const found = nullSlot ? nullVersion(view, name) : versionById(view, name, stamp);
-  if (version.kind !== "object") return;
+  if (version.kind !== "object") {
+    if (nullSlot) loseWrite(context, name, version.row);
+    return;
+  }
   if (found?.kind !== "object" || !sameWrite(found.row.stamp, stamp)) {
     if (nullSlot) loseObject(context, name, version.row);
     return;
@@ -94,54 +103,66 @@ export function changeVersion(
   name: KeyName,
   { id, nullSlot, aspect }: { id: WriteId; nullSlot: boolean; aspect: Aspect },
 ): void {
-  const { view, references } = context;
   if (changeConflict(context, name, id, aspect)) return;
-  if (!nullSlot && changeDeleted(context, name, id, aspect)) return;
-  const found = nullSlot ? nullVersion(view, name) : versionById(view, name, id);
-  if (found === undefined && nullSlot && isEmptied(context, name, id)) return;
-  // The null slot holds a later write already: what is said about an earlier one is past.
-  if (found !== undefined && laterStamp(found.row.stamp, id)) return;
-  const key = metaKeyOf(name, id, nullSlot);
-  const known = view.get(TABLES.meta, key);
-  if (known !== undefined && laterStamp(known.target, id)) return;
-  const before = known !== undefined && sameWrite(known.target, id) ? known : undefined;
-  const after = joinMeta(before ?? { target: { hlc: id.hlc, origin: id.origin } }, aspect);
-  for (const { home } of aspectsOf(after)) references.addLive(home, 1, 0);
-  for (const { home } of known === undefined ? [] : aspectsOf(known)) {
-    references.addLive(home, -1, 0);
+  if (nullSlot) {
+    changeNull(context, name, id, aspect);
+    return;
   }
-  if (known === undefined) addUsage(view, name, { metas: 1 });
-  view.put(TABLES.meta, key, after);
-  if (found?.kind !== "object" || !sameWrite(found.row.stamp, id)) return;
-  const row = { ...found.row, object: changedRecord(found.row.object, after) };
-  if (found.current) view.put(TABLES.object, objectKeyOf(name.bucket, name.key), row);
-  else view.put(TABLES.version, versionKeyOf(name, id), { kind: "object", row });
+  if (changeDeleted(context, name, id, aspect)) return;
+  const { view } = context;
+  const key = versionKeyOf(name, id);
+  const after = joinMeta(changesAt(view, name, key) ?? noChanges(id), aspect);
+  putChanges(context, name, key, after);
+  changeFound(view, name, versionById(view, name, id), after);
 }
 
-/** Whether the null slot was emptied after a write that is not there. */
-function isEmptied({ view }: ApplyContext, name: KeyName, id: WriteId): boolean {
-  const tombstone = tombstoneOf(view, name);
-  return tombstone !== undefined && laterStamp(tombstone.stamp, id);
+function changeNull(context: ApplyContext, name: KeyName, id: WriteId, aspect: Aspect): void {
+  const { view } = context;
+  const found = nullVersion(view, name);
+  const inSlot = found?.row.stamp ?? tombstoneOf(view, name)?.stamp;
+  // The null slot holds a later write already: what is said about an earlier one is past.
+  if (inSlot !== undefined && laterStamp(inSlot, id)) return;
+  const known = nullChanges(view, name);
+  const before = known.find(({ target }) => sameWrite(target, id));
+  const after = joinMeta(before ?? noChanges(id), aspect);
+  putNullChanges(context, name, [after, ...known.filter((one) => one !== before)]);
+  changeFound(view, name, found, nullChangesOf(view, name, id) ?? after);
+}
+
+/** Puts a version that is there as its changes leave it. */
+function changeFound(
+  view: IndexView,
+  name: KeyName,
+  found: Located | undefined,
+  changes: MetaRow,
+): void {
+  if (found?.kind !== "object" || !sameWrite(found.row.stamp, changes.target)) return;
+  const row = { ...found.row, object: changedRecord(found.row.object, changes) };
+  if (found.current) view.put(TABLES.object, objectKeyOf(name.bucket, name.key), row);
+  else view.put(TABLES.version, versionKeyOf(name, changes.target), { kind: "object", row });
 }
 
 /** The version with the changes that came before it. */
 export function withMeta(view: IndexView, name: KeyName, version: VersionRow): VersionRow {
   if (version.kind === "marker") return version;
-  if ((view.get(TABLES.usage, name.bucket)?.metas ?? 0) === 0) return version;
   const { stamp, nullSlot, object } = version.row;
-  const meta = view.get(TABLES.meta, metaKeyOf(name, stamp, nullSlot));
-  if (meta === undefined || !sameWrite(meta.target, stamp)) return version;
+  const meta = nullSlot
+    ? nullChangesOf(view, name, stamp)
+    : changesAt(view, name, versionKeyOf(name, stamp));
+  if (meta === undefined) return version;
   return { kind: "object", row: { ...version.row, object: changedRecord(object, meta) } };
 }
 
-/** Forgets changes of null versions that were written before `stamp`. */
-export function dropNullMeta(context: ApplyContext, name: KeyName, stamp: Stamp): void {
+/** Forgets changes of null versions that were written before `stamp`, unless of conflicts. */
+export function dropNullMeta(context: ApplyContext, name: KeyName, stamp: WriteId): void {
   const { view } = context;
-  if ((view.get(TABLES.usage, name.bucket)?.metas ?? 0) === 0) return;
-  const key = metaKeyOf(name, stamp, true);
-  const meta = view.get(TABLES.meta, key);
-  if (meta === undefined || !laterStamp(stamp, meta.target)) return;
-  const history = historyOf(view, name, meta.target);
-  if (history?.kind === "expected") keepChanges(context, name, meta.target);
-  else dropMeta(context, name, key);
+  const known = nullChanges(view, name);
+  const isPast = ({ target }: MetaRow): boolean => laterStamp(stamp, target);
+  const past = known.filter(isPast);
+  if (past.length === 0) return;
+  for (const { target } of past) {
+    if (historyOf(view, name, target)?.kind === "expected") keepChanges(context, name, target);
+  }
+  const rest = known.filter((one) => !isPast(one));
+  putNullChanges(context, name, rest);
 }

@@ -46,7 +46,12 @@ export function versionKeyOf(name: KeyName, id: WriteId): string {
 
 /** Key of the changes of a version; those of the null slot stand at a place of their own. */
 export function metaKeyOf(name: KeyName, id: WriteId, nullSlot: boolean): string {
-  return versionsStart(name) + (nullSlot ? "null" : invertedId(id));
+  return nullSlot ? nullMetaKeyOf(name) : versionKeyOf(name, id);
+}
+
+/** Key of the changes of writes of a null slot. */
+export function nullMetaKeyOf(name: KeyName): string {
+  return `${versionsStart(name)}null`;
 }
 
 /** Whether a bucket has any older versions or delete markers; one without is never asked. */

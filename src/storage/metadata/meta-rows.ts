@@ -33,6 +33,8 @@ type Of<Kind extends ObjectChange["kind"]> = Aspect<Extract<ObjectChange, { kind
 /** Changes of one version, the last of each kind; their version may not have arrived yet. */
 export type MetaRow = {
   readonly target: Target;
+  /** In the row of a null slot: changes of earlier writes of it, the latest write first. */
+  readonly others?: readonly MetaRow[] | undefined;
   readonly tags?: Of<"tags"> | undefined;
   readonly encryption?: Of<"encryption"> | undefined;
   readonly acl?: Of<"acl"> | undefined;
@@ -40,9 +42,19 @@ export type MetaRow = {
   readonly locks?: readonly LockChange[] | undefined;
 };
 
-/** The changes that a row keeps in the log. */
+/** The changes of one version that a row keeps in the log. */
 export function aspectsOf({ tags, encryption, acl, locks = [] }: MetaRow): Aspect[] {
   return [tags, encryption, acl, ...locks].filter((one) => one !== undefined);
+}
+
+/** A row before the first change. */
+export function noChanges({ hlc, origin }: Target): MetaRow {
+  return { target: { hlc, origin } };
+}
+
+/** Changes of each write apart. */
+export function changesOf({ others = [], ...latest }: MetaRow): readonly MetaRow[] {
+  return [latest, ...others];
 }
 
 /** The row with one more change; the order in which changes come makes no difference. */
@@ -91,7 +103,8 @@ function changedAttributes(base: ObjectAttributes, { tags, acl }: MetaRow): Obje
  * A row: its target, then each change behind a number that says what it is of: 1 tags,
  * 2 retention, 4 legal hold, 5 encryption, 6 ACL, and 7 retention and 8 legal hold with a vector in
  * front of the change. 3 was the longest compliance where it was not the last retention: now it
- * stands among them.
+ * stands among them. 9 is no change: behind it stands another target, which those that follow are
+ * of.
  */
 const NUMBERS = {
   tags: 1,
@@ -101,9 +114,17 @@ const NUMBERS = {
   acl: 6,
 } as const satisfies Record<ObjectChange["kind"], number>;
 const WITH_VECTOR = { retention: 7, "legal-hold": 8 } as const;
+const OTHER_TARGET = 9;
 
-/** Writes a row: its target, then its changes. */
+/** Writes a row: its target, then its changes; others behind them. */
 export function encodeMetaRow(writer: ByteWriter, row: MetaRow): void {
+  for (const [index, one] of changesOf(row).entries()) {
+    if (index > 0) writer.u8(OTHER_TARGET);
+    writeChanges(writer, one);
+  }
+}
+
+function writeChanges(writer: ByteWriter, row: MetaRow): void {
   writer.bigU64(row.target.hlc).hex(row.target.origin);
   for (const { stamp, home, change, vector } of aspectsOf(row)) {
     const isLock = change.kind === "retention" || change.kind === "legal-hold";
@@ -140,9 +161,19 @@ function writeChange(writer: ByteWriter, change: ObjectChange): void {
 
 /** Reads a row that fills the rest; throws LayoutError when it is none. */
 export function decodeMetaRow(reader: ByteReader): MetaRow {
+  const latest = readChanges(reader);
+  if (reader.remaining === 0) return latest;
+  const others: MetaRow[] = [];
+  while (reader.remaining > 0) others.push(readChanges(reader));
+  return { ...latest, others };
+}
+
+/** Reads the changes of one target, up to the end or the number that stands before the next. */
+function readChanges(reader: ByteReader): MetaRow {
   let row: MetaRow = { target: { hlc: readHlc(reader), origin: readOrigin(reader) } };
   while (reader.remaining > 0) {
     const number = reader.u8();
+    if (number === OTHER_TARGET) return row;
     const at = { stamp: readStamp(reader), home: reader.u32() };
     const vector = number === 7 || number === 8 ? readVector(reader) : undefined;
     row = joinMeta(row, { ...at, vector, change: readChange(reader, number) });

@@ -1,18 +1,17 @@
 import { retireObject } from "./apply-conflicts.ts";
 import type { ApplyContext } from "./apply-context.ts";
+import { putChanges } from "./change-rows.ts";
 import {
   hasVersions,
   isNewest,
   type KeyName,
   type Located,
-  metaKeyOf,
   newestVersion,
   sameWrite,
   versionKeyOf,
   versionsEnd,
 } from "./key-versions.ts";
 import { objectKeyOf } from "./keys.ts";
-import { aspectsOf } from "./meta-rows.ts";
 import { releaseObject } from "./object-holds.ts";
 import { TABLES } from "./rows.ts";
 import type { Stamp } from "./stamp.ts";
@@ -37,16 +36,6 @@ export function removeTombstone(context: ApplyContext, name: KeyName): void {
   view.remove(TABLES.tombstone, objectKeyOf(name.bucket, name.key));
   references.addLive(tombstone.home, -1, 0);
   addUsage(view, name, { tombstones: -1 });
-}
-
-/** Forgets what was said of a version. */
-export function dropMeta({ view, references }: ApplyContext, name: KeyName, key: string): void {
-  if ((view.get(TABLES.usage, name.bucket)?.metas ?? 0) === 0) return;
-  const meta = view.get(TABLES.meta, key);
-  if (meta === undefined) return;
-  view.remove(TABLES.meta, key);
-  for (const { home } of aspectsOf(meta)) references.addLive(home, -1, 0);
-  addUsage(view, name, { metas: -1 });
 }
 
 /** Stands a version in its table: as the current object, or among the others. */
@@ -107,7 +96,7 @@ export function removeVersion(context: ApplyContext, name: KeyName, found: Locat
     addUsage(view, name, { bytes, ...countOf(found, -1) });
   }
   // Changes of a null version go with the write that takes its place, which clears the slot.
-  if (!nullSlot) dropMeta(context, name, metaKeyOf(name, stamp, false));
+  if (!nullSlot) putChanges(context, name, versionKeyOf(name, stamp), undefined);
   if (newest !== undefined && sameWrite(newest.row.stamp, stamp)) promote(view, name, stamp);
 }
 

@@ -1,0 +1,81 @@
+import { laterStamp } from "../../core/lww.ts";
+import type { ApplyContext } from "./apply-context.ts";
+import {
+  type KeyName,
+  nullMetaKeyOf,
+  sameWrite,
+  versionKeyOf,
+  type WriteId,
+} from "./key-versions.ts";
+import { aspectsOf, changesOf, joinMeta, type MetaRow } from "./meta-rows.ts";
+import { TABLES } from "./rows.ts";
+import type { RowReader } from "./stored-rows.ts";
+import { addUsage } from "./usage.ts";
+
+/*
+ * Changes of writes of a null slot stand in one row, of each write apart: of the one in the slot,
+ * and of writes that have not come yet. So what becomes of a change depends on the write that it is
+ * about, and not on what else is waited for.
+ */
+
+const NONE: readonly MetaRow[] = [];
+
+/** What is known of changes of a version or of a null slot; a bucket without any is not asked. */
+export function changesAt(view: RowReader, { bucket }: KeyName, key: string): MetaRow | undefined {
+  if ((view.get(TABLES.usage, bucket)?.metas ?? 0) === 0) return undefined;
+  return view.get(TABLES.meta, key);
+}
+
+/** Puts the changes of a version or of a null slot, or takes them away, and counts them. */
+export function putChanges(
+  { view, references }: ApplyContext,
+  name: KeyName,
+  key: string,
+  after: MetaRow | undefined,
+): void {
+  const before = changesAt(view, name, key);
+  for (const home of homesOf(after)) references.addLive(home, 1, 0);
+  for (const home of homesOf(before)) references.addLive(home, -1, 0);
+  const more = (after === undefined ? 0 : 1) - (before === undefined ? 0 : 1);
+  if (more !== 0) addUsage(view, name, { metas: more });
+  if (after !== undefined) view.put(TABLES.meta, key, after);
+  else if (before !== undefined) view.remove(TABLES.meta, key);
+}
+
+function homesOf(row: MetaRow | undefined): number[] {
+  if (row === undefined) return [];
+  return changesOf(row).flatMap((one) => aspectsOf(one).map(({ home }) => home));
+}
+
+/** Changes of writes of a null slot, of each write apart; those of the latest come first. */
+export function nullChanges(view: RowReader, name: KeyName): readonly MetaRow[] {
+  const row = changesAt(view, name, nullMetaKeyOf(name));
+  return row === undefined ? NONE : changesOf(row);
+}
+
+/**
+ * Changes of one write of a null slot. Those of a write that is to become a conflict have been kept
+ * apart, and it may come to stand in its slot all the same: in a rebuild, to which the write that
+ * it lost to is not known any more.
+ */
+export function nullChangesOf(view: RowReader, name: KeyName, id: WriteId): MetaRow | undefined {
+  const found = nullChanges(view, name).find(({ target }) => sameWrite(target, id));
+  if ((view.get(TABLES.usage, name.bucket)?.marked ?? 0) === 0) return found;
+  const kept = changesAt(view, name, versionKeyOf(name, id));
+  return found === undefined || kept === undefined
+    ? (found ?? kept)
+    : aspectsOf(kept).reduce(joinMeta, found);
+}
+
+/** Puts the changes of writes of a null slot, of each write once and in any order. */
+export function putNullChanges(
+  context: ApplyContext,
+  name: KeyName,
+  changes: readonly MetaRow[],
+): void {
+  const [latest, ...others] = [...changes].sort((left, right) =>
+    laterStamp(left.target, right.target) ? -1 : 1,
+  );
+  const row = latest === undefined || others.length === 0 ? latest : { ...latest, others };
+  putChanges(context, name, nullMetaKeyOf(name), row);
+}
