@@ -1,14 +1,26 @@
 import { effectiveVector } from "../core/causality.ts";
+import type { Hlc } from "../core/hlc.ts";
 import { type OriginId, parseOriginId, parseSeq, type Seq } from "../core/names.ts";
 import type { OriginState } from "../core/origin-records.ts";
-import type { Dot, Operation, Vector } from "../core/records.ts";
+import type { Dot, Operation, Vector, WriteStamp } from "../core/records.ts";
 import { dotOfKey } from "./metadata/apply-origins.ts";
+import type { KeyName } from "./metadata/key-versions.ts";
 import { BOOTSTRAP_KEY } from "./metadata/keys.ts";
 import { TABLES } from "./metadata/rows.ts";
 import type { RowReader } from "./metadata/stored-rows.ts";
 import type { IndexView } from "./metadata/view.ts";
+import { ParkedSlots } from "./parked-slots.ts";
 
 const NOTHING: Vector = new Map();
+
+function readSlots(view: RowReader): ParkedSlots {
+  const slots = new ParkedSlots();
+  for (const { key, row } of view.rows(TABLES.parked, "", "~")) {
+    const dot = dotOfKey(key);
+    if (dot !== undefined && row.slot !== undefined) slots.add({ hlc: row.hlc, ...dot }, row.slot);
+  }
+  return slots;
+}
 
 /**
  * How far the logs of other origins are here, with everything that is ahead in line. Commit and
@@ -17,6 +29,8 @@ const NOTHING: Vector = new Map();
 export class OriginLogs {
   readonly #states = new Map<OriginId, OriginState>();
   readonly #parked = new Map<OriginId, Set<number>>();
+  /** Parked writes of null slots, once somebody has asked for them. */
+  #slots: ParkedSlots | undefined;
   readonly #changed = new Set<OriginId>();
   #applied: Vector | undefined = NOTHING;
   #takesOver: boolean | undefined;
@@ -100,14 +114,29 @@ export class OriginLogs {
     }
   }
 
-  park({ origin, seq }: Dot): void {
+  /** `slot` is the null slot that the operation writes; replays, which judge nothing, do not say. */
+  park(
+    { origin, seq }: Dot,
+    write?: { readonly hlc: Hlc; readonly slot: KeyName | undefined },
+  ): void {
     const parked = this.#parked.get(origin);
     if (parked === undefined) this.#parked.set(origin, new Set([seq]));
     else parked.add(seq);
     this.#applied = undefined;
+    if (write === undefined) this.#slots = undefined;
+    else if (write.slot !== undefined)
+      this.#slots?.add({ origin, seq, hlc: write.hlc }, write.slot);
+  }
+
+  /** Parked writes of a null slot that stand before an operation in its log. */
+  parkedBefore(view: IndexView, dot: Dot, name: KeyName): readonly WriteStamp[] {
+    if (!this.#parked.has(dot.origin)) return [];
+    this.#slots ??= readSlots(view);
+    return this.#slots.before(dot, name);
   }
 
   unpark({ origin, seq }: Dot): void {
+    this.#slots?.remove({ origin, seq });
     const parked = this.#parked.get(origin);
     parked?.delete(seq);
     if (parked?.size === 0) this.#parked.delete(origin);

@@ -4,6 +4,7 @@ import type { OriginRecord, OriginRecordKind } from "../../core/origin-records.t
 import type { Dot, Operation, Vector } from "../../core/records.ts";
 import type { ApplyContext } from "./apply-context.ts";
 import { bury } from "./graves.ts";
+import type { KeyName } from "./key-versions.ts";
 import { logRunKeyOf } from "./keys.ts";
 import { TABLES } from "./rows.ts";
 
@@ -39,13 +40,20 @@ function keepSignatures(
   }
 }
 
+/** The null slot that an operation writes; undefined when it writes none. */
+export function writtenSlot(body: Operation["body"]): KeyName | undefined {
+  if (body.kind !== "object-put" && body.kind !== "object-delete") return undefined;
+  return body.nullSlot ? { bucket: body.bucket, key: body.key } : undefined;
+}
+
 /** An operation stands in the log without its bytes: what it says is not applied. */
 export function parkOperation(
   { view, references }: ApplyContext,
-  { dot, hlc }: Operation,
+  { dot, hlc, body }: Operation,
   { home, reason, vector }: { home: number; reason: string; vector: Vector },
 ): void {
-  view.put(TABLES.parked, logRunKeyOf(dot.origin, dot.seq), { home, hlc, reason, vector });
+  const row = { home, hlc, reason, vector, slot: writtenSlot(body) };
+  view.put(TABLES.parked, logRunKeyOf(dot.origin, dot.seq), row);
   references.addLive(home, 1, 0);
 }
 

@@ -1,8 +1,16 @@
 import { type ByteReader, type ByteWriter, LayoutError } from "../../core/bytes.ts";
 import type { Hlc } from "../../core/hlc.ts";
-import { type OriginId, parseSiteId, type Seq, type SiteId } from "../../core/names.ts";
+import {
+  type OriginId,
+  parseBucketName,
+  parseObjectKey,
+  parseSiteId,
+  type Seq,
+  type SiteId,
+} from "../../core/names.ts";
 import type { OriginState, SignedHead } from "../../core/origin-records.ts";
 import type { Vector } from "../../core/records.ts";
+import type { KeyName } from "./key-versions.ts";
 import { readHlc, readOrigin, readSeq } from "./stamp.ts";
 
 /** How far the log of another origin is here; its key names the origin. */
@@ -14,6 +22,8 @@ export type ParkedRow = {
   /** What its origin had applied of others. */
   readonly vector: Vector;
   readonly reason: string;
+  /** The null slot that it writes; undefined: none, or an older program wrote the row. */
+  readonly slot?: KeyName | undefined;
 };
 export type SignedHeadRow = Pick<SignedHead, "site" | "chain" | "signature"> & {
   readonly home: number;
@@ -50,6 +60,13 @@ function readSite(reader: ByteReader): SiteId {
   return site;
 }
 
+function readSlot(reader: ByteReader): KeyName {
+  const bucket = parseBucketName(reader.text());
+  const key = parseObjectKey(reader.text());
+  if (bucket === undefined || key === undefined) throw new LayoutError("not an object key");
+  return { bucket, key };
+}
+
 /** Tables about other origins; a site that never heard of any has no row in them. */
 export const ORIGIN_TABLES = {
   originHead: {
@@ -70,13 +87,13 @@ export const ORIGIN_TABLES = {
     encode: (writer: ByteWriter, row: ParkedRow) => {
       writer.u32(row.home).bigU64(row.hlc).text(row.reason);
       writeVector(writer, row.vector);
+      if (row.slot !== undefined) writer.text(row.slot.bucket).text(row.slot.key);
     },
-    decode: (reader: ByteReader): ParkedRow => ({
-      home: reader.u32(),
-      hlc: readHlc(reader),
-      reason: reader.text(),
-      vector: readVector(reader),
-    }),
+    decode: (reader: ByteReader): ParkedRow => {
+      const at = { home: reader.u32(), hlc: readHlc(reader) };
+      const row = { ...at, reason: reader.text(), vector: readVector(reader) };
+      return reader.remaining === 0 ? row : { ...row, slot: readSlot(reader) };
+    },
   },
   /** Signatures go when their segment goes: they are kept for operations that can be relayed. */
   signedHead: {
