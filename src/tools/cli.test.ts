@@ -280,4 +280,17 @@ describe("the command line", () => {
       }
     }
   });
+
+  test("says of every group of commands what it is for", async () => {
+    const groups = COMMANDS.flatMap(({ name }) => {
+      const words = name.split(" ");
+      return words.slice(1).map((_, at) => words.slice(0, at + 1));
+    });
+    for (const group of groups) {
+      out = [];
+      const { program } = programWith({ status: 200, body: KEY });
+      expect(await runCommandLine(program, [...group, "--help"])).toBe(0);
+      expect(out.join(""), group.join(" ")).toMatch(/^Usage:.*\n\n(?!Options)/);
+    }
+  });
 });

@@ -50,8 +50,10 @@ const GROUPS: Readonly<Record<string, string>> = {
   "keys ring": "Manage the keys that seal secrets and encrypted objects",
   policy: "Check policies and explain what they decide",
   lifecycle: "See and carry out what lifecycles want",
+  conflicts: "See and settle writes that lost to others unknown to them",
   clock: "See whether a site believes its clock",
   "repl-home": "Let one site alone judge conditional writes of a bucket",
+  "repl-mode": "Show large objects of a bucket elsewhere before their bytes",
   quota: "Bound what buckets may hold",
   config: "Look at the settings",
 };

@@ -21,7 +21,7 @@ const replInvite: Command = {
   summary: "Print a token by which one other site may join the cluster",
   flags: [
     ...REACH_FLAGS,
-    { flag: "hours", placeholder: "COUNT", description: "How long the token may be used; 24" },
+    { flag: "hours", placeholder: "COUNT", description: "How long the token may be used: 24" },
   ],
   settings: "place",
   json: true,

@@ -10,7 +10,11 @@ export const replPullCommand: Command = {
   name: "repl-pull",
   summary: "Take now what peers have, until nothing is missing",
   flags: [
-    { flag: "peer", placeholder: "NAME", description: "One peer, by its name or id; all of them" },
+    {
+      flag: "peer",
+      placeholder: "NAME",
+      description: "One peer, by its name or id; without it all",
+    },
   ],
   settings: "place",
   json: true,

@@ -123,10 +123,14 @@ function showDone(facts: Answer): string {
 
 export const replVerifyCommand: Command = {
   name: "repl-verify",
-  summary: "Compare this site with its peers, row by row, and mend what differs here",
+  summary: "Compare this site with its peers, row by row; --repair mends what differs here",
   flags: [
-    { flag: "peer", placeholder: "NAME", description: "One peer, by its name or id; all of them" },
-    { flag: "bucket", placeholder: "BUCKET", description: "One bucket; everything" },
+    {
+      flag: "peer",
+      placeholder: "NAME",
+      description: "One peer, by its name or id; without it all",
+    },
+    { flag: "bucket", placeholder: "BUCKET", description: "One bucket; without it everything" },
     {
       ...{ flag: "deep", placeholder: undefined },
       description: "Also read every byte that is stored here, and hash it anew",
