@@ -60,3 +60,11 @@ export function addUnseen<One extends Witness>(known: readonly One[], next: One)
 function isSame(left: Dot, right: Dot): boolean {
   return left.origin === right.origin && left.seq === right.seq;
 }
+
+/** What an operation says of other origins: everything, or what changed since the one before. */
+export function statedVector(applied: Vector, before: Vector | undefined): Operation["vector"] {
+  if (before === undefined) return { full: true, entries: applied };
+  if (before === applied) return { full: false, entries: NOTHING_SEEN };
+  const changed = [...applied].filter(([origin, seq]) => before.get(origin) !== seq);
+  return { full: false, entries: new Map(changed) };
+}

@@ -138,6 +138,8 @@ export const LIMITS = {
   rowRangesMax: 64,
   rowsHashedMax: 50_000,
   rowsListedMax: 512,
+  /** Writes that are known to be overwritten before they come, told to who takes over rows. */
+  settledWritesMax: 8192,
   /** Sites that take over all rows of this one at the same time. */
   bootstrapsServedMax: 4,
   /** How long what a bootstrap rests on is kept after it was last heard of. */

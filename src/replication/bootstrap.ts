@@ -5,7 +5,7 @@ import type { LogStart, ManifestRef, Operation, RowName } from "../core/records.
 import { compareUtf8 } from "../core/utf8-order.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Log } from "../ports/log.ts";
-import type { Bootstrap, IncomingRow, LogicalRows } from "../storage/logical-rows.ts";
+import type { Bootstrap, IncomingRow, LogicalRow, LogicalRows } from "../storage/logical-rows.ts";
 import type { LogEntry } from "../storage/replica.ts";
 import { encodeLogicalRow, positionOfRow, rowNameOf, SECTIONS } from "../storage/row-operations.ts";
 import type { FetchedBody } from "./body-fetch.ts";
@@ -18,6 +18,8 @@ export type RowSource = Pick<RowCalls, "start" | "rows"> & {
   readonly site: SiteId;
   /** It brings all bytes along: none of them is left for later, whatever its bucket says. */
   readonly hasBodies?: true;
+  /** This site was whole without its rows. */
+  readonly merges?: true;
 };
 
 export type BootstrapDeps = {
@@ -151,9 +153,13 @@ export class BootstrapRun {
         this.#deps.log.info({ peer: site }, "the bootstrap begins anew: its lease has ended");
       }
     }
-    const { lease, heads, rows } = await this.#source.start(undefined, signal);
+    const { lease, heads, rows, settled } = await this.#source.start(undefined, signal);
     this.#rowsTotal = rows;
-    return { site, lease, position: "", rows: 0, heads };
+    const progress = { site, lease, position: "", rows: 0, heads };
+    if (settled.length > 0) {
+      await this.#deps.rows.import({ rows: [], removed: [], settled, progress, rewrite: false });
+    }
+    return progress;
   }
 
   async #takePage(progress: Bootstrap, signal: AbortSignal): Promise<Bootstrap> {
@@ -244,16 +250,17 @@ export class BootstrapRun {
     const { rows, clock } = this.#deps;
     const next = { ...progress, position, rows: progress.rows + gathered.there.size };
     const removed: RowName[] = [];
+    const span = { from: progress.position, to: position, there: gathered.there };
     for (let from: string | undefined = progress.position; from !== undefined; ) {
       const step = rows.read({ from, to: position }, OWN_ROWS_PER_TURN);
       for (const row of step.rows) {
         if (gathered.there.has(row.position)) continue;
-        const name = removedThere(row.operation, row.position, progress.heads);
-        if (name !== undefined) removed.push(name);
+        const names = removedThere(row, span, progress.heads);
+        if (names.length > 0) this.#removed += 1;
+        removed.push(...names);
       }
       from = step.next;
       if (removed.length >= REMOVED_AT_ONCE) {
-        this.#removed += removed.length;
         const some = { rows: [], removed: removed.splice(0), progress: undefined, rewrite: false };
         await rows.import(some);
       }
@@ -267,7 +274,6 @@ export class BootstrapRun {
       this.#skipped += 1;
     }
     this.#rows = next.rows;
-    this.#removed += removed.length;
     this.#bytes += gathered.bytes + gathered.bodyBytes;
     return next;
   }
@@ -279,14 +285,29 @@ function emptyStep(): Gathered {
   return { incoming: [], there: new Set(), bytes: 0, bodyBytes: 0 };
 }
 
-/** The name of a row that the other site lacks although it had applied it; undefined: it stays. */
+/** Positions whose rows have been compared, and those of them that the other site has. */
+type Span = { readonly from: string; readonly to: string; readonly there: ReadonlySet<string> };
+
+/** The names of a row that the other site lacks although it had applied it; none: it stays. */
 function removedThere(
-  operation: Operation,
-  position: string,
+  { operation, position }: LogicalRow,
+  { from, to, there }: Span,
   heads: readonly LogStart[],
-): RowName | undefined {
-  if (!position.startsWith(SECTIONS.objects)) return undefined;
+): readonly RowName[] {
+  if (!position.startsWith(SECTIONS.objects)) return [];
   const { origin, seq } = operation.dot;
   const head = heads.find((one) => one.origin === origin);
-  return head === undefined || head.seq < seq ? undefined : rowNameOf(operation);
+  const name = head === undefined || head.seq < seq ? undefined : rowNameOf(operation);
+  if (name === undefined) return [];
+  // A write of a null slot is a row there as long as it stands in its slot, or is a conflict.
+  const write = position.slice(0, -1);
+  const inSlot = `${write}v`;
+  const asConflict = `${write}w`;
+  if (name.what === "conflict") {
+    return there.has(inSlot) || compareUtf8(inSlot, from) < 0 ? [] : [name];
+  }
+  if (name.what !== "null" || operation.body.kind !== "object-put") return [name];
+  // In front of this a row may have taken its place, which made it a conflict here.
+  const isThere = there.has(asConflict) || compareUtf8(asConflict, to) >= 0;
+  return isThere ? [name] : [name, { ...name, what: "conflict" }];
 }

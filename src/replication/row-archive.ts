@@ -67,6 +67,7 @@ export async function writeArchive(
   }
   const heads = deps.heads();
   if ("problem" in heads) throw new StorageFault("busy", heads.problem);
+  const settled = rows.settled().slice(0, LIMITS.settledWritesMax);
   const writer = new ArchiveWriter(deps, directory);
   const pages: string[] = [];
   for (let from: string | undefined = ""; from !== undefined; ) {
@@ -79,7 +80,8 @@ export async function writeArchive(
     from = page.next;
   }
   const { cluster, site } = deps;
-  const head = { cluster: cluster(), site, rows: writer.rows, heads: [...heads], pages };
+  const said = { rows: writer.rows, heads: [...heads], settled };
+  const head = { cluster: cluster(), site, ...said, pages };
   await writer.file(HEAD_NAME, writeArchiveHead(head));
   await disk.syncDirectory(directory);
   return { rows: writer.rows, bytes: writer.bytes, skipped: writer.skipped };
@@ -170,13 +172,13 @@ export async function openArchive(
       hint: "Let this site join first (`atoll repl-join`), then import what a member has written.",
     });
   }
-  const { site, heads, rows } = head;
+  const { site, heads, rows, settled } = head;
   const read = (name: string) => readIfThere(disk, `${directory}/${name}`);
   return {
     head,
     rows: {
       ...{ site, hasBodies: true },
-      start: async () => ({ lease: ARCHIVE_LEASE, rows, heads }),
+      start: async () => ({ lease: ARCHIVE_LEASE, rows, heads, settled }),
       rows: async ({ range }) => {
         const number = head.pages.findIndex((from) => compareUtf8(from, range.from) > 0);
         const bytes = await read(pageName(number < 0 ? head.pages.length : number));

@@ -3,7 +3,7 @@ import { LIMITS } from "../core/limits.ts";
 import type { LogStart, Vector } from "../core/records.ts";
 import type { SiteRecord } from "../core/site-record.ts";
 import type { Random } from "../ports/random.ts";
-import type { LogicalRow } from "../storage/logical-rows.ts";
+import type { LogicalRow, SettledWrite } from "../storage/logical-rows.ts";
 import type { LogEntry } from "../storage/replica.ts";
 import { encodeLogicalRow } from "../storage/row-operations.ts";
 import type { BootstrapLeases } from "./bootstrap-leases.ts";
@@ -27,6 +27,7 @@ export type RowServerDeps = RowHashDeps & {
   readonly rows: RowHashDeps["rows"] & {
     inlineBody(stored: NonNullable<LogicalRow["stored"]>): Promise<Uint8Array | undefined>;
     count(): number;
+    settled(): readonly SettledWrite[];
   };
   readonly random: Random;
   readonly leases: BootstrapLeases;
@@ -68,13 +69,17 @@ export function answerBootstrap(deps: RowServerDeps, { peer, body }: RowCall): P
   if (asked !== null) {
     const heads = deps.leases.renew(asked, peer.id);
     if (heads === undefined) return problem(410, "that lease has ended");
-    return ok(writeStartAnswer({ lease: asked, rows, heads: [...heads] }));
+    return ok(writeStartAnswer({ lease: asked, rows, heads: [...heads], settled: [] }));
   }
   const heads = deps.heads();
   if ("problem" in heads) return problem(409, heads.problem);
+  const settled = [...deps.rows.settled()];
+  if (settled.length > LIMITS.settledWritesMax) {
+    return problem(409, "too many writes are known here by what overwrote them alone");
+  }
   const lease = toHex(deps.random.bytes(LEASE_BYTES));
   if (!deps.leases.take(lease, peer.id, heads)) return problem(503, "too many bootstraps");
-  return ok(writeStartAnswer({ lease, rows, heads: [...heads] }));
+  return ok(writeStartAnswer({ lease, rows, heads: [...heads], settled }));
 }
 
 /** `POST /v1/repl/rows`: rows in order of position with their small bodies, bounded by bytes. */

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { fc } from "../../test/support/properties.ts";
-import { hlcs, origins } from "../../test/support/record-arbitraries.ts";
+import { bucketNames, hlcs, objectKeys, origins } from "../../test/support/record-arbitraries.ts";
 import { LIMITS } from "../core/limits.ts";
 import { parseSeq } from "../core/names.ts";
 import type { LogStart } from "../core/records.ts";
@@ -37,6 +37,13 @@ const heads: fc.Arbitrary<LogStart[]> = fc.array(
   fc.record({ origin: origins, seq: seqs, hlc: hlcs, chain: hashes, vector: vectors }),
   { maxLength: 3 },
 );
+const settled = fc.array(
+  fc.record({
+    ...{ bucket: bucketNames, key: objectKeys },
+    write: fc.record({ hlc: hlcs, origin: origins, seq: seqs }),
+  }),
+  { maxLength: 3 },
+);
 
 test("everything comes back as it was written", () => {
   const cases = fc.record({
@@ -62,7 +69,7 @@ test("everything comes back as it was written", () => {
     }),
     start: fc.record({
       lease: fc.string({ unit: "grapheme-ascii", minLength: 1, maxLength: 64 }),
-      ...{ rows: counts, heads },
+      ...{ rows: counts, heads, settled },
     }),
   });
   fc.assert(

@@ -2,9 +2,9 @@ import { z } from "zod";
 import { parseHex, toHex } from "../core/bytes.ts";
 import { formatHlc, parseHlc } from "../core/hlc.ts";
 import { LIMITS } from "../core/limits.ts";
-import { parseClusterId, parseSiteId } from "../core/names.ts";
+import { parseBucketName, parseClusterId, parseObjectKey, parseSiteId } from "../core/names.ts";
 import type { LogStart } from "../core/records.ts";
-import type { RowRange } from "../storage/logical-rows.ts";
+import type { RowRange, SettledWrite } from "../storage/logical-rows.ts";
 import { json, origin, type Parsed, parsed, parseWith, seq, vector } from "./wire-values.ts";
 
 /*
@@ -67,12 +67,22 @@ const logHeads = z
       return { origin: from, seq: at, hlc: reading, chain, vector: seen };
     }),
   );
+const settledWrites = z
+  .array(z.tuple([parsed(parseBucketName), parsed(parseObjectKey), hlc, origin, seq]))
+  .max(LIMITS.settledWritesMax)
+  .transform((all): SettledWrite[] =>
+    all.map(([bucket, key, reading, from, at]) => {
+      return { bucket, key, write: { hlc: reading, origin: from, seq: at } };
+    }),
+  );
 const startRequest = z.object({ lease: z.string().max(64).nullable() });
 const startAnswer = z.object({
   lease: z.string().min(1).max(64),
   /** About how many rows there are. */
   rows: count,
   heads: logHeads,
+  /** Writes that these do not cover, and that will be no conflicts when they come. */
+  settled: settledWrites,
 });
 
 /** What stands in front of the rows in an archive; pages by the position that each begins at. */
@@ -82,6 +92,8 @@ const archiveHead = z.object({
   site: parsed(parseSiteId),
   rows: count,
   heads: logHeads,
+  /** Archives that were written before there were any have none. */
+  settled: settledWrites.default([]),
   pages: z.array(position).min(1).readonly(),
 });
 
@@ -140,8 +152,9 @@ export function parseArchiveHead(bytes: Uint8Array): Parsed<ArchiveHead> {
 }
 
 /** The head of an archive, as it stands on the disk. */
-export function writeArchiveHead({ heads, ...rest }: ArchiveHead): Buffer {
-  return json({ format: 1, ...rest, heads: heads.map(showHead) });
+export function writeArchiveHead({ heads, settled, ...rest }: ArchiveHead): Buffer {
+  const shown = { heads: heads.map(showHead), settled: settled.map(showSettled) };
+  return json({ format: 1, ...rest, ...shown });
 }
 
 function showRange({ from, to }: RowRange): { from: string; to: string | null } {
@@ -188,8 +201,12 @@ export function writeStartRequest(lease: string | undefined): Buffer {
 }
 
 /** Where every log stands, as it travels: chains and readings in hexadecimal. */
-export function writeStartAnswer({ lease, rows, heads }: StartAnswer): Buffer {
-  return json({ lease, rows, heads: heads.map(showHead) });
+export function writeStartAnswer({ lease, rows, heads, settled }: StartAnswer): Buffer {
+  return json({ lease, rows, heads: heads.map(showHead), settled: settled.map(showSettled) });
+}
+
+function showSettled({ bucket, key, write }: SettledWrite): unknown[] {
+  return [bucket, key, formatHlc(write.hlc), write.origin, write.seq];
 }
 
 function showHead(head: LogStart): unknown[] {

@@ -1,6 +1,6 @@
 import { assert } from "../core/assert.ts";
 import type { ByteWriter } from "../core/bytes.ts";
-import { NOTHING_SEEN } from "../core/causality.ts";
+import { statedVector } from "../core/causality.ts";
 import { HLC_ZERO, type Hlc, type HlcClock } from "../core/hlc.ts";
 import { encodeLocal } from "../core/local-codec.ts";
 import { encodeManifest } from "../core/manifest-codec.ts";
@@ -21,14 +21,14 @@ import type { Hash } from "../ports/hash.ts";
 import type { BatchPosition } from "./commit-lane.ts";
 import { applyLocal, applyManifest, applyOperation } from "./metadata/apply.ts";
 import type { ApplyContext } from "./metadata/apply-context.ts";
-import { parkOperation } from "./metadata/apply-origins.ts";
-import { type JudgeFacts, judgeConflicts, judgeRow } from "./metadata/judge-conflicts.ts";
+import { parkOperation, writtenSlot } from "./metadata/apply-origins.ts";
+import { type JudgeFacts, judgeConflicts, judgeOwn, judgeRow } from "./metadata/judge-conflicts.ts";
 import { judgeDeletes } from "./metadata/judge-deletes.ts";
+import type { KeyName } from "./metadata/key-versions.ts";
 import { logRunKeyOf } from "./metadata/keys.ts";
-import { priorOf } from "./metadata/prior.ts";
+import { withPrior } from "./metadata/prior.ts";
 import { TABLES } from "./metadata/rows.ts";
 import type { Stamp } from "./metadata/stamp.ts";
-import type { IndexView } from "./metadata/view.ts";
 import type { OriginLogs } from "./origin-logs.ts";
 import type { NotedOperation, RecentBatches } from "./recent-batches.ts";
 import { RECORD_KIND_NUMBERS } from "./segment/format.ts";
@@ -95,6 +95,12 @@ export class OpenBatch {
   readonly records: ByteWriter;
   readonly bodies: BatchBody[] = [];
   readonly #deps: BatchDeps;
+  /** What has come here of the writes that are judged. */
+  readonly #known: Pick<JudgeFacts, "isApplied" | "hasArrived"> = {
+    isApplied: (dot) => this.isApplied(dot),
+    hasArrived: (write) =>
+      write.origin === this.origin || this.#deps.origins.hasArrived(this.context.view, write),
+  };
   bodiesBytes = 0;
   recordCount = 0;
   operationCount = 0;
@@ -163,6 +169,9 @@ export class OpenBatch {
       unknownFields: [],
     };
     this.#judgeDeletes(operation, applied);
+    const causal = applied.size === 0 ? undefined : applied;
+    const verdicts = judgeOwn(view, operation, { ...this.#known, causal });
+    if (verdicts !== undefined) this.local(verdicts);
     const recordOffset = this.records.length;
     const encoded = this.#record("op", (writer) => encodeOperation(writer, operation));
     head.chain = chainAfter((bytes) => hash.digest("SHA256", bytes), head.chain, encoded);
@@ -210,7 +219,7 @@ export class OpenBatch {
     // Who reads one that stands here without its bytes has to look for them.
     if (typeof as === "object" || as === "void") this.noted = undefined;
     if (typeof as === "object") {
-      origins.park(dot);
+      origins.park(dot, { hlc, slot: writtenSlot(operation.body) });
       parkOperation(this.context, operation, { home, reason: as.parked, vector });
     } else if (as !== "void") {
       const place = this.#place(operation, recordOffset, inline);
@@ -240,10 +249,9 @@ export class OpenBatch {
     }
     this.#judgeDeletes(operation, vector);
     const causal = vector.size === 0 ? undefined : vector;
-    const isApplied = (other: Dot): boolean => this.#isApplied(other);
-    const hasArrived: JudgeFacts["hasArrived"] = (write) =>
-      write.origin === this.#deps.origin || origins.hasArrived(this.context.view, write);
-    const facts = { isApplied, hasArrived, causal, isVoid: as === "void" || as === "void-again" };
+    const isVoid = as === "void" || as === "void-again";
+    const parkedBefore = (name: KeyName) => origins.parkedBefore(this.context.view, dot, name);
+    const facts = { ...this.#known, causal, isVoid, parkedBefore };
     const verdicts = judgeConflicts(this.context.view, operation, facts);
     if (verdicts !== undefined) this.local(verdicts);
     if (isAgain) {
@@ -267,7 +275,8 @@ export class OpenBatch {
     return this.context.view.rows(TABLES.site, "", "~").length > 1;
   }
 
-  #isApplied(dot: Dot): boolean {
+  /** Whether an operation has been applied here by its log, or never will be. */
+  isApplied(dot: Dot): boolean {
     const { origin, head, origins } = this.#deps;
     return dot.origin === origin ? dot.seq <= head.seq : origins.isApplied(dot);
   }
@@ -293,12 +302,11 @@ export class OpenBatch {
   /**
    * Adds a row of another site: an operation with the dot that it had where it was made, outside
    * every chain. One that is here already is written anew, and its body read from there since.
-   * `knownThere` is what that site had applied when it began to give its rows; undefined: all.
+   * `isBootstrap`: all rows of that site are taken over.
    */
-  row(operation: Operation, inline: Uint8Array | undefined, knownThere: Vector | undefined): void {
+  row(operation: Operation, inline: Uint8Array | undefined, isBootstrap: boolean): void {
     const { clock, head } = this.#deps;
-    const isApplied = (dot: Dot): boolean => this.#isApplied(dot);
-    const verdicts = judgeRow(this.context.view, operation, { isApplied, knownThere });
+    const verdicts = judgeRow(this.context.view, operation, { ...this.#known, isBootstrap });
     if (verdicts !== undefined) this.local(verdicts);
     const recordOffset = this.records.length;
     this.#record("row", (writer) => encodeOperation(writer, operation));
@@ -377,20 +385,6 @@ function arisenIn(record: ConflictsRecord | undefined): ConflictName[] {
 
 function parkedKeyOf({ origin, seq }: Dot): string {
   return logRunKeyOf(origin, seq);
-}
-
-/** What an operation says of other origins: everything, or what changed since the one before. */
-function statedVector(applied: Vector, before: Vector | undefined): Operation["vector"] {
-  if (before === undefined) return { full: true, entries: applied };
-  if (before === applied) return { full: false, entries: NOTHING_SEEN };
-  const changed = [...applied].filter(([origin, seq]) => before.get(origin) !== seq);
-  return { full: false, entries: new Map(changed) };
-}
-
-/** Names the write of a null slot that an operation takes the place of. */
-function withPrior(view: IndexView, body: OperationBody): OperationBody {
-  const prior = priorOf(view, body);
-  return prior === undefined ? body : ({ ...body, prior } as OperationBody);
 }
 
 /** What an operation names of large bodies. */

@@ -26,6 +26,7 @@ import { indexKey } from "./metadata/stored-rows.ts";
 import type { VoidedRow } from "./metadata/voided-rows.ts";
 import { judgeQuota } from "./quotas.ts";
 import { readKeyName, versionOfInverted } from "./row-operations.ts";
+import { isOver } from "./settled-writes.ts";
 import type { StoredObject } from "./store.ts";
 import { findBucket, type StoreParts, toStoredObject } from "./store-parts.ts";
 import { isNullSlotWrite, judgeOverwrite } from "./versions.ts";
@@ -175,9 +176,9 @@ async function readInline(
 }
 
 /**
- * Forgets conflicts and what was remembered for writes to come, when they are older than the
- * retention by their own clock, and versions that need not be kept behind their delete any more.
- * Gives how many.
+ * Forgets conflicts and what was remembered for writes to come, when those have come or when they
+ * are older than the retention by their own clock, and versions that need not be kept behind their
+ * delete any more. Gives how many.
  */
 export async function forgetOldConflicts(deps: KeepingDeps): Promise<number> {
   const { parts, nowMs } = deps;
@@ -188,8 +189,10 @@ export async function forgetOldConflicts(deps: KeepingDeps): Promise<number> {
   for (const { key, value } of parts.kv.range(range)) {
     const history = decodeRow(TABLES.history, value, parts.hash.crc32);
     const { hlc, origin, seq } = history.kind === "conflict" ? history.row.stamp : history.stamp;
-    if (hlcMs(hlc) >= before) continue;
+    const isOld = hlcMs(hlc) < before;
+    if (!isOld && history.kind !== "settled") continue;
     const name = nameOf(Buffer.from(key).toString("utf8", prefix.length));
+    if (!isOld && !isOver(parts, name, { hlc, origin, seq })) continue;
     const verdicts = [{ verdict: "ended", write: { hlc, origin, seq } }] as const;
     records.push({ kind: "conflicts-judged", ...name, verdicts });
     if (records.length === FORGOTTEN_MAX) break;

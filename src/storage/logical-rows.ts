@@ -1,5 +1,5 @@
-import type { ContentHash } from "../core/names.ts";
-import type { LocalRecord, LogStart, Operation, RowName } from "../core/records.ts";
+import type { BucketName, ContentHash, ObjectKey } from "../core/names.ts";
+import type { LocalRecord, LogStart, Operation, RowName, WriteStamp } from "../core/records.ts";
 import type { RemoteBodies } from "./remote-bodies.ts";
 import type { IncomingManifest } from "./replica.ts";
 import type { StoredObject } from "./stored.ts";
@@ -37,11 +37,20 @@ export type IncomingRow = {
 
 export type Bootstrap = Omit<Extract<LocalRecord, { kind: "bootstrap" }>, "kind">;
 
+/** A write that is overwritten or settled, and may come by its log yet: it will be no conflict. */
+export type SettledWrite = {
+  readonly bucket: BucketName;
+  readonly key: ObjectKey;
+  readonly write: WriteStamp;
+};
+
 /** What to do together with an import, in the same commit. */
 export type ImportStep = {
   readonly rows: readonly IncomingRow[];
   /** Rows that are here and were removed there. */
   readonly removed: readonly RowName[];
+  /** What the logs hold, behind which the other site's go on, that is settled there already. */
+  readonly settled?: readonly SettledWrite[];
   /** How far the bootstrap has come with these; undefined outside one. */
   readonly progress: Bootstrap | undefined;
   /** Writes versions that are here already once more, with their bytes: their copy is damaged. */
@@ -100,6 +109,8 @@ export interface LogicalRows {
   mended(): number;
   /** Where every log stands now, our own too: what the rows that are read next cover. */
   heads(): readonly LogStart[];
+  /** What is settled of writes that those do not cover, read in the same turn. */
+  settled(): readonly SettledWrite[];
   /** Ends a bootstrap: logs go on behind these heads. */
   setFloors(heads: readonly LogStart[]): Promise<void>;
 }

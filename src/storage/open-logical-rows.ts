@@ -7,6 +7,7 @@ import { indexKey } from "./metadata/stored-rows.ts";
 import type { RemoteBodies } from "./remote-bodies.ts";
 import { importRows, readBootstrap, readFloors, setFloors } from "./row-import.ts";
 import { readRows } from "./row-walk.ts";
+import { readSettled } from "./settled-writes.ts";
 import type { StoreParts } from "./store-parts.ts";
 import type { StoredObject } from "./stored.ts";
 
@@ -29,6 +30,7 @@ export function createLogicalRows(parts: StoreParts, remote: RemoteBodies): Logi
     bootstrap: () => readBootstrap(parts),
     floors: () => readFloors(parts),
     heads: () => readHeads(parts),
+    settled: () => readSettled(parts),
     setFloors: (heads) => setFloors(parts, heads),
   };
 }

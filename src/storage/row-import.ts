@@ -1,10 +1,19 @@
 import { hlcMs } from "../core/hlc.ts";
 import type { ContentHash } from "../core/names.ts";
 import { decodeOperation } from "../core/operation-codec.ts";
-import type { LogStart, ManifestRef, Operation, Vector } from "../core/records.ts";
+import type { LogStart, ManifestRef, Operation } from "../core/records.ts";
 import { manifestsOf, type OpenBatch } from "./batch.ts";
-import type { Bootstrap, ImportOutcome, ImportStep, IncomingRow } from "./logical-rows.ts";
-import { nullVersion, sameWrite, versionById, versionKeyOf } from "./metadata/key-versions.ts";
+import type {
+  Bootstrap,
+  ImportOutcome,
+  ImportStep,
+  IncomingRow,
+  SettledWrite,
+} from "./logical-rows.ts";
+import { historyOf } from "./metadata/apply-conflicts.ts";
+import { winsNullSlot } from "./metadata/apply-versions.ts";
+import { judgeSettled } from "./metadata/judge-conflicts.ts";
+import { nullVersion, sameWrite, versionById } from "./metadata/key-versions.ts";
 import { BOOTSTRAP_KEY, FLOORS_KEY } from "./metadata/keys.ts";
 import { TABLES } from "./metadata/rows.ts";
 import { stagedChunks } from "./objects.ts";
@@ -28,7 +37,7 @@ export async function importRows(parts: StoreParts, step: ImportStep): Promise<I
   );
   const bytes = step.rows.reduce(
     (sum, { encoded, inline }) => sum + encoded.length + (inline?.length ?? 0) + 64,
-    RECORD_BYTES + step.removed.length * 256,
+    RECORD_BYTES + (step.removed.length + (step.settled?.length ?? 0)) * 256,
   );
   try {
     parts.admission.admit(bytes);
@@ -51,16 +60,16 @@ function judgeImport(
     // Nothing of the step: it is done again once time has caught up.
     return { imported: 0, refused: ahead.map(({ operation }) => ({ operation, why: "clock" })) };
   }
+  for (const one of step.settled ?? []) takeSettled(batch, one);
   const refused: Array<ImportOutcome["refused"][number]> = [];
   let imported = 0;
-  const heads = step.progress?.heads;
-  const knownThere = heads && new Map(heads.map(({ origin, seq }) => [origin, seq]));
+  const isBootstrap = step.progress !== undefined;
   for (const { row, operation } of decoded) {
     if (!hasBytes(batch, { row, operation })) {
       refused.push({ operation, why: "bytes" });
-    } else if (step.rewrite || isNews(batch, operation)) {
+    } else if (step.rewrite || isNews(batch, operation, step)) {
       for (const manifest of row.manifests) takeManifest(batch, manifest);
-      takeRow(batch, { row, operation }, knownThere);
+      takeRow(batch, { row, operation }, isBootstrap);
       imported += 1;
     }
   }
@@ -70,14 +79,20 @@ function judgeImport(
 }
 
 /** Makes a row part of the log; what it names and lacks is said in front of it. */
-function takeRow(batch: OpenBatch, { row, operation }: Decoded, known: Vector | undefined): void {
+function takeRow(batch: OpenBatch, { row, operation }: Decoded, isBootstrap: boolean): void {
   if (row.remote === true) sayRemote(batch, operation);
   const { references } = batch.context;
   // A row that loses to a later one names nothing: then nothing of it stays, or is missing.
   const manifests = manifestsOf(operation.body);
   references.addManifestRefs(manifests);
-  batch.row(operation, row.inline, known);
+  batch.row(operation, row.inline, isBootstrap);
   references.dropManifestRefs(manifests);
+}
+
+/** Keeps that a write will be no conflict when it comes. */
+function takeSettled(batch: OpenBatch, { write, ...name }: SettledWrite): void {
+  const record = judgeSettled(batch.context.view, name, write, batch.isApplied(write));
+  if (record !== undefined) batch.local(record);
 }
 
 /** Whether a reading is so far in the future that this site's clock would be carried away. */
@@ -123,14 +138,21 @@ function takeManifest(batch: OpenBatch, { hash, chunks, staged }: IncomingManife
 }
 
 /** An object that is here already, or lost to a later one, needs neither a record nor its bytes. */
-function isNews({ context: { view } }: OpenBatch, { body, hlc, dot }: Operation): boolean {
+function isNews(batch: OpenBatch, { body, hlc, dot }: Operation, step: ImportStep): boolean {
   if (body.kind !== "object-put") return true;
-  const id = { hlc, origin: dot.origin };
-  if (body.conflict === true) {
-    return view.get(TABLES.history, versionKeyOf(body, id))?.kind !== "conflict";
-  }
+  const { view } = batch.context;
+  const id = { hlc, ...dot };
   const found = body.nullSlot ? nullVersion(view, body) : versionById(view, body, id);
-  return found === undefined || !sameWrite(found.row.stamp, id);
+  const isHere = found !== undefined && sameWrite(found.row.stamp, id);
+  if (!body.nullSlot) return !isHere;
+  const known = historyOf(view, body, id)?.kind;
+  if (body.conflict === true) {
+    if (known === "conflict" || known === "settled") return false;
+    // A bootstrap meets what has a verdict here already: the other site has not heard of it.
+    return isHere || known !== undefined || step.progress === undefined || !batch.isApplied(dot);
+  }
+  // It was overwritten here, and that must still be known when it comes once more by its log.
+  return !isHere && (known !== "settled" || winsNullSlot(batch.context, body, id));
 }
 
 /** How far a bootstrap has come that is under way here; undefined when none is. */

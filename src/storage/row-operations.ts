@@ -18,7 +18,7 @@ import type { LogicalRow } from "./logical-rows.ts";
 import type { BucketRow } from "./metadata/bucket-rows.ts";
 import type { HistoryRow } from "./metadata/history-rows.ts";
 import { type KeyName, metaKeyOf, versionKeyOf, writeIdOf } from "./metadata/key-versions.ts";
-import { aspectsOf, type MetaRow } from "./metadata/meta-rows.ts";
+import { aspectsOf, changesOf, type MetaRow } from "./metadata/meta-rows.ts";
 import type { ObjectRow } from "./metadata/object-row.ts";
 import type { AccessKeyRow, TombstoneRow } from "./metadata/rows.ts";
 import type { SiteRow } from "./metadata/site-rows.ts";
@@ -149,11 +149,14 @@ export function voidedRows(name: KeyName, inverted: string, row: VoidedRow): Log
   return rows.sort((left, right) => (left.position < right.position ? -1 : 1));
 }
 
-/** A write that lost to one that did not know of it; what is only expected is no fact yet. */
+/**
+ * A write that lost to one that did not know of it; what is only expected is no fact yet. It stands
+ * behind where it stood in its slot, so that a walk in steps does not miss it.
+ */
 export function historyRows(name: KeyName, history: HistoryRow): LogicalRow[] {
   if (history.kind !== "conflict") return [];
   const { row } = history;
-  const position = `${SECTIONS.objects}${versionKeyOf(name, row.stamp)}c`;
+  const position = `${SECTIONS.objects}${versionKeyOf(name, row.stamp)}w`;
   const { object } = row;
   const body = { kind: "object-put", ...name, nullSlot: true, object, conflict: true } as const;
   const stored = toStoredObject(name.bucket, name.key, row);
@@ -162,16 +165,20 @@ export function historyRows(name: KeyName, history: HistoryRow): LogicalRow[] {
 
 /** The changes of a version that still count. */
 export function metaRows(name: KeyName, nullSlot: boolean, row: MetaRow): LogicalRow[] {
+  const rows = changesOf(row).flatMap((one) => changeRows(name, nullSlot, one));
+  return rows.sort((left, right) => (left.position < right.position ? -1 : 1));
+}
+
+function changeRows(name: KeyName, nullSlot: boolean, row: MetaRow): LogicalRow[] {
   const { target } = row;
   const version = makeVersionId(target.hlc, target.origin);
   const start = `${SECTIONS.objects}${metaKeyOf(name, target, nullSlot)}m`;
-  const rows = aspectsOf(row).map(({ stamp, change, vector: entries = NOTHING_SEEN }) => {
+  return aspectsOf(row).map(({ stamp, change, vector: entries = NOTHING_SEEN }) => {
     const body = { kind: "object-meta", ...name, version, nullSlot, change } as const;
     const position = `${start}${change.kind}:${formatHlc(stamp.hlc)}${stamp.origin}`;
     const vector = { full: entries.size > 0, entries };
     return { position, operation: { ...rowOperation(stamp, body), vector }, stored: undefined };
   });
-  return rows.sort((left, right) => (left.position < right.position ? -1 : 1));
 }
 
 /**
@@ -193,7 +200,7 @@ export function positionOfRow({ hlc, dot, body }: Operation): string | undefined
     case "bucket-setting":
       return `${SECTIONS.buckets}${body.bucket}\0set:${body.name}`;
     case "object-put":
-      return `${SECTIONS.objects}${versionKeyOf(body, id)}${body.conflict === true ? "c" : "v"}`;
+      return `${SECTIONS.objects}${versionKeyOf(body, id)}${body.conflict === true ? "w" : "v"}`;
     case "object-delete": {
       const marker = !body.nullSlot || body.nullMarker;
       return `${SECTIONS.objects}${versionKeyOf(body, id)}${marker ? "v" : "t"}`;
@@ -214,7 +221,7 @@ export function positionOfRow({ hlc, dot, body }: Operation): string | undefined
 /** Where a version stands: as one of its key's, or kept as a conflict. */
 export function positionsOfVersion(object: StoredObject): readonly string[] {
   const start = `${SECTIONS.objects}${versionKeyOf(object, writeIdOf(object.version))}`;
-  return [`${start}c`, `${start}v`];
+  return [`${start}v`, `${start}w`];
 }
 
 /** What names a row of an object that is to be taken away; undefined for what goes with others. */

@@ -22,7 +22,7 @@ import type {
 import { required } from "../../src/core/tagged-fields.ts";
 import { applyLocal, applyOperation } from "../../src/storage/metadata/apply.ts";
 import type { ApplyContext } from "../../src/storage/metadata/apply-context.ts";
-import { judgeConflicts } from "../../src/storage/metadata/judge-conflicts.ts";
+import { judgeConflicts, judgeOwn } from "../../src/storage/metadata/judge-conflicts.ts";
 import { judgeDeletes } from "../../src/storage/metadata/judge-deletes.ts";
 import type { WriteId } from "../../src/storage/metadata/key-versions.ts";
 import { segmentKeyOf } from "../../src/storage/metadata/keys.ts";
@@ -123,6 +123,9 @@ export class ApplySite {
       this.vector,
     );
     this.#home += 1;
+    const causal = this.vector.size === 0 ? undefined : this.vector;
+    const judged = judgeOwn(this.view, operation, { ...this.#facts(), causal });
+    if (judged !== undefined) this.local(judged);
     this.#judgeDeletes(operation);
     this.#apply(operation);
     this.#end();
@@ -135,16 +138,21 @@ export class ApplySite {
     this.#home += 1;
     const { entries } = operation.vector;
     const causal = entries.size === 0 ? undefined : entries;
-    const facts = {
-      isApplied: (dot: Dot) => this.has(dot),
-      hasArrived: ({ hlc, origin }: WriteId) => (this.#reached.get(origin) ?? HLC_ZERO) >= hlc,
+    const judged = judgeConflicts(this.view, operation, {
+      ...this.#facts(),
       ...{ causal, isVoid: false },
-    };
-    const judged = judgeConflicts(this.view, operation, facts);
+    });
     if (judged !== undefined) this.local(judged);
     this.#judgeDeletes(operation);
     this.#apply(operation);
     this.#end();
+  }
+
+  #facts(): Omit<Parameters<typeof judgeOwn>[2], "causal"> {
+    return {
+      isApplied: (dot: Dot) => this.has(dot),
+      hasArrived: ({ hlc, origin }: WriteId) => (this.#reached.get(origin) ?? HLC_ZERO) >= hlc,
+    };
   }
 
   /** Takes in everything of another site, in the order of that one's log. */

@@ -2,9 +2,9 @@ import { laterStamp } from "../../core/lww.ts";
 import { SEQ_ZERO } from "../../core/names.ts";
 import type { ConflictsRecord, Dot, Operation, Vector, WriteStamp } from "../../core/records.ts";
 import { hasHistory, historyOf } from "./apply-conflicts.ts";
+import { nullChanges } from "./change-rows.ts";
 import {
   type KeyName,
-  metaKeyOf,
   nullVersion,
   sameWrite,
   versionsEnd,
@@ -40,6 +40,8 @@ export type JudgeFacts = {
   readonly causal: Vector | undefined;
   /** Its bytes are nowhere any more: it takes no place, but what it overwrote is overwritten. */
   readonly isVoid: boolean;
+  /** Writes of a null slot that stand before the operation in its log, and are parked here. */
+  readonly parkedBefore?: (name: KeyName) => readonly WriteStamp[];
 };
 
 /**
@@ -75,19 +77,20 @@ export function judgeConflicts(
 export type RowFacts = {
   /** Whether an operation with this dot has been applied here, or never will be. */
   readonly isApplied: (dot: Dot) => boolean;
-  /** What the other site had applied when it began to give its rows; undefined: everything. */
-  readonly knownThere: Vector | undefined;
+  /** All rows are taken over: what is here and is not there is looked at behind this one. */
+  readonly isBootstrap: boolean;
 };
 
 /**
  * Judges a row of another site that stands in a null slot there, before it enters the log. What it
  * meets here and the other site had not applied knew nothing of it: one of the two is a conflict,
- * as it will be there. What the other site knew of has its verdict in that site's rows.
+ * as it will be there. What the other site knew of has its verdict in that site's rows: when it is
+ * none of them it is no conflict, and the bootstrap takes it away again.
  */
 export function judgeRow(
   view: IndexView,
   { dot, hlc, body }: Operation,
-  { isApplied, knownThere }: RowFacts,
+  { isApplied, isBootstrap }: RowFacts,
 ): ConflictsRecord | undefined {
   if (body.kind !== "object-put" && body.kind !== "object-delete") return undefined;
   if (!body.nullSlot || (body.kind === "object-put" && body.conflict === true)) return undefined;
@@ -96,15 +99,77 @@ export function judgeRow(
   const stamp = { hlc, ...dot };
   if (inSlot === undefined || sameWrite(inSlot, stamp)) return undefined;
   const wins = laterStamp(stamp, inSlot);
-  const isKnown = knownThere === undefined || (knownThere.get(inSlot.origin) ?? 0) >= inSlot.seq;
   const isConflict = wins
-    ? current?.kind === "object" && !isKnown
+    ? current?.kind === "object" && isBootstrap
     : body.kind === "object-put" && !isApplied(dot);
   const loser = wins ? inSlot : stamp;
-  if (!isConflict || historyOf(view, body, loser) !== undefined) return undefined;
+  const known = historyOf(view, body, loser)?.kind;
   const { bucket, key } = body;
-  const verdicts = [{ verdict: "expected", write: loser }] as const;
+  // What came by its log before comes no more: nothing has to be known of it any longer.
+  const isOver = known === "settled" && wins && isApplied(inSlot);
+  if (!isOver && (!isConflict || known !== undefined)) return undefined;
+  const verdicts = [{ verdict: isOver ? "ended" : "expected", write: loser }] as const;
   return { kind: "conflicts-judged", bucket, key, verdicts };
+}
+
+/**
+ * Judges an operation of this site before it enters the log. What it takes the place of, or
+ * settles, may have come as a row, and comes once more by its log: then it is no conflict.
+ */
+export function judgeOwn(
+  view: IndexView,
+  { dot, hlc, body }: Operation,
+  { isApplied, hasArrived, causal }: Omit<JudgeFacts, "isVoid">,
+): ConflictsRecord | undefined {
+  if (!("key" in body)) return undefined;
+  const isWrite = body.kind === "object-put" || body.kind === "object-delete";
+  const write =
+    isWrite && body.nullSlot
+      ? { stamp: { hlc, ...dot }, prior: body.prior, hasArrived, causal }
+      : undefined;
+  const ended = [
+    ...judgeEnded(view, body, isApplied),
+    ...(write === undefined ? [] : judgeEarlier(view, body, write)),
+  ];
+  const ahead = write === undefined ? [] : judgeAhead(view, body, write, ended);
+  const verdicts = [...ended, ...ahead];
+  if (verdicts.length === 0) return undefined;
+  return { kind: "conflicts-judged", bucket: body.bucket, key: body.key, verdicts };
+}
+
+function judgeEnded(
+  view: IndexView,
+  body: Extract<Operation["body"], KeyName>,
+  isApplied: JudgeFacts["isApplied"],
+): readonly Verdict[] {
+  const write = endedBy(view, body);
+  if (write === undefined) return [];
+  const isThere = isApplied(write);
+  // What was applied needs no word to be settled: the operation says it.
+  if (isThere && body.kind === "conflict-resolve") return [];
+  return settle(view, body, write, isThere);
+}
+
+/** The put that an operation of this site ends: what stands in its slot, or a conflict. */
+function endedBy(view: IndexView, body: Operation["body"]): WriteStamp | undefined {
+  if (body.kind === "conflict-resolve") return body.write;
+  if (body.kind !== "object-put" && body.kind !== "object-delete") return undefined;
+  if (body.prior === undefined || nullVersion(view, body)?.kind !== "object") return undefined;
+  return body.prior;
+}
+
+/** Judges a write that another site knows to be overwritten or settled before it has come there. */
+export function judgeSettled(
+  view: IndexView,
+  { bucket, key }: KeyName,
+  write: WriteStamp,
+  isApplied: boolean,
+): ConflictsRecord | undefined {
+  const current = nullVersion(view, { bucket, key });
+  // What takes its place in the slot has still to come.
+  const stands = current !== undefined && sameWrite(current.row.stamp, write);
+  const verdicts = settle(view, { bucket, key }, write, isApplied && !stands);
+  return verdicts.length === 0 ? undefined : { kind: "conflicts-judged", bucket, key, verdicts };
 }
 
 type Write = JudgeFacts & {
@@ -117,7 +182,13 @@ function judgeWrite(view: IndexView, name: KeyName, write: Write): readonly Verd
   const { stamp, isPut, isVoid } = write;
   const current = nullVersion(view, name);
   const inSlot = current?.row.stamp ?? tombstoneOf(view, name)?.stamp;
-  const overwritten = judgeOverwritten(view, name, write, inSlot);
+  const overwritten = [
+    ...judgeOverwritten(view, name, write, {
+      inSlot,
+      isPut: current?.kind === "object",
+    }),
+    ...judgeParked(view, name, write),
+  ];
   // It came as a row before, which does not say what it took the place of.
   if (inSlot !== undefined && sameWrite(inSlot, stamp)) return overwritten;
   const verdicts = [...overwritten, ...judgeAhead(view, name, write, overwritten)];
@@ -126,34 +197,59 @@ function judgeWrite(view: IndexView, name: KeyName, write: Write): readonly Verd
   const loser = wins ? inSlot : stamp;
   const isLoserPut = wins ? current?.kind === "object" : isPut;
   if (!isLoserPut || (wins && overwrites(write, inSlot))) return verdicts;
-  if (historyOf(view, name, loser) !== undefined) return verdicts;
-  return [...verdicts, { verdict: "expected", write: loser }];
+  const known = historyOf(view, name, loser)?.kind;
+  if (known === "settled" && wins) {
+    return [...verdicts, ...settle(view, name, loser, write.isApplied(loser))];
+  }
+  return known === undefined ? [...verdicts, { verdict: "expected", write: loser }] : verdicts;
 }
 
 /** Whether a write took the place of another one, where it was made. */
-function overwrites({ stamp, prior, causal }: Write, other: WriteStamp): boolean {
+function overwrites(
+  { stamp, prior, causal }: Pick<Write, "stamp" | "prior" | "causal">,
+  other: WriteStamp,
+): boolean {
   if (prior !== undefined) return sameWrite(prior, other);
   // Who knew nobody else's writes took the place of all earlier ones of its own.
   return causal === undefined && other.origin === stamp.origin && other.seq < stamp.seq;
 }
 
-/** What is said of writes that this one took the place of, and that do not stand in the slot. */
+/** What is said of writes that this one took the place of. */
 function judgeOverwritten(
   view: IndexView,
   name: KeyName,
   write: Write,
-  inSlot: WriteStamp | undefined,
+  { inSlot, isPut }: { readonly inSlot: WriteStamp | undefined; readonly isPut: boolean },
 ): readonly Verdict[] {
   const { prior, isApplied, isVoid } = write;
   if (inSlot !== undefined && overwrites(write, inSlot)) {
-    return isVoid ? [{ verdict: "settled", write: inSlot }] : [];
+    // What came as a row comes once more, by its log.
+    return isPut ? settle(view, name, inSlot, isApplied(inSlot) && !isVoid) : [];
   }
-  if (prior === undefined) {
-    return conflictsOf(view, name)
-      .filter((one) => overwrites(write, one))
-      .map((one) => ({ verdict: "ended", write: one }));
-  }
+  if (prior === undefined) return judgeEarlier(view, name, write);
   return settle(view, name, prior, isApplied(prior));
+}
+
+/** What it took the place of and whose bytes have still to come: that is no conflict then. */
+function judgeParked(
+  view: IndexView,
+  name: KeyName,
+  { prior, causal, parkedBefore }: Write,
+): readonly Verdict[] {
+  if (prior !== undefined || causal !== undefined || parkedBefore === undefined) return [];
+  return parkedBefore(name).flatMap((one) => settle(view, name, one, false));
+}
+
+/** What becomes of conflicts when a write names none: it may have taken the place of all before. */
+function judgeEarlier(
+  view: IndexView,
+  name: KeyName,
+  write: Pick<Write, "stamp" | "prior" | "causal">,
+): readonly Verdict[] {
+  if (write.prior !== undefined || write.causal !== undefined) return [];
+  return conflictsOf(view, name)
+    .filter((one) => overwrites(write, one))
+    .map((one) => ({ verdict: "ended", write: one }));
 }
 
 /** A write is no conflict, or will be none when it comes. */
@@ -164,24 +260,25 @@ function settle(
   isThere: boolean,
 ): readonly Verdict[] {
   const known = historyOf(view, name, write);
-  if (known?.kind === "settled") return [];
+  // What has come by its log comes no more: nothing has to be known of it any longer.
+  if (known?.kind === "settled") return isThere ? [{ verdict: "ended", write }] : [];
   const verdicts: Verdict[] = known === undefined ? [] : [{ verdict: "ended", write }];
   return isThere ? verdicts : [...verdicts, { verdict: "settled", write }];
 }
 
-/** Changes of a write that has not come stand in its slot, from which this write drives them. */
+/** Changes of writes that have not come stand in the slot, from which this write drives them. */
 function judgeAhead(
   view: IndexView,
   name: KeyName,
-  { stamp, prior, hasArrived }: Write,
+  { stamp, prior, hasArrived }: Pick<Write, "stamp" | "prior" | "hasArrived">,
   judged: readonly Verdict[],
 ): readonly Verdict[] {
-  if ((view.get(TABLES.usage, name.bucket)?.metas ?? 0) === 0) return [];
-  const target = view.get(TABLES.meta, metaKeyOf(name, stamp, true))?.target;
-  if (target === undefined || !laterStamp(stamp, target) || hasArrived(target)) return [];
-  if (prior !== undefined && sameWrite(prior, target)) return [];
-  if (judged.some(({ write }) => sameWrite(write, target))) return [];
-  return expectAhead(view, name, target);
+  return nullChanges(view, name).flatMap(({ target }) => {
+    if (!laterStamp(stamp, target) || hasArrived(target)) return [];
+    if (prior !== undefined && sameWrite(prior, target)) return [];
+    if (judged.some(({ write }) => sameWrite(write, target))) return [];
+    return expectAhead(view, name, target);
+  });
 }
 
 /** A change of a write that has not come, and will not stand in its slot when it does. */

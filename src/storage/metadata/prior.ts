@@ -9,3 +9,9 @@ export function priorOf(view: IndexView, body: OperationBody): WriteStamp | unde
   if (!body.nullSlot) return undefined;
   return nullVersion(view, body)?.row.stamp ?? tombstoneOf(view, body)?.stamp;
 }
+
+/** The operation's body with the write of the null slot that it takes the place of. */
+export function withPrior(view: IndexView, body: OperationBody): OperationBody {
+  const prior = priorOf(view, body);
+  return prior === undefined ? body : ({ ...body, prior } as OperationBody);
+}
