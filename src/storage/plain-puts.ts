@@ -40,6 +40,8 @@ type Count = {
   readonly bucket: BucketName;
   readonly key: string;
   readonly folder: Buffer;
+  /** Where its bucket has it. */
+  readonly counts: Map<number, Count>;
 };
 
 export type PlainPutsDeps = {
@@ -62,7 +64,8 @@ export type PlainPutsDeps = {
 export class PlainPuts {
   readonly #deps: PlainPutsDeps;
   readonly #known: KnownKeys;
-  readonly #buckets: Bucket[] = [];
+  /** By name; a log may go from one to the other with each operation. */
+  readonly #buckets = new Map<string, Bucket>();
   #bucket: Bucket | undefined;
   #counts: Count[] = [];
   readonly #live = { segment: 0, rows: 0, bytes: 0 };
@@ -138,9 +141,11 @@ export class PlainPuts {
     live.bytes = 0;
     if (this.#counts.length === 0) return;
     // In the order in which folders were met first: the first ones are listed.
-    for (const count of this.#counts) addUsage(view, count, count);
+    for (const count of this.#counts) {
+      addUsage(view, count, count);
+      count.counts.clear();
+    }
     this.#counts = [];
-    for (const { counts } of this.#buckets) counts.clear();
   }
 
   /** Finds bucket, key and object of a put that has nothing else; undefined for all others. */
@@ -204,15 +209,15 @@ export class PlainPuts {
 
   #bucketOf(bytes: Buffer, from: number, to: number): Bucket | undefined {
     if (isAt(this.#bucket?.bytes, bytes, from, to)) return this.#bucket;
-    let found = this.#buckets.find((bucket) => isAt(bucket.bytes, bytes, from, to));
+    const text = bytes.toString("latin1", from, to);
+    let found = this.#buckets.get(text);
     if (found === undefined) {
-      const text = bytes.toString("latin1", from, to);
       const name = parseBucketName(text);
       if (name === undefined) return undefined;
       const front = Buffer.from(TABLES.object.prefix + bucketStart(name), "utf8");
       const hashes = hashStart(front);
       found = { name, bytes: Buffer.from(text, "latin1"), front, hashes, counts: new Map() };
-      this.#buckets.push(found);
+      this.#buckets.set(text, found);
     }
     this.#bucket = found;
     return found;
@@ -228,7 +233,7 @@ export class PlainPuts {
     if (this.#counts.length >= COUNTS_MAX) this.settle();
     const folder = Buffer.from(bytes.subarray(this.#keyAt, this.#folderEnd));
     const key = folder.toString("utf8");
-    const count = { objects: 1, bytes: size, bucket: name, key, folder };
+    const count = { objects: 1, bytes: size, bucket: name, key, folder, counts };
     this.#counts.push(count);
     counts.set(this.#folderHash, count);
   }
