@@ -1,51 +1,10 @@
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { FakeAnswer } from "../../test/support/fake-exchange.ts";
-import {
-  credentialOf,
-  openS3Site,
-  type S3Site,
-  type SignedRequest,
-} from "../../test/support/s3-site.ts";
+import { describe, expect, test } from "vitest";
+import { credentialOf } from "../../test/support/s3-site.ts";
+import { elements, useS3Site } from "../../test/support/s3-suite.ts";
 import { grantPolicy } from "../core/grants.ts";
 import { readStoredPolicy } from "./policy/document.ts";
 
-let site: S3Site;
-let buckets = 0;
-
-beforeAll(async () => {
-  site = await openS3Site();
-});
-afterAll(() => site.close());
-
-async function makeBucket(): Promise<string> {
-  const name = `bucket-${++buckets}`;
-  await expectStatus({ method: "PUT", path: `/${name}` }, 200);
-  return name;
-}
-
-async function expectStatus(request: SignedRequest, status: number): Promise<FakeAnswer> {
-  const answer = await site.ask(request);
-  expect([answer.status, answer.status === status ? "" : String(answer.body)]).toEqual([
-    status,
-    "",
-  ]);
-  return answer;
-}
-
-function element(answer: FakeAnswer, name: string): string | undefined {
-  return new RegExp(`<${name}>([^<]*)</${name}>`).exec(String(answer.body))?.[1];
-}
-
-function elements(answer: FakeAnswer, name: string): string[] {
-  return [...String(answer.body).matchAll(new RegExp(`<${name}>([^<]*)</${name}>`, "g"))].map(
-    (match) => match[1] ?? "",
-  );
-}
-
-async function refusal(request: SignedRequest): Promise<string> {
-  const answer = await site.ask(request);
-  return `${answer.status} ${element(answer, "Code") ?? ""}`.trim();
-}
+const { site, makeBucket, expectStatus, refusal } = useS3Site();
 
 describe("a key that is bound to a bucket", () => {
   test("does there what it was granted, and learns nothing of other buckets", async () => {
@@ -53,7 +12,7 @@ describe("a key that is bound to a bucket", () => {
     await expectStatus({ method: "PUT", path: `/${other}/secret`, body: "x" }, 200);
     const policies = [readStoredPolicy(grantPolicy("read-write", [mine]))];
     const as = credentialOf("BOUNDKEY", { policies });
-    site.add(as);
+    site().add(as);
     await expectStatus({ method: "PUT", path: `/${mine}/key`, body: "x", as }, 200);
     await expectStatus({ method: "GET", path: `/${mine}/key`, as }, 200);
     expect(await refusal({ method: "GET", path: `/${mine}/missing`, as })).toBe("404 NoSuchKey");
@@ -75,7 +34,7 @@ describe("a key that is bound to a bucket", () => {
     const copy = { method: "PUT", path: `/${mine}/copied`, headers, as };
     expect(await refusal(copy)).toBe("403 AccessDenied");
     const body = "<Delete><Object><Key>secret</Key></Object></Delete>";
-    const many = await site.ask({ method: "POST", path: `/${other}?delete`, body, as });
+    const many = await site().ask({ method: "POST", path: `/${other}?delete`, body, as });
     expect(elements(many, "Code")).toEqual(["AccessDenied"]);
     const never = { method: "POST", path: "/never-created?delete", body, as };
     expect(await refusal(never)).toBe("403 AccessDenied");
@@ -86,7 +45,7 @@ describe("a key that is bound to a bucket", () => {
     const mine = await makeBucket();
     const policies = [readStoredPolicy(grantPolicy("write", [mine]))];
     const as = credentialOf("WRITEKEY", { policies });
-    site.add(as);
+    site().add(as);
     await expectStatus({ method: "PUT", path: `/${mine}/key`, body: "x", as }, 200);
     for (const key of ["key", "missing"]) {
       expect(await refusal({ method: "GET", path: `/${mine}/${key}`, as })).toBe(

@@ -1,44 +1,9 @@
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { ask, type FakeAnswer } from "../../test/support/fake-exchange.ts";
-import { openS3Site, type S3Site, type SignedRequest } from "../../test/support/s3-site.ts";
+import { describe, expect, test } from "vitest";
+import { ask } from "../../test/support/fake-exchange.ts";
+import { openS3Site } from "../../test/support/s3-site.ts";
+import { element, elements, useS3Site } from "../../test/support/s3-suite.ts";
 
-let site: S3Site;
-let buckets = 0;
-
-beforeAll(async () => {
-  site = await openS3Site();
-});
-afterAll(() => site.close());
-
-async function makeBucket(): Promise<string> {
-  const name = `bucket-${++buckets}`;
-  await expectStatus({ method: "PUT", path: `/${name}` }, 200);
-  return name;
-}
-
-async function expectStatus(request: SignedRequest, status: number): Promise<FakeAnswer> {
-  const answer = await site.ask(request);
-  expect([answer.status, answer.status === status ? "" : String(answer.body)]).toEqual([
-    status,
-    "",
-  ]);
-  return answer;
-}
-
-function element(answer: FakeAnswer, name: string): string | undefined {
-  return new RegExp(`<${name}>([^<]*)</${name}>`).exec(String(answer.body))?.[1];
-}
-
-function elements(answer: FakeAnswer, name: string): string[] {
-  return [...String(answer.body).matchAll(new RegExp(`<${name}>([^<]*)</${name}>`, "g"))].map(
-    (match) => match[1] ?? "",
-  );
-}
-
-async function refusal(request: SignedRequest): Promise<string> {
-  const answer = await site.ask(request);
-  return `${answer.status} ${element(answer, "Code") ?? ""}`.trim();
-}
+const { site, makeBucket, expectStatus, refusal } = useS3Site();
 
 describe("objects", () => {
   test("come back with their headers, small and large", async () => {
@@ -59,7 +24,7 @@ describe("objects", () => {
       });
       const head = await expectStatus({ method: "HEAD", path }, 200);
       expect(head.contentLength).toBe(size);
-      const range = await site.ask({ method: "GET", path, headers: { Range: "bytes=1-3" } });
+      const range = await site().ask({ method: "GET", path, headers: { Range: "bytes=1-3" } });
       expect(range.status).toBe(size > 1 ? 206 : 416);
       if (size > 1) expect(range.body.equals(body.subarray(1, 4))).toBe(true);
     }
@@ -281,7 +246,7 @@ describe("what is refused", () => {
   ])("a demand of %j is refused by name, and nothing is stored", async (headers) => {
     const bucket = await makeBucket();
     const path = `/${bucket}/key`;
-    const answer = await site.ask({ method: "PUT", path, headers, body: "x" });
+    const answer = await site().ask({ method: "PUT", path, headers, body: "x" });
     expect([answer.status, element(answer, "Header")]).toEqual([501, Object.keys(headers)[0]]);
     expect(await refusal({ method: "GET", path })).toBe("404 NoSuchKey");
   });
@@ -301,12 +266,12 @@ describe("what is refused", () => {
     "a body of %i bytes whose client goes away leaves nothing, and is reported once",
     async (size) => {
       const bucket = await makeBucket();
-      const before = site.summaries.length;
+      const before = site().summaries.length;
       const path = `/${bucket}/key`;
       const body = Buffer.alloc(size, "x");
-      const answer = await site.ask({ method: "PUT", path, body, abortAfterBytes: size / 2 });
+      const answer = await site().ask({ method: "PUT", path, body, abortAfterBytes: size / 2 });
       expect(element(answer, "Code")).toBe("IncompleteBody");
-      expect(site.summaries.slice(before)).toMatchObject([
+      expect(site().summaries.slice(before)).toMatchObject([
         { operation: "PutObject", errorCode: "IncompleteBody", inBytes: size / 2 },
       ]);
       expect(await refusal({ method: "GET", path })).toBe("404 NoSuchKey");
@@ -316,7 +281,7 @@ describe("what is refused", () => {
   test("a request without a signature learns nothing", async () => {
     for (const target of ["/", "/missing", "/missing/key"]) {
       const request = { method: "GET", target, headers: { host: "h" }, body: Buffer.alloc(0) };
-      const answer = await ask(site.handler, request);
+      const answer = await ask(site().handler, request);
       expect([answer.status, element(answer, "Code")]).toEqual([403, "AccessDenied"]);
     }
   });
@@ -324,14 +289,14 @@ describe("what is refused", () => {
 
 test("every answer has its ids, and every request is reported once", async () => {
   const bucket = await makeBucket();
-  const before = site.summaries.length;
-  const answer = await site.ask({ method: "GET", path: `/${bucket}/missing` });
+  const before = site().summaries.length;
+  const answer = await site().ask({ method: "GET", path: `/${bucket}/missing` });
   const id = answer.headers["x-amz-request-id"];
   expect(id).toMatch(/^[0-9A-F]{16}$/);
   expect(element(answer, "RequestId")).toBe(id);
   expect(element(answer, "Resource")).toBe(`/${bucket}/missing`);
-  expect(site.summaries.length).toBe(before + 1);
-  expect(site.summaries.at(-1)).toMatchObject({
+  expect(site().summaries.length).toBe(before + 1);
+  expect(site().summaries.at(-1)).toMatchObject({
     requestId: id,
     operation: "GetObject",
     bucket,
@@ -343,7 +308,11 @@ test("every answer has its ids, and every request is reported once", async () =>
   });
   const put = { method: "PUT", path: `/${bucket}/k`, body: "12345" };
   await expectStatus(put, 200);
-  expect(site.summaries.at(-1)).toMatchObject({ operation: "PutObject", inBytes: 5, outBytes: 0 });
+  expect(site().summaries.at(-1)).toMatchObject({
+    operation: "PutObject",
+    inBytes: 5,
+    outBytes: 0,
+  });
 });
 
 test("beyond its bound on requests under way a site asks clients to slow down", async () => {
