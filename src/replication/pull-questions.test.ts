@@ -1,6 +1,10 @@
 import { afterEach, expect, test } from "vitest";
-import { putOf } from "../../test/support/memory-replica.ts";
-import { openTwins, type TwinSite } from "../../test/support/replication-twins.ts";
+import {
+  appliedSeqs,
+  openTwins,
+  type TwinSite,
+  writeSmall,
+} from "../../test/support/replication-twins.ts";
 import { StorageFault } from "../core/faults.ts";
 import { dotOf } from "./log-entries.ts";
 
@@ -11,15 +15,6 @@ async function openSites() {
   const twins = await openTwins(["berlin", "paris"]);
   stop = twins.stop;
   return twins;
-}
-
-function small(site: TwinSite, key: string, text = key): void {
-  const body = Buffer.from(text);
-  site.replica.write(putOf(key, body), body);
-}
-
-function sizes(site: TwinSite): number[] {
-  return [...site.replica.applied()].sort().map(([, seq]) => seq);
 }
 
 /** Holds up what is taken at a site; what is in front of it in line is given by `release`. */
@@ -36,7 +31,7 @@ function holdTaking({ replica }: TwinSite) {
 }
 
 function writeMuch(site: TwinSite, count: number): void {
-  for (let at = 0; at < count; at++) small(site, `key-${at}`, "x".repeat(100_000));
+  for (let at = 0; at < count; at++) writeSmall(site, `key-${at}`, "x".repeat(100_000));
 }
 
 function pullsOf({ asked }: TwinSite): number {
@@ -51,7 +46,7 @@ test("while a page is taken the next one is asked for, and no more than that", a
   start();
   await clock.advance(1000);
   expect(pullsOf(paris)).toBe(2);
-  expect(sizes(paris)).toEqual([]);
+  expect(appliedSeqs(paris)).toEqual([]);
   release();
   await clock.advance(1000);
   expect(pullsOf(paris)).toBe(3);
@@ -59,7 +54,7 @@ test("while a page is taken the next one is asked for, and no more than that", a
     release();
     await clock.advance(1000);
   }
-  expect(sizes(paris)).toEqual([100]);
+  expect(appliedSeqs(paris)).toEqual([100]);
   expect(taken.reduce((sum, count) => sum + count, 0)).toBe(100);
   const seqs = paris.replica.entries.map(({ encoded }) => dotOf(encoded).seq);
   expect(seqs).toEqual(seqs.map((_, at) => at + 1));
@@ -77,7 +72,7 @@ test("a page that was asked for ahead is given up when the one before could not 
   writeMuch(berlin, 100);
   start();
   await clock.advance(1000);
-  expect(sizes(paris)).toEqual([100]);
+  expect(appliedSeqs(paris)).toEqual([100]);
   expect(paris.replication.counts.lies).toBe(0);
   expect(paris.watch.facts(berlin.member.id).link).toBe("connected");
 });
@@ -97,7 +92,7 @@ test("a page that was asked for ahead is given up when part of the one before wa
   writeMuch(berlin, 100);
   start();
   await clock.advance(1000);
-  expect(sizes(paris)).toEqual([100]);
+  expect(appliedSeqs(paris)).toEqual([100]);
   expect(paris.watch.facts(berlin.member.id).link).toBe("connected");
 });
 
@@ -108,13 +103,13 @@ test("a busy link is asked so seldom that each page brings many operations", asy
   await clock.advance(1000);
   const before = pullsOf(paris);
   for (let ms = 0; ms < 200; ms++) {
-    for (let at = 0; at < 10; at++) small(berlin, `key-${ms}-${at}`);
+    for (let at = 0; at < 10; at++) writeSmall(berlin, `key-${ms}-${at}`);
     await clock.advance(1);
   }
   await clock.advance(50);
-  expect(sizes(paris)).toEqual([2000]);
+  expect(appliedSeqs(paris)).toEqual([2000]);
   expect(pullsOf(paris) - before).toBeLessThan(20);
-  small(berlin, "quiet again");
+  writeSmall(berlin, "quiet again");
   await clock.advance(1);
-  expect(sizes(paris)).toEqual([2001]);
+  expect(appliedSeqs(paris)).toEqual([2001]);
 });

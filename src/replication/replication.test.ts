@@ -1,6 +1,6 @@
 import { afterEach, expect, test } from "vitest";
 import { putOf } from "../../test/support/memory-replica.ts";
-import { openTwins, type TwinSite } from "../../test/support/replication-twins.ts";
+import { appliedSeqs, openTwins, writeSmall } from "../../test/support/replication-twins.ts";
 import { LIMITS } from "../core/limits.ts";
 import { decodePage, encodePage } from "./page-frame.ts";
 
@@ -13,25 +13,16 @@ async function openSites(names: readonly string[], bytesPerSecond?: number) {
   return twins;
 }
 
-function small(site: TwinSite, key: string, text = key): void {
-  const body = Buffer.from(text);
-  site.replica.write(putOf(key, body), body);
-}
-
-function sizes(site: TwinSite): number[] {
-  return [...site.replica.applied()].sort().map(([, seq]) => seq);
-}
-
 test("what one site writes is at the other in the same moment, both ways", async () => {
   const { clock, site, start } = await openSites(["berlin", "paris"]);
   const [berlin, paris] = [site("berlin"), site("paris")];
   start();
   await clock.advance(1000);
-  small(berlin, "a");
-  small(paris, "b");
+  writeSmall(berlin, "a");
+  writeSmall(paris, "b");
   await clock.advance(1);
-  expect(sizes(berlin)).toEqual([1, 1]);
-  expect(sizes(paris)).toEqual([1, 1]);
+  expect(appliedSeqs(berlin)).toEqual([1, 1]);
+  expect(appliedSeqs(paris)).toEqual([1, 1]);
   expect(paris.replica.entries.map(({ inline }) => inline?.toString())).toContain("a");
   await clock.advance(1);
   expect(berlin.watch.facts(paris.member.id)).toMatchObject({
@@ -44,14 +35,14 @@ test("what was written while the line was cut comes when it is mended, once", as
   const [berlin, paris] = [site("berlin"), site("paris")];
   cut("berlin", "paris");
   start();
-  for (let count = 0; count < 100; count++) small(berlin, `key-${count}`);
+  for (let count = 0; count < 100; count++) writeSmall(berlin, `key-${count}`);
   await clock.advance(60_000);
   expect(paris.watch.facts(berlin.member.id).link).toBe("unreachable");
   expect(paris.asked.length).toBeLessThan(60);
   expect(paris.log.lines.filter(({ level }) => level === "warn").length).toBe(1);
   mend("berlin", "paris");
   await clock.advance(31_000);
-  expect(sizes(paris)).toEqual([100]);
+  expect(appliedSeqs(paris)).toEqual([100]);
   expect(paris.replica.entries.length).toBe(100);
   expect(berlin.replica.acknowledged.get(paris.member.id)).toEqual(paris.replica.applied());
 });
@@ -60,10 +51,10 @@ test("a site between two others relays what they write, signatures and all", asy
   const { clock, site, start, cut } = await openSites(["berlin", "paris", "rome"]);
   cut("berlin", "rome");
   start();
-  small(site("berlin"), "from berlin");
-  small(site("rome"), "from rome");
+  writeSmall(site("berlin"), "from berlin");
+  writeSmall(site("rome"), "from rome");
   await clock.advance(10_000);
-  for (const name of ["berlin", "paris", "rome"]) expect(sizes(site(name))).toEqual([1, 1]);
+  for (const name of ["berlin", "paris", "rome"]) expect(appliedSeqs(site(name))).toEqual([1, 1]);
 });
 
 test("three sites that see each other take each operation once, from who wrote it", async () => {
@@ -78,12 +69,12 @@ test("three sites that see each other take each operation once, from who wrote i
   start();
   await clock.advance(2000);
   for (let count = 0; count < 20; count++) {
-    small(site("berlin"), `key-${count}`);
+    writeSmall(site("berlin"), `key-${count}`);
     await clock.advance(100);
   }
   await clock.advance(1000);
   for (const name of ["paris", "rome"]) {
-    expect(sizes(site(name))).toEqual([20]);
+    expect(appliedSeqs(site(name))).toEqual([20]);
     expect(site(name).replication.counts.operationsTaken).toBe(20);
   }
   expect(handedOver).toEqual({ berlin: 40, paris: 0, rome: 0 });
@@ -96,12 +87,12 @@ test("bodies of some size come with their operation, and chunks that are here st
   berlin.replica.writeLarge("one", [whole, Buffer.from("end")]);
   start();
   await clock.advance(1000);
-  expect(sizes(paris)).toEqual([1]);
+  expect(appliedSeqs(paris)).toEqual([1]);
   expect(paris.replication.counts.chunkBytesTaken).toBe(LIMITS.chunkBytes + 3);
 
   berlin.replica.writeLarge("two", [whole, Buffer.from("other end")]);
   await clock.advance(1000);
-  expect(sizes(paris)).toEqual([2]);
+  expect(appliedSeqs(paris)).toEqual([2]);
   expect(paris.replication.counts.chunkBytesTaken).toBe(LIMITS.chunkBytes + 12);
   const before = paris.replication.counts.chunkBytesTaken;
   berlin.replica.writeLarge("two again", [whole, Buffer.from("other end")]);
@@ -124,18 +115,18 @@ test("small operations do not wait behind a large object: it is parked and fetch
   };
   const pieces = [1, 2, 3].map((byte) => Buffer.alloc(LIMITS.chunkBytes, byte));
   berlin.replica.writeLarge("large", pieces);
-  small(berlin, "small");
+  writeSmall(berlin, "small");
   start();
   await clock.advance(1000);
   expect(paris.replica.received().get(berlin.owner.origin)?.seq).toBe(2);
   expect(paris.replica.parked().map(({ dot, reason }) => [dot.seq, reason])).toEqual([
     [1, "its bytes are being fetched"],
   ]);
-  expect(sizes(paris)).toEqual([0]);
+  expect(appliedSeqs(paris)).toEqual([0]);
   world.meddle = undefined;
   for (const release of open) release();
   await clock.advance(1000);
-  expect(sizes(paris)).toEqual([2]);
+  expect(appliedSeqs(paris)).toEqual([2]);
   expect(paris.replica.parked()).toEqual([]);
 });
 
@@ -152,7 +143,7 @@ test("a chunk that breaks off is resumed where it broke, in smaller pieces", asy
   site("berlin").replica.writeLarge("large", [Buffer.alloc(600_000, 5)]);
   start();
   await clock.advance(1000);
-  expect(sizes(site("paris"))).toEqual([1]);
+  expect(appliedSeqs(site("paris"))).toEqual([1]);
   expect(offsets).toEqual([
     ...["0+600000", "0+262144", "262144+262144", "262144+262144", "524288+75712"],
   ]);
@@ -165,7 +156,7 @@ test("bytes that nobody has park their operation; they come when somebody has th
   berlin.replica.writeLarge("lost", [body]);
   const [[hash, bytes] = []] = [...berlin.replica.chunks];
   berlin.replica.chunks.clear();
-  small(berlin, "later");
+  writeSmall(berlin, "later");
   start();
   await clock.advance(10_000);
   expect(paris.replica.parked().map(({ reason }) => reason)).toEqual(["no peer has its bytes"]);
@@ -173,7 +164,7 @@ test("bytes that nobody has park their operation; they come when somebody has th
   if (hash !== undefined && bytes !== undefined) berlin.replica.chunks.set(hash, bytes);
   await clock.advance(5 * 60_000);
   expect(paris.replica.parked()).toEqual([]);
-  expect(sizes(paris)).toEqual([2]);
+  expect(appliedSeqs(paris)).toEqual([2]);
 });
 
 test("bytes that are gone because a later write took their place are not waited for", async () => {
@@ -181,12 +172,12 @@ test("bytes that are gone because a later write took their place are not waited 
   const [berlin, paris] = [site("berlin"), site("paris")];
   const { origin, seq } = berlin.replica.writeLarge("replaced", [Buffer.alloc(200_000, 9)]);
   berlin.replica.chunks.clear();
-  small(berlin, "replaced");
+  writeSmall(berlin, "replaced");
   paris.replica.gone.add(`${origin} ${seq}`);
   start();
   await clock.advance(10_000);
   expect(paris.replica.parked()).toEqual([]);
-  expect(sizes(paris)).toEqual([2]);
+  expect(appliedSeqs(paris)).toEqual([2]);
 });
 
 test("a body that a relay lacks comes from who has it", async () => {
@@ -203,11 +194,11 @@ test("a body that a relay lacks comes from who has it", async () => {
     const entries = page.entries.map(({ encoded }) => ({ encoded, inline: undefined }));
     return { status: 200, body: encodePage({ head: page.head, entries }, false) };
   };
-  small(berlin, "a");
+  writeSmall(berlin, "a");
   start();
   await clock.advance(10_000);
   expect(paris.replica.parked()).toEqual([]);
-  expect(sizes(paris)).toEqual([1]);
+  expect(appliedSeqs(paris)).toEqual([1]);
 });
 
 test("a pull by hand ends when nothing is missing, and tells why when something is", async () => {
@@ -216,7 +207,7 @@ test("a pull by hand ends when nothing is missing, and tells why when something 
   cut("paris", "rome");
   cut("berlin", "rome");
   start();
-  for (let count = 0; count < 500; count++) small(berlin, `key-${count}`, "x".repeat(20_000));
+  for (let count = 0; count < 500; count++) writeSmall(berlin, `key-${count}`, "x".repeat(20_000));
   const pulling = paris.replication.pullNow();
   await clock.advance(100);
   const reports = await pulling;
@@ -225,9 +216,9 @@ test("a pull by hand ends when nothing is missing, and tells why when something 
     ["berlin", expect.any(Number), undefined],
     ["rome", 0, "ECONNREFUSED"],
   ]);
-  expect(sizes(paris)).toEqual([500]);
+  expect(appliedSeqs(paris)).toEqual([500]);
 
-  small(paris, "news");
+  writeSmall(paris, "news");
   const pushing = paris.replication.push(5000);
   await clock.advance(6000);
   expect(
@@ -250,7 +241,7 @@ test("no more than the bandwidth that was set is taken from a peer", async () =>
   const { pageBytesTaken, chunkBytesTaken } = site("paris").replication.counts;
   expect(pageBytesTaken + chunkBytesTaken).toBeLessThan(700_000);
   await clock.advance(60_000);
-  expect(sizes(site("paris"))).toEqual([201]);
+  expect(appliedSeqs(site("paris"))).toEqual([201]);
 });
 
 test("a site without peers does nothing at all, and one that stops leaves no timer", async () => {
@@ -260,7 +251,7 @@ test("a site without peers does nothing at all, and one that stops leaves no tim
   await clock.advance(1000);
   expect(site("berlin").asked).toEqual([]);
   if (paris !== undefined) members.push(paris);
-  small(site("berlin"), "a");
+  writeSmall(site("berlin"), "a");
   await clock.advance(1000);
   expect(site("berlin").asked.length).toBeGreaterThan(0);
   await stop();
@@ -270,7 +261,7 @@ test("a site without peers does nothing at all, and one that stops leaves no tim
 test("a peer whose log begins too late is told of, asked seldom, and what it has later comes", async () => {
   const { clock, site, start } = await openSites(["berlin", "paris"]);
   const [berlin, paris] = [site("berlin"), site("paris")];
-  small(berlin, "a");
+  writeSmall(berlin, "a");
   const { readLog } = berlin.replica;
   berlin.replica.readLog = async () => ({
     outcome: "below-floor",
@@ -287,7 +278,7 @@ test("a peer whose log begins too late is told of, asked seldom, and what it has
   ]);
   berlin.replica.readLog = readLog;
   await clock.advance(20_000);
-  expect(sizes(paris)).toEqual([1]);
+  expect(appliedSeqs(paris)).toEqual([1]);
   expect(paris.watch.facts(berlin.member.id).link).toBe("connected");
 });
 
@@ -331,7 +322,7 @@ test("a peer that says at once that it has nothing is not asked in a circle", as
   const { clock, site, start, world } = await openSites(["berlin", "paris"]);
   const [berlin, paris] = [site("berlin"), site("paris")];
   start();
-  small(berlin, "a");
+  writeSmall(berlin, "a");
   await clock.advance(1000);
   world.meddle = async (to, request, deliver) => {
     if (to !== "berlin" || request.path !== "/v1/repl/pull") return deliver();
@@ -344,10 +335,10 @@ test("a peer that says at once that it has nothing is not asked in a circle", as
   const before = paris.asked.length;
   await clock.advance(120_000);
   expect(paris.asked.length - before).toBeLessThan(60);
-  small(berlin, "b");
+  writeSmall(berlin, "b");
   world.meddle = undefined;
   await clock.advance(30_000);
-  expect(sizes(paris)).toEqual([2]);
+  expect(appliedSeqs(paris)).toEqual([2]);
 });
 
 test("a peer that was removed while it was asked is not asked in a circle", async () => {
@@ -355,13 +346,13 @@ test("a peer that was removed while it was asked is not asked in a circle", asyn
   const [berlin, paris] = [site("berlin"), site("paris")];
   start();
   await clock.advance(1000);
-  small(paris, "a");
+  writeSmall(paris, "a");
   await clock.advance(1);
   members.splice(1, 1, { ...paris.member, state: "removed" });
   const before = berlin.asked.length;
-  small(paris, "b");
+  writeSmall(paris, "b");
   await clock.advance(0);
   expect(berlin.asked.length - before).toBeLessThan(5);
   await clock.advance(1000);
-  expect(sizes(berlin)).toEqual([1]);
+  expect(appliedSeqs(berlin)).toEqual([1]);
 });

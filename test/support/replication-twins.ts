@@ -12,7 +12,7 @@ import { Seed } from "../sim/seed.ts";
 import { SimClock } from "../sim/sim-clock.ts";
 import { createInlineHash } from "../sim/sim-hash.ts";
 import { createSimRandom } from "../sim/sim-random.ts";
-import { MemoryReplica } from "./memory-replica.ts";
+import { MemoryReplica, putOf } from "./memory-replica.ts";
 
 export type TwinAnswer = { status: number; body: Buffer };
 export type TwinRequest = Parameters<AskPeer>[1];
@@ -132,4 +132,15 @@ async function untilAbort<Value>(value: Promise<Value>, signal: AbortSignal): Pr
   } finally {
     signal.removeEventListener("abort", abort);
   }
+}
+
+/** A site writes a small object whose bytes are its key, unless something else is given. */
+export function writeSmall({ replica }: TwinSite, key: string, text = key): void {
+  const body = Buffer.from(text);
+  replica.write(putOf(key, body), body);
+}
+
+/** How far a site has applied each log. */
+export function appliedSeqs({ replica }: TwinSite): number[] {
+  return [...replica.applied()].sort().map(([, seq]) => seq);
 }
