@@ -114,7 +114,7 @@ export class OriginLogs {
     }
   }
 
-  /** `slot` is the null slot that the operation writes; replays, which judge nothing, do not say. */
+  /** `slot` is the null slot that it writes; replays, which judge nothing, do not say. */
   park(
     { origin, seq }: Dot,
     write?: { readonly hlc: Hlc; readonly slot: KeyName | undefined },

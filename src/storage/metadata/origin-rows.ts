@@ -1,6 +1,8 @@
 import { type ByteReader, type ByteWriter, LayoutError } from "../../core/bytes.ts";
 import type { Hlc } from "../../core/hlc.ts";
 import {
+  type BucketName,
+  type ObjectKey,
   type OriginId,
   parseBucketName,
   parseObjectKey,
@@ -10,11 +12,11 @@ import {
 } from "../../core/names.ts";
 import type { OriginState, SignedHead } from "../../core/origin-records.ts";
 import type { Vector } from "../../core/records.ts";
-import type { KeyName } from "./key-versions.ts";
 import { readHlc, readOrigin, readSeq } from "./stamp.ts";
 
 /** How far the log of another origin is here; its key names the origin. */
 export type OriginHeadRow = Omit<OriginState, "origin">;
+type Slot = { readonly bucket: BucketName; readonly key: ObjectKey };
 /** An operation in the log whose bytes nobody could give; its key is that of a run of one. */
 export type ParkedRow = {
   readonly home: number;
@@ -23,7 +25,7 @@ export type ParkedRow = {
   readonly vector: Vector;
   readonly reason: string;
   /** The null slot that it writes; undefined: none, or an older program wrote the row. */
-  readonly slot?: KeyName | undefined;
+  readonly slot?: Slot | undefined;
 };
 export type SignedHeadRow = Pick<SignedHead, "site" | "chain" | "signature"> & {
   readonly home: number;
@@ -60,7 +62,7 @@ function readSite(reader: ByteReader): SiteId {
   return site;
 }
 
-function readSlot(reader: ByteReader): KeyName {
+function readSlot(reader: ByteReader): Slot {
   const bucket = parseBucketName(reader.text());
   const key = parseObjectKey(reader.text());
   if (bucket === undefined || key === undefined) throw new LayoutError("not an object key");
