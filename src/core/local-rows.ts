@@ -30,8 +30,9 @@ import { FieldReader, readText, required, writeVarintField } from "./tagged-fiel
  * | 9   | 15, 16  | heads: each origin (8), sequence (varint), HLC (8), chain hash (32), |
  * |     |         | count of the vector (varint), and each origin (8), sequence (varint) |
  * | 11  | 15      | rows taken over so far: varint                                       |
+ * | 12  | 15      | merged into a site that was whole: no value, present means true      |
  */
-const TAG = { rows: 1, site: 3, lease: 5, position: 7, heads: 9, count: 11 } as const;
+const TAG = { rows: 1, site: 3, lease: 5, position: 7, heads: 9, count: 11, merges: 12 } as const;
 
 const WHAT_NUMBERS = {
   version: 1,
@@ -66,6 +67,7 @@ export function writeRowRecord(writer: ByteWriter, record: RowRecord): void {
       writer.u8(TAG.position).text(record.position);
       writeHeads(writer, record.heads);
       writeVarintField(writer, TAG.count, record.rows);
+      if (record.merges === true) writer.u8(TAG.merges).u8(0);
       return;
     case "floors":
       writeHeads(writer, record.heads);
@@ -118,6 +120,7 @@ export function readRowRecord(kind: RowRecord["kind"], reader: ByteReader, end: 
         position: required(found.position, "position"),
         heads: found.heads,
         rows: required(found.count, "count"),
+        ...(found.merges === undefined ? {} : { merges: found.merges }),
       };
   }
 }
@@ -129,6 +132,7 @@ class RowFields {
   position: string | undefined;
   heads: readonly LogStart[] = [];
   count: number | undefined;
+  merges: true | undefined;
 }
 
 function readRowField(fields: FieldReader, tag: number, found: RowFields): void {
@@ -150,6 +154,9 @@ function readRowField(fields: FieldReader, tag: number, found: RowFields): void 
       return;
     case TAG.count:
       found.count = fields.reader.varint();
+      return;
+    case TAG.merges:
+      found.merges = true;
       return;
     default:
       fields.passUnknown(tag);

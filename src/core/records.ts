@@ -329,6 +329,8 @@ export type LocalRecord =
       readonly rows: number;
       /** Where that site's log stood before its first row was read. */
       readonly heads: readonly LogStart[];
+      /** This site was whole before: what is not here meanwhile is not missing. */
+      readonly merges?: true;
     }
   /** Logs whose beginnings came as rows: this log has none of their operations up to there. */
   | { readonly kind: "floors"; readonly heads: readonly LogStart[] };

@@ -155,7 +155,9 @@ export class BootstrapRun {
     }
     const { lease, heads, rows, settled } = await this.#source.start(undefined, signal);
     this.#rowsTotal = rows;
-    const progress = { site, lease, position: "", rows: 0, heads };
+    const { merges } = this.#source;
+    const merge = merges === undefined ? {} : { merges };
+    const progress = { site, lease, position: "", rows: 0, heads, ...merge };
     if (settled.length > 0) {
       await this.#deps.rows.import({ rows: [], removed: [], settled, progress, rewrite: false });
     }

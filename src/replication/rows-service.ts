@@ -73,7 +73,10 @@ export class RowsService {
   readonly #leases: BootstrapLeases;
   readonly #stop = new AbortController();
   #run: BootstrapRun | undefined;
+  /** Tries until all rows are here, and waits in between. */
   #running: Promise<void> | undefined;
+  /** Such a try is under way: rows may come in at any moment. */
+  #isTaking = false;
   /** Peers whose logs begin too late for this site, as it was told once. */
   readonly #needsRows = new Set<SiteId>();
   #release: () => void = () => undefined;
@@ -109,7 +112,7 @@ export class RowsService {
     const before = rows.bootstrap();
     if (before?.lease === ARCHIVE_LEASE) {
       log.warn({}, "an import was interrupted: run `atoll repl-bootstrap --import DIR` again");
-    } else if (before !== undefined) this.#begin(before.site);
+    } else if (before !== undefined) this.#begin(before.site, before.merges === true);
   }
 
   async stop(): Promise<void> {
@@ -120,19 +123,29 @@ export class RowsService {
 
   /** Whether rows are being taken over: then no operations may be pulled. */
   get isTakingOver(): boolean {
-    return this.#running !== undefined || this.#deps.rows.bootstrap() !== undefined;
+    return this.#isTaking || this.#deps.rows.bootstrap() !== undefined;
   }
 
-  /** A peer's log begins too late. An empty site takes its rows by itself; others are told. */
-  belowFloor(peer: SiteRecord): void {
-    if (this.isTakingOver || this.#needsRows.has(peer.id)) return;
-    const { rows, log } = this.#deps;
+  /**
+   * A peer's log begins too late, of these origins. An empty site takes its rows by itself, and so
+   * does one that never had anything of those logs: they are of a site that had data when the two
+   * met. Others are told.
+   */
+  belowFloor(peer: SiteRecord, origins: readonly OriginId[]): void {
+    if (this.#running !== undefined || this.isTakingOver) return;
+    const { rows, log, replica } = this.#deps;
     const buckets = { from: SECTIONS.buckets, to: undefined };
     if (rows.read(buckets, 1).rows.length === 0) {
       log.info({ peer: peer.id }, "this site is empty: it takes over all rows of a peer");
-      this.#begin(peer.id);
+      this.#begin(peer.id, false);
       return;
     }
+    const received = replica.received();
+    if (origins.every((origin) => !received.has(origin))) {
+      this.#begin(peer.id, true);
+      return;
+    }
+    if (this.#needsRows.has(peer.id)) return;
     this.#needsRows.add(peer.id);
     const command = `atoll repl-bootstrap --from ${peer.name}`;
     log.warn({ peer: peer.id }, `this site was away for too long: run \`${command}\` here`);
@@ -142,7 +155,7 @@ export class RowsService {
   bootstrap(peer: SiteId): boolean {
     const now = this.#run?.progress();
     if (this.#running !== undefined && now?.site !== peer) return false;
-    if (this.#running === undefined) this.#begin(peer);
+    if (this.#running === undefined) this.#begin(peer, false);
     return true;
   }
 
@@ -198,7 +211,12 @@ export class RowsService {
       source,
     );
     this.#run = run;
-    await run.run(this.#stop.signal);
+    this.#isTaking = true;
+    try {
+      await run.run(this.#stop.signal);
+    } finally {
+      this.#isTaking = false;
+    }
     return run.progress();
   }
 
@@ -236,14 +254,18 @@ export class RowsService {
     return rows.heads();
   }
 
-  #begin(site: SiteId): void {
-    this.#running = this.#untilDone(site).finally(() => {
+  #begin(site: SiteId, merges: boolean): void {
+    this.#running = this.#untilDone(site, merges).finally(() => {
       this.#running = undefined;
     });
   }
 
-  /** Tries again and again: an interruption costs a step, not the bootstrap. */
-  async #untilDone(site: SiteId): Promise<void> {
+  /**
+   * Tries again and again: an interruption costs a step, not the bootstrap. Between tries that have
+   * brought nothing yet this site gives its own rows, so that of two that want each other's one
+   * goes first. A merge that nobody asked for is given up then: the peer's next answer begins it.
+   */
+  async #untilDone(site: SiteId, merges: boolean): Promise<void> {
     const { clock, random, log, peers } = this.#deps;
     const { signal } = this.#stop;
     for (let failures = 0; !signal.aborted; failures++) {
@@ -257,6 +279,7 @@ export class RowsService {
           site: peer.id,
           start: (lease, until) => calls.start(lease, until),
           rows: (request, until) => calls.rows(request, until),
+          ...(merges ? { merges } : {}),
         };
         const done = await this.#takeOver(source, (...wish) => this.#deps.engine().fetch(...wish));
         this.#needsRows.delete(peer.id);
@@ -266,6 +289,10 @@ export class RowsService {
         if (signal.aborted) return;
         const message = failure instanceof Error ? failure.message : String(failure);
         const from = peer?.id ?? site;
+        if (merges && this.#deps.rows.bootstrap() === undefined) {
+          log.debug({ peer: from, failure: message }, "rows of a peer are merged later");
+          return;
+        }
         log.warn({ peer: from, failure: message }, "a bootstrap was interrupted; it goes on");
         await clock.sleep(backoffMs(random, failures + 1), signal).catch(() => undefined);
       }

@@ -3,8 +3,9 @@ import type { Store } from "../storage/store.ts";
 import { S3Error } from "./errors.ts";
 import { requireComplete, whileIncomplete } from "./incomplete-site.ts";
 
-function storeWith(underWay: boolean): Pick<Store, "rows"> {
-  const bootstrap = underWay ? { position: "" } : undefined;
+function storeWith(underWay: boolean | "merge"): Pick<Store, "rows"> {
+  const merge = underWay === "merge" ? { merges: true } : {};
+  const bootstrap = underWay === false ? undefined : { position: "", ...merge };
   return { rows: { bootstrap: () => bootstrap } } as unknown as Pick<Store, "rows">;
 }
 
@@ -17,6 +18,12 @@ test("what is missing may be on its way while rows are taken over", () => {
       status: 503,
     });
   }
+});
+
+test("a site that merges rows of another one into its own answers as before", () => {
+  const failure = new S3Error("NoSuchKey");
+  expect(whileIncomplete(storeWith("merge"), failure)).toBe(failure);
+  expect(() => requireComplete(storeWith("merge"), "ListObjectsV2")).not.toThrow();
 });
 
 test("other failures stay what they are", () => {

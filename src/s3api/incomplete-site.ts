@@ -5,7 +5,8 @@ import type { OperationName } from "./operations.ts";
 
 /*
  * While a site takes over all rows of another one, what it does not find may still be on its way:
- * it must not say that there is nothing. Who asks is told to come again.
+ * it must not say that there is nothing. Who asks is told to come again. A site that had data of
+ * its own, and merges that of one which joined, is as whole meanwhile as it was before.
  */
 
 const AGAIN_MS = 5000;
@@ -22,10 +23,15 @@ type Rows = Pick<Store, "rows">;
 /** A failure as a client may hear of it now. */
 export function whileIncomplete({ rows }: Rows, failure: unknown): unknown {
   if (!(failure instanceof S3Error) || !MISSING.has(failure.code)) return failure;
-  return rows.bootstrap() === undefined ? failure : slowDown(AGAIN_MS);
+  return isIncomplete({ rows }) ? slowDown(AGAIN_MS) : failure;
 }
 
 /** Refuses to list what is not all here. */
 export function requireComplete({ rows }: Rows, operation: OperationName): void {
-  if (LISTS.has(operation) && rows.bootstrap() !== undefined) throw slowDown(AGAIN_MS);
+  if (LISTS.has(operation) && isIncomplete({ rows })) throw slowDown(AGAIN_MS);
+}
+
+function isIncomplete({ rows }: Rows): boolean {
+  const bootstrap = rows.bootstrap();
+  return bootstrap !== undefined && bootstrap.merges !== true;
 }

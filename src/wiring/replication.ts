@@ -143,7 +143,7 @@ function createEngine(
       ...{ replica: store.replica, owner: identity, clock, random, hash, log, quarantine },
       ...{ watch: peerWatch, sites: () => store.sites() },
       ask: (peer, request) => client.request(peer, request),
-      belowFloor: (peer) => rows.belowFloor(peer),
+      belowFloor: (peer, origins) => rows.belowFloor(peer, origins),
       showsRowsFirst: (bucket) => store.remote.showsRowsFirst(bucket),
       linkChanged: () => readThrough.retry(),
       held: () => rows.isTakingOver,

@@ -1,9 +1,11 @@
 import { afterEach, expect, test } from "vitest";
-import { parseSiteId } from "../../src/core/names.ts";
+import { parseSiteId, type SiteId } from "../../src/core/names.ts";
 import type { MemberSite } from "../../src/core/site-record.ts";
 import { required } from "../../src/core/tagged-fields.ts";
-import type { PeerCalls } from "../../src/replication/peer-calls.ts";
+import type { Clock } from "../../src/ports/clock.ts";
+import type { AskPeer, PeerCalls } from "../../src/replication/peer-calls.ts";
 import { PeerFault } from "../../src/replication/peer-fault.ts";
+import type { PeerCall } from "../../src/replication/peer-server.ts";
 import {
   answerBootstrap,
   answerRanges,
@@ -11,31 +13,48 @@ import {
   answerRows,
   type RowServerDeps,
 } from "../../src/replication/row-server.ts";
-import { type RowsEngine, RowsService } from "../../src/replication/rows-service.ts";
+import {
+  type RowsEngine,
+  RowsService,
+  type RowsServiceDeps,
+} from "../../src/replication/rows-service.ts";
+import { parseRowsRequest, writeRowsRequest } from "../../src/replication/wire-rows.ts";
 import type { StoredObject } from "../../src/storage/store.ts";
 import { createMemoryLog } from "../sim/memory-log.ts";
 import { Seed } from "../sim/seed.ts";
 import { createSimRandom } from "../sim/sim-random.ts";
 import { readBody } from "../sim/store-check.ts";
 import { bucketOf, keyOf } from "../sim/store-journal.ts";
+import { handOverAll } from "../support/hand-over.ts";
 import { dumpLogicalRows } from "../support/logical-rows.ts";
-import { fetchFrom, linkRows, ownHead } from "../support/row-link.ts";
+import { fetchFrom, linkRows, ownHead, type RowLink } from "../support/row-link.ts";
 import { fill, setUp } from "../support/row-workload.ts";
 import { closeSimSites, SimSite } from "../support/sim-site.ts";
 
 afterEach(closeSimSites);
 
-type Service = { service: RowsService; log: ReturnType<typeof createMemoryLog>; peer: MemberSite };
+type Service = {
+  readonly service: RowsService;
+  readonly log: ReturnType<typeof createMemoryLog>;
+  readonly peer: MemberSite;
+  readonly link: RowLink;
+};
 
-function serviceFor(from: SimSite, to: SimSite, engine: Partial<RowsEngine> = {}): Service {
+function serviceFor(
+  from: SimSite,
+  to: SimSite,
+  engine: Partial<RowsEngine> = {},
+  changes: Partial<Pick<RowsServiceDeps, "ask" | "clock">> = {},
+): Service {
   const log = createMemoryLog();
-  const { ask } = linkRows(from, to);
+  const link = linkRows(from, to);
+  const ask = inSmallPages(link.ask);
   const fetchBodies = fetchFrom(from, to);
-  const peer = { id: from.running.site.identity.siteId, name: "berlin" } as MemberSite;
+  const peer = memberOf(from);
   const { identity } = to.running.site;
   const service = new RowsService({
     ...{ rows: to.store.rows, replica: to.store.replica, ask, log, clock: to.clock },
-    ...{ hash: to.hash, random: createSimRandom(new Seed("rows-service")), peers: () => [peer] },
+    ...{ hash: to.hash, random: createSimRandom(new Seed(identity.siteId)), peers: () => [peer] },
     ...{ disk: to.machine.disk, bytesPerSecond: undefined, marksKeptMs: 0, site: identity.siteId },
     own: () => identity.origin,
     cluster: () => identity.clusterId,
@@ -45,8 +64,35 @@ function serviceFor(from: SimSite, to: SimSite, engine: Partial<RowsEngine> = {}
       passedOver: { asked: () => undefined },
       ...engine,
     }),
+    ...changes,
   });
-  return { service, log, peer };
+  return { service, log, peer, link };
+}
+
+/** There is little in a site of a test: so that it does not all come at once. */
+function inSmallPages(ask: AskPeer): AskPeer {
+  return (peer, request) => {
+    const parsed = parseRowsRequest(request.body ?? Buffer.of());
+    if (request.path !== "/v1/repl/rows" || parsed.outcome === "bad") return ask(peer, request);
+    return ask(peer, { ...request, body: writeRowsRequest({ ...parsed.value, bytesMax: 600 }) });
+  };
+}
+
+function memberOf(site: SimSite): MemberSite {
+  return { id: site.running.site.identity.siteId, name: "berlin" } as MemberSite;
+}
+
+/** A clock of which a sleep takes the longer the longer it is. */
+function slowly(site: SimSite): Clock {
+  const sleep = async (ms: number): Promise<void> => {
+    for (let turn = 0; turn < ms / 10; turn++) await settle();
+  };
+  return { ...site.clock, sleep };
+}
+
+/** Lets everything go on that waits for nothing but its turn. */
+function settle(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
 }
 
 /** A body in chunks, in a segment that nothing holds in memory. */
@@ -65,8 +111,18 @@ async function putLarge(site: SimSite, bytes: Buffer): Promise<StoredObject> {
   return required(site.store.object(bucket, key), "object");
 }
 
+/** A bucket and an object that nobody else has. */
+async function putOwn({ store }: SimSite): Promise<void> {
+  const [bucket, bytes] = [bucketOf("own"), Buffer.from("mine")];
+  await store.createBucket({ name: bucket, owner: "o" });
+  const attributes = { system: [], user: [], storageClass: undefined, tags: [] };
+  const rest = { attributes, checksums: [], parts: [], encryption: undefined };
+  const object = { size: bytes.length, etag: "0".repeat(32), ...rest };
+  await store.putObject({ bucket, key: keyOf("k"), object, body: { kind: "inline", bytes } });
+}
+
 async function untilIdle(service: RowsService): Promise<void> {
-  while (service.isTakingOver) await new Promise((resolve) => setImmediate(resolve));
+  while (service.isTakingOver) await settle();
 }
 
 test("an empty site whose peer's log begins too late takes over rows by itself", async () => {
@@ -75,7 +131,7 @@ test("an empty site whose peer's log begins too late takes over rows by itself",
   const to = await SimSite.open("service-to");
   const { service, peer } = serviceFor(from, to);
   service.start();
-  service.belowFloor(peer);
+  service.belowFloor(peer, [ownHead(from).origin]);
   expect(service.isTakingOver).toBe(true);
   await untilIdle(service);
   expect(service.progress()).toMatchObject({ state: "done", skipped: 0 });
@@ -84,15 +140,16 @@ test("an empty site whose peer's log begins too late takes over rows by itself",
   await service.stop();
 });
 
-test("a site that holds data is told the command, once, and does nothing by itself", async () => {
+test("a site that was away is told the command, once, and does nothing by itself", async () => {
   const from = await SimSite.open("told-from");
-  await fill(from, new Seed("told"), 20);
   const to = await SimSite.open("told-to");
-  await setUp(to);
+  await setUp(from);
+  await handOverAll(from, to);
+  await fill(from, new Seed("told"), 20);
   const before = dumpLogicalRows(to.store);
   const { service, log, peer } = serviceFor(from, to);
   service.start();
-  for (let times = 0; times < 3; times++) service.belowFloor(peer);
+  for (let times = 0; times < 3; times++) service.belowFloor(peer, [ownHead(from).origin]);
   expect(service.isTakingOver).toBe(false);
   expect(dumpLogicalRows(to.store)).toEqual(before);
   const told = JSON.stringify(log.lines).split("atoll repl-bootstrap --from berlin").length - 1;
@@ -101,6 +158,74 @@ test("a site that holds data is told the command, once, and does nothing by itse
   await untilIdle(service);
   expect(service.progress()).toMatchObject({ state: "done" });
   await service.stop();
+});
+
+test("a site with data takes over by itself what one had that it meets, and is whole meanwhile", async () => {
+  const from = await SimSite.open("met-from");
+  await fill(from, new Seed("met-from"), 60);
+  const to = await SimSite.open("met-to");
+  await putOwn(to);
+  const { service, peer, link } = serviceFor(from, to);
+  service.start();
+  const { origin } = ownHead(from);
+  // It cannot be had at first: then this is no reason to hold anything back.
+  link.weather = () => {
+    throw new Error("the link was cut");
+  };
+  service.belowFloor(peer, [origin]);
+  await untilIdle(service);
+  await settle();
+  expect([service.isTakingOver, to.store.rows.bootstrap()]).toEqual([false, undefined]);
+  let pages = 0;
+  const merging: unknown[] = [];
+  link.weather = (path) => {
+    if (path !== "/v1/repl/rows") return;
+    pages += 1;
+    if (pages > 1) merging.push(to.store.rows.bootstrap()?.merges);
+    if (pages === 3) throw new Error("the link was cut");
+  };
+  service.belowFloor(peer, [origin]);
+  await untilIdle(service);
+  expect(merging.length).toBeGreaterThan(2);
+  expect(new Set(merging)).toEqual(new Set([true]));
+  expect(service.progress()).toMatchObject({ state: "done", skipped: 0, removed: 0 });
+  const own = (row: string): boolean => /^"[CD]own/.test(row);
+  const merged = dumpLogicalRows(to.store);
+  expect(merged.filter((row) => !own(row))).toEqual(dumpLogicalRows(from.store));
+  expect(merged.filter(own).length).toBeGreaterThan(0);
+  await service.stop();
+});
+
+test("of two sites that want each other's rows at once, one goes first and both get them", async () => {
+  const sites = await Promise.all(["each-a", "each-b"].map((name) => SimSite.open(name)));
+  const [a, b] = sites as [SimSite, SimSite];
+  const seed = new Seed("each");
+  for (const site of sites) await fill(site, seed, 40);
+  const services = new Map<SimSite, RowsService>();
+  const taking: boolean[] = [];
+  const open = (to: SimSite, from: SimSite): SiteId => {
+    const ask: AskPeer = async (_peer, { path, body = Buffer.of() }) => {
+      await settle();
+      const route = services.get(from)?.routes.find((one) => one.path === path);
+      const call = { peer: memberOf(to), body } as unknown as PeerCall;
+      const answer = await required(route, "route").answer(call);
+      taking.push(sites.every(({ store }) => store.rows.bootstrap() !== undefined));
+      await settle();
+      return { status: answer.status, body: Buffer.from(answer.body) };
+    };
+    const { service } = serviceFor(from, to, {}, { ask: inSmallPages(ask), clock: slowly(to) });
+    services.set(to, service);
+    return memberOf(from).id;
+  };
+  const [idOfB, idOfA] = [open(a, b), open(b, a)];
+  expect(services.get(a)?.bootstrap(idOfB)).toBe(true);
+  expect(services.get(b)?.bootstrap(idOfA)).toBe(true);
+  const isDone = (site: SimSite): boolean => services.get(site)?.progress()?.state === "done";
+  for (let turns = 0; turns < 200_000 && !(isDone(a) && isDone(b)); turns++) await settle();
+  expect([isDone(a), isDone(b)]).toEqual([true, true]);
+  expect(taking).not.toContain(true);
+  expect(dumpLogicalRows(a.store)).toEqual(dumpLogicalRows(b.store));
+  for (const service of services.values()) await service.stop();
 });
 
 test("a start goes on with a bootstrap that was interrupted", async () => {

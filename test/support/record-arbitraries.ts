@@ -356,11 +356,14 @@ export const localRecords: fc.Arbitrary<LocalRecord> = fc.oneof(
     kind: fc.constant("rows-removed" as const),
     rows: fc.array(removedRows, { maxLength: 3 }),
   }),
-  fc.record({
-    kind: fc.constant("bootstrap" as const),
-    ...{ site: parsed(hex(8), parseSiteId), lease: wellFormed, position: wellFormed },
-    ...{ rows: count, heads: logStarts },
-  }),
+  fc.record(
+    {
+      kind: fc.constant("bootstrap" as const),
+      ...{ site: parsed(hex(8), parseSiteId), lease: wellFormed, position: wellFormed },
+      ...{ rows: count, heads: logStarts, merges: fc.constant(true as const) },
+    },
+    { requiredKeys: ["kind", "site", "lease", "position", "rows", "heads"] },
+  ),
   fc.record({ kind: fc.constant("floors" as const), heads: logStarts }),
   fc.record({
     kind: fc.constant("manifests-remote" as const),

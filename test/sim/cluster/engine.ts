@@ -80,7 +80,7 @@ export function startEngine({ running, network, hash, random, log, disk }: Engin
       ...{ replica, sites: () => store.sites(), owner: identity },
       ...{ ask, clock, random, hash, log, watch },
       quarantine: new Quarantine({ clock, log, driftMsMax: DRIFT_MS_MAX }),
-      belowFloor: (peer) => rows.belowFloor(peer),
+      belowFloor: (peer, origins) => rows.belowFloor(peer, origins),
       held: () => rows.isTakingOver,
     },
     { bytesPerSecond: undefined },
