@@ -1,33 +1,19 @@
-import { StorageFault } from "../core/faults.ts";
 import type { OriginId, SiteId } from "../core/names.ts";
-import { operationHeader } from "../core/operation-codec.ts";
 import type { Vector } from "../core/records.ts";
 import type { SiteRecord } from "../core/site-record.ts";
-import type { Clock } from "../ports/clock.ts";
-import type { Log } from "../ports/log.ts";
-import type { Random } from "../ports/random.ts";
 import type { Replica } from "../storage/replica.ts";
 import { backoffMs } from "./backoff.ts";
-import { dotOf } from "./log-entries.ts";
 import type { CheckedPage } from "./page-check.ts";
 import type { TakenPage } from "./page-taker.ts";
 import type { PeerCalls, PulledPage } from "./peer-calls.ts";
-import { PeerFault } from "./peer-fault.ts";
-import { PeerLie } from "./peer-lie.ts";
-import type { PeerWatch } from "./peer-watch.ts";
+import type { PeerLie } from "./peer-lie.ts";
 import { PullHolds } from "./pull-holds.ts";
 import { PullQuestions } from "./pull-questions.ts";
-import type { Quarantine } from "./quarantine.ts";
+import { PullStanding, type PullStandingDeps } from "./pull-standing.ts";
 import { Rest } from "./rest.ts";
-import { TroubleLog } from "./trouble-log.ts";
 
-export type PullerDeps = {
+export type PullerDeps = PullStandingDeps & {
   readonly replica: Pick<Replica, "received" | "applied">;
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly log: Log;
-  readonly watch: PeerWatch;
-  readonly quarantine: Quarantine;
   readonly calls: PeerCalls;
   readonly check: (page: PulledPage) => CheckedPage;
   readonly take: (page: CheckedPage, from: SiteId, signal: AbortSignal) => Promise<TakenPage>;
@@ -37,10 +23,6 @@ export type PullerDeps = {
   readonly own: () => OriginId;
   /** Origins that come straight from their own site over another link. */
   readonly servedElsewhere: (peer: SiteId) => ReadonlySet<OriginId>;
-  /** The link has become usable, or unusable: what others leave to it changes. */
-  readonly changed: () => void;
-  /** The peer's log begins later than this site's knowledge ends. */
-  readonly belowFloor: (peer: SiteRecord, origins: readonly OriginId[]) => void;
   /** Whether all rows of a peer are being taken over: its log is gone on with afterwards. */
   readonly held?: () => boolean;
 };
@@ -66,8 +48,6 @@ const NONE: ReadonlySet<OriginId> = new Set();
 const WAIT_MS = 20_000;
 /** While other links serve some origins, this one looks now and then whether they really do. */
 const WAIT_SKIPPING_MS = 5000;
-const SUSPENDED_MS = 60_000;
-const SUSPENDED_MS_MAX = 15 * 60_000;
 const NEEDS_ROWS_MS = 15_000;
 /** While rows are taken over, nothing is asked for; so often it is looked whether they are. */
 const HELD_MS = 500;
@@ -84,9 +64,8 @@ const IDLE_ROUNDS_MAX = 5;
 
 /**
  * Pulls from one peer for as long as it is a member: asks for what lies beyond this site's vector,
- * waits there for news, checks and takes what comes. Failures are waited out with full jitter; a
- * peer that lied is left alone for a minute at first, up to a quarter of an hour, and shown as
- * suspended. Invariant: one request for operations is under way at a time.
+ * waits there for news, checks and takes what comes. A peer that fails or lies is left alone for as
+ * long as its standing says. Invariant: one request for operations is under way at a time.
  */
 export class Puller {
   readonly #deps: PullerDeps;
@@ -95,15 +74,12 @@ export class Puller {
   readonly #stop = new AbortController();
   readonly #rest: Rest;
   readonly #holds: PullHolds;
-  readonly #troubles: TroubleLog;
+  readonly #standing: PullStanding;
   readonly #wishes: Wish[] = [];
   readonly #questions: PullQuestions;
   #running: Promise<void> = Promise.resolve();
-  #failures = 0;
-  #lies = 0;
   /** Answers in a row that came at once and brought nothing. */
   #hasty = 0;
-  #connected = false;
   #suspicion: PeerLie | undefined;
 
   constructor(deps: PullerDeps) {
@@ -111,7 +87,7 @@ export class Puller {
     this.#rest = new Rest(deps.clock);
     this.#holds = new PullHolds(deps.clock);
     this.#questions = new PullQuestions(deps);
-    this.#troubles = new TroubleLog(deps);
+    this.#standing = new PullStanding(deps, this.#holds);
   }
 
   get peer(): SiteRecord {
@@ -120,12 +96,12 @@ export class Puller {
 
   /** Whether what the peer's site writes comes over this link. */
   get isConnected(): boolean {
-    return this.#connected;
+    return this.#standing.isConnected;
   }
 
   /** Whether it said what cannot be true, and has not answered well since. */
   get isSuspended(): boolean {
-    return this.#lies > 0;
+    return this.#standing.isSuspended;
   }
 
   start(): void {
@@ -143,7 +119,7 @@ export class Puller {
 
   /** The peer has shown that it can be reached: a wait after a failure ends. */
   hinted(): void {
-    if (this.#lies === 0) this.#rest.end();
+    if (!this.isSuspended) this.#rest.end();
   }
 
   /** Bytes that it gave for others were not what their hash says. */
@@ -181,7 +157,7 @@ export class Puller {
       } catch (failure) {
         const problem = this.#explain(failure);
         for (const { resolve } of wishes) resolve(this.#report({}, problem));
-        waitMs = this.#waitAfter(failure);
+        waitMs = this.#standing.waitMs(failure);
       }
       if (waitMs > 0 && this.#wishes.length === 0 && !signal.aborted) {
         await this.#rest.take(waitMs);
@@ -202,7 +178,7 @@ export class Puller {
     const usualMs = skip.size > 1 ? WAIT_SKIPPING_MS : WAIT_MS;
     const dueMs = this.#deps.quarantine.nextMs() ?? usualMs;
     // The first question after a failure does not wait: the answer tells that all is well again.
-    const waitMs = this.#connected ? Math.min(usualMs, dueMs) : 0;
+    const waitMs = this.isConnected ? Math.min(usualMs, dueMs) : 0;
     const startedMs = this.#deps.clock.monotonicMs();
     const round = await this.#ask(skip, waitMs);
     if (round === undefined) return 0;
@@ -219,8 +195,7 @@ export class Puller {
       const isBusy = operations >= Math.max(BUSY_OPERATIONS, waitedMs / BUSY_EVERY_MS);
       return isBusy && !round.page.head.more ? Math.max(0, GATHER_MS - waitedMs) : 0;
     }
-    this.#failures += 1;
-    return backoffMs(this.#deps.random, this.#failures);
+    return this.#standing.nothingTaken();
   }
 
   async #pullUntilEqual(): Promise<PullReport> {
@@ -266,13 +241,13 @@ export class Puller {
     this.#heard(page);
     const checked = check(page);
     const diverged = [...page.head.diverged, ...checked.diverged, ...this.#lostHere(page)];
-    this.#refuseDiverged(diverged);
+    this.#standing.diverged(diverged);
     const isWhole = diverged.length === 0 && checked.unknown.length === 0;
     // There is more behind it: the peer reads and sends that while this page is taken.
     if (isWhole && page.head.more) this.#questions.askAhead(checked.heads, { skip, waitMs });
     const taken = await take(checked, this.peer.id, this.#stop.signal);
-    this.#noteRefusals(taken);
-    this.#working(page, checked, diverged.length > 0);
+    this.#standing.refused(taken);
+    this.#standing.answered(page, checked, diverged.length > 0);
     return { page, taken, checked };
   }
 
@@ -293,21 +268,6 @@ export class Puller {
     return [own];
   }
 
-  #working({ head }: PulledPage, checked: CheckedPage, isDiverged: boolean): void {
-    const { watch, belowFloor, changed } = this.#deps;
-    this.#lies = 0;
-    if (head.outcome === "below-floor") {
-      watch.link(this.peer.id, "needs-bootstrap");
-      belowFloor(this.peer, head.floors);
-      return;
-    }
-    watch.link(this.peer.id, isDiverged ? "suspended" : "connected");
-    if (checked.entries.length > 0 || checked.unknown.length === 0) this.#failures = 0;
-    if (this.#connected) return;
-    this.#connected = true;
-    changed();
-  }
-
   #skip(leaveToOthers: boolean): ReadonlySet<OriginId> {
     const { quarantine, servedElsewhere } = this.#deps;
     const elsewhere = leaveToOthers ? servedElsewhere(this.peer.id) : NONE;
@@ -320,67 +280,10 @@ export class Puller {
     return skip;
   }
 
-  #refuseDiverged(origins: readonly OriginId[]): void {
-    for (const origin of origins) {
-      const reason = `the peer has another history of origin ${origin}: one of them is a copy`;
-      this.#refuse(origin, reason, "restore that site under a new origin, or remove it");
-    }
-  }
-
-  #noteRefusals({ refused }: TakenPage): void {
-    for (const [origin, { entry, why }] of refused) {
-      if (why.reason === "clock") {
-        const { hlc } = operationHeader(entry.encoded);
-        this.#deps.quarantine.refuse(dotOf(entry.encoded), hlc, this.peer.id);
-      } else if (why.reason !== "gap" && why.reason !== "bytes") {
-        this.#refuse(origin, why.message, "see the log of both sites");
-      }
-    }
-  }
-
-  #refuse(origin: OriginId, reason: string, hint: string): void {
-    this.#holds.refuse(origin, reason);
-    this.#deps.watch.failed(this.peer.id, reason);
-    this.#troubles.tell(this.peer, reason, hint);
-  }
-
   #explain(failure: unknown): string {
-    const message = failure instanceof Error ? failure.message : String(failure);
-    const { watch, changed } = this.#deps;
     this.#questions.takeBack();
     if (this.#stop.signal.aborted) return "the site is stopping";
-    watch.failed(this.peer.id, message);
-    if (failure instanceof PeerLie) {
-      this.#lies += 1;
-      watch.link(this.peer.id, "suspended");
-      this.#troubles.tell(
-        this.peer,
-        message,
-        "nothing of it was taken; the peer is left alone for a while",
-      );
-    } else if (failure instanceof StorageFault) {
-      this.#troubles.tell(
-        this.peer,
-        message,
-        failure.hint ?? "this site cannot store what the peer has",
-      );
-    } else {
-      watch.link(this.peer.id, "unreachable");
-      const hint = failure instanceof PeerFault ? failure.hint : undefined;
-      this.#troubles.tell(this.peer, message, hint ?? "it is tried again by itself");
-    }
-    if (this.#connected) {
-      this.#connected = false;
-      changed();
-    }
-    return message;
-  }
-
-  #waitAfter(failure: unknown): number {
-    this.#failures += 1;
-    const isLie = failure instanceof PeerLie;
-    if (!isLie) return backoffMs(this.#deps.random, this.#failures);
-    return Math.min(SUSPENDED_MS_MAX, SUSPENDED_MS * 2 ** Math.min(this.#lies - 1, 10));
+    return this.#standing.failed(failure);
   }
 
   #report(
