@@ -8,6 +8,7 @@ import type { SiteState } from "../control/stats.ts";
 import { StorageFault } from "../core/faults.ts";
 import { hlcMs } from "../core/hlc.ts";
 import type { Exchange, HttpHandler, HttpServer } from "../http/exchange.ts";
+import { createHeap } from "../ports/heap.ts";
 import type { PeerServer } from "../replication/peer-server.ts";
 import type { ReplicationWatch } from "../replication/status.ts";
 import { createWaitingService } from "../s3api/waiting-service.ts";
@@ -16,6 +17,7 @@ import type { Site } from "../storage/site.ts";
 import { endpointOf, type serveBanner } from "../tools/banner.ts";
 import { createAdmin } from "./admin.ts";
 import { startAdminFront, startFront } from "./front.ts";
+import { giveBackWhenQuiet } from "./quiet.ts";
 import { type RunningReplication, startReplication } from "./replication.ts";
 import { createS3 } from "./s3.ts";
 import { openFromSettings, openKeys, type WiringPorts } from "./site.ts";
@@ -89,12 +91,14 @@ export async function startServer({
   board.state = "serving";
   warnAtStart(ports, site, where);
   const watch = tls === undefined ? undefined : watchTls(tls, front, ports);
+  const stopGiving = giveBackWhenQuiet(clock, createHeap());
   return {
     ...describeServer({ version, settings, site, rootKey, where }),
     reloadTls: tls === undefined ? undefined : () => reloadTls(tls, front, ports),
     stop: async () => {
       board.state = "draining";
       watch?.end();
+      stopGiving();
       await replication.stop();
       await drain([front, settings.drainSeconds * 1000], [adminFront, ADMIN_DRAIN_MS]);
       await site.close();

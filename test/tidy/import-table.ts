@@ -21,6 +21,7 @@ export const AREAS: Readonly<Record<string, AreaRow>> = {
     node: [
       ...["fs", "fs/promises", "http", "https", "net", "tls", "timers", "timers/promises"],
       ...["crypto", "worker_threads", "module", "os", "path", "perf_hooks", "url", "stream"],
+      ...["v8", "vm"],
     ],
   },
   "src/storage/": { imports: [CORE, PORTS], node: [] },
