@@ -159,6 +159,8 @@ export class HashBatches {
     const worker = new Worker(HASH_BATCH_CODE, {
       eval: true,
       execArgv: [],
+      // As the workers of large streams: it makes little garbage, and would keep it for long.
+      resourceLimits: { maxYoungGenerationSizeMb: 2 },
       name: "atoll-digest",
       workerData,
     });

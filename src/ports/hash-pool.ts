@@ -34,6 +34,8 @@ export type HashPoolOptions = {
 
 export interface HashPool {
   startStream(algorithms: readonly HashAlgorithm[]): StreamHasher;
+  /** Ends workers that have had no stream since the call before; gives how many. */
+  rest(): number;
   close(): Promise<void>;
 }
 
@@ -75,6 +77,15 @@ export function createHashPool(options: HashPoolOptions): HashPool {
         inline: inline.map((algorithm) => [algorithm, options.start(algorithm)] as const),
         idleSlots,
       });
+    },
+    rest() {
+      const unused = members.filter((member) => !member.takeUsed());
+      for (const member of unused) {
+        members.splice(members.indexOf(member), 1);
+        void member.stop();
+      }
+      if (unused.length > 0) idleSlots.length = 0;
+      return unused.length;
     },
     async close() {
       closed = true;
@@ -129,6 +140,7 @@ class PoolMember {
   readonly #worker: Worker;
   readonly #streams = new Map<number, PooledStream>();
   readonly #gone: () => void;
+  #used = true;
 
   constructor(polynomial: string, gone: () => void) {
     this.#gone = gone;
@@ -151,7 +163,15 @@ class PoolMember {
     this.#worker.once("exit", () => this.#fail(new Error("a hash worker has ended")));
   }
 
+  /** Whether it has had streams since the call before. */
+  takeUsed(): boolean {
+    const used = this.#used || this.load > 0 || this.#streams.size > 0;
+    this.#used = false;
+    return used;
+  }
+
   join(id: number, stream: PooledStream): void {
+    this.#used = true;
     if (this.#streams.size === 0) this.#worker.ref();
     this.#streams.set(id, stream);
   }
@@ -164,6 +184,7 @@ class PoolMember {
 
   leave(id: number, algorithms: readonly HashAlgorithm[]): void {
     if (!this.#streams.delete(id)) return;
+    this.#used = true;
     this.load -= costOf(algorithms);
     if (algorithms.includes("MD5")) this.md5s -= 1;
     if (this.#streams.size === 0) this.#worker.unref();

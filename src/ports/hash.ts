@@ -31,6 +31,11 @@ export interface Hash {
    * resolves when the bytes may be changed again.
    */
   startStream(algorithms: readonly HashAlgorithm[]): StreamHasher;
+  /**
+   * Ends threads for large streams that have had none since the call before, and gives how many:
+   * the next stream starts new ones, which takes some tens of milliseconds.
+   */
+  rest?(): number;
   close(): Promise<void>;
 }
 

@@ -42,3 +42,21 @@ test("closing the pool rejects the streams that are under way", async () => {
   await closing.close();
   await expect(stream.digest()).rejects.toThrow("hash worker has ended");
 });
+
+test("threads for streams end when two calls found them unused, and start anew", async () => {
+  const resting = await createNativeHash({ workers: 2 });
+  const body = Buffer.alloc(300_000, 7);
+  const md5 = async (): Promise<Buffer | undefined> => {
+    const stream = resting.startStream(["MD5", "SHA256"]);
+    await stream.update(body);
+    return (await stream.digest()).get("MD5");
+  };
+  const first = await md5();
+  const open = resting.startStream(["MD5"]);
+  expect([resting.rest?.(), resting.rest?.()]).toEqual([0, 1]);
+  await open.update(body);
+  expect((await open.digest()).get("MD5")).toEqual(first);
+  expect([resting.rest?.(), resting.rest?.(), resting.rest?.()]).toEqual([0, 1, 0]);
+  expect(await md5()).toEqual(first);
+  await resting.close();
+});

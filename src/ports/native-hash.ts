@@ -41,6 +41,7 @@ export async function createNativeHash(settings?: { readonly workers?: number })
     startStream: (algorithms) => pool.startStream(algorithms),
     digests: (algorithms, bytes) => batches.digests(algorithms, bytes),
     sha256Spans: (memory, pieces) => spans.digests(memory, pieces),
+    rest: () => pool.rest(),
     close: async () => {
       await Promise.all([pool.close(), batches.close(), spans.close()]);
     },

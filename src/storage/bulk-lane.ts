@@ -38,7 +38,10 @@ export type BulkLaneDeps = {
 
 /** Bytes of a chunk buffer: header, a whole chunk, trailer, padding. */
 const BUFFER_BYTES = alignUp(chunkRecordBytes(LIMITS.chunkBytes), LIMITS.pageBytes);
-/** Free buffers kept for the next bodies; what is beyond is left to the garbage collector. */
+/**
+ * Free buffers kept for the next bodies until the next collection of garbage; what is beyond goes
+ * at once. A server that rests keeps none.
+ */
 const POOLED_BUFFERS = 8;
 
 /**
@@ -47,7 +50,7 @@ const POOLED_BUFFERS = 8;
  */
 export class BulkLane {
   readonly #deps: BulkLaneDeps;
-  readonly #free: Uint8Array[] = [];
+  readonly #free: WeakRef<Uint8Array>[] = [];
   /** How often a pin has been taken away. */
   unpinned = 0;
   readonly #pins = new Map<number, number>();
@@ -64,11 +67,15 @@ export class BulkLane {
 
   /** Memory for one chunk; the payload goes behind CHUNK_HEADER_BYTES. */
   takeBuffer(): Uint8Array {
-    return this.#free.pop() ?? this.#deps.disk.allocateAligned(BUFFER_BYTES);
+    for (let free = this.#free.pop(); free !== undefined; free = this.#free.pop()) {
+      const buffer = free.deref();
+      if (buffer !== undefined) return buffer;
+    }
+    return this.#deps.disk.allocateAligned(BUFFER_BYTES);
   }
 
   giveBuffer(buffer: Uint8Array): void {
-    if (this.#free.length < POOLED_BUFFERS) this.#free.push(buffer);
+    if (this.#free.length < POOLED_BUFFERS) this.#free.push(new WeakRef(buffer));
   }
 
   /**

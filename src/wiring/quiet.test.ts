@@ -37,7 +37,7 @@ class FakeHeap implements Heap {
 test("memory is given back once after work has ended, and not while there is any", async () => {
   const clock = new SimClock();
   const heap = new FakeHeap(clock);
-  const end = giveBackWhenQuiet(clock, heap);
+  const end = giveBackWhenQuiet(clock, heap, {});
   const pass = async (): Promise<number> => {
     await clock.advance(60_000);
     return heap.collections;
@@ -54,4 +54,24 @@ test("memory is given back once after work has ended, and not while there is any
   end();
   heap.held = 200 * MIB;
   expect(await pass()).toBe(2);
+});
+
+test("threads that are not needed are ended, and what they held is given back", async () => {
+  const clock = new SimClock();
+  const heap = new FakeHeap(clock);
+  let threads = 2;
+  const rest = (): number => {
+    const ended = threads;
+    threads = 0;
+    return ended;
+  };
+  heap.share = 0.5;
+  giveBackWhenQuiet(clock, heap, { rest });
+  await clock.advance(40_000);
+  expect({ threads, collections: heap.collections }).toEqual({ threads: 0, collections: 0 });
+  heap.share = 0;
+  await clock.advance(20_000);
+  expect(heap.collections).toBe(1);
+  await clock.advance(120_000);
+  expect(heap.collections).toBe(1);
 });

@@ -91,7 +91,7 @@ export async function startServer({
   board.state = "serving";
   warnAtStart(ports, site, where);
   const watch = tls === undefined ? undefined : watchTls(tls, front, ports);
-  const stopGiving = giveBackWhenQuiet(clock, createHeap());
+  const stopGiving = giveBackWhenQuiet(clock, createHeap(), ports.hash);
   return {
     ...describeServer({ version, settings, site, rootKey, where }),
     reloadTls: tls === undefined ? undefined : () => reloadTls(tls, front, ports),
