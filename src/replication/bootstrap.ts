@@ -11,7 +11,6 @@ import { encodeLogicalRow, positionOfRow, rowNameOf, SECTIONS } from "../storage
 import type { FetchedBody } from "./body-fetch.ts";
 import { PeerLie } from "./peer-lie.ts";
 import { type RowCalls, RowRefusal } from "./row-calls.ts";
-import { ShownFirst } from "./shown-first.ts";
 
 /** Where rows are taken over from: a peer, or a directory that one has written. */
 export type RowSource = Pick<RowCalls, "start" | "rows"> & {
@@ -70,6 +69,8 @@ type Gathered = {
   readonly there: Set<string>;
   bytes: number;
   bodyBytes: number;
+  /** Once it is stored, buckets may show rows first, or not any more: large bodies wait for it. */
+  saysOfBuckets: boolean;
 };
 
 /**
@@ -90,12 +91,10 @@ export class BootstrapRun {
   #bytes = 0;
   #removed = 0;
   #skipped = 0;
-  readonly #shownFirst: ShownFirst;
 
   constructor(deps: BootstrapDeps, source: RowSource) {
     this.#deps = deps;
     this.#source = source;
-    this.#shownFirst = new ShownFirst((bucket) => deps.rows.remote.showsRowsFirst(bucket));
     this.#startedMs = deps.clock.monotonicMs();
   }
 
@@ -178,7 +177,7 @@ export class BootstrapRun {
     let at = progress;
     try {
       for (const { entry, operation, position } of entries) {
-        if (gathered.bodyBytes >= STEP_BODY_BYTES || gathered.bytes >= STEP_BYTES) {
+        if (isFull(gathered) || (gathered.saysOfBuckets && namesBodies(operation))) {
           at = await this.#commit(at, gathered, position);
           const refused = page.refused.filter((one) => compareUtf8(one, position) >= 0);
           gathered = { ...emptyStep(), there: new Set(refused) };
@@ -218,8 +217,8 @@ export class BootstrapRun {
     const { body } = operation;
     const large = body.kind === "object-put" && body.object.body.kind === "manifests";
     const refs = large && body.object.body.kind === "manifests" ? body.object.body.manifests : [];
-    this.#shownFirst.note(body);
-    const isShownFirst = large && this.#shownFirst.has(body.bucket);
+    if (body.kind.startsWith("bucket-")) gathered.saysOfBuckets = true;
+    const isShownFirst = large && this.#deps.rows.remote.showsRowsFirst(body.bucket);
     const found: FetchedBody | "remote" =
       isShownFirst && this.#source.hasBodies !== true
         ? "remote"
@@ -284,7 +283,15 @@ export class BootstrapRun {
 const PAGE = { bytesMax: LIMITS.replicationPageBytes } as const;
 
 function emptyStep(): Gathered {
-  return { incoming: [], there: new Set(), bytes: 0, bodyBytes: 0 };
+  return { incoming: [], there: new Set(), bytes: 0, bodyBytes: 0, saysOfBuckets: false };
+}
+
+function isFull({ bytes, bodyBytes }: Gathered): boolean {
+  return bodyBytes >= STEP_BODY_BYTES || bytes >= STEP_BYTES;
+}
+
+function namesBodies({ body }: Operation): boolean {
+  return body.kind === "object-put" && body.object.body.kind === "manifests";
 }
 
 /** Positions whose rows have been compared, and those of them that the other site has. */

@@ -93,6 +93,22 @@ test("a box brings along all bytes that it has, and says which it has not", asyn
   expect(dumpLogicalRows(last.store)).toEqual(dumpLogicalRows(half.store));
 });
 
+test("rows come with their bytes where this site has ended by a later word what the other one says", async () => {
+  const from = await siteWithRows("remote word from");
+  const to = await SimSite.open("remote word to");
+  await setUp(to);
+  to.machine.clock.leap(1000);
+  const setting = { bucket: PLAIN, name: REPLICATE_SETTING, value: undefined };
+  await to.store.putBucketSetting({ ...setting, value: METADATA_FIRST });
+  await to.store.putBucketSetting(setting);
+  expect(to.store.stats().hlc).toBeGreaterThan(from.store.stats().hlc);
+  await boxed(from);
+  await unpack(from, to, { isWhole: false });
+  expect(to.store.remote.showsRowsFirst(PLAIN)).toBe(false);
+  expect(await contentsOf(to.store)).toEqual(await contentsOf(from.store));
+  expect(to.store.remote.sum().manifests).toBe(0);
+});
+
 async function boxed(site: SimSite): Promise<Awaited<ReturnType<typeof writeArchive>>> {
   const { identity } = site.running.site;
   const { replica, rows } = site.store;
@@ -101,18 +117,20 @@ async function boxed(site: SimSite): Promise<Awaited<ReturnType<typeof writeArch
   return await writeArchive({ ...deps, ...about }, BOX, NEVER);
 }
 
-async function unpack(from: SimSite, to: SimSite): Promise<void> {
+/** Takes a box over; one that is not `isWhole` is taken for a peer, whose bytes may stay there. */
+async function unpack(from: SimSite, to: SimSite, { isWhole } = { isWhole: true }): Promise<void> {
   const archive = await openArchive(from.machine.disk, BOX, from.running.site.identity.clusterId);
   const { replica, rows } = to.store;
   const source = { replica, hash: to.hash, sources: () => [archive.bodies] };
   const told = { lied: () => undefined, fetched: () => undefined, asked: () => undefined };
+  const { hasBodies: _left, ...peer } = archive.rows;
   const run = new BootstrapRun(
     {
       ...{ rows, clock: to.clock, log: createMemoryLog() },
       own: () => to.running.site.identity.origin,
       fetch: (refs, first, signal) => fetchBody({ ...source, ...told }, refs, first, signal),
     },
-    archive.rows,
+    isWhole ? archive.rows : peer,
   );
   await run.run(NEVER);
 }
