@@ -252,7 +252,7 @@ export class BootstrapRun {
     const next = { ...progress, position, rows: progress.rows + gathered.there.size };
     const removed: RowName[] = [];
     const span = { from: progress.position, to: position, there: gathered.there };
-    for (let from: string | undefined = progress.position; from !== undefined; ) {
+    for (let from: string | undefined = ownFrom(progress.position); from !== undefined; ) {
       const step = rows.read({ from, to: position }, OWN_ROWS_PER_TURN);
       for (const row of step.rows) {
         if (gathered.there.has(row.position)) continue;
@@ -316,7 +316,14 @@ function removedThere(
     return there.has(inSlot) || compareUtf8(inSlot, from) < 0 ? [] : [name];
   }
   if (name.what !== "null" || operation.body.kind !== "object-put") return [name];
+  // The next page begins with it as a conflict, and looks at what stands in front of that.
+  if (compareUtf8(asConflict, to) >= 0) return [];
   // In front of this a row may have taken its place, which made it a conflict here.
-  const isThere = there.has(asConflict) || compareUtf8(asConflict, to) >= 0;
-  return isThere ? [name] : [name, { ...name, what: "conflict" }];
+  return there.has(asConflict) ? [name] : [name, { ...name, what: "conflict" }];
+}
+
+/** Where rows of this site begin that a page is compared with: a conflict may be in its slot. */
+function ownFrom(position: string): string {
+  const isConflict = position.startsWith(SECTIONS.objects) && position.endsWith("w");
+  return isConflict ? `${position.slice(0, -1)}v` : position;
 }

@@ -96,8 +96,8 @@ export class OpenBatch {
   readonly bodies: BatchBody[] = [];
   readonly #deps: BatchDeps;
   /** What has come here of the writes that are judged. */
-  readonly #known: Pick<JudgeFacts, "isApplied" | "hasArrived"> = {
-    isApplied: (dot) => this.isApplied(dot),
+  readonly known: Pick<JudgeFacts, "isApplied" | "hasArrived"> = {
+    isApplied: (dot) => this.#isApplied(dot),
     hasArrived: (write) =>
       write.origin === this.origin || this.#deps.origins.hasArrived(this.context.view, write),
   };
@@ -170,7 +170,7 @@ export class OpenBatch {
     };
     this.#judgeDeletes(operation, applied);
     const causal = applied.size === 0 ? undefined : applied;
-    const verdicts = judgeOwn(view, operation, { ...this.#known, causal });
+    const verdicts = judgeOwn(view, operation, { ...this.known, causal });
     if (verdicts !== undefined) this.local(verdicts);
     const recordOffset = this.records.length;
     const encoded = this.#record("op", (writer) => encodeOperation(writer, operation));
@@ -251,7 +251,7 @@ export class OpenBatch {
     const causal = vector.size === 0 ? undefined : vector;
     const isVoid = as === "void" || as === "void-again";
     const parkedBefore = (name: KeyName) => origins.parkedBefore(this.context.view, dot, name);
-    const facts = { ...this.#known, causal, isVoid, parkedBefore };
+    const facts = { ...this.known, causal, isVoid, parkedBefore };
     const verdicts = judgeConflicts(this.context.view, operation, facts);
     if (verdicts !== undefined) this.local(verdicts);
     if (isAgain) {
@@ -275,8 +275,7 @@ export class OpenBatch {
     return this.context.view.rows(TABLES.site, "", "~").length > 1;
   }
 
-  /** Whether an operation has been applied here by its log, or never will be. */
-  isApplied(dot: Dot): boolean {
+  #isApplied(dot: Dot): boolean {
     const { origin, head, origins } = this.#deps;
     return dot.origin === origin ? dot.seq <= head.seq : origins.isApplied(dot);
   }
@@ -306,7 +305,7 @@ export class OpenBatch {
    */
   row(operation: Operation, inline: Uint8Array | undefined, isBootstrap: boolean): void {
     const { clock, head } = this.#deps;
-    const verdicts = judgeRow(this.context.view, operation, { ...this.#known, isBootstrap });
+    const verdicts = judgeRow(this.context.view, operation, { ...this.known, isBootstrap });
     if (verdicts !== undefined) this.local(verdicts);
     const recordOffset = this.records.length;
     this.#record("row", (writer) => encodeOperation(writer, operation));

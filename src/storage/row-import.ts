@@ -11,9 +11,10 @@ import type {
   SettledWrite,
 } from "./logical-rows.ts";
 import { historyOf } from "./metadata/apply-conflicts.ts";
+import { deletesOf } from "./metadata/apply-deletes.ts";
 import { winsNullSlot } from "./metadata/apply-versions.ts";
 import { judgeSettled } from "./metadata/judge-conflicts.ts";
-import { nullVersion, sameWrite, versionById } from "./metadata/key-versions.ts";
+import { nullVersion, sameWrite, versionById, writeIdOf } from "./metadata/key-versions.ts";
 import { BOOTSTRAP_KEY, FLOORS_KEY } from "./metadata/keys.ts";
 import { TABLES } from "./metadata/rows.ts";
 import { stagedChunks } from "./objects.ts";
@@ -91,7 +92,7 @@ function takeRow(batch: OpenBatch, { row, operation }: Decoded, isBootstrap: boo
 
 /** Keeps that a write will be no conflict when it comes. */
 function takeSettled(batch: OpenBatch, { write, ...name }: SettledWrite): void {
-  const record = judgeSettled(batch.context.view, name, write, batch.isApplied(write));
+  const record = judgeSettled(batch.context.view, name, write, batch.known.isApplied(write));
   if (record !== undefined) batch.local(record);
 }
 
@@ -137,9 +138,26 @@ function takeManifest(batch: OpenBatch, { hash, chunks, staged }: IncomingManife
   batch.manifest(hash, chunks);
 }
 
+/** A change of a conflict that is none here, because it was overwritten or settled, is of nothing. */
+function isOfNothing(
+  { context: { view }, known }: OpenBatch,
+  { body }: Operation,
+  { progress }: ImportStep,
+): boolean {
+  if (body.kind !== "object-meta" || body.nullSlot || progress === undefined) return false;
+  const id = writeIdOf(body.version);
+  const history = historyOf(view, body, id)?.kind;
+  if (history !== undefined) return history === "settled";
+  if (!known.hasArrived(id) || deletesOf(view, body, id) !== undefined) return false;
+  const inSlot = nullVersion(view, body);
+  if (inSlot !== undefined && sameWrite(inSlot.row.stamp, id)) return false;
+  return versionById(view, body, id) === undefined;
+}
+
 /** An object that is here already, or lost to a later one, needs neither a record nor its bytes. */
-function isNews(batch: OpenBatch, { body, hlc, dot }: Operation, step: ImportStep): boolean {
-  if (body.kind !== "object-put") return true;
+function isNews(batch: OpenBatch, operation: Operation, step: ImportStep): boolean {
+  const { body, hlc, dot } = operation;
+  if (body.kind !== "object-put") return !isOfNothing(batch, operation, step);
   const { view } = batch.context;
   const id = { hlc, ...dot };
   const found = body.nullSlot ? nullVersion(view, body) : versionById(view, body, id);
@@ -149,7 +167,9 @@ function isNews(batch: OpenBatch, { body, hlc, dot }: Operation, step: ImportSte
   if (body.conflict === true) {
     if (known === "conflict" || known === "settled") return false;
     // A bootstrap meets what has a verdict here already: the other site has not heard of it.
-    return isHere || known !== undefined || step.progress === undefined || !batch.isApplied(dot);
+    return (
+      isHere || known !== undefined || step.progress === undefined || !batch.known.isApplied(dot)
+    );
   }
   // It was overwritten here, and that must still be known when it comes once more by its log.
   return !isHere && (known !== "settled" || winsNullSlot(batch.context, body, id));

@@ -45,6 +45,7 @@ class Life {
     if (dice < 45) await this.#put(site);
     else if (dice < 52) await site.store.deleteObject({ bucket: BUCKET, key: this.#key() });
     else if (dice < 56) await this.#resolve(site);
+    else if (dice < 62) await this.#tag(site);
     else if (dice < 86) await this.hear(other, site, this.#seed.chance(0.5) ? 1 : 1_000_000);
     else if (!mayTakeOver) return;
     else if (dice < 89) await site.restart(this.#seed.chance(0.5));
@@ -130,6 +131,12 @@ class Life {
     const name = { bucket: BUCKET, key: this.#key() };
     const body = { kind: "inline", bytes } as const;
     await store.putObject({ ...name, object: { ...record, encryption: undefined }, body });
+  }
+
+  async #tag({ store }: SimSite): Promise<void> {
+    const tags = [["write", `${++this.#writes}`]] as const;
+    const name = { bucket: BUCKET, key: this.#key() };
+    await store.changeObject({ ...name, change: { kind: "tags", tags } });
   }
 
   async #resolve({ store }: SimSite): Promise<void> {
