@@ -82,7 +82,7 @@ const startAnswer = z.object({
   rows: count,
   heads: logHeads,
   /** Writes that these do not cover, and that will be no conflicts when they come. */
-  settled: settledWrites,
+  settled: settledWrites.default([]),
 });
 
 /** What stands in front of the rows in an archive; pages by the position that each begins at. */
@@ -92,7 +92,6 @@ const archiveHead = z.object({
   site: parsed(parseSiteId),
   rows: count,
   heads: logHeads,
-  /** Archives that were written before there were any have none. */
   settled: settledWrites.default([]),
   pages: z.array(position).min(1).readonly(),
 });
