@@ -1,10 +1,16 @@
 import type { ConflictsRecord, WriteStamp } from "../../core/records.ts";
 import type { ApplyContext } from "./apply-context.ts";
-import { changesAt, nullChanges, putChanges, putNullChanges } from "./change-rows.ts";
+import { addNullChange, dropNullChanges, nullChangesOf, putChanges } from "./change-rows.ts";
 import { bury } from "./graves.ts";
 import type { HistoryRow } from "./history-rows.ts";
-import { type KeyName, nullVersion, sameWrite, versionKeyOf } from "./key-versions.ts";
-import { type Aspect, aspectsOf, changedRecord, joinMeta, noChanges } from "./meta-rows.ts";
+import {
+  type KeyName,
+  nullVersion,
+  sameWrite,
+  versionKeyOf,
+  type WriteId,
+} from "./key-versions.ts";
+import { type Aspect, changedRecord } from "./meta-rows.ts";
 import { holdObject, releaseObject } from "./object-holds.ts";
 import type { ObjectRow } from "./object-row.ts";
 import { TABLES } from "./rows.ts";
@@ -32,6 +38,12 @@ export function historyOf(
 ): HistoryRow | undefined {
   if (!hasHistory(view, name)) return undefined;
   return view.get(TABLES.history, versionKeyOf(name, write));
+}
+
+/** Whether a write is a conflict, or will be one. */
+export function mayBeConflict(view: RowReader, name: KeyName, write: WriteId): boolean {
+  const kind = historyOf(view, name, write)?.kind;
+  return kind === "conflict" || kind === "expected";
 }
 
 /** Carries out what was judged when a write of another site came. */
@@ -74,7 +86,11 @@ export function endHistory(
   bury(context, home, history.home);
   if (history.kind === "conflict") releaseObject(context, history.row);
   addUsage(view, name, history.kind === "conflict" ? { conflicts: -1 } : { marked: -1 });
+  // Programs before kept the changes of a conflict where those of a version stand.
   putChanges(context, name, versionKeyOf(name, write), undefined);
+  const current = nullVersion(view, name);
+  if (current !== undefined && sameWrite(current.row.stamp, write)) return;
+  dropNullChanges(context, name, (id) => sameWrite(id, write));
 }
 
 /** Carries out that a write is no conflict any more. */
@@ -100,7 +116,6 @@ export function retireObject(context: ApplyContext, name: KeyName, row: ObjectRo
     releaseObject(context, row);
     return;
   }
-  keepChanges(context, name, row.stamp);
   putConflict(context, name, { kind: "conflict", home: history.home, row });
   addUsage(view, name, { marked: -1, conflicts: 1 });
 }
@@ -163,33 +178,14 @@ export function changeConflict(
   if (history === undefined || history.kind === "settled") return false;
   const current = nullVersion(view, name);
   if (current !== undefined && sameWrite(current.row.stamp, id)) return false;
-  const key = versionKeyOf(name, id);
-  const after = joinMeta(changesAt(view, name, key) ?? noChanges(id), aspect);
-  putChanges(context, name, key, after);
+  const after = addNullChange(context, name, id, aspect);
   if (history.kind !== "conflict") return true;
   const row = { ...history.row, object: changedRecord(history.row.object, after) };
   view.put(TABLES.history, versionKeyOf(name, id), { ...history, row });
   return true;
 }
 
-/** Changes of the null slot move to the version that they are of, as it leaves the slot. */
-export function keepChanges(
-  context: ApplyContext,
-  name: KeyName,
-  id: Pick<WriteStamp, "hlc" | "origin">,
-): void {
-  const { view } = context;
-  const known = nullChanges(view, name);
-  const moved = known.find(({ target }) => sameWrite(target, id));
-  if (moved === undefined) return;
-  const key = versionKeyOf(name, id);
-  const after = aspectsOf(moved).reduce(joinMeta, changesAt(view, name, key) ?? noChanges(id));
-  putChanges(context, name, key, after);
-  const rest = known.filter((one) => one !== moved);
-  putNullChanges(context, name, rest);
-}
-
 function withChanges(view: IndexView, name: KeyName, row: ObjectRow): ObjectRow {
-  const meta = changesAt(view, name, versionKeyOf(name, row.stamp));
+  const meta = nullChangesOf(view, name, row.stamp);
   return meta === undefined ? row : { ...row, object: changedRecord(row.object, meta) };
 }

@@ -1,11 +1,11 @@
 import { unreachable } from "../../core/assert.ts";
 import { laterStamp } from "../../core/lww.ts";
 import type { LocalRecord, RowName } from "../../core/records.ts";
-import { endHistory } from "./apply-conflicts.ts";
+import { endHistory, mayBeConflict } from "./apply-conflicts.ts";
 import type { ApplyContext } from "./apply-context.ts";
 import { deletesOf, dropKept, putDeletes } from "./apply-deletes.ts";
 import { dropNullMeta } from "./apply-versions.ts";
-import { nullChanges, putNullChanges } from "./change-rows.ts";
+import { dropNullChanges } from "./change-rows.ts";
 import { nullVersion, sameWrite, versionById, writeIdOf } from "./key-versions.ts";
 import { BOOTSTRAP_KEY, DROPPED_KEY, FLOORS_KEY, graveKeyOf } from "./keys.ts";
 import { TABLES } from "./rows.ts";
@@ -41,8 +41,7 @@ function removeRow(context: ApplyContext, row: RowName, home: number): void {
         removeWritten(context, row, found);
       }
       dropNullMeta(context, row, stamp);
-      const later = nullChanges(view, row).filter(({ target }) => !sameWrite(target, stamp));
-      putNullChanges(context, row, later);
+      dropNullChanges(context, row, (id) => sameWrite(id, stamp) && !mayBeConflict(view, row, id));
       return;
     }
     case "tombstone": {

@@ -1,19 +1,13 @@
 import { laterStamp } from "../../core/lww.ts";
-import {
-  changeConflict,
-  historyOf,
-  keepChanges,
-  loseObject,
-  loseWrite,
-} from "./apply-conflicts.ts";
+import { changeConflict, loseObject, loseWrite, mayBeConflict } from "./apply-conflicts.ts";
 import type { ApplyContext } from "./apply-context.ts";
 import { changeDeleted, isVoided } from "./apply-deletes.ts";
 import {
+  addNullChange,
   changesAt,
-  nullChanges,
+  dropNullChanges,
   nullChangesOf,
   putChanges,
-  putNullChanges,
 } from "./change-rows.ts";
 import {
   type KeyName,
@@ -122,11 +116,7 @@ function changeNull(context: ApplyContext, name: KeyName, id: WriteId, aspect: A
   const inSlot = found?.row.stamp ?? tombstoneOf(view, name)?.stamp;
   // The null slot holds a later write already: what is said about an earlier one is past.
   if (inSlot !== undefined && laterStamp(inSlot, id)) return;
-  const known = nullChanges(view, name);
-  const before = known.find(({ target }) => sameWrite(target, id));
-  const after = joinMeta(before ?? noChanges(id), aspect);
-  putNullChanges(context, name, [after, ...known.filter((one) => one !== before)]);
-  changeFound(view, name, found, nullChangesOf(view, name, id) ?? after);
+  changeFound(view, name, found, addNullChange(context, name, id, aspect));
 }
 
 /** Puts a version that is there as its changes leave it. */
@@ -155,14 +145,9 @@ export function withMeta(view: IndexView, name: KeyName, version: VersionRow): V
 
 /** Forgets changes of null versions that were written before `stamp`, unless of conflicts. */
 export function dropNullMeta(context: ApplyContext, name: KeyName, stamp: WriteId): void {
-  const { view } = context;
-  const known = nullChanges(view, name);
-  const isPast = ({ target }: MetaRow): boolean => laterStamp(stamp, target);
-  const past = known.filter(isPast);
-  if (past.length === 0) return;
-  for (const { target } of past) {
-    if (historyOf(view, name, target)?.kind === "expected") keepChanges(context, name, target);
-  }
-  const rest = known.filter((one) => !isPast(one));
-  putNullChanges(context, name, rest);
+  dropNullChanges(
+    context,
+    name,
+    (id) => laterStamp(stamp, id) && !mayBeConflict(context.view, name, id),
+  );
 }

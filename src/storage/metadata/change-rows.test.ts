@@ -39,13 +39,17 @@ test("changes of several writes of a slot stand beside each other, and read as t
   const writer = new ByteWriter(64);
   encodeMetaRow(writer, whole);
   expect(decodeMetaRow(new ByteReader(writer.finish()))).toEqual(whole);
-  // The first comes, with its change; the second takes its place and all that was said of it.
+  // The first comes, with its change; then the second takes its place.
   changer.hear(first);
   expect(tagsAt(changer)).toEqual([["at", "5"]]);
   expect(nullChanges(changer.view, NAME)).toHaveLength(2);
   changer.hear(second);
   expect(tagsAt(changer)).toEqual([["at", "4"]]);
-  expect(nullChanges(changer.view, NAME)).toHaveLength(1);
+  // Neither knew of the other: the first is a conflict, which keeps what was said of it.
+  expect(nullChanges(changer.view, NAME)).toEqual(row);
+  const write = { hlc: first.hlc, ...first.dot };
+  changer.write(6, { kind: "conflict-resolve", ...NAME, write });
+  expect(nullChanges(changer.view, NAME)).toEqual([latest]);
   expect(changer.rowsAfterRebuild()).toEqual(changer.rows());
 });
 

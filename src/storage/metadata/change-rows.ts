@@ -1,21 +1,23 @@
 import { laterStamp } from "../../core/lww.ts";
 import type { ApplyContext } from "./apply-context.ts";
+import { type KeyName, nullMetaKeyOf, sameWrite, type WriteId } from "./key-versions.ts";
 import {
-  type KeyName,
-  nullMetaKeyOf,
-  sameWrite,
-  versionKeyOf,
-  type WriteId,
-} from "./key-versions.ts";
-import { aspectsOf, changesOf, joinMeta, type MetaRow } from "./meta-rows.ts";
+  type Aspect,
+  aspectsOf,
+  changesOf,
+  joinMeta,
+  type MetaRow,
+  noChanges,
+} from "./meta-rows.ts";
 import { TABLES } from "./rows.ts";
 import type { RowReader } from "./stored-rows.ts";
 import { addUsage } from "./usage.ts";
 
 /*
  * Changes of writes of a null slot stand in one row, of each write apart: of the one in the slot,
- * and of writes that have not come yet. So what becomes of a change depends on the write that it is
- * about, and not on what else is waited for.
+ * of conflicts, and of writes that have not come yet. So what becomes of a change depends on the
+ * write that it is about, and not on what else is waited for; and a walk over rows meets it at one
+ * place, whether its write stands in the slot or has become a conflict.
  */
 
 const NONE: readonly MetaRow[] = [];
@@ -53,26 +55,38 @@ export function nullChanges(view: RowReader, name: KeyName): readonly MetaRow[] 
   return row === undefined ? NONE : changesOf(row);
 }
 
-/**
- * Changes of one write of a null slot. Those of a write that is to become a conflict have been kept
- * apart, and it may come to stand in its slot all the same: in a rebuild, to which the write that
- * it lost to is not known any more.
- */
+/** Changes of one write of a null slot. */
 export function nullChangesOf(view: RowReader, name: KeyName, id: WriteId): MetaRow | undefined {
-  const found = nullChanges(view, name).find(({ target }) => sameWrite(target, id));
-  if ((view.get(TABLES.usage, name.bucket)?.marked ?? 0) === 0) return found;
-  const kept = changesAt(view, name, versionKeyOf(name, id));
-  return found === undefined || kept === undefined
-    ? (found ?? kept)
-    : aspectsOf(kept).reduce(joinMeta, found);
+  return nullChanges(view, name).find(({ target }) => sameWrite(target, id));
+}
+
+/** Adds a change of a write of a null slot; gives all of that write. */
+export function addNullChange(
+  context: ApplyContext,
+  name: KeyName,
+  id: WriteId,
+  aspect: Aspect,
+): MetaRow {
+  const known = nullChanges(context.view, name);
+  const before = known.find(({ target }) => sameWrite(target, id));
+  const after = joinMeta(before ?? noChanges(id), aspect);
+  putNullChanges(context, name, [after, ...known.filter((one) => one !== before)]);
+  return after;
+}
+
+/** Forgets changes of some writes of a null slot. */
+export function dropNullChanges(
+  context: ApplyContext,
+  name: KeyName,
+  isPast: (id: WriteId) => boolean,
+): void {
+  const known = nullChanges(context.view, name);
+  const rest = known.filter(({ target }) => !isPast(target));
+  if (rest.length < known.length) putNullChanges(context, name, rest);
 }
 
 /** Puts the changes of writes of a null slot, of each write once and in any order. */
-export function putNullChanges(
-  context: ApplyContext,
-  name: KeyName,
-  changes: readonly MetaRow[],
-): void {
+function putNullChanges(context: ApplyContext, name: KeyName, changes: readonly MetaRow[]): void {
   const [latest, ...others] = [...changes].sort((left, right) =>
     laterStamp(left.target, right.target) ? -1 : 1,
   );

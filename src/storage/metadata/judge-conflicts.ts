@@ -192,8 +192,11 @@ function judgeWrite(view: IndexView, name: KeyName, write: Write): readonly Verd
   // It came as a row before, which does not say what it took the place of.
   if (inSlot !== undefined && sameWrite(inSlot, stamp)) return overwritten;
   const verdicts = [...overwritten, ...judgeAhead(view, name, write, overwritten)];
+  const wins = inSlot === undefined || laterStamp(stamp, inSlot);
+  if ((isVoid || !wins) && isUsedUp(view, name, write)) {
+    return [...verdicts, { verdict: "ended", write: stamp }];
+  }
   if (inSlot === undefined || isVoid) return verdicts;
-  const wins = laterStamp(stamp, inSlot);
   const loser = wins ? inSlot : stamp;
   const isLoserPut = wins ? current?.kind === "object" : isPut;
   if (!isLoserPut || (wins && overwrites(write, inSlot))) return verdicts;
@@ -202,6 +205,12 @@ function judgeWrite(view: IndexView, name: KeyName, write: Write): readonly Verd
     return [...verdicts, ...settle(view, name, loser, write.isApplied(loser))];
   }
   return known === undefined ? [...verdicts, { verdict: "expected", write: loser }] : verdicts;
+}
+
+/** Whether what was remembered for a write that takes no place is of no more use behind it. */
+function isUsedUp(view: IndexView, name: KeyName, { stamp, isVoid }: Write): boolean {
+  const known = historyOf(view, name, stamp)?.kind;
+  return known === "settled" || (isVoid && known === "expected");
 }
 
 /** Whether a write took the place of another one, where it was made. */
