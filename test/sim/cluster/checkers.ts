@@ -20,6 +20,7 @@ import {
 import type { Running } from "./cluster-machine.ts";
 import { ClusterModel } from "./cluster-model.ts";
 import type { LogObserver } from "./log-observer.ts";
+import { canRead, checkElsewhere } from "./rows-first.ts";
 
 /** A site as the checkers look at it. */
 export type Looked = { readonly name: string; readonly running: Running };
@@ -110,7 +111,11 @@ export type Agreement = {
   readonly locks: boolean;
   /** Whether time has passed after which sites forget what was deleted, each at its own pace. */
   readonly aged: boolean;
+  /** Whether a site is gone, or was set back, that may have had bytes alone. */
+  readonly mayLose: boolean;
 };
+
+type Looking = Agreement & { readonly sites: readonly Looked[] };
 
 /** After everything has healed: all sites say the same, and it is what was written. */
 export async function checkAgreement(sites: readonly Looked[], deps: Agreement): Promise<string> {
@@ -126,7 +131,7 @@ export async function checkAgreement(sites: readonly Looked[], deps: Agreement):
   if (misplaced !== undefined) throw new BrokenPromise(misplaced);
   for (const site of sites) {
     checkSame(`keys of ${site.name}`, showKeys(site.running.site.store), model.accessKeys());
-    await checkStore(site, model, deps);
+    await checkStore(site, model, { ...deps, sites });
   }
   return dump.join("\n");
 }
@@ -135,7 +140,7 @@ function showKeys(store: Store): string[] {
   return [...store.accessKeys()].map(({ id, state, name }) => `${id} ${state} ${name}`);
 }
 
-async function checkStore(site: Looked, model: ClusterModel, deps: Agreement): Promise<void> {
+async function checkStore(site: Looked, model: ClusterModel, deps: Looking): Promise<void> {
   const { store } = site.running.site;
   const buckets = [...store.buckets()];
   checkSame(
@@ -151,7 +156,7 @@ async function checkStore(site: Looked, model: ClusterModel, deps: Agreement): P
     const listed = showVersions(store, name);
     if (!deps.locks) checkSame(`${name} at ${site.name}`, listed, model.versions(name));
     checkObjects(site, name);
-    await checkBodies(site, name, deps.contents);
+    await checkBodies(site, name, deps);
   }
 }
 
@@ -193,11 +198,13 @@ function checkObjects({ name: site, running }: Looked, bucket: BucketName): void
   }
 }
 
-async function checkBodies(site: Looked, bucket: BucketName, contents: Contents): Promise<void> {
+async function checkBodies(site: Looked, bucket: BucketName, deps: Looking): Promise<void> {
   const { store } = site.running.site;
   for (const version of listVersions(store, bucket)) {
     if (version.kind !== "object") continue;
-    await checkBody(site.name, store, version.object, contents);
+    const { object } = version;
+    const read = () => checkBody(site.name, store, object, deps.contents);
+    if (!(await canRead(read))) checkElsewhere(site.name, object, deps);
   }
 }
 

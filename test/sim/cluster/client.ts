@@ -3,6 +3,7 @@ import {
   VERSIONING_SETTING,
   versioningSetting,
 } from "../../../src/core/bucket-versioning.ts";
+import { METADATA_FIRST, REPLICATE_SETTING } from "../../../src/core/metadata-first.ts";
 import type { BucketName, ObjectKey, VersionId } from "../../../src/core/names.ts";
 import type { Operation } from "../../../src/core/records.ts";
 import type { PutObjectRequest, RequestedChange, Store } from "../../../src/storage/store.ts";
@@ -17,6 +18,7 @@ import {
   listVersions,
   writerOf,
 } from "./client-words.ts";
+import { modeWish } from "./rows-first.ts";
 
 const BUCKETS = ["alpha", "beta", "gamma"];
 const KEYS = ["a", "b", "dir/a", "dir/b", "z"];
@@ -40,6 +42,8 @@ export type ClientSettings = {
   readonly locks: boolean;
   readonly buckets: boolean;
   readonly large: boolean;
+  /** Buckets show rows before their bytes are there, now and then. */
+  readonly rowsFirst: boolean;
 };
 
 type At = { readonly bucket: BucketName; readonly key: ObjectKey };
@@ -90,6 +94,7 @@ export class Client {
   }
 
   #content(): Content {
+    if (this.#settings.rowsFirst && this.#seed.chance(0.4)) return this.#chunked();
     const dice = this.#seed.int(100);
     if (dice < 5) return { id: 0, size: 0, chunked: false };
     if (dice < 80) {
@@ -278,6 +283,9 @@ export class Client {
       settings.set(VERSIONING_SETTING, versioningSetting("enabled"));
       if (this.#settings.locks) settings.set(OBJECT_LOCK_SETTING, Buffer.from("on"));
     }
+    if (this.#settings.rowsFirst && this.#seed.chance(0.5)) {
+      settings.set(REPLICATE_SETTING, METADATA_FIRST);
+    }
     return {
       name: `create bucket ${name}`,
       send: async (store) => {
@@ -302,6 +310,7 @@ export class Client {
   }
 
   #setting(bucket: BucketName): Wish {
+    if (this.#settings.rowsFirst && this.#seed.chance(0.5)) return modeWish(this.#seed, bucket);
     const versioning = this.#settings.versioned && this.#seed.chance(0.5);
     const name = versioning ? VERSIONING_SETTING : this.#seed.pick(["policy", "cors"]);
     const text = Buffer.from(this.#writer());

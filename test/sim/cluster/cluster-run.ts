@@ -8,6 +8,7 @@ import { listVersions } from "./client-words.ts";
 import { Cluster } from "./cluster.ts";
 import type { PortSabotage } from "./cluster-machine.ts";
 import type { ClusterSite } from "./cluster-site.ts";
+import { canRead } from "./rows-first.ts";
 
 const MINUTE_MS = 60_000;
 /** A day more than the log is kept at least. */
@@ -76,11 +77,10 @@ class Run {
     const { hash, sites, sabotage } = settings;
     const segmentBytes = this.#seed.pick([16, 64, 256]) * 1024;
     const directIo = this.#seed.pick(["on", "off"] as const);
-    const { exchange } = this.#plan;
-    const { guarded } = this.#plan;
+    const { exchange, guarded, rowsFirst } = this.#plan;
     const joins = this.#plan.joins !== undefined;
-    const own = { hash, sites, exchange, guarded, joins, segmentBytes, directIo, sabotage };
-    this.#cluster = new Cluster(seed, own);
+    const own = { hash, sites, exchange, guarded, joins, rowsFirst, segmentBytes, directIo };
+    this.#cluster = new Cluster(seed, { ...own, sabotage });
     this.#clients = new Map(
       this.#cluster.sites.map((site) => {
         const own = seed.derive(site.name);
@@ -201,10 +201,8 @@ class Run {
     if (version.kind !== "object") return;
     const { contents, observer } = this.#cluster;
     const { object } = version;
-    const done = await site.during("read", async () => {
-      await checkBody(site.name, store, object, contents);
-      return true;
-    });
+    const read = () => checkBody(site.name, store, object, contents);
+    const done = await site.during("read", () => canRead(read));
     if (done !== true) return;
     await this.#cluster.observe(site);
     if (site.running === undefined || observer.knowsVersion(object.version)) return;
@@ -338,7 +336,8 @@ class Run {
       site.checkAcknowledged(cluster.members.isRemoved(site) ? "as far as taken" : "all");
     }
     cluster.members.checkKept();
-    const deps = { hash, observer, contents, locks: this.#plan.locks, aged: this.#plan.ages };
+    const { locks, ages: aged, backups, removes } = this.#plan;
+    const deps = { hash, observer, contents, locks, aged, mayLose: backups || removes };
     const checked = checkAgreement(cluster.members.looked(), deps);
     cluster.note(await time.until(checked, "the look at what there is"));
     checkClocks(observer, cluster.mostMs + CLOCK_SLACK_MS);
@@ -359,19 +358,21 @@ class Run {
 
 /** A swarm: each seed leaves some of the trouble out, so that the rest goes further. */
 function makePlan(seed: Seed, mayJoin: boolean): Plan {
-  const plan = makeTroubles(seed);
+  const rowsFirst = process.env["SIM_ROWS_FIRST"] === "1";
+  const troubles = makeTroubles(seed);
+  const plan = rowsFirst ? { ...troubles, exchange: "engine" as const } : troubles;
   const canMove = plan.exchange === "engine";
   const joins = seed.chance(0.15) ? (["empty", "with data"] as const) : [];
   const [removes, takesRows] = [seed.chance(0.15), seed.chance(0.15)];
   return {
-    ...plan,
+    ...{ ...plan, rowsFirst },
     joins: mayJoin && canMove && joins.length > 0 ? seed.pick(joins) : undefined,
     removes: canMove && removes,
     takesRows: canMove && takesRows,
   };
 }
 
-function makeTroubles(seed: Seed): Omit<Plan, "joins" | "removes" | "takesRows"> {
+function makeTroubles(seed: Seed): Omit<Plan, "joins" | "removes" | "takesRows" | "rowsFirst"> {
   return {
     exchange: seed.chance(0.6) ? "engine" : "direct",
     acts: 10 + seed.int(70),

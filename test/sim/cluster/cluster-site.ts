@@ -16,6 +16,8 @@ type Acknowledged = {
   readonly proof: (operation: Operation) => boolean;
 };
 
+const PUT_OFF: ReadonlySet<string> = new Set(["clock", "unreachable"]);
+
 export type ClusterSiteDeps = {
   readonly machine: ClusterMachine;
   readonly time: WorldTime;
@@ -198,9 +200,9 @@ export class ClusterSite {
   }
 }
 
-/** A site whose clock has jumped takes no writes, and says so. */
+/** A site whose clock has jumped takes no writes, and names no bytes that it cannot get. */
 function isPutOff(failure: unknown): boolean {
-  return failure instanceof StorageFault && failure.kind === "clock";
+  return failure instanceof StorageFault && PUT_OFF.has(failure.kind);
 }
 
 /** What a machine without power throws is of no interest: it says nothing any more. */

@@ -27,6 +27,8 @@ export type ClusterSettings = {
   readonly guarded: boolean;
   /** The last site is alone until it is told to join. */
   readonly joins: boolean;
+  /** Buckets may show rows before their bytes are there. */
+  readonly rowsFirst: boolean;
   readonly segmentBytes: number;
   readonly directIo: "on" | "off";
   readonly sabotage?: PortSabotage | undefined;
@@ -235,10 +237,10 @@ export class Cluster {
     if (site !== undefined) this.members.started(site, running);
     if (this.#settings.guarded) running.site.guard.arm();
     if (this.#settings.exchange === "direct") return () => undefined;
-    const { hash } = this.#settings;
+    const { hash, rowsFirst } = this.#settings;
     const { network } = this;
     const { random, log, disk, name } = machine;
-    const engine = startEngine({ running, network, hash, random, log, disk });
+    const engine = startEngine({ running, network, hash, random, log, disk, rowsFirst });
     this.#engines.set(name, engine);
     return () => {
       engine.end();

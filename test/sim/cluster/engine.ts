@@ -17,6 +17,7 @@ import { parseRowsRequest, writeRowsRequest } from "../../../src/replication/wir
 import type { Site } from "../../../src/storage/site.ts";
 import type { SimNetwork } from "../sim-network.ts";
 import type { Running } from "./cluster-machine.ts";
+import { startReadThrough } from "./rows-first.ts";
 import { answerWith } from "./sim-exchange.ts";
 
 const DRIFT_MS_MAX = 5000;
@@ -31,6 +32,8 @@ export type EngineDeps = {
   readonly random: Random;
   readonly log: Log;
   readonly disk: Disk;
+  /** Whether buckets may show rows before their bytes are here. */
+  readonly rowsFirst: boolean;
 };
 
 /** Replication of a program that runs. */
@@ -56,7 +59,8 @@ export function siteRecordOf({ identity }: Site): SiteRecord {
 }
 
 /** All of replication of one program, as the server wires it. */
-export function startEngine({ running, network, hash, random, log, disk }: EngineDeps): Engine {
+export function startEngine(deps: EngineDeps): Engine {
+  const { running, network, hash, random, log, disk, rowsFirst } = deps;
   const { site, clock, replica } = running;
   const { identity, store } = site;
   const refusals = new Refusals(log);
@@ -82,6 +86,8 @@ export function startEngine({ running, network, hash, random, log, disk }: Engin
       quarantine: new Quarantine({ clock, log, driftMsMax: DRIFT_MS_MAX }),
       belowFloor: (peer, origins) => rows.belowFloor(peer, origins),
       held: () => rows.isTakingOver,
+      showsRowsFirst: (bucket) => rowsFirst && store.remote.showsRowsFirst(bucket),
+      linkChanged: () => through?.retry(),
     },
     { bytesPerSecond: undefined },
   );
@@ -98,6 +104,7 @@ export function startEngine({ running, network, hash, random, log, disk }: Engin
   );
   replication.start();
   rows.start();
+  const through = rowsFirst ? startReadThrough(running, log, () => replication) : undefined;
   const outOfReach = (): MemberSite[] =>
     peers().filter(({ id }) => watch.facts(id).link === "needs-bootstrap");
   return { rows, outOfReach, end };

@@ -10,7 +10,7 @@ vi.mock("../../../src/core/ed25519.ts", () => import("./stand-in-signatures.ts")
 
 const YEAR_2200_MS = Date.UTC(2200, 0, 1);
 const DRIFT_MS_MAX = 5000;
-const CALM = { versioned: true, locks: false, buckets: false, large: false };
+const CALM = { versioned: true, locks: false, buckets: false, large: false, rowsFirst: false };
 
 function headOf(of: ClusterSite, at: ClusterSite): number {
   const origin = of.running?.site.identity.origin;
@@ -33,7 +33,13 @@ test.each([1, 2, 3, 4, 5])(
   async (number) => {
     const hash = await createInlineHash();
     const seed = new Seed(`mad clock/${number}`);
-    const fair = { sites: 3, exchange: "engine", guarded: false, joins: false } as const;
+    const fair = {
+      sites: 3,
+      exchange: "engine",
+      guarded: false,
+      joins: false,
+      rowsFirst: false,
+    } as const;
     const cluster = new Cluster(seed, { hash, ...fair, directIo: "on", segmentBytes: 64 * 1024 });
     for (const site of cluster.sites) await site.start();
     await cluster.join();
