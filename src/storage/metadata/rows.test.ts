@@ -2,6 +2,7 @@ import { describe, expect, test } from "vitest";
 import { fc } from "../../../test/support/properties.ts";
 import { hlcs, objectRecords, origins } from "../../../test/support/record-arbitraries.ts";
 import { ByteWriter } from "../../core/bytes.ts";
+import { hlcMs } from "../../core/hlc.ts";
 import { parseSeq } from "../../core/names.ts";
 import { encodeObject } from "../../core/object-codec.ts";
 import { required } from "../../core/tagged-fields.ts";
@@ -58,6 +59,20 @@ describe("a row", () => {
         for (const version of versions) {
           expect(stored(TABLES.version, version)).toMatchObject(version);
         }
+      }),
+    );
+  });
+
+  test("of a tombstone is read as it was written, now and before, and is short", () => {
+    fc.assert(
+      fc.property(stamps, homes, fc.option(fc.maxSafeNat()), (stamp, home, ms) => {
+        const row = { stamp, home, deletedMs: ms ?? hlcMs(stamp.hlc) };
+        expect(stored(TABLES.tombstone, row)).toEqual(row);
+        const before = oldValue((writer) => TABLES.tombstone.encode(writer, row));
+        expect(decodeRow(TABLES.tombstone, before, noCrc)).toEqual(row);
+        const writer = new ByteWriter();
+        encodeRow(writer, TABLES.tombstone, row, noCrc);
+        if (ms === null) expect(writer.length).toBeLessThan(29);
       }),
     );
   });

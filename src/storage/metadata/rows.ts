@@ -22,16 +22,12 @@ import { decodeObjectRow, encodeObjectRow, type ObjectRow } from "./object-row.t
 import { ORIGIN_TABLES, readVector, writeVector } from "./origin-rows.ts";
 import { REMOTE_TABLE } from "./remote-rows.ts";
 import { SITE_TABLES } from "./site-rows.ts";
-import { readHlc, readOrigin, readSeq, readStamp, type Stamp, writeStamp } from "./stamp.ts";
+import { readHlc, readOrigin, readSeq } from "./stamp.ts";
+import { TOMBSTONE_TABLE } from "./tombstone-row.ts";
 import { listCompact, listObject, listVersion, type VersionListing } from "./version-listing.ts";
 import { VERSION_TABLES } from "./version-rows.ts";
 import { VOIDED_TABLE } from "./voided-rows.ts";
 
-export type TombstoneRow = {
-  readonly stamp: Stamp;
-  readonly home: number;
-  readonly deletedMs: number;
-};
 export type UploadRow = { readonly home: number; readonly upload: UploadRecord };
 export type PartRow = { readonly home: number; readonly part: PartRecord };
 export type ResultRow = { readonly home: number; readonly completed: CompletedUpload };
@@ -165,18 +161,7 @@ export const TABLES = {
       decode: decodeCompactRow,
     },
   } satisfies Table<ObjectRow>,
-  tombstone: {
-    prefix: "t",
-    encode: (writer, row) => {
-      writeStamp(writer, row.stamp);
-      writer.u32(row.home).u64(row.deletedMs);
-    },
-    decode: (reader) => ({
-      stamp: readStamp(reader),
-      home: reader.u32(),
-      deletedMs: reader.u64(),
-    }),
-  } satisfies Table<TombstoneRow>,
+  tombstone: TOMBSTONE_TABLE,
   bucket: BUCKET_TABLE,
   upload: localTable<UploadRow>(
     "u",
