@@ -138,7 +138,7 @@ function takeManifest(batch: OpenBatch, { hash, chunks, staged }: IncomingManife
   batch.manifest(hash, chunks);
 }
 
-/** A change of a conflict that is none here, because it was overwritten or settled, is of nothing. */
+/** Whether a change is of a conflict that is none here: it was overwritten or settled. */
 function isOfNothing(
   { context: { view }, known }: OpenBatch,
   { body }: Operation,
