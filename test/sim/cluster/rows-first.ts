@@ -4,11 +4,9 @@ import type { BucketName } from "../../../src/core/names.ts";
 import type { Operation } from "../../../src/core/records.ts";
 import { ReadThrough } from "../../../src/replication/read-through.ts";
 import type { Replication } from "../../../src/replication/replication.ts";
-import type { StoredObject } from "../../../src/storage/store.ts";
+import type { Store, StoredObject } from "../../../src/storage/store.ts";
 import type { Seed } from "../seed.ts";
 import { BrokenPromise } from "../store-check.ts";
-import type { Looked } from "./checkers.ts";
-import type { Wish } from "./client.ts";
 import { listVersions } from "./client-words.ts";
 import type { Running } from "./cluster-machine.ts";
 
@@ -18,11 +16,11 @@ import type { Running } from "./cluster-machine.ts";
  */
 
 /** Says of a bucket that it shows rows first, or not any more. */
-export function modeWish(seed: Seed, bucket: BucketName): Wish {
+export function modeWish(seed: Seed, bucket: BucketName) {
   const value = seed.chance(0.7) ? METADATA_FIRST : undefined;
   return {
     name: `${value === undefined ? "bytes" : "rows"} first in ${bucket}`,
-    send: async (store) => {
+    send: async (store: Store) => {
       const setting = { bucket, name: REPLICATE_SETTING, value };
       const { outcome } = await store.putBucketSetting(setting);
       const proof = ({ body }: Operation): boolean =>
@@ -60,6 +58,11 @@ export async function canRead(read: () => Promise<void>): Promise<boolean> {
   }
 }
 
+type Everywhere = {
+  readonly sites: ReadonlyArray<{ readonly name: string; readonly running: Running }>;
+  readonly mayLose: boolean;
+};
+
 /**
  * Throws when bytes that could not be read at one site are at another one, or are lost although no
  * site is gone that may have had them alone.
@@ -67,7 +70,7 @@ export async function canRead(read: () => Promise<void>): Promise<boolean> {
 export function checkElsewhere(
   at: string,
   { bucket, key, version }: StoredObject,
-  { sites, mayLose }: { readonly sites: readonly Looked[]; readonly mayLose: boolean },
+  { sites, mayLose }: Everywhere,
 ): void {
   const what = `${bucket}/${key} ${version}`;
   for (const { name, running } of sites) {
