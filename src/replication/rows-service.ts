@@ -79,6 +79,8 @@ export class RowsService {
   #isTaking = false;
   /** Peers whose logs begin too late for this site, as it was told once. */
   readonly #needsRows = new Set<SiteId>();
+  /** Said once, for it may be so for as long as the peer itself takes over rows. */
+  #whyNotMerged: string | undefined;
   #release: () => void = () => undefined;
 
   constructor(deps: RowsServiceDeps) {
@@ -290,7 +292,10 @@ export class RowsService {
         const message = failure instanceof Error ? failure.message : String(failure);
         const from = peer?.id ?? site;
         if (merges && this.#deps.rows.bootstrap() === undefined) {
-          log.debug({ peer: from, failure: message }, "rows of a peer are merged later");
+          if (message !== this.#whyNotMerged) {
+            log.info({ peer: from, failure: message }, "a peer's rows are to be taken over later");
+          }
+          this.#whyNotMerged = message;
           return;
         }
         log.warn({ peer: from, failure: message }, "a bootstrap was interrupted; it goes on");
