@@ -144,13 +144,13 @@ function isOfNothing(
   { body }: Operation,
   { progress }: ImportStep,
 ): boolean {
-  if (body.kind !== "object-meta" || body.nullSlot || progress === undefined) return false;
+  if (body.kind !== "object-meta" || progress === undefined) return false;
   const id = writeIdOf(body.version);
+  const inSlot = nullVersion(view, body);
+  if (inSlot !== undefined && sameWrite(inSlot.row.stamp, id)) return false;
   const history = historyOf(view, body, id)?.kind;
   if (history !== undefined) return history === "settled";
   if (!known.hasArrived(id) || deletesOf(view, body, id) !== undefined) return false;
-  const inSlot = nullVersion(view, body);
-  if (inSlot !== undefined && sameWrite(inSlot.row.stamp, id)) return false;
   return versionById(view, body, id) === undefined;
 }
 
