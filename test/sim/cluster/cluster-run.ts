@@ -53,7 +53,7 @@ export type RunSettings = {
   readonly hash: Hash;
   readonly sites: number;
   readonly sabotage?: PortSabotage | undefined;
-  /** Whether a site may join late. Not in CI yet: see "Known and open" of decision 0022. */
+  /** Whether a site may join late. */
   readonly joins?: boolean;
 };
 

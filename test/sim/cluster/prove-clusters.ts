@@ -6,12 +6,7 @@ const FAILURES_SHOWN = 5;
 const MINUTE_MS = 60_000;
 
 /** What `npm run sim` asks for; without it the seeds that belong to the suite are run. */
-type ByHand = {
-  readonly seed: number;
-  readonly minutes: number;
-  readonly sites: number;
-  readonly joins: boolean;
-};
+type ByHand = { readonly seed: number; readonly minutes: number; readonly sites: number };
 
 /**
  * Runs one cluster after another, each twice: the second must go as the first went. Throws what was
@@ -22,17 +17,16 @@ type ByHand = {
 async function prove(
   hash: Hash,
   seeds: Iterable<number>,
-  { sites, joins, deadlineMs }: Omit<ByHand, "seed" | "minutes"> & { readonly deadlineMs: number },
+  { sites, deadlineMs }: Pick<ByHand, "sites"> & { readonly deadlineMs: number },
 ): Promise<void> {
   const failures: string[] = [];
   const sum = { seeds: 0, requests: 0, acknowledged: 0, starts: 0, simulatedMs: 0 };
   for (const seed of seeds) {
     if (performance.now() > deadlineMs || failures.length >= FAILURES_SHOWN) break;
     try {
-      add(sum, await runTwice(seed, { hash, sites, joins }));
+      add(sum, await runTwice(seed, { hash, sites }));
     } catch (failure) {
-      const replay = `npm run sim -- --seed ${seed} --sites ${sites}${joins ? " --joins" : ""}`;
-      failures.push(`${replay}\n  ${failure}`);
+      failures.push(`npm run sim -- --seed ${seed} --sites ${sites}\n  ${failure}`);
     }
   }
   const hours = (sum.simulatedMs / 3_600_000).toFixed(1);
@@ -46,8 +40,9 @@ async function prove(
 
 async function runTwice(
   seed: number,
-  settings: { readonly hash: Hash; readonly sites: number; readonly joins: boolean },
+  own: { readonly hash: Hash; readonly sites: number },
 ): Promise<ClusterReport> {
+  const settings = { ...own, joins: true };
   const first = await runCluster(seed, settings);
   const second = await runCluster(seed, settings);
   if (first.events === second.events) return first;
@@ -75,14 +70,14 @@ export async function proveClusters(
   if (byHand === undefined) {
     const seeds = countFrom(suite.first, suite.first + suite.count);
     const { sites } = suite;
-    await prove(hash, seeds, { sites, joins: false, deadlineMs: Number.POSITIVE_INFINITY });
+    await prove(hash, seeds, { sites, deadlineMs: Number.POSITIVE_INFINITY });
     return;
   }
-  const { seed, minutes, sites, joins } = byHand;
+  const { seed, minutes, sites } = byHand;
   const deadlineMs =
     performance.now() + (minutes === 0 ? Number.POSITIVE_INFINITY : minutes * MINUTE_MS);
   const end = minutes === 0 ? seed + 1 : Number.POSITIVE_INFINITY;
-  await prove(hash, countFrom(seed, end), { sites, joins, deadlineMs });
+  await prove(hash, countFrom(seed, end), { sites, deadlineMs });
 }
 
 function readByHand(sites: number): ByHand | undefined {
@@ -92,7 +87,6 @@ function readByHand(sites: number): ByHand | undefined {
     seed: Number(seed),
     minutes: Number(process.env["SIM_MINUTES"] ?? 0),
     sites: Number(process.env["SIM_SITES"] ?? sites),
-    joins: process.env["SIM_JOINS"] === "1",
   };
 }
 

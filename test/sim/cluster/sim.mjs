@@ -1,4 +1,4 @@
-// What `npm run sim -- --seed N [--minutes M] [--sites K] [--joins] [--events]` starts: the simulation of CI
+// What `npm run sim -- --seed N [--minutes M] [--sites K] [--events]` starts: the simulation of CI
 // from another seed on and for longer, or one seed again.
 import { spawnSync } from "node:child_process";
 import { createRequire } from "node:module";
@@ -12,7 +12,6 @@ const { values } = parseArgs({
     seed: { type: "string", default: "1000000" },
     minutes: { type: "string" },
     sites: { type: "string" },
-    joins: { type: "boolean" },
     events: { type: "boolean" },
   },
 });
@@ -34,7 +33,6 @@ const { status } = spawnSync(
       SIM_SEED: values.seed,
       SIM_MINUTES: minutes,
       ...(values.sites === undefined ? {} : { SIM_SITES: values.sites }),
-      ...(values.joins === true ? { SIM_JOINS: "1" } : {}),
       ...(values.events === true ? { SIM_EVENTS: "1" } : {}),
     },
   },
