@@ -205,7 +205,12 @@ export class Cluster {
   }
 
   #unsettled(): string | undefined {
-    return this.#isTakingOver() ? "rows are being taken over" : apart(this.members.looked());
+    // One that was removed may try for ever.
+    const isMember = (name: string) => this.members.all.some((member) => member.name === name);
+    const taking = [...this.#engines].filter(
+      ([name, { rows }]) => isMember(name) && rows.isTakingOver,
+    );
+    return taking.length > 0 ? "rows are being taken over" : apart(this.members.looked());
   }
 
   /** What an operator does with a site whose peers' logs begin too late for it. */
