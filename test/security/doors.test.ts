@@ -97,7 +97,8 @@ describe.each(ENGINES)("doors on %s", (engine) => {
     for (let count = 0; count < 20; count++) await breakOff();
     const before = openFiles();
     for (let count = 0; count < 300; count++) await breakOff();
-    await expect.poll(openFiles, { timeout: 30_000 }).toBeLessThanOrEqual(before + 5);
+    // Threads that hash large bodies come and go, and have four each.
+    await expect.poll(openFiles, { timeout: 30_000 }).toBeLessThanOrEqual(before + 16);
     const answer = await sendSigned(server(), { method: "GET", path: "/broken-off/key" });
     expect(answer.status).toBe(404);
   });
