@@ -18,7 +18,7 @@ export interface Heap {
  * By how much the old generation may grow until it is collected again. V8 would let a small heap
  * grow fourfold, by garbage mostly: a server of objects holds little else for long.
  */
-const GROWTH_PERCENT = 50;
+const GROWTH_PERCENT = 100;
 
 /** The heap of this process, which grows less from now on. */
 export function createHeap(): Heap {

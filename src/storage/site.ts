@@ -38,6 +38,8 @@ export type Site = {
   readonly dataDir: DataDir;
   /** Watches the wall clock, once replication arms it. */
   readonly guard: ClockGuard;
+  /** Grows whenever something has changed here. */
+  readonly activity: () => number;
   /** How the start went, for the log and the operator. */
   readonly opening: { readonly replayedOperations: number; readonly directIo: boolean };
   /** Ends writes under way, syncs, marks a clean shutdown, gives up the lock. */
@@ -116,9 +118,9 @@ async function openLocked(
       await dataDir.release();
     }
   };
-  const { store, guard, replayedOperations } = opened;
+  const { store, guard, activity, replayedOperations } = opened;
   const opening = { replayedOperations, directIo: writeMode === "direct" };
-  return { store, lifecycle, identity, dataDir, guard, opening, close };
+  return { store, lifecycle, identity, dataDir, guard, activity, opening, close };
 }
 
 function startLifecycle({ clock, log }: SitePorts, opened: OpenedStore): LifecycleSchedule {
