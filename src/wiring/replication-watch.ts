@@ -38,12 +38,12 @@ export function openWatch(parts: {
   readonly client: PeerClient;
 }): OpenWatch {
   const { clock, log } = parts.ports;
-  const { guard, store, identity, activity } = parts.site;
+  const { guard, store, identity } = parts.site;
   const { replica } = store;
   const peerWatch = new PeerWatch({ clock, log });
   const quarantine = new Quarantine({ clock, log, driftMsMax: parts.driftMsMax });
   const stop = watchClock({
-    ...{ clock, guard, activity },
+    ...{ clock, guard },
     hasPeers: () => parts.peers().length > 0,
     skews: () => peerWatch.skews(),
   });

@@ -25,6 +25,7 @@ import type { ReplicationWatch } from "../replication/status.ts";
 import { openInvitations } from "../storage/invitations.ts";
 import type { Site } from "../storage/site.ts";
 import { adoptCluster, retireOrigin } from "../storage/site-identity.ts";
+import { peersWhenWritten } from "./known-peers.ts";
 import { tellOperator } from "./peer-problem.ts";
 import { openRows, rowAdminRoutes } from "./replication-rows.ts";
 import { type OpenWatch, openWatch } from "./replication-watch.ts";
@@ -63,13 +64,13 @@ export async function startReplication(parts: ReplicationParts): Promise<Running
   const client = createPeerClient({ network, clock, random, identity, keyPair });
   const membership = await openMembership(parts, invitations);
   const peers = () => activePeers(store.sites(), site);
-  const refused = () => refusals.counts();
+  const lookedUp = { peers: peersWhenWritten({ clock, activity: site.activity, peers }) };
   const watch = openWatch({
-    ...{ ports, site, peers, refused, client },
+    ...{ ports, site, refused: () => refusals.counts(), client, ...lookedUp },
     driftMsMax: parts.settings.clockDriftMax,
     moved: () => engine.moved,
   });
-  const rings = new RingShare({ identity, keyRing, peers, client, clock, random, log });
+  const rings = new RingShare({ identity, keyRing, client, clock, random, log, ...lookedUp });
   const ask = client.request.bind(client);
   const rows = openRows({ ...parts, peers, ask, engine: () => engine });
   const readThrough = createReadThrough(parts, () => engine);
