@@ -45,6 +45,11 @@ export class Admission {
     return this.#freeBytes - this.#reserveBytes;
   }
 
+  /** Whether there is room for the reserve file, so that it is there: it was looked after last. */
+  get keepsReserve(): boolean {
+    return this.#deps.reserveFile.fits(this.roomBytes);
+  }
+
   /** @throws StorageFault "disk-full" when a write of so many bytes would touch the reserve. */
   admit(bytes: number): void {
     if (this.#deps.clock.monotonicMs() - this.#askedMs > FACTS_AGE_MS_MAX) void this.refresh();

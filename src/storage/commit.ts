@@ -69,6 +69,8 @@ export class Committer {
   #idle: Array<() => void> = [];
   #fault: StorageFault | undefined;
   batches = 0;
+  /** Batches that have been acknowledged: who reads the index now sees all of them. */
+  shown = 0;
   operations = 0;
 
   constructor(deps: CommitterDeps) {
@@ -285,6 +287,7 @@ export class Committer {
       // 5. Visible: acknowledge.
       for (const batch of batches) {
         this.#deps.view.applied(batch.changes);
+        this.shown += 1;
         for (const waiter of batch.waiters) waiter.resolve();
       }
       if (this.#listeners.size > 0 && batches.some(({ moved }) => moved)) this.#tell();

@@ -68,10 +68,13 @@ export class House {
     this.#bytesAtCheckpoint = this.#logBytes();
   }
 
-  /** Grows with every batch and with every chunk that is let go of. */
+  /**
+   * Grows with every batch, once the index shows it, and with every chunk that is let go of: who
+   * asks before reading has read all there was to see at that number.
+   */
   get activity(): number {
     const { committer, bulk } = this.#deps.parts;
-    return committer.batches + bulk.unpinned;
+    return committer.shown + bulk.unpinned;
   }
 
   /**
@@ -89,8 +92,9 @@ export class House {
     const { activity } = this;
     const report = await this.#keep();
     const isQuiet = Object.values(report).every((done) => done === 0 || done === false);
-    // Peers say how far they are without leaving a batch behind.
-    const rests = isQuiet && this.#peers().length === 0;
+    // Peers say how far they are, and space is freed by others, without leaving a batch behind.
+    const { admission } = this.#deps.parts;
+    const rests = isQuiet && this.#peers().length === 0 && admission.keepsReserve;
     this.#rest = rests ? { activity, untilMs: this.#restEndMs() } : undefined;
     return report;
   }

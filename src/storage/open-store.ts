@@ -53,7 +53,7 @@ export type OpenedStore = {
   readonly replayedOperations: number;
   /** Where the log ends now. */
   readonly logEnd: () => LogEnd | undefined;
-  /** Grows whenever something has changed here. */
+  /** Grows whenever something has changed here, once readers of the index see it. */
   readonly activity: () => number;
   /** Whether keeping house would find nothing to do. */
   readonly isAtRest: () => boolean;

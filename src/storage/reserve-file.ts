@@ -38,10 +38,15 @@ export class ReserveFile {
     return true;
   }
 
+  /** Whether the file may be there, given that much room beside it. */
+  fits(roomBytes: number): boolean {
+    return roomBytes >= this.#deps.bytes * 4;
+  }
+
   /** Makes the file unless it is there whole, given that much room; tells whether it did. */
   async restore(roomBytes: number): Promise<boolean> {
     const { disk, directory, bytes } = this.#deps;
-    if (bytes === 0 || roomBytes < bytes * 4) return false;
+    if (bytes === 0 || !this.fits(roomBytes)) return false;
     const facts = await disk.stat(this.#path);
     if (facts?.sizeBytes === bytes) return false;
     if (facts !== undefined) await disk.remove(this.#path);

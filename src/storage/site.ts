@@ -38,7 +38,7 @@ export type Site = {
   readonly dataDir: DataDir;
   /** Watches the wall clock, once replication arms it. */
   readonly guard: ClockGuard;
-  /** Grows whenever something has changed here. */
+  /** Grows whenever something has changed here, once readers of the index see it. */
   readonly activity: () => number;
   /** How the start went, for the log and the operator. */
   readonly opening: { readonly replayedOperations: number; readonly directIo: boolean };

@@ -64,7 +64,7 @@ export async function startReplication(parts: ReplicationParts): Promise<Running
   const client = createPeerClient({ network, clock, random, identity, keyPair });
   const membership = await openMembership(parts, invitations);
   const peers = () => activePeers(store.sites(), site);
-  const lookedUp = { peers: peersWhenWritten({ clock, activity: site.activity, peers }) };
+  const lookedUp = { peers: peersWhenWritten(site.activity, peers) };
   const watch = openWatch({
     ...{ ports, site, refused: () => refusals.counts(), client, ...lookedUp },
     driftMsMax: parts.settings.clockDriftMax,

@@ -27,7 +27,7 @@ function counting(kv: Kv, read: () => void): Kv {
   });
 }
 
-async function siteInSimulatedTime() {
+async function siteInSimulatedTime(wrap: (kv: Kv) => Kv = (kv) => kv) {
   const seed = new Seed("at rest");
   const clock = new SimClock();
   const disk = new SimDisk(seed, { directories: ["/srv"], nowMs: () => clock.nowMs() });
@@ -46,7 +46,7 @@ async function siteInSimulatedTime() {
         eventLoopDelayP99Ms: () => 0,
       },
       answers: async () => false,
-      openKv: async (path) => counting(await openSimKv(disk)(path), () => (reads += 1)),
+      openKv: async (path) => counting(wrap(await openSimKv(disk)(path)), () => (reads += 1)),
       defer: (callback) => void setImmediate(callback),
     },
     {
@@ -79,5 +79,36 @@ test("whatever happens ends the rest of a site", async () => {
   expect(await readsDuring(MINUTE_MS)).toBe(0);
   await site.store.createBucket({ name: bucketOf("alpha"), owner: "o" });
   expect(await readsDuring(MINUTE_MS)).toBeGreaterThan(0);
+  await site.close();
+});
+
+test("what the index does not show yet is not said to have happened", async () => {
+  let release: () => void = () => undefined;
+  let held: Promise<void> | undefined;
+  const { site } = await siteInSimulatedTime((kv) => {
+    const write: Kv["write"] = async (mutations) => {
+      await held;
+      await kv.write(mutations);
+    };
+    return new Proxy(kv, {
+      get(target, name) {
+        if (name === "write") return write;
+        const member: unknown = Reflect.get(target, name);
+        return typeof member === "function" ? member.bind(target) : member;
+      },
+    });
+  });
+  const before = site.activity();
+  const { batches } = site.store.stats().commit;
+  held = new Promise((resolve) => {
+    release = resolve;
+  });
+  const created = site.store.createBucket({ name: bucketOf("alpha"), owner: "o" });
+  for (let turn = 0; turn < 50; turn++) await new Promise((resolve) => setImmediate(resolve));
+  expect(site.store.stats().commit.batches).toBe(batches + 1);
+  expect(site.activity()).toBe(before);
+  release();
+  await created;
+  expect(site.activity()).toBe(before + 1);
   await site.close();
 });
