@@ -1,6 +1,6 @@
 import { formatHlc, hlcMs } from "../core/hlc.ts";
 import type { BucketName, VersionId } from "../core/names.ts";
-import type { ConflictsRecord, DeletesRecord, ObjectRecord } from "../core/records.ts";
+import type { ObjectRecord } from "../core/records.ts";
 import type { OpenBatch } from "./batch.ts";
 import type {
   ConflictName,
@@ -9,7 +9,6 @@ import type {
   Conflicts,
   ConflictWish,
 } from "./conflict-wishes.ts";
-import { createKeeping, type KeepingDeps } from "./kept-versions.ts";
 import { historyOf } from "./metadata/apply-conflicts.ts";
 import type { HistoryRow } from "./metadata/history-rows.ts";
 import {
@@ -23,18 +22,14 @@ import { bucketEnd, bucketStart } from "./metadata/keys.ts";
 import type { ObjectRow } from "./metadata/object-row.ts";
 import { decodeRow, TABLES } from "./metadata/rows.ts";
 import { indexKey } from "./metadata/stored-rows.ts";
-import type { VoidedRow } from "./metadata/voided-rows.ts";
 import { judgeQuota } from "./quotas.ts";
-import { readKeyName, versionOfInverted } from "./row-operations.ts";
-import { isOver } from "./settled-writes.ts";
+import { readKeyName } from "./row-operations.ts";
 import type { StoredObject } from "./store.ts";
 import { findBucket, type StoreParts, toStoredObject } from "./store-parts.ts";
 import { isNullSlotWrite, judgeOverwrite } from "./versions.ts";
 
 /** About what a resolution takes in the log. */
 const RECORD_BYTES = 2048;
-/** Conflicts that are forgotten in one commit. */
-const FORGOTTEN_MAX = 1000;
 
 /** The conflicts of a store. */
 export function createConflicts(parts: StoreParts): Conflicts {
@@ -173,52 +168,4 @@ async function readInline(
   } finally {
     reader.close();
   }
-}
-
-/**
- * Forgets conflicts and what was remembered for writes to come, when those have come or when they
- * are older than the retention by their own clock, and versions that need not be kept behind their
- * delete any more. Gives how many.
- */
-export async function forgetOldConflicts(deps: KeepingDeps): Promise<number> {
-  const { parts, nowMs } = deps;
-  const { prefix } = TABLES.history;
-  const before = nowMs - parts.timeBounds.conflictMs;
-  const records: Array<ConflictsRecord | DeletesRecord> = [];
-  const range = { gte: indexKey(prefix, ""), lt: indexKey(prefix, "~") };
-  for (const { key, value } of parts.kv.range(range)) {
-    const history = decodeRow(TABLES.history, value, parts.hash.crc32);
-    const { hlc, origin, seq } = history.kind === "conflict" ? history.row.stamp : history.stamp;
-    const isOld = hlcMs(hlc) < before;
-    if (!isOld && history.kind !== "settled") continue;
-    const name = nameOf(Buffer.from(key).toString("utf8", prefix.length));
-    if (!isOld && !isOver(parts, name, { hlc, origin, seq })) continue;
-    const verdicts = [{ verdict: "ended", write: { hlc, origin, seq } }] as const;
-    records.push({ kind: "conflicts-judged", ...name, verdicts });
-    if (records.length === FORGOTTEN_MAX) break;
-  }
-  records.push(...endedKeeping(deps, FORGOTTEN_MAX - records.length));
-  if (records.length === 0) return 0;
-  await parts.committer.submit(records.length * RECORD_BYTES, (batch) => {
-    for (const record of records) batch.local(record);
-  });
-  return records.length;
-}
-
-function endedKeeping(deps: KeepingDeps, max: number): DeletesRecord[] {
-  const { kv, index } = deps.parts;
-  const { prefix } = TABLES.kept;
-  let isOver: ((row: VoidedRow) => boolean) | undefined;
-  const records: DeletesRecord[] = [];
-  for (const { key } of kv.range({ gte: indexKey(prefix, ""), lt: indexKey(prefix, "~") })) {
-    if (records.length === max) break;
-    const text = Buffer.from(key).toString("utf8", prefix.length);
-    const row = index.get(TABLES.voided, text);
-    isOver ??= createKeeping(deps);
-    if (row === undefined || !isOver(row)) continue;
-    const version = versionOfInverted(text.slice(text.lastIndexOf("\0") + 1));
-    const name = { kind: "deletes-judged", ...nameOf(text), version } as const;
-    records.push({ ...name, what: "ended", deletes: [] });
-  }
-  return records;
 }

@@ -1,17 +1,17 @@
 import { LIMITS } from "../core/limits.ts";
-import type { SiteId, UploadId } from "../core/names.ts";
+import type { SiteId } from "../core/names.ts";
 import type { LocalRecord } from "../core/records.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Disk } from "../ports/disk.ts";
 import type { Log } from "../ports/log.ts";
 import { isAwaited } from "./acknowledgements.ts";
 import type { CommitLane } from "./commit-lane.ts";
-import { forgetOldConflicts } from "./conflicts.ts";
 import { endsOfLogs, isNeeded, type LogEnd } from "./log-trim.ts";
 import { dropOldMarks } from "./mark-horizon.ts";
 import { DROPPED_KEY, segmentKeyOf } from "./metadata/keys.ts";
-import { decodeRow, TABLES } from "./metadata/rows.ts";
-import { indexKey, type RowReader } from "./metadata/stored-rows.ts";
+import { TABLES } from "./metadata/rows.ts";
+import type { RowReader } from "./metadata/stored-rows.ts";
+import { OldRows } from "./old-rows.ts";
 import { takeCheckpoint } from "./recovery.ts";
 import { type SealingDeps, sealLeftover } from "./sealing.ts";
 import type { SegmentFacts, Segments } from "./segment/segments.ts";
@@ -55,6 +55,7 @@ type Dropped = Extract<LocalRecord, { kind: "segments-dropped" }>;
 /** Keeps house: seals, drops, forgets, and takes copies of the index. Does nothing when idle. */
 export class House {
   readonly #deps: HouseDeps;
+  readonly #oldRows: OldRows;
   #batchesSeen = -1;
   #marksLookedAtMs: number;
   #lastWriteMs: number;
@@ -63,6 +64,7 @@ export class House {
 
   constructor(deps: HouseDeps) {
     this.#deps = deps;
+    this.#oldRows = new OldRows(deps.parts, deps.siteId);
     this.#lastWriteMs = deps.clock.monotonicMs();
     this.#marksLookedAtMs = this.#lastWriteMs;
     this.#bytesAtCheckpoint = this.#logBytes();
@@ -94,7 +96,8 @@ export class House {
     const isQuiet = Object.values(report).every((done) => done === 0 || done === false);
     // Peers say how far they are, and space is freed by others, without leaving a batch behind.
     const { admission } = this.#deps.parts;
-    const rests = isQuiet && this.#peers().length === 0 && admission.keepsReserve;
+    const hasLooked = isQuiet && !this.#oldRows.isUnderWay;
+    const rests = hasLooked && this.#peers().length === 0 && admission.keepsReserve;
     this.#rest = rests ? { activity, untilMs: this.#restEndMs() } : undefined;
     return report;
   }
@@ -111,9 +114,8 @@ export class House {
     if (batches !== this.#batchesSeen) this.#lastWriteMs = this.#deps.clock.monotonicMs();
     this.#batchesSeen = batches;
     const segmentsSealed = (await this.#sealLeftovers()) + (await this.#sealIdle());
-    const resultsExpired = await this.#expireResults();
-    const { parts, siteId, clock } = this.#deps;
-    await forgetOldConflicts({ parts, siteId, nowMs: clock.nowMs() });
+    const resultsExpired = await this.#oldRows.expireResults();
+    await this.#oldRows.forgetConflicts();
     await this.#writeAcknowledgements();
     await this.#dropMarks();
     const dropped = await this.#dropDead();
@@ -149,23 +151,6 @@ export class House {
       sealed += 1;
     }
     return sealed;
-  }
-
-  async #expireResults(): Promise<number> {
-    const { parts, clock } = this.#deps;
-    const { prefix } = TABLES.result;
-    const before = clock.nowMs() - LIMITS.completedUploadMsMin;
-    const uploadIds: UploadId[] = [];
-    const range = { gte: indexKey(prefix, ""), lt: indexKey(prefix, "~") };
-    for (const { value } of parts.kv.range(range)) {
-      const { completed } = decodeRow(TABLES.result, value, parts.hash.crc32);
-      if (completed.completedMs < before) uploadIds.push(completed.uploadId);
-    }
-    if (uploadIds.length === 0) return 0;
-    await parts.committer.submit(uploadIds.length * 32, (batch) => {
-      batch.local({ kind: "results-expired", uploadIds });
-    });
-    return uploadIds.length;
   }
 
   /** Nothing in the segment is needed, now and by what is ahead in line. */

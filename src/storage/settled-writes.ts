@@ -1,10 +1,11 @@
 import { asBuffer } from "../core/bytes.ts";
+import type { OriginId } from "../core/names.ts";
 import type { WriteStamp } from "../core/records.ts";
 import type { SettledWrite } from "./logical-rows.ts";
 import { type KeyName, nullVersion, sameWrite } from "./metadata/key-versions.ts";
 import { logRunKeyOf } from "./metadata/keys.ts";
 import { decodeRow, TABLES } from "./metadata/rows.ts";
-import { indexKey } from "./metadata/stored-rows.ts";
+import { indexKey, type RowReader } from "./metadata/stored-rows.ts";
 import { readKeyName } from "./row-operations.ts";
 import type { StoreParts } from "./store-parts.ts";
 
@@ -14,32 +15,37 @@ import type { StoreParts } from "./store-parts.ts";
  */
 
 /**
- * Whether nothing has to be known of such a write any more: its log has brought it, or goes on
- * behind it, and it does not stand in its slot.
+ * Judges whether nothing has to be known of such a write any more: its log has brought it, or goes
+ * on behind it, and it does not stand in its slot. To be used within one turn: how far the logs
+ * are is asked once, so that a write that has still to come costs no read of its own.
  */
-export function isOver(
-  { index }: Pick<StoreParts, "index">,
-  name: KeyName,
-  { origin, seq, hlc }: WriteStamp,
-): boolean {
-  const head = index.get(TABLES.originHead, origin);
-  if (head === undefined || head.seq < seq) return false;
-  if (index.get(TABLES.parked, logRunKeyOf(origin, seq)) !== undefined) return false;
-  const current = nullVersion(index, name);
-  return current === undefined || !sameWrite(current.row.stamp, { hlc, origin });
+export function judgeOver(index: RowReader): (name: KeyName, write: WriteStamp) => boolean {
+  const heads = new Map<OriginId, number>();
+  const headOf = (origin: OriginId): number => {
+    const seq = heads.get(origin) ?? index.get(TABLES.originHead, origin)?.seq ?? -1;
+    heads.set(origin, seq);
+    return seq;
+  };
+  return (name, { origin, seq, hlc }) => {
+    if (headOf(origin) < seq) return false;
+    if (index.get(TABLES.parked, logRunKeyOf(origin, seq)) !== undefined) return false;
+    const current = nullVersion(index, name);
+    return current === undefined || !sameWrite(current.row.stamp, { hlc, origin });
+  };
 }
 
 /** What whoever goes on behind this site's logs must know of writes that it will meet in them. */
 export function readSettled(parts: Pick<StoreParts, "kv" | "hash" | "index">): SettledWrite[] {
   const settled: SettledWrite[] = [];
   const { prefix } = TABLES.history;
+  const isOver = judgeOver(parts.index);
   const range = { gte: indexKey(prefix, ""), lt: indexKey(prefix, "~") };
   for (const { key, value } of parts.kv.range(range)) {
     const history = decodeRow(TABLES.history, value, parts.hash.crc32);
     if (history.kind !== "settled") continue;
     const [bucket = "", rest = ""] = asBuffer(key).toString("utf8", prefix.length).split("\0");
     const name = readKeyName(bucket, rest);
-    if (!isOver(parts, name, history.stamp)) settled.push({ ...name, write: history.stamp });
+    if (!isOver(name, history.stamp)) settled.push({ ...name, write: history.stamp });
   }
   return settled;
 }

@@ -1,4 +1,4 @@
-import { afterEach, expect, test } from "vitest";
+import { afterEach, expect, test, vi } from "vitest";
 import { LIMITS } from "../../src/core/limits.ts";
 import type { SiteRecord } from "../../src/core/site-record.ts";
 import { BootstrapRun } from "../../src/replication/bootstrap.ts";
@@ -103,6 +103,27 @@ test("what no log will bring any more is forgotten when the house is kept", asyn
   await to.store.keepHouse();
   expect(marks(to)).toBe(1);
   expect(to.store.rows.settled()).toHaveLength(1);
+});
+
+test("what has still to come costs a look no reads of its own", async () => {
+  const readsWith = async (keys: number): Promise<number> => {
+    const from = await SimSite.open(`awaited-from-${keys}`);
+    const to = await SimSite.open(`awaited-to-${keys}`);
+    await from.store.createBucket({ name: PLAIN, owner: "o" });
+    const putAll = async ({ store }: SimSite, text: string) => {
+      for (let key = 0; key < keys; key++) await put(store, 0, key, Buffer.from(text));
+    };
+    await takeOver(from, to, async (page) => {
+      if (page === 0) await putAll(from, "not covered by the heads");
+    });
+    await putAll(to, "written before the log came");
+    expect(to.store.rows.settled()).toHaveLength(keys);
+    const get = vi.spyOn(to.kv, "get");
+    await to.store.keepHouse();
+    expect(marks(to)).toBe(keys);
+    return get.mock.calls.length;
+  };
+  expect(await readsWith(5)).toBe(await readsWith(1));
 });
 
 test("a conflict that is settled before its log has come stays settled when it comes", async () => {

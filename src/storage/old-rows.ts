@@ -1,0 +1,103 @@
+import { hlcMs } from "../core/hlc.ts";
+import { LIMITS } from "../core/limits.ts";
+import type { SiteId, UploadId } from "../core/names.ts";
+import type { ConflictsRecord, DeletesRecord } from "../core/records.ts";
+import { createKeeping } from "./kept-versions.ts";
+import { decodeRow, TABLES } from "./metadata/rows.ts";
+import type { VoidedRow } from "./metadata/voided-rows.ts";
+import { readKeyName, versionOfInverted } from "./row-operations.ts";
+import { judgeOver } from "./settled-writes.ts";
+import { SpreadWalk } from "./spread-walk.ts";
+import type { StoreParts } from "./store-parts.ts";
+
+/** About what a verdict takes in the log. */
+const RECORD_BYTES = 2048;
+const RESULT_BYTES = 32;
+/** Rows of each table that one look goes over: some milliseconds, whatever there is. */
+const ROWS_PER_LOOK = 500;
+
+/** Forgets rows that are of no use any more, a part of each table with every look. */
+export class OldRows {
+  readonly #parts: StoreParts;
+  readonly #siteId: SiteId;
+  readonly #results: SpreadWalk;
+  readonly #history: SpreadWalk;
+  readonly #kept: SpreadWalk;
+
+  constructor(parts: StoreParts, siteId: SiteId) {
+    this.#parts = parts;
+    this.#siteId = siteId;
+    this.#results = new SpreadWalk(parts.kv, TABLES.result, ROWS_PER_LOOK);
+    this.#history = new SpreadWalk(parts.kv, TABLES.history, ROWS_PER_LOOK);
+    this.#kept = new SpreadWalk(parts.kv, TABLES.kept, ROWS_PER_LOOK);
+  }
+
+  /** True while there are rows that no look has gone over since the first one of its table. */
+  get isUnderWay(): boolean {
+    return [this.#results, this.#history, this.#kept].some(({ isUnderWay }) => isUnderWay);
+  }
+
+  /** Forgets what came of uploads that were completed long ago, and gives how many. */
+  async expireResults(): Promise<number> {
+    const { committer, clock, hash } = this.#parts;
+    const before = clock.nowMs() - LIMITS.completedUploadMsMin;
+    const uploadIds: UploadId[] = [];
+    for (const { value } of this.#results.rows()) {
+      const { completed } = decodeRow(TABLES.result, value, hash.crc32);
+      if (completed.completedMs < before) uploadIds.push(completed.uploadId);
+    }
+    if (uploadIds.length === 0) return 0;
+    await committer.submit(uploadIds.length * RESULT_BYTES, (batch) => {
+      batch.local({ kind: "results-expired", uploadIds });
+    });
+    return uploadIds.length;
+  }
+
+  /**
+   * Forgets conflicts and what was remembered for writes to come, when those have come or when they
+   * are older than the retention by their own clock, and versions that need not be kept behind
+   * their delete any more.
+   */
+  async forgetConflicts(): Promise<void> {
+    const records = [...this.#endedConflicts(), ...this.#endedKeeping()];
+    if (records.length === 0) return;
+    await this.#parts.committer.submit(records.length * RECORD_BYTES, (batch) => {
+      for (const record of records) batch.local(record);
+    });
+  }
+
+  #endedConflicts(): ConflictsRecord[] {
+    const { clock, hash, index, timeBounds } = this.#parts;
+    const before = clock.nowMs() - timeBounds.conflictMs;
+    const isOver = judgeOver(index);
+    const records: ConflictsRecord[] = [];
+    for (const { key, value } of this.#history.rows()) {
+      const history = decodeRow(TABLES.history, value, hash.crc32);
+      const { hlc, origin, seq } = history.kind === "conflict" ? history.row.stamp : history.stamp;
+      const isOld = hlcMs(hlc) < before;
+      if (!isOld && history.kind !== "settled") continue;
+      const [bucket = "", rest = ""] = key.split("\0");
+      const name = readKeyName(bucket, rest);
+      if (!isOld && !isOver(name, { hlc, origin, seq })) continue;
+      const verdicts = [{ verdict: "ended", write: { hlc, origin, seq } }] as const;
+      records.push({ kind: "conflicts-judged", ...name, verdicts });
+    }
+    return records;
+  }
+
+  #endedKeeping(): DeletesRecord[] {
+    const parts = this.#parts;
+    let isOver: ((row: VoidedRow) => boolean) | undefined;
+    const records: DeletesRecord[] = [];
+    for (const { key } of this.#kept.rows()) {
+      isOver ??= createKeeping({ parts, siteId: this.#siteId, nowMs: parts.clock.nowMs() });
+      const row = parts.index.get(TABLES.voided, key);
+      if (row === undefined || !isOver(row)) continue;
+      const [bucket = "", rest = "", inverted = ""] = key.split("\0");
+      const version = versionOfInverted(inverted);
+      const name = { kind: "deletes-judged", ...readKeyName(bucket, rest), version } as const;
+      records.push({ ...name, what: "ended", deletes: [] });
+    }
+    return records;
+  }
+}

@@ -1,0 +1,48 @@
+import { asBuffer } from "../core/bytes.ts";
+import type { Kv } from "../ports/kv.ts";
+import type { Table } from "./metadata/rows.ts";
+import { indexKey } from "./metadata/stored-rows.ts";
+
+/** A row's key without its table's prefix; the value is valid until anything else is read. */
+export type SpreadRow = { readonly key: string; readonly value: Uint8Array };
+
+/**
+ * Goes over a table a part at a time, and begins again behind its end: what looks at every row now
+ * and then costs no more with each look than with a short table.
+ */
+export class SpreadWalk {
+  readonly #kv: Kv;
+  readonly #prefix: string;
+  readonly #rowsMax: number;
+  #after: string | undefined;
+
+  constructor(kv: Kv, { prefix }: Pick<Table<unknown>, "prefix">, rowsMax: number) {
+    this.#kv = kv;
+    this.#prefix = prefix;
+    this.#rowsMax = rowsMax;
+  }
+
+  /** False at the beginning, and again as soon as a part has reached the end. */
+  get isUnderWay(): boolean {
+    return this.#after !== undefined;
+  }
+
+  /** The next part, to be walked within one turn; a part given up halfway is gone on with. */
+  *rows(): Generator<SpreadRow> {
+    const prefix = this.#prefix;
+    const start =
+      this.#after === undefined
+        ? { gte: indexKey(prefix, "") }
+        : { gt: indexKey(prefix, this.#after) };
+    const lt = indexKey(String.fromCharCode(prefix.charCodeAt(0) + 1), "");
+    let seen = 0;
+    for (const { key: bytes, value } of this.#kv.range({ ...start, lt })) {
+      if (seen === this.#rowsMax) return;
+      seen += 1;
+      const key = asBuffer(bytes).toString("utf8", prefix.length);
+      this.#after = key;
+      yield { key, value };
+    }
+    this.#after = undefined;
+  }
+}
