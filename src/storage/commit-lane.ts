@@ -128,13 +128,16 @@ export class CommitLane {
     return pooled ?? this.#deps.disk.allocateAligned(size);
   }
 
-  /** Appends a batch at its position and makes it durable. After a rejection the lane is done. */
-  async append(buffer: Uint8Array, bytes: number): Promise<void> {
+  /**
+   * Appends a batch at its position and makes it durable. After a rejection the lane is done.
+   * `isAlone`: see `WriteFile.write`.
+   */
+  async append(buffer: Uint8Array, bytes: number, isAlone: boolean): Promise<void> {
     const { file, facts } = this.#current;
     const offset = facts.sizeBytes;
     facts.sizeBytes += bytes;
     this.#current.nextBatch += 1;
-    this.#appending = write(file, buffer.subarray(0, bytes), offset);
+    this.#appending = write(file, buffer.subarray(0, bytes), offset, isAlone);
     await this.#appending;
     if (this.#buffers.length < BUFFERS) this.#buffers.push(buffer);
   }
@@ -159,8 +162,13 @@ export class CommitLane {
   }
 }
 
-async function write(file: WriteFile, bytes: Uint8Array, offset: number): Promise<void> {
-  await file.write(bytes, offset);
+async function write(
+  file: WriteFile,
+  bytes: Uint8Array,
+  offset: number,
+  isAlone: boolean,
+): Promise<void> {
+  await file.write(bytes, offset, isAlone);
   await file.sync();
 }
 

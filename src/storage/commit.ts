@@ -204,7 +204,7 @@ export class Committer {
       if (closed.buffer !== undefined) {
         // 2. Append. 3. Sync. Only now may anything learn of it.
         const startedMs = time.monotonicMs();
-        const appended = lane.append(closed.buffer, closed.bytes);
+        const appended = lane.append(closed.buffer, closed.bytes, waiters.length === 1);
         this.#deps.recent.keep(
           batch.position,
           batch.noted,
