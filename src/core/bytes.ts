@@ -188,12 +188,6 @@ export class ByteWriter {
     return this;
   }
 
-  /** Overwrites a byte written earlier. */
-  patchU8(offset: number, value: number): void {
-    assert(offset < this.#length, "patch outside what was written");
-    this.#buffer[offset] = value;
-  }
-
   /** Overwrites four bytes written earlier (a length or checksum known only later). */
   patchU32(offset: number, value: number): void {
     assert(offset + 4 <= this.#length, "patch outside what was written");

@@ -18,7 +18,7 @@ import type {
 import { BUCKET_TABLE } from "./bucket-rows.ts";
 import { decodeCompactRow, encodeCompactRow } from "./compact-row.ts";
 import { HISTORY_TABLE } from "./history-rows.ts";
-import { decodeObjectRow, encodeObjectRow, type ObjectRow } from "./object-row.ts";
+import { decodeObjectRow, type ObjectRow } from "./object-row.ts";
 import { ORIGIN_TABLES, readVector, writeVector } from "./origin-rows.ts";
 import { REMOTE_TABLE } from "./remote-rows.ts";
 import { SITE_TABLES } from "./site-rows.ts";
@@ -91,13 +91,11 @@ export type PositionRow = {
 export type Table<Row> = {
   readonly prefix: string;
   encode(writer: ByteWriter, row: Row): void;
+  /** Reads the first layout, in which older programs wrote all rows. */
   decode(reader: ByteReader): Row;
-  /** Another layout of the same rows, told by the value's format. */
-  readonly compact?: {
-    /** False, and nothing is written, for a row that only has the layout above. */
-    encode(writer: ByteWriter, row: Row): boolean;
-    decode(reader: ByteReader): Row;
-  };
+  /** Whether a row is written in the compact layout; the value's format says so. */
+  isCompact?(row: Row): boolean;
+  decodeCompact?(reader: ByteReader): Row;
 };
 
 const VALUE_FORMAT = 1;
@@ -150,16 +148,10 @@ function counters<Name extends string>(
 export const TABLES = {
   object: {
     prefix: "o",
-    encode: encodeObjectRow,
-    /** How every program before the compact layout wrote them. */
+    encode: encodeCompactRow,
     decode: decodeObjectRow,
-    compact: {
-      encode: (writer, row) => {
-        encodeCompactRow(writer, row);
-        return true;
-      },
-      decode: decodeCompactRow,
-    },
+    isCompact: () => true,
+    decodeCompact: decodeCompactRow,
   } satisfies Table<ObjectRow>,
   tombstone: TOMBSTONE_TABLE,
   bucket: BUCKET_TABLE,
@@ -285,11 +277,8 @@ export function encodeRow<Row>(
   crc32: Crc32,
 ): { start: number; end: number } {
   const start = writer.length;
-  writer.u8(COMPACT_FORMAT).u32(0);
-  if (table.compact?.encode(writer, row) !== true) {
-    writer.patchU8(start, VALUE_FORMAT);
-    table.encode(writer, row);
-  }
+  writer.u8(table.isCompact?.(row) === true ? COMPACT_FORMAT : VALUE_FORMAT).u32(0);
+  table.encode(writer, row);
   const end = writer.length;
   writer.patchU32(start + 1, crc32(writer.view().subarray(start + VALUE_HEADER_BYTES, end)));
   return { start, end };
@@ -336,9 +325,11 @@ export function decodeListedVersion(value: Uint8Array, crc32: Crc32): VersionLis
 /** @throws StorageFault "corrupt" when the value is not what was stored. */
 export function decodeRow<Row>(table: Table<Row>, value: Uint8Array, crc32: Crc32): Row {
   try {
-    const layout = checkValue(value, crc32) === COMPACT_FORMAT ? table.compact : table;
-    if (layout === undefined) throw new LayoutError("a table has no such layout");
-    return layout.decode(new ByteReader(value, VALUE_HEADER_BYTES));
+    const isCompact = checkValue(value, crc32) === COMPACT_FORMAT;
+    const reader = new ByteReader(value, VALUE_HEADER_BYTES);
+    if (!isCompact) return table.decode(reader);
+    if (table.decodeCompact === undefined) throw new LayoutError("a table has no such layout");
+    return table.decodeCompact(reader);
   } catch (cause) {
     throw asDamage(cause, table);
   }

@@ -2,7 +2,7 @@ import { type ByteReader, type ByteWriter, LayoutError } from "../../core/bytes.
 import { hlcMs } from "../../core/hlc.ts";
 import { parseSeq } from "../../core/names.ts";
 import { required } from "../../core/tagged-fields.ts";
-import { readHlc, readOrigin, readStamp, type Stamp, writeStamp } from "./stamp.ts";
+import { readHlc, readOrigin, readStamp, type Stamp } from "./stamp.ts";
 
 /** Says that a key has nothing since a write; kept for as long as an earlier one may come. */
 export type TombstoneRow = {
@@ -14,9 +14,11 @@ export type TombstoneRow = {
 /** It was deleted when that was written: the usual case, in which the time is left out. */
 const TIME = 1;
 
-/** Flags, clock reading, origin, then sequence, home and perhaps the time as varints. */
-const compact = {
-  encode: (writer: ByteWriter, { stamp, home, deletedMs }: TombstoneRow): boolean => {
+/** Tombstones, by the key they are about. */
+export const TOMBSTONE_TABLE = {
+  prefix: "t",
+  /** Flags, clock reading, origin, then sequence, home and perhaps the time as varints. */
+  encode: (writer: ByteWriter, { stamp, home, deletedMs }: TombstoneRow): void => {
     const isTime = deletedMs === hlcMs(stamp.hlc);
     writer
       .u8(isTime ? TIME : 0)
@@ -24,9 +26,14 @@ const compact = {
       .hex(stamp.origin);
     writer.varint(stamp.seq).varint(home);
     if (!isTime) writer.varint(deletedMs);
-    return true;
   },
-  decode: (reader: ByteReader): TombstoneRow => {
+  decode: (reader: ByteReader): TombstoneRow => ({
+    stamp: readStamp(reader),
+    home: reader.u32(),
+    deletedMs: reader.u64(),
+  }),
+  isCompact: () => true,
+  decodeCompact: (reader: ByteReader): TombstoneRow => {
     const flags = reader.u8();
     if (flags > TIME) throw new LayoutError("unknown form of a tombstone");
     const hlc = readHlc(reader);
@@ -37,19 +44,4 @@ const compact = {
     reader.end();
     return { stamp: { hlc, origin, seq }, home, deletedMs };
   },
-};
-
-/** Tombstones, by the key they are about; programs before the compact layout wrote the other. */
-export const TOMBSTONE_TABLE = {
-  prefix: "t",
-  encode: (writer: ByteWriter, row: TombstoneRow): void => {
-    writeStamp(writer, row.stamp);
-    writer.u32(row.home).u64(row.deletedMs);
-  },
-  decode: (reader: ByteReader): TombstoneRow => ({
-    stamp: readStamp(reader),
-    home: reader.u32(),
-    deletedMs: reader.u64(),
-  }),
-  compact,
 } as const;

@@ -48,24 +48,23 @@ export function decodeVersion(reader: ByteReader): VersionRow {
   };
 }
 
-/** Objects among them have a compact layout, the one that they have as current ones. */
-const COMPACT_VERSIONS = {
-  encode: (writer: ByteWriter, version: VersionRow): boolean => {
-    if (version.kind !== "object") return false;
-    encodeCompactRow(writer, version.row);
-    return true;
-  },
-  decode: (reader: ByteReader): VersionRow => ({ kind: "object", row: decodeCompactRow(reader) }),
-};
-
 /** Tables of buckets with versions; a bucket that never had any has no row in them. */
 export const VERSION_TABLES = {
-  /** Older versions and delete markers, newest first behind each key. */
+  /**
+   * Older versions and delete markers, newest first behind each key. Objects have the layout that
+   * they had as current ones.
+   */
   version: {
     prefix: "v",
-    encode: encodeVersion,
+    encode: (writer: ByteWriter, version: VersionRow) => {
+      if (version.kind === "object") encodeCompactRow(writer, version.row);
+      else encodeVersion(writer, version);
+    },
     decode: decodeVersion,
-    compact: COMPACT_VERSIONS,
+    isCompact: ({ kind }: VersionRow) => kind === "object",
+    decodeCompact: (reader: ByteReader): VersionRow => {
+      return { kind: "object", row: decodeCompactRow(reader) };
+    },
   },
   /** Where a key's null version stands among these, when it does. */
   nullVersion: {
