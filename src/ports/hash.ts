@@ -32,10 +32,11 @@ export interface Hash {
    */
   startStream(algorithms: readonly HashAlgorithm[]): StreamHasher;
   /**
-   * Ends threads for large streams that have had none since the call before, and gives how many:
-   * the next stream starts new ones, which takes some tens of milliseconds.
+   * Ends threads for large streams that have had none since the call before, and gives how many; 0
+   * where there are no threads. Streams under way keep theirs, and the next one starts new ones,
+   * which takes some tens of milliseconds.
    */
-  rest?(): number;
+  rest(): number;
   close(): Promise<void>;
 }
 

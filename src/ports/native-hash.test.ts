@@ -53,10 +53,10 @@ test("threads for streams end when two calls found them unused, and start anew",
   };
   const first = await md5();
   const open = resting.startStream(["MD5"]);
-  expect([resting.rest?.(), resting.rest?.()]).toEqual([0, 1]);
+  expect([resting.rest(), resting.rest()]).toEqual([0, 1]);
   await open.update(body);
   expect((await open.digest()).get("MD5")).toEqual(first);
-  expect([resting.rest?.(), resting.rest?.(), resting.rest?.()]).toEqual([0, 1, 0]);
+  expect([resting.rest(), resting.rest(), resting.rest()]).toEqual([0, 1, 0]);
   expect(await md5()).toEqual(first);
   await resting.close();
 });

@@ -37,7 +37,7 @@ class FakeHeap implements Heap {
 test("memory is given back once after work has ended, and not while there is any", async () => {
   const clock = new SimClock();
   const heap = new FakeHeap(clock);
-  const end = giveBackWhenQuiet(clock, heap, {});
+  const end = giveBackWhenQuiet(clock, heap, { rest: () => 0 });
   const pass = async (): Promise<number> => {
     await clock.advance(60_000);
     return heap.collections;

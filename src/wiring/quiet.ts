@@ -2,9 +2,9 @@ import type { Cancel, Clock } from "../ports/clock.ts";
 import type { Hash } from "../ports/hash.ts";
 import type { Heap } from "../ports/heap.ts";
 
-const LOOK_MS = 10_000;
+const LOOK_MS = 5000;
 /** Threads that were not needed for so many looks are ended. */
-const LOOKS_PER_REST = 3;
+const LOOKS_PER_REST = 2;
 /** Of one core. */
 const QUIET_SHARE = 0.02;
 /** What is not worth a pause stays until it is more. */
@@ -25,7 +25,7 @@ export function giveBackWhenQuiet(clock: Clock, heap: Heap, hash: Pick<Hash, "re
   function look(): void {
     cancel = clock.after(LOOK_MS, look);
     looks += 1;
-    if (looks % LOOKS_PER_REST === 0 && (hash.rest?.() ?? 0) > 0) ended = true;
+    if (looks % LOOKS_PER_REST === 0 && hash.rest() > 0) ended = true;
     const now = { atMs: clock.monotonicMs(), workedMs: heap.workedMs() };
     const share = (now.workedMs - before.workedMs) / (now.atMs - before.atMs);
     before = now;

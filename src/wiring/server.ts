@@ -8,7 +8,6 @@ import type { SiteState } from "../control/stats.ts";
 import { StorageFault } from "../core/faults.ts";
 import { hlcMs } from "../core/hlc.ts";
 import type { Exchange, HttpHandler, HttpServer } from "../http/exchange.ts";
-import { createHeap } from "../ports/heap.ts";
 import type { PeerServer } from "../replication/peer-server.ts";
 import type { ReplicationWatch } from "../replication/status.ts";
 import { createWaitingService } from "../s3api/waiting-service.ts";
@@ -91,7 +90,7 @@ export async function startServer({
   board.state = "serving";
   warnAtStart(ports, site, where);
   const watch = tls === undefined ? undefined : watchTls(tls, front, ports);
-  const stopGiving = giveBackWhenQuiet(clock, createHeap(), ports.hash);
+  const stopGiving = giveBackWhenQuiet(clock, ports.openHeap(), ports.hash);
   return {
     ...describeServer({ version, settings, site, rootKey, where }),
     reloadTls: tls === undefined ? undefined : () => reloadTls(tls, front, ports),

@@ -1,6 +1,7 @@
 import type { Settings } from "../config.ts";
 import { LIMITS } from "../core/limits.ts";
 import { cryptoRandom } from "../ports/crypto-random.ts";
+import { createHeap, type Heap } from "../ports/heap.ts";
 import { openLmdb } from "../ports/kv-lmdb.ts";
 import type { Log } from "../ports/log.ts";
 import { createNativeHash } from "../ports/native-hash.ts";
@@ -16,7 +17,11 @@ import type { TimeBounds } from "../storage/time-bounds.ts";
 import { answersOnSocket } from "../tools/admin-client.ts";
 
 /** What a site is built on, and what it reaches its peers through. */
-export type WiringPorts = SitePorts & { readonly network: Network };
+export type WiringPorts = SitePorts & {
+  readonly network: Network;
+  /** From then on the heap grows less: a start, and a command that ends, is over sooner as it is. */
+  readonly openHeap: () => Heap;
+};
 
 export async function createPorts(log: Log): Promise<WiringPorts> {
   const network = createNodeNetwork();
@@ -29,6 +34,7 @@ export async function createPorts(log: Log): Promise<WiringPorts> {
     hash: await createNativeHash(),
     processFacts: createProcessFacts(),
     openKv: openLmdb,
+    openHeap: createHeap,
     answers: (socketPath) => answersOnSocket(network, systemClock, socketPath),
     defer: (callback) => void setImmediate(callback),
   };

@@ -187,6 +187,21 @@ describe.each([
     expect((await none.digest()).size).toBe(0);
   });
 
+  test("a rest ends nothing that is under way, and finds nothing to end behind itself", async () => {
+    const bytes = pattern(1_000_000);
+    const stream = hash.startStream(["MD5", "SHA256"]);
+    for (let rests = 0; rests < 3; rests++) hash.rest();
+    expect(hash.rest()).toBe(0);
+    await stream.update(bytes);
+    hash.rest();
+    expect(hex((await stream.digest()).get("MD5"))).toBe(hex(hash.digest("MD5", bytes)));
+    for (let rests = 0; rests < 2; rests++) hash.rest();
+    expect(hash.rest()).toBe(0);
+    const next = hash.startStream(["MD5"]);
+    await next.update(bytes);
+    expect(hex((await next.digest()).get("MD5"))).toBe(hex(hash.digest("MD5", bytes)));
+  });
+
   test("a stream that was given up answers no more", async () => {
     const stream = hash.startStream(["MD5", "SHA256"]);
     await stream.update(pattern(600_000));

@@ -16,6 +16,7 @@ export async function createInlineHash(): Promise<Hash> {
       }
       return { memory, digests: Buffer.concat(digests) };
     },
+    rest: () => 0,
     startStream(algorithms) {
       const hashers = algorithms.map((algorithm) => [algorithm, native.start(algorithm)] as const);
       let given = false;
