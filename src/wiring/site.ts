@@ -19,7 +19,7 @@ import { answersOnSocket } from "../tools/admin-client.ts";
 /** What a site is built on, and what it reaches its peers through. */
 export type WiringPorts = SitePorts & {
   readonly network: Network;
-  /** From then on the heap grows less: a start, and a command that ends, is over sooner as it is. */
+  /** From then on it grows less: what comes to an end (a start, a command) is faster without. */
   readonly openHeap: () => Heap;
 };
 
