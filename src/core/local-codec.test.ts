@@ -1,7 +1,8 @@
 import { describe, expect, test } from "vitest";
 import { decodedOrRefused, encoded } from "../../test/support/decoding.ts";
+import { localRecords } from "../../test/support/local-record-arbitraries.ts";
 import { fc } from "../../test/support/properties.ts";
-import { damaged, localRecords } from "../../test/support/record-arbitraries.ts";
+import { damaged } from "../../test/support/value-arbitraries.ts";
 import { decodeLocal, encodeLocal } from "./local-codec.ts";
 
 describe("local records", () => {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { decodedOrRefused } from "../../test/support/decoding.ts";
 import { fc } from "../../test/support/properties.ts";
-import { contentHashes, damaged } from "../../test/support/record-arbitraries.ts";
+import { contentHashes, damaged } from "../../test/support/value-arbitraries.ts";
 import { decodeManifest, encodeManifest } from "./manifest-codec.ts";
 
 const lists = fc.array(

@@ -1,7 +1,8 @@
 import { describe, expect, test } from "vitest";
 import { decodedOrRefused, encoded } from "../../test/support/decoding.ts";
 import { fc } from "../../test/support/properties.ts";
-import { damaged, objectRecords } from "../../test/support/record-arbitraries.ts";
+import { objectRecords } from "../../test/support/record-arbitraries.ts";
+import { damaged } from "../../test/support/value-arbitraries.ts";
 import { ByteWriter, LayoutError } from "./bytes.ts";
 import { decodeObject, encodeObject } from "./object-codec.ts";
 import type { ObjectRecord } from "./records.ts";

@@ -2,7 +2,8 @@ import { createHash } from "node:crypto";
 import { describe, expect, test } from "vitest";
 import { decodedOrRefused, encoded } from "../../test/support/decoding.ts";
 import { fc } from "../../test/support/properties.ts";
-import { damaged, operations } from "../../test/support/record-arbitraries.ts";
+import { operations } from "../../test/support/record-arbitraries.ts";
+import { damaged } from "../../test/support/value-arbitraries.ts";
 import { ByteReader } from "./bytes.ts";
 import {
   chainAfter,

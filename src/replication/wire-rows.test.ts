@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { fc } from "../../test/support/properties.ts";
-import { bucketNames, hlcs, objectKeys, origins } from "../../test/support/record-arbitraries.ts";
+import { bucketNames, hlcs, objectKeys, origins } from "../../test/support/value-arbitraries.ts";
 import { LIMITS } from "../core/limits.ts";
 import { parseSeq } from "../core/names.ts";
 import type { LogStart } from "../core/records.ts";

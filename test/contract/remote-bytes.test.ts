@@ -1,26 +1,30 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { METADATA_FIRST, REPLICATE_SETTING } from "../../src/core/metadata-first.ts";
 import type { ManifestRef } from "../../src/core/records.ts";
 import { REMOTE_BUCKETS_MAX } from "../../src/core/remote-record.ts";
 import { takePage } from "../../src/replication/page-taker.ts";
 import { ChainedEntry } from "../../src/storage/chained-entry.ts";
-import type {
-  IncomingManifest,
-  IncomingOperation,
-  IngestOutcome,
-} from "../../src/storage/replica.ts";
+import type { IncomingOperation } from "../../src/storage/replica.ts";
 import type { PutObjectRequest, StoredObject } from "../../src/storage/store.ts";
 import { Seed } from "../sim/seed.ts";
-import { dumpRows } from "../sim/sim-machine.ts";
 import { readBody } from "../sim/store-check.ts";
 import { bucketOf, keyOf } from "../sim/store-journal.ts";
 import { entriesFor, handOverAll, headOf, whole } from "../support/hand-over.ts";
+import {
+  bringFrom,
+  expectSameAfterRebuild,
+  handOverRows,
+  KEY,
+  manifestOf,
+  namesOf,
+  objectOf,
+  PLAIN,
+  showRowsFirst,
+  staged,
+} from "../support/remote-sites.ts";
 import { change, contentsOf, put, setUp } from "../support/row-workload.ts";
 import { closeSimSites, SimSite } from "../support/sim-site.ts";
 
-const PLAIN = bucketOf("plain");
 const VERSIONED = bucketOf("versioned");
-const KEY = keyOf("a");
 const LARGE = new Seed("large").bytes(5_000_000);
 const ATTRIBUTES = { system: [], user: [], storageClass: undefined, tags: [] };
 const NOBODY = expect.objectContaining({ name: "StorageFault", kind: "unreachable" });
@@ -39,66 +43,8 @@ beforeEach(async () => {
 
 afterEach(closeSimSites);
 
-async function showRowsFirst(site: SimSite, bucket: typeof PLAIN, isOn = true): Promise<void> {
-  const value = isOn ? METADATA_FIRST : undefined;
-  await site.store.putBucketSetting({ bucket, name: REPLICATE_SETTING, value });
-}
-
-/** Hands on what one site has beyond another; bytes of large bodies stay where they are. */
-async function handOverRows(from: SimSite, to: SimSite): Promise<readonly IngestOutcome[]> {
-  const incoming: IncomingOperation[] = [];
-  for (const entry of await entriesFor(from, to)) {
-    const isLarge = entry.inline === undefined;
-    incoming.push(isLarge ? { ...entry, state: { kind: "remote" } } : entry);
-  }
-  const last = incoming.at(-1);
-  const site = from.running.site.identity.siteId;
-  const heads = last === undefined ? [] : [headOf(last.encoded, site, from.hash)];
-  return await to.store.replica.ingest(incoming, heads);
-}
-
-function namesOf(outcomes: readonly IngestOutcome[]): string[] {
-  return outcomes.map((one) => (one.outcome === "refused" ? one.reason : one.outcome));
-}
-
-function objectOf({ store }: SimSite, bucket = PLAIN, key = KEY): StoredObject {
-  const object = store.object(bucket, key);
-  if (object === undefined) throw new Error("the object has gone");
-  return object;
-}
-
 function read(site: SimSite, object = objectOf(site), start = 0): Promise<Buffer> {
   return readBody(site.store, object, start, object.record.size);
-}
-
-/** What a manifest lists, staged at one site as another one has it. */
-async function staged(from: SimSite, to: SimSite, hash: string): Promise<IncomingManifest> {
-  const chunks = from.store.replica.manifest(hash as ManifestRef["hash"]);
-  if (chunks === undefined) throw new Error("no manifest");
-  const writer = await to.store.stageBody();
-  for (const chunk of chunks) {
-    const bytes = await from.store.replica.readChunk(chunk.hash, 0, chunk.bytes);
-    await writer.write(bytes ?? Buffer.alloc(0));
-  }
-  return { hash: hash as ManifestRef["hash"], chunks, staged: await writer.finish() };
-}
-
-/** Lets a site fetch what it lacks from another one; gives what was asked for. */
-function bringFrom(from: SimSite, to: SimSite): string[] {
-  const asked: string[] = [];
-  to.store.remote.bringFrom(async ({ hash }, writer) => {
-    asked.push(writer);
-    await to.store.remote.take([await staged(from, to, hash)]);
-  });
-  return asked;
-}
-
-async function expectSameAfterRebuild(site: SimSite): Promise<void> {
-  const kept = dumpRows(site.kv, site.hash);
-  await site.restart();
-  expect(dumpRows(site.kv, site.hash)).toEqual(kept);
-  await site.restart(true);
-  expect(dumpRows(site.kv, site.hash)).toEqual(kept);
 }
 
 describe("a large body in a bucket that shows rows first", () => {
@@ -360,12 +306,6 @@ async function bringOne(hash: ManifestRef["hash"], bodies: readonly Buffer[]): P
   await writer.write(body);
   const chunks = [{ hash: name, bytes: body.length }];
   expect(await b.store.remote.take([{ hash, chunks, staged: await writer.finish() }])).toBe(1);
-}
-
-function manifestOf({ record: { body } }: StoredObject): ManifestRef["hash"] {
-  const [manifest] = body.kind === "manifests" ? body.manifests : [];
-  if (manifest === undefined) throw new Error("a small body");
-  return manifest.hash;
 }
 
 function sharedBody(source: StoredObject): PutObjectRequest["body"] {

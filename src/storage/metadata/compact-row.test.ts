@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { fc } from "../../../test/support/properties.ts";
-import { damaged, hlcs, objectRecords, origins } from "../../../test/support/record-arbitraries.ts";
+import { objectRecords } from "../../../test/support/record-arbitraries.ts";
+import { damaged, hlcs, origins } from "../../../test/support/value-arbitraries.ts";
 import { ByteReader, ByteWriter, LayoutError } from "../../core/bytes.ts";
 import { hlcMs } from "../../core/hlc.ts";
 import { parseBucketName, parseObjectKey, parseSeq } from "../../core/names.ts";

@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import { fc } from "../../../test/support/properties.ts";
-import { damaged, objectRecords } from "../../../test/support/record-arbitraries.ts";
+import { objectRecords } from "../../../test/support/record-arbitraries.ts";
+import { damaged } from "../../../test/support/value-arbitraries.ts";
 import { ByteWriter } from "../../core/bytes.ts";
 import { decodeObject, encodeObject } from "../../core/object-codec.ts";
 import type { ObjectRecord } from "../../core/records.ts";

@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import { fc } from "../../../test/support/properties.ts";
-import { hlcs, objectRecords, origins } from "../../../test/support/record-arbitraries.ts";
+import { objectRecords } from "../../../test/support/record-arbitraries.ts";
+import { hlcs, origins } from "../../../test/support/value-arbitraries.ts";
 import { ByteWriter } from "../../core/bytes.ts";
 import { makeVersionId, parseSeq } from "../../core/names.ts";
 import { listingOf } from "../../core/object-listing.ts";

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { crc32 } from "../../../test/support/crc.ts";
 import { fc } from "../../../test/support/properties.ts";
-import { contentHashes } from "../../../test/support/record-arbitraries.ts";
+import { contentHashes } from "../../../test/support/value-arbitraries.ts";
 import { LIMITS } from "../../core/limits.ts";
 import { parseContentHash } from "../../core/names.ts";
 import { required } from "../../core/tagged-fields.ts";

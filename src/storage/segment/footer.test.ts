@@ -8,7 +8,7 @@ import {
   hlcs,
   objectKeys,
   origins,
-} from "../../../test/support/record-arbitraries.ts";
+} from "../../../test/support/value-arbitraries.ts";
 import {
   type ObjectKey,
   parseBucketName,

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { crc32 } from "../../../test/support/crc.ts";
 import { fc } from "../../../test/support/properties.ts";
-import { hlcs, origins } from "../../../test/support/record-arbitraries.ts";
+import { hlcs, origins } from "../../../test/support/value-arbitraries.ts";
 import { parseHlc } from "../../core/hlc.ts";
 import { parseClusterId, parseOriginId, parseSegmentId, parseSiteId } from "../../core/names.ts";
 import { required } from "../../core/tagged-fields.ts";
