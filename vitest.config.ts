@@ -8,6 +8,7 @@ const guards = {
   hookTimeout: 300_000,
   // Packages are imported as Node imports them, or the tests would run another program.
   deps: { interopDefault: false },
+  globalSetup: ["test/support/temporary-root.ts"],
 };
 
 export default defineConfig({
