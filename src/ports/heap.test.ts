@@ -1,15 +1,22 @@
+import { setImmediate } from "node:timers/promises";
 import { expect, test } from "vitest";
 import { createHeap } from "./heap.ts";
 
-test("garbage is given back when that is asked for", () => {
+test("garbage is given back when that is asked for", async () => {
   const heap = createHeap();
+  // What other tests of this process have left would be given back with it.
+  heap.giveBack();
   const before = heap.heldBytes();
   let garbage: Buffer[] | undefined = Array.from({ length: 64 }, () => Buffer.alloc(1024 * 1024));
   const taken = heap.heldBytes();
   expect(garbage.length).toBe(64);
   expect(taken - before).toBeGreaterThan(32 * 1024 * 1024);
   garbage = undefined;
-  heap.giveBack();
+  // The engine frees buffers on a thread of its own, behind the collection.
+  for (let tries = 0; tries < 100 && heap.heldBytes() > taken - 32 * 1024 * 1024; tries++) {
+    heap.giveBack();
+    await setImmediate();
+  }
   expect(taken - heap.heldBytes()).toBeGreaterThan(32 * 1024 * 1024);
 });
 
