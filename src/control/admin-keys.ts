@@ -108,7 +108,13 @@ export async function createKey(
   const pair = chooseKey(deps, parsed.data);
   if ("problem" in pair) return adminProblem(400, pair.problem);
   const existing = store.accessKey(pair.id);
-  if (existing !== undefined && existing.state !== "revoked") {
+  if (existing?.state === "revoked") {
+    return adminProblem(
+      409,
+      `The access key ${pair.id} was deleted, and its id is not given again.`,
+    );
+  }
+  if (existing !== undefined) {
     return adminProblem(409, `The access key ${pair.id} exists already.`);
   }
   const record: AccessKeyRecord = {

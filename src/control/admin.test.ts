@@ -15,7 +15,11 @@ function keyStore() {
   const store = {
     accessKey: (id: AccessKeyId) => records.get(id),
     accessKeys: () => records.values(),
-    putAccessKey: async (record: AccessKeyRecord) => void records.set(record.id, record),
+    putAccessKey: async (record: AccessKeyRecord) => {
+      // A commit takes its time, and what was removed stays so.
+      await new Promise((resolve) => setImmediate(resolve));
+      if (records.get(record.id)?.state !== "revoked") records.set(record.id, record);
+    },
     stats: () => ({
       objects: 1,
       bytes: 2,
@@ -100,6 +104,46 @@ describe("access keys", () => {
     const key = { access_key: "minioadmin", secret_key: "minio-secret", grants: ["admin"] };
     expect((await call("POST", "keys", key)).body).toMatchObject({ secret_key: "minio-secret" });
     expect((await call("POST", "keys", key)).status).toBe(409);
+  });
+
+  test("are never given the id of one that was deleted", async () => {
+    const { call, records } = adminWith();
+    const key = { access_key: "alice", secret_key: "alice-secret", grants: ["read"] };
+    await call("POST", "keys", key);
+    await call("DELETE", "keys/alice");
+    expect(await call("POST", "keys", key)).toMatchObject({
+      status: 409,
+      body: { error: { message: expect.stringContaining("deleted") } },
+    });
+    expect([...records.values()].map(({ state }) => state)).toEqual(["revoked"]);
+  });
+
+  test("that are changed in several ways at once have all of the changes", async () => {
+    const { call } = adminWith();
+    const policy = { Statement: [] };
+    const key = { access_key: "alice", secret_key: "alice-secret", policy };
+    const asked = [
+      call("POST", "keys", key),
+      call("POST", "keys", { ...key, secret_key: "another-secret" }),
+      call("PUT", "keys/alice/policies/one", { policy }),
+      call("POST", "keys/alice/disable"),
+      call("PUT", "keys/alice/policies/two", { policy }),
+      call("DELETE", "keys/alice/policies/policy"),
+    ];
+    const statuses = (await Promise.all(asked)).map(({ status }) => status);
+    expect(statuses).toEqual([201, 409, 200, 200, 200, 200]);
+    expect((await call("GET", "keys/alice")).body).toMatchObject({
+      state: "disabled",
+      grants: ["one", "two"],
+    });
+  });
+
+  test("are changed also behind a change that failed", async () => {
+    const { call } = adminWith({ policyOf: () => expect.unreachable("no such grant") });
+    const failed = call("POST", "keys", { grants: ["read"] });
+    const asked = call("POST", "keys", { policy: { Statement: [] } });
+    await expect(failed).rejects.toThrow("no such grant");
+    expect((await asked).status).toBe(201);
   });
 
   test("are disabled, enabled and deleted; what is deleted is gone for everybody", async () => {

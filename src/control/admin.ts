@@ -1,6 +1,7 @@
 import type { AccessKeyPair } from "../core/access-key.ts";
 import { StorageFault } from "../core/faults.ts";
 import type { ReplicationWatch } from "../replication/status.ts";
+import { Line } from "../storage/line.ts";
 import type { SiteIdentity } from "../storage/site-identity.ts";
 import type { Store } from "../storage/store.ts";
 import { CONFLICTS_PATH, routeConflicts } from "./admin-conflicts.ts";
@@ -78,14 +79,18 @@ export type AdminDeps = AdminKeyDeps & {
   };
 };
 
+/** A key is read, changed and written: who did that beside another would undo its change. */
+type Desk = AdminDeps & { readonly keyChanges: Line };
+
 const KEYS = "/v1/admin/keys";
 const LIFECYCLE = "/v1/admin/lifecycle";
 
 export function createAdminApi(deps: AdminDeps): AdminApi {
+  const desk: Desk = { ...deps, keyChanges: new Line() };
   return {
     async call(call) {
       try {
-        return await route(deps, call);
+        return await route(desk, call);
       } catch (failure) {
         if (failure instanceof StorageFault) {
           return adminProblem(503, `${failure.message}. ${failure.hint ?? ""}`.trim());
@@ -96,7 +101,7 @@ export function createAdminApi(deps: AdminDeps): AdminApi {
   };
 }
 
-function route(deps: AdminDeps, call: AdminCall): AdminAnswer | Promise<AdminAnswer> {
+function route(deps: Desk, call: AdminCall): AdminAnswer | Promise<AdminAnswer> {
   const what = `${call.method} ${call.path}`;
   switch (what) {
     case "GET /v1/admin/status":
@@ -136,7 +141,8 @@ function route(deps: AdminDeps, call: AdminCall): AdminAnswer | Promise<AdminAns
   if (site === undefined) {
     return stillStarting();
   }
-  if (isAboutKeys) return routeKeys(deps, site.store, call);
+  const toKeys = () => routeKeys(deps, site.store, call);
+  if (isAboutKeys) return call.method === "GET" ? toKeys() : deps.keyChanges.run(toKeys);
   return routeLifecycle({ ...site, clock: deps.clock }, call);
 }
 
