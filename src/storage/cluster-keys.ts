@@ -6,6 +6,7 @@ import type { KeyRing } from "../core/seal.ts";
 import type { Disk } from "../ports/disk.ts";
 import type { Random } from "../ports/random.ts";
 import { asFields, readJsonFile, refuseNewerFormat, writeJsonFile } from "./json-file.ts";
+import { Line } from "./line.ts";
 
 const FORMAT = 1;
 const FILE_NAME = "cluster-key.json";
@@ -20,8 +21,7 @@ export class ClusterKeys implements KeyRing {
   readonly #path: string;
   #ring: KeyRing;
   #maker: SiteId | undefined;
-  /** Rotations are written one after the other. Never rejects. */
-  #writing: Promise<unknown> = Promise.resolve();
+  readonly #changes = new Line();
 
   constructor(deps: ClusterKeysDeps, path: string, ring: KeyRing) {
     this.#deps = deps;
@@ -47,9 +47,7 @@ export class ClusterKeys implements KeyRing {
    * Rejects with StorageFault "unsupported" when the ring is full, and as Disk does.
    */
   rotate(): Promise<string> {
-    const rotated = this.#writing.then(() => this.#addKey());
-    this.#writing = rotated.catch(() => undefined);
-    return rotated;
+    return this.#changes.run(() => this.#addKey());
   }
 
   /**
@@ -57,9 +55,7 @@ export class ClusterKeys implements KeyRing {
    * does what it sealed. Resolves when that is durable; the same ring once more changes nothing.
    */
   adopt(ring: KeyRing): Promise<void> {
-    const adopted = this.#writing.then(() => this.#adopt(ring));
-    this.#writing = adopted.catch(() => undefined);
-    return adopted;
+    return this.#changes.run(() => this.#adopt(ring));
   }
 
   async #adopt({ current, keys }: KeyRing): Promise<void> {
@@ -80,9 +76,7 @@ export class ClusterKeys implements KeyRing {
    * a name that is known nothing is taken. Resolves with whether anything was new.
    */
   merge(ring: KeyRing): Promise<boolean> {
-    const merged = this.#writing.then(() => this.#merge(ring));
-    this.#writing = merged.catch(() => undefined);
-    return merged;
+    return this.#changes.run(() => this.#merge(ring));
   }
 
   async #merge({ keys }: KeyRing): Promise<boolean> {

@@ -3,6 +3,7 @@ import { parseSiteId } from "../core/names.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Disk } from "../ports/disk.ts";
 import { asFields, readJsonFile, refuseNewerFormat, writeJsonFile } from "./json-file.ts";
+import { Line } from "./line.ts";
 
 const FORMAT = 1;
 const FILE_NAME = "invitations.json";
@@ -28,8 +29,7 @@ export class Invitations {
   readonly #deps: InvitationsDeps;
   readonly #path: string;
   #list: readonly Invitation[];
-  /** Changes are written one after the other. Never rejects. */
-  #writing: Promise<unknown> = Promise.resolve();
+  readonly #changes = new Line();
 
   constructor(deps: InvitationsDeps, path: string, list: readonly Invitation[]) {
     this.#deps = deps;
@@ -60,7 +60,7 @@ export class Invitations {
   }
 
   #change(change: (open: readonly Invitation[]) => readonly Invitation[] | undefined) {
-    const changed = this.#writing.then(async () => {
+    return this.#changes.run(async () => {
       const nowMs = this.#deps.clock.nowMs();
       const list = change(this.#list.filter((one) => one.expiresMs > nowMs));
       if (list === undefined) return false;
@@ -68,8 +68,6 @@ export class Invitations {
       this.#list = list;
       return true;
     });
-    this.#writing = changed.catch(() => undefined);
-    return changed;
   }
 }
 

@@ -2,6 +2,7 @@ import { LIFECYCLE_SETTING } from "../../core/lifecycle-codec.ts";
 import type { BucketName } from "../../core/names.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type { Log } from "../../ports/log.ts";
+import { Line } from "../line.ts";
 import type { Store } from "../store.ts";
 import { type LifecyclePosition, type LifecycleStore, lifecycleStep } from "./lifecycle-step.ts";
 
@@ -62,7 +63,8 @@ export class LifecycleSchedule {
   readonly #walked = new Map<BucketName, Walked>();
   readonly #stop = new AbortController();
   #cancelLook: () => void = () => undefined;
-  #line: Promise<unknown> = Promise.resolve();
+  /** One walk at a time: two would only look at the same versions. */
+  readonly #line = new Line();
   #counts: LifecycleCounts = NOTHING;
   #running = 0;
   /** What there was to see when nothing was left to do: buckets are not read again for that. */
@@ -83,7 +85,7 @@ export class LifecycleSchedule {
   async stop(): Promise<void> {
     this.#stop.abort();
     this.#cancelLook();
-    await this.#line;
+    await this.#line.idle();
   }
 
   stats(): LifecycleStats {
@@ -93,7 +95,7 @@ export class LifecycleSchedule {
 
   /** Walks every bucket that has not been walked today with its present rules. */
   runDue(): Promise<LifecycleCounts> {
-    return this.#inLine(async () => {
+    return this.#line.run(async () => {
       const day = this.#today();
       const activity = this.#deps.activity();
       if (this.#done?.day === day && this.#done.activity === activity) return NOTHING;
@@ -108,7 +110,7 @@ export class LifecycleSchedule {
 
   /** Walks one bucket, or every one with a lifecycle, at once; resolves with what was done. */
   runNow(bucket: BucketName | undefined): Promise<LifecycleCounts> {
-    return this.#inLine(async () => {
+    return this.#line.run(async () => {
       const names = (await this.#bucketsWithRules()).map(([name]) => name);
       return this.#walkAll(bucket === undefined ? names : names.filter((name) => name === bucket));
     });
@@ -125,13 +127,6 @@ export class LifecycleSchedule {
           if (!this.#stop.signal.aborted) this.#look(LOOK_MS);
         });
     });
-  }
-
-  /** One walk at a time: two would only look at the same versions. */
-  #inLine<Result>(task: () => Promise<Result>): Promise<Result> {
-    const turn = this.#line.then(task);
-    this.#line = turn.then(ignore, ignore);
-    return turn;
   }
 
   #today(): number {
@@ -238,8 +233,4 @@ function add(left: LifecycleCounts, right: LifecycleCounts): LifecycleCounts {
 
 function sameBytes(left: Uint8Array, right: Uint8Array): boolean {
   return Buffer.compare(left, right) === 0;
-}
-
-function ignore(): void {
-  // Whoever asked for it has the outcome.
 }
