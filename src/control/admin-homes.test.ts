@@ -20,23 +20,26 @@ const member = (id: string, name: string, state = "active") => ({ id, name, stat
 let settings: Map<string, Uint8Array>;
 let sites: Array<ReturnType<typeof member>>;
 let handed: string[];
+/** What comes from another site while what is under way ends. */
+let meanwhile: () => void;
 
 beforeEach(() => {
   settings = new Map();
   handed = [];
+  meanwhile = () => undefined;
   sites = [member(BERLIN, "berlin"), member(PARIS, "paris"), member("3", "oslo", "removed")];
 });
 
 /** The administration of one of two sites that share what is settled. */
 function ask(self: typeof BERLIN, method: string, path: string, body?: unknown) {
-  const shown: BucketSettings = settings;
-  const bucket = { name: PHOTOS, createdMs: 0, owner: "", settings: shown };
+  const shown = (): BucketSettings => new Map(settings);
+  const shownBucket = () => ({ name: PHOTOS, createdMs: 0, owner: "", settings: shown() });
   const desk: HomesDesk = {
     self,
     applied: () => new Map([[ORIGIN, SEQ]]),
     store: {
-      bucket: (name) => (name === PHOTOS ? bucket : undefined),
-      buckets: () => [bucket],
+      bucket: (name) => (name === PHOTOS ? shownBucket() : undefined),
+      buckets: () => [shownBucket()],
       sites: () => sites as unknown as MemberSite[],
       putBucketSetting: async ({ name, value }) => {
         if (value === undefined) settings.delete(name);
@@ -44,9 +47,11 @@ function ask(self: typeof BERLIN, method: string, path: string, body?: unknown) 
         return { outcome: "stored" };
       },
     },
-    handOver: (name, change) => {
+    handOver: async (name, change) => {
       handed.push(`${self} ${name}`);
-      return change();
+      await new Promise((resolve) => setImmediate(resolve));
+      meanwhile();
+      return await change();
     },
   };
   return routeHomes(desk, { method, path: `${HOMES_PATH}${path}`, body });
@@ -84,6 +89,21 @@ test.each([
 ])("%s %s with %j is answered with %4$i", async (method, path, body, status) => {
   expect((await ask(BERLIN, method, path, body)).status).toBe(status);
   expect(handed).toEqual([]);
+});
+
+test("a home that became another site's while one was waited for is not given away", async () => {
+  const taken = Buffer.from(`${PARIS} 5 abababababababab:9`);
+  meanwhile = () => settings.set(HOME_SETTING, taken);
+  const refused = await ask(BERLIN, "PUT", "/photos", { site: "berlin" });
+  expect(refused.status).toBe(409);
+  expect(JSON.stringify(refused.body)).toContain("The home of photos is paris");
+  expect(settings.get(HOME_SETTING)).toBe(taken);
+  const forced = await ask(BERLIN, "PUT", "/photos", { site: "berlin", force: true });
+  expect(forced.body).toMatchObject({ site: BERLIN, epoch: 6 });
+  settings.clear();
+  meanwhile = () => settings.set(HOME_SETTING, taken);
+  expect((await ask(BERLIN, "DELETE", "/photos")).status).toBe(409);
+  expect(settings.get(HOME_SETTING)).toBe(taken);
 });
 
 test("sites of one name are told apart by their ids", async () => {

@@ -85,34 +85,38 @@ function remove(
 /** The role is given away by who holds it; anybody else has to say that it is to be taken. */
 async function change(
   desk: HomesDesk,
-  bucket: StoredBucket,
+  { name: bucket }: StoredBucket,
   site: MemberSite | undefined,
   isForced: boolean,
 ): Promise<AdminAnswer> {
-  const held = homeOf(bucket);
-  const isHolder = held === undefined || held.site === desk.self;
-  if (!isHolder && !isForced) {
-    const holder = nameOf(desk, held.site);
+  const refuse = (held: HomeSite | undefined): AdminAnswer | undefined => {
+    if (isForced || held === undefined || held.site === desk.self) return undefined;
     return adminProblem(
       409,
-      `The home of ${bucket.name} is ${holder}: hand it over there, or take it with --force, ` +
-        "when that site is gone for good.",
+      `The home of ${bucket} is ${nameOf(desk, held.site)}: hand it over there, or take it with ` +
+        "--force, when that site is gone for good.",
     );
-  }
-  const epoch = (held?.epoch ?? 0) + 1;
-  let home: HomeSite | undefined;
-  const { outcome } = await desk.handOver(bucket.name, () => {
-    // Read now that nothing is under way: the next home has to know all that was judged here.
-    home = site === undefined ? undefined : { site: site.id, epoch, after: desk.applied() };
+  };
+  const heldHere = (): HomeSite | undefined => homeOf(desk.store.bucket(bucket));
+  const refusal = refuse(heldHere());
+  if (refusal !== undefined) return refusal;
+  return await desk.handOver(bucket, async () => {
+    // Read now that nothing is under way: it may have become another's, and the next home has to
+    // know all that was judged here.
+    const held = heldHere();
+    const late = refuse(held);
+    if (late !== undefined) return late;
+    const role = { epoch: (held?.epoch ?? 0) + 1, after: desk.applied() };
+    const home = site === undefined ? undefined : { site: site.id, ...role };
     const value = home === undefined ? undefined : encodeHomeSite(home);
-    return desk.store.putBucketSetting({ bucket: bucket.name, name: HOME_SETTING, value });
+    const { outcome } = await desk.store.putBucketSetting({ bucket, name: HOME_SETTING, value });
+    if (outcome !== "stored") return adminProblem(404, `There is no bucket ${bucket}.`);
+    return { status: 200, body: show(desk, bucket, home) };
   });
-  if (outcome !== "stored") return adminProblem(404, `There is no bucket ${bucket.name}.`);
-  return { status: 200, body: show(desk, bucket.name, home) };
 }
 
-function homeOf({ settings }: StoredBucket): HomeSite | undefined {
-  const value = settings.get(HOME_SETTING);
+function homeOf(bucket: StoredBucket | undefined): HomeSite | undefined {
+  const value = bucket?.settings.get(HOME_SETTING);
   return value === undefined ? undefined : parseHomeSite(value);
 }
 
