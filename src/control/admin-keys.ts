@@ -177,7 +177,7 @@ function chooseKey(
 
 /** The id in a path; undefined when it cannot be one. */
 export function keyIdOf(idText: string): AccessKeyId | undefined {
-  return parseAccessKeyId(decodeId(idText));
+  return parseAccessKeyId(decodedPart(idText));
 }
 
 export function findKey(store: Store, idText: string): AccessKeyRecord | undefined {
@@ -186,8 +186,8 @@ export function findKey(store: Store, idText: string): AccessKeyRecord | undefin
   return record?.state === "revoked" ? undefined : record;
 }
 
-// Ids need no escapes; one that has a broken escape names no key.
-function decodeId(text: string): string {
+/** A part of a path without its escapes; one with a broken escape names nothing. */
+export function decodedPart(text: string): string {
   try {
     return decodeURIComponent(text);
   } catch (failure) {

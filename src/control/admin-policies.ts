@@ -3,7 +3,7 @@ import { LIMITS } from "../core/limits.ts";
 import { type AccessKeyId, parseAccessKeyId } from "../core/names.ts";
 import type { AccessKeyRecord } from "../core/records.ts";
 import type { Store } from "../storage/store.ts";
-import { type AdminAnswer, adminProblem, findKey, noSuchKey } from "./admin-keys.ts";
+import { type AdminAnswer, adminProblem, decodedPart, findKey, noSuchKey } from "./admin-keys.ts";
 
 /** May a key, or somebody without one, do something? */
 export type AccessInquiry = {
@@ -65,7 +65,7 @@ export function showPolicies(
     const policies = record.policies.map(([name]) => name);
     return { status: 200, body: { access_key: record.id, policies } };
   }
-  const found = record.policies.find(([name]) => name === decoded(nameText));
+  const found = record.policies.find(([name]) => name === decodedPart(nameText));
   if (found === undefined) return noSuchPolicy(record, nameText);
   const [name, json] = found;
   return { status: 200, body: { access_key: record.id, name, policy: JSON.parse(json) } };
@@ -80,7 +80,7 @@ export async function putPolicy(
 ): Promise<AdminAnswer> {
   const parsed = PUT.safeParse(body);
   if (!parsed.success) return adminProblem(400, z.prettifyError(parsed.error));
-  const name = decoded(place.name);
+  const name = decodedPart(place.name);
   if (!NAME.test(name)) {
     return adminProblem(400, "A policy's name has 1 to 128 letters, digits or _+=,.@-");
   }
@@ -103,7 +103,7 @@ export async function deletePolicy(
 ): Promise<AdminAnswer> {
   const record = findKey(store, place.id);
   if (record === undefined) return noSuchKey(place.id);
-  const others = record.policies.filter(([name]) => name !== decoded(place.name));
+  const others = record.policies.filter(([name]) => name !== decodedPart(place.name));
   if (others.length === record.policies.length) return noSuchPolicy(record, place.name);
   return change(store, record, others);
 }
@@ -146,15 +146,5 @@ export function testPolicy(desk: PolicyDesk, body: unknown): AdminAnswer {
 }
 
 function noSuchPolicy(record: AccessKeyRecord, name: string): AdminAnswer {
-  return adminProblem(404, `The access key ${record.id} has no policy ${decoded(name)}.`);
-}
-
-// Of a name with a broken escape there is no policy.
-function decoded(text: string): string {
-  try {
-    return decodeURIComponent(text);
-  } catch (failure) {
-    if (failure instanceof URIError) return "";
-    throw failure;
-  }
+  return adminProblem(404, `The access key ${record.id} has no policy ${decodedPart(name)}.`);
 }

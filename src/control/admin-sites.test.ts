@@ -57,6 +57,19 @@ describe("the administration of sites", () => {
     await expect(text).toMatchFileSnapshot("../../test/golden/control/sites.json");
   });
 
+  test("knows no site whose name has a broken escape", async () => {
+    const removed: string[] = [];
+    const desk = deskWith({
+      remove: async (name) => {
+        removed.push(name);
+        return { outcome: "refused", message: "There is no such site." };
+      },
+    });
+    expect((await ask("DELETE", "/%E0%A4", undefined, desk)).status).toBe(404);
+    expect((await ask("DELETE", "/new%20york", undefined, desk)).status).toBe(404);
+    expect(removed).toEqual(["new york"]);
+  });
+
   test("hands over what was asked, with a day for a token unless it is said", async () => {
     const asked: unknown[] = [];
     const desk = deskWith({

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import type { MemberSite } from "../core/site-record.ts";
-import { type AdminAnswer, adminProblem } from "./admin-keys.ts";
+import { type AdminAnswer, adminProblem, decodedPart } from "./admin-keys.ts";
 
 /** Who belongs to the cluster, as the operator asks; replication answers. */
 export type SitesDesk = {
@@ -56,7 +56,7 @@ export function routeSites(
     case "POST join":
       return join(desk, body);
   }
-  if (method === "DELETE" && name !== "") return remove(desk, decodeURIComponent(name));
+  if (method === "DELETE" && name !== "") return remove(desk, decodedPart(name));
   return adminProblem(405, "Sites are listed with GET, removed with DELETE, invited with POST.");
 }
 
@@ -104,6 +104,7 @@ async function join(desk: SitesDesk, body: unknown): Promise<AdminAnswer> {
 }
 
 async function remove(desk: SitesDesk, name: string): Promise<AdminAnswer> {
+  if (name === "") return adminProblem(404, "There is no such site.");
   const removed = await desk.remove(name);
   if (removed.outcome === "refused") return adminProblem(404, removed.message);
   return { status: 200, body: showSite(removed.site, desk.ownId) };
