@@ -107,9 +107,13 @@ export const LIMITS = {
   appliedWaitMsMax: 60_000,
   /** A clock may be ahead by so much, another site's or our own, before it is not believed. */
   clockDriftMsMax: 5000,
-  /** Body of a conditional write that another site judges; whole in memory at both. */
+  /** Body of a conditional write that another site judges; whole in memory at both up to this. */
   forwardedBodyBytesMax: 8 * MIB,
   forwardsMax: 16,
+  /** Larger ones travel in pieces; so many at once, and given up when nothing more comes. */
+  forwardedPieceBytes: 4 * MIB,
+  forwardedFlowsMax: 16,
+  forwardedFlowIdleMs: 60_000,
   /** Messages of one peer that are remembered, so that none is taken twice. */
   replicationNoncesMax: 16_384,
   /** Origins that a site tells of: one for each life of each site. */

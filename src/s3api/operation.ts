@@ -27,7 +27,7 @@ export type HandlerDeps = {
 
 /** A request to a bucket that has a home, and how it is answered here. */
 export type HomeVisit = {
-  readonly call: BucketCall;
+  readonly call: BucketCall & { readonly key: ObjectKey | undefined };
   readonly operation: string;
   /** Another site has sent it here. */
   readonly isForwarded: boolean;

@@ -124,7 +124,7 @@ function answerAs(
     return handle(row, call, place, deps);
   }
   const visit: HomeVisit = {
-    ...{ call: { ...call, bucket, bucketSettings }, operation, isForwarded: trace.isForwarded },
+    ...{ call: { ...call, ...place }, operation, isForwarded: trace.isForwarded },
     answer: () => handle(row, call, place, deps),
   };
   return deps.home.visit(visit, deps);

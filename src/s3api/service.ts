@@ -1,16 +1,24 @@
-import type { ForwardedAnswer, ForwardedRequest, Principal } from "../core/forwarded-request.ts";
-import type { AccessKeyId } from "../core/names.ts";
+import type {
+  ForwardedAnswer,
+  ForwardedFlow,
+  ForwardedHead,
+  ForwardedRequest,
+} from "../core/forwarded-request.ts";
+import type { AccessKeyId, SiteId } from "../core/names.ts";
 import type { KeyRing } from "../core/seal.ts";
 import type { Exchange, HttpHandler } from "../http/exchange.ts";
 import type { Hash } from "../ports/hash.ts";
+import type { BringManifests } from "../storage/replica.ts";
 import type { Store } from "../storage/store.ts";
 import type { Credential } from "./auth/credentials.ts";
 import { SigningKeys } from "./auth/signing-key.ts";
 import { ANYBODY, type AuthDeps, type AuthResult } from "./auth/verify.ts";
 import { NO_GUARD, RequestGuard, slowDown } from "./guard/request-guard.ts";
+import { storeWith } from "./home/brought-upload.ts";
 import { forwardedExchange } from "./home/forwarded-exchange.ts";
 import { type HomeDeps, HomeSites } from "./home/home-sites.ts";
 import { homeUnavailable } from "./home/home-unavailable.ts";
+import { StreamedExchange } from "./home/streamed-exchange.ts";
 import { whileIncomplete } from "./incomplete-site.ts";
 import type { HandlerDeps, Reply, S3Settings } from "./operation.ts";
 import { answerForwarded, answerRequest, authenticateExchange } from "./pipeline.ts";
@@ -39,6 +47,8 @@ export type S3Service = {
   readonly handler: HttpHandler;
   /** Answers a request that another site has authenticated, for a bucket that has its home here. */
   readonly answerForwarded: (request: ForwardedRequest) => Promise<ForwardedAnswer>;
+  /** The same for a request whose body that site, which is named, hands over in pieces. */
+  readonly openForwarded: (head: ForwardedHead, from: SiteId) => ForwardedFlow;
   /** Undefined where no other site can be asked. */
   readonly home: HomeSites | undefined;
 };
@@ -90,24 +100,49 @@ export function createS3Service(deps: S3ServiceDeps): S3Service {
     handler: (exchange) => begin(exchange, answer),
     answerForwarded: (request) =>
       new Promise((resolve) => {
-        const vouched = () => vouchedAuth(request.principal, deps);
         begin(forwardedExchange(request, resolve), (trace) =>
-          answerForwarded(trace, vouched(), handlerDeps),
+          answerForwarded(trace, vouchedAuth(request, deps), handlerDeps),
         );
       }),
+    openForwarded: (head, from) => {
+      const exchange = new StreamedExchange(head);
+      const seen = withUpload(exchange, { head, from, home: deps.home }, handlerDeps);
+      begin(exchange, (trace) => answerForwarded(trace, vouchedAuth(head, deps), seen));
+      return exchange;
+    },
     home,
   };
 }
 
+/** What handlers may use for a request that may have brought an upload with it. */
+function withUpload(
+  exchange: Exchange,
+  brought: {
+    readonly head: ForwardedHead;
+    readonly from: SiteId;
+    readonly home: HomeDeps | undefined;
+  },
+  deps: HandlerDeps,
+): HandlerDeps {
+  const { head, from, home } = brought;
+  if (head.upload === undefined || home === undefined) return deps;
+  const gone = new AbortController();
+  exchange.onAbort(() => gone.abort());
+  const bring: BringManifests = (manifests) => home.bring(from, manifests, gone.signal);
+  return { ...deps, store: storeWith(deps.store, head.upload, bring) };
+}
+
 /** What the key of a principal may do is judged here, by what this site knows of it. */
 function vouchedAuth(
-  principal: Principal,
+  { principal, headers }: Pick<ForwardedHead, "principal" | "headers">,
   { lookup, rootKeyId }: Pick<S3ServiceDeps, "lookup" | "rootKeyId">,
 ): AuthResult {
-  if (principal.kind === "anonymous") return ANYBODY;
+  const isFramed = headers.some(([name]) => name === "x-amz-trailer");
+  const payload = { kind: isFramed ? "streaming-unsigned-trailer" : "unsigned" } as const;
+  if (principal.kind === "anonymous") return { ...ANYBODY, payload };
   const id = principal.kind === "root" ? rootKeyId?.() : principal.accessKey;
   const credential = id === undefined ? undefined : lookup(id);
   // A key that has not arrived here yet, or is not valid any more.
   if (credential === undefined) throw homeUnavailable();
-  return { credential, payload: { kind: "unsigned" }, presigned: false };
+  return { credential, payload, presigned: false };
 }

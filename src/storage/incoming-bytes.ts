@@ -29,7 +29,7 @@ export function hasBytes(
 }
 
 /** Whether a manifest is known, or comes along with every chunk that is not known. */
-function isWhole(
+export function isWhole(
   batch: OpenBatch,
   { hash, bytes }: ManifestRef,
   manifests: readonly IncomingManifest[],

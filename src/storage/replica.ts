@@ -1,7 +1,7 @@
 import type { Hlc } from "../core/hlc.ts";
 import type { ContentHash, OriginId, Seq, SiteId } from "../core/names.ts";
 import type { SignedHead } from "../core/origin-records.ts";
-import type { Dot, ManifestChunk, Operation, Vector } from "../core/records.ts";
+import type { Dot, ManifestChunk, ManifestRef, Operation, Vector } from "../core/records.ts";
 import type { ChainedEntry } from "./chained-entry.ts";
 import type { BodyWriter, StagedBody } from "./stored.ts";
 
@@ -59,6 +59,14 @@ export type IncomingManifest = {
   readonly chunks: readonly ManifestChunk[];
   readonly staged: StagedBody | undefined;
 };
+
+/**
+ * Gets what is not here of the bytes of manifests, staged and verified; rejects when it cannot be
+ * had, and has let go of everything then.
+ */
+export type BringManifests = (
+  manifests: readonly ManifestRef[],
+) => Promise<readonly IncomingManifest[]>;
 
 /** What became of an operation. After a refusal nothing of that origin's rest is taken. */
 export type IngestOutcome =

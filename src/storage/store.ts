@@ -1,3 +1,4 @@
+import type { BroughtUpload } from "../core/forwarded-request.ts";
 import type { Hlc } from "../core/hlc.ts";
 import type {
   AccessKeyId,
@@ -27,7 +28,7 @@ import type { ExpireOutcome, ExpireRequest } from "./lifecycle/expire-request.ts
 import type { KeyUsage, Quotas } from "./local-quotas.ts";
 import type { LogicalRows } from "./logical-rows.ts";
 import type { RemoteBodies } from "./remote-bodies.ts";
-import type { Replica } from "./replica.ts";
+import type { BringManifests, Replica } from "./replica.ts";
 import type { HouseReport, StoreStats, Usage } from "./store-figures.ts";
 import type {
   BodyReader,
@@ -379,6 +380,8 @@ export type CompleteUploadRequest = {
   /** Makes the object's envelope out of the upload's; for an upload that is encrypted. */
   readonly seal?: (parts: readonly PartSummary[], upload: UploadRecord) => EncryptionEnvelope;
   readonly conditions?: WriteConditions;
+  /** The upload is another site's, and not here. */
+  readonly brought?: BroughtUpload & { readonly bring: BringManifests };
 };
 
 export type CompleteOutcome =

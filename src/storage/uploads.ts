@@ -1,5 +1,6 @@
 import { assert } from "../core/assert.ts";
 import { toHex } from "../core/bytes.ts";
+import { StorageFault } from "../core/faults.ts";
 import { formatHlc, hlcMs } from "../core/hlc.ts";
 import { LIMITS } from "../core/limits.ts";
 import {
@@ -19,11 +20,13 @@ import type {
 import type { Hash } from "../ports/hash.ts";
 import type { OpenBatch } from "./batch.ts";
 import { judgeConditions } from "./conditions.ts";
+import { isWhole, takeManifest } from "./incoming-bytes.ts";
 import { objectKeyOf, partKeyOf, uploadKeyOf } from "./metadata/keys.ts";
 import { TABLES } from "./metadata/rows.ts";
 import type { RowReader } from "./metadata/stored-rows.ts";
 import { nameChunks, stagedChunks, storedNow } from "./objects.ts";
 import { judgeQuota } from "./quotas.ts";
+import type { IncomingManifest } from "./replica.ts";
 import type {
   AbortOutcome,
   CompleteOutcome,
@@ -113,22 +116,61 @@ export async function completeUpload(
 ): Promise<CompleteOutcome> {
   const bytes = RECORD_BYTES + request.parts.length * 128;
   parts.admission.admit(bytes);
+  if (request.brought !== undefined) return completeBrought(parts, request, request.brought);
   return parts.committer.submit<CompleteOutcome>(bytes, (batch) =>
     judgeComplete(parts, batch, request),
   );
 }
 
-function judgeComplete(
-  { clock, hash, quotas }: StoreParts,
-  batch: OpenBatch,
+/**
+ * The same for an upload that another site has: its bytes are fetched once it is clear that they
+ * are wanted, and are written beside the operation that names them. Of the upload nothing is here
+ * before, and only its result afterwards.
+ *
+ * @throws StorageFault "unreachable" when the bytes cannot be had now.
+ */
+async function completeBrought(
+  parts: StoreParts,
   request: CompleteUploadRequest,
-): CompleteOutcome {
-  const { bucket, key, uploadId } = request;
-  const { view } = batch.context;
+  { bring }: NonNullable<CompleteUploadRequest["brought"]>,
+): Promise<CompleteOutcome> {
+  const judged = judge(parts, parts.index, request);
+  if ("outcome" in judged) return judged;
+  const refs = judged.found.map((part) => part.manifest);
+  const manifests = await bring(refs);
+  try {
+    const chunks = manifests.reduce((sum, one) => sum + one.chunks.length, 0);
+    const bytes = RECORD_BYTES + (refs.length + chunks) * 128;
+    parts.admission.admit(bytes);
+    return await parts.committer.submit<CompleteOutcome>(bytes, (batch) =>
+      judgeComplete(parts, batch, request, manifests),
+    );
+  } finally {
+    for (const { staged } of manifests) if (staged !== undefined) stagedChunks(staged).release();
+  }
+}
+
+/** What an upload would become now, or why it may not. */
+type Judged = {
+  readonly upload: UploadRecord;
+  readonly found: readonly PartRecord[];
+  readonly current: ReturnType<typeof currentRow>;
+  readonly nullSlot: boolean;
+};
+
+function judge(
+  { clock, quotas }: StoreParts,
+  view: RowReader,
+  request: CompleteUploadRequest,
+): Judged | CompleteOutcome {
+  const { bucket, brought } = request;
   if (findBucket(view, bucket) === undefined) return { outcome: "no-such-bucket" };
-  const upload = findUpload(view, request);
+  // One that was brought and completed here is still where it came from.
+  const before = brought === undefined ? undefined : findResult(view, request);
+  if (before !== undefined) return before;
+  const upload = brought?.upload ?? findUpload(view, request);
   if (upload === undefined) return findResult(view, request) ?? { outcome: "no-such-upload" };
-  const current = view.get(TABLES.object, objectKeyOf(bucket, key));
+  const current = currentRow(view, request);
   const nullSlot = isNullSlotWrite(view, bucket);
   const refusal =
     judgeConditions(request.conditions, current) ??
@@ -138,10 +180,27 @@ function judgeComplete(
   if ("outcome" in found) return found;
   const bytes = found.parts.reduce((sum, part) => sum + part.size, 0);
   const over = judgeQuota({ view, quotas }, request, { bytes, nullSlot });
-  if (over !== undefined) return over;
+  return over ?? { upload, found: found.parts, current, nullSlot };
+}
+
+function currentRow(view: RowReader, { bucket, key }: CompleteUploadRequest) {
+  return view.get(TABLES.object, objectKeyOf(bucket, key));
+}
+
+function judgeComplete(
+  parts: StoreParts,
+  batch: OpenBatch,
+  request: CompleteUploadRequest,
+  manifests: readonly IncomingManifest[] = [],
+): CompleteOutcome {
+  const { bucket, key, uploadId } = request;
+  const judged = judge(parts, batch.context.view, request);
+  if ("outcome" in judged) return judged;
+  const { upload, found, current, nullSlot } = judged;
+  if (request.brought !== undefined) takeBytes(batch, found, manifests);
 
   const hlc = batch.nextHlc(current?.stamp.hlc);
-  const object = compose(hash, found.parts, { request, upload, lastModifiedMs: hlcMs(hlc) });
+  const object = compose(parts.hash, found, { request, upload, lastModifiedMs: hlcMs(hlc) });
   const { origin } = batch.operation(hlc, { kind: "object-put", bucket, key, nullSlot, object });
   const { etag, checksums } = object;
   const name = { uploadId, bucket, key };
@@ -149,6 +208,19 @@ function judgeComplete(
   const completed: CompletedUpload = { ...name, completedMs: hlcMs(hlc), etag, checksums, version };
   batch.local({ kind: "upload-end", ...name, completed });
   return { outcome: "stored", stored: storedNow(batch, bucket, key) };
+}
+
+/** Bytes that were here when they would have been fetched may have gone since. */
+function takeBytes(
+  batch: OpenBatch,
+  parts: readonly PartRecord[],
+  manifests: readonly IncomingManifest[],
+): void {
+  const come = new Map(manifests.map((one) => [one.hash, [one]]));
+  if (!parts.every(({ manifest }) => isWhole(batch, manifest, come.get(manifest.hash) ?? []))) {
+    throw new StorageFault("unreachable", "bytes of an upload at another site are not all here");
+  }
+  for (const one of manifests) takeManifest(batch, one);
 }
 
 function findResult(view: RowReader, name: UploadName): CompleteOutcome | undefined {
@@ -160,11 +232,15 @@ function findResult(view: RowReader, name: UploadName): CompleteOutcome | undefi
 /** The parts a client lists must be the ones we have; all but the last have a least size. */
 function findParts(
   view: RowReader,
-  { uploadId, parts }: CompleteUploadRequest,
+  { uploadId, parts, brought }: CompleteUploadRequest,
 ): { parts: PartRecord[] } | CompleteOutcome {
   const found: PartRecord[] = [];
+  const come = brought && new Map(brought.parts.map((part) => [part.partNumber, part]));
   for (const { partNumber, etag, checksums } of parts) {
-    const part = view.get(TABLES.part, partKeyOf(uploadId, partNumber))?.part;
+    const part =
+      come === undefined
+        ? view.get(TABLES.part, partKeyOf(uploadId, partNumber))?.part
+        : come.get(partNumber);
     if (part === undefined || part.etag !== etag || !agree(checksums, part.checksums)) {
       return { outcome: "invalid-part", partNumber };
     }

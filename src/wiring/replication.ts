@@ -6,11 +6,13 @@ import { PULL_PATH, PUSH_PATH, type ReplicationMoves, routeMoves } from "../cont
 import { routeSites, SITES_PATH, type SitesDesk } from "../control/admin-sites.ts";
 import { rateAt } from "../core/bandwidth-plan.ts";
 import { StorageFault } from "../core/faults.ts";
-import type { ForwardedAnswer, ForwardedRequest } from "../core/forwarded-request.ts";
-import type { SiteId } from "../core/names.ts";
+import type { ForwardedFlow } from "../core/forwarded-request.ts";
 import type { MemberSite } from "../core/site-record.ts";
 import type { Log } from "../ports/log.ts";
+import { type BroughtBytesDeps, bringParts } from "../replication/brought-bytes.ts";
 import { forwardRoute, forwardTo } from "../replication/forward.ts";
+import { openFlow } from "../replication/forward-flow.ts";
+import { ForwardGuests } from "../replication/forward-guests.ts";
 import { joinRoute } from "../replication/join-server.ts";
 import { lagRoute } from "../replication/lag-route.ts";
 import { Membership } from "../replication/membership.ts";
@@ -22,6 +24,7 @@ import { Replication } from "../replication/replication.ts";
 import { RingShare } from "../replication/ring-share.ts";
 import type { RowsService } from "../replication/rows-service.ts";
 import type { ReplicationWatch } from "../replication/status.ts";
+import type { HomeDeps } from "../s3api/home/home-sites.ts";
 import { openInvitations } from "../storage/invitations.ts";
 import type { Site } from "../storage/site.ts";
 import { adoptCluster, retireOrigin } from "../storage/site-identity.ts";
@@ -39,16 +42,18 @@ export type RunningReplication = {
   readonly server: PeerServer;
   readonly adminRoutes: readonly AdminRoute[];
   readonly status: ReplicationWatch;
-  /** Brings a client's request to the home of its bucket. */
-  forward(home: SiteId, request: ForwardedRequest): Promise<ForwardedAnswer>;
+  /** Brings clients' requests to the homes of their buckets. */
+  readonly links: HomeLinks;
   stop(): Promise<void>;
 };
+
+export type HomeLinks = Pick<HomeDeps, "forward" | "open" | "bring">;
 
 export type ReplicationParts = {
   readonly settings: Settings;
   readonly ports: WiringPorts;
   readonly site: Site;
-  readonly s3: Pick<S3Front, "answerForwarded" | "home">;
+  readonly s3: Pick<S3Front, "answerForwarded" | "openForwarded" | "home">;
   /** Ends the server: nothing may be written as this incarnation any more. */
   readonly fail: (failure: StorageFault) => void;
 };
@@ -75,9 +80,11 @@ export async function startReplication(parts: ReplicationParts): Promise<Running
   const rows = openRows({ ...parts, peers, ask, engine: () => engine });
   const readThrough = createReadThrough(parts, () => engine);
   const engine = createEngine(parts, client, watch, { rows, readThrough });
+  const guests = new ForwardGuests({ clock, open: parts.s3.openForwarded });
   const routes: readonly PeerRoute[] = [
     ...rings.routes,
     forwardRoute(parts.s3.answerForwarded),
+    guests.route,
     lagRoute((applied, without) => watch.status.behind(applied, without)),
     ...engine.routes,
     ...rows.routes,
@@ -89,15 +96,12 @@ export async function startReplication(parts: ReplicationParts): Promise<Running
     invitedRoutes: [joinRoute({ store, identity, invitations, keyRing, random })],
   });
   await membership.refresh();
-  rings.start();
-  engine.start();
-  rows.start();
-  readThrough.start();
+  for (const part of [rings, engine, rows, readThrough]) part.start();
   const desk = createDesk(membership, site, { refusals, log });
   return {
     server,
     status: watch.status,
-    forward: (home, request) => forwardTo({ client, peers }, home, request).catch(tellOperator),
+    links: homeLinks(parts, client, { peers, engine }),
     adminRoutes: [
       { path: SITES_PATH, answer: (call) => routeSites(desk, call) },
       ...watch.adminRoutes,
@@ -106,11 +110,36 @@ export async function startReplication(parts: ReplicationParts): Promise<Running
       ...rowAdminRoutes(rows, peers),
     ],
     stop: async () => {
+      guests.stop();
       await Promise.all([rows.stop(), readThrough.stop()]);
       await engine.stop();
       watch.stop();
       await rings.stop();
     },
+  };
+}
+
+/** How requests reach the home of their bucket, and what they are made of reaches this one. */
+function homeLinks(
+  { ports: { clock, random } }: ReplicationParts,
+  client: PeerClient,
+  { peers, engine }: { peers: () => readonly MemberSite[]; engine: Replication },
+): HomeLinks {
+  const ask: BroughtBytesDeps["ask"] = (manifest, first, signal) =>
+    engine.fetch({ kind: "manifests", manifests: [manifest] }, first, signal);
+  return {
+    forward: (home, request) => forwardTo({ client, peers }, home, request).catch(tellOperator),
+    open: async (home, head) =>
+      tellingFlow(await openFlow({ client, clock, random, peers }, home, head).catch(tellOperator)),
+    bring: (from, manifests, signal) => bringParts({ clock, ask }, manifests, from, signal),
+  };
+}
+
+function tellingFlow(flow: ForwardedFlow): ForwardedFlow {
+  return {
+    data: (bytes) => flow.data(bytes).catch(tellOperator),
+    end: () => flow.end().catch(tellOperator),
+    cut: () => flow.cut(),
   };
 }
 

@@ -8,16 +8,20 @@ import { createCredentialLookup } from "../s3api/auth/credential-lookup.ts";
 import { SigningKeys } from "../s3api/auth/signing-key.ts";
 import type { HomeDeps } from "../s3api/home/home-sites.ts";
 import { createS3Service, type S3Service } from "../s3api/service.ts";
+import { AppliedWaits } from "../s3api/tokens/applied-waits.ts";
 import { createWatchAuthorizer } from "../s3api/watch-authorizer.ts";
 import type { RootKey } from "../storage/root-key.ts";
 import type { Site } from "../storage/site.ts";
 import type { SitePorts } from "../storage/site-ports.ts";
 
+/** How long a completed upload waits here for the object that was made of it at its home. */
+const ARRIVAL_MS = 5000;
+
 /** What answers S3 requests, and who may watch, once the site is open. */
 export type S3Front = {
   readonly s3: HttpHandler;
   readonly mayWatch: (exchange: Exchange) => boolean;
-} & Pick<S3Service, "answerForwarded" | "home">;
+} & Pick<S3Service, "answerForwarded" | "openForwarded" | "home">;
 
 export function createS3(parts: {
   readonly settings: Settings;
@@ -25,7 +29,7 @@ export function createS3(parts: {
   readonly site: Site;
   readonly rootKey: RootKey;
   readonly requests: RequestObserver;
-  readonly forward: HomeDeps["forward"];
+  readonly links: Pick<HomeDeps, "forward" | "open" | "bring">;
 }): S3Front {
   const { site, rootKey, requests } = parts;
   const { clock, hash, log, random } = parts.ports;
@@ -45,9 +49,16 @@ export function createS3(parts: {
   };
   const owner = ownerOf(identity);
   const { replica } = store;
+  const waits = new AppliedWaits(replica, clock);
   const homeDeps: HomeDeps = {
-    ...{ self: identity.siteId, forward: parts.forward },
+    ...{ self: identity.siteId, ...parts.links },
     applied: () => replica.applied(),
+    arrived: async (token) => {
+      if (token === undefined) return;
+      const wish = { token, waitMs: ARRIVAL_MS, signed: true, onAbort: () => undefined };
+      // What has not come by then comes later, with its bytes.
+      await waits.until(wish).catch(() => undefined);
+    },
   };
   const service = createS3Service({
     ...{ store, hash, keyRing, clock, random, log, observer, lookup },
@@ -64,6 +75,7 @@ export function createS3(parts: {
   return {
     s3: service.handler,
     answerForwarded: service.answerForwarded,
+    openForwarded: service.openForwarded,
     home: service.home,
     mayWatch: createWatchAuthorizer({
       ...{ lookup, region, signingKeys: new SigningKeys() },

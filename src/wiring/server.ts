@@ -17,7 +17,7 @@ import { endpointOf, type serveBanner } from "../tools/banner.ts";
 import { createAdmin } from "./admin.ts";
 import { startAdminFront, startFront } from "./front.ts";
 import { giveBackWhenQuiet } from "./quiet.ts";
-import { type RunningReplication, startReplication } from "./replication.ts";
+import { type HomeLinks, type RunningReplication, startReplication } from "./replication.ts";
 import { createS3 } from "./s3.ts";
 import { openFromSettings, openKeys, type WiringPorts } from "./site.ts";
 import { openTls, reloadTls, watchTls } from "./tls.ts";
@@ -32,8 +32,6 @@ export type RunningServer = {
   stop(): Promise<void>;
 };
 
-type Forward = RunningReplication["forward"];
-
 /** What exists from the first moment on, and what is put in its place when the site is open. */
 type Switchboard = {
   state: SiteState;
@@ -42,7 +40,7 @@ type Switchboard = {
   mayWatch: (exchange: Exchange) => boolean;
   replication: ReplicationWatch | undefined;
   peers: PeerServer | undefined;
-  forward: Forward;
+  links: HomeLinks;
 };
 
 /** Starts to listen, opens the site, and puts S3 in its place; `fail` ends a server that runs. */
@@ -109,15 +107,19 @@ export async function startServer({
 /** Puts S3 and replication in place: each of them answers for the other's clients. */
 async function openFor(
   board: Switchboard,
-  parts: Omit<Parameters<typeof createS3>[0], "forward"> &
+  parts: Omit<Parameters<typeof createS3>[0], "links"> &
     Omit<Parameters<typeof startReplication>[0], "s3">,
 ): Promise<RunningReplication> {
-  const forward: Forward = (home, request) => board.forward(home, request);
-  const s3 = createS3({ ...parts, forward });
+  const links: HomeLinks = {
+    forward: (...asked) => board.links.forward(...asked),
+    open: (...asked) => board.links.open(...asked),
+    bring: (...asked) => board.links.bring(...asked),
+  };
+  const s3 = createS3({ ...parts, links });
   Object.assign(board, s3, { site: parts.site });
   const replication = await startReplication({ ...parts, s3 });
   const { server: peers, status } = replication;
-  Object.assign(board, { peers, replication: status, forward: replication.forward });
+  Object.assign(board, { peers, replication: status, links: replication.links });
   return replication;
 }
 
@@ -127,8 +129,12 @@ function newBoard({ random }: WiringPorts): Switchboard {
     s3: createWaitingService(random),
     mayWatch: () => false,
     peers: undefined,
-    forward: () => Promise.reject(new StorageFault("unreachable", "no peer is talked to yet")),
+    links: { forward: notYet, open: notYet, bring: notYet },
   };
+}
+
+function notYet(): Promise<never> {
+  return Promise.reject(new StorageFault("unreachable", "no peer is talked to yet"));
 }
 
 async function drain(...fronts: readonly (readonly [HttpServer, number])[]): Promise<void> {

@@ -64,7 +64,7 @@ export async function completeMultipartUpload(call: ObjectCall, deps: HandlerDep
 }
 
 /** The checksum headers of this request speak of the object, not of the list in its body. */
-function withoutObjectClaims(headers: RequestHeaders): RequestHeaders {
+export function withoutObjectClaims(headers: RequestHeaders): RequestHeaders {
   return headersOf(
     headers.entries.filter(
       ([name]) => !name.startsWith("x-amz-checksum-") && name !== "x-amz-sdk-checksum-algorithm",

@@ -1,6 +1,10 @@
-import type { ForwardedAnswer, ForwardedRequest, Principal } from "../../core/forwarded-request.ts";
+import type {
+  ForwardedAnswer,
+  ForwardedHead,
+  ForwardedRequest,
+  Principal,
+} from "../../core/forwarded-request.ts";
 import { LIMITS } from "../../core/limits.ts";
-import { S3Error } from "../errors.ts";
 import { payloadOf } from "../handlers/request-body.ts";
 import type { BucketCall, HandlerDeps, Reply } from "../operation.ts";
 
@@ -28,34 +32,57 @@ const OWN_LINES: ReadonlySet<string> = new Set([
   "x-amz-request-id",
 ]);
 
+type Lines = ForwardedHead["headers"];
+
+/** Bytes of a body as they will be counted, as far as the client has said. */
+export function announcedBytes({ headers }: Pick<BucketCall, "headers">): number {
+  const text = headers.get("x-amz-decoded-content-length") ?? headers.get("content-length");
+  return Number(text ?? 0);
+}
+
 /**
  * Reads a request whole, with everything the client claimed of its body found true, so that another
- * site can answer it.
+ * site can answer it. `headers` are those that speak of the body, where others speak of an object
+ * that is made of something else.
  */
-export async function takeRequest(call: BucketCall, deps: HandlerDeps): Promise<ForwardedRequest> {
-  const { exchange, headers, auth } = call;
+export async function takeRequest(
+  call: BucketCall,
+  deps: HandlerDeps,
+  headers = call.headers,
+): Promise<ForwardedRequest> {
   const bytesMax = LIMITS.forwardedBodyBytesMax;
-  const announced = Number(
-    headers.get("x-amz-decoded-content-length") ?? headers.get("content-length") ?? 0,
-  );
-  if (announced > bytesMax) throw tooLarge();
-  const payload = payloadOf(call, deps, { bytesMax, lengthOptional: true });
+  const payload = payloadOf({ ...call, headers }, deps, { bytesMax, lengthOptional: true });
   const { bytes, digests } = await payload.readAll(bytesMax);
+  const trailer = headers === call.headers ? headers.get("x-amz-trailer") : undefined;
+  const lines: Lines = [
+    ...keptLines(call),
+    ...(trailer === undefined
+      ? []
+      : [[trailer.trim().toLowerCase(), digests.checksum.value] as const]),
+    ["content-length", String(bytes.length)],
+  ];
+  return { ...headOf(call, lines), body: bytes };
+}
+
+/** What there is of a request beside its body, with the lines that say how that will come. */
+export function headOf(call: BucketCall, headers: Lines): ForwardedHead {
+  const { exchange, auth } = call;
+  return {
+    ...{ method: exchange.method, target: exchange.target, headers },
+    ...{ remoteAddress: exchange.remoteAddress, secure: exchange.secure },
+    principal: principalOf(auth.credential),
+  };
+}
+
+/** The lines of a request that mean at another site what they mean here. */
+export function keptLines({ headers }: Pick<BucketCall, "headers">): Lines {
   const lines = headers.entries.filter(([name]) => !LEFT_BEHIND.has(name));
-  const kept = lines.flatMap(([name, value]) => {
+  return lines.flatMap(([name, value]) => {
     if (name !== "content-encoding") return [[name, value] as const];
     const encodings = value.split(",").map((coding) => coding.trim());
     const own = encodings.filter((coding) => coding.toLowerCase() !== "aws-chunked");
     return own.length === 0 ? [] : [[name, own.join(",")] as const];
   });
-  const trailer = headers.get("x-amz-trailer");
-  if (trailer !== undefined) kept.push([trailer.trim().toLowerCase(), digests.checksum.value]);
-  kept.push(["content-length", String(bytes.length)]);
-  return {
-    ...{ method: exchange.method, target: exchange.target, headers: kept, body: bytes },
-    ...{ remoteAddress: exchange.remoteAddress, secure: exchange.secure },
-    principal: principalOf(auth.credential),
-  };
 }
 
 /** The answer of the other site, as this one's. */
@@ -70,11 +97,4 @@ export function forwardedReply({ status, headers, body }: ForwardedAnswer): Repl
 
 function principalOf({ kind, id }: BucketCall["auth"]["credential"]): Principal {
   return kind === "user" ? { kind, accessKey: id } : { kind };
-}
-
-function tooLarge(): S3Error {
-  const mebibytes = LIMITS.forwardedBodyBytesMax / 1024 / 1024;
-  return new S3Error("EntityTooLarge", {
-    message: `A conditional write of more than ${mebibytes} MiB is sent to the bucket's home site.`,
-  });
 }

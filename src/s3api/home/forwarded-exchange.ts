@@ -30,13 +30,13 @@ export function forwardedExchange(
     send: (status, headers, text) => send(status, headers, Buffer.from(text ?? "")),
     sendHead: (status, headers) => send(status, headers, Buffer.alloc(0)),
     stream: (status, headers, _length, source) => {
-      void gather(source).then((bytes) => send(status, headers, bytes));
+      void gatherBody(source).then((bytes) => send(status, headers, bytes));
     },
   };
 }
 
 /** Writes answer with documents, which are small. */
-async function gather(source: BodySource): Promise<Buffer> {
+export async function gatherBody(source: BodySource): Promise<Buffer> {
   const slices: Buffer[] = [];
   for (let slice = await source.next(); slice !== undefined; slice = await source.next()) {
     slices.push(Buffer.from(slice));

@@ -1,91 +1,31 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import {
-  credentialOf,
-  openS3Site,
-  type S3Site,
-  type SignedRequest,
-} from "../../../test/support/s3-site.ts";
-import type { ForwardedRequest } from "../../core/forwarded-request.ts";
-import { encodeHomeSite, HOME_SETTING } from "../../core/home-site.ts";
-import {
-  type BucketName,
-  type OriginId,
-  parseBucketName,
-  parseObjectKey,
-  parseOriginId,
-  parseSeq,
-  parseSiteId,
-  type Seq,
-  type SiteId,
-} from "../../core/names.ts";
-import type { Vector } from "../../core/records.ts";
+  ABSENT,
+  BERLIN,
+  type HomePair,
+  must,
+  openHomePair,
+  PARIS,
+  PHOTOS,
+  setHome,
+  statusOf,
+} from "../../../test/support/home-pair.ts";
+import { credentialOf, type S3Site } from "../../../test/support/s3-site.ts";
+import { parseObjectKey, parseOriginId, parseSeq } from "../../core/names.ts";
 
-function must<Value>(value: Value | undefined): Value {
-  if (value === undefined) throw new Error("the test's own data is wrong");
-  return value;
-}
-
-const BERLIN = must(parseSiteId("1".repeat(16)));
-const PARIS = must(parseSiteId("2".repeat(16)));
-const PHOTOS = must(parseBucketName("photos"));
 const ALICE = credentialOf("ALICE", {});
 
+let pair: HomePair;
 let berlin: S3Site;
 let paris: S3Site;
-let forwarded: ForwardedRequest[];
-let isCut: boolean;
-const applied = new Map<OriginId, Seq>();
+let link: HomePair["link"];
 
 beforeAll(async () => {
-  paris = await openS3Site({
-    home: {
-      self: PARIS,
-      applied: () => applied,
-      forward: () => Promise.reject(new Error("paris asks nobody")),
-    },
-  });
-  berlin = await openS3Site({
-    home: {
-      self: BERLIN,
-      applied: () => new Map(),
-      forward: (_home, request) => {
-        if (isCut) return Promise.reject(new Error("the link is cut"));
-        forwarded.push(request);
-        return paris.service.answerForwarded(request);
-      },
-    },
-  });
-  for (const site of [berlin, paris]) {
-    await site.ask({ method: "PUT", path: "/photos" });
-    await settle(site, PHOTOS, PARIS);
-  }
+  pair = await openHomePair();
+  ({ berlin, paris, link } = pair);
 });
-afterAll(async () => {
-  await berlin.close();
-  await paris.close();
-});
-beforeEach(() => {
-  forwarded = [];
-  isCut = false;
-});
-
-async function settle(
-  site: S3Site,
-  bucket: BucketName,
-  home: SiteId,
-  after: Vector = new Map(),
-): Promise<void> {
-  const value = encodeHomeSite({ site: home, epoch: 1, after });
-  await site.store.putBucketSetting({ bucket, name: HOME_SETTING, value });
-}
-
-async function statusOf(site: S3Site, request: SignedRequest): Promise<string> {
-  const { status, body } = await site.ask(request);
-  const code = /<Code>([^<]*)</.exec(String(body))?.[1];
-  return code === undefined ? String(status) : `${status} ${code}`;
-}
-
-const ABSENT = { "If-None-Match": "*" };
+afterAll(() => pair.close());
+beforeEach(() => pair.reset());
 
 describe("a conditional write at a site that is not the bucket's home", () => {
   test("is judged and stored at the home, and answered as there", async () => {
@@ -101,7 +41,7 @@ describe("a conditional write at a site that is not the bucket's home", () => {
     expect(await statusOf(paris, put)).toBe("412 PreconditionFailed");
     expect(await statusOf(berlin, { method: "HEAD", path: put.path })).toBe("404");
     expect(String((await paris.ask({ method: "GET", path: put.path })).body)).toBe("first");
-    expect(forwarded.map(({ principal }) => principal)).toEqual([
+    expect(link.forwarded.map(({ principal }) => principal)).toEqual([
       { kind: "root" },
       { kind: "root" },
     ]);
@@ -119,7 +59,7 @@ describe("a conditional write at a site that is not the bucket's home", () => {
       "x-amz-meta-colour": "blue",
       "content-type": "text/plain",
     });
-    const names = forwarded[0]?.headers.map(([name]) => name) ?? [];
+    const names = link.forwarded[0]?.headers.map(([name]) => name) ?? [];
     expect(names).not.toContain("authorization");
     expect(names).not.toContain("x-amz-content-sha256");
   });
@@ -139,11 +79,11 @@ describe("a conditional write at a site that is not the bucket's home", () => {
     const many = await berlin.ask({ method: "POST", path: "/photos?delete", body });
     expect(String(many.body)).toContain("<Deleted><Key>here</Key></Deleted>");
     expect(String(many.body)).toContain("<Key>there</Key><Code>ServiceUnavailable</Code>");
-    expect(forwarded).toHaveLength(2);
+    expect(link.forwarded).toHaveLength(2);
   });
 
   test("is refused with 503 while the home is out of reach, and nothing is stored", async () => {
-    isCut = true;
+    link.isCut = true;
     const put = { method: "PUT", path: "/photos/dog", headers: ABSENT, body: "x" };
     const { status, headers } = await berlin.ask(put);
     expect([status, headers["retry-after"]]).toEqual([503, "5"]);
@@ -158,7 +98,7 @@ describe("a conditional write at a site that is not the bucket's home", () => {
     berlin.add(ALICE);
     const put = { method: "PUT", path: "/photos/hers", headers: ABSENT, body: "x", as: ALICE };
     expect(await statusOf(berlin, put)).toBe("403 AccessDenied");
-    expect(forwarded).toHaveLength(0);
+    expect(link.forwarded).toHaveLength(0);
     const policy = {
       Version: "2012-10-17",
       Statement: [
@@ -177,37 +117,26 @@ describe("a conditional write at a site that is not the bucket's home", () => {
     await paris.ask({ method: "PUT", path: "/photos?policy", body });
     expect(await statusOf(berlin, put)).toBe("200");
   });
-
-  test("is refused when it is too large to be brought, or its parts are here", async () => {
-    const large = { "Content-Length": String(9 * 1024 * 1024) };
-    const put = { method: "PUT", path: "/photos/huge", headers: { ...ABSENT, ...large } };
-    const answer = await berlin.ask({ ...put, body: Buffer.alloc(9 * 1024 * 1024) });
-    expect(String(answer.body)).toContain("<Code>EntityTooLarge</Code>");
-    const path = "/photos/parts?uploadId=00000000000000000000000000000000";
-    const complete = { method: "POST", path, headers: ABSENT, body: "<x/>" };
-    expect(await statusOf(berlin, complete)).toBe("501 NotImplemented");
-    expect(forwarded).toHaveLength(0);
-  });
 });
 
 test("a home that is not one any more sends nobody further", async () => {
-  await settle(paris, PHOTOS, BERLIN);
+  await setHome(paris, BERLIN);
   const put = { method: "PUT", path: "/photos/moved", headers: ABSENT, body: "x" };
   expect(await statusOf(berlin, put)).toBe("503 ServiceUnavailable");
-  expect(forwarded).toHaveLength(1);
-  await settle(paris, PHOTOS, PARIS);
+  expect(link.forwarded).toHaveLength(1);
+  await setHome(paris, PARIS);
 });
 
 test("a new home judges nothing before it knows what its predecessors have judged", async () => {
   const [origin, five, six] = [parseOriginId("ab".repeat(8)), parseSeq(5), parseSeq(6)];
-  applied.set(must(origin), must(five));
-  await settle(paris, PHOTOS, PARIS, new Map([[must(origin), must(six)]]));
+  pair.applied.set(must(origin), must(five));
+  await setHome(paris, PARIS, new Map([[must(origin), must(six)]]));
   const put = { method: "PUT", path: "/photos/soon", headers: ABSENT, body: "x" };
   expect(await statusOf(paris, put)).toBe("503 ServiceUnavailable");
   expect(await statusOf(paris, { ...put, headers: {} })).toBe("200");
-  applied.set(must(origin), must(six));
+  pair.applied.set(must(origin), must(six));
   expect(await statusOf(paris, put)).toBe("412 PreconditionFailed");
-  await settle(paris, PHOTOS, PARIS);
+  await setHome(paris, PARIS);
 });
 
 test("the role is given away when nothing that rests on it is under way", async () => {
@@ -218,7 +147,7 @@ test("the role is given away when nothing that rests on it is under way", async 
   let wasWritten = false;
   const handed = home.handOver(PHOTOS, async () => {
     wasWritten = paris.store.object(PHOTOS, key) !== undefined;
-    await settle(paris, PHOTOS, BERLIN);
+    await setHome(paris, BERLIN);
   });
   const during = { method: "PUT", path: "/photos/during", headers: ABSENT, body };
   expect(await statusOf(paris, during)).toBe("503 ServiceUnavailable");

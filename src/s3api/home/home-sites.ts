@@ -1,13 +1,23 @@
 import { StorageFault } from "../../core/faults.ts";
-import type { ForwardedAnswer, ForwardedRequest } from "../../core/forwarded-request.ts";
+import type {
+  ForwardedAnswer,
+  ForwardedFlow,
+  ForwardedHead,
+  ForwardedRequest,
+} from "../../core/forwarded-request.ts";
 import { HOME_SETTING, type HomeSite, parseHomeSite } from "../../core/home-site.ts";
+import { LIMITS } from "../../core/limits.ts";
 import type { BucketName, SiteId } from "../../core/names.ts";
-import type { BucketSettings, Vector } from "../../core/records.ts";
+import type { BucketSettings, ManifestRef, Vector } from "../../core/records.ts";
+import type { WriteToken } from "../../core/write-token.ts";
 import type { RequestHeaders } from "../../http/exchange.ts";
+import type { IncomingManifest } from "../../storage/replica.ts";
 import { S3Error } from "../errors.ts";
-import type { BucketCall, HandlerDeps, HomeGate, HomeVisit, Reply } from "../operation.ts";
-import { forwardedReply, takeRequest } from "./forward.ts";
+import type { HandlerDeps, HomeGate, HomeVisit, Reply } from "../operation.ts";
+import { CompletionsThere } from "./complete-there.ts";
+import { announcedBytes, forwardedReply, takeRequest } from "./forward.ts";
 import { homeUnavailable } from "./home-unavailable.ts";
+import { streamThere } from "./stream-there.ts";
 
 export type HomeDeps = {
   readonly self: SiteId;
@@ -15,6 +25,16 @@ export type HomeDeps = {
   readonly applied: () => Vector;
   /** Has a peer answer; rejects when it cannot be reached or does not know the request. */
   readonly forward: (home: SiteId, request: ForwardedRequest) => Promise<ForwardedAnswer>;
+  /** The same for a request whose body follows in pieces. */
+  readonly open: (home: SiteId, head: ForwardedHead) => Promise<ForwardedFlow>;
+  /** Waits a moment for a write of another site to be applied here; resolves in any case. */
+  readonly arrived: (token: WriteToken | undefined) => Promise<void>;
+  /** Bytes that another site has and this one lacks, staged; rejects when they cannot be had. */
+  readonly bring: (
+    from: SiteId,
+    manifests: readonly ManifestRef[],
+    signal: AbortSignal,
+  ) => Promise<readonly IncomingManifest[]>;
 };
 
 /** Headers that make a write depend on what is there. */
@@ -35,6 +55,7 @@ export class HomeSites implements HomeGate {
   readonly #deps: HomeDeps;
   readonly #underWay = new Map<BucketName, number>();
   readonly #handingOver = new Set<BucketName>();
+  readonly #completions = new CompletionsThere();
   #idle: Array<() => void> = [];
 
   constructor(deps: HomeDeps) {
@@ -60,8 +81,7 @@ export class HomeSites implements HomeGate {
     if (isOfMany) return answer();
     // The role went elsewhere while the request was on its way.
     if (visit.isForwarded) throw homeUnavailable();
-    if (operation === "CompleteMultipartUpload") throw partsAreHere();
-    return this.#answerThere(home.site, call, deps);
+    return this.#answerThere(home.site, visit, deps);
   }
 
   /** Runs what gives the role away, when nothing that rests on it is under way any more. */
@@ -102,15 +122,29 @@ export class HomeSites implements HomeGate {
     return true;
   }
 
-  async #answerThere(home: SiteId, call: BucketCall, deps: HandlerDeps): Promise<Reply> {
-    const request = await takeRequest(call, deps);
+  async #answerThere(home: SiteId, visit: HomeVisit, deps: HandlerDeps): Promise<Reply> {
     try {
-      return forwardedReply(await this.#deps.forward(home, request));
+      return forwardedReply(await this.#askThere(home, visit, deps));
     } catch (failure) {
       if (failure instanceof S3Error) throw failure;
       // Of a home that is out of reach the status of replication tells; anything else is strange.
       throw homeUnavailable(failure instanceof StorageFault ? undefined : failure);
     }
+  }
+
+  #askThere(
+    home: SiteId,
+    { call, operation }: HomeVisit,
+    deps: HandlerDeps,
+  ): Promise<ForwardedAnswer> {
+    const { arrived } = this.#deps;
+    const open = (head: ForwardedHead) => this.#deps.open(home, head);
+    const forward = (request: ForwardedRequest) => this.#deps.forward(home, request);
+    if (operation === "CompleteMultipartUpload") {
+      return this.#completions.answer(call, deps, { open, forward, arrived });
+    }
+    if (announcedBytes(call) > LIMITS.forwardedBodyBytesMax) return streamThere(call, deps, open);
+    return takeRequest(call, deps).then(forward);
   }
 }
 
@@ -124,10 +158,4 @@ function homeOf(settings: BucketSettings): HomeSite | undefined {
 
 function isConditional(headers: RequestHeaders): boolean {
   return CONDITIONS.some((name) => headers.get(name) !== undefined);
-}
-
-function partsAreHere(): S3Error {
-  return new S3Error("NotImplemented", {
-    message: "A conditional upload is made and completed at the bucket's home site.",
-  });
 }
