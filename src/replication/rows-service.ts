@@ -179,18 +179,9 @@ export class RowsService {
    * taken over already. Interrupted, it goes on when it is asked for again.
    */
   async import(directory: string): Promise<BootstrapProgress | undefined> {
-    const { disk, replica, hash, cluster } = this.#deps;
     if (this.#running !== undefined) return undefined;
-    const { rows, bodies } = await openArchive(disk, directory, cluster());
-    const from = {
-      ...{ replica, hash, sources: () => [bodies], fetched: () => undefined },
-      lied: (_site: SiteId, lie: Error) => {
-        throw lie;
-      },
-    };
-    const work = this.#takeOver(rows, ({ manifests }, first, signal) =>
-      fetchBody(from, manifests, first, signal),
-    );
+    const work = this.#import(directory);
+    // At once: while the directory is opened nobody else may begin.
     this.#running = work.then(
       () => undefined,
       () => undefined,
@@ -200,6 +191,20 @@ export class RowsService {
     } finally {
       this.#running = undefined;
     }
+  }
+
+  async #import(directory: string): Promise<BootstrapProgress> {
+    const { disk, replica, hash, cluster } = this.#deps;
+    const { rows, bodies } = await openArchive(disk, directory, cluster());
+    const from = {
+      ...{ replica, hash, sources: () => [bodies], fetched: () => undefined },
+      lied: (_site: SiteId, lie: Error) => {
+        throw lie;
+      },
+    };
+    return await this.#takeOver(rows, ({ manifests }, first, signal) =>
+      fetchBody(from, manifests, first, signal),
+    );
   }
 
   async #takeOver(source: RowSource, fetchFor: RowsEngine["fetch"]): Promise<BootstrapProgress> {

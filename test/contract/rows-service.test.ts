@@ -6,6 +6,7 @@ import type { Clock } from "../../src/ports/clock.ts";
 import type { AskPeer, PeerCalls } from "../../src/replication/peer-calls.ts";
 import { PeerFault } from "../../src/replication/peer-fault.ts";
 import type { PeerCall } from "../../src/replication/peer-server.ts";
+import { writeArchive } from "../../src/replication/row-archive.ts";
 import {
   answerBootstrap,
   answerRanges,
@@ -321,4 +322,27 @@ test("peers that ask for what cannot be are refused, and nothing is changed", as
   expect(begin(null, { heads: () => ({ problem: "not now" }) })).toBe(409);
   expect(begin(null)).toBe(200);
   expect(dumpLogicalRows(site.store)).toEqual(before);
+});
+
+test("an import is under way from the moment it is asked for", async () => {
+  const from = await SimSite.open("import-from");
+  await fill(from, new Seed("import"), 30);
+  const to = await SimSite.open("import-to");
+  const { rows, replica } = from.store;
+  const { identity } = from.running.site;
+  const { clusterId: own } = to.running.site.identity;
+  const deps = { disk: to.machine.disk, replica, rows, cluster: () => own };
+  const exporter = { ...deps, site: identity.siteId, heads: () => rows.heads() };
+  await writeArchive(exporter, "/srv/box", new AbortController().signal);
+  const { service, peer } = serviceFor(from, to);
+  const first = service.import("/srv/box");
+  const second = service.import("/srv/box");
+  expect(service.bootstrap(peer.id)).toBe(false);
+  service.belowFloor(peer, [identity.origin]);
+  expect(await second).toBeUndefined();
+  expect(await first).toMatchObject({ state: "done" });
+  expect(dumpLogicalRows(to.store)).toEqual(dumpLogicalRows(from.store));
+  await expect(service.import("/srv/nothing")).rejects.toMatchObject({ kind: "unsupported" });
+  expect(service.bootstrap(peer.id)).toBe(true);
+  await service.stop();
 });
