@@ -67,7 +67,10 @@ export async function writeArchive(
   }
   const heads = deps.heads();
   if ("problem" in heads) throw new StorageFault("busy", heads.problem);
-  const settled = rows.settled().slice(0, LIMITS.settledWritesMax);
+  const settled = rows.settled();
+  if (settled.length > LIMITS.settledWritesMax) {
+    throw new StorageFault("busy", "too many writes are known here by what overwrote them alone");
+  }
   const writer = new ArchiveWriter(deps, directory);
   const pages: string[] = [];
   for (let from: string | undefined = ""; from !== undefined; ) {
@@ -80,7 +83,7 @@ export async function writeArchive(
     from = page.next;
   }
   const { cluster, site } = deps;
-  const said = { rows: writer.rows, heads: [...heads], settled };
+  const said = { rows: writer.rows, heads: [...heads], settled: [...settled] };
   const head = { cluster: cluster(), site, ...said, pages };
   await writer.file(HEAD_NAME, writeArchiveHead(head));
   await disk.syncDirectory(directory);

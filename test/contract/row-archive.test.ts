@@ -1,4 +1,5 @@
 import { afterEach, expect, test } from "vitest";
+import { LIMITS } from "../../src/core/limits.ts";
 import { fetchBody } from "../../src/replication/body-fetch.ts";
 import { BootstrapRun } from "../../src/replication/bootstrap.ts";
 import { openArchive, writeArchive } from "../../src/replication/row-archive.ts";
@@ -65,6 +66,22 @@ test("what a site writes into a directory is all that another one takes out of i
   // Once more it changes nothing.
   await imported(from, to);
   expect(dumpLogicalRows(to.store)).toEqual(dumpLogicalRows(from.store));
+});
+
+test("a site that remembers more than it can tell writes nothing now, and says why", async () => {
+  const from = await SimSite.open("archive-settled");
+  await fill(from, new Seed("archive-settled"), 5);
+  const { disk } = from.machine;
+  const { rows, replica } = from.store;
+  const settled = () => Array.from({ length: LIMITS.settledWritesMax + 1 }, () => ({}) as never);
+  const { clusterId, siteId: site } = from.running.site.identity;
+  const deps = { disk, replica, rows: { ...rows, settled }, cluster: () => clusterId };
+  const writing = writeArchive({ ...deps, site, heads: () => rows.heads() }, BOX, NEVER);
+  await expect(writing).rejects.toMatchObject({
+    kind: "busy",
+    message: expect.stringContaining("too many writes"),
+  });
+  expect(await disk.list(BOX)).toEqual([]);
 });
 
 test("a directory that is in use, not whole, of another cluster, or altered is refused", async () => {
