@@ -1,4 +1,5 @@
 import { Worker } from "node:worker_threads";
+import { alignUp, copyInto } from "../core/bytes.ts";
 import type { HashAlgorithm } from "./hash.ts";
 import {
   BATCH_ALGORITHMS,
@@ -113,7 +114,7 @@ export class HashBatches {
   #lend(jobs: readonly Job[], from: number): number {
     const memory = this.#idle.pop() ?? new SharedArrayBuffer(MEMORY_BYTES);
     const words = new Int32Array(memory, 0, JOBS_MAX * jobWords);
-    const inputs = new Uint8Array(memory);
+    const inputs = Buffer.from(memory);
     const batch: Job[] = [];
     let at = HEAD_BYTES;
     let next = from;
@@ -130,8 +131,9 @@ export class HashBatches {
       words[word] = at;
       words[word + 1] = job.bytes.length;
       words[word + 2] = mask;
-      inputs.set(job.bytes, at);
-      at += job.bytes.length;
+      copyInto(inputs, at, job.bytes);
+      // The worker copies on from there: see `copyInto` for why places are aligned.
+      at = alignUp(at + job.bytes.length, 8);
       batch.push(job);
     }
     if (batch.length === 0) {

@@ -1,5 +1,6 @@
 import { Worker } from "node:worker_threads";
 import { assert } from "../core/assert.ts";
+import { copyInto } from "../core/bytes.ts";
 import type { HashAlgorithm, Hasher, StreamHasher } from "./hash.ts";
 import {
   HASH_WORKER_CODE,
@@ -331,7 +332,7 @@ class PooledStream implements StreamHasher {
       const memory = this.#filling === undefined ? undefined : this.#slots[this.#filling];
       if (memory === undefined) break;
       const count = Math.min(bytes.length - at, SLOT_BYTES - this.#filled);
-      new Uint8Array(memory, this.#filled, count).set(bytes.subarray(at, at + count));
+      copyInto(Buffer.from(memory), this.#filled, bytes.subarray(at, at + count));
       this.#filled += count;
       at += count;
       if (this.#filled === SLOT_BYTES) this.#lend();

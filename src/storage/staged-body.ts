@@ -1,4 +1,5 @@
 import { assert } from "../core/assert.ts";
+import { asBuffer, copyInto } from "../core/bytes.ts";
 import { StorageFault } from "../core/faults.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { StreamHasher } from "../ports/hash.ts";
@@ -139,7 +140,7 @@ export class ChunkWriter implements BodyWriter {
 
   #fill(bytes: Uint8Array): void {
     this.#buffer ??= this.#lane.takeBuffer();
-    this.#buffer.set(bytes, CHUNK_HEADER_BYTES + this.#filled);
+    copyInto(asBuffer(this.#buffer), CHUNK_HEADER_BYTES + this.#filled, bytes);
     this.#filled += bytes.length;
     if (this.#hasher === undefined) return;
     while (this.#filled - this.#lentBytes >= LOAN_BYTES) this.#lend(this.#lentBytes + LOAN_BYTES);

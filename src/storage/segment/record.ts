@@ -1,4 +1,4 @@
-import { asBuffer, ByteWriter } from "../../core/bytes.ts";
+import { asBuffer, ByteWriter, copyInto } from "../../core/bytes.ts";
 import type { BucketName, ObjectKey, VersionId } from "../../core/names.ts";
 import { type Crc, RECORD_KIND_NUMBERS, RECORD_KINDS, type RecordKind } from "./format.ts";
 
@@ -77,7 +77,7 @@ export function writeRecord(
   memory.writeUInt32LE(payload.length, offset + 8);
   memory.writeUInt32LE(0, offset + 12);
   memory.set(owner, offset + RECORD_HEADER_BYTES);
-  memory.set(payload, offset + RECORD_HEADER_BYTES + owner.length);
+  copyInto(memory, offset + RECORD_HEADER_BYTES + owner.length, payload);
   memory.writeUInt32LE(crc(memory.subarray(offset + 4, end)), offset);
   return end;
 }

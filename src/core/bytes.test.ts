@@ -1,0 +1,27 @@
+import { expect, test } from "vitest";
+import { fc } from "../../test/support/properties.ts";
+import { copyInto } from "./bytes.ts";
+
+const offset = fc.integer({ min: 0, max: 40 });
+const input = fc.uint8Array({ maxLength: 300 });
+
+test("bytes are copied from any address to any, of shared memory too, and nothing else changes", () => {
+  fc.assert(
+    fc.property(offset, offset, input, fc.boolean(), (from, to, bytes, isShared) => {
+      const memory = isShared ? new SharedArrayBuffer(400) : new ArrayBuffer(400);
+      const into = Buffer.from(memory).fill(0xee);
+      const source = Buffer.concat([Buffer.alloc(from), bytes]).subarray(from);
+      copyInto(into, to, source);
+      const expected = Buffer.alloc(400, 0xee);
+      expected.set(bytes, to);
+      expect(into.equals(expected)).toBe(true);
+    }),
+  );
+});
+
+test("what does not fit is refused before anything is changed", () => {
+  const into = Buffer.alloc(8);
+  expect(() => copyInto(into, 5, Buffer.from("four"))).toThrow(RangeError);
+  expect(() => copyInto(into, 9, Buffer.from("f"))).toThrow(RangeError);
+  expect(into.equals(Buffer.alloc(8))).toBe(true);
+});
