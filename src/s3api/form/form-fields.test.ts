@@ -75,6 +75,8 @@ test.each([
   ["a line break", "x-amz-meta-a", "1\r\nx: y", "InvalidArgument"],
   ["a NUL", "content-type", "a\0b", "InvalidArgument"],
   ["a line break in its name", "x-amz-meta-a\n", "1", "InvalidArgument"],
+  ["a name that no header can have", "x-amz-meta-a b", "1", "InvalidArgument"],
+  ["a name beyond ASCII", "x-amz-meta-ü", "1", "InvalidArgument"],
   ["a demand no form can make", "x-amz-copy-source", "/b/k", "NotImplemented"],
   ["an append", "x-amz-write-offset-bytes", "0", "NotImplemented"],
   ["tags that are no XML", "tagging", "not-xml", "MalformedXML"],

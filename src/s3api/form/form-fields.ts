@@ -2,7 +2,7 @@ import { LIMITS } from "../../core/limits.ts";
 import type { RequestHeaders } from "../../http/exchange.ts";
 import { SIGNATURE_FIELDS } from "../auth/form-claim.ts";
 import { S3Error } from "../errors.ts";
-import { headersOf } from "../headers/header-list.ts";
+import { headersOf, requireHeaderLine } from "../headers/header-list.ts";
 import { readTagging, TAGGED_OBJECT } from "../settings/tag-set.ts";
 import { parseXml } from "../xml/reader.ts";
 import type { FormHead } from "./form-parser.ts";
@@ -34,8 +34,6 @@ const HEADER_FIELDS = new Set([
   "x-amz-website-redirect-location",
 ]);
 const HEADER_PREFIXES = ["x-amz-meta-", "x-amz-server-side-encryption", "x-amz-object-lock-"];
-/** What a header line can hold: no control characters but the tab. */
-const HEADER_TEXT = /^[\t\x20-\x7e\x80-\uffff]*$/;
 
 /**
  * The fields of a form by name. One that comes twice is refused: one reader might believe the
@@ -75,8 +73,11 @@ export function headersOfForm(values: FormValues): RequestHeaders {
   for (const [name, value] of values) {
     if (name === "acl") lines.push(["x-amz-acl", value.trim()]);
     else if (name === "tagging") lines.push(["x-amz-tagging", tagsOf(value)]);
-    else if (isHeaderField(name)) lines.push([name, headerValue(name, value)]);
-    else if (name.startsWith("x-amz-") && !SIGNATURE_FIELDS.includes(name)) {
+    else if (isHeaderField(name)) {
+      const trimmed = value.trim();
+      requireHeaderLine(name, trimmed);
+      lines.push([name, trimmed]);
+    } else if (name.startsWith("x-amz-") && !SIGNATURE_FIELDS.includes(name)) {
       throw new S3Error("NotImplemented", { fields: { Header: name } });
     }
   }
@@ -85,15 +86,6 @@ export function headersOfForm(values: FormValues): RequestHeaders {
 
 function isHeaderField(name: string): boolean {
   return HEADER_FIELDS.has(name) || HEADER_PREFIXES.some((prefix) => name.startsWith(prefix));
-}
-
-function headerValue(name: string, value: string): string {
-  const trimmed = value.trim();
-  if (HEADER_TEXT.test(trimmed) && HEADER_TEXT.test(name)) return trimmed;
-  throw new S3Error("InvalidArgument", {
-    message: "A form field must not contain control characters.",
-    fields: { ArgumentName: encodeURIComponent(name), ArgumentValue: encodeURIComponent(value) },
-  });
 }
 
 /** The document of a form's tags in the form that a header has. */

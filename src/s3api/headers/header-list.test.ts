@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { S3Error } from "../errors.ts";
 import { headersOf, withHoistedHeaders } from "./header-list.ts";
 
 test("repeated headers are joined and counted", () => {
@@ -46,3 +47,20 @@ test("the checksum of a body nobody had when the URL was presigned is not a clai
   ] as const;
   expect(withHoistedHeaders(plain, query)).toBe(plain);
 });
+
+test("a parameter whose value no header can have is refused", () => {
+  const refused = expect.objectContaining({ code: "InvalidArgument" });
+  const plain = headersOf({ host: "h" });
+  expect(() => withHoistedHeaders(plain, [["x-amz-meta-a", "1\r\nb: c"]])).toThrow(refused);
+  expect(withHoistedHeaders(plain, [["x-amz-meta-a", "\u00fc"]]).get("x-amz-meta-a")).toBe("ü");
+});
+
+test.each(["x-amz-meta-a b", "x-amz-meta-a\r\nb", "X-Amz-Meta-\u00fc", "x-amz-meta-a:b"])(
+  "a parameter %j, which no header can be called, is refused and not stored where none sees it",
+  (name) => {
+    const plain = headersOf({ host: "h" });
+    const refused = expect.objectContaining({ code: "InvalidArgument" });
+    expect(() => withHoistedHeaders(plain, [[name, "1"]])).toThrow(refused);
+    expect(() => withHoistedHeaders(plain, [[name, "1"]])).toThrow(S3Error);
+  },
+);

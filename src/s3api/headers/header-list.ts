@@ -1,4 +1,5 @@
 import type { RequestHeaders } from "../../http/exchange.ts";
+import { S3Error } from "../errors.ts";
 
 type Entries = ReadonlyArray<readonly [name: string, value: string]>;
 
@@ -22,6 +23,24 @@ export function headersOf(source: Entries | Readonly<Record<string, string>>): R
 
 function isEntries(source: Entries | Readonly<Record<string, string>>): source is Entries {
   return Array.isArray(source);
+}
+
+/** RFC 9110, section 5.6.2. */
+const HEADER_NAME = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
+/** What a header line can hold: no control characters but the tab. */
+const HEADER_TEXT = /^[\t\x20-\x7e\x80-\uffff]*$/;
+
+/**
+ * Refuses what is to be taken for a header and could not have come as one: metadata under such a
+ * name could never be shown again.
+ */
+export function requireHeaderLine(name: string, value: string): void {
+  if (HEADER_NAME.test(name) && HEADER_TEXT.test(value)) return;
+  throw new S3Error("InvalidArgument", {
+    message:
+      "A field that stands for a header must have a name and a value that a header can have.",
+    fields: { ArgumentName: encodeURIComponent(name), ArgumentValue: encodeURIComponent(value) },
+  });
 }
 
 /** What a presigned URL says about its own signature; never a header in disguise. */
@@ -51,6 +70,7 @@ export function withHoistedHeaders(headers: RequestHeaders, query: Entries): Req
   for (const [parameter, value] of query) {
     const name = parameter.toLowerCase();
     if (!isHoistedHeader(name) || headers.get(name) !== undefined) continue;
+    requireHeaderLine(name, value);
     hoisted.push([name, value]);
   }
   return hoisted.length === 0 ? headers : headersOf([...headers.entries, ...hoisted]);
