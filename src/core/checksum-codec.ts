@@ -46,7 +46,8 @@ export const ALGORITHMS: ReadonlyArray<ChecksumAlgorithm | undefined> = [
   "SHA256",
 ];
 
-const DIGEST_BYTES = {
+/** Length of each digest in bytes. */
+export const DIGEST_BYTES = {
   CRC32: 4,
   CRC32C: 4,
   CRC64NVME: 8,

@@ -1,6 +1,7 @@
 import { HLC_ZERO, type Hlc, parseHlc } from "../../src/core/hlc.ts";
 import {
   type BucketName,
+  makeVersionId,
   type ObjectKey,
   type OriginId,
   parseBucketName,
@@ -237,4 +238,38 @@ export class ApplySite {
     this.#store.take(this.view.mutationsOf(changes));
     this.view.applied(changes);
   }
+}
+
+/** Lets all sites hear all that any of them knows. */
+export function meet(all: readonly ApplySite[]): void {
+  for (const site of all) for (const other of all) site.hearAll(other);
+}
+
+/** Three sites that have the first version of a key, which one of them has put. */
+export function sitesWith(
+  put: Extract<OperationBody, { kind: "object-put" }>,
+): [ApplySite, ApplySite, ApplySite, VersionId] {
+  const [a, b, c] = ORIGINS.map((origin) => new ApplySite(origin));
+  const all = [required(a, "site"), required(b, "site"), required(c, "site")] as const;
+  const { hlc, dot } = all[0].write(1, put);
+  meet(all);
+  return [...all, makeVersionId(hlc, dot.origin)];
+}
+
+/** What all sites have written, and a site that hears their logs mixed as `choose` says. */
+export function mixLogs(
+  all: readonly ApplySite[],
+  choose: Iterator<number>,
+): { readonly operations: readonly Operation[]; readonly reader: ApplySite } {
+  const operations = all.flatMap((site) =>
+    site.operations.filter(({ dot }) => dot.origin === site.origin),
+  );
+  const logs = ORIGINS.map((origin) => operations.filter(({ dot }) => dot.origin === origin));
+  const reader = new ApplySite(required(ORIGINS[0], "origin"));
+  for (let left = operations.length; left > 0; left--) {
+    const open = logs.filter((log) => log.length > 0);
+    const log = required(open[(choose.next().value ?? 0) % open.length], "log");
+    reader.hear(required(log.shift(), "operation"));
+  }
+  return { operations, reader };
 }

@@ -1,5 +1,6 @@
 import { createServer, type IncomingMessage, request, type ServerResponse } from "node:http";
 import { type PeerKeys, signedAnswerHeaders } from "./forged-peer.ts";
+import { listenLocally } from "./listen-locally.ts";
 
 /** An answer of the honest site, on its way to who asked. */
 export type RelayedAnswer = {
@@ -127,13 +128,7 @@ export async function openLyingRelay(
     response.on("close", () => onward.destroy());
     asked.pipe(onward);
   });
-  const port = await new Promise<number>((resolve, reject) => {
-    server.on("error", reject);
-    server.listen(0, "127.0.0.1", () => {
-      const address = server.address();
-      resolve(typeof address === "object" && address !== null ? address.port : 0);
-    });
-  });
+  const port = await listenLocally(server);
   return {
     port,
     tell: (next) => {

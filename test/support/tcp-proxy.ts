@@ -1,4 +1,5 @@
 import { connect, createServer, type Socket } from "node:net";
+import { listenLocally } from "./listen-locally.ts";
 
 /**
  * A wire between two programs that can be cut. `refuses`: who dials is hung up on, as when a host is
@@ -56,13 +57,7 @@ export async function openTcpProxy(target: number): Promise<TcpProxy> {
     }
   });
   server.maxConnections = 1000;
-  const port = await new Promise<number>((resolve, reject) => {
-    server.on("error", reject);
-    server.listen(0, "127.0.0.1", () => {
-      const address = server.address();
-      resolve(typeof address === "object" && address !== null ? address.port : 0);
-    });
-  });
+  const port = await listenLocally(server);
   return {
     port,
     aim(next) {

@@ -1,3 +1,4 @@
+import { DIGEST_BYTES } from "../../src/core/checksum-codec.ts";
 import { parseHlc } from "../../src/core/hlc.ts";
 import {
   parseBucketName,
@@ -12,8 +13,6 @@ import {
 } from "../../src/core/names.ts";
 import { CHECKSUM_ALGORITHMS, type StoredChecksum } from "../../src/core/records.ts";
 import { fc } from "./properties.ts";
-
-const DIGEST_BYTES = { CRC32: 4, CRC32C: 4, CRC64NVME: 8, SHA1: 20, SHA256: 32 } as const;
 
 export function hex(bytes: number): fc.Arbitrary<string> {
   return fc.uint8Array({ minLength: bytes, maxLength: bytes }).map((raw) => {

@@ -1,3 +1,4 @@
+import { DIGEST_BYTES } from "../../core/checksum-codec.ts";
 import { CHECKSUM_ALGORITHMS, type ChecksumAlgorithm } from "../../core/records.ts";
 import type { RequestHeaders } from "../../http/exchange.ts";
 import { S3Error } from "../errors.ts";
@@ -14,15 +15,6 @@ export type IntegrityClaim = {
       }
     | undefined;
 };
-
-/** Length of each digest in bytes. */
-const DIGEST_BYTES = {
-  CRC32: 4,
-  CRC32C: 4,
-  CRC64NVME: 8,
-  SHA1: 20,
-  SHA256: 32,
-} as const satisfies Record<ChecksumAlgorithm, number>;
 
 const MD5_BYTES = 16;
 const HEADER_PREFIX = "x-amz-checksum-";

@@ -4,6 +4,8 @@ import {
   BUCKET,
   hlcAt,
   KEYS,
+  meet,
+  mixLogs,
   ORIGINS,
   objectOf,
   seqOf,
@@ -38,10 +40,6 @@ function set(name: string, value: string | undefined): OperationBody {
 function sites(): [ApplySite, ApplySite, ApplySite] {
   const [a, b, c] = ORIGINS.map((origin) => new ApplySite(origin));
   return [required(a, "site"), required(b, "site"), required(c, "site")];
-}
-
-function meet(all: readonly ApplySite[]): void {
-  for (const site of all) for (const other of all) site.hearAll(other);
 }
 
 /** Settings as users see them; undefined without the bucket. */
@@ -164,17 +162,8 @@ test("what is said of buckets follows from the set of operations, whatever their
   fc.assert(
     fc.property(steps, fc.infiniteStream(fc.nat()), (list, choose) => {
       const all = play(list);
-      const operations = all.flatMap((site) =>
-        site.operations.filter(({ dot }) => dot.origin === site.origin),
-      );
       meet(all);
-      const logs = ORIGINS.map((origin) => operations.filter(({ dot }) => dot.origin === origin));
-      const reader = new ApplySite(required(ORIGINS[0], "origin"));
-      for (let left = operations.length; left > 0; left--) {
-        const open = logs.filter((log) => log.length > 0);
-        const log = required(open[(choose.next().value ?? 0) % open.length], "log");
-        reader.hear(required(log.shift(), "operation"));
-      }
+      const { operations, reader } = mixLogs(all, choose);
       for (const site of all) expect(facts(site)).toEqual(facts(reader));
       const row = reader.view.get(TABLES.bucket, BUCKET);
       if (row !== undefined) expect(!row.deleted).toBe(expected(operations).alive);

@@ -4,13 +4,14 @@ import {
   BUCKET,
   hlcAt,
   KEYS,
+  meet,
+  mixLogs,
   ORIGINS,
   objectOf,
 } from "../../../test/support/apply-sites.ts";
 import { fc } from "../../../test/support/properties.ts";
 import { parseHlc } from "../../core/hlc.ts";
 import { makeVersionId } from "../../core/names.ts";
-import type { Operation } from "../../core/records.ts";
 import { required } from "../../core/tagged-fields.ts";
 import { newestVersion, versionById, versionsEnd, versionsStart } from "./key-versions.ts";
 import { TABLES } from "./rows.ts";
@@ -56,19 +57,8 @@ test("a version that several sites expire has one marker, in whatever order they
           site.write(tick, { kind: "version-delete", ...NAME, version });
         }
       }
-      for (const site of sites) for (const other of sites) site.hearAll(other);
-      const operations = sites.flatMap((site) =>
-        site.operations.filter(({ dot }) => dot.origin === site.origin),
-      );
-      const logs: Operation[][] = ORIGINS.map((origin) =>
-        operations.filter(({ dot }) => dot.origin === origin),
-      );
-      const reader = new ApplySite(required(ORIGINS[0], "origin"));
-      for (let left = operations.length; left > 0; left--) {
-        const open = logs.filter((log) => log.length > 0);
-        const log = required(open[(choose.next().value ?? 0) % open.length], "log");
-        reader.hear(required(log.shift(), "operation"));
-      }
+      meet(sites);
+      const { reader } = mixLogs(sites, choose);
       const found = versionsOf(reader);
       for (const site of sites) expect(versionsOf(site)).toEqual(found);
       expect(found.filter((text) => text.startsWith("marker")).length).toBeLessThanOrEqual(1);

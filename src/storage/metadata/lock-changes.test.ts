@@ -1,8 +1,17 @@
 import { describe, expect, test } from "vitest";
-import { ApplySite, BUCKET, KEYS, ORIGINS, objectOf } from "../../../test/support/apply-sites.ts";
+import {
+  type ApplySite,
+  BUCKET,
+  KEYS,
+  meet,
+  mixLogs,
+  ORIGINS,
+  objectOf,
+  sitesWith,
+} from "../../../test/support/apply-sites.ts";
 import { fc } from "../../../test/support/properties.ts";
 import { hasSeen } from "../../core/causality.ts";
-import { makeVersionId, type VersionId } from "../../core/names.ts";
+import type { VersionId } from "../../core/names.ts";
 import type { ObjectLock, Retention } from "../../core/object-lock-state.ts";
 import type { ObjectChange, Operation } from "../../core/records.ts";
 import { required } from "../../core/tagged-fields.ts";
@@ -11,18 +20,6 @@ import { TABLES } from "./rows.ts";
 
 const NAME = { bucket: BUCKET, key: required(KEYS[0], "key") };
 const PUT = { kind: "object-put", ...NAME, nullSlot: false, object: objectOf(1) } as const;
-
-function sites(): [ApplySite, ApplySite, ApplySite, VersionId] {
-  const [a, b, c] = ORIGINS.map((origin) => new ApplySite(origin));
-  const all = [required(a, "site"), required(b, "site"), required(c, "site")] as const;
-  const { hlc, dot } = all[0].write(1, PUT);
-  meet(all);
-  return [...all, makeVersionId(hlc, dot.origin)];
-}
-
-function meet(all: readonly ApplySite[]): void {
-  for (const site of all) for (const other of all) site.hearAll(other);
-}
 
 function change(site: ApplySite, tick: number, version: VersionId, what: ObjectChange): void {
   site.write(tick, { kind: "object-meta", ...NAME, version, nullSlot: false, change: what });
@@ -41,7 +38,7 @@ function retain(mode: Retention["mode"], untilMs: number): ObjectChange {
 
 describe("what is said of a version's lock at two sites at once", () => {
   test("is a hold that is on, though the release beside it came later", () => {
-    const [a, b, c, version] = sites();
+    const [a, b, c, version] = sitesWith(PUT);
     change(a, 2, version, HOLD);
     change(b, 9, version, RELEASE);
     meet([a, b, c]);
@@ -56,7 +53,7 @@ describe("what is said of a version's lock at two sites at once", () => {
     [retain("COMPLIANCE", 300), retain("GOVERNANCE", 500), 300],
     [retain("GOVERNANCE", 300), { kind: "retention", retention: undefined } as const, 300],
   ])("is the stricter retention, though the other came later: %j, %j", (strict, weak, untilMs) => {
-    const [a, b, c, version] = sites();
+    const [a, b, c, version] = sitesWith(PUT);
     change(a, 2, version, strict);
     change(b, 9, version, weak);
     meet([a, b, c]);
@@ -64,7 +61,7 @@ describe("what is said of a version's lock at two sites at once", () => {
   });
 
   test("is what came last when that knew of the other", () => {
-    const [a, b, c, version] = sites();
+    const [a, b, c, version] = sitesWith(PUT);
     change(a, 2, version, retain("GOVERNANCE", 500));
     b.hearAll(a);
     change(b, 3, version, retain("GOVERNANCE", 300));
@@ -84,7 +81,7 @@ const steps: fc.Arbitrary<Step[]> = fc.array(
 );
 
 function play(list: readonly Step[]): ApplySite[] {
-  const [a, b, c, version] = sites();
+  const [a, b, c, version] = sitesWith(PUT);
   const all = [a, b, c];
   for (const [index, [who, kind, of]] of list.entries()) {
     const site = required(all[who], "site");
@@ -113,16 +110,7 @@ test("locks follow from the set of operations, whatever their order, and after a
     fc.property(steps, fc.infiniteStream(fc.nat()), (list, choose) => {
       const all = play(list);
       meet(all);
-      const operations = all.flatMap((site) =>
-        site.operations.filter(({ dot }) => dot.origin === site.origin),
-      );
-      const logs = ORIGINS.map((origin) => operations.filter(({ dot }) => dot.origin === origin));
-      const reader = new ApplySite(required(ORIGINS[0], "origin"));
-      for (let left = operations.length; left > 0; left--) {
-        const open = logs.filter((log) => log.length > 0);
-        const log = required(open[(choose.next().value ?? 0) % open.length], "log");
-        reader.hear(required(log.shift(), "operation"));
-      }
+      const { operations, reader } = mixLogs(all, choose);
       for (const site of all) expect(lockOf(site)).toEqual(lockOf(reader));
       expect(lockOf(reader)?.legalHold ?? false).toBe(expectedHold(operations));
       for (const site of [...all, reader]) {

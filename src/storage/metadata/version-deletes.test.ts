@@ -1,9 +1,18 @@
 import { describe, expect, test } from "vitest";
-import { ApplySite, BUCKET, KEYS, ORIGINS, objectOf } from "../../../test/support/apply-sites.ts";
+import {
+  type ApplySite,
+  BUCKET,
+  KEYS,
+  meet,
+  mixLogs,
+  ORIGINS,
+  objectOf,
+  sitesWith,
+} from "../../../test/support/apply-sites.ts";
 import { fc } from "../../../test/support/properties.ts";
 import { ByteWriter } from "../../core/bytes.ts";
 import { hasSeen, NOTHING_SEEN } from "../../core/causality.ts";
-import { makeVersionId, type VersionId } from "../../core/names.ts";
+import type { VersionId } from "../../core/names.ts";
 import type { ObjectChange, Operation } from "../../core/records.ts";
 import { required } from "../../core/tagged-fields.ts";
 import { versionById, writeIdOf } from "./key-versions.ts";
@@ -15,18 +24,6 @@ const PUT = { kind: "object-put", ...NAME, nullSlot: false, object: objectOf(1) 
 const HOLD = { kind: "legal-hold", on: true } as const;
 const RELEASE = { kind: "legal-hold", on: false } as const;
 const TAGS = { kind: "tags", tags: [["a", "b"]] } as const;
-
-function sites(): [ApplySite, ApplySite, ApplySite, VersionId] {
-  const [a, b, c] = ORIGINS.map((origin) => new ApplySite(origin));
-  const all = [required(a, "site"), required(b, "site"), required(c, "site")] as const;
-  const { hlc, dot } = all[0].write(1, PUT);
-  meet(all);
-  return [...all, makeVersionId(hlc, dot.origin)];
-}
-
-function meet(all: readonly ApplySite[]): void {
-  for (const site of all) for (const other of all) site.hearAll(other);
-}
 
 function change(site: ApplySite, version: VersionId, what: ObjectChange): Operation {
   return site.write(2, { kind: "object-meta", ...NAME, version, nullSlot: false, change: what });
@@ -42,7 +39,7 @@ function isThere(site: ApplySite, version: VersionId): boolean {
 
 describe("the delete of a version", () => {
   test("is void when a hold was put on it elsewhere at the same time, in either order", () => {
-    const [a, b, c, version] = sites();
+    const [a, b, c, version] = sitesWith(PUT);
     change(a, version, TAGS);
     remove(a, version);
     expect(isThere(a, version)).toBe(false);
@@ -65,7 +62,7 @@ describe("the delete of a version", () => {
   });
 
   test("is none the less done when the lock had been seen, or nothing but tags was changed", () => {
-    const [a, b, c, version] = sites();
+    const [a, b, c, version] = sitesWith(PUT);
     change(b, version, HOLD);
     a.hearAll(b);
     remove(a, version);
@@ -75,7 +72,7 @@ describe("the delete of a version", () => {
   });
 
   test("keeps the bytes only so long, and then for good lets go of them", () => {
-    const [a, b, c, version] = sites();
+    const [a, b, c, version] = sitesWith(PUT);
     remove(a, version);
     const live = (): number =>
       a.view.rows(TABLES.segment, "", "~").reduce((sum, { row }) => sum + row.bytes, 0);
@@ -90,9 +87,9 @@ describe("the delete of a version", () => {
   });
 
   test("is read from a row of an older program", () => {
-    const stamp = { hlc: writeIdOf(sites()[3]).hlc, origin: required(ORIGINS[0], "origin") };
+    const stamp = { hlc: writeIdOf(sitesWith(PUT)[3]).hlc, origin: required(ORIGINS[0], "origin") };
     const writer = new ByteWriter();
-    const seq = required(remove(sites()[0], sites()[3]).dot.seq, "sequence");
+    const seq = required(remove(sitesWith(PUT)[0], sitesWith(PUT)[3]).dot.seq, "sequence");
     writeStamp(writer.u8(1).u32(0), { ...stamp, seq });
     const row = decodeRow(TABLES.voided, writer.u32(7).finish(), () => 0);
     const deletes = [{ ...stamp, seq, home: 7, vector: NOTHING_SEEN }];
@@ -112,7 +109,7 @@ const steps: fc.Arbitrary<Step[]> = fc.array(
 
 /** Nothing is done about a version that a site does not have. */
 function play(list: readonly Step[]): [ApplySite[], VersionId] {
-  const [a, b, c, version] = sites();
+  const [a, b, c, version] = sitesWith(PUT);
   const all = [a, b, c];
   for (const [who, kind, of] of list) {
     const site = required(all[who], "site");
@@ -151,16 +148,7 @@ test("whether a deleted version is there follows from the set of operations, how
     fc.property(steps, fc.infiniteStream(fc.nat()), (list, choose) => {
       const [all, version] = play(list);
       meet(all);
-      const operations = all.flatMap((site) =>
-        site.operations.filter(({ dot }) => dot.origin === site.origin),
-      );
-      const logs = ORIGINS.map((origin) => operations.filter(({ dot }) => dot.origin === origin));
-      const reader = new ApplySite(required(ORIGINS[0], "origin"));
-      for (let left = operations.length; left > 0; left--) {
-        const open = logs.filter((log) => log.length > 0);
-        const log = required(open[(choose.next().value ?? 0) % open.length], "log");
-        reader.hear(required(log.shift(), "operation"));
-      }
+      const { operations, reader } = mixLogs(all, choose);
       for (const site of [...all, reader]) {
         expect(isThere(site, version)).toBe(expected(operations));
         site.dropDead();
