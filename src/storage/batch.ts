@@ -96,11 +96,13 @@ export class OpenBatch {
   readonly bodies: BatchBody[] = [];
   readonly #deps: BatchDeps;
   /** What has come here of the writes that are judged. */
-  readonly known: Pick<JudgeFacts, "isApplied" | "hasArrived"> = {
-    isApplied: (dot) => this.#isApplied(dot),
-    hasArrived: (write) =>
-      write.origin === this.origin || this.#deps.origins.hasArrived(this.context.view, write),
+  readonly isApplied: JudgeFacts["isApplied"] = (dot) => {
+    const { origin, head, origins } = this.#deps;
+    return dot.origin === origin ? dot.seq <= head.seq : origins.isApplied(dot);
   };
+  /** The same for writes of which only origin and time are known. */
+  readonly hasArrived: JudgeFacts["hasArrived"] = (write) =>
+    write.origin === this.origin || this.#deps.origins.hasArrived(this.context.view, write);
   bodiesBytes = 0;
   recordCount = 0;
   operationCount = 0;
@@ -170,7 +172,8 @@ export class OpenBatch {
     };
     this.#judgeDeletes(operation, applied);
     const causal = applied.size === 0 ? undefined : applied;
-    const verdicts = judgeOwn(view, operation, { ...this.known, causal });
+    const { isApplied, hasArrived } = this;
+    const verdicts = judgeOwn(view, operation, { isApplied, hasArrived, causal });
     if (verdicts !== undefined) this.local(verdicts);
     const recordOffset = this.records.length;
     const encoded = this.#record("op", (writer) => encodeOperation(writer, operation));
@@ -251,7 +254,8 @@ export class OpenBatch {
     const causal = vector.size === 0 ? undefined : vector;
     const isVoid = as === "void" || as === "void-again";
     const parkedBefore = (name: KeyName) => origins.parkedBefore(this.context.view, dot, name);
-    const facts = { ...this.known, causal, isVoid, parkedBefore };
+    const { isApplied, hasArrived } = this;
+    const facts = { isApplied, hasArrived, causal, isVoid, parkedBefore };
     const verdicts = judgeConflicts(this.context.view, operation, facts);
     if (verdicts !== undefined) this.local(verdicts);
     if (isAgain) {
@@ -273,11 +277,6 @@ export class OpenBatch {
   #hasOthers(): boolean {
     if (!this.#deps.origins.isEmpty) return true;
     return this.context.view.rows(TABLES.site, "", "~").length > 1;
-  }
-
-  #isApplied(dot: Dot): boolean {
-    const { origin, head, origins } = this.#deps;
-    return dot.origin === origin ? dot.seq <= head.seq : origins.isApplied(dot);
   }
 
   #countRun({ origin, seq }: Dot): void {
@@ -305,7 +304,10 @@ export class OpenBatch {
    */
   row(operation: Operation, inline: Uint8Array | undefined, isBootstrap: boolean): void {
     const { clock, head } = this.#deps;
-    const verdicts = judgeRow(this.context.view, operation, { ...this.known, isBootstrap });
+    const verdicts = judgeRow(this.context.view, operation, {
+      isApplied: this.isApplied,
+      isBootstrap,
+    });
     if (verdicts !== undefined) this.local(verdicts);
     const recordOffset = this.records.length;
     this.#record("row", (writer) => encodeOperation(writer, operation));

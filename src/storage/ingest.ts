@@ -198,7 +198,8 @@ class Ingest {
     const { dot } = operation;
     const chain = this.#chainAfter(incoming);
     const isParked = this.#deps.origins.isParked(dot);
-    const whole = { operation, encoded: incoming.encoded, chain, inline: inlineOf(incoming) };
+    const { encoded } = incoming;
+    const inline = inlineOf(incoming);
     if (dot.seq <= head.seq) {
       if (dot.seq === head.seq && !isParked && !sameBytes(chain, head.chain)) {
         return refusal("chain", dot, "another operation stands in its place");
@@ -206,7 +207,8 @@ class Ingest {
       const { kind } = incoming.state;
       if (!isParked || parkedReason !== undefined) return { outcome: "duplicate" };
       if (kind !== "void" && !hasBytes(batch, operation, incoming)) return noBytes(dot);
-      return { ...whole, as: kind === "void" ? "void-again" : "again" };
+      const as = kind === "void" ? "void-again" : "again";
+      return { operation, encoded, chain, inline, as };
     }
     if (dot.origin === origin) {
       return refusal("chain", dot, "it says it is ours, and this log does not have it");
@@ -219,12 +221,14 @@ class Ingest {
     if (aheadMs > parts.timeBounds.clockDriftMs) {
       return refusal("clock", dot, `its clock is ${aheadMs} ms ahead`);
     }
-    if (parkedReason !== undefined) return { ...whole, as: { parked: parkedReason } };
-    if (incoming.state.kind === "void") return { ...whole, as: "void" };
+    if (parkedReason !== undefined) {
+      return { operation, encoded, chain, inline, as: { parked: parkedReason } };
+    }
+    if (incoming.state.kind === "void") return { operation, encoded, chain, inline, as: "void" };
     if (!hasBytes(batch, operation, incoming) || !this.#areNamedRightly(incoming)) {
       return noBytes(dot);
     }
-    return { ...whole, as: "whole" };
+    return { operation, encoded, chain, inline, as: "whole" };
   }
 
   /** Parked operations of a group may come one by one, if they come in their order. */

@@ -92,7 +92,7 @@ function takeRow(batch: OpenBatch, { row, operation }: Decoded, isBootstrap: boo
 
 /** Keeps that a write will be no conflict when it comes. */
 function takeSettled(batch: OpenBatch, { write, ...name }: SettledWrite): void {
-  const record = judgeSettled(batch.context.view, name, write, batch.known.isApplied(write));
+  const record = judgeSettled(batch.context.view, name, write, batch.isApplied(write));
   if (record !== undefined) batch.local(record);
 }
 
@@ -140,7 +140,7 @@ function takeManifest(batch: OpenBatch, { hash, chunks, staged }: IncomingManife
 
 /** Whether a change is of a conflict that is none here: it was overwritten or settled. */
 function isOfNothing(
-  { context: { view }, known }: OpenBatch,
+  { context: { view }, hasArrived }: OpenBatch,
   { body }: Operation,
   { progress }: ImportStep,
 ): boolean {
@@ -150,7 +150,7 @@ function isOfNothing(
   if (inSlot !== undefined && sameWrite(inSlot.row.stamp, id)) return false;
   const history = historyOf(view, body, id)?.kind;
   if (history !== undefined) return history === "settled";
-  if (!known.hasArrived(id) || deletesOf(view, body, id) !== undefined) return false;
+  if (!hasArrived(id) || deletesOf(view, body, id) !== undefined) return false;
   return versionById(view, body, id) === undefined;
 }
 
@@ -167,9 +167,7 @@ function isNews(batch: OpenBatch, operation: Operation, step: ImportStep): boole
   if (body.conflict === true) {
     if (known === "conflict" || known === "settled") return false;
     // A bootstrap meets what has a verdict here already: the other site has not heard of it.
-    return (
-      isHere || known !== undefined || step.progress === undefined || !batch.known.isApplied(dot)
-    );
+    return isHere || known !== undefined || step.progress === undefined || !batch.isApplied(dot);
   }
   // It was overwritten here, and that must still be known when it comes once more by its log.
   return !isHere && (known !== "settled" || winsNullSlot(batch.context, body, id));

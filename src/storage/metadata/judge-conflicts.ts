@@ -17,6 +17,8 @@ import { tombstoneOf } from "./version-places.ts";
 import type { IndexView } from "./view.ts";
 
 type Verdict = ConflictsRecord["verdicts"][number];
+/** Nearly every write says nothing about others; every write is judged. */
+const NONE: readonly Verdict[] = [];
 
 /*
  * Every write of a null slot says which write it took the place of, where it was made (`prior`).
@@ -41,7 +43,7 @@ export type JudgeFacts = {
   /** Its bytes are nowhere any more: it takes no place, but what it overwrote is overwritten. */
   readonly isVoid: boolean;
   /** Writes of a null slot that stand before the operation in its log, and are parked here. */
-  readonly parkedBefore?: (name: KeyName) => readonly WriteStamp[];
+  readonly parkedBefore?: ((name: KeyName) => readonly WriteStamp[]) | undefined;
 };
 
 /**
@@ -54,16 +56,15 @@ export function judgeConflicts(
   { dot, hlc, body }: Operation,
   facts: JudgeFacts,
 ): ConflictsRecord | undefined {
-  const stamp = { hlc, ...dot };
-  let verdicts: readonly Verdict[] = [];
+  let verdicts: readonly Verdict[] = NONE;
   if (body.kind === "object-put" || body.kind === "object-delete") {
     if (!body.nullSlot) return undefined;
-    verdicts = judgeWrite(view, body, {
-      stamp,
-      isPut: body.kind === "object-put",
-      ...facts,
-      ...body,
-    });
+    const { isApplied, hasArrived, causal, isVoid, parkedBefore } = facts;
+    const stamp = { hlc, origin: dot.origin, seq: dot.seq };
+    const isPut = body.kind === "object-put";
+    const { prior } = body;
+    const write = { stamp, isPut, prior, isApplied, hasArrived, causal, isVoid, parkedBefore };
+    verdicts = judgeWrite(view, body, write);
   } else if (body.kind === "object-meta" && body.nullSlot) {
     verdicts = judgeChange(view, body, writeIdOf(body.version), facts);
   } else if (body.kind === "conflict-resolve") {
@@ -123,16 +124,13 @@ export function judgeOwn(
 ): ConflictsRecord | undefined {
   if (!("key" in body)) return undefined;
   const isWrite = body.kind === "object-put" || body.kind === "object-delete";
-  const write =
-    isWrite && body.nullSlot
-      ? { stamp: { hlc, ...dot }, prior: body.prior, hasArrived, causal }
-      : undefined;
-  const ended = [
-    ...judgeEnded(view, body, isApplied),
-    ...(write === undefined ? [] : judgeEarlier(view, body, write)),
-  ];
-  const ahead = write === undefined ? [] : judgeAhead(view, body, write, ended);
-  const verdicts = [...ended, ...ahead];
+  let verdicts = judgeEnded(view, body, isApplied);
+  if (isWrite && body.nullSlot) {
+    const stamp = { hlc, origin: dot.origin, seq: dot.seq };
+    const write = { stamp, prior: body.prior, hasArrived, causal };
+    const ended = both(verdicts, judgeEarlier(view, body, write));
+    verdicts = both(ended, judgeAhead(view, body, write, ended));
+  }
   if (verdicts.length === 0) return undefined;
   return { kind: "conflicts-judged", bucket: body.bucket, key: body.key, verdicts };
 }
@@ -143,10 +141,10 @@ function judgeEnded(
   isApplied: JudgeFacts["isApplied"],
 ): readonly Verdict[] {
   const write = endedBy(view, body);
-  if (write === undefined) return [];
+  if (write === undefined) return NONE;
   const isThere = isApplied(write);
   // What was applied needs no word to be settled: the operation says it.
-  if (isThere && body.kind === "conflict-resolve") return [];
+  if (isThere && body.kind === "conflict-resolve") return NONE;
   return settle(view, body, write, isThere);
 }
 
@@ -182,16 +180,14 @@ function judgeWrite(view: IndexView, name: KeyName, write: Write): readonly Verd
   const { stamp, isPut, isVoid } = write;
   const current = nullVersion(view, name);
   const inSlot = current?.row.stamp ?? tombstoneOf(view, name)?.stamp;
-  const overwritten = [
-    ...judgeOverwritten(view, name, write, {
-      inSlot,
-      isPut: current?.kind === "object",
-    }),
-    ...judgeParked(view, name, write),
-  ];
+  const inFront = { inSlot, isPut: current?.kind === "object" };
+  const overwritten = both(
+    judgeOverwritten(view, name, write, inFront),
+    judgeParked(view, name, write),
+  );
   // It came as a row before, which does not say what it took the place of.
   if (inSlot !== undefined && sameWrite(inSlot, stamp)) return overwritten;
-  const verdicts = [...overwritten, ...judgeAhead(view, name, write, overwritten)];
+  const verdicts = both(overwritten, judgeAhead(view, name, write, overwritten));
   const wins = inSlot === undefined || laterStamp(stamp, inSlot);
   if ((isVoid || !wins) && isUsedUp(view, name, write)) {
     return [...verdicts, { verdict: "ended", write: stamp }];
@@ -211,6 +207,12 @@ function judgeWrite(view: IndexView, name: KeyName, write: Write): readonly Verd
 function isUsedUp(view: IndexView, name: KeyName, { stamp, isVoid }: Write): boolean {
   const known = historyOf(view, name, stamp)?.kind;
   return known === "settled" || (isVoid && known === "expected");
+}
+
+/** One list behind the other; nearly always one of them is empty. */
+function both(left: readonly Verdict[], right: readonly Verdict[]): readonly Verdict[] {
+  if (right.length === 0) return left;
+  return left.length === 0 ? right : [...left, ...right];
 }
 
 /** Whether a write took the place of another one, where it was made. */
@@ -233,7 +235,7 @@ function judgeOverwritten(
   const { prior, isApplied, isVoid } = write;
   if (inSlot !== undefined && overwrites(write, inSlot)) {
     // What came as a row comes once more, by its log.
-    return isPut ? settle(view, name, inSlot, isApplied(inSlot) && !isVoid) : [];
+    return isPut ? settle(view, name, inSlot, isApplied(inSlot) && !isVoid) : NONE;
   }
   if (prior === undefined) return judgeEarlier(view, name, write);
   return settle(view, name, prior, isApplied(prior));
@@ -245,7 +247,7 @@ function judgeParked(
   name: KeyName,
   { prior, causal, parkedBefore }: Write,
 ): readonly Verdict[] {
-  if (prior !== undefined || causal !== undefined || parkedBefore === undefined) return [];
+  if (prior !== undefined || causal !== undefined || parkedBefore === undefined) return NONE;
   return parkedBefore(name).flatMap((one) => settle(view, name, one, false));
 }
 
@@ -255,7 +257,7 @@ function judgeEarlier(
   name: KeyName,
   write: Pick<Write, "stamp" | "prior" | "causal">,
 ): readonly Verdict[] {
-  if (write.prior !== undefined || write.causal !== undefined) return [];
+  if (write.prior !== undefined || write.causal !== undefined) return NONE;
   return conflictsOf(view, name)
     .filter((one) => overwrites(write, one))
     .map((one) => ({ verdict: "ended", write: one }));
