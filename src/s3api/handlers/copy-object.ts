@@ -17,6 +17,7 @@ import { copyBody } from "./copied-body.ts";
 import { pushSourceVersionId, readableSource, requireTagsAllowed } from "./copy-access.ts";
 import { lockOfWrite } from "./lock-of-write.ts";
 import { pushStoredVersionId } from "./object-version.ts";
+import { hasGone } from "./remote-body.ts";
 import { allowedConditions } from "./write-conditions.ts";
 import { writeRefusal } from "./write-refusal.ts";
 
@@ -55,7 +56,12 @@ async function copyOnce(
   refusePointlessCopy(call, deps, found, attributes);
   const conditions = allowedConditions(call);
   // Nothing may come between this and the commit: what has been written again would stay.
-  const { object, body, encryption } = await copyBody(call, deps, found);
+  const copied = await copyBody(call, deps, found).catch((failure: unknown) => {
+    if (hasGone(deps, found, failure)) return undefined;
+    throw failure;
+  });
+  if (copied === undefined) return undefined;
+  const { object, body, encryption } = copied;
   const outcome = await deps.store.putObject({
     bucket,
     key,

@@ -4,7 +4,7 @@ import type { HandlerDeps, ObjectCall, Reply } from "../operation.ts";
 import { planRead } from "./object-access.ts";
 import { pushTerms } from "./object-terms.ts";
 import { existingObject } from "./object-version.ts";
-import { markRemote, startRemote } from "./remote-body.ts";
+import { hasGone, markRemote, startRemote } from "./remote-body.ts";
 
 /** Small and warm bodies are answered without a promise; this is the hot path of reads. */
 export function getObject(call: ObjectCall, deps: HandlerDeps): Reply | Promise<Reply> {
@@ -21,5 +21,10 @@ export function getObject(call: ObjectCall, deps: HandlerDeps): Reply | Promise<
   if (body !== undefined) return { kind: "whole", status, headers, body, lasting: true };
   const reader = openPlain(deps.store, object, range, decryption);
   const reply = { kind: "stream", status, headers, contentLength, reader } as const;
-  return markRemote(headers, deps, object) ? startRemote(reply) : reply;
+  if (!markRemote(headers, deps, object)) return reply;
+  return startRemote(reply).catch((failure: unknown) => {
+    // It was deleted or replaced while its bytes were on their way.
+    if (hasGone(deps, object, failure)) return getObject(call, deps);
+    throw failure;
+  });
 }

@@ -1,4 +1,5 @@
-import type { StoredObject } from "../../storage/store.ts";
+import { StorageFault, type StorageFaultKind } from "../../core/faults.ts";
+import type { Store, StoredObject } from "../../storage/store.ts";
 import type { HeaderLines } from "../headers/object-headers.ts";
 import type { HandlerDeps, Reply } from "../operation.ts";
 
@@ -42,4 +43,26 @@ export async function startRemote(reply: Stream): Promise<Reply> {
     reader.close();
     throw failure;
   }
+}
+
+/** How a body that has been removed meanwhile looks to who reads it. */
+const GONE: ReadonlySet<StorageFaultKind> = new Set(["corrupt", "unreachable"]);
+
+/**
+ * Whether an object could not be read because it was removed, or replaced, after it had been looked
+ * up: then what stands there now is the answer.
+ */
+export function hasGone(
+  { store }: Pick<HandlerDeps, "store">,
+  object: StoredObject,
+  failure: unknown,
+): boolean {
+  const mayBe = failure instanceof StorageFault && GONE.has(failure.kind);
+  return mayBe && !isThere(store, object);
+}
+
+function isThere(store: Store, { bucket, key, version, isNull, conflict }: StoredObject): boolean {
+  if (conflict === true) return store.conflicts.find(bucket, key, version) !== undefined;
+  const now = store.version(bucket, key, isNull ? "null" : version);
+  return now?.kind === "object" && now.object.version === version;
 }

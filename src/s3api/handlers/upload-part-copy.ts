@@ -21,6 +21,7 @@ import { xmlReply } from "../reply.ts";
 import { XmlWriter } from "../xml/writer.ts";
 import { writeChecksums } from "./checksum-xml.ts";
 import { pushSourceVersionId, readableSource } from "./copy-access.ts";
+import { hasGone } from "./remote-body.ts";
 import { stageSealed } from "./request-body.ts";
 import { digestBody } from "./stored-body.ts";
 import { existingUpload } from "./upload-access.ts";
@@ -47,9 +48,13 @@ export async function uploadPartCopy(call: ObjectCall, deps: HandlerDeps): Promi
     });
   }
   refuseOverQuota(call, deps, size);
-  const part = await receiveCopy(deps, upload, {
-    ...{ source, range, partNumber, decryption, encryption },
+  const copy = { source, range, partNumber, decryption, encryption };
+  const part = await receiveCopy(deps, upload, copy).catch((failure: unknown) => {
+    if (hasGone(deps, source, failure)) return undefined;
+    throw failure;
   });
+  // What stands there now is the source.
+  if (part === undefined) return uploadPartCopy(call, deps);
   const lastModifiedMs = await storePart(deps, upload, part);
   const xml = new XmlWriter("CopyPartResult");
   xml.text("LastModified", formatIsoDate(lastModifiedMs));
