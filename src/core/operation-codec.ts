@@ -67,6 +67,7 @@ export const OPERATION_LAYOUT = {
   fieldsBytes: 57,
   fields: ENVELOPE_BYTES,
   objectPut: KIND_NUMBERS["object-put"],
+  objectDelete: KIND_NUMBERS["object-delete"],
   /** Tag of the vector among the fields. */
   vector: TAG_VECTOR,
 } as const;

@@ -1,18 +1,24 @@
 import type { Kv, KvMutation, KvRange, KvRow } from "../ports/kv.ts";
-import { ReadyRows } from "./metadata/ready-rows.ts";
+import { ReadyRows, type Side, sideOf } from "./metadata/ready-rows.ts";
 import { TABLES } from "./metadata/rows.ts";
 
 /** Rows of one transaction: neighbours, so that it changes few pages of a large index. */
 const ROWS_PER_WRITE = 4096;
 /** There are two of them; a row is at most a few KiB. */
 const MEMORY_BYTES_MAX = 64 * 1024 * 1024;
-const MEMORY_BYTES_MIN = 64 * 1024;
-const OBJECT_BYTE = TABLES.object.prefix.charCodeAt(0);
+const MEMORY_BYTES_MIN = 16 * 1024;
+/** Rows of small objects take about this part of their log: so some are written early. */
+const PART_OF_LOG = 1 / 16;
+const TOMBSTONE_BYTE = TABLES.tombstone.prefix.charCodeAt(0);
+
+/** What a key has below the rows that are gathered: a row of one table. */
+export type RowBelow = { readonly side: Side; readonly value: Uint8Array };
 
 /**
- * The index as a rebuild sees it: rows of objects that are gathered in memory lie above what is
- * stored, and go there by the hundred thousand, in order of their keys, while the next ones are
- * gathered. Everything that is written goes one after the other, in the order asked for.
+ * The index as a rebuild sees it: rows of objects and tombstones that are gathered in memory lie
+ * above what is stored, and go there by the hundred thousand, in order of their keys, while the
+ * next ones are gathered. Everything that is written goes one after the other, in the order asked
+ * for.
  *
  * Invariant: a row stands in one of the two memories or in the store, and the latest one counts.
  */
@@ -25,16 +31,46 @@ export class GatheredRows implements Kv {
   #spare: ReadyRows | undefined;
   #writes: Promise<void> = Promise.resolve();
 
-  /** @param logBytes of the log that is read: its rows take no more. */
+  /** @param logBytes of the log that is read: memory for a part of its rows is taken. */
   constructor(kv: Kv, logBytes: number) {
     this.#kv = kv;
-    this.#memoryBytes = Math.max(MEMORY_BYTES_MIN, Math.min(MEMORY_BYTES_MAX, logBytes));
+    const bytes = Math.ceil(logBytes * PART_OF_LOG);
+    this.#memoryBytes = Math.max(MEMORY_BYTES_MIN, Math.min(MEMORY_BYTES_MAX, bytes));
   }
 
   /** Where a row of so many bytes can be put; until `flush` has been called when that is told. */
   roomFor(bytes: number): ReadyRows | "flush" {
     this.#gathering ??= new ReadyRows(this.#memoryBytes);
     return this.#gathering.isFull(bytes) ? "flush" : this.#gathering;
+  }
+
+  /**
+   * What lies below the memory that is being filled, of a key of which that has nothing.
+   *
+   * @param name of so many bytes, as `ReadyRows` wants it; `hash` is `first` of its `hashPair`.
+   * @param mayBeDeleted whether to look for a tombstone too.
+   */
+  below(
+    hash: number,
+    name: Buffer,
+    nameBytes: number,
+    mayBeDeleted: boolean,
+  ): RowBelow | undefined {
+    const leaving = this.#leaving;
+    const row = leaving?.find(hash, name, nameBytes) ?? -1;
+    if (leaving !== undefined && row >= 0) {
+      const side = leaving.sideAt(row);
+      return side === undefined ? undefined : { side, value: leaving.valueAt(row) };
+    }
+    const key = name.subarray(0, nameBytes);
+    const value = this.#kv.get(key);
+    if (value !== undefined) return { side: "object", value };
+    if (!mayBeDeleted) return undefined;
+    const objectByte = key[0] as number;
+    key[0] = TOMBSTONE_BYTE;
+    const tombstone = this.#kv.get(key);
+    key[0] = objectByte;
+    return tombstone === undefined ? undefined : { side: "tombstone", value: tombstone };
   }
 
   /** Begins to bring what is gathered into the store. Resolves when there is room for more. */
@@ -54,10 +90,10 @@ export class GatheredRows implements Kv {
   }
 
   get(key: Uint8Array): Uint8Array | undefined {
-    if (key[0] === OBJECT_BYTE) {
-      const name = key as Buffer;
-      const ready = this.#gathering?.get(name) ?? this.#leaving?.get(name);
-      if (ready !== undefined) return ready;
+    const side = sideOf(key);
+    if (side !== undefined) {
+      const ready = this.#gathering?.get(key, side) ?? this.#leaving?.get(key, side);
+      if (ready !== undefined) return ready === "removed" ? undefined : ready;
     }
     return this.#kv.get(key);
   }
@@ -68,7 +104,8 @@ export class GatheredRows implements Kv {
 
   write(mutations: readonly KvMutation[]): Promise<void> {
     for (const { key } of mutations) {
-      if (key[0] === OBJECT_BYTE) this.#gathering?.remove(key as Buffer);
+      const side = sideOf(key);
+      if (side !== undefined) this.#gathering?.pass(key, side);
     }
     return this.#queue(() => this.#kv.write(mutations));
   }
@@ -103,12 +140,19 @@ export class GatheredRows implements Kv {
 
   async #store(rows: ReadyRows): Promise<void> {
     let part: KvMutation[] = [];
+    let before = Promise.resolve();
     for (const row of rows.sorted()) {
       part.push(row);
       if (part.length < ROWS_PER_WRITE) continue;
-      await this.#kv.write(part);
+      const written = this.#kv.write(part);
+      // It is waited for behind the one before it, and fails with that.
+      written.catch(nothing);
+      // While one part is written the next is made.
+      await before;
+      before = written;
       part = [];
     }
+    await before;
     await this.#kv.write(part);
     this.#leaving = undefined;
     rows.clear();

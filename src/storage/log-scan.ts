@@ -65,17 +65,18 @@ export async function scanBatches(
   return { offset, whole: offset === request.to, reason: "the end" };
 }
 
-/** Two pieces of memory that large windows use in turn: while one is looked at, one is filled. */
+/** Two pieces of memory that windows use in turn: while one is looked at, the other is filled. */
 class Memories {
-  readonly #large: Array<Buffer | undefined> = [undefined, undefined];
+  readonly #memories: Array<Buffer | undefined> = [undefined, undefined];
   #turn = 0;
 
   take(bytes: number): Buffer {
     this.#turn = 1 - this.#turn;
-    if (bytes < WINDOW_BYTES_MAX) return Buffer.allocUnsafeSlow(bytes);
-    const memory = this.#large[this.#turn] ?? Buffer.allocUnsafeSlow(bytes);
-    this.#large[this.#turn] = memory;
-    return memory;
+    const known = this.#memories[this.#turn];
+    const isEnough = known !== undefined && known.length >= bytes;
+    const memory = isEnough ? known : Buffer.allocUnsafeSlow(bytes);
+    this.#memories[this.#turn] = memory;
+    return memory.length === bytes ? memory : memory.subarray(0, bytes);
   }
 }
 

@@ -23,7 +23,7 @@ import { ReferenceCounts } from "./metadata/references.ts";
 import { TABLES } from "./metadata/rows.ts";
 import { IndexView } from "./metadata/view.ts";
 import { OriginLogs } from "./origin-logs.ts";
-import { PlainPuts } from "./plain-puts.ts";
+import { PlainWrites } from "./plain-writes.ts";
 import { ReplayLogs } from "./replay-logs.ts";
 import { BATCH_HEADER_BYTES, type BatchRecord, verifiedRecord } from "./segment/batch.ts";
 import { bodyOwner, bodyRecordBytes, opPayloadAt } from "./segment/record.ts";
@@ -82,7 +82,7 @@ class Replay {
   readonly #checks: ChainChecks;
   readonly #logs: ReplayLogs;
   /** Of an index that was empty; what others hold is not known, so that nothing is plain there. */
-  readonly #plain: PlainPuts | undefined;
+  readonly #plain: PlainWrites | undefined;
   #position: { segment: number; offset: number };
   #operations = 0;
   /** What is special about operations of the batch at hand. */
@@ -119,7 +119,7 @@ class Replay {
     const keysExpected = logBytes / OPERATION_BYTES;
     const isEmpty = applied === undefined && deps.kv.count() === 0;
     const { crc32 } = hash;
-    this.#plain = isEmpty ? new PlainPuts({ ...parts, crc32, keysExpected }) : undefined;
+    this.#plain = isEmpty ? new PlainWrites({ ...parts, crc32, keysExpected }) : undefined;
     this.#position = { segment: applied?.segment ?? 0, offset: applied?.offset ?? 0 };
   }
 
@@ -219,7 +219,7 @@ class Replay {
     const from = opPayloadAt(records, at, this.#deps.hash.crc32);
     if (from === undefined) return undefined;
     const to = from + records.readUInt32LE(at + 8);
-    const bodyBytes = this.#plain.apply(records, { from, to }, body);
+    const bodyBytes = this.#plain.apply({ bytes: records, from, to }, body);
     if (bodyBytes === undefined || bodyBytes === "flush") return bodyBytes;
     this.#operations += 1;
     body.offset += bodyBytes;

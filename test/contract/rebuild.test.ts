@@ -1,9 +1,11 @@
 import { describe, expect, test } from "vitest";
 import { versioningSetting } from "../../src/core/bucket-versioning.ts";
+import { LIMITS } from "../../src/core/limits.ts";
 import type { BucketName } from "../../src/core/names.ts";
 import { TABLES } from "../../src/storage/metadata/rows.ts";
 import { indexKey } from "../../src/storage/metadata/stored-rows.ts";
 import type { PutObjectRequest } from "../../src/storage/store.ts";
+import { Seed } from "../sim/seed.ts";
 import { dumpRows } from "../sim/sim-machine.ts";
 import { bucketOf, keyOf } from "../sim/store-journal.ts";
 import { realSite } from "../support/site-fixture.ts";
@@ -87,6 +89,52 @@ describe.each(SITES)("an index made anew in %s", (name, make) => {
     await putAll(BUCKETS.plain, ["after/restart", ...some.slice(0, 3)], 8);
     await expectSameRowsAfterRebuild();
     await putAll(BUCKETS.plain, ["after/rebuild", ...some.slice(0, 3)], 9);
+    await expectSameRowsAfterRebuild();
+  });
+
+  test("has the same rows when few keys were put and deleted in any order, and some changed", async () => {
+    await enableVersions();
+    const random = new Seed(1);
+    const keys = Array.from({ length: 40 }, (_, index) => `dir-${index % 7}/${index}`);
+    for (let turn = 0; turn < count / 20; turn++) {
+      // Writes of one turn share batches, in which one key may be written more than once.
+      const writes = Array.from({ length: 40 }, async () => {
+        const bucket = random.int(5) === 0 ? BUCKETS.versioned : BUCKETS.plain;
+        const key = keyOf(`${keys[random.int(keys.length)]}`);
+        const what = random.int(100);
+        if (what < 40) {
+          await store().deleteObject({ bucket, key, bypassGovernance: false });
+        } else if (what < 41 && turn > count / 40) {
+          const tags = [["name", String(turn)]] as const;
+          await store().changeObject({ bucket, key, change: { kind: "tags", tags } });
+        } else await store().putObject(putRequest(bucket, key, random.int(1000)));
+      });
+      await Promise.all(writes);
+    }
+    await expectSameRowsAfterRebuild();
+  });
+
+  test("lists the same folders when some went and others came while the list was full", async () => {
+    const listed = Array.from({ length: LIMITS.usagePrefixesMax }, (_, index) => `${index}/only`);
+    const random = new Seed(2);
+    await putAll(BUCKETS.plain, listed, 0);
+    for (let turn = 0; turn < 30; turn++) {
+      const folders = Array.from({ length: 8 }, () => 985 + random.int(30));
+      await putAll(
+        BUCKETS.plain,
+        folders.slice(0, 4).map((folder) => `${folder}/only`),
+        turn,
+      );
+      await putAll(
+        BUCKETS.plain,
+        folders.slice(2, 6).map((folder) => `${folder}/other`),
+        turn,
+      );
+      await remove(
+        BUCKETS.plain,
+        folders.map((folder) => `${folder}/${random.int(2) === 0 ? "only" : "other"}`),
+      );
+    }
     await expectSameRowsAfterRebuild();
   });
 

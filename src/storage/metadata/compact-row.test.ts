@@ -14,7 +14,7 @@ import {
   decodeCompactListing,
   decodeCompactRow,
   encodeCompactRow,
-  isTimeOfPut,
+  isTimeOfWrite,
   type PlainRow,
   plainRowBytes,
   readCompactListing,
@@ -168,7 +168,7 @@ test("a rebuild cuts from a put the row that decoding it would make", () => {
     fc.property(fc.oneof(plain, fc.constant(SMALL)), (row) => {
       const { bytes, objectAt } = putOf(row);
       const object = readPlainObject(bytes, objectAt, bytes.length);
-      if (object === undefined || !isTimeOfPut(bytes, 0, object)) return;
+      if (object === undefined || !isTimeOfWrite(bytes, 0, object.timeMs)) return;
       const { nullSlot, place } = row;
       const put: PlainRow = { bytes, from: 0, to: bytes.length, object, nullSlot, place };
       const into = Buffer.alloc(plainRowBytes(put) + 7, 0xee);

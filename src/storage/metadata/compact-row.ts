@@ -179,8 +179,8 @@ export type PlainRow = {
   readonly place: ObjectRow["place"];
 };
 
-/** Whether a put's object was last modified when it was written, as the compact layout wants it. */
-export function isTimeOfPut(bytes: Buffer, from: number, { timeMs }: PlainObject): boolean {
+/** Whether the operation at `from` was written at this time, as compact layouts want it. */
+export function isTimeOfWrite(bytes: Buffer, from: number, timeMs: number): boolean {
   return hlcMsAt(bytes, from + OPERATION_LAYOUT.hlc) === timeMs;
 }
 
@@ -222,11 +222,53 @@ export function writePlainRow(into: Buffer, start: number, row: PlainRow): void 
   copyFew(into, at + gapAt - restAt, { bytes, from: gapEnd, to });
 }
 
+/** What a write that takes the place of another has to know of that. */
+export type PlainBefore = {
+  /** Its clock reading, as two halves without sign. */
+  hlcHigh: number;
+  hlcLow: number;
+  home: number;
+  size: number;
+};
+
+/**
+ * Looks at the row of an object that begins at `from`. False for one that does not stand in the
+ * null slot, or whose body is not inline and as long as the object.
+ */
+export function readPlainRow(bytes: Buffer, from: number, into: PlainBefore): boolean {
+  const flags = bytes[from] as number;
+  if (flags > FLAGS_MAX || (flags & (FLAG.versioned | FLAG.inline)) !== FLAG.inline) return false;
+  readPlainTime(bytes, from + 1, into);
+  let at = from + STAMP_END;
+  if ((flags & FLAG.etag) !== 0) at += ETAG_BYTES;
+  if ((flags & FLAG.crc64) !== 0) at += CRC64_BYTES;
+  at = afterVarint(bytes, at);
+  into.home = varintAt(bytes, at);
+  at = afterVarint(bytes, at);
+  if ((flags & FLAG.home) === 0) at = afterVarint(bytes, at);
+  into.size = varintAt(bytes, afterVarint(bytes, at));
+  return true;
+}
+
+/** Reads the clock reading at `at`. */
+export function readPlainTime(bytes: Buffer, at: number, into: PlainBefore): void {
+  into.hlcLow = bytes.readUInt32LE(at);
+  into.hlcHigh = bytes.readUInt32LE(at + 4);
+}
+
+/** Whether the operation at `from` was written after that, by its clock reading alone. */
+export function isLaterWrite(bytes: Buffer, from: number, before: PlainBefore): boolean {
+  const high = bytes.readUInt32LE(from + OPERATION_LAYOUT.hlc + 4);
+  if (high !== before.hlcHigh) return high > before.hlcHigh;
+  return bytes.readUInt32LE(from + OPERATION_LAYOUT.hlc) > before.hlcLow;
+}
+
 function restBytes({ restAt, gapAt, gapEnd }: PlainObject, to: number): number {
   return gapAt - restAt + to - gapEnd;
 }
 
-function seqAt(bytes: Buffer, operation: number): number {
+/** The sequence of the operation at `operation`. */
+export function seqAt(bytes: Buffer, operation: number): number {
   const at = operation + OPERATION_LAYOUT.seq;
   return bytes.readUInt32LE(at) + bytes.readUInt32LE(at + 4) * U32;
 }
@@ -242,13 +284,15 @@ function hlcMsAt(bytes: Uint8Array, at: number): number {
   return high * U32 + (low >>> 0);
 }
 
-function afterVarint(bytes: Uint8Array, from: number): number {
+/** Where the varint at `from` ends. */
+export function afterVarint(bytes: Uint8Array, from: number): number {
   let at = from;
   while ((bytes[at] as number) >= 0x80) at++;
   return at + 1;
 }
 
-function putVarint(into: Buffer, from: number, value: number): number {
+/** Writes a varint; gives where it ends. */
+export function putVarint(into: Buffer, from: number, value: number): number {
   let at = from;
   let rest = value;
   for (; rest >= 0x80; rest = Math.floor(rest / 0x80)) into[at++] = (rest % 0x80) | 0x80;

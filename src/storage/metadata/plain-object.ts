@@ -95,7 +95,7 @@ export function readPlainObject(bytes: Buffer, from: number, to: number): PlainO
 }
 
 /** A varint in its shortest form that fills the field, or -1. */
-function plainVarint(bytes: Buffer, from: number, to: number): number {
+export function plainVarint(bytes: Buffer, from: number, to: number): number {
   let value = 0;
   let scale = 1;
   for (let at = from; at < to; at++) {

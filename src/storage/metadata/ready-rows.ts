@@ -1,36 +1,68 @@
 import type { KvMutation } from "../../ports/kv.ts";
-import { hashPair } from "./known-keys.ts";
+import { hashPair, hashStart } from "./known-keys.ts";
+import { TABLES } from "./rows.ts";
 import { sortSpans } from "./sort-spans.ts";
 
 /** A row of a short key and a small object takes about so much. */
 const BYTES_PER_ROW = 88;
 /** Keys that meet in so many slots are not taken: whoever chooses keys must not slow this down. */
 const PROBES_MAX = 64;
+const OBJECT_BYTE = TABLES.object.prefix.charCodeAt(0);
+const TOMBSTONE_BYTE = TABLES.tombstone.prefix.charCodeAt(0);
+/** Of names: how a key begins in the table of objects. */
+const OBJECT_START = hashStart(Buffer.of(OBJECT_BYTE));
+
+/** Of a key: whether what is here is the row of an object or a tombstone. */
+const HAS = { object: 1, tombstone: 2 } as const;
+/** And whether there may be such rows in what lies below. */
+const BELOW = { object: 4, tombstone: 8 } as const;
+/** A row of that table has gone another way since: that one counts, here and in the store. */
+const PASSED = { object: 16, tombstone: 32 } as const;
+
+export type Side = keyof typeof HAS;
+const SIDES: ReadonlyMap<number, Side> = new Map([
+  [OBJECT_BYTE, "object"],
+  [TOMBSTONE_BYTE, "tombstone"],
+]);
+
+/** The table in which a row stands, when it is one of those that are gathered. */
+export function sideOf(key: Uint8Array): Side | undefined {
+  return SIDES.get(key[0] as number);
+}
 
 /**
- * Encoded rows on their way into the index: one piece of memory, where each lies, and a table by
- * hash to find one. Without an object for each row half a million cost no work of the collector.
+ * What keys have on its way into the index, encoded: the row of an object or a tombstone, of which
+ * a key has never both. One piece of memory, where each lies, and a table by hash to find one.
+ * Without an object for each row half a million cost no work of the collector.
+ *
+ * A key is called by its name: how it begins in the table of objects, whatever it has.
  */
 export class ReadyRows {
   readonly #memory: Buffer;
   readonly #starts: Uint32Array;
-  readonly #keyBytes: Uint16Array;
+  readonly #nameBytes: Uint16Array;
+  readonly #valueStarts: Uint32Array;
   readonly #valueBytes: Uint32Array;
-  /** By hash of the key: number of its row and one, or 0. */
+  readonly #flags: Uint8Array;
+  /** By hash of the name: number of its row and one, or 0. */
   readonly #slots: Int32Array;
   #used = 0;
   #count = 0;
+  /** Whether there is anything to be done in the table of tombstones. */
+  #hasTombstones = false;
 
   constructor(memoryBytes: number) {
     const rows = Math.ceil(memoryBytes / BYTES_PER_ROW);
     this.#memory = Buffer.allocUnsafeSlow(memoryBytes);
     this.#starts = new Uint32Array(rows);
-    this.#keyBytes = new Uint16Array(rows);
+    this.#nameBytes = new Uint16Array(rows);
+    this.#valueStarts = new Uint32Array(rows);
     this.#valueBytes = new Uint32Array(rows);
+    this.#flags = new Uint8Array(rows);
     this.#slots = new Int32Array(rows * 2);
   }
 
-  /** Where rows lie: whoever has reserved room writes a key and its value there. */
+  /** Where rows lie: whoever has reserved room writes a name and its value there. */
   get memory(): Buffer {
     return this.#memory;
   }
@@ -44,52 +76,119 @@ export class ReadyRows {
     return this.#count === this.#starts.length || this.#used + bytes > this.#memory.length;
   }
 
-  /** Whether the table has a slot for another key; `hash` is `first` of its `hashPair`. */
+  /** Whether the table has a slot for another name; `hash` is `first` of its `hashPair`. */
   mayTake(hash: number): boolean {
     return this.#freeSlot(hash) >= 0;
   }
 
   /**
-   * Makes room for a row that is not there yet and may be taken, its value directly behind its key.
-   * Gives where; it must be filled before anything else is asked.
+   * Makes room for a name that is not there yet and may be taken, with its value directly behind
+   * it. Gives where; it must be filled before anything else is asked.
+   *
+   * @param below what lies below of the same key: that goes.
    */
-  reserve(hash: number, keyBytes: number, valueBytes: number): number {
+  reserve(
+    hash: number,
+    { nameBytes, valueBytes }: { readonly nameBytes: number; readonly valueBytes: number },
+    side: Side = "object",
+    below?: Side,
+  ): number {
     const slot = this.#freeSlot(hash);
     const row = this.#count++;
     const start = this.#used;
     this.#slots[slot] = row + 1;
     this.#starts[row] = start;
-    this.#keyBytes[row] = keyBytes;
+    this.#nameBytes[row] = nameBytes;
+    this.#valueStarts[row] = start + nameBytes;
     this.#valueBytes[row] = valueBytes;
-    this.#used = start + keyBytes + valueBytes;
+    this.#flags[row] = HAS[side] | (below === undefined ? 0 : BELOW[below]);
+    this.#used = start + nameBytes + valueBytes;
+    if (side === "tombstone" || below === "tombstone") this.#hasTombstones = true;
     return start;
   }
 
-  /** The value of a row; shares memory until `clear`. */
-  get(key: Buffer): Buffer | undefined {
-    const row = this.#find(key);
-    if (row === undefined) return undefined;
-    const start = (this.#starts[row] as number) + (this.#keyBytes[row] as number);
+  /** Makes room for another value of a row, in place of the one it has. Gives where. */
+  replace(row: number, side: Side, valueBytes: number): number {
+    if (valueBytes > (this.#valueBytes[row] as number)) {
+      this.#valueStarts[row] = this.#used;
+      this.#used += valueBytes;
+    }
+    this.#valueBytes[row] = valueBytes;
+    const below = (this.#flags[row] as number) & (BELOW.object | BELOW.tombstone);
+    this.#flags[row] = HAS[side] | below;
+    if (side === "tombstone") this.#hasTombstones = true;
+    return this.#valueStarts[row] as number;
+  }
+
+  /** The number of the row of a name of so many bytes, or -1. */
+  find(hash: number, name: Uint8Array, nameBytes: number): number {
+    if (this.#count === 0) return -1;
+    let slot = hash % this.#slots.length;
+    for (let probes = 0; probes < PROBES_MAX; probes++) {
+      const row = (this.#slots[slot] as number) - 1;
+      if (row < 0) return -1;
+      if (this.#nameBytes[row] === nameBytes && this.#isAt(name, row)) return row;
+      slot = (slot + 1) % this.#slots.length;
+    }
+    return -1;
+  }
+
+  /** What a row has; undefined when its rows have gone another way. */
+  sideAt(row: number): Side | undefined {
+    const flags = this.#flags[row] as number;
+    if ((flags & (PASSED.object | PASSED.tombstone)) !== 0) return undefined;
+    return (flags & HAS.object) === 0 ? "tombstone" : "object";
+  }
+
+  /** The value of a row; shares memory until that changes. */
+  valueAt(row: number): Buffer {
+    const start = this.#valueStarts[row] as number;
     return this.#memory.subarray(start, start + (this.#valueBytes[row] as number));
   }
 
-  /** A later row of this key has gone another way: this one will not be written. */
-  remove(key: Buffer): void {
-    const row = this.#find(key);
-    // Its key stays, so that the table stays whole.
-    if (row !== undefined) this.#valueBytes[row] = 0;
+  /**
+   * The value under a key of the index, which shares memory until that changes; "removed" when what
+   * lies below goes; undefined when nothing is known here.
+   */
+  get(key: Uint8Array, side: Side): Buffer | "removed" | undefined {
+    const row = this.#findKey(key);
+    if (row < 0) return undefined;
+    const flags = this.#flags[row] as number;
+    if ((flags & PASSED[side]) !== 0) return undefined;
+    return (flags & HAS[side]) === 0 ? "removed" : this.valueAt(row);
   }
 
-  /** The rows that are left, in order of keys. They share memory until `clear`. */
+  /** A later row under this key has gone another way: what is here will not be written. */
+  pass(key: Uint8Array, side: Side): void {
+    const row = this.#findKey(key);
+    if (row >= 0) this.#flags[row] = (this.#flags[row] as number) | PASSED[side];
+  }
+
+  /**
+   * What is to be written, table by table and in order of keys. Objects share memory until
+   * `clear`.
+   */
   *sorted(): Generator<KvMutation> {
-    const spans = { memory: this.#memory, starts: this.#starts, lengths: this.#keyBytes };
-    for (const row of sortSpans(spans, this.#count)) {
-      const valueBytes = this.#valueBytes[row] as number;
-      if (valueBytes === 0) continue;
+    const spans = { memory: this.#memory, starts: this.#starts, lengths: this.#nameBytes };
+    const order = sortSpans(spans, this.#count);
+    for (const row of order) {
       const start = this.#starts[row] as number;
-      const middle = start + (this.#keyBytes[row] as number);
-      const key = this.#memory.subarray(start, middle);
-      yield { key, value: this.#memory.subarray(middle, middle + valueBytes) };
+      const middle = start + (this.#nameBytes[row] as number);
+      const flags = this.#flags[row] as number;
+      if ((flags & (HAS.object | PASSED.object)) === HAS.object) {
+        yield { key: this.#memory.subarray(start, middle), value: this.valueAt(row) };
+      } else if ((flags & (BELOW.object | PASSED.object)) === BELOW.object) {
+        yield { key: this.#memory.subarray(start, middle), value: undefined };
+      }
+    }
+    if (!this.#hasTombstones) return;
+    for (const row of order) {
+      const flags = this.#flags[row] as number;
+      if ((flags & (HAS.tombstone | PASSED.tombstone)) === HAS.tombstone) {
+        yield { key: this.#tombstoneKey(row), value: this.valueAt(row) };
+      } else if ((flags & (BELOW.tombstone | PASSED.tombstone)) === BELOW.tombstone) {
+        yield { key: this.#tombstoneKey(row), value: undefined };
+      }
     }
   }
 
@@ -97,6 +196,14 @@ export class ReadyRows {
     this.#slots.fill(0);
     this.#used = 0;
     this.#count = 0;
+    this.#hasTombstones = false;
+  }
+
+  #tombstoneKey(row: number): Buffer {
+    const start = this.#starts[row] as number;
+    const key = Buffer.from(this.#memory.subarray(start, start + (this.#nameBytes[row] as number)));
+    key[0] = TOMBSTONE_BYTE;
+    return key;
   }
 
   #freeSlot(hash: number): number {
@@ -108,23 +215,15 @@ export class ReadyRows {
     return -1;
   }
 
-  #find(key: Buffer): number | undefined {
-    if (this.#count === 0) return undefined;
-    let slot = hashPair(key, 0, key.length).first % this.#slots.length;
-    for (let probes = 0; probes < PROBES_MAX; probes++) {
-      const row = (this.#slots[slot] as number) - 1;
-      if (row < 0) return undefined;
-      const start = this.#starts[row] as number;
-      const keyBytes = this.#keyBytes[row] as number;
-      if (keyBytes === key.length && this.#isAt(key, start)) {
-        return this.#valueBytes[row] === 0 ? undefined : row;
-      }
-      slot = (slot + 1) % this.#slots.length;
-    }
-    return undefined;
+  #findKey(key: Uint8Array): number {
+    if (this.#count === 0) return -1;
+    return this.find(hashPair(key, 1, key.length, OBJECT_START).first, key, key.length);
   }
 
-  #isAt(key: Buffer, start: number): boolean {
-    return this.#memory.compare(key, 0, key.length, start, start + key.length) === 0;
+  /** Whether a row's name is this one, but for the table in front. */
+  #isAt(name: Uint8Array, row: number): boolean {
+    const start = this.#starts[row] as number;
+    const end = start + (this.#nameBytes[row] as number);
+    return this.#memory.compare(name, 1, end - start, start + 1, end) === 0;
   }
 }

@@ -335,6 +335,12 @@ export function decodeRow<Row>(table: Table<Row>, value: Uint8Array, crc32: Crc3
   }
 }
 
+/** Whether a value holds, and has the compact layout of its table. */
+export function isCompactValue(value: Buffer, crc32: Crc32): boolean {
+  if (value[0] !== COMPACT_FORMAT || value.length <= VALUE_HEADER_BYTES) return false;
+  return crc32(value.subarray(VALUE_HEADER_BYTES)) === value.readUInt32LE(1);
+}
+
 /** The format of a value whose checksum holds. */
 function checkValue(value: Uint8Array, crc32: Crc32): number {
   const bytes = asBuffer(value);

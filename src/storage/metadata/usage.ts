@@ -99,6 +99,16 @@ function addPrefix(
   return before === undefined ? listed : 0;
 }
 
+/** Objects that a first path segment, with its slash, is listed with. */
+export function countedIn(view: RowReader, bucket: BucketName, segment: string): number {
+  return view.get(TABLES.prefix, prefixKeyOf(bucket, segment))?.objects ?? 0;
+}
+
+/** Objects under all first path segments of a bucket that are not listed. */
+export function countedElsewhere(view: RowReader, bucket: BucketName): number {
+  return countedIn(view, bucket, OTHER);
+}
+
 /** What a bucket holds, by first path segment; the rest of a long list stands under "other". */
 export function readUsage(view: RowReader, bucket: BucketName): Usage {
   const row = view.get(TABLES.usage, bucket) ?? NOTHING;

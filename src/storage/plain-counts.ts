@@ -1,0 +1,151 @@
+import type { BucketName } from "../core/names.ts";
+import type { ApplyContext } from "./metadata/apply-context.ts";
+import { addUsage, countedElsewhere, countedIn } from "./metadata/usage.ts";
+import type { PlainFields } from "./plain-fields.ts";
+
+/** Counts are brought into rows when there are so many folders. */
+const FOLDERS_MAX = 8192;
+
+/** What was added to a bucket since counts were brought into rows. */
+export type BucketCounts = {
+  readonly name: BucketName;
+  /** By a hash of the folder. */
+  readonly folders: Map<number, FolderCount>;
+  tombstones: number;
+  /** How many objects can surely be taken off the count of folders that are not listed. */
+  elsewhere: number | undefined;
+};
+
+/** What was added to the keys of a bucket that agree up to their first slash. */
+type FolderCount = {
+  objects: number;
+  bytes: number;
+  readonly counts: BucketCounts;
+  readonly key: string;
+  readonly folder: Buffer;
+  /** Objects that a row of its own says it had; undefined as long as nobody has asked. */
+  before: number | undefined;
+};
+
+type LiveCount = { rows: number; bytes: number };
+
+/**
+ * Sums up what operations that are not decoded change of counts: of folders, and of segments. The
+ * sums come to the same as one change after the other as long as no count of a folder goes to
+ * nothing in between, for then another folder may be listed in its stead: such a change is made at
+ * once.
+ */
+export class PlainCounts {
+  readonly #context: ApplyContext;
+  #folders: FolderCount[] = [];
+  readonly #buckets = new Set<BucketCounts>();
+  readonly #live = new Map<number, LiveCount>();
+  #home = 0;
+  #homeCount: LiveCount | undefined;
+
+  constructor(context: ApplyContext) {
+    this.#context = context;
+  }
+
+  /** An object has come, or one has taken the place of another: then `objects` is 0. */
+  add(counts: BucketCounts, bytes: Buffer, at: PlainFields, change: LiveObject): void {
+    if (change.objects === 0 && change.bytes === 0) return;
+    const count = this.#countOf(counts, bytes, at);
+    count.objects += change.objects;
+    count.bytes += change.bytes;
+  }
+
+  /** An object of so many bytes has gone. */
+  takeOff(counts: BucketCounts, bytes: Buffer, at: PlainFields, size: number): void {
+    const count = this.#countOf(counts, bytes, at);
+    if (this.#leavesSome(count)) {
+      count.objects -= 1;
+      count.bytes -= size;
+      return;
+    }
+    this.settle();
+    addUsage(this.#context.view, nameOf(count), { objects: -1, bytes: -size });
+  }
+
+  addTombstones(counts: BucketCounts, change: number): void {
+    counts.tombstones += change;
+    this.#buckets.add(counts);
+  }
+
+  /** Rows, and bytes of inline bodies, rest on a segment, or do not any more. */
+  addLive(segment: number, rows: number, bytes: number): void {
+    if (this.#home !== segment || this.#homeCount === undefined) {
+      this.#homeCount = this.#live.get(segment) ?? { rows: 0, bytes: 0 };
+      this.#live.set(segment, this.#homeCount);
+      this.#home = segment;
+    }
+    this.#homeCount.rows += rows;
+    this.#homeCount.bytes += bytes;
+  }
+
+  /** Brings what was summed up into the rows of the view. */
+  settle(): void {
+    const { view, references } = this.#context;
+    for (const [segment, { rows, bytes }] of this.#live) {
+      if (rows !== 0 || bytes !== 0) references.addLive(segment, rows, bytes);
+    }
+    this.#live.clear();
+    this.#homeCount = undefined;
+    // In the order in which folders were met first: the first ones are listed.
+    for (const count of this.#folders) {
+      addUsage(view, nameOf(count), { objects: count.objects, bytes: count.bytes });
+      count.counts.folders.clear();
+      count.counts.elsewhere = undefined;
+    }
+    this.#folders = [];
+    for (const counts of this.#buckets) {
+      addUsage(view, { bucket: counts.name, key: "" }, { tombstones: counts.tombstones });
+      counts.tombstones = 0;
+    }
+    this.#buckets.clear();
+  }
+
+  #countOf(counts: BucketCounts, bytes: Buffer, at: PlainFields): FolderCount {
+    const { keyAt, folderEnd, folderHash } = at;
+    const known = counts.folders.get(folderHash);
+    if (known !== undefined && isAt(known.folder, bytes, keyAt, folderEnd)) return known;
+    if (this.#folders.length >= FOLDERS_MAX) this.settle();
+    const folder = Buffer.from(bytes.subarray(keyAt, folderEnd));
+    const key = folder.toString("utf8");
+    const count = { objects: 0, bytes: 0, counts, key, folder, before: undefined };
+    this.#folders.push(count);
+    counts.folders.set(folderHash, count);
+    return count;
+  }
+
+  /**
+   * Whether an object can be taken off the count that it was added to without leaving nothing, in
+   * whatever order the sums are added.
+   */
+  #leavesSome(count: FolderCount): boolean {
+    const { view } = this.#context;
+    const { counts, key, objects } = count;
+    // Keys without a slash are in no folder.
+    if (key === "") return true;
+    count.before ??= countedIn(view, counts.name, key);
+    if (count.before + objects > 1) return true;
+    if (count.before > 0) return false;
+    counts.elsewhere ??= countedElsewhere(view, counts.name);
+    if (counts.elsewhere < 2) return false;
+    counts.elsewhere -= 1;
+    return true;
+  }
+}
+
+type LiveObject = { readonly objects: number; readonly bytes: number };
+
+function nameOf({ counts, key }: FolderCount): { bucket: BucketName; key: string } {
+  return { bucket: counts.name, key };
+}
+
+/** Whether `bytes` stand in `other` from `from` up to `to`; they are few. */
+export function isAt(bytes: Buffer | undefined, other: Buffer, from: number, to: number): boolean {
+  if (bytes?.length !== to - from) return false;
+  for (let at = from; at < to; at++) if (bytes[at - from] !== other[at]) return false;
+  return true;
+}

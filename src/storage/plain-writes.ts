@@ -1,0 +1,304 @@
+import { asBuffer, copyFew } from "../core/bytes.ts";
+import { LIMITS } from "../core/limits.ts";
+import { parseBucketName } from "../core/names.ts";
+import type { LocalRecord, OperationBody } from "../core/records.ts";
+import { varintBytes } from "../core/tagged-fields.ts";
+import type { GatheredRows } from "./gathered-rows.ts";
+import type { ApplyContext } from "./metadata/apply-context.ts";
+import {
+  isLaterWrite,
+  isTimeOfWrite,
+  type PlainBefore,
+  plainRowBytes,
+  readPlainRow,
+  writePlainRow,
+} from "./metadata/compact-row.ts";
+import type { KeyName } from "./metadata/key-versions.ts";
+import { bucketStart, objectKeyOf } from "./metadata/keys.ts";
+import { type HashPair, hashPair, hashStart, KnownKeys } from "./metadata/known-keys.ts";
+import { type PlainObject, readPlainObject } from "./metadata/plain-object.ts";
+import type { ReadyRows, Side } from "./metadata/ready-rows.ts";
+import {
+  type Crc32,
+  isCompactValue,
+  sealCompactValue,
+  TABLES,
+  VALUE_HEADER_BYTES,
+} from "./metadata/rows.ts";
+import {
+  plainTombstoneBytes,
+  readPlainTombstone,
+  writePlainTombstone,
+} from "./metadata/tombstone-row.ts";
+import { type BucketCounts, isAt, PlainCounts } from "./plain-counts.ts";
+import { PlainFields } from "./plain-fields.ts";
+import type { ReplayLogs } from "./replay-logs.ts";
+import { bodyRecordBytes } from "./segment/record.ts";
+
+const VERSION_BYTES = 16;
+/** Few keys go the long way; where more do, their filter grows. */
+const LONG_WAY_PART = 1 / 8;
+
+type Bucket = {
+  readonly bytes: Buffer;
+  /** What stands in front of its keys in the index, and the hashes of that. */
+  readonly front: Buffer;
+  readonly hashes: HashPair;
+  readonly counts: BucketCounts;
+  /** Whether a null slot is all that its keys have, as its row of counts says. */
+  isPlain: boolean;
+  mayHaveTombstones: boolean;
+  /** As of which time that is so. */
+  asOf: number;
+};
+
+/** Where in the log an operation stands, and where its inline body does. */
+type Place = { readonly segment: number; readonly offset: number };
+type Span = { readonly bytes: Buffer; readonly from: number; readonly to: number };
+
+export type PlainWritesDeps = {
+  readonly rows: GatheredRows;
+  readonly context: ApplyContext;
+  readonly logs: ReplayLogs;
+  readonly crc32: Crc32;
+  readonly keysExpected: number;
+};
+
+/**
+ * Applies what a rebuild meets most without decoding it: puts and deletes in the usual form, where
+ * what `applyOperation` would do is known.
+ *
+ * - The first put or delete of a key: no table has a row about it, so there will be one.
+ * - A later write of its null slot, in a bucket where keys have nothing else, and of a key of which
+ *   everything so far was applied here: then one row of an object, or one tombstone, is all there
+ *   is of it, and the later write takes its place.
+ *
+ * Whatever else an operation is, it goes the way of all.
+ *
+ * Invariant: `#known` holds every key that a row, stored or on its way, speaks of; `#long` those
+ * of which anything was applied, or looked for, the other way. What is counted here has been
+ * brought into rows (`settle`) before anything else is applied.
+ */
+export class PlainWrites {
+  readonly #deps: PlainWritesDeps;
+  readonly #counts: PlainCounts;
+  readonly #known: KnownKeys;
+  readonly #long: KnownKeys;
+  /** By name; a log may go from one to the other with each operation. */
+  readonly #buckets = new Map<string, Bucket>();
+  #bucket: Bucket | undefined;
+  /** Changes whenever rows of counts may have. */
+  #now = 1;
+  readonly #fields = new PlainFields();
+  /** The name of the key at hand, as gathered rows have it, when that is asked for. */
+  readonly #name = Buffer.alloc(LIMITS.bucketNameBytesMax + LIMITS.keyBytesMax + 2);
+  #nameBytes = 0;
+  readonly #before: PlainBefore = { hlcHigh: 0, hlcLow: 0, home: 0, size: 0 };
+  /** Its row in the memory that is being filled, or -1. */
+  #row = -1;
+  /** Which row it has now. */
+  #side: Side | undefined;
+
+  constructor(deps: PlainWritesDeps) {
+    this.#deps = deps;
+    this.#counts = new PlainCounts(deps.context);
+    this.#known = new KnownKeys(deps.keysExpected);
+    this.#long = new KnownKeys(deps.keysExpected * LONG_WAY_PART);
+  }
+
+  /** Rows about the keys of a record are about to be made, or looked for, the other way. */
+  note(record: LocalRecord | OperationBody): void {
+    if (record.kind === "rows-removed") for (const row of record.rows) this.#noteKey(row);
+    else if ("key" in record) this.#noteKey(record);
+  }
+
+  #noteKey(name: KeyName): void {
+    const text = TABLES.object.prefix + objectKeyOf(name.bucket, name.key);
+    const bytes = Buffer.from(text, "utf8");
+    const { first, second } = hashPair(bytes, 0, bytes.length);
+    this.#known.add(first, second);
+    this.#long.add(first, second);
+  }
+
+  /** Brings what was counted into the rows of the view: they may change now. */
+  settle(): void {
+    this.#now += 1;
+    this.#counts.settle();
+  }
+
+  /**
+   * Applies the operation from `from` up to `to`, whose inline body stands at `body`. Gives the
+   * bytes of that body's record; undefined, and nothing is changed, when it is none of these;
+   * "flush" when the rows gathered have to go first.
+   */
+  apply(operation: Span, body: Place): number | "flush" | undefined {
+    const { bytes } = operation;
+    const { logs } = this.#deps;
+    const kind = this.#fields.read(bytes, operation, logs.hasSeenNothing);
+    if (kind === undefined) return undefined;
+    const bucket = this.#bucketOf(bytes, this.#fields.bucketAt, this.#fields.bucketEnd);
+    if (bucket === undefined) return undefined;
+    return kind === "put"
+      ? this.#put(bucket, operation, body)
+      : this.#delete(bucket, operation, body.segment);
+  }
+
+  #put(bucket: Bucket, operation: Span, place: Place): number | "flush" | undefined {
+    const { bytes, from } = operation;
+    const { objectAt, objectEnd, nullSlot } = this.#fields;
+    const object = readPlainObject(bytes, objectAt, objectEnd);
+    if (object === undefined || !isTimeOfWrite(bytes, from, object.timeMs)) return undefined;
+    const row = { bytes, from, to: objectEnd, object, nullSlot, place };
+    const valueBytes = VALUE_HEADER_BYTES + plainRowBytes(row);
+    const at = this.#makeRoom(bucket, operation, { side: "object", valueBytes });
+    if (at === undefined || at === "flush") return at;
+    const { memory, valueAt } = at;
+    writePlainRow(memory, valueAt + VALUE_HEADER_BYTES, row);
+    sealCompactValue(memory, valueAt, valueAt + valueBytes, this.#deps.crc32);
+    this.#countPut(bucket, bytes, object);
+    this.#counts.addLive(place.segment, 1, object.inlineBytes);
+    return this.#bodyRecordBytes(bucket, object.inlineBytes);
+  }
+
+  #countPut({ counts }: Bucket, bytes: Buffer, { size }: PlainObject): void {
+    const before = this.#before;
+    const overwrites = this.#side === "object";
+    const change = { objects: overwrites ? 0 : 1, bytes: overwrites ? size - before.size : size };
+    this.#counts.add(counts, bytes, this.#fields, change);
+    if (this.#side === undefined) return;
+    this.#counts.addLive(before.home, -1, -before.size);
+    if (this.#side === "tombstone") this.#counts.addTombstones(counts, -1);
+  }
+
+  #delete(bucket: Bucket, operation: Span, home: number): 0 | "flush" | undefined {
+    if (!this.#fields.nullSlot) return undefined;
+    const row = { ...operation, home };
+    const valueBytes = VALUE_HEADER_BYTES + plainTombstoneBytes(row);
+    const at = this.#makeRoom(bucket, operation, { side: "tombstone", valueBytes });
+    if (at === undefined || at === "flush") return at;
+    const { memory, valueAt } = at;
+    writePlainTombstone(memory, valueAt + VALUE_HEADER_BYTES, row);
+    sealCompactValue(memory, valueAt, valueAt + valueBytes, this.#deps.crc32);
+    const { counts } = bucket;
+    const before = this.#before;
+    bucket.mayHaveTombstones = true;
+    this.#counts.addLive(home, 1, 0);
+    if (this.#side !== undefined) this.#counts.addLive(before.home, -1, -before.size);
+    if (this.#side === "tombstone") return 0;
+    this.#counts.addTombstones(counts, 1);
+    if (this.#side === "object") {
+      this.#counts.takeOff(counts, operation.bytes, this.#fields, before.size);
+    }
+    return 0;
+  }
+
+  /**
+   * Makes room for what the key has from now on, and follows the log. Gives where the value is to
+   * be written, and leaves in `#side` and `#before` what it takes the place of.
+   */
+  #makeRoom(
+    bucket: Bucket,
+    { bytes, from, to }: Span,
+    { side, valueBytes }: { readonly side: Side; readonly valueBytes: number },
+  ): { readonly memory: Buffer; readonly valueAt: number } | "flush" | undefined {
+    const { rows, logs } = this.#deps;
+    const { keyAt, keyEnd } = this.#fields;
+    const { front } = bucket;
+    const nameBytes = front.length + keyEnd - keyAt;
+    const room = rows.roomFor(nameBytes + valueBytes);
+    if (room === "flush") return room;
+    const { first, second } = hashPair(bytes, keyAt, keyEnd, bucket.hashes);
+    const isNew = !this.#known.mayHold(first, second);
+    this.#side = undefined;
+    this.#row = -1;
+    if (!isNew) {
+      if (this.#long.mayHold(first, second)) return undefined;
+      if (!this.#isAllThereIs(bucket)) return undefined;
+      this.#writeName(bucket, bytes);
+      if (!this.#readBefore(room, first, bucket)) return undefined;
+      if (this.#side !== undefined && !isLaterWrite(bytes, from, this.#before)) return undefined;
+    }
+    const row = this.#row;
+    if (row < 0 && !room.mayTake(first)) return undefined;
+    if (!logs.next(bytes, from, to)) return undefined;
+    const { memory } = room;
+    if (row >= 0) return { memory, valueAt: room.replace(row, side, valueBytes) };
+    if (isNew) this.#known.add(first, second);
+    const start = room.reserve(first, { nameBytes, valueBytes }, side, this.#side);
+    copyFew(memory, start, { bytes: front, from: 0, to: front.length });
+    copyFew(memory, start + front.length, { bytes, from: keyAt, to: keyEnd });
+    return { memory, valueAt: start + nameBytes };
+  }
+
+  /** Whether a write of the key's null slot changes nothing but what stands there. */
+  #isAllThereIs(bucket: Bucket): boolean {
+    if (!this.#fields.nullSlot) return false;
+    if (bucket.asOf !== this.#now) {
+      // Tombstones that are only counted so far count as well.
+      const usage = this.#deps.context.view.get(TABLES.usage, bucket.counts.name);
+      const { noncurrent = 0, markers = 0, voided = 0, metas = 0 } = usage ?? {};
+      const { conflicts = 0, marked = 0, tombstones = 0 } = usage ?? {};
+      bucket.isPlain = noncurrent + markers + voided + metas + conflicts + marked === 0;
+      bucket.mayHaveTombstones = bucket.mayHaveTombstones || tombstones > 0;
+      bucket.asOf = this.#now;
+    }
+    return bucket.isPlain;
+  }
+
+  /** Finds what stands in the key's slot; false when that has to be decoded. */
+  #readBefore(room: ReadyRows, hash: number, { mayHaveTombstones }: Bucket): boolean {
+    const { rows, crc32 } = this.#deps;
+    const row = room.find(hash, this.#name, this.#nameBytes);
+    if (row >= 0) {
+      this.#row = row;
+      this.#side = room.sideAt(row);
+      return this.#side !== undefined && this.#readValue(this.#side, room.valueAt(row));
+    }
+    const below = rows.below(hash, this.#name, this.#nameBytes, mayHaveTombstones);
+    if (below === undefined) return true;
+    const value = asBuffer(below.value);
+    this.#side = below.side;
+    return isCompactValue(value, crc32) && this.#readValue(below.side, value);
+  }
+
+  #readValue(side: Side, value: Buffer): boolean {
+    return side === "object"
+      ? readPlainRow(value, VALUE_HEADER_BYTES, this.#before)
+      : readPlainTombstone(value, VALUE_HEADER_BYTES, this.#before);
+  }
+
+  #writeName({ front }: Bucket, bytes: Buffer): void {
+    const { keyAt, keyEnd } = this.#fields;
+    copyFew(this.#name, 0, { bytes: front, from: 0, to: front.length });
+    copyFew(this.#name, front.length, { bytes, from: keyAt, to: keyEnd });
+    this.#nameBytes = front.length + keyEnd - keyAt;
+  }
+
+  #bucketOf(bytes: Buffer, from: number, to: number): Bucket | undefined {
+    if (isAt(this.#bucket?.bytes, bytes, from, to)) return this.#bucket;
+    const text = bytes.toString("latin1", from, to);
+    const found = this.#buckets.get(text) ?? makeBucket(text);
+    if (found === undefined) return undefined;
+    this.#buckets.set(text, found);
+    this.#bucket = found;
+    return found;
+  }
+
+  /** What `bodyOwner` gives for it is as long as this. */
+  #bodyRecordBytes({ bytes }: Bucket, inlineBytes: number): number {
+    const keyBytes = this.#fields.keyEnd - this.#fields.keyAt;
+    const lengths = varintBytes(bytes.length) + varintBytes(keyBytes);
+    return bodyRecordBytes(lengths + bytes.length + keyBytes + VERSION_BYTES, inlineBytes);
+  }
+}
+
+function makeBucket(text: string): Bucket | undefined {
+  const name = parseBucketName(text);
+  if (name === undefined) return undefined;
+  const front = Buffer.from(TABLES.object.prefix + bucketStart(name), "utf8");
+  const counts = { name, folders: new Map(), tombstones: 0, elsewhere: undefined };
+  return {
+    ...{ bytes: Buffer.from(text, "latin1"), front, hashes: hashStart(front), counts },
+    ...{ isPlain: false, mayHaveTombstones: false, asOf: 0 },
+  };
+}
