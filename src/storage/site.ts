@@ -124,8 +124,9 @@ async function openLocked(
 }
 
 function startLifecycle({ clock, log }: SitePorts, opened: OpenedStore): LifecycleSchedule {
-  const { store, activity } = opened;
-  const lifecycle = new LifecycleSchedule({ store, clock, log, activity });
+  const { store, activity, guard } = opened;
+  const refusal = () => guard.refusal();
+  const lifecycle = new LifecycleSchedule({ store, clock, log, activity, refusal });
   lifecycle.start();
   return lifecycle;
 }

@@ -214,6 +214,36 @@ describe.each([
     expect(store().stats().multipartUploads).toBe(0);
   });
 
+  test("aborts no upload once the rules are others, or while the clock is not believed", async () => {
+    await begin(undefined, lifecycleRule({ abortUploadDays: 2 }));
+    const attributes = { system: [], user: [], storageClass: undefined, tags: [] };
+    const upload = { bucket: BUCKET, key: keyOf("a"), initiator: "i", attributes };
+    const begun = { ...upload, encryption: undefined, checksum: undefined };
+    for (let count = 0; count < 3; count++) await store().createUpload(begun);
+    fixture.clock.leap(3 * DAY_MS);
+    const { guard } = running.site;
+    guard.arm();
+    guard.look([-DAY_MS, -DAY_MS]);
+    await expect(run()).rejects.toMatchObject({ kind: "clock" });
+    expect(store().stats().multipartUploads).toBe(3);
+    guard.accept();
+    const slow: typeof running.site.store = {
+      ...store(),
+      abortUpload: async (...name) => {
+        const aborted = await store().abortUpload(...name);
+        await store().putBucketSetting({
+          ...{ bucket: BUCKET, name: LIFECYCLE_SETTING, value: undefined },
+        });
+        return aborted;
+      },
+    };
+    const from = { walk: "uploads", after: undefined } as const;
+    const nowMs = fixture.clock.nowMs();
+    const step = await lifecycleStep(slow, { bucket: BUCKET, from, nowMs, dryRun: false });
+    expect(step).toMatchObject({ actions: [{ action: "abort-upload" }], kept: 2 });
+    expect(store().stats().multipartUploads).toBe(2);
+  });
+
   test("does nothing in a dry run, and tells what is due and when", async () => {
     await begin(undefined, afterDays(1));
     await put("a");

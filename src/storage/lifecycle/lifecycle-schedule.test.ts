@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { SimClock } from "../../../test/sim/sim-clock.ts";
 import { lifecycleRule, lifecycleValue } from "../../../test/support/lifecycle-rules.ts";
+import { StorageFault } from "../../core/faults.ts";
 import { LIFECYCLE_SETTING } from "../../core/lifecycle-codec.ts";
 import type { Log } from "../../ports/log.ts";
 import type { Store } from "../store.ts";
@@ -33,8 +34,10 @@ function scheduleOf(...names: string[]) {
     warn: (fields: unknown) => warnings.push(fields),
   } as unknown as Log;
   const activity = (): number => Buffer.concat([...settings.values()]).reduce((a, b) => a + b, 0);
-  const schedule = new LifecycleSchedule({ store, clock, log, activity });
-  return { clock, walks, warnings, schedule, settings };
+  const doubt: { fault: StorageFault | undefined } = { fault: undefined };
+  const refusal = () => doubt.fault;
+  const schedule = new LifecycleSchedule({ store, clock, log, activity, refusal });
+  return { clock, walks, warnings, schedule, settings, doubt };
 }
 
 describe("the schedule of lifecycles", () => {
@@ -83,6 +86,20 @@ describe("the schedule of lifecycles", () => {
     expect(warnings).toEqual([{ failure: "it cannot be read" }]);
     await clock.advance(60_000);
     expect(walks).toEqual(["broken", "photos", "broken"]);
+    await schedule.stop();
+  });
+
+  test("stands still while the clock is not believed, and goes on when it is", async () => {
+    const { clock, walks, warnings, schedule, doubt } = scheduleOf("photos");
+    doubt.fault = new StorageFault("clock", "this site's clock has jumped ahead");
+    schedule.start();
+    await clock.advance(72 * HOUR_MS);
+    await expect(schedule.runNow(undefined)).rejects.toThrow("jumped ahead");
+    expect(walks).toEqual([]);
+    expect(warnings).toEqual([]);
+    doubt.fault = undefined;
+    await clock.advance(60_000);
+    expect(walks).toEqual(["photos"]);
     await schedule.stop();
   });
 

@@ -1,3 +1,4 @@
+import type { StorageFault } from "../../core/faults.ts";
 import { LIFECYCLE_SETTING } from "../../core/lifecycle-codec.ts";
 import type { BucketName } from "../../core/names.ts";
 import type { Clock } from "../../ports/clock.ts";
@@ -39,6 +40,8 @@ export type LifecycleDeps = {
   readonly log: Log;
   /** Grows whenever something changes, the rules of a bucket among it. */
   readonly activity: () => number;
+  /** Why this site's clock is not believed now: then nothing expires. */
+  readonly refusal: () => StorageFault | undefined;
 };
 
 /** What was walked with which rules and when, so that nothing is walked twice a day. */
@@ -93,9 +96,13 @@ export class LifecycleSchedule {
     return { ...this.#counts, running, passes: this.#passes, lastPassMs: this.#lastPassMs };
   }
 
-  /** Walks every bucket that has not been walked today with its present rules. */
+  /**
+   * Walks every bucket that has not been walked today with its present rules; none while the clock
+   * is not believed.
+   */
   runDue(): Promise<LifecycleCounts> {
     return this.#line.run(async () => {
+      if (this.#deps.refusal() !== undefined) return NOTHING;
       const day = this.#today();
       const activity = this.#deps.activity();
       if (this.#done?.day === day && this.#done.activity === activity) return NOTHING;
@@ -108,7 +115,10 @@ export class LifecycleSchedule {
     });
   }
 
-  /** Walks one bucket, or every one with a lifecycle, at once; resolves with what was done. */
+  /**
+   * Walks one bucket, or every one with a lifecycle, at once; resolves with what was done. Rejects
+   * with StorageFault "clock" while the clock is not believed.
+   */
   runNow(bucket: BucketName | undefined): Promise<LifecycleCounts> {
     return this.#line.run(async () => {
       const names = (await this.#bucketsWithRules()).map(([name]) => name);
@@ -183,6 +193,8 @@ export class LifecycleSchedule {
     let sum = NOTHING;
     let from: LifecyclePosition | undefined;
     do {
+      const refusal = this.#deps.refusal();
+      if (refusal !== undefined) throw refusal;
       const startedMs = clock.monotonicMs();
       const step = await lifecycleStep(store, {
         ...{ bucket, from, dryRun: false },

@@ -66,7 +66,8 @@ export type StepRequest = {
 /**
  * Does one bounded piece of what the lifecycle of a bucket wants, from a position on. Stopping
  * between two steps, or in the middle of one, leaves nothing half done: every removal is judged
- * again in its commit and is an operation like any other.
+ * again in its commit and is an operation like any other, and an upload is only aborted as long as
+ * the rules are the same.
  *
  * @throws StorageFault when the rules cannot be read (then nothing is done) or a commit fails.
  */
@@ -80,7 +81,7 @@ export async function lifecycleStep(
   const from = request.from ?? START;
   return from.walk === "versions"
     ? stepVersions(store, { ...request, from, rules, setting })
-    : stepUploads(store, { ...request, from, rules });
+    : stepUploads(store, { ...request, from, rules, setting });
 }
 
 type At<Walk> = Extract<LifecyclePosition, { readonly walk: Walk }>;
@@ -187,6 +188,7 @@ function nameOf(version: StoredVersion): { readonly key: ObjectKey; readonly ver
 type UploadsRequest = Omit<StepRequest, "from"> & {
   readonly from: At<"uploads">;
   readonly rules: readonly LifecycleRule[];
+  readonly setting: Uint8Array;
 };
 
 async function stepUploads(store: LifecycleStore, request: UploadsRequest): Promise<LifecycleStep> {
@@ -195,6 +197,8 @@ async function stepUploads(store: LifecycleStore, request: UploadsRequest): Prom
   const done: LifecycleAction[] = [];
   for (const action of found) {
     const { key, uploadId } = action;
+    const now = store.bucket(request.bucket)?.settings.get(LIFECYCLE_SETTING);
+    if (now === undefined || Buffer.compare(now, request.setting) !== 0) break;
     const { outcome } = await store.abortUpload(request.bucket, key, uploadId);
     if (outcome === "aborted") done.push(action);
   }
