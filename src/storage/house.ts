@@ -1,3 +1,4 @@
+import type { StorageFault } from "../core/faults.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { SiteId } from "../core/names.ts";
 import type { LocalRecord } from "../core/records.ts";
@@ -25,6 +26,8 @@ export type HouseDeps = {
   readonly disk: Disk;
   readonly log: Log;
   readonly clock: Clock;
+  /** Why the clock is not believed now: then nothing is given up because it is old. */
+  readonly refusal: () => StorageFault | undefined;
   readonly segments: Segments;
   readonly lane: CommitLane;
   /** This site: it waits for every other member. */
@@ -114,14 +117,21 @@ export class House {
     if (batches !== this.#batchesSeen) this.#lastWriteMs = this.#deps.clock.monotonicMs();
     this.#batchesSeen = batches;
     const segmentsSealed = (await this.#sealLeftovers()) + (await this.#sealIdle());
-    const resultsExpired = await this.#oldRows.expireResults();
-    await this.#oldRows.forgetConflicts();
+    const resultsExpired = await this.#forgetOld();
     await this.#writeAcknowledgements();
-    await this.#dropMarks();
     const dropped = await this.#dropDead();
     const checkpointTaken = await this.#checkpoint();
     await this.#deps.parts.admission.restoreReserve();
     return { segmentsSealed, resultsExpired, checkpointTaken, ...dropped };
+  }
+
+  /** Gives up what is old; gives how many results of uploads that were. */
+  async #forgetOld(): Promise<number> {
+    if (this.#deps.refusal() !== undefined) return 0;
+    const resultsExpired = await this.#oldRows.expireResults();
+    await this.#oldRows.forgetConflicts();
+    await this.#dropMarks();
+    return resultsExpired;
   }
 
   async #sealLeftovers(): Promise<number> {
@@ -209,10 +219,11 @@ export class House {
   /** Segments without anything that is live, and without operations that a peer still needs. */
   async #candidates(): Promise<Candidate[]> {
     const { parts, segments, clock } = this.#deps;
-    const firstOpen = this.#firstOpen();
+    const isBelieved = this.#deps.refusal() === undefined;
+    const logEnd = isBelieved ? this.#firstOpen() : 0;
     const dead = [...segments.facts.values()].filter(
       (facts) =>
-        facts.sealed && this.#isDead(facts) && (facts.lane === "bulk" || facts.id < firstOpen),
+        facts.sealed && this.#isDead(facts) && (facts.lane === "bulk" || facts.id < logEnd),
     );
     const logs = dead.filter(({ lane }) => lane === "commit").map(({ id }) => id);
     const { kv, hash, acknowledgements, timeBounds } = parts;

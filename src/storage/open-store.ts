@@ -181,7 +181,7 @@ async function assemble(
   const bounds = { admission, quotas, acknowledgements, timeBounds };
   const parts = { kv, hash, random, clock, hlc, committer, index, bulk, bodies, ...bounds };
   const house = new House({
-    ...{ parts, disk, log, clock, segments, lane, warm, sealing },
+    ...{ parts, disk, log, clock, segments, lane, warm, sealing, refusal: () => guard.refusal() },
     siteId: settings.identity.siteId,
     leftovers: leftoversOf(found, replay.ends),
     checkpointDirectory: `${settings.directory}/checkpoint`,

@@ -70,6 +70,25 @@ test.each([
   expect(site.store.conflicts.list(alpha, undefined, 10).conflicts).toHaveLength(left);
 });
 
+test("nothing is forgotten by a clock that is not believed, and all of it when it is", async () => {
+  const site = await SimSite.open("disbelieved", { conflictMs: HOUR_MS });
+  await makeBucket(site);
+  await put(site, "a");
+  expect(await bring(site, -1000, true)).toMatchObject({ imported: 1 });
+  const { guard } = site.running.site;
+  guard.arm();
+  const conflictsLeft = async (): Promise<number> => {
+    await site.store.keepHouse();
+    return site.store.conflicts.list(alpha, undefined, 10).conflicts.length;
+  };
+  site.machine.clock.leap(HOUR_MS);
+  // Two peers say that it is ahead by more than what has gone by.
+  guard.look([-2 * HOUR_MS, -2 * HOUR_MS]);
+  expect(await conflictsLeft()).toBe(1);
+  guard.accept();
+  expect(await conflictsLeft()).toBe(0);
+});
+
 test.each([
   [{}, ["clock"]],
   [{ clockDriftMs: 60_000 }, []],
@@ -101,4 +120,31 @@ test.each([
   await site.store.putSite(MEMBER);
   await makeBucket(site);
   expect((await overwrite(site)) > 0).toBe(goes);
+});
+
+test("the log behind a silent peer stays while the clock is not believed", async () => {
+  const site = await SimSite.open("disbelieved log", { historyMs: HOUR_MS, peerMs: HOUR_MS });
+  await site.store.putSite(MEMBER);
+  await makeBucket(site);
+  const { guard } = site.running.site;
+  guard.arm();
+  const kept = async (): Promise<number> => {
+    let dropped = 0;
+    for (let times = 0; times < 3; times++) {
+      dropped += (await site.store.keepHouse()).segmentsDropped;
+      for (let turns = 0; turns < 20; turns++) await setImmediate();
+    }
+    return dropped;
+  };
+  for (let times = 0; times < 4; times++) {
+    await put(site, "same");
+    expect(await kept()).toBe(0);
+    site.machine.clock.leap(11 * 60_000);
+    expect(await kept()).toBe(0);
+  }
+  site.machine.clock.leap(3 * HOUR_MS);
+  guard.look([-4 * HOUR_MS, -4 * HOUR_MS]);
+  expect(await kept()).toBe(0);
+  guard.accept();
+  expect(await kept()).toBeGreaterThan(0);
 });
