@@ -71,6 +71,12 @@ test("one of peer, export and import is said, directories in full", async () => 
   ]);
 });
 
+const SITES = [
+  { id: "aa", name: "berlin", self: true, state: "active" },
+  { id: "bb", name: "paris", self: false, state: "active" },
+  { id: "cc", name: "oslo", self: false, state: "removed" },
+];
+
 const FOUND = {
   ...{ what: "object", bucket: "photos", key: "a\u001b[2J", detail: "null" },
   ...{ kind: "damaged", repaired: true },
@@ -80,6 +86,7 @@ test("a comparison goes on until there is nothing behind, and ends with 3 when d
   const steps = [
     ok({ rows: 5, differences: [FOUND], next: "Dphotos\0b" }),
     ok({ rows: 6, differences: [{ ...FOUND, kind: "missing-there", repaired: false }] }),
+    ok({ sites: SITES }),
   ];
   const words = ["repl-verify", "--peer", "paris", "--repair"];
   expect(await type(words, steps)).toBe(3);
@@ -87,8 +94,13 @@ test("a comparison goes on until there is nothing behind, and ends with 3 when d
   expect(calls).toEqual([
     ["POST", "repl-verify", { ...wish, from: "" }],
     ["POST", "repl-verify", { ...wish, from: "Dphotos\0b" }],
+    ["GET", "sites", undefined],
   ]);
-  expect(out.at(-1)).toBe("11 rows compared with 1 peer: 2 differences, 1 mended.");
+  expect(out.slice(-3)).toEqual([
+    "11 rows compared with 1 peer: 2 differences, 1 mended.",
+    "1 difference is mended at paris. There:",
+    "  atoll repl-verify --peer berlin --repair",
+  ]);
   expect(out[0]).toBe('object "photos/a\\u001b[2J" (null): damaged here, mended');
   expect(await type(words, [ok({ rows: 5, differences: [FOUND] })])).toBe(0);
 });
@@ -105,18 +117,34 @@ test("bytes that may stand elsewhere are told, and are no difference", async () 
 });
 
 test("every active peer is compared, a line of JSON for each difference", async () => {
-  const sites = [
-    { id: "aa", self: true, state: "active" },
-    { id: "bb", self: false, state: "active" },
-    { id: "cc", self: false, state: "removed" },
-  ];
-  const answers = [ok({ sites }), ok({ rows: 5, differences: [FOUND] })];
+  const answers = [ok({ sites: SITES }), ok({ rows: 5, differences: [FOUND] })];
   expect(await type(["repl-verify", "--json"], answers)).toBe(0);
   const lines = out.map((line) => JSON.parse(line));
   expect(lines[0]).toEqual({ schema_version: 1, peer: "bb", ...FOUND });
   expect(lines[1]).toEqual({
     ...{ schema_version: 1, peers: 1, rows: 5, remote: 0, differences: 1, repaired: 1, left: 0 },
+    mend_at: [],
   });
+});
+
+test("what is left is told with the command that mends it, and the site where that is typed", async () => {
+  const all = ["missing-here", "missing-there", "differs", "differs", "unsettled", "damaged"];
+  const differences = all.map((kind) => ({ ...FOUND, kind, repaired: false }));
+  const words = ["repl-verify", "--bucket", "photos"];
+  const answers = () => [ok({ sites: SITES }), ok({ rows: 5, differences }), ok({ sites: SITES })];
+  expect(await type(words, answers())).toBe(3);
+  expect(out.slice(-4)).toEqual([
+    "4 differences are mended at berlin, which is this site. There:",
+    "  atoll repl-verify --peer paris --bucket photos --repair",
+    "1 difference is mended at paris. There:",
+    "  atoll repl-verify --peer berlin --bucket photos --repair",
+  ]);
+  expect(await type([...words, "--repair", "--json"], answers())).toBe(3);
+  const { mend_at: mends, left } = JSON.parse(out.at(-1) ?? "");
+  const command = "atoll repl-verify --peer berlin --bucket photos --repair";
+  expect(left).toBe(6);
+  // Bytes that no site could give are mended by no command.
+  expect(mends).toEqual([{ site: "paris", is_here: false, differences: 3, command }]);
 });
 
 test("an interrupted comparison says how to go on, and goes on there", async () => {

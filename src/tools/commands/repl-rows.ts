@@ -123,7 +123,8 @@ function showDone(facts: Answer): string {
 
 export const replVerifyCommand: Command = {
   name: "repl-verify",
-  summary: "Compare this site with its peers, row by row; --repair mends what differs here",
+  summary:
+    "Compare this site with its peers, row by row; --repair mends this site, and names others",
   flags: [
     {
       flag: "peer",
@@ -137,7 +138,9 @@ export const replVerifyCommand: Command = {
     },
     {
       ...{ flag: "repair", placeholder: undefined },
-      description: "Mend here what differs; reads every byte, as --deep does",
+      description:
+        "Mend what this site lacks or has damaged; reads every byte, as --deep does. " +
+        "What a peer lacks is mended by the same command there, which is printed",
     },
     {
       ...{ flag: "continue", placeholder: "POSITION" },
@@ -153,14 +156,11 @@ export const replVerifyCommand: Command = {
     try {
       const peers = await peersOf(client, flagValue(input, "peer"));
       const sums = { rows: 0, differences: 0, repaired: 0, remote: 0 };
-      for (const peer of peers) await verifyPeer(input, client, { peer, from, sums });
-      const left = sums.differences - sums.repaired;
-      if (!input.output.json) input.output.text(showSums(peers.length, sums));
-      else
-        input.output.text(
-          JSON.stringify({ schema_version: 1, peers: peers.length, ...sums, left }),
-        );
-      return left === 0 ? EXIT_CODES.fine : EXIT_CODES.damage;
+      const left: Left[] = [];
+      for (const peer of peers) left.push(await verifyPeer(input, client, { peer, from, sums }));
+      const mends = await mendsOf(input, client, left);
+      showEnd(input, { peers: peers.length, sums, mends });
+      return sums.differences === sums.repaired ? EXIT_CODES.fine : EXIT_CODES.damage;
     } finally {
       await client.close();
     }
@@ -187,12 +187,15 @@ async function peersOf(client: AdminClient, wanted: string | undefined): Promise
 }
 
 type Sums = { rows: number; differences: number; repaired: number; remote: number };
+/** Differences with a peer that are left, by the site that can mend them. */
+type Left = { readonly peer: string; here: number; there: number };
 
 async function verifyPeer(
   input: CommandInput,
   client: AdminClient,
   { peer, from, sums }: { peer: string; from: string; sums: Sums },
-): Promise<void> {
+): Promise<Left> {
+  const left: Left = { peer, here: 0, there: 0 };
   const bucket = flagValue(input, "bucket");
   const repair = input.values.has("repair");
   const deep = repair || input.values.has("deep");
@@ -213,6 +216,10 @@ async function verifyPeer(
       }
       sums.differences += 1;
       if (difference["repaired"] === true) sums.repaired += 1;
+      else {
+        const where = mendedBy(String(difference["kind"]), repair);
+        if (where !== undefined) left[where] += 1;
+      }
     }
     sums.rows += Number(answer["rows"] ?? 0);
     const next: unknown = answer["next"];
@@ -220,6 +227,66 @@ async function verifyPeer(
     if (at !== undefined) input.output.progress(`${sums.rows} rows compared`);
   }
   input.output.progress("");
+  return left;
+}
+
+/** The site whose command mends a difference; undefined when none does, or nobody can tell yet. */
+function mendedBy(kind: string, wasRepaired: boolean): "here" | "there" | undefined {
+  if (kind === "missing-there") return "there";
+  // What still differs when this site has taken what is newer is older at the peer.
+  if (kind === "differs") return wasRepaired ? "there" : "here";
+  return (kind === "missing-here" || kind === "damaged") && !wasRepaired ? "here" : undefined;
+}
+
+/** A command that mends what is left, and where it is typed. */
+type Mend = {
+  readonly site: string;
+  readonly is_here: boolean;
+  readonly differences: number;
+  readonly command: string;
+};
+
+/** What mends the rest: no site takes rows because another one tells it to. */
+async function mendsOf(
+  input: CommandInput,
+  client: AdminClient,
+  left: readonly Left[],
+): Promise<readonly Mend[]> {
+  if (left.every(({ here, there }) => here + there === 0)) return [];
+  const { sites } = expectSuccess(await client.call("GET", "sites"));
+  const members = Array.isArray(sites) ? sites.filter(isRecord) : [];
+  const nameOf = (site: Answer | undefined, or: string) => String(site?.["name"] ?? or);
+  const self = nameOf(
+    members.find((site) => site["self"] === true),
+    "THIS SITE",
+  );
+  const bucket = flagValue(input, "bucket");
+  const rest = bucket === undefined ? "" : ` --bucket ${bucket}`;
+  const command = (peer: string) => `atoll repl-verify --peer ${peer}${rest} --repair`;
+  return left.flatMap(({ peer, here, there }): Mend[] => {
+    const isPeer = (site: Answer) => site["id"] === peer || site["name"] === peer;
+    const name = nameOf(members.find(isPeer), peer);
+    const own = { site: self, is_here: true, differences: here, command: command(name) };
+    const other = { site: name, is_here: false, differences: there, command: command(self) };
+    return [own, other].filter(({ differences }) => differences > 0);
+  });
+}
+
+function showEnd(
+  { output }: CommandInput,
+  { peers, sums, mends }: { peers: number; sums: Sums; mends: readonly Mend[] },
+): void {
+  if (output.json) {
+    const left = sums.differences - sums.repaired;
+    output.text(JSON.stringify({ schema_version: 1, peers, ...sums, left, mend_at: mends }));
+    return;
+  }
+  output.text(showSums(peers, sums));
+  for (const { site, is_here: isHere, differences, command } of mends) {
+    const what = differences === 1 ? "1 difference is" : `${differences} differences are`;
+    output.text(`${what} mended at ${site}${isHere ? ", which is this site" : ""}. There:`);
+    output.text(`  ${command}`);
+  }
 }
 
 async function step(
@@ -240,7 +307,7 @@ async function step(
 
 const KINDS: Readonly<Record<string, string>> = {
   "missing-here": "missing here",
-  "missing-there": "missing there: compare from there to mend it",
+  "missing-there": "missing there",
   differs: "differs",
   unsettled: "one site is behind the other: compare again",
   damaged: "damaged here",
