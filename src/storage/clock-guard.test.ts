@@ -125,17 +125,21 @@ test("storage reads the time that is believed, and its timers are the machine's"
 test("writes of clients are turned away at the gate, reads are not", async () => {
   const asked: string[] = [];
   const answer = (name: string) => async () => void asked.push(name);
+  const conflicts = { resolve: answer("resolve"), list: () => asked.push("list") };
   const store = {
-    ...{ putObject: answer("put"), deleteObjects: answer("delete") },
+    ...{ putObject: answer("put"), deleteObjects: answer("delete"), conflicts },
     ...{ expireVersions: answer("expire"), object: () => asked.push("read") },
   } as unknown as Store;
   guard.arm();
-  const gated = gateWrites(store, guard) as unknown as Record<string, () => Promise<unknown>>;
+  const { conflicts: settling, ...others } = gateWrites(store, guard);
+  const gated = others as unknown as Record<string, () => Promise<unknown>>;
   await gated["putObject"]?.();
   clock.jump(MINUTE_MS);
   for (const name of ["putObject", "deleteObjects", "expireVersions"]) {
     await expect(gated[name]?.()).rejects.toMatchObject({ kind: "clock" });
   }
+  await expect(settling.resolve({} as never, "restore")).rejects.toMatchObject({ kind: "clock" });
   gated["object"]?.();
-  expect(asked).toEqual(["put", "read"]);
+  settling.list(undefined, undefined, 1);
+  expect(asked).toEqual(["put", "read", "list"]);
 });
