@@ -145,13 +145,25 @@ test.each([1, 2, 3])("many holes of every kind are found and healed (%i)", async
   expect(dumpLogicalRows(here.store)).toEqual(dumpLogicalRows(there.store));
 });
 
-test("what the peer lacks is told, and is not healed from here", async () => {
+test("what the peer lacks is told, and healed from there: then both are whole", async () => {
   const pair = await pairOf("lacks", 60);
-  await putMany(pair.there, 100);
-  await takeAllRows(pair.there, pair.here.store, 1000);
-  await punch(pair.there, (key) => key === "many/00042");
+  const { here, there } = pair;
+  await putMany(there, 100);
+  await takeAllRows(there, here.store, 1000);
+  const whole = dumpLogicalRows(here.store);
+  await punch(there, (key) => key === "many/00042");
+  await punch(here, (key) => key === "many/00007");
   const found = await verify(pair, { repair: true });
-  expect(found.differences).toMatchObject([{ kind: "missing-there", repaired: false }]);
+  expect(found.differences).toMatchObject([
+    { kind: "missing-here", repaired: true },
+    { kind: "missing-there", repaired: false },
+  ]);
+  const back = { here: there, there: here, link: linkRows(here, there) };
+  expect((await verify(back, { repair: true })).differences).toMatchObject([
+    { kind: "missing-here", repaired: true },
+  ]);
+  expect((await verify(pair)).differences).toEqual([]);
+  for (const { store } of [here, there]) expect(dumpLogicalRows(store)).toEqual(whole);
 });
 
 test("what is still under way is no difference, nor is it repaired", async () => {
