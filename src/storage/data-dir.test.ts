@@ -20,7 +20,7 @@ import { createProcessFacts } from "../ports/process-facts.ts";
 import { systemClock } from "../ports/system-clock.ts";
 import { isSameMount, readBootMark, writeBootMark } from "./boot-mark.ts";
 import { type DataDirDeps, type DataDirSettings, openDataDir } from "./data-dir.ts";
-import { openRootKey, readRootKey, rotateRootKey } from "./root-key.ts";
+import { chooseRootKey, openRootKey, readRootKey, rotateRootKey } from "./root-key.ts";
 
 const nothing = (): void => undefined;
 const silent: Log = {
@@ -197,6 +197,16 @@ describe("a data directory", () => {
     for (const name of ["root-key.json", "root-key.json.bak"]) {
       expect(await readFile(join(settings.directory, name), "utf8")).not.toContain(first.secret);
     }
+  });
+
+  test("has the root key in force that was given out last, of several rotations at once", async () => {
+    const deps = depsWith();
+    await openAndRelease();
+    const rootKey = await chooseRootKey(deps, settings.directory, undefined);
+    const pairs = await Promise.all([1, 2, 3, 4].map(() => rootKey.rotate()));
+    expect(new Set(pairs.map(({ secret }) => secret)).size).toBe(4);
+    expect(rootKey.current()).toEqual(pairs[3]);
+    expect(await readRootKey(deps.disk, settings.directory)).toEqual(pairs[3]);
   });
 
   test("forgets a torn boot mark rather than believing an older one", async () => {

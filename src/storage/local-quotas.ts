@@ -7,6 +7,7 @@ import {
 } from "../core/names.ts";
 import type { Disk } from "../ports/disk.ts";
 import { asFields, readJsonFile, refuseNewerFormat, writeJsonFile } from "./json-file.ts";
+import { Line } from "./line.ts";
 
 const FORMAT = 1;
 
@@ -55,7 +56,8 @@ class QuotaFile<Name extends string> {
   readonly #disk: Disk;
   readonly #path: string;
   #quotas: ReadonlyMap<Name, BucketQuota>;
-  #writing: Promise<void> = Promise.resolve();
+  /** A change that failed has told its caller; the next begins from what is in force. */
+  readonly #changes = new Line();
 
   constructor(disk: Disk, path: string, quotas: ReadonlyMap<Name, BucketQuota>) {
     this.#disk = disk;
@@ -68,16 +70,13 @@ class QuotaFile<Name extends string> {
   }
 
   put(name: Name, quota: BucketQuota | undefined): Promise<void> {
-    const written = this.#writing.then(async () => {
+    return this.#changes.run(async () => {
       const next = new Map(this.#quotas);
       if (quota === undefined) next.delete(name);
       else next.set(name, quota);
       await writeJsonFile(this.#disk, this.#path, { format: FORMAT, quotas: fieldsOf(next) });
       this.#quotas = next;
     });
-    // One that failed has told its caller; the next begins from what is in force.
-    this.#writing = written.catch(() => undefined);
-    return written;
   }
 }
 

@@ -7,6 +7,7 @@ import { parseAccessKeyId } from "../core/names.ts";
 import type { Disk } from "../ports/disk.ts";
 import type { Random } from "../ports/random.ts";
 import { asFields, readJsonFile, refuseNewerFormat, writeJsonFile } from "./json-file.ts";
+import { Line } from "./line.ts";
 
 const FORMAT = 1;
 const FILE_NAME = "root-key.json";
@@ -58,13 +59,15 @@ export async function chooseRootKey(
   own: AccessKeyPair | undefined,
 ): Promise<RootKey> {
   let pair = own ?? (await openRootKey(deps, directory));
+  const rotations = new Line();
+  const rotate = async (): Promise<AccessKeyPair> => {
+    if (own === undefined) pair = await rotateRootKey(deps, directory);
+    return pair;
+  };
   return {
     source: own === undefined ? "file" : "settings",
     current: () => pair,
-    async rotate() {
-      if (own === undefined) pair = await rotateRootKey(deps, directory);
-      return pair;
-    },
+    rotate: () => rotations.run(rotate),
   };
 }
 
