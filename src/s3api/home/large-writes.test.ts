@@ -1,5 +1,7 @@
 import { createHash } from "node:crypto";
+import aws4 from "aws4";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { ask } from "../../../test/support/fake-exchange.ts";
 import {
   ABSENT,
   type HomePair,
@@ -7,7 +9,12 @@ import {
   openHomePair,
   statusOf,
 } from "../../../test/support/home-pair.ts";
-import { credentialOf, type S3Site, type SignedRequest } from "../../../test/support/s3-site.ts";
+import {
+  credentialOf,
+  ROOT_CREDENTIAL,
+  type S3Site,
+  type SignedRequest,
+} from "../../../test/support/s3-site.ts";
 
 const BOB = credentialOf("BOB", {});
 
@@ -101,6 +108,24 @@ describe("a conditional write of a large body", () => {
     const put = { method: "PUT", path: "/photos/his", headers: ABSENT, body, as: BOB };
     expect(await statusOf(berlin, put)).toBe("503 ServiceUnavailable");
     expect(link.pieces).toBeLessThan(5);
+  });
+
+  test("may be signed in its address", async () => {
+    const headers = { Host: "s3.test:9000", ...ABSENT };
+    const { path } = aws4.sign(
+      {
+        ...{ method: "PUT", host: "s3.test:9000", service: "s3", region: "us-east-1", headers },
+        ...{ path: "/photos/presigned?X-Amz-Expires=60", signQuery: true },
+      },
+      { accessKeyId: ROOT_CREDENTIAL.id, secretAccessKey: ROOT_CREDENTIAL.secret },
+    );
+    for (const bytes of [body, body.subarray(0, 10)]) {
+      const length = { "Content-Length": String(bytes.length) };
+      const target = { method: "PUT", target: path ?? "", headers: { ...headers, ...length } };
+      const sent = await ask(berlin.handler, { ...target, body: bytes });
+      expect([sent.status, String(sent.body)]).toEqual([200, ""]);
+      await paris.ask({ method: "DELETE", path: "/photos/presigned" });
+    }
   });
 
   test("leaves nothing when the link breaks or its client goes, and may be tried again", async () => {
