@@ -1,4 +1,6 @@
 import { describe, expect, test } from "vitest";
+import { Seed } from "../../test/sim/seed.ts";
+import { createSimRandom } from "../../test/sim/sim-random.ts";
 import { fc } from "../../test/support/properties.ts";
 import type { ForwardedAnswer, ForwardedRequest } from "../core/forwarded-request.ts";
 import { LIMITS } from "../core/limits.ts";
@@ -82,20 +84,25 @@ describe("on the wire", () => {
   });
 });
 
-function ask(route: ReturnType<typeof forwardRoute>, body: Uint8Array) {
-  return route.answer({ body } as PeerCall);
+function ask(route: ReturnType<typeof forwardRoute>, body: Uint8Array, name?: string) {
+  const query = new Map(name === undefined ? [] : [["name", name]]);
+  return route.answer({ body, peer: { id: HOME }, query } as unknown as PeerCall);
 }
 
 /** A client whose peer is a route in this process. */
-function clientOf(route: ReturnType<typeof forwardRoute>): PeerClient {
+function clientOf(route: ReturnType<typeof forwardRoute>, times = 1): PeerClient {
   return {
-    request: async (_peer, { body = Buffer.of() }) => {
-      const answer = await ask(route, body);
+    request: async (_peer, { body = Buffer.of(), path }) => {
+      const [, name] = path.split("?name=");
+      expect(name).toMatch(/^[0-9a-f]{32}$/);
+      let answer = await ask(route, body, name);
+      for (let at = 1; at < times; at++) answer = await ask(route, body, name);
       return { status: answer.status, headers: {}, body: Buffer.from(answer.body) };
     },
   };
 }
 
+const random = createSimRandom(new Seed("names of requests"));
 const peers = () => [{ id: HOME, name: "paris" }] as unknown as MemberSite[];
 
 describe("a request that is brought to the home", () => {
@@ -105,7 +112,7 @@ describe("a request that is brought to the home", () => {
       asked.push(request);
       return ANSWER;
     });
-    const answer = await forwardTo({ client: clientOf(route), peers }, HOME, REQUEST);
+    const answer = await forwardTo({ client: clientOf(route), random, peers }, HOME, REQUEST);
     expect([answer.status, String(answer.body)]).toEqual([412, "<Error/>"]);
     expect(asked.map(({ target, principal }) => [target, principal])).toEqual([
       [REQUEST.target, REQUEST.principal],
@@ -116,13 +123,25 @@ describe("a request that is brought to the home", () => {
     const route = forwardRoute(async () => ANSWER);
     expect((await ask(route, Buffer.from("nonsense"))).status).toBe(400);
     const stranger: SiteId = must(parseSiteId("2".repeat(16)));
-    const here = { client: clientOf(route), peers };
+    const here = { client: clientOf(route), random, peers };
     await expect(forwardTo(here, stranger, REQUEST)).rejects.toMatchObject({ kind: "unreachable" });
     const silly: PeerClient = {
       request: async () => ({ status: 200, headers: {}, body: Buffer.from("yes") }),
     };
-    const there = forwardTo({ client: silly, peers }, HOME, REQUEST);
+    const there = forwardTo({ client: silly, random, peers }, HOME, REQUEST);
     await expect(there).rejects.toMatchObject({ kind: "untrusted" });
+  });
+
+  test("is done once when it comes twice, as from a peer that tries another address", async () => {
+    let times = 0;
+    const route = forwardRoute(async () => {
+      times += 1;
+      return { ...ANSWER, status: times === 1 ? 200 : 412 };
+    });
+    const link = { client: clientOf(route, 3), random, peers };
+    expect((await forwardTo(link, HOME, REQUEST)).status).toBe(200);
+    expect(times).toBe(1);
+    expect((await forwardTo(link, HOME, REQUEST)).status).toBe(412);
   });
 
   test("waits at its own site when too many are under way", async () => {
@@ -130,7 +149,7 @@ describe("a request that is brought to the home", () => {
     const route = forwardRoute(() => new Promise((resolve) => finish.push(() => resolve(ANSWER))));
     const bytes = writeForwardedRequest(REQUEST);
     const first = Array.from({ length: LIMITS.forwardsMax }, () => ask(route, bytes));
-    const there = forwardTo({ client: clientOf(route), peers }, HOME, REQUEST);
+    const there = forwardTo({ client: clientOf(route), random, peers }, HOME, REQUEST);
     await expect(there).rejects.toMatchObject({ kind: "refused" });
     for (const end of finish) end();
     expect((await Promise.all(first)).every(({ status }) => status === 200)).toBe(true);

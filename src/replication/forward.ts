@@ -1,7 +1,9 @@
+import { toHex } from "../core/bytes.ts";
 import type { ForwardedAnswer, ForwardedRequest } from "../core/forwarded-request.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { SiteId } from "../core/names.ts";
 import type { MemberSite } from "../core/site-record.ts";
+import type { Random } from "../ports/random.ts";
 import type { PeerClient } from "./peer-client.ts";
 import { PeerFault } from "./peer-fault.ts";
 import type { PeerAnswer, PeerRoute } from "./peer-server.ts";
@@ -17,26 +19,43 @@ const FORWARD_PATH = "/v1/repl/forward";
 const HEAD_BYTES_MAX = 256 * 1024;
 const BYTES_MAX = LIMITS.forwardedBodyBytesMax + HEAD_BYTES_MAX;
 const TIMEOUT_MS = 30_000;
+const NAME_BYTES = 16;
+/** Answers that are remembered, for a peer that did not hear them and asks at another address. */
+const REMEMBERED_MAX = 1024;
 
-/** Answers peers that bring a request for a bucket which has its home here. */
+/**
+ * Answers peers that bring a request for a bucket which has its home here. One that comes twice is
+ * answered once: a write with `If-None-Match` would be refused because of itself.
+ */
 export function forwardRoute(
   answer: (request: ForwardedRequest) => Promise<ForwardedAnswer>,
 ): PeerRoute {
   let underWay = 0;
+  const remembered = new Map<string, Promise<PeerAnswer>>();
+  const take = async (request: ForwardedRequest): Promise<PeerAnswer> => {
+    underWay += 1;
+    try {
+      // The client's own status travels inside: ours says only that it was answered.
+      return { status: 200, body: writeForwardedAnswer(await answer(request)) };
+    } finally {
+      underWay -= 1;
+    }
+  };
   return {
     ...{ method: "POST", path: FORWARD_PATH, bodyBytesMax: BYTES_MAX },
-    answer: async ({ body }) => {
+    answer: ({ body, peer, query }) => {
+      const name = `${peer.id} ${query.get("name") ?? ""}`;
+      const before = query.has("name") ? remembered.get(name) : undefined;
+      if (before !== undefined) return before;
       // Each holds its body in memory.
       if (underWay >= LIMITS.forwardsMax) return plain(503, "too many at once");
       const request = parseForwardedRequest(body);
       if (request.outcome === "bad") return plain(400, request.problem);
-      underWay += 1;
-      try {
-        // The client's own status travels inside: ours says only that it was answered.
-        return { status: 200, body: writeForwardedAnswer(await answer(request.value)) };
-      } finally {
-        underWay -= 1;
-      }
+      const taken = take(request.value);
+      remembered.set(name, taken);
+      const [oldest] = remembered.keys();
+      if (remembered.size > REMEMBERED_MAX && oldest !== undefined) remembered.delete(oldest);
+      return taken;
     },
   };
 }
@@ -53,6 +72,7 @@ function plain(status: number, message: string): PeerAnswer {
 export async function forwardTo(
   deps: {
     readonly client: PeerClient;
+    readonly random: Random;
     readonly peers: () => readonly MemberSite[];
   },
   home: SiteId,
@@ -60,8 +80,9 @@ export async function forwardTo(
 ): Promise<ForwardedAnswer> {
   const peer = deps.peers().find(({ id }) => id === home);
   if (peer === undefined) throw new PeerFault("unreachable", `${home} is no peer`);
+  const path = `${FORWARD_PATH}?name=${toHex(deps.random.bytes(NAME_BYTES))}`;
   const { status, body } = await deps.client.request(peer, {
-    ...{ method: "POST", path: FORWARD_PATH, body: writeForwardedRequest(request) },
+    ...{ method: "POST", path, body: writeForwardedRequest(request) },
     ...{ bytesMax: BYTES_MAX, timeoutMs: TIMEOUT_MS },
   });
   if (status !== 200) throw new PeerFault("refused", `${peer.name} answered ${status}`);

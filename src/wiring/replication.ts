@@ -128,7 +128,8 @@ function homeLinks(
   const ask: BroughtBytesDeps["ask"] = (manifest, first, signal) =>
     engine.fetch({ kind: "manifests", manifests: [manifest] }, first, signal);
   return {
-    forward: (home, request) => forwardTo({ client, peers }, home, request).catch(tellOperator),
+    forward: (home, request) =>
+      forwardTo({ client, random, peers }, home, request).catch(tellOperator),
     open: async (home, head) =>
       tellingFlow(await openFlow({ client, clock, random, peers }, home, head).catch(tellOperator)),
     bring: (from, manifests, signal) => bringParts({ clock, ask }, manifests, from, signal),
