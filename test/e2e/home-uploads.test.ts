@@ -152,6 +152,8 @@ describe("a large body with a condition, away from home", () => {
       expect(await sent).toBe(200);
       await expectBytes(berlin, "cut", body);
 
+      // Nothing else may travel while it is counted.
+      await untilInSync(sites);
       const half = berlin.wire.bytes();
       const second = inHalves(body);
       const lost = send("dead", second.stream);
@@ -231,8 +233,28 @@ describe("an upload that is completed with a condition, away from home", () => {
       await paris.kill();
       await paris.start();
       expect((await complete(paris, late)).ETag).toBe(ETag);
+
       await untilInSync(sites);
-      for (const site of sites) await expectBytes(site, "late", Buffer.concat(parts));
+      const large = [8, 8, 8].map((size) => randomBytes(size * MIB));
+      const last = await upload(paris, "last", large);
+      const before = paris.wire.bytes();
+      const unheard = statusOf(complete(paris, last));
+      await until("its bytes travel", async () =>
+        paris.wire.bytes() > before + MIB ? true : undefined,
+      );
+      await paris.kill();
+      expect(await unheard).toBeUndefined();
+      await paris.start();
+      await until("it is completed", async () =>
+        (await statusOf(complete(paris, last))) === 200 ? true : undefined,
+      );
+      await untilInSync(sites);
+      for (const site of sites) {
+        await expectBytes(site, "late", Buffer.concat(parts));
+        await expectBytes(site, "last", Buffer.concat(large));
+      }
+      // Of those that were refused their client has still to say that it gives them up.
+      expect((await uploadsAt(paris)) + (await uploadsAt(berlin))).toBe(1);
     },
     TIMEOUT_MS,
   );
