@@ -1,6 +1,7 @@
 import { formatHlc, hlcMs } from "../core/hlc.ts";
 import type { BucketName, VersionId } from "../core/names.ts";
 import type { ObjectRecord } from "../core/records.ts";
+import { compareUtf8 } from "../core/utf8-order.ts";
 import type { OpenBatch } from "./batch.ts";
 import type {
   ConflictName,
@@ -18,7 +19,7 @@ import {
   versionsStart,
   writeIdOf,
 } from "./metadata/key-versions.ts";
-import { bucketEnd, bucketStart } from "./metadata/keys.ts";
+import { bucketEnd, bucketStart, rangeStart } from "./metadata/keys.ts";
 import type { ObjectRow } from "./metadata/object-row.ts";
 import { decodeRow, TABLES } from "./metadata/rows.ts";
 import { indexKey } from "./metadata/stored-rows.ts";
@@ -49,9 +50,11 @@ function listConflicts(
   }: { bucket: BucketName | undefined; after: string | undefined; max: number },
 ): ConflictPage {
   const { prefix } = TABLES.history;
-  const start = after ?? (bucket === undefined ? "" : bucketStart(bucket));
+  const begin = bucket === undefined ? "" : bucketStart(bucket);
   const range = {
-    ...(after === undefined ? { gte: indexKey(prefix, start) } : { gt: indexKey(prefix, start) }),
+    ...(after === undefined || compareUtf8(after, begin) < 0
+      ? { gte: indexKey(prefix, begin) }
+      : { gt: rangeStart(indexKey(prefix, after)) }),
     lt: indexKey(prefix, bucket === undefined ? "~" : bucketEnd(bucket)),
   };
   const conflicts: StoredObject[] = [];

@@ -4,6 +4,7 @@ import type { Hash } from "../ports/hash.ts";
 import type { Kv } from "../ports/kv.ts";
 import type { LogicalRow, RowRange, RowStep } from "./logical-rows.ts";
 import type { KeyName } from "./metadata/key-versions.ts";
+import { rangeStart } from "./metadata/keys.ts";
 import { decodeRow, TABLES, type Table } from "./metadata/rows.ts";
 import { indexKey } from "./metadata/stored-rows.ts";
 import {
@@ -175,7 +176,7 @@ function* tableRows(
   { from }: RowRange,
 ): Generator<LogicalRow> {
   const begin = from.startsWith(section) ? seek(from.slice(section.length)) : "";
-  const gte = indexKey(table.prefix, begin);
+  const gte = rangeStart(indexKey(table.prefix, begin));
   const lt = indexKey(behind(table.prefix), "");
   for (const { key, value } of kv.range({ gte, lt })) {
     const text = asBuffer(key).toString("utf8", table.prefix.length);

@@ -121,6 +121,13 @@ describe.each([
     expect(show(kv.range({}))).toEqual(["good=1"]);
   });
 
+  test("bounds of a range that are longer than a key can be are refused", async () => {
+    const long = Buffer.alloc(1979, 1);
+    for (const query of [{ gte: long }, { gt: long }, { lt: long }]) {
+      expect(() => [...kv.range(query)]).toThrow("1,978");
+    }
+  });
+
   test("keys may have one to 1,978 bytes of any value", async () => {
     const keys = [
       Buffer.from([0]),

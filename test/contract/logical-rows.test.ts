@@ -64,6 +64,21 @@ test("a stretch of rows is the same whether it is read alone or as part of all",
   }
 });
 
+test("a stretch may begin and end at texts that are longer than any position", async () => {
+  const site = await SimSite.open("long positions");
+  await fill(site, new Seed("long positions"), 60);
+  const all = site.store.rows.read({ from: "", to: undefined }, 10_000).rows;
+  for (const [at, { position }] of all.entries()) {
+    const behind = position + "\u{10ffff}".repeat(1000);
+    const read = (from: string, to?: string) =>
+      site.store.rows.read({ from, to }, 10_000).rows.map((row) => row.position);
+    const longer = all.slice(at + 1).filter((row) => row.position.startsWith(position)).length;
+    expect(longer).toBe(0);
+    expect(read(behind)).toEqual(all.slice(at + 1).map((row) => row.position));
+    expect(read(position, behind)).toEqual([position]);
+  }
+});
+
 test("a version that is imported anew is read from its new place, and space goes back", async () => {
   const seed = new Seed("anew");
   const site = await SimSite.open("anew");

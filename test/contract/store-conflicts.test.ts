@@ -108,6 +108,21 @@ describe.each(SITES)("conflicts in %s", (_name, make) => {
     expect(await read("a")).toBe("one");
   });
 
+  test("are listed of one bucket alone, wherever the page is said to begin", async () => {
+    await put("a", "current");
+    await lose("a", "lost", 1);
+    const other = bucketOf("beta");
+    await store().createBucket({ name: other, owner: "o" });
+    expect(store().conflicts.list(other, "alpha\0", 10)).toEqual({
+      ...{ conflicts: [], next: undefined },
+    });
+    for (const text of ["", "~", "\0", "\u{10ffff}"]) {
+      const after = `alpha${text.repeat(1000)}`;
+      const found = store().conflicts.list(undefined, after, 10).conflicts.length;
+      expect(found).toBe(text === "" || text === "\0" ? 1 : 0);
+    }
+  });
+
   test("do not keep a bucket from being deleted, and are forgotten after their time", async () => {
     await put("a", "current");
     await lose("a", "lost", 1);

@@ -113,6 +113,10 @@ class SimKv implements Kv {
 
   *range(query: KvRange): Iterable<KvRow> {
     this.#checkReadable();
+    for (const bound of [query.gt, query.gte, query.lt]) {
+      const bytes = bound?.length ?? 0;
+      assert(bytes <= KEY_BYTES_MAX, "bounds of a range are at most 1,978 bytes");
+    }
     const rows = this.#image.rows;
     const from =
       query.gt !== undefined ? upperBound(rows, query.gt) : lowerBound(rows, query.gte ?? EMPTY);

@@ -6,6 +6,7 @@ import type { BucketName, OriginId } from "../../core/names.ts";
  * 1,024-byte key) has 1,123 bytes; lmdb-js takes 1,978.
  */
 const SEPARATOR = "\0";
+const KEY_BYTES_MAX = 1978;
 
 let lastObject = { bucket: "", key: "", text: SEPARATOR };
 
@@ -69,6 +70,14 @@ export const POSITION_KEY = "position";
 export const DROPPED_KEY = "dropped";
 export const BOOTSTRAP_KEY = "bootstrap";
 export const FLOORS_KEY = "floors";
+
+/**
+ * Where a range begins that somebody else asks for, in bytes that the index takes: no key goes on
+ * behind them, so that what stands behind the whole text stands behind these too.
+ */
+export function rangeStart(key: Buffer): Buffer {
+  return key.subarray(0, KEY_BYTES_MAX);
+}
 
 /** The smallest byte string greater than every one that starts with `prefix`; undefined: none. */
 export function afterPrefix(prefix: Uint8Array): Uint8Array | undefined {
