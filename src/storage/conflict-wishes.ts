@@ -27,6 +27,10 @@ export interface Conflicts {
   /** In order of bucket, key and time, newest first; of one bucket, or of all. */
   list(bucket: BucketName | undefined, after: string | undefined, max: number): ConflictPage;
   find(bucket: BucketName, key: ObjectKey, version: VersionId): StoredObject | undefined;
-  /** Settles conflicts at every site. @throws StorageFault "disk-full", "busy", "clock" or "damaged". */
+  /**
+   * Settles conflicts at every site.
+   *
+   * @throws StorageFault "disk-full", "busy", "clock" or "corrupt".
+   */
   resolve(name: ConflictName, wish: ConflictWish): Promise<ConflictOutcome>;
 }
