@@ -30,17 +30,26 @@ export function forwardedExchange(
     send: (status, headers, text) => send(status, headers, Buffer.from(text ?? "")),
     sendHead: (status, headers) => send(status, headers, Buffer.alloc(0)),
     stream: (status, headers, _length, source) => {
-      void gatherBody(source).then((bytes) => send(status, headers, bytes));
+      void gatherBody(source).then(
+        (bytes) => send(status, headers, bytes),
+        () => send(HALF_AN_ANSWER, [], Buffer.alloc(0)),
+      );
     },
   };
 }
 
+/** What is told when the document of an answer cannot be read to its end; the log says why. */
+export const HALF_AN_ANSWER = 500;
+
 /** Writes answer with documents, which are small. */
 export async function gatherBody(source: BodySource): Promise<Buffer> {
   const slices: Buffer[] = [];
-  for (let slice = await source.next(); slice !== undefined; slice = await source.next()) {
-    slices.push(Buffer.from(slice));
+  try {
+    for (let slice = await source.next(); slice !== undefined; slice = await source.next()) {
+      slices.push(Buffer.from(slice));
+    }
+  } finally {
+    source.done();
   }
-  source.done();
   return Buffer.concat(slices);
 }

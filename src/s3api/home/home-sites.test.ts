@@ -152,7 +152,7 @@ test("the role is given away when nothing that rests on it is under way", async 
   const during = { method: "PUT", path: "/photos/during", headers: ABSENT, body };
   expect(await statusOf(paris, during)).toBe("503 ServiceUnavailable");
   await expect(home.handOver(PHOTOS, async () => undefined)).rejects.toMatchObject({
-    code: "OperationAborted",
+    kind: "busy",
   });
   expect([await put, await handed, wasWritten]).toEqual(["200", undefined, true]);
 });

@@ -84,9 +84,16 @@ export class HomeSites implements HomeGate {
     return this.#answerThere(home.site, visit, deps);
   }
 
-  /** Runs what gives the role away, when nothing that rests on it is under way any more. */
+  /**
+   * Runs what gives the role away, when nothing that rests on it is under way any more.
+   *
+   * @throws StorageFault "busy" while somebody else does so.
+   */
   async handOver<Result>(bucket: BucketName, change: () => Promise<Result>): Promise<Result> {
-    if (this.#handingOver.has(bucket)) throw new S3Error("OperationAborted");
+    if (this.#handingOver.has(bucket)) {
+      const hint = "Wait until that is done, and look at `atoll repl-home show`.";
+      throw new StorageFault("busy", "somebody else hands this bucket over now", { hint });
+    }
     this.#handingOver.add(bucket);
     try {
       while (this.#underWay.has(bucket)) {

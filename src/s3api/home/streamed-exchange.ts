@@ -11,7 +11,7 @@ import type {
   ResponseHeaders,
 } from "../../http/exchange.ts";
 import { headersOf } from "../headers/header-list.ts";
-import { gatherBody } from "./forwarded-exchange.ts";
+import { gatherBody, HALF_AN_ANSWER } from "./forwarded-exchange.ts";
 
 /** What a handler gets at once, so that it can say in between that it has enough for now. */
 const SLICE_BYTES = 256 * 1024;
@@ -80,7 +80,10 @@ export class StreamedExchange implements Exchange, ForwardedFlow {
   }
 
   stream(status: number, headers: ResponseHeaders, _length: number, source: BodySource): void {
-    void gatherBody(source).then((body) => this.#settle({ status, headers, body }));
+    void gatherBody(source).then(
+      (body) => this.#settle({ status, headers, body }),
+      () => this.#settle({ status: HALF_AN_ANSWER, headers: [], body: Buffer.alloc(0) }),
+    );
   }
 
   async data(bytes: Uint8Array): Promise<ForwardedAnswer | undefined> {
