@@ -1,4 +1,5 @@
 import { StorageFault } from "../core/faults.ts";
+import { sha256Hex } from "../core/hmac.ts";
 import { LIMITS } from "../core/limits.ts";
 import { encodeManifest } from "../core/manifest-codec.ts";
 import type { ClusterId, ContentHash, SiteId } from "../core/names.ts";
@@ -7,11 +8,13 @@ import type { LogStart } from "../core/records.ts";
 import { compareUtf8 } from "../core/utf8-order.ts";
 import type { Disk } from "../ports/disk.ts";
 import type { LogicalRows } from "../storage/logical-rows.ts";
-import type { Replica } from "../storage/replica.ts";
+import type { LogEntry, Replica } from "../storage/replica.ts";
+import { positionOfRow } from "../storage/row-operations.ts";
 import type { BodySource } from "./body-fetch.ts";
 import type { RowSource } from "./bootstrap.ts";
 import { decodePage, encodePage } from "./page-frame.ts";
 import { PeerLie } from "./peer-lie.ts";
+import { RowRefusal } from "./row-calls.ts";
 import { gatherRows, type RowServerDeps } from "./row-server.ts";
 import { readManifests } from "./wire-bodies.ts";
 import {
@@ -157,7 +160,12 @@ export type Archive = {
 };
 
 /** In front of what names an import: nothing of it is kept at the site that wrote it. */
-export const ARCHIVE_LEASE = "archive";
+const ARCHIVE_LEASE = "archive";
+
+/** Whether a lease is of an import, which nobody but an operator goes on with. */
+export function isOfArchive(lease: string): boolean {
+  return lease.startsWith(ARCHIVE_LEASE);
+}
 
 /**
  * Opens a directory that `writeArchive` has written.
@@ -169,19 +177,24 @@ export async function openArchive(
   directory: string,
   cluster: ClusterId,
 ): Promise<Archive> {
-  const head = await readHead(disk, directory);
+  const { head, digest } = await readHead(disk, directory);
   if (head.cluster !== cluster) {
     throw new StorageFault("unsupported", "the archive is of another cluster", {
       hint: "Let this site join first (`atoll repl-join`), then import what a member has written.",
     });
   }
   const { site, heads, rows, settled } = head;
+  const lease = `${ARCHIVE_LEASE}-${digest}`;
   const read = (name: string) => readIfThere(disk, `${directory}/${name}`);
   return {
     head,
     rows: {
       ...{ site, hasBodies: true },
-      start: async () => ({ lease: ARCHIVE_LEASE, rows, heads, settled }),
+      start: async (asked) => {
+        // Another directory says something else of when its rows were read.
+        if (asked === undefined || asked === lease) return { lease, rows, heads, settled };
+        throw new RowRefusal(410, "the import that was begun is of another directory");
+      },
       rows: async ({ range }) => {
         const number = head.pages.findIndex((from) => compareUtf8(from, range.from) > 0);
         const bytes = await read(pageName(number < 0 ? head.pages.length : number));
@@ -189,7 +202,11 @@ export async function openArchive(
         const page = decodePage(bytes);
         const parsed = parseRowsHead(page.head);
         if (parsed.outcome === "bad") throw new PeerLie(`not a page: ${parsed.problem}`);
-        return { entries: page.entries, ...parsed.value };
+        const { next, refused } = parsed.value;
+        // A step ends where it has grown large, in the middle of a page perhaps.
+        const entries = page.entries.filter((entry) => isAtOrBehind(entry, range.from));
+        const left = refused.filter((position) => compareUtf8(position, range.from) >= 0);
+        return { entries, next, refused: left };
       },
     },
     bodies: {
@@ -212,10 +229,22 @@ export async function openArchive(
   };
 }
 
-async function readHead(disk: Disk, directory: string): Promise<ArchiveHead> {
+/** What is no row is left to who takes rows, and refuses it. */
+function isAtOrBehind({ encoded }: LogEntry, from: string): boolean {
+  const position = positionOfRow(decodeOperation(encoded));
+  return position === undefined || compareUtf8(position, from) >= 0;
+}
+
+/** What the head of an archive says, and a name that only the very same archive has. */
+async function readHead(
+  disk: Disk,
+  directory: string,
+): Promise<{ readonly head: ArchiveHead; readonly digest: string }> {
   const bytes = await readIfThere(disk, `${directory}/${HEAD_NAME}`);
   const parsed = bytes === undefined ? undefined : parseArchiveHead(bytes);
-  if (parsed?.outcome === "ok") return parsed.value;
+  if (bytes !== undefined && parsed?.outcome === "ok") {
+    return { head: parsed.value, digest: sha256Hex(bytes).slice(0, 32) };
+  }
   throw new StorageFault("unsupported", `${directory} holds no whole archive of a site`, {
     hint: "It is written by `atoll repl-bootstrap --export DIR` at another site, to its end.",
   });

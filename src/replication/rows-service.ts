@@ -20,7 +20,7 @@ import type { PassedOver } from "./passed-over.ts";
 import type { AskPeer, PeerCalls } from "./peer-calls.ts";
 import { PeerFault } from "./peer-fault.ts";
 import type { PeerRoute } from "./peer-server.ts";
-import { ARCHIVE_LEASE, type ArchiveFacts, openArchive, writeArchive } from "./row-archive.ts";
+import { type ArchiveFacts, isOfArchive, openArchive, writeArchive } from "./row-archive.ts";
 import { RowCalls } from "./row-calls.ts";
 import { rowRoutes } from "./row-server.ts";
 import { Verifier, type VerifyStep, type VerifyWish } from "./verify.ts";
@@ -112,7 +112,7 @@ export class RowsService {
       },
     );
     const before = rows.bootstrap();
-    if (before?.lease === ARCHIVE_LEASE) {
+    if (before !== undefined && isOfArchive(before.lease)) {
       log.warn({}, "an import was interrupted: run `atoll repl-bootstrap --import DIR` again");
     } else if (before !== undefined) this.#begin(before.site, before.merges === true);
   }

@@ -5,7 +5,7 @@ import { BootstrapRun } from "../../src/replication/bootstrap.ts";
 import { openArchive, writeArchive } from "../../src/replication/row-archive.ts";
 import { createMemoryLog } from "../sim/memory-log.ts";
 import { Seed } from "../sim/seed.ts";
-import { dumpLogicalRows } from "../support/logical-rows.ts";
+import { carryRow, dumpLogicalRows } from "../support/logical-rows.ts";
 import { contentsOf, fill, put } from "../support/row-workload.ts";
 import { closeSimSites, SimSite } from "../support/sim-site.ts";
 
@@ -14,20 +14,23 @@ afterEach(closeSimSites);
 const NEVER = new AbortController().signal;
 const BOX = "/srv/box";
 
-async function exported(from: SimSite): Promise<Awaited<ReturnType<typeof writeArchive>>> {
+async function exported(
+  from: SimSite,
+  box = BOX,
+): Promise<Awaited<ReturnType<typeof writeArchive>>> {
   const { identity } = from.running.site;
   const { replica, rows } = from.store;
   const deps = { disk: from.machine.disk, replica, rows, cluster: () => identity.clusterId };
   return await writeArchive(
     { ...deps, site: identity.siteId, heads: () => rows.heads() },
-    BOX,
+    box,
     NEVER,
   );
 }
 
-async function imported(from: SimSite, to: SimSite): Promise<BootstrapRun> {
+async function imported(from: SimSite, to: SimSite, box = BOX): Promise<BootstrapRun> {
   const { clusterId } = from.running.site.identity;
-  const archive = await openArchive(from.machine.disk, BOX, clusterId);
+  const archive = await openArchive(from.machine.disk, box, clusterId);
   const run = new BootstrapRun(
     {
       ...{ rows: to.store.rows, clock: to.clock, log: createMemoryLog() },
@@ -66,6 +69,45 @@ test("what a site writes into a directory is all that another one takes out of i
   // Once more it changes nothing.
   await imported(from, to);
   expect(dumpLogicalRows(to.store)).toEqual(dumpLogicalRows(from.store));
+});
+
+/** Leaves a site as an import leaves it that is cut when it has come to a position. */
+async function interrupted(from: SimSite, to: SimSite, box: string, at: number): Promise<void> {
+  const { clusterId, siteId: site } = from.running.site.identity;
+  const { rows: source } = await openArchive(from.machine.disk, box, clusterId);
+  const { lease, heads } = await source.start(undefined, NEVER);
+  const all = from.store.rows.read({ from: "", to: undefined }, 10_000).rows;
+  const position = all[at]?.position ?? "";
+  const rows = await Promise.all(all.slice(0, at).map((row) => carryRow(from, to.store, row)));
+  const progress = { site, lease, position, rows: at, heads };
+  await to.store.rows.import({ rows, removed: [], progress, rewrite: false });
+}
+
+test("an import that was cut in the middle of a page goes on there", async () => {
+  const from = await SimSite.open("archive-cut");
+  await fill(from, new Seed("archive-cut"), 60);
+  await exported(from);
+  const to = await SimSite.open("archive-cut-to");
+  await interrupted(from, to, BOX, 20);
+  const run = await imported(from, to);
+  expect(run.progress()).toMatchObject({ state: "done", skipped: 0 });
+  expect(dumpLogicalRows(to.store)).toEqual(dumpLogicalRows(from.store));
+});
+
+test("an import of another directory than the one that was cut begins anew", async () => {
+  const from = await SimSite.open("archive-older");
+  await fill(from, new Seed("archive-older"), 60);
+  await exported(from, "/srv/older");
+  const older = dumpLogicalRows(from.store);
+  const heads = from.store.rows.heads();
+  await put(from.store, 0, 0, Buffer.from("written since"));
+  await exported(from, "/srv/newer");
+  const to = await SimSite.open("archive-older-to");
+  await interrupted(from, to, "/srv/newer", 0);
+  await imported(from, to, "/srv/older");
+  expect(dumpLogicalRows(to.store)).toEqual(older);
+  // What was written since has still to come by the log.
+  expect(to.store.rows.floors()).toEqual(heads);
 });
 
 test("a site that remembers more than it can tell writes nothing now, and says why", async () => {
