@@ -76,18 +76,19 @@ export async function writeArchive(
   }
   const writer = new ArchiveWriter(deps, directory);
   const pages: string[] = [];
+  const digests: string[] = [];
   for (let from: string | undefined = ""; from !== undefined; ) {
     signal.throwIfAborted();
     pages.push(from);
     const range = { from, to: undefined };
     const wish = { range, positions: [], bytesMax: LIMITS.replicationPageBytes, bodies: true };
     const page = await gatherRows(rows, wish);
-    await writer.page(pages.length, page);
+    digests.push(await writer.page(pages.length, page));
     from = page.next;
   }
   const { cluster, site } = deps;
   const said = { rows: writer.rows, heads: [...heads], settled: [...settled] };
-  const head = { cluster: cluster(), site, ...said, pages };
+  const head = { cluster: cluster(), site, ...said, pages, digests };
   await writer.file(HEAD_NAME, writeArchiveHead(head));
   await disk.syncDirectory(directory);
   return { rows: writer.rows, bytes: writer.bytes, skipped: writer.skipped };
@@ -106,7 +107,8 @@ class ArchiveWriter {
     this.#directory = directory;
   }
 
-  async page(number: number, page: Awaited<ReturnType<typeof gatherRows>>): Promise<void> {
+  /** Writes a page of rows behind the bodies that it names; gives the digest of its file. */
+  async page(number: number, page: Awaited<ReturnType<typeof gatherRows>>): Promise<string> {
     for (const { encoded } of page.entries) {
       const { body } = decodeOperation(encoded);
       if (body.kind !== "object-put" || body.object.body.kind !== "manifests") continue;
@@ -115,7 +117,9 @@ class ArchiveWriter {
     this.rows += page.entries.length;
     this.skipped += page.refused.length;
     const head = writeRowsHead({ next: page.next, refused: page.refused });
-    await this.file(pageName(number), encodePage({ head, entries: page.entries }, true));
+    const bytes = encodePage({ head, entries: page.entries }, true);
+    await this.file(pageName(number), bytes);
+    return sha256Hex(bytes);
   }
 
   async #manifest(hash: ContentHash): Promise<void> {
@@ -196,9 +200,13 @@ export async function openArchive(
         throw new RowRefusal(410, "the import that was begun is of another directory");
       },
       rows: async ({ range }) => {
-        const number = head.pages.findIndex((from) => compareUtf8(from, range.from) > 0);
-        const bytes = await read(pageName(number < 0 ? head.pages.length : number));
-        if (bytes === undefined) throw new StorageFault("corrupt", "a page of rows is missing");
+        const behind = head.pages.findIndex((from) => compareUtf8(from, range.from) > 0);
+        const number = behind < 0 ? head.pages.length : behind;
+        const bytes = await read(pageName(number));
+        if (bytes === undefined) throw damagedPage("missing");
+        // Small bodies stand in it, of which nothing else tells that they are right.
+        const right = head.digests[number - 1];
+        if (right !== undefined && sha256Hex(bytes) !== right) throw damagedPage("damaged");
         const page = decodePage(bytes);
         const parsed = parseRowsHead(page.head);
         if (parsed.outcome === "bad") throw new PeerLie(`not a page: ${parsed.problem}`);
@@ -227,6 +235,12 @@ export async function openArchive(
       },
     },
   };
+}
+
+function damagedPage(how: string): StorageFault {
+  return new StorageFault("corrupt", `a page of rows in the directory is ${how}`, {
+    hint: "Copy the directory once more from where it was written, and import it again.",
+  });
 }
 
 /** What is no row is left to who takes rows, and refuses it. */

@@ -94,6 +94,8 @@ const archiveHead = z.object({
   heads: logHeads,
   settled: settledWrites.default([]),
   pages: z.array(position).min(1).readonly(),
+  /** SHA-256 of the file of each page; those of older programs have none. */
+  digests: z.array(z.string().regex(/^[0-9a-f]{64}$/)).default([]),
 });
 
 export type RowsRequest = Readonly<z.output<typeof rowsRequest>>;

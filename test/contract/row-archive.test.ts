@@ -140,10 +140,17 @@ test("a directory that is in use, not whole, of another cluster, or altered is r
   const otherCluster = other.running.site.identity.clusterId;
   await expect(openArchive(disk, BOX, otherCluster)).rejects.toThrow("another cluster");
 
+  const to = await SimSite.open("archive-bad-to");
+  // The last bytes of a page are those of a small body.
+  const page = `${BOX}/rows-000001`;
+  const lastBit = (await disk.readFile(page)).length * 8 - 1;
+  disk.flipBit(page, lastBit);
+  await expect(imported(from, to)).rejects.toMatchObject({ kind: "corrupt" });
+  expect(dumpLogicalRows(to.store)).toEqual([]);
+  disk.flipBit(page, lastBit);
   for (const name of (await disk.list(BOX)).filter((one) => one.startsWith("chunk-"))) {
     disk.flipBit(`${BOX}/${name}`, 77);
   }
-  const to = await SimSite.open("archive-bad-to");
   await expect(imported(from, to)).rejects.toThrow("other bytes");
   expect(to.store.rows.floors()).toEqual([]);
 
