@@ -13,7 +13,7 @@ export type BodySource = Pick<PeerCalls, "site" | "manifests" | "chunk">;
 
 export type FetchedBody =
   | { readonly outcome: "whole"; readonly manifests: readonly IncomingManifest[] }
-  /** Every peer was asked, and none has it. */
+  /** Every site that may have it was asked, and none has it. */
   | { readonly outcome: "gone" }
   /** Somebody who may have it could not be asked. */
   | { readonly outcome: "unreachable"; readonly reason: string };
@@ -23,6 +23,8 @@ export type BodyFetchDeps = {
   readonly hash: Hash;
   /** Peers that can be asked now, best first. */
   readonly sources: (first: SiteId | undefined) => readonly BodySource[];
+  /** Why a site that may have the bytes is none of the sources now; undefined when all are. */
+  readonly leftOut?: () => string | undefined;
   /** A peer gave bytes that are not what their hash says. */
   readonly lied: (peer: SiteId, lie: PeerLie) => void;
   /** How a peer answered when it was asked: with a failure, or in some other way. */
@@ -96,7 +98,8 @@ async function searchPeers<Value>(
   { wanted, first, signal }: { wanted: Wanted; first: SiteId | undefined; signal: AbortSignal },
   ask: (source: BodySource) => Promise<Value | undefined>,
 ): Promise<Search<Value>> {
-  let reason: string | undefined;
+  // What is held for gone may be given up for ever: for that nobody may be left out.
+  let reason = deps.leftOut?.();
   for (const source of deps.sources(first)) {
     try {
       const value = await ask(source);

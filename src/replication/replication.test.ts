@@ -2,6 +2,8 @@ import { afterEach, expect, test } from "vitest";
 import { putOf } from "../../test/support/memory-replica.ts";
 import { appliedSeqs, openTwins, writeSmall } from "../../test/support/replication-twins.ts";
 import { LIMITS } from "../core/limits.ts";
+import { parseContentHash, parseSiteId } from "../core/names.ts";
+import { required } from "../core/tagged-fields.ts";
 import { decodePage, encodePage } from "./page-frame.ts";
 
 let stop: () => Promise<void> = () => Promise.resolve();
@@ -355,4 +357,30 @@ test("a peer that was removed while it was asked is not asked in a circle", asyn
   expect(berlin.asked.length - before).toBeLessThan(5);
   await clock.advance(1000);
   expect(appliedSeqs(berlin)).toEqual([1]);
+});
+
+test("bytes are gone when no member has them, and not while one of them is not asked", async () => {
+  const { clock, site, start, members, world } = await openSites(["berlin", "paris", "rome"]);
+  start();
+  await clock.advance(1000);
+  const hash = required(parseContentHash("a".repeat(64)), "hash");
+  const body = { kind: "manifests", manifests: [{ hash, bytes: 1 }] } as const;
+  const find = async () => {
+    const found = site("berlin").replication.fetch(body, undefined, new AbortController().signal);
+    await clock.advance(1);
+    return await found;
+  };
+  expect(await find()).toEqual({ outcome: "gone" });
+  // Somebody has joined, and is not followed yet.
+  members.push({ ...site("rome").member, id: required(parseSiteId("9".repeat(16)), "site") });
+  expect(await find()).toMatchObject({ outcome: "unreachable" });
+  members.pop();
+  world.meddle = async (to, request, deliver) => {
+    const answer = await deliver();
+    if (to !== "rome" || request.path !== "/v1/repl/pull") return answer;
+    return { status: 200, body: Buffer.from("no page") };
+  };
+  writeSmall(site("rome"), "something to lie about");
+  await clock.advance(60_000);
+  expect(await find()).toEqual({ outcome: "unreachable", reason: "rome is not asked now" });
 });

@@ -200,6 +200,7 @@ export class Replication {
       {
         ...{ replica, hash },
         sources: (best) => this.callsOf(best),
+        leftOut: () => this.#leftOut(),
         lied: (peer, lie) => this.#lied(peer, lie),
         asked: (...how) => this.passedOver.asked(...how),
         fetched: (bytes) => {
@@ -220,6 +221,16 @@ export class Replication {
       return puller.isConnected ? 1 : 2;
     };
     return links.sort((left, right) => rank(left) - rank(right)).map(({ calls }) => calls);
+  }
+
+  /** A member that is not asked now: it said what is not true, or is not known for long. */
+  #leftOut(): string | undefined {
+    const asked = new Set(this.callsOf().map(({ site }) => site));
+    for (const { id, name, state } of this.#deps.sites()) {
+      const isOther = id !== this.#deps.owner.siteId && state === "active";
+      if (isOther && !asked.has(id)) return `${name} is not asked now`;
+    }
+    return undefined;
   }
 
   #behind(goal: Vector): PushReport[] {
