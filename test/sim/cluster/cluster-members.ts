@@ -145,6 +145,19 @@ export class ClusterMembers {
     }
   }
 
+  /** A site is what it was before: what only it had of a removed one is gone. */
+  setBack(): void {
+    const now = furthest(this.looked());
+    for (const [site, removed] of this.#removed) {
+      const heads = new Map<OriginId, Seq>();
+      for (const [origin, before] of removed.heads) {
+        const seq = now.get(origin);
+        if (seq !== undefined) heads.set(origin, seq < before ? seq : before);
+      }
+      this.#removed.set(site, { ...removed, heads });
+    }
+  }
+
   /** Throws when something of a removed site is gone that another one had. */
   checkKept(): void {
     const heads = furthest(this.looked());

@@ -209,8 +209,8 @@ class Run {
     const what = `${site.name} showed ${object.key}, which is in no log`;
     const { rows } = store;
     const tookRows = rows.floors().length > 0 || rows.bootstrap() !== undefined;
-    if (!tookRows) throw new BrokenPromise(what);
-    // What came as a row is in the logs of others alone, of which some may not run now.
+    if (!tookRows && !observer.hasUnsigned(site.name, store)) throw new BrokenPromise(what);
+    // It is in the logs of others, of which some may not run now.
     for (const other of this.#cluster.sites) await this.#cluster.observe(other);
     observer.expectVersion(object.version, what);
   }
@@ -337,7 +337,9 @@ class Run {
     }
     cluster.members.checkKept();
     const { locks, ages: aged, backups, removes } = this.#plan;
-    const deps = { hash, observer, contents, locks, aged, mayLose: backups || removes };
+    const { isHalfTaken: halfTaken } = cluster;
+    const mayLose = backups || removes;
+    const deps = { hash, observer, contents, locks, aged, mayLose, halfTaken };
     const checked = checkAgreement(cluster.members.looked(), deps);
     cluster.note(await time.until(checked, "the look at what there is"));
     checkClocks(observer, cluster.mostMs + CLOCK_SLACK_MS);

@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import type { Hash } from "../../../src/ports/hash.ts";
+import type { VerifyStep, VerifyWish } from "../../../src/replication/verify.ts";
 import type { Seed } from "../seed.ts";
 import { SimNetwork } from "../sim-network.ts";
 import { BrokenPromise } from "../store-check.ts";
@@ -48,6 +49,9 @@ export class Cluster {
   readonly #events = createHash("sha256");
   readonly #cuts = new Set<string>();
   #mostMs = 0;
+  /** Rows have been taken over; a site was removed behind that, whose they may have been. */
+  #hasTaken = false;
+  isHalfTaken = false;
 
   constructor(seed: Seed, settings: ClusterSettings) {
     this.#seed = seed.derive("cluster");
@@ -143,6 +147,7 @@ export class Cluster {
 
   /** A site is removed for ever, dead or not. */
   async remove(gone: ClusterSite, dies: boolean): Promise<void> {
+    this.isHalfTaken ||= this.#hasTaken || this.#isTakingOver();
     await this.members.remove(gone, (site) => this.observe(site));
     if (dies && gone.running !== undefined) gone.stop("power");
   }
@@ -152,6 +157,7 @@ export class Cluster {
     const source = from.running?.site.identity.siteId;
     if (source === undefined || to.running === undefined || this.#isTakingOver()) return;
     const begun = this.#engines.get(to.name)?.rows.bootstrap(source);
+    this.#hasTaken = true;
     this.note(`${to.name} takes over the rows of ${from.name}: ${begun}`);
   }
 
@@ -178,6 +184,7 @@ export class Cluster {
     await site.start();
     // As the server does: the others must hear of the new origin.
     await site.during("its record", ({ site: own }) => own.store.putSite(siteRecordOf(own)));
+    this.members.setBack();
   }
 
   /** Everything is put right: lines, clocks, machines. Then the sites have time to agree. */
@@ -199,6 +206,7 @@ export class Cluster {
       await this.pass(5_000);
       this.#bringTogether();
     }
+    if (this.isHalfTaken) await this.#verify();
     for (const site of this.members.all) await this.observe(site);
     this.observer.cutTo(furthest(this.members.looked()));
     this.observer.checkWhole();
@@ -219,6 +227,26 @@ export class Cluster {
       const [peer] = this.#engines.get(site.name)?.outOfReach() ?? [];
       const from = this.members.all.find(({ name }) => name === peer?.name);
       if (from !== undefined) this.takeRows(from, site);
+    }
+  }
+
+  /** What an operator does after a site has burnt down: compares all sites, and repairs each. */
+  async #verify(): Promise<void> {
+    for (const site of this.members.all) {
+      for (const peer of this.members.all) {
+        const record = peer.running === undefined ? undefined : siteRecordOf(peer.running.site);
+        const rows = this.#engines.get(site.name)?.rows;
+        if (site === peer || record === undefined || rows === undefined) continue;
+        for (let from: string | undefined = ""; from !== undefined; ) {
+          const wish: VerifyWish = { range: { from, to: undefined }, repair: true, deep: false };
+          const step: VerifyStep | undefined = await site.during("a comparison", () =>
+            rows.verify(record, wish),
+          );
+          const found = step?.differences.map(({ position, kind }) => `${kind} ${position}`) ?? [];
+          this.note(`${site.name} is compared with ${peer.name}: ${found.join(", ")}`);
+          from = step?.next;
+        }
+      }
     }
   }
 

@@ -70,12 +70,21 @@ export class LogObserver {
     this.#seen.delete(site);
   }
 
+  /**
+   * Whether a site has applied what its log shows to nobody yet: what follows was refused, so that
+   * the signature behind it all did not come.
+   */
+  hasUnsigned(site: string, store: Store): boolean {
+    const seen = this.#seenBy(site);
+    return [...store.replica.received()].some(([origin, { seq }]) => seq > (seen.get(origin) ?? 0));
+  }
+
   /** Whether a version that was read came from an operation that is in a log. */
   knowsVersion(version: VersionId): boolean {
     return this.#versions.has(version);
   }
 
-  /** A version was read of a site that has it as a row: it must be in a log of another one. */
+  /** A version was read at a site whose log does not show it: it must be in that of another one. */
   expectVersion(version: VersionId, otherwise: string): void {
     this.#expected.set(version, otherwise);
   }
