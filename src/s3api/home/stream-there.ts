@@ -15,7 +15,7 @@ import { headOf, keptLines } from "./forward.ts";
 const TRAILER = "x-amz-trailer";
 
 /**
- * Has another site answer a request while its body comes, one piece of it in memory. The body is
+ * Has another site answer a request while its body comes, two pieces of it in memory. The body is
  * ended there only when everything that the client claimed of it has been found true here.
  */
 export async function streamThere(
@@ -45,17 +45,23 @@ export async function streamThere(
   }
 }
 
+/** In front of a piece: its size in hexadecimal, and a line's end. */
+const HEAD_BYTES = 16;
+const LINE_END = "\r\n";
+
 /**
- * Cuts a body into pieces that travel one after the other. Invariant: memory holds one piece, and
- * nothing is sent any more once there is an answer.
+ * Cuts a body into pieces, one of which travels while the next one fills. Invariant: memory holds
+ * these two, they travel in order, and nothing is sent any more once there is an answer.
  */
 class Pieces implements BodyTarget {
   /** What the other site answered before it had the whole body. */
   answer: ForwardedAnswer | undefined;
   readonly #flow: ForwardedFlow;
   readonly #isFramed: boolean;
-  readonly #piece = Buffer.allocUnsafeSlow(LIMITS.forwardedPieceBytes);
+  #filling = newPiece();
+  #resting = newPiece();
   #filled = 0;
+  #travelling: Promise<void> = Promise.resolve();
 
   constructor(flow: ForwardedFlow, isFramed: boolean) {
     this.#flow = flow;
@@ -63,39 +69,53 @@ class Pieces implements BodyTarget {
   }
 
   write(bytes: Uint8Array): Promise<void> | undefined {
-    if (bytes.length < this.#piece.length - this.#filled) {
-      this.#piece.set(bytes, this.#filled);
-      this.#filled += bytes.length;
+    if (bytes.length < LIMITS.forwardedPieceBytes - this.#filled) {
+      this.#fill(bytes);
       return undefined;
     }
     return this.#writeAcross(bytes);
   }
 
   async finish(trailer: string): Promise<ForwardedAnswer> {
-    await this.#send();
+    if (this.#filled > 0) await this.#send();
+    await this.#travelling;
     // The last chunk, and what follows it: as clients write it.
-    if (this.#isFramed) await this.#give(Buffer.from(`0\r\n${trailer}\r\n\r\n`));
+    const end = ["0", trailer, "", ""].join(LINE_END);
+    if (this.#isFramed) await this.#give(Buffer.from(end));
     return this.#flow.end();
   }
 
   async #writeAcross(bytes: Uint8Array): Promise<void> {
     for (let rest = bytes; rest.length > 0; ) {
-      const part = rest.subarray(0, this.#piece.length - this.#filled);
-      this.#piece.set(part, this.#filled);
-      this.#filled += part.length;
+      const part = rest.subarray(0, LIMITS.forwardedPieceBytes - this.#filled);
+      this.#fill(part);
       rest = rest.subarray(part.length);
-      if (this.#filled === this.#piece.length) await this.#send();
+      if (this.#filled === LIMITS.forwardedPieceBytes) await this.#send();
     }
   }
 
+  #fill(bytes: Uint8Array): void {
+    this.#filling.set(bytes, HEAD_BYTES + this.#filled);
+    this.#filled += bytes.length;
+  }
+
+  /** Sends what has been filled, when what was sent before has come. */
   async #send(): Promise<void> {
-    if (this.#filled === 0) return;
-    const bytes = this.#piece.subarray(0, this.#filled);
+    await this.#travelling;
+    const piece = this.#filling;
+    const end = HEAD_BYTES + this.#filled;
+    let [from, to] = [HEAD_BYTES, end];
+    if (this.#isFramed) {
+      const head = `${this.#filled.toString(16)}${LINE_END}`;
+      from -= piece.write(head, HEAD_BYTES - head.length, "latin1");
+      to += piece.write(LINE_END, end, "latin1");
+    }
+    this.#filling = this.#resting;
+    this.#resting = piece;
     this.#filled = 0;
-    const head = `${bytes.length.toString(16)}\r\n`;
-    await this.#give(
-      this.#isFramed ? Buffer.concat([Buffer.from(head), bytes, Buffer.from("\r\n")]) : bytes,
-    );
+    this.#travelling = this.#give(piece.subarray(from, to));
+    // Whoever waits for it next hears of a failure.
+    this.#travelling.catch(() => undefined);
   }
 
   async #give(bytes: Uint8Array): Promise<void> {
@@ -103,4 +123,8 @@ class Pieces implements BodyTarget {
     // What is left of the client's body is not asked for: it gets this answer instead.
     if (this.answer !== undefined) throw new S3Error("IncompleteBody");
   }
+}
+
+function newPiece(): Buffer {
+  return Buffer.allocUnsafeSlow(HEAD_BYTES + LIMITS.forwardedPieceBytes + LINE_END.length);
 }
