@@ -298,16 +298,22 @@ export class Verifier {
 
   async #takeOver(range: RowRange, found: readonly RowDifference[]): Promise<void> {
     const wanted = found.filter(({ kind }) => kind !== "missing-there");
+    const asked = await this.#askFor(range, wanted, true);
     const rows: IncomingRow[] = [];
-    for (const { operation, encoded, inline } of await this.#askFor(range, wanted, true)) {
-      const { body } = operation;
-      const large = body.kind === "object-put" ? body.object.body : undefined;
-      const refs = large?.kind === "manifests" ? large.manifests : [];
-      const bodies = await this.#deps.fetch(refs, this.#peer.peer.id, this.#signal);
-      if (bodies.outcome === "whole") rows.push({ encoded, inline, manifests: bodies.manifests });
+    try {
+      for (const { operation, encoded, inline } of asked) {
+        const { body } = operation;
+        const large = body.kind === "object-put" ? body.object.body : undefined;
+        const refs = large?.kind === "manifests" ? large.manifests : [];
+        const bodies = await this.#deps.fetch(refs, this.#peer.peer.id, this.#signal);
+        if (bodies.outcome === "whole") rows.push({ encoded, inline, manifests: bodies.manifests });
+      }
+      const step = { rows, removed: [], progress: undefined, rewrite: false };
+      if (rows.length > 0) await this.#deps.rows.import(step);
+    } catch (failure) {
+      for (const { staged } of rows.flatMap((row) => row.manifests)) staged?.discard();
+      throw failure;
     }
-    const step = { rows, removed: [], progress: undefined, rewrite: false };
-    if (rows.length > 0) await this.#deps.rows.import(step);
   }
 
   /** Rows of the peer by their positions; those that went away meanwhile are left out. */

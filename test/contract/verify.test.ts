@@ -38,6 +38,7 @@ type Wish = {
   readonly deep?: boolean;
   readonly applied?: () => readonly LogStart[];
   readonly marksKeptMs?: number;
+  readonly fetch?: ReturnType<typeof fetchFrom>;
 };
 
 async function verify(
@@ -50,7 +51,8 @@ async function verify(
   const { rows } = here.store;
   const verifier = new Verifier(
     {
-      ...{ rows, hash: here.hash, clock: here.clock, fetch: fetchFrom(there, here) },
+      ...{ rows, hash: here.hash, clock: here.clock },
+      fetch: wish.fetch ?? fetchFrom(there, here),
       ...(wish.marksKeptMs === undefined ? {} : { marksKeptMs: wish.marksKeptMs }),
       applied: () => new Map(heads().map(({ origin, seq }) => [origin, seq])),
       rightBytes: async (damage) => {
@@ -310,4 +312,31 @@ test("what a peer compares in several steps is checked here in several too, and 
   link.calls.ranges = (wanted, _rowsMax, signal) => ranges.call(link.calls, wanted, 10, signal);
   const found = await verify(pair, { deep: true });
   expect(found.differences.filter(({ kind }) => kind === "damaged")).toHaveLength(2);
+});
+
+test("a repair that breaks off lets go of the bodies that it has fetched", async () => {
+  const pair = await pairOf("broken-off", 20);
+  for (const key of [0, 1]) await put(pair.there.store, 0, key, pair.seed.bytes(300_000));
+  await takeAllRows(pair.there, pair.here.store, 100);
+  expect(await punch(pair.here, (key) => key === "a" || key === "a/b")).toBeGreaterThan(1);
+  const fetchBodies = fetchFrom(pair.there, pair.here);
+  const held = new Set<object>();
+  const fetch: typeof fetchBodies = async (refs, ...given) => {
+    if (held.size > 0) throw new Error("the line has broken");
+    const found = await fetchBodies(refs, ...given);
+    if (found.outcome !== "whole") return found;
+    const manifests = found.manifests.map((manifest) => {
+      const { staged } = manifest;
+      if (staged === undefined) return manifest;
+      held.add(staged);
+      const discard = (): void => {
+        staged.discard();
+        held.delete(staged);
+      };
+      return { ...manifest, staged: Object.assign(Object.create(staged), { discard }) };
+    });
+    return { ...found, manifests };
+  };
+  await expect(verify(pair, { repair: true, fetch })).rejects.toThrow("the line has broken");
+  expect(held.size).toBe(0);
 });
