@@ -35,7 +35,7 @@ test("a row is found while it is gathered, on its way into the store, and there"
   const room = rows.roomFor(key.length + value.length);
   if (room === "flush") throw new Error("there is no room");
   const sizes = { nameBytes: key.length, valueBytes: value.length };
-  const start = room.reserve(hashPair(key, 0, key.length).first, sizes);
+  const start = room.reserve(room.slotFor(hashPair(key, 0, key.length).first), sizes);
   room.memory.set(Buffer.concat([key, value]), start);
   expect(found()).toBe("its value");
   await rows.flush();
@@ -56,7 +56,7 @@ test("what a key has below the memory that is filled is found on its way and in 
     if (room === "flush") throw new Error("there is no room");
     room.memory.write(
       `${name}!`,
-      room.reserve(first, { nameBytes: name.length, valueBytes: 1 }, side),
+      room.reserve(room.slotFor(first), { nameBytes: name.length, valueBytes: 1 }, side),
     );
   };
   const below = (name: Buffer): string | undefined => {

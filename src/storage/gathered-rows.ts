@@ -139,21 +139,16 @@ export class GatheredRows implements Kv {
   }
 
   async #store(rows: ReadyRows): Promise<void> {
-    let part: KvMutation[] = [];
     let before = Promise.resolve();
-    for (const row of rows.sorted()) {
-      part.push(row);
-      if (part.length < ROWS_PER_WRITE) continue;
+    for (const part of rows.parts(ROWS_PER_WRITE)) {
       const written = this.#kv.write(part);
       // It is waited for behind the one before it, and fails with that.
       written.catch(nothing);
       // While one part is written the next is made.
       await before;
       before = written;
-      part = [];
     }
     await before;
-    await this.#kv.write(part);
     this.#leaving = undefined;
     rows.clear();
     this.#spare = rows;

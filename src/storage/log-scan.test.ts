@@ -29,7 +29,20 @@ function segmentOf(batches: readonly Areas[]): Buffer {
   return Buffer.concat(parts);
 }
 
-function requestOf(bytes: Buffer, verifyBodies: boolean): ScanRequest {
+let slowMs = 0;
+
+/** What a clock tells of each read: nothing, that it was fast, or that it was slow. */
+const CLOCKS = {
+  "as a server reads": undefined,
+  "from the page cache": () => 0,
+  "from a slow disk": () => slowMs++,
+} as const;
+const WAYS = [true, false].flatMap((verifyBodies) =>
+  (Object.keys(CLOCKS) as Array<keyof typeof CLOCKS>).map((clock) => ({ verifyBodies, clock })),
+);
+type Way = (typeof WAYS)[number];
+
+function requestOf(bytes: Buffer, { verifyBodies, clock }: Way): ScanRequest {
   const readSync = (into: Uint8Array, at: number): number => {
     const part = bytes.subarray(at, at + into.length);
     into.set(part);
@@ -42,7 +55,9 @@ function requestOf(bytes: Buffer, verifyBodies: boolean): ScanRequest {
     close: async () => undefined,
   };
   const range = { from: FROM, to: bytes.length };
-  return { file, segment: SEGMENT, ...range, verifyBodies, crc32: crc32OfSmall };
+  const monotonicMs = CLOCKS[clock];
+  const pace = monotonicMs === undefined ? {} : { monotonicMs };
+  return { file, segment: SEGMENT, ...range, verifyBodies, crc32: crc32OfSmall, ...pace };
 }
 
 async function scan(request: ScanRequest): Promise<{ found: string[]; end: ScanEnd }> {
@@ -56,14 +71,14 @@ async function scan(request: ScanRequest): Promise<{ found: string[]; end: ScanE
   return { found, end };
 }
 
-describe.each([true, false])("a scan that verifies bodies: %s", (verifyBodies) => {
+describe.each(WAYS)("a scan $clock, which verifies bodies: $verifyBodies,", (way) => {
   test("meets every batch once and in order, whatever their sizes", async () => {
     const bytes = fc.oneof(fc.nat(300), fc.nat(20_000), fc.nat(300_000));
     const areas = fc.record({ opsBytes: bytes, bodiesBytes: bytes });
     await fc.assert(
-      fc.asyncProperty(fc.array(areas, { maxLength: 30 }), async (batches) => {
+      fc.asyncProperty(fc.array(areas, { maxLength: 60 }), async (batches) => {
         const segment = segmentOf(batches);
-        const { found, end } = await scan(requestOf(segment, verifyBodies));
+        const { found, end } = await scan(requestOf(segment, way));
         expect(found).toEqual(batches.map(({ opsBytes }, number) => `${number}: ${opsBytes} true`));
         expect(end).toMatchObject({ offset: segment.length, whole: true });
       }),
@@ -76,12 +91,12 @@ describe.each([true, false])("a scan that verifies bodies: %s", (verifyBodies) =
     const segment = segmentOf(batches);
     const damagedAt = FROM + 300 * LIMITS.pageBytes;
     segment.fill(0, damagedAt, damagedAt + LIMITS.pageBytes);
-    const request = requestOf(segment, verifyBodies);
+    const request = requestOf(segment, way);
     const { found, end } = await scan(request);
     expect(found).toHaveLength(300);
     expect(end).toEqual({ offset: damagedAt, whole: false, reason: "zeros" });
     expect(await hasBatchBehind(request, damagedAt)).toBe(true);
-    const torn = requestOf(segment.subarray(0, damagedAt + 5000), verifyBodies);
+    const torn = requestOf(segment.subarray(0, damagedAt + 5000), way);
     expect((await scan(torn)).end).toMatchObject({ offset: damagedAt, whole: false });
     expect(await hasBatchBehind(torn, damagedAt)).toBe(false);
   });

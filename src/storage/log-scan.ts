@@ -26,6 +26,11 @@ export type ScanRequest = {
   /** Whether bodies are read and the checksum of the whole batch is verified. */
   readonly verifyBodies: boolean;
   readonly crc32: Hash["crc32"];
+  /**
+   * Of whoever reads for nobody but itself: small parts are read on this thread for as long as that
+   * is fast, which this clock tells (milliseconds).
+   */
+  readonly monotonicMs?: () => number;
 };
 
 /** What is read first, and at least: the header and, of most batches, all records. */
@@ -34,8 +39,14 @@ const WINDOW_BYTES_FIRST = 64 * 1024;
 /** Small batches are read together with their bodies: that is cheaper than a read for each. */
 const WINDOW_BYTES_MAX = 1024 * 1024;
 const SMALL_BATCH_BYTES = 128 * 1024;
+/** Where batches are no larger, several are read at once on this thread; of others the records. */
+const TINY_BATCH_BYTES = 16 * 1024;
+const TINY_WINDOW_BYTES = 64 * 1024;
 /** A batch is never larger than this: a few operations of the largest object above the usual. */
 const BATCH_BYTES_SANE = 256 * 1024 * 1024;
+
+/** Fills memory with what stands at an offset; gives how much of it there was. */
+type Read = (into: Buffer, offset: number) => number | Promise<number>;
 
 /** Batches that one read has brought, where they end, and what stood there instead of a batch. */
 type Window = {
@@ -50,19 +61,85 @@ export async function scanBatches(
   visit: (batch: ScannedBatch) => Promise<void> | undefined,
 ): Promise<ScanEnd> {
   const memories = new Memories();
+  const pace = new ReadPace(request);
   let offset = request.from;
   let next = readAhead(request, offset, memories.take(WINDOW_BYTES_FIRST));
   while (next !== undefined) {
-    const window = await next;
+    const window: Window = await next;
+    const { batches, end, failure } = window;
+    const isNow = failure !== undefined || pace.isFast();
     // What comes next is read while this is looked at.
-    const failed = window.failure !== undefined;
-    const memory = failed ? undefined : memories.take(nextBytes(request, offset, window));
-    next = memory === undefined ? undefined : readAhead(request, window.end, memory);
-    for (const batch of window.batches) await visit(batch);
-    offset = window.end;
-    if (window.failure !== undefined) return { offset, whole: false, reason: window.failure };
+    const bytes = pace.bytesBehind(offset, window);
+    const memory = memories.take(bytes ?? nextBytes(request, offset, window));
+    next = isNow ? undefined : readAhead(request, end, memory);
+    for (const batch of batches) await visit(batch);
+    if (failure !== undefined) return { offset: end, whole: false, reason: failure };
+    if (isNow && end < request.to) next = readWindow(request, end, memory, pace.read);
+    offset = end;
   }
   return { offset, whole: offset === request.to, reason: "the end" };
+}
+
+/** So many windows are read on this thread, then one is not, so that others have their turn. */
+const NOW_AT_ONCE = 32;
+/** More than this takes a read of what is not in the page cache; so many may, for other reasons. */
+const FAST_MS_MAX = 0.05;
+const SLOW_READS_MAX = NOW_AT_ONCE / 4;
+/** So many windows are read on other threads before this one is tried again. */
+const SLOW_WINDOWS = 64;
+
+/**
+ * Whether to read on this thread, and how much: what is in the page cache comes in microseconds,
+ * where handing a read to another thread and hearing of it takes some fifty. What is not is read by
+ * others, and in large pieces.
+ */
+class ReadPace {
+  readonly #file: ReadFile;
+  readonly #monotonicMs: (() => number) | undefined;
+  #reads = 0;
+  #slowReads = 0;
+  #slowLeft = 0;
+  /** About what the records of the largest batches take. */
+  #recordsBytes = 0;
+
+  constructor({ file, verifyBodies, monotonicMs }: ScanRequest) {
+    this.#file = file;
+    // Bodies are large pieces anyway.
+    this.#monotonicMs = verifyBodies ? undefined : monotonicMs;
+  }
+
+  isFast(): boolean {
+    if (this.#monotonicMs === undefined) return false;
+    if (this.#slowLeft > 0) {
+      this.#slowLeft -= 1;
+      return false;
+    }
+    if (this.#reads < NOW_AT_ONCE) return true;
+    if (this.#slowReads > SLOW_READS_MAX) this.#slowLeft = SLOW_WINDOWS;
+    this.#reads = 0;
+    this.#slowReads = 0;
+    return false;
+  }
+
+  /** How much to read behind a window, when that is fast: hardly more than will be looked at. */
+  bytesBehind(offset: number, { batches, end }: Window): number | undefined {
+    if (this.#monotonicMs === undefined || this.#slowLeft > 0) return undefined;
+    let most = this.#recordsBytes - this.#recordsBytes / 16;
+    for (const { header } of batches) most = Math.max(most, header.opsBytes);
+    this.#recordsBytes = most;
+    if (end - offset <= batches.length * TINY_BATCH_BYTES) return TINY_WINDOW_BYTES;
+    const wanted = alignUp(most + most / 4 + BATCH_HEADER_BYTES, LIMITS.pageBytes);
+    return Math.min(WINDOW_BYTES_MAX, wanted);
+  }
+
+  readonly read: Read = (into, offset) => {
+    const startedMs = this.#monotonicMs?.() ?? 0;
+    const count = this.#file.readSync(into, offset);
+    this.#reads += 1;
+    const tookMs = (this.#monotonicMs?.() ?? 0) - startedMs;
+    if (tookMs > FAST_MS_MAX) this.#slowReads += 1;
+    return count;
+  };
 }
 
 /** Two pieces of memory that windows use in turn: while one is looked at, the other is filled. */
@@ -96,7 +173,8 @@ function readAhead(
   memory: Buffer,
 ): Promise<Window> | undefined {
   if (offset >= request.to) return undefined;
-  const reading = readWindow(request, offset, memory);
+  const { file } = request;
+  const reading = readWindow(request, offset, memory, (into, at) => file.read(into, at));
   // Whoever waits for it hears of a failure; a scan that ends before that does not care.
   reading.catch(nothing);
   return reading;
@@ -107,10 +185,16 @@ function nothing(): void {
 }
 
 /** Reads as much as the memory takes, and the first batch there whatever its size. */
-async function readWindow(request: ScanRequest, offset: number, memory: Buffer): Promise<Window> {
-  const { file, to } = request;
+async function readWindow(
+  request: ScanRequest,
+  offset: number,
+  memory: Buffer,
+  reader: Read,
+): Promise<Window> {
+  const { to } = request;
   const length = Math.min(memory.length, to - offset);
-  const read = await file.read(memory.subarray(0, length), offset);
+  const part = reader(memory.subarray(0, length), offset);
+  const read = typeof part === "number" ? part : await part;
   const batches: ScannedBatch[] = [];
   let end = offset;
   while (end < offset + read || batches.length === 0) {
@@ -123,7 +207,7 @@ async function readWindow(request: ScanRequest, offset: number, memory: Buffer):
     const { header } = found;
     const needed = request.verifyBodies ? header.batchBytes : recordsEnd(header);
     if (needed > bytes.length && batches.length > 0) break;
-    const batch = await wholeBatch(request, { offset: end, bytes, needed });
+    const batch = await wholeBatch(reader, { offset: end, bytes, needed });
     if (batch === undefined) return { batches, end, failure: "a batch ends early" };
     if (request.verifyBodies && !verifyBatch(batch, header, request.crc32)) {
       return { batches, end, failure: "a batch's checksum differs" };
@@ -158,14 +242,14 @@ function readHeader(
 
 /** What is needed of a batch of which the first bytes are there; undefined when it ends early. */
 async function wholeBatch(
-  { file }: ScanRequest,
+  reader: Read,
   { offset, bytes, needed }: { offset: number; bytes: Buffer; needed: number },
 ): Promise<Buffer | undefined> {
   if (needed <= bytes.length) return bytes.subarray(0, needed);
   const batch = Buffer.allocUnsafeSlow(needed);
   bytes.copy(batch);
   const missing = needed - bytes.length;
-  const count = await file.read(batch.subarray(bytes.length), offset + bytes.length);
+  const count = await reader(batch.subarray(bytes.length), offset + bytes.length);
   return count === missing ? batch : undefined;
 }
 
@@ -176,8 +260,9 @@ async function wholeBatch(
 export async function hasBatchBehind(request: ScanRequest, offset: number): Promise<boolean> {
   // Most places hold no batch, so no more than a header is read of them.
   const memory = Buffer.allocUnsafeSlow(BATCH_HEADER_BYTES);
+  const reader: Read = (into, from) => request.file.read(into, from);
   for (let at = offset + LIMITS.pageBytes; at < request.to; at += LIMITS.pageBytes) {
-    const { batches } = await readWindow({ ...request, verifyBodies: true }, at, memory);
+    const { batches } = await readWindow({ ...request, verifyBodies: true }, at, memory, reader);
     if (batches.length > 0) return true;
   }
   return false;

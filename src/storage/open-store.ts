@@ -80,7 +80,7 @@ export async function openStore(ports: SitePorts, settings: StoreSettings): Prom
   for (const facts of found.bulk) segments.add(facts);
   const recovered = await recoverIndex(
     {
-      ...{ disk, hash, segments, openKv: ports.openKv, logger: ports.log },
+      ...{ disk, hash, clock, segments, openKv: ports.openKv, logger: ports.log },
       log: found.log,
       origin: identity.origin,
       indexDirectory: `${settings.directory}/index`,

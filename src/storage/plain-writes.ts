@@ -154,7 +154,7 @@ export class PlainWrites {
     if (at === undefined || at === "flush") return at;
     const { memory, valueAt } = at;
     writePlainRow(memory, valueAt + VALUE_HEADER_BYTES, row);
-    sealCompactValue(memory, valueAt, valueAt + valueBytes, this.#deps.crc32);
+    sealCompactValue(memory, valueAt, valueAt + valueBytes);
     this.#countPut(bucket, bytes, object);
     this.#counts.addLive(place.segment, 1, object.inlineBytes);
     return this.#bodyRecordBytes(bucket, object.inlineBytes);
@@ -178,7 +178,7 @@ export class PlainWrites {
     if (at === undefined || at === "flush") return at;
     const { memory, valueAt } = at;
     writePlainTombstone(memory, valueAt + VALUE_HEADER_BYTES, row);
-    sealCompactValue(memory, valueAt, valueAt + valueBytes, this.#deps.crc32);
+    sealCompactValue(memory, valueAt, valueAt + valueBytes);
     const { counts } = bucket;
     const before = this.#before;
     bucket.mayHaveTombstones = true;
@@ -219,12 +219,13 @@ export class PlainWrites {
       if (this.#side !== undefined && !isLaterWrite(bytes, from, this.#before)) return undefined;
     }
     const row = this.#row;
-    if (row < 0 && !room.mayTake(first)) return undefined;
+    const slot = row < 0 ? room.slotFor(first) : 0;
+    if (slot < 0) return undefined;
     if (!logs.next(bytes, from, to)) return undefined;
     const { memory } = room;
     if (row >= 0) return { memory, valueAt: room.replace(row, side, valueBytes) };
     if (isNew) this.#known.add(first, second);
-    const start = room.reserve(first, { nameBytes, valueBytes }, side, this.#side);
+    const start = room.reserve(slot, { nameBytes, valueBytes }, side, this.#side);
     copyFew(memory, start, { bytes: front, from: 0, to: front.length });
     copyFew(memory, start + front.length, { bytes, from: keyAt, to: keyEnd });
     return { memory, valueAt: start + nameBytes };

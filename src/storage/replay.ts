@@ -8,6 +8,7 @@ import { decodeManifest } from "../core/manifest-codec.ts";
 import { makeVersionId, type OriginId, parseContentHash, SEQ_ZERO } from "../core/names.ts";
 import { decodeOperation } from "../core/operation-codec.ts";
 import type { Operation, Vector } from "../core/records.ts";
+import type { Clock } from "../ports/clock.ts";
 import type { Hash } from "../ports/hash.ts";
 import type { Kv } from "../ports/kv.ts";
 import type { LogHead } from "./batch.ts";
@@ -39,6 +40,8 @@ export type ReplayDeps = {
   readonly segments: Segments;
   readonly origin: OriginId;
   readonly log: readonly LogSegment[];
+  /** Tells how fast the log is read. */
+  readonly clock: Clock;
 };
 
 export type ReplayResult = {
@@ -165,7 +168,7 @@ class Replay {
     { facts, batchesEnd }: LogSegment,
     from: number,
   ): Promise<{ offset: number; whole: boolean; reason: string }> {
-    const { segments, hash } = this.#deps;
+    const { segments, hash, clock } = this.#deps;
     return segments.use(facts.id, async (file) => {
       const request: ScanRequest = {
         file,
@@ -174,6 +177,7 @@ class Replay {
         to: batchesEnd,
         verifyBodies: !facts.sealed,
         crc32: hash.crc32,
+        monotonicMs: () => clock.monotonicMs(),
       };
       const end = await scanBatches(request, (batch) => this.#batch(facts.id, batch));
       if (!end.whole && (await hasBatchBehind(request, end.offset))) {

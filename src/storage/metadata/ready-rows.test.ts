@@ -5,14 +5,15 @@ import { ReadyRows, type Side } from "./ready-rows.ts";
 function put(rows: ReadyRows, key: string, value: string): boolean {
   const name = Buffer.from(key);
   const { first } = hashPair(name, 0, name.length);
-  if (rows.isFull(name.length + value.length) || !rows.mayTake(first)) return false;
-  const start = rows.reserve(first, { nameBytes: name.length, valueBytes: value.length });
+  const slot = rows.slotFor(first);
+  if (rows.isFull(name.length + value.length) || slot < 0) return false;
+  const start = rows.reserve(slot, { nameBytes: name.length, valueBytes: value.length });
   rows.memory.write(key + value, start);
   return true;
 }
 
 function all(rows: ReadyRows): string[] {
-  return [...rows.sorted()].map(({ key, value }) => `${key}=${value}`);
+  return [...rows.parts(2)].flat().map(({ key, value }) => `${key}=${value}`);
 }
 
 test("gives rows back by key and in order, without those that were removed", () => {
@@ -30,7 +31,12 @@ test("a key has an object or a tombstone, and what lies below of the other goes"
   const rows = new ReadyRows(4096);
   const fill = (key: string, side: Side, below?: Side): void => {
     const { first } = hashPair(Buffer.from(key), 0, key.length);
-    const start = rows.reserve(first, { nameBytes: key.length, valueBytes: 1 }, side, below);
+    const start = rows.reserve(
+      rows.slotFor(first),
+      { nameBytes: key.length, valueBytes: 1 },
+      side,
+      below,
+    );
     rows.memory.write(`${key}1`, start);
   };
   const change = (key: string, side: Side, value: string): void => {
@@ -75,8 +81,8 @@ test("is full when its memory or its table is, and holds nothing once it is clea
 test("takes no key that would make every look-up long", () => {
   const rows = new ReadyRows(64 * 1024);
   let taken = 0;
-  while (rows.mayTake(7)) {
-    rows.memory.write("k", rows.reserve(7, { nameBytes: 1, valueBytes: 0 }));
+  while (rows.slotFor(7) >= 0) {
+    rows.memory.write("k", rows.reserve(rows.slotFor(7), { nameBytes: 1, valueBytes: 0 }));
     taken += 1;
   }
   expect(taken).toBe(64);

@@ -25,6 +25,9 @@ const SIDES: ReadonlyMap<number, Side> = new Map([
   [TOMBSTONE_BYTE, "tombstone"],
 ]);
 
+const OBJECTS: readonly Side[] = ["object"];
+const BOTH: readonly Side[] = ["object", "tombstone"];
+
 /** The table in which a row stands, when it is one of those that are gathered. */
 export function sideOf(key: Uint8Array): Side | undefined {
   return SIDES.get(key[0] as number);
@@ -76,24 +79,29 @@ export class ReadyRows {
     return this.#count === this.#starts.length || this.#used + bytes > this.#memory.length;
   }
 
-  /** Whether the table has a slot for another name; `hash` is `first` of its `hashPair`. */
-  mayTake(hash: number): boolean {
-    return this.#freeSlot(hash) >= 0;
+  /** The table's slot for another name, or -1; `hash` is `first` of its `hashPair`. */
+  slotFor(hash: number): number {
+    let slot = hash % this.#slots.length;
+    for (let probes = 0; probes < PROBES_MAX; probes++) {
+      if (this.#slots[slot] === 0) return slot;
+      slot = (slot + 1) % this.#slots.length;
+    }
+    return -1;
   }
 
   /**
-   * Makes room for a name that is not there yet and may be taken, with its value directly behind
-   * it. Gives where; it must be filled before anything else is asked.
+   * Makes room for a name that is not there yet, with its value directly behind it. Gives where; it
+   * must be filled before anything else is asked.
    *
+   * @param slot what `slotFor` has just given for it.
    * @param below what lies below of the same key: that goes.
    */
   reserve(
-    hash: number,
+    slot: number,
     { nameBytes, valueBytes }: { readonly nameBytes: number; readonly valueBytes: number },
     side: Side = "object",
     below?: Side,
   ): number {
-    const slot = this.#freeSlot(hash);
     const row = this.#count++;
     const start = this.#used;
     this.#slots[slot] = row + 1;
@@ -165,31 +173,27 @@ export class ReadyRows {
   }
 
   /**
-   * What is to be written, table by table and in order of keys. Objects share memory until
-   * `clear`.
+   * What is to be written, table by table and in order of keys, so much at once. Objects share
+   * memory until `clear`.
    */
-  *sorted(): Generator<KvMutation> {
+  *parts(rows: number): Generator<KvMutation[]> {
     const spans = { memory: this.#memory, starts: this.#starts, lengths: this.#nameBytes };
     const order = sortSpans(spans, this.#count);
-    for (const row of order) {
-      const start = this.#starts[row] as number;
-      const middle = start + (this.#nameBytes[row] as number);
-      const flags = this.#flags[row] as number;
-      if ((flags & (HAS.object | PASSED.object)) === HAS.object) {
-        yield { key: this.#memory.subarray(start, middle), value: this.valueAt(row) };
-      } else if ((flags & (BELOW.object | PASSED.object)) === BELOW.object) {
-        yield { key: this.#memory.subarray(start, middle), value: undefined };
+    let part: KvMutation[] = [];
+    for (const side of this.#hasTombstones ? BOTH : OBJECTS) {
+      for (let place = 0; place < order.length; place++) {
+        const row = order[place] as number;
+        const flags = this.#flags[row] as number;
+        if ((flags & PASSED[side]) !== 0 || (flags & (HAS[side] | BELOW[side])) === 0) continue;
+        const key = side === "object" ? this.#nameAt(row) : this.#tombstoneKey(row);
+        const value = (flags & HAS[side]) === 0 ? undefined : this.valueAt(row);
+        part.push({ key, value });
+        if (part.length < rows) continue;
+        yield part;
+        part = [];
       }
     }
-    if (!this.#hasTombstones) return;
-    for (const row of order) {
-      const flags = this.#flags[row] as number;
-      if ((flags & (HAS.tombstone | PASSED.tombstone)) === HAS.tombstone) {
-        yield { key: this.#tombstoneKey(row), value: this.valueAt(row) };
-      } else if ((flags & (BELOW.tombstone | PASSED.tombstone)) === BELOW.tombstone) {
-        yield { key: this.#tombstoneKey(row), value: undefined };
-      }
-    }
+    if (part.length > 0) yield part;
   }
 
   clear(): void {
@@ -199,20 +203,15 @@ export class ReadyRows {
     this.#hasTombstones = false;
   }
 
-  #tombstoneKey(row: number): Buffer {
+  #nameAt(row: number): Buffer {
     const start = this.#starts[row] as number;
-    const key = Buffer.from(this.#memory.subarray(start, start + (this.#nameBytes[row] as number)));
-    key[0] = TOMBSTONE_BYTE;
-    return key;
+    return this.#memory.subarray(start, start + (this.#nameBytes[row] as number));
   }
 
-  #freeSlot(hash: number): number {
-    let slot = hash % this.#slots.length;
-    for (let probes = 0; probes < PROBES_MAX; probes++) {
-      if (this.#slots[slot] === 0) return slot;
-      slot = (slot + 1) % this.#slots.length;
-    }
-    return -1;
+  #tombstoneKey(row: number): Buffer {
+    const key = Buffer.from(this.#nameAt(row));
+    key[0] = TOMBSTONE_BYTE;
+    return key;
   }
 
   #findKey(key: Uint8Array): number {

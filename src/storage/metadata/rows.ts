@@ -1,4 +1,5 @@
 import { asBuffer, ByteReader, type ByteWriter, LayoutError } from "../../core/bytes.ts";
+import { crc32OfRange } from "../../core/crc32.ts";
 import { StorageFault } from "../../core/faults.ts";
 import type { Hlc } from "../../core/hlc.ts";
 import { decodeLocal, encodeLocal } from "../../core/local-codec.ts";
@@ -288,10 +289,9 @@ export function encodeRow<Row>(
  * Puts format and checksum in front of a compact payload that ends at `end`; `start` is the
  * value's.
  */
-export function sealCompactValue(memory: Buffer, start: number, end: number, crc32: Crc32): void {
+export function sealCompactValue(memory: Buffer, start: number, end: number): void {
   memory[start] = COMPACT_FORMAT;
-  const payload = memory.subarray(start + VALUE_HEADER_BYTES, end);
-  memory.writeUInt32LE(crc32(payload), start + 1);
+  memory.writeUInt32LE(crc32OfRange(memory, start + VALUE_HEADER_BYTES, end), start + 1);
 }
 
 /**

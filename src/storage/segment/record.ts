@@ -1,4 +1,5 @@
 import { asBuffer, ByteWriter, copyInto } from "../../core/bytes.ts";
+import { crc32OfRange } from "../../core/crc32.ts";
 import type { BucketName, ObjectKey, VersionId } from "../../core/names.ts";
 import { type Crc, RECORD_KIND_NUMBERS, RECORD_KINDS, type RecordKind } from "./format.ts";
 
@@ -21,6 +22,8 @@ import { type Crc, RECORD_KIND_NUMBERS, RECORD_KINDS, type RecordKind } from "./
  * manifest, of a body its bytes. Chunks (kind 4) have a layout of their own in the bulk lane.
  */
 export const RECORD_HEADER_BYTES = 16;
+/** Up to here a view to call native code with costs more than the checksum itself. */
+const FEW_BYTES = 384;
 export const RECORD_VERSION = 1;
 
 export type SegmentRecord = {
@@ -121,7 +124,8 @@ export function opPayloadAt(bytes: Buffer, offset: number, crc: Crc): number | u
     return undefined;
   const end = payloadAt + bytes.readUInt32LE(offset + 8);
   if (end > bytes.length || bytes.readUInt32LE(offset + 12) !== 0) return undefined;
-  const sum = crc(bytes.subarray(offset + 4, end));
+  const isFew = end - offset < FEW_BYTES;
+  const sum = isFew ? crc32OfRange(bytes, offset + 4, end) : crc(bytes.subarray(offset + 4, end));
   return sum === bytes.readUInt32LE(offset) ? payloadAt : undefined;
 }
 
