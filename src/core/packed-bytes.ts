@@ -19,6 +19,8 @@ const WORTH_BYTES = 512;
 const LEVEL = 1;
 /** A piece must shrink to this share, or it stays as it is. */
 const WORTH_SHARE = 0.875;
+/** What zlib asks for at least. */
+const CHUNK_BYTES_MIN = 64;
 const FORM_PLAIN = 0;
 const FORM_DEFLATED = 1;
 
@@ -80,7 +82,9 @@ export function unpackBytes(packed: Uint8Array, bytesMax: number): Buffer {
 
 function inflate(stored: Uint8Array, plainBytes: number): Buffer {
   try {
-    return inflateRawSync(stored, { maxOutputLength: plainBytes });
+    // Room for all of it at once: by default it would come in pieces of 16 KiB, put together later.
+    const chunkSize = Math.max(plainBytes, CHUNK_BYTES_MIN);
+    return inflateRawSync(stored, { maxOutputLength: plainBytes, chunkSize });
   } catch (cause) {
     throw new LayoutError("a packed piece cannot be inflated", { cause });
   }

@@ -30,18 +30,24 @@ const OPERATION_BYTES_MIN = 61;
  */
 const WORTH_BODIES = 8;
 
+/**
+ * Where pages are put together, one after the other: memory of its own for each would be garbage of
+ * megabytes, for which V8 collects everything.
+ */
+const scratch = { operations: new ByteWriter(64 * 1024), bodies: new ByteWriter(64 * 1024) };
+
 export type PageFrame = { readonly head: Uint8Array; readonly entries: readonly LogEntry[] };
 
 /** Writes a page. */
 export function encodePage({ head, entries }: PageFrame, compress: boolean): Buffer {
-  const operations = new ByteWriter(64 * 1024);
-  const bodies: Uint8Array[] = [];
+  const { operations, bodies } = scratch;
+  operations.reset();
+  bodies.reset();
   for (const { encoded, inline } of entries) {
     operations.sized(encoded).varint(inline === undefined ? 0 : inline.length + 1);
-    if (inline !== undefined && inline.length > 0) bodies.push(inline);
+    if (inline !== undefined) bodies.bytes(inline);
   }
-  const bodyBytes = bodies.reduce((sum, { length }) => sum + length, 0);
-  const packedBodies = packParts(Buffer.concat(bodies, bodyBytes), compress);
+  const packedBodies = packParts(bodies.view(), compress);
   const isWorth = compress && lengthOf(packedBodies) <= operations.length * WORTH_BODIES;
   const packedOperations = packParts(operations.view(), isWorth);
   const front = new ByteWriter(64).u32(MAGIC).u8(FORMAT).u32(head.length);
