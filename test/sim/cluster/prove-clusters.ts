@@ -26,7 +26,9 @@ async function prove(
     try {
       add(sum, await runTwice(seed, { hash, sites }));
     } catch (failure) {
-      failures.push(`npm run sim -- --seed ${seed} --sites ${sites}\n  ${failure}`);
+      const told = `npm run sim -- --seed ${seed} --sites ${sites}\n  ${failure}`;
+      process.stdout.write(`${told}\n`);
+      failures.push(told);
     }
   }
   const hours = (sum.simulatedMs / 3_600_000).toFixed(1);
