@@ -189,7 +189,7 @@ export async function openArchive(
   }
   const { site, heads, rows, settled } = head;
   const lease = `${ARCHIVE_LEASE}-${digest}`;
-  const read = (name: string) => readIfThere(disk, `${directory}/${name}`);
+  const read: ReadFile = (name) => readIfThere(disk, `${directory}/${name}`);
   return {
     head,
     rows: {
@@ -199,40 +199,55 @@ export async function openArchive(
         if (asked === undefined || asked === lease) return { lease, rows, heads, settled };
         throw new RowRefusal(410, "the import that was begun is of another directory");
       },
-      rows: async ({ range }) => {
-        const behind = head.pages.findIndex((from) => compareUtf8(from, range.from) > 0);
-        const number = behind < 0 ? head.pages.length : behind;
-        const bytes = await read(pageName(number));
-        if (bytes === undefined) throw damagedPage("missing");
-        // Small bodies stand in it, of which nothing else tells that they are right.
-        const right = head.digests[number - 1];
-        if (right !== undefined && sha256Hex(bytes) !== right) throw damagedPage("damaged");
-        const page = decodePage(bytes);
-        const parsed = parseRowsHead(page.head);
-        if (parsed.outcome === "bad") throw new PeerLie(`not a page: ${parsed.problem}`);
-        const { next, refused } = parsed.value;
-        // A step ends where it has grown large, in the middle of a page perhaps.
-        const entries = page.entries.filter((entry) => isAtOrBehind(entry, range.from));
-        const left = refused.filter((position) => compareUtf8(position, range.from) >= 0);
-        return { entries, next, refused: left };
-      },
+      rows: ({ range }) => readPage(read, head, range.from),
     },
-    bodies: {
-      site,
-      manifests: async (hashes) => {
-        const found = await Promise.all(hashes.map((hash) => read(`manifest-${hash}`)));
-        return found.map((bytes) => {
-          if (bytes === undefined) return undefined;
-          const framed = Buffer.alloc(4 + bytes.length);
-          framed.writeUInt32LE(bytes.length, 0);
-          framed.set(bytes, 4);
-          return readManifests(framed, 1)[0];
-        });
-      },
-      chunk: async ({ hash, offset, bytes }) => {
-        const whole = await read(`chunk-${hash}`);
-        return whole?.subarray(offset, offset + bytes);
-      },
+    bodies: bodiesOf(read, site),
+  };
+}
+
+type ReadFile = (name: string) => Promise<Uint8Array | undefined>;
+
+/** The page in which a position stands, from there on. */
+async function readPage(
+  read: ReadFile,
+  { pages, digests }: ArchiveHead,
+  from: string,
+): ReturnType<RowSource["rows"]> {
+  const behind = pages.findIndex((begin) => compareUtf8(begin, from) > 0);
+  const number = behind < 0 ? pages.length : behind;
+  const bytes = await read(pageName(number));
+  if (bytes === undefined) throw damagedPage("missing");
+  // Small bodies stand in it, of which nothing else tells that they are right.
+  const right = digests[number - 1];
+  if (right !== undefined && sha256Hex(bytes) !== right) throw damagedPage("damaged");
+  const page = decodePage(bytes);
+  const parsed = parseRowsHead(page.head);
+  if (parsed.outcome === "bad") throw new PeerLie(`not a page: ${parsed.problem}`);
+  const { next, refused } = parsed.value;
+  // A step ends where it has grown large, in the middle of a page perhaps.
+  const entries = page.entries.filter((entry) => isAtOrBehind(entry, from));
+  const left = refused.filter((position) => compareUtf8(position, from) >= 0);
+  return { entries, next, refused: left };
+}
+
+function bodiesOf(read: ReadFile, site: SiteId): BodySource {
+  return {
+    site,
+    manifests: async (hashes) => {
+      const found = await Promise.all(hashes.map((hash) => read(`manifest-${hash}`)));
+      return found.map((bytes) => {
+        if (bytes === undefined) return undefined;
+        const framed = Buffer.alloc(4 + bytes.length);
+        framed.writeUInt32LE(bytes.length, 0);
+        framed.set(bytes, 4);
+        return readManifests(framed, 1)[0];
+      });
+    },
+    chunk: async ({ hash, offset, bytes }) => {
+      const piece = (await read(`chunk-${hash}`))?.subarray(offset, offset + bytes);
+      // Who asks goes on behind what it got: of a file that is cut short there is no more.
+      if (piece?.length === 0) throw new PeerLie("a chunk of another length");
+      return piece;
     },
   };
 }

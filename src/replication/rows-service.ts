@@ -1,3 +1,4 @@
+import { StorageFault } from "../core/faults.ts";
 import { LIMITS } from "../core/limits.ts";
 import { type ClusterId, makeVersionId, type OriginId, type SiteId } from "../core/names.ts";
 import { decodeOperation } from "../core/operation-codec.ts";
@@ -199,7 +200,10 @@ export class RowsService {
     const from = {
       ...{ replica, hash, sources: () => [bodies], fetched: () => undefined },
       lied: (_site: SiteId, lie: Error) => {
-        throw lie;
+        throw new StorageFault("corrupt", `the directory is damaged: ${lie.message}`, {
+          hint: "Copy it once more from where it was written, and import it again.",
+          cause: lie,
+        });
       },
     };
     return await this.#takeOver(rows, ({ manifests }, first, signal) =>

@@ -157,3 +157,21 @@ test("a directory that is in use, not whole, of another cluster, or altered is r
   await disk.remove(`${BOX}/archive.json`);
   await expect(openArchive(disk, BOX, clusterId)).rejects.toMatchObject({ kind: "unsupported" });
 });
+
+test("a file that was copied in part is refused, and not read for ever", async () => {
+  const from = await SimSite.open("archive-short");
+  await fill(from, new Seed("archive-short"), 5);
+  await put(from.store, 0, 0, new Seed("short").bytes(300_000));
+  await exported(from);
+  const { disk } = from.machine;
+  const [name = ""] = (await disk.list(BOX)).filter((one) => one.startsWith("chunk-"));
+  const half = (await disk.readFile(`${BOX}/${name}`)).subarray(0, 100_000);
+  await disk.remove(`${BOX}/${name}`);
+  const file = await disk.create(`${BOX}/${name}`, "buffered");
+  await file.write(half, 0);
+  await file.sync();
+  await file.close();
+  const to = await SimSite.open("archive-short-to");
+  await expect(imported(from, to)).rejects.toThrow("another length");
+  expect(to.store.rows.floors()).toEqual([]);
+});

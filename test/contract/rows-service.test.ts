@@ -324,16 +324,39 @@ test("peers that ask for what cannot be are refused, and nothing is changed", as
   expect(dumpLogicalRows(site.store)).toEqual(before);
 });
 
+/** Puts a directory with all rows of a site on another one's disk, as if that were its cluster. */
+async function carryBox(from: SimSite, to: SimSite): Promise<void> {
+  const { rows, replica } = from.store;
+  const { siteId: site } = from.running.site.identity;
+  const { clusterId } = to.running.site.identity;
+  const deps = { disk: to.machine.disk, replica, rows, cluster: () => clusterId, site };
+  const heads = () => rows.heads();
+  await writeArchive({ ...deps, heads }, "/srv/box", new AbortController().signal);
+}
+
+test("an import of a directory that is damaged says what is to be done", async () => {
+  const from = await SimSite.open("damaged-from");
+  await putLarge(from, new Seed("import").bytes(300_000));
+  const to = await SimSite.open("damaged-to");
+  await carryBox(from, to);
+  const { disk } = to.machine;
+  const [chunk] = (await disk.list("/srv/box")).filter((name) => name.startsWith("chunk-"));
+  disk.flipBit(`/srv/box/${chunk}`, 99);
+  const { service } = serviceFor(from, to);
+  await expect(service.import("/srv/box")).rejects.toMatchObject({
+    ...{ kind: "corrupt", message: expect.stringContaining("the directory is damaged") },
+    hint: expect.stringContaining("import it again"),
+  });
+  disk.flipBit(`/srv/box/${chunk}`, 99);
+  expect(await service.import("/srv/box")).toMatchObject({ state: "done" });
+});
+
 test("an import is under way from the moment it is asked for", async () => {
   const from = await SimSite.open("import-from");
   await fill(from, new Seed("import"), 30);
   const to = await SimSite.open("import-to");
-  const { rows, replica } = from.store;
   const { identity } = from.running.site;
-  const { clusterId: own } = to.running.site.identity;
-  const deps = { disk: to.machine.disk, replica, rows, cluster: () => own };
-  const exporter = { ...deps, site: identity.siteId, heads: () => rows.heads() };
-  await writeArchive(exporter, "/srv/box", new AbortController().signal);
+  await carryBox(from, to);
   const { service, peer } = serviceFor(from, to);
   const first = service.import("/srv/box");
   const second = service.import("/srv/box");
