@@ -8,6 +8,7 @@ import { parseAccessKeyId, parseSiteId, type SiteId } from "../core/names.ts";
 import type { MemberSite } from "../core/site-record.ts";
 import { forwardRoute, forwardTo } from "./forward.ts";
 import type { PeerClient } from "./peer-client.ts";
+import { PeerFault } from "./peer-fault.ts";
 import type { PeerCall } from "./peer-server.ts";
 import {
   parseForwardedAnswer,
@@ -102,6 +103,8 @@ function clientOf(route: ReturnType<typeof forwardRoute>, times = 1): PeerClient
   };
 }
 
+const rests: number[] = [];
+const clock = { sleep: async (ms: number) => void rests.push(ms) };
 const random = createSimRandom(new Seed("names of requests"));
 const peers = () => [{ id: HOME, name: "paris" }] as unknown as MemberSite[];
 
@@ -112,7 +115,11 @@ describe("a request that is brought to the home", () => {
       asked.push(request);
       return ANSWER;
     });
-    const answer = await forwardTo({ client: clientOf(route), random, peers }, HOME, REQUEST);
+    const answer = await forwardTo(
+      { client: clientOf(route), clock, random, peers },
+      HOME,
+      REQUEST,
+    );
     expect([answer.status, String(answer.body)]).toEqual([412, "<Error/>"]);
     expect(asked.map(({ target, principal }) => [target, principal])).toEqual([
       [REQUEST.target, REQUEST.principal],
@@ -123,12 +130,12 @@ describe("a request that is brought to the home", () => {
     const route = forwardRoute(async () => ANSWER);
     expect((await ask(route, Buffer.from("nonsense"))).status).toBe(400);
     const stranger: SiteId = must(parseSiteId("2".repeat(16)));
-    const here = { client: clientOf(route), random, peers };
+    const here = { client: clientOf(route), clock, random, peers };
     await expect(forwardTo(here, stranger, REQUEST)).rejects.toMatchObject({ kind: "unreachable" });
     const silly: PeerClient = {
       request: async () => ({ status: 200, headers: {}, body: Buffer.from("yes") }),
     };
-    const there = forwardTo({ client: silly, random, peers }, HOME, REQUEST);
+    const there = forwardTo({ client: silly, clock, random, peers }, HOME, REQUEST);
     await expect(there).rejects.toMatchObject({ kind: "untrusted" });
   });
 
@@ -138,10 +145,36 @@ describe("a request that is brought to the home", () => {
       times += 1;
       return { ...ANSWER, status: times === 1 ? 200 : 412 };
     });
-    const link = { client: clientOf(route, 3), random, peers };
+    const link = { client: clientOf(route, 3), clock, random, peers };
     expect((await forwardTo(link, HOME, REQUEST)).status).toBe(200);
     expect(times).toBe(1);
     expect((await forwardTo(link, HOME, REQUEST)).status).toBe(412);
+  });
+
+  test("is asked again, under its name, when the link breaks for a moment and not for longer", async () => {
+    const route = forwardRoute(async () => ANSWER);
+    const whole = clientOf(route);
+    const names = new Set<string>();
+    for (const [breaks, tries] of [
+      [2, 3],
+      [9, 3],
+    ] as const) {
+      let asked = 0;
+      const client: PeerClient = {
+        request: async (...wish) => {
+          names.add(wish[1].path);
+          asked += 1;
+          if (asked <= breaks) throw new PeerFault("unreachable", "it broke");
+          return whole.request(...wish);
+        },
+      };
+      rests.length = 0;
+      const sent = forwardTo({ client, clock, random, peers }, HOME, REQUEST);
+      if (breaks < tries) expect((await sent).status).toBe(412);
+      else await expect(sent).rejects.toMatchObject({ kind: "unreachable" });
+      expect([asked, rests]).toEqual([tries, [100, 400]]);
+    }
+    expect(names.size).toBe(2);
   });
 
   test("waits at its own site when too many are under way", async () => {
@@ -149,7 +182,7 @@ describe("a request that is brought to the home", () => {
     const route = forwardRoute(() => new Promise((resolve) => finish.push(() => resolve(ANSWER))));
     const bytes = writeForwardedRequest(REQUEST);
     const first = Array.from({ length: LIMITS.forwardsMax }, () => ask(route, bytes));
-    const there = forwardTo({ client: clientOf(route), random, peers }, HOME, REQUEST);
+    const there = forwardTo({ client: clientOf(route), clock, random, peers }, HOME, REQUEST);
     await expect(there).rejects.toMatchObject({ kind: "refused" });
     for (const end of finish) end();
     expect((await Promise.all(first)).every(({ status }) => status === 200)).toBe(true);

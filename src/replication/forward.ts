@@ -3,6 +3,7 @@ import type { ForwardedAnswer, ForwardedRequest } from "../core/forwarded-reques
 import { LIMITS } from "../core/limits.ts";
 import type { SiteId } from "../core/names.ts";
 import type { MemberSite } from "../core/site-record.ts";
+import type { Clock } from "../ports/clock.ts";
 import type { Random } from "../ports/random.ts";
 import type { PeerClient } from "./peer-client.ts";
 import { PeerFault } from "./peer-fault.ts";
@@ -20,6 +21,8 @@ const HEAD_BYTES_MAX = 256 * 1024;
 const BYTES_MAX = LIMITS.forwardedBodyBytesMax + HEAD_BYTES_MAX;
 const TIMEOUT_MS = 30_000;
 const NAME_BYTES = 16;
+/** Between tries; a home that is down is told to its clients soon. */
+const RESTS_MS = [100, 400] as const;
 /** Answers that are remembered, for a peer that did not hear them and asks at another address. */
 const REMEMBERED_MAX = 1024;
 
@@ -72,6 +75,7 @@ function plain(status: number, message: string): PeerAnswer {
 export async function forwardTo(
   deps: {
     readonly client: PeerClient;
+    readonly clock: Pick<Clock, "sleep">;
     readonly random: Random;
     readonly peers: () => readonly MemberSite[];
   },
@@ -81,13 +85,30 @@ export async function forwardTo(
   const peer = deps.peers().find(({ id }) => id === home);
   if (peer === undefined) throw new PeerFault("unreachable", `${home} is no peer`);
   const path = `${FORWARD_PATH}?name=${toHex(deps.random.bytes(NAME_BYTES))}`;
-  const { status, body } = await deps.client.request(peer, {
-    ...{ method: "POST", path, body: writeForwardedRequest(request) },
-    ...{ bytesMax: BYTES_MAX, timeoutMs: TIMEOUT_MS },
-  });
+  const wish = { method: "POST", path, body: writeForwardedRequest(request) } as const;
+  const bounds = { bytesMax: BYTES_MAX, timeoutMs: TIMEOUT_MS };
+  const { status, body } = await insist(deps.clock, () =>
+    deps.client.request(peer, { ...wish, ...bounds }),
+  );
   if (status !== 200) throw new PeerFault("refused", `${peer.name} answered ${status}`);
   const answer = parseForwardedAnswer(body);
   if (answer.outcome === "ok") return answer.value;
   const what = `${peer.name} answered what is no answer: ${answer.problem}`;
   throw new PeerFault("untrusted", what);
+}
+
+/** Asks again, under the same name, when a link broke that may be whole in a moment. */
+async function insist<Answer>(
+  clock: Pick<Clock, "sleep">,
+  ask: () => Promise<Answer>,
+): Promise<Answer> {
+  for (const restMs of RESTS_MS) {
+    try {
+      return await ask();
+    } catch (failure) {
+      if (!(failure instanceof PeerFault) || failure.kind !== "unreachable") throw failure;
+    }
+    await clock.sleep(restMs);
+  }
+  return ask();
 }

@@ -129,7 +129,7 @@ function homeLinks(
     engine.fetch({ kind: "manifests", manifests: [manifest] }, first, signal);
   return {
     forward: (home, request) =>
-      forwardTo({ client, random, peers }, home, request).catch(tellOperator),
+      forwardTo({ client, clock, random, peers }, home, request).catch(tellOperator),
     open: async (home, head) =>
       tellingFlow(await openFlow({ client, clock, random, peers }, home, head).catch(tellOperator)),
     bring: (from, manifests, signal) => bringParts({ clock, ask }, manifests, from, signal),
