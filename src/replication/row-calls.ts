@@ -1,6 +1,7 @@
 import { LayoutError } from "../core/bytes.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { SiteRecord } from "../core/site-record.ts";
+import { compareUtf8 } from "../core/utf8-order.ts";
 import type { RowRange } from "../storage/logical-rows.ts";
 import type { LogEntry } from "../storage/replica.ts";
 import type { Bandwidth } from "./bandwidth.ts";
@@ -70,6 +71,7 @@ export class RowCalls {
     const body = writeRowsRequest({ ...request, bytesMax });
     const page = readPage(await this.#post("/v1/repl/rows", body, signal));
     const { next, refused } = believe(parseRowsHead(page.head));
+    requireProgress(request.range, next);
     return { entries: page.entries, next, refused };
   }
 
@@ -82,14 +84,17 @@ export class RowCalls {
     const body = writeRangesRequest({ ranges, rowsMax });
     const answer = believe(parseRangesAnswer(await this.#post("/v1/repl/ranges", body, signal)));
     if (answer.ranges.length !== ranges.length) throw new PeerLie("it answers other ranges");
+    for (const [at, range] of ranges.entries()) requireProgress(range, answer.ranges[at]?.next);
     return answer.ranges;
   }
 
   /** The rows of a short range, each with its hash. */
   async list(range: RowRange, signal: AbortSignal): Promise<ListAnswer> {
-    return believe(
+    const answer = believe(
       parseListAnswer(await this.#post("/v1/repl/row-hashes", writeListRequest(range), signal)),
     );
+    requireProgress(range, answer.next);
+    return answer;
   }
 
   async #post(path: string, body: Uint8Array, signal: AbortSignal): Promise<Buffer> {
@@ -105,6 +110,13 @@ export class RowCalls {
     if (response.status === 200) return answer;
     throw new RowRefusal(response.status, problemOf(answer) ?? `it answered ${response.status}`);
   }
+}
+
+/** An answer goes on behind where it began and within what was asked for, or its end never comes. */
+function requireProgress({ from, to }: RowRange, next: string | undefined): void {
+  if (next === undefined) return;
+  const goesOn = compareUtf8(next, from) > 0 && (to === undefined || compareUtf8(next, to) < 0);
+  if (!goesOn) throw new PeerLie("an answer that does not go on");
 }
 
 /** What a refusal says, as far as it is one of ours; never more than a line of it. */
