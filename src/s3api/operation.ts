@@ -1,3 +1,4 @@
+import type { ForwardedAnswer } from "../core/forwarded-request.ts";
 import type { BucketName, ObjectKey } from "../core/names.ts";
 import type { BucketSettings } from "../core/records.ts";
 import type { KeyRing } from "../core/seal.ts";
@@ -40,6 +41,12 @@ export interface HomeGate {
   isElsewhere(settings: BucketSettings): boolean;
   /** Answers a request to a bucket with a home: here, or there. */
   visit(visit: HomeVisit, deps: HandlerDeps): Reply | Promise<Reply>;
+  /**
+   * Has the home of a bucket answer this request with another body.
+   *
+   * @throws S3Error ServiceUnavailable when it cannot be asked.
+   */
+  bring(call: BucketCall, body: Uint8Array): Promise<ForwardedAnswer>;
 }
 
 export type S3Settings = {

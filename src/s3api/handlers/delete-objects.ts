@@ -8,6 +8,7 @@ import {
 import type { DeleteObjectRequest, DeleteOutcome } from "../../storage/store.ts";
 import { S3Error } from "../errors.ts";
 import type { VersionRef } from "../headers/version-ref.ts";
+import { type DeletesThere, deleteThere, identityOf } from "../home/deletes-there.ts";
 import { homeUnavailable } from "../home/home-unavailable.ts";
 import type { BucketCall, HandlerDeps, Reply } from "../operation.ts";
 import { xmlReply } from "../reply.ts";
@@ -25,6 +26,7 @@ const OBJECT_ELEMENTS = ["Key", "VersionId", "ETag", "LastModifiedTime", "Size"]
 /** One key of the request: what is to be done, or why it will not be. */
 type Item =
   | { readonly kind: "delete"; readonly named: Named; readonly request: DeleteObjectRequest }
+  | { readonly kind: "brought"; readonly named: Named; readonly etag: string }
   | { readonly kind: "refused"; readonly named: Named; readonly error: S3Error };
 
 /** Whether conditions are another site's to judge. */
@@ -34,7 +36,8 @@ type Placed = BucketCall & { readonly isElsewhere: boolean };
 type Named = { readonly name: string; readonly versionText: string | undefined };
 
 /**
- * Each key is authorised and judged by itself; all that remain are deleted in one commit.
+ * Each key is authorised and judged by itself; all that remain are deleted in one commit. Those
+ * with a condition that another site judges are deleted there, in one commit of that site.
  * https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html
  */
 export async function deleteObjects(call: BucketCall, deps: HandlerDeps): Promise<Reply> {
@@ -45,6 +48,7 @@ export async function deleteObjects(call: BucketCall, deps: HandlerDeps): Promis
   const requests: DeleteObjectRequest[] = [];
   for (const item of items) if (item.kind === "delete") requests.push(item.request);
   const outcomes = requests.length === 0 ? [] : await deps.store.deleteObjects(requests);
+  const there = await deletedThere(call, deps, items);
   const xml = new XmlWriter("DeleteResult");
   let next = 0;
   for (const item of items) {
@@ -52,12 +56,56 @@ export async function deleteObjects(call: BucketCall, deps: HandlerDeps): Promis
       writeFailure(xml, item.named, item.error);
       continue;
     }
+    if (item.kind === "brought") {
+      writeBrought(xml, item.named, there.resultOf(item.named), quiet);
+      continue;
+    }
     const outcome = outcomes[next++];
     if (outcome === undefined)
       throw new S3Error("InternalError", { cause: "an outcome is missing" });
     writeOutcome(xml, item, outcome, quiet);
   }
-  return xmlReply(xml.finish());
+  const isAllThere = requests.length === 0 && there.token.length > 0;
+  const reply = xmlReply(xml.finish(), isAllThere ? [...there.token] : []);
+  // Its own token says nothing of what was written there.
+  return isAllThere && reply.kind === "whole" ? { ...reply, forwarded: true } : reply;
+}
+
+/** What the bucket's home did of it; nothing is known of any key when it could not be asked. */
+async function deletedThere(
+  call: BucketCall,
+  deps: HandlerDeps,
+  items: readonly Item[],
+): Promise<DeletesThere> {
+  const brought = items.flatMap((item) =>
+    item.kind === "brought" ? [{ ...item.named, etag: item.etag }] : [],
+  );
+  const nothing: DeletesThere = { resultOf: () => undefined, token: [] };
+  if (brought.length === 0) return nothing;
+  return deleteThere(call, deps, brought).catch((failure: unknown) => {
+    if (failure instanceof S3Error) return nothing;
+    throw failure;
+  });
+}
+
+function writeBrought(
+  xml: XmlWriter,
+  named: Named,
+  result: XmlElement | undefined,
+  quiet: boolean,
+): void {
+  if (result === undefined) {
+    writeFailure(xml, named, homeUnavailable());
+    return;
+  }
+  if (result.name === "Deleted" && quiet) return;
+  xml.open(result.name);
+  writeNamed(xml, named);
+  for (const told of ["DeleteMarker", "DeleteMarkerVersionId", "Code", "Message"]) {
+    const text = childText(result, told);
+    if (text !== undefined) xml.text(told, text);
+  }
+  xml.close();
 }
 
 function readItems(
@@ -74,7 +122,7 @@ function readItems(
   for (const element of elements) {
     const named = readNamed(element);
     // AWS deletes the same version of the same key once, and says so once.
-    const identity = JSON.stringify([named.name, named.versionText]);
+    const identity = identityOf(named);
     if (seen.has(identity)) continue;
     seen.add(identity);
     items.push(readItem(call, element, named));
@@ -102,9 +150,9 @@ function readItem(call: Placed, element: XmlElement, named: Named): Item {
       }
     }
     const etag = childText(element, "ETag");
-    if (etag !== undefined && call.isElsewhere) throw homeUnavailable();
     const tag = etag === undefined ? "*" : unquoteEtag(etag);
     if (tag !== "*") requireReadable(call, key);
+    if (etag !== undefined && call.isElsewhere) return { kind: "brought", named, etag };
     const request: DeleteObjectRequest = {
       bucket,
       key,

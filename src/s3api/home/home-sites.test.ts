@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import {
   ABSENT,
@@ -26,6 +27,67 @@ beforeAll(async () => {
 });
 afterAll(() => pair.close());
 beforeEach(() => pair.reset());
+
+const LIST = { method: "POST", path: "/photos?delete" };
+
+function deleteOf(...objects: readonly string[]): string {
+  const list = objects.map((one) => `<Object>${one}</Object>`).join("");
+  return `<Delete xmlns="http://s3.amazonaws.com/doc/2006-03-01/">${list}</Delete>`;
+}
+
+describe("a list of deletes, some of them with a condition", () => {
+  test("is done where each of them is judged, and answered in its order", async () => {
+    const key = "a &amp; b\u00e9";
+    const path = `/photos/${encodeURIComponent("a & b\u00e9")}`;
+    const there = await paris.ask({ method: "PUT", path, body: "x" });
+    const etag = `<ETag>${there.headers["etag"]?.replaceAll('"', "&quot;")}</ETag>`;
+    await berlin.ask({ method: "PUT", path: "/photos/here", body: "x" });
+    const body = deleteOf(
+      `<Key>${key}</Key>${etag}`,
+      "<Key>here</Key>",
+      '<Key>absent</Key><ETag>"a"</ETag>',
+      `<Key>${key}</Key>${etag}`,
+    );
+    const md5 = createHash("md5").update(body).digest("base64");
+    const many = await berlin.ask({ ...LIST, headers: { "Content-MD5": md5 }, body });
+    expect(String(many.body).split('/2006-03-01/">')[1]).toBe(
+      `<Deleted><Key>${key}</Key></Deleted><Deleted><Key>here</Key></Deleted>` +
+        "<Error><Key>absent</Key><Code>NoSuchKey</Code>" +
+        "<Message>The specified key does not exist.</Message></Error></DeleteResult>",
+    );
+    expect(await statusOf(paris, { method: "HEAD", path })).toBe("404");
+    expect(await statusOf(berlin, { method: "HEAD", path: "/photos/here" })).toBe("404");
+    expect(link.forwarded.map(({ target }) => target)).toEqual(["/photos?delete"]);
+  });
+
+  test("tells what the home refuses, and nothing else of it when it is quiet", async () => {
+    const { headers } = await paris.ask({ method: "PUT", path: "/photos/two", body: "x" });
+    const objects = [
+      `<Key>two</Key><ETag>${headers["etag"]}</ETag>`,
+      '<Key>two</Key><VersionId>null</VersionId><ETag>"wrong"</ETag>',
+    ];
+    const body = deleteOf(...objects).replace("</Delete>", "<Quiet>true</Quiet></Delete>");
+    const quiet = await berlin.ask({ ...LIST, body });
+    expect(String(quiet.body)).not.toContain("<Deleted>");
+    expect(String(quiet.body)).toContain("<Key>two</Key><VersionId>null</VersionId><Code>");
+    const token = await paris.ask({ method: "DELETE", path: "/photos/x" });
+    expect(quiet.headers["x-atoll-token"]).toBe(token.headers["x-atoll-token"]);
+  });
+
+  test("is done but for these while the home is out of reach, or is one no more", async () => {
+    for (const isCut of [true, false]) {
+      link.isCut = isCut;
+      if (!isCut) await setHome(paris, BERLIN);
+      await berlin.ask({ method: "PUT", path: "/photos/here", body: "x" });
+      const objects = ["<Key>here</Key>", '<Key>there</Key><ETag>"a"</ETag>'];
+      const many = await berlin.ask({ ...LIST, body: deleteOf(...objects) });
+      expect(String(many.body)).toContain("<Deleted><Key>here</Key></Deleted>");
+      expect(String(many.body)).toContain("<Key>there</Key><Code>ServiceUnavailable</Code>");
+    }
+    await setHome(paris, PARIS);
+    expect(link.forwarded).toHaveLength(1);
+  });
+});
 
 describe("a conditional write at a site that is not the bucket's home", () => {
   test("is judged and stored at the home, and answered as there", async () => {
@@ -64,7 +126,7 @@ describe("a conditional write at a site that is not the bucket's home", () => {
     expect(names).not.toContain("x-amz-content-sha256");
   });
 
-  test("may be a delete or an append; one of many deletes is refused by itself", async () => {
+  test("may be a delete or an append", async () => {
     await paris.ask({ method: "PUT", path: "/photos/log", body: "one" });
     const append = { "x-amz-write-offset-bytes": "3" };
     const grow = { method: "PUT", path: "/photos/log", headers: append, body: " two" };
@@ -72,13 +134,6 @@ describe("a conditional write at a site that is not the bucket's home", () => {
     expect(String((await paris.ask({ method: "GET", path: "/photos/log" })).body)).toBe("one two");
     const drop = { method: "DELETE", path: "/photos/log", headers: { "If-Match": '"wrong"' } };
     expect(await statusOf(berlin, drop)).toBe("412 PreconditionFailed");
-    await berlin.ask({ method: "PUT", path: "/photos/here", body: "x" });
-    const body =
-      "<Delete><Object><Key>here</Key></Object>" +
-      '<Object><Key>there</Key><ETag>"a"</ETag></Object></Delete>';
-    const many = await berlin.ask({ method: "POST", path: "/photos?delete", body });
-    expect(String(many.body)).toContain("<Deleted><Key>here</Key></Deleted>");
-    expect(String(many.body)).toContain("<Key>there</Key><Code>ServiceUnavailable</Code>");
     expect(link.forwarded).toHaveLength(2);
   });
 

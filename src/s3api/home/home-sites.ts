@@ -13,9 +13,9 @@ import type { WriteToken } from "../../core/write-token.ts";
 import type { RequestHeaders } from "../../http/exchange.ts";
 import type { IncomingManifest } from "../../storage/replica.ts";
 import { S3Error } from "../errors.ts";
-import type { HandlerDeps, HomeGate, HomeVisit, Reply } from "../operation.ts";
+import type { BucketCall, HandlerDeps, HomeGate, HomeVisit, Reply } from "../operation.ts";
 import { CompletionsThere } from "./complete-there.ts";
-import { announcedBytes, forwardedReply, takeRequest } from "./forward.ts";
+import { announcedBytes, forwardedReply, headOf, keptLines, takeRequest } from "./forward.ts";
 import { homeUnavailable } from "./home-unavailable.ts";
 import { streamThere } from "./stream-there.ts";
 
@@ -46,6 +46,9 @@ const CONDITIONS = [
   "x-amz-rename-source-if-none-match",
 ] as const;
 
+/** Headers by which a client vouches for the body that it sent itself. */
+const OF_BODY = /^(content-md5|x-amz-checksum-.*|x-amz-sdk-checksum-algorithm)$/;
+
 /**
  * Takes conditional writes and appends of buckets that have a home to that site, so that no two
  * sites judge them at once. Invariant: while a bucket is handed over no conditional write to it is
@@ -74,13 +77,13 @@ export class HomeSites implements HomeGate {
     const { bucket, headers, exchange } = call;
     const home = homeOf(call.bucketSettings);
     const isWrite = exchange.method !== "GET" && exchange.method !== "HEAD";
-    // Conditions of DeleteObjects stand in its body: its handler asks for each key.
+    // Conditions of DeleteObjects stand in its body: its handler brings those keys there.
     const isOfMany = operation === "DeleteObjects";
     if (home === undefined || !isWrite || !(isOfMany || isConditional(headers))) return answer();
     if (home.site === this.#deps.self) return this.#answerHere(bucket, home, answer);
-    if (isOfMany) return answer();
     // The role went elsewhere while the request was on its way.
     if (visit.isForwarded) throw homeUnavailable();
+    if (isOfMany) return answer();
     return this.#answerThere(home.site, visit, deps);
   }
 
@@ -129,17 +132,19 @@ export class HomeSites implements HomeGate {
     return true;
   }
 
-  async #answerThere(home: SiteId, visit: HomeVisit, deps: HandlerDeps): Promise<Reply> {
-    try {
-      return forwardedReply(await this.#askThere(home, visit, deps));
-    } catch (failure) {
-      if (failure instanceof S3Error) throw failure;
-      // Of a home that is out of reach the status of replication tells; anything else is strange.
-      throw homeUnavailable(failure instanceof StorageFault ? undefined : failure);
-    }
+  async bring(call: BucketCall, body: Uint8Array): Promise<ForwardedAnswer> {
+    const home = homeOf(call.bucketSettings);
+    if (home === undefined) throw homeUnavailable();
+    const lines = keptLines(call).filter(([name]) => !OF_BODY.test(name));
+    const head = headOf(call, [...lines, ["content-length", String(body.length)]]);
+    return this.#deps.forward(home.site, { ...head, body }).catch(refuseClient);
   }
 
-  #askThere(
+  async #answerThere(home: SiteId, visit: HomeVisit, deps: HandlerDeps): Promise<Reply> {
+    return forwardedReply(await this.#askThere(home, visit, deps).catch(refuseClient));
+  }
+
+  async #askThere(
     home: SiteId,
     { call, operation }: HomeVisit,
     deps: HandlerDeps,
@@ -151,8 +156,15 @@ export class HomeSites implements HomeGate {
       return this.#completions.answer(call, deps, { open, forward, arrived });
     }
     if (announcedBytes(call) > LIMITS.forwardedBodyBytesMax) return streamThere(call, deps, open);
-    return takeRequest(call, deps).then(forward);
+    return forward(await takeRequest(call, deps));
   }
+}
+
+/** What a client is told when its request could not be answered there. */
+function refuseClient(failure: unknown): never {
+  if (failure instanceof S3Error) throw failure;
+  // Of a home that is out of reach the status of replication tells; anything else is strange.
+  throw homeUnavailable(failure instanceof StorageFault ? undefined : failure);
 }
 
 function homeOf(settings: BucketSettings): HomeSite | undefined {
