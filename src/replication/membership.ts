@@ -98,7 +98,10 @@ export class Membership {
   /** Removes a site by name or id, whether it runs or not; nothing it writes is taken any more. */
   async remove(name: string): Promise<RemoveOutcome> {
     const { store, identity } = this.#deps;
-    const found = this.find(name);
+    const [found, ...others] = this.#find(name);
+    if (others.length > 0) {
+      return { outcome: "refused", message: `Several sites are called ${name}: give the id.` };
+    }
     if (found === undefined) {
       return { outcome: "refused", message: `There is no active site called ${name}.` };
     }
@@ -110,11 +113,12 @@ export class Membership {
     return { outcome: "removed", site: store.site(found.id) ?? found };
   }
 
-  /** An active member by its id or name. */
-  find(name: string): MemberSite | undefined {
+  /** The active member with this id, or else all with this name: sites may be given new ones. */
+  #find(name: string): readonly MemberSite[] {
     const id = parseSiteId(name);
     const active = this.sites().filter(({ state }) => state === "active");
-    return active.find((site) => site.id === id) ?? active.find((site) => site.name === name);
+    const named = active.find((site) => site.id === id);
+    return named === undefined ? active.filter((site) => site.name === name) : [named];
   }
 
   #record(wish: AddressWish): SiteRecord {

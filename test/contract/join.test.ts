@@ -1,7 +1,12 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { accessKeyContext } from "../../src/core/access-key.ts";
 import { openEnvelope, sealEnvelope } from "../../src/core/encryption-envelope.ts";
-import { type AccessKeyId, parseAccessKeyId } from "../../src/core/names.ts";
+import {
+  type AccessKeyId,
+  parseAccessKeyId,
+  parseOriginId,
+  parseSiteId,
+} from "../../src/core/names.ts";
 import { sealSecret, unsealSecret } from "../../src/core/seal.ts";
 import { required } from "../../src/core/tagged-fields.ts";
 import { Seed } from "../sim/seed.ts";
@@ -244,6 +249,29 @@ describe("a site that is removed", () => {
     expect(await first.membership.remove(siteId)).toMatchObject({ outcome: "refused" });
     expect(await first.membership.remove("nowhere")).toMatchObject({ outcome: "refused" });
     expect(namesOf(first).every((name) => name.endsWith("active"))).toBe(true);
+  });
+});
+
+test("of several sites of one name none is removed by that name", async () => {
+  const [first, second] = [await make("berlin"), await make("paris")];
+  await second.join(await first.invite());
+  const { removedOrigins: _, ...paris } = required(
+    first.site.store.site(second.site.identity.siteId),
+    "site",
+  );
+  // One that was given its name when it was started again.
+  const id = required(parseSiteId("00000000000000aa"), "site id");
+  const origins = [required(parseOriginId("00000000000000bb"), "origin")];
+  await first.site.store.putSite({ ...paris, id, origins });
+  expect(await first.membership.remove("paris")).toMatchObject({
+    outcome: "refused",
+    message: expect.stringContaining("Several sites"),
+  });
+  expect(namesOf(first).every((name) => name.endsWith("active"))).toBe(true);
+  expect(await first.membership.remove(id)).toMatchObject({ outcome: "removed" });
+  expect(await first.membership.remove("paris")).toMatchObject({
+    outcome: "removed",
+    site: { id: second.site.identity.siteId },
   });
 });
 
