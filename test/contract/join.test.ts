@@ -263,13 +263,13 @@ test("of several sites of one name none is removed by that name", async () => {
   const id = required(parseSiteId("00000000000000aa"), "site id");
   const origins = [required(parseOriginId("00000000000000bb"), "origin")];
   await first.site.store.putSite({ ...paris, id, origins });
-  expect(await first.membership.remove("paris")).toMatchObject({
+  expect(await first.membership.remove(paris.name)).toMatchObject({
     outcome: "refused",
     message: expect.stringContaining("Several sites"),
   });
   expect(namesOf(first).every((name) => name.endsWith("active"))).toBe(true);
   expect(await first.membership.remove(id)).toMatchObject({ outcome: "removed" });
-  expect(await first.membership.remove("paris")).toMatchObject({
+  expect(await first.membership.remove(paris.name)).toMatchObject({
     outcome: "removed",
     site: { id: second.site.identity.siteId },
   });
