@@ -112,7 +112,7 @@ export class RowCalls {
   }
 }
 
-/** An answer goes on behind where it began and within what was asked for, or its end never comes. */
+/** An answer goes on behind where it began, within what was asked for, or its end never comes. */
 function requireProgress({ from, to }: RowRange, next: string | undefined): void {
   if (next === undefined) return;
   const goesOn = compareUtf8(next, from) > 0 && (to === undefined || compareUtf8(next, to) < 0);
