@@ -2,6 +2,7 @@ import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { LIMITS } from "../core/limits.ts";
 import { parseSiteId } from "../core/names.ts";
 import { isSealedWithCurrent, type KeyRing, sealSecret, unsealSecret } from "../core/seal.ts";
 import { required } from "../core/tagged-fields.ts";
@@ -105,6 +106,45 @@ test("rings of two sites that rotated at once become one ring, in either order",
     expect(first.current).toBe(second.current);
     expect(new Map([...first.keys].sort())).toEqual(new Map([...second.keys].sort()));
     expect(first.keys.size).toBe(3);
+  } finally {
+    await rm(elsewhere, { recursive: true, force: true });
+  }
+});
+
+test("keys that several sites made as the last ones of a full ring are all taken", async () => {
+  const elsewhere = await mkdtemp(join(tmpdir(), "atoll-ring-"));
+  try {
+    const keys = new Map(
+      Array.from({ length: LIMITS.keyRingKeysMax - 1 }, (_, at) => [
+        `${at + 1}`,
+        Buffer.alloc(32, at),
+      ]),
+    );
+    const current = `${keys.size}`;
+    const rings = [directory, elsewhere].map((place) => openKeyRing(REAL, place, false));
+    const [first, second] = await Promise.all(rings);
+    for (const [ring, site] of [
+      [first, "00000000000000aa"],
+      [second, "00000000000000bb"],
+    ] as const) {
+      if (ring === undefined) throw new Error("a ring was not opened");
+      await ring.adopt({ current, keys });
+      ring.share(required(parseSiteId(site), "site"));
+      await ring.rotate();
+      await expect(ring.rotate()).rejects.toMatchObject({ kind: "unsupported" });
+    }
+    if (first === undefined || second === undefined) throw new Error("a ring was not opened");
+    expect(await first.merge(second)).toBe(true);
+    expect(await second.merge(first)).toBe(true);
+    expect(first.keys.size).toBe(LIMITS.keyRingKeysMax + 1);
+    expect(second.current).toBe(first.current);
+    const flood = new Map(
+      Array.from({ length: 2 * LIMITS.keyRingKeysMax }, (_, at) => [
+        `${at + 5000}`,
+        Buffer.alloc(32),
+      ]),
+    );
+    expect(await first.merge({ current: "5000", keys: flood })).toBe(false);
   } finally {
     await rm(elsewhere, { recursive: true, force: true });
   }

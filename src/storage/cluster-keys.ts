@@ -13,6 +13,12 @@ const FILE_NAME = "cluster-key.json";
 const KEY_BYTES = 32;
 const FIRST_KEY_ID = "1";
 
+/**
+ * Every site may have made the last key of a full ring: without them nobody else could read what it
+ * sealed. A peer that floods a ring is refused all the same.
+ */
+const MERGED_KEYS_MAX = 2 * LIMITS.keyRingKeysMax;
+
 type ClusterKeysDeps = { readonly disk: Disk; readonly random: Random };
 
 /** The key ring of this site's cluster, as it stands in its file at every moment. */
@@ -82,7 +88,7 @@ export class ClusterKeys implements KeyRing {
   async #merge({ keys }: KeyRing): Promise<boolean> {
     const { former = [] } = this.#ring;
     const all = new Map([...keys, ...this.#ring.keys]);
-    if (all.size === this.#ring.keys.size || all.size > LIMITS.keyRingKeysMax) return false;
+    if (all.size === this.#ring.keys.size || all.size > MERGED_KEYS_MAX) return false;
     const current = [...all.keys()].reduce(laterKeyId);
     const next: KeyRing = { current, keys: all, former };
     await writeJsonFile(this.#deps.disk, this.#path, encode(next));
