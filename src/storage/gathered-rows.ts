@@ -1,5 +1,6 @@
 import type { Kv, KvMutation, KvRange, KvRow } from "../ports/kv.ts";
 import { ReadyRows, type Side, sideOf } from "./metadata/ready-rows.ts";
+import { ReadyVersions } from "./metadata/ready-versions.ts";
 import { TABLES } from "./metadata/rows.ts";
 
 /** Rows of one transaction: neighbours, so that it changes few pages of a large index. */
@@ -7,6 +8,8 @@ const ROWS_PER_WRITE = 4096;
 /** There are two of them; a row is at most a few KiB. */
 const MEMORY_BYTES_MAX = 64 * 1024 * 1024;
 const MEMORY_BYTES_MIN = 16 * 1024;
+/** Versions wait for each other only to be sorted. */
+const VERSIONS_BYTES = 8 * 1024 * 1024;
 /** Rows of small objects take about this part of their log: so some are written early. */
 const PART_OF_LOG = 1 / 16;
 const TOMBSTONE_BYTE = TABLES.tombstone.prefix.charCodeAt(0);
@@ -29,6 +32,7 @@ export class GatheredRows implements Kv {
   #leaving: ReadyRows | undefined;
   /** Memory that is used again. */
   #spare: ReadyRows | undefined;
+  #versions: ReadyVersions | undefined;
   #writes: Promise<void> = Promise.resolve();
 
   /** @param logBytes of the log that is read: memory for a part of its rows is taken. */
@@ -85,6 +89,25 @@ export class GatheredRows implements Kv {
     this.#queue(() => this.#store(rows));
   }
 
+  /** Where a version can be put; until `flushVersions` has been called when that is told. */
+  versionsFor(nameBytes: number, valueBytes: number): ReadyVersions | "flush versions" {
+    this.#versions ??= new ReadyVersions(Math.min(VERSIONS_BYTES, this.#memoryBytes));
+    return this.#versions.isFull(nameBytes, valueBytes) ? "flush versions" : this.#versions;
+  }
+
+  /** How many versions wait: they have to go before anything is asked about versions. */
+  get versions(): number {
+    return this.#versions?.count ?? 0;
+  }
+
+  /** Resolves when all versions stand in the store. */
+  async flushVersions(): Promise<void> {
+    const versions = this.#versions;
+    if (versions === undefined || versions.count === 0) return;
+    await this.#queue(() => this.#write(versions.parts(ROWS_PER_WRITE)));
+    versions.clear();
+  }
+
   get hasGathered(): boolean {
     return (this.#gathering?.count ?? 0) > 0;
   }
@@ -139,8 +162,15 @@ export class GatheredRows implements Kv {
   }
 
   async #store(rows: ReadyRows): Promise<void> {
+    await this.#write(rows.parts(ROWS_PER_WRITE));
+    this.#leaving = undefined;
+    rows.clear();
+    this.#spare = rows;
+  }
+
+  async #write(parts: Iterable<KvMutation[]>): Promise<void> {
     let before = Promise.resolve();
-    for (const part of rows.parts(ROWS_PER_WRITE)) {
+    for (const part of parts) {
       const written = this.#kv.write(part);
       // It is waited for behind the one before it, and fails with that.
       written.catch(nothing);
@@ -149,9 +179,6 @@ export class GatheredRows implements Kv {
       before = written;
     }
     await before;
-    this.#leaving = undefined;
-    rows.clear();
-    this.#spare = rows;
   }
 }
 

@@ -56,7 +56,7 @@ test("sums of counts come to the same as one change after the other, whatever is
       const references = new ReferenceCounts(summed, { keepUnnamed: true });
       const sums = new PlainCounts({ view: summed, references });
       const counts: BucketCounts = {
-        ...{ name: BUCKET, folders: new Map(), tombstones: 0, elsewhere: undefined },
+        ...{ name: BUCKET, folders: new Map(), tombstones: 0, noncurrent: 0, elsewhere: undefined },
       };
       const held = new Map<number, number>();
       for (const { folder, what } of all) {

@@ -12,6 +12,7 @@ export type BucketCounts = {
   /** By a hash of the folder. */
   readonly folders: Map<number, FolderCount>;
   tombstones: number;
+  noncurrent: number;
   /** How many objects can surely be taken off the count of folders that are not listed. */
   elsewhere: number | undefined;
 };
@@ -72,6 +73,12 @@ export class PlainCounts {
     this.#buckets.add(counts);
   }
 
+  /** An object has become an older version. */
+  addNoncurrent(counts: BucketCounts): void {
+    counts.noncurrent += 1;
+    this.#buckets.add(counts);
+  }
+
   /** Rows, and bytes of inline bodies, rest on a segment, or do not any more. */
   addLive(segment: number, rows: number, bytes: number): void {
     if (this.#home !== segment || this.#homeCount === undefined) {
@@ -99,8 +106,10 @@ export class PlainCounts {
     }
     this.#folders = [];
     for (const counts of this.#buckets) {
-      addUsage(view, { bucket: counts.name, key: "" }, { tombstones: counts.tombstones });
+      const { name, tombstones, noncurrent } = counts;
+      addUsage(view, { bucket: name, key: "" }, { tombstones, noncurrent });
       counts.tombstones = 0;
+      counts.noncurrent = 0;
     }
     this.#buckets.clear();
   }

@@ -38,6 +38,9 @@ import { bodyRecordBytes } from "./segment/record.ts";
 const VERSION_BYTES = 16;
 /** Few keys go the long way; where more do, their filter grows. */
 const LONG_WAY_PART = 1 / 8;
+/** When fewer versions were gathered as others had to know of them, so many go the long way. */
+const VERSIONS_WORTH = 1000;
+const VERSIONS_PASSED = 20_000;
 
 type Bucket = {
   readonly bytes: Buffer;
@@ -47,6 +50,8 @@ type Bucket = {
   readonly counts: BucketCounts;
   /** Whether a null slot is all that its keys have, as its row of counts says. */
   isPlain: boolean;
+  /** Whether its keys have versions at most, and nothing is said of these. */
+  hasVersionsOnly: boolean;
   mayHaveTombstones: boolean;
   /** As of which time that is so. */
   asOf: number;
@@ -54,6 +59,7 @@ type Bucket = {
 
 /** Where in the log an operation stands, and where its inline body does. */
 type Place = { readonly segment: number; readonly offset: number };
+type Flush = "flush" | "flush versions";
 type Span = { readonly bytes: Buffer; readonly from: number; readonly to: number };
 
 export type PlainWritesDeps = {
@@ -72,6 +78,8 @@ export type PlainWritesDeps = {
  * - A later write of its null slot, in a bucket where keys have nothing else, and of a key of which
  *   everything so far was applied here: then one row of an object, or one tombstone, is all there
  *   is of it, and the later write takes its place.
+ * - A later version of such a key, in a bucket where nothing is said of versions: the row of the
+ *   current object becomes that of an older one as it is.
  *
  * Whatever else an operation is, it goes the way of all.
  *
@@ -93,11 +101,14 @@ export class PlainWrites {
   /** The name of the key at hand, as gathered rows have it, when that is asked for. */
   readonly #name = Buffer.alloc(LIMITS.bucketNameBytesMax + LIMITS.keyBytesMax + 2);
   #nameBytes = 0;
+  /** Versions that are to go the long way before others are gathered. */
+  #versionsToPass = 0;
   readonly #before: PlainBefore = { hlcHigh: 0, hlcLow: 0, home: 0, size: 0 };
   /** Its row in the memory that is being filled, or -1. */
   #row = -1;
   /** Which row it has now. */
   #side: Side | undefined;
+  #value: Buffer | undefined;
 
   constructor(deps: PlainWritesDeps) {
     this.#deps = deps;
@@ -126,12 +137,17 @@ export class PlainWrites {
     this.#counts.settle();
   }
 
+  /** So many versions had to go into the store before something could be applied the long way. */
+  cutVersions(count: number): void {
+    if (count < VERSIONS_WORTH) this.#versionsToPass = VERSIONS_PASSED;
+  }
+
   /**
    * Applies the operation from `from` up to `to`, whose inline body stands at `body`. Gives the
    * bytes of that body's record; undefined, and nothing is changed, when it is none of these;
-   * "flush" when the rows gathered have to go first.
+   * otherwise what of the rows gathered has to go first.
    */
-  apply(operation: Span, body: Place): number | "flush" | undefined {
+  apply(operation: Span, body: Place): number | Flush | undefined {
     const { bytes } = operation;
     const { logs } = this.#deps;
     const kind = this.#fields.read(bytes, operation, logs.hasSeenNothing);
@@ -143,7 +159,7 @@ export class PlainWrites {
       : this.#delete(bucket, operation, body.segment);
   }
 
-  #put(bucket: Bucket, operation: Span, place: Place): number | "flush" | undefined {
+  #put(bucket: Bucket, operation: Span, place: Place): number | Flush | undefined {
     const { bytes, from } = operation;
     const { objectAt, objectEnd, nullSlot } = this.#fields;
     const object = readPlainObject(bytes, objectAt, objectEnd);
@@ -151,7 +167,7 @@ export class PlainWrites {
     const row = { bytes, from, to: objectEnd, object, nullSlot, place };
     const valueBytes = VALUE_HEADER_BYTES + plainRowBytes(row);
     const at = this.#makeRoom(bucket, operation, { side: "object", valueBytes });
-    if (at === undefined || at === "flush") return at;
+    if (at === undefined || typeof at === "string") return at;
     const { memory, valueAt } = at;
     writePlainRow(memory, valueAt + VALUE_HEADER_BYTES, row);
     sealCompactValue(memory, valueAt, valueAt + valueBytes);
@@ -160,9 +176,16 @@ export class PlainWrites {
     return this.#bodyRecordBytes(bucket, object.inlineBytes);
   }
 
-  #countPut({ counts }: Bucket, bytes: Buffer, { size }: PlainObject): void {
+  #countPut(bucket: Bucket, bytes: Buffer, { size }: PlainObject): void {
+    const { counts } = bucket;
     const before = this.#before;
     const overwrites = this.#side === "object";
+    if (overwrites && !this.#fields.nullSlot) {
+      this.#counts.add(counts, bytes, this.#fields, { objects: 0, bytes: size });
+      this.#counts.addNoncurrent(counts);
+      bucket.isPlain = false;
+      return;
+    }
     const change = { objects: overwrites ? 0 : 1, bytes: overwrites ? size - before.size : size };
     this.#counts.add(counts, bytes, this.#fields, change);
     if (this.#side === undefined) return;
@@ -170,12 +193,12 @@ export class PlainWrites {
     if (this.#side === "tombstone") this.#counts.addTombstones(counts, -1);
   }
 
-  #delete(bucket: Bucket, operation: Span, home: number): 0 | "flush" | undefined {
+  #delete(bucket: Bucket, operation: Span, home: number): 0 | Flush | undefined {
     if (!this.#fields.nullSlot) return undefined;
     const row = { ...operation, home };
     const valueBytes = VALUE_HEADER_BYTES + plainTombstoneBytes(row);
     const at = this.#makeRoom(bucket, operation, { side: "tombstone", valueBytes });
-    if (at === undefined || at === "flush") return at;
+    if (at === undefined || typeof at === "string") return at;
     const { memory, valueAt } = at;
     writePlainTombstone(memory, valueAt + VALUE_HEADER_BYTES, row);
     sealCompactValue(memory, valueAt, valueAt + valueBytes);
@@ -200,7 +223,7 @@ export class PlainWrites {
     bucket: Bucket,
     { bytes, from, to }: Span,
     { side, valueBytes }: { readonly side: Side; readonly valueBytes: number },
-  ): { readonly memory: Buffer; readonly valueAt: number } | "flush" | undefined {
+  ): { readonly memory: Buffer; readonly valueAt: number } | Flush | undefined {
     const { rows, logs } = this.#deps;
     const { keyAt, keyEnd } = this.#fields;
     const { front } = bucket;
@@ -210,6 +233,7 @@ export class PlainWrites {
     const { first, second } = hashPair(bytes, keyAt, keyEnd, bucket.hashes);
     const isNew = !this.#known.mayHold(first, second);
     this.#side = undefined;
+    this.#value = undefined;
     this.#row = -1;
     if (!isNew) {
       if (this.#long.mayHold(first, second)) return undefined;
@@ -221,7 +245,11 @@ export class PlainWrites {
     const row = this.#row;
     const slot = row < 0 ? room.slotFor(first) : 0;
     if (slot < 0) return undefined;
+    const older = this.#olderValue();
+    const versions = older && rows.versionsFor(nameBytes, older.length);
+    if (versions === "flush versions") return versions;
     if (!logs.next(bytes, from, to)) return undefined;
+    if (older !== undefined) versions?.add(this.#name, nameBytes, older);
     const { memory } = room;
     if (row >= 0) return { memory, valueAt: room.replace(row, side, valueBytes) };
     if (isNew) this.#known.add(first, second);
@@ -231,41 +259,55 @@ export class PlainWrites {
     return { memory, valueAt: start + nameBytes };
   }
 
-  /** Whether a write of the key's null slot changes nothing but what stands there. */
+  /** Whether a write changes nothing but the object of its key, or adds an older version to it. */
   #isAllThereIs(bucket: Bucket): boolean {
-    if (!this.#fields.nullSlot) return false;
     if (bucket.asOf !== this.#now) {
       // Tombstones that are only counted so far count as well.
       const usage = this.#deps.context.view.get(TABLES.usage, bucket.counts.name);
       const { noncurrent = 0, markers = 0, voided = 0, metas = 0 } = usage ?? {};
       const { conflicts = 0, marked = 0, tombstones = 0 } = usage ?? {};
-      bucket.isPlain = noncurrent + markers + voided + metas + conflicts + marked === 0;
+      bucket.hasVersionsOnly = voided + metas + conflicts + marked === 0;
+      bucket.isPlain = bucket.hasVersionsOnly && noncurrent + markers === 0;
       bucket.mayHaveTombstones = bucket.mayHaveTombstones || tombstones > 0;
       bucket.asOf = this.#now;
     }
-    return bucket.isPlain;
+    if (this.#fields.nullSlot) return bucket.isPlain;
+    if (this.#versionsToPass === 0) return bucket.hasVersionsOnly;
+    this.#versionsToPass -= 1;
+    return false;
   }
 
-  /** Finds what stands in the key's slot; false when that has to be decoded. */
+  /** Finds what the key has; false when that has to be decoded. */
   #readBefore(room: ReadyRows, hash: number, { mayHaveTombstones }: Bucket): boolean {
     const { rows, crc32 } = this.#deps;
     const row = room.find(hash, this.#name, this.#nameBytes);
     if (row >= 0) {
       this.#row = row;
-      this.#side = room.sideAt(row);
-      return this.#side !== undefined && this.#readValue(this.#side, room.valueAt(row));
+      const side = room.sideAt(row);
+      return side !== undefined && this.#readValue(side, room.valueAt(row));
     }
     const below = rows.below(hash, this.#name, this.#nameBytes, mayHaveTombstones);
     if (below === undefined) return true;
     const value = asBuffer(below.value);
-    this.#side = below.side;
     return isCompactValue(value, crc32) && this.#readValue(below.side, value);
   }
 
   #readValue(side: Side, value: Buffer): boolean {
-    return side === "object"
-      ? readPlainRow(value, VALUE_HEADER_BYTES, this.#before)
-      : readPlainTombstone(value, VALUE_HEADER_BYTES, this.#before);
+    const { nullSlot } = this.#fields;
+    const before = this.#before;
+    this.#side = side;
+    this.#value = value;
+    if (side === "object") {
+      // A folder of empty objects would be none for a moment, and might not be listed again.
+      const isRead = readPlainRow(value, VALUE_HEADER_BYTES, nullSlot, before);
+      return isRead && (nullSlot || before.size > 0);
+    }
+    return nullSlot && readPlainTombstone(value, VALUE_HEADER_BYTES, before);
+  }
+
+  /** What becomes an older version. */
+  #olderValue(): Buffer | undefined {
+    return this.#fields.nullSlot ? undefined : this.#value;
   }
 
   #writeName({ front }: Bucket, bytes: Buffer): void {
@@ -297,9 +339,9 @@ function makeBucket(text: string): Bucket | undefined {
   const name = parseBucketName(text);
   if (name === undefined) return undefined;
   const front = Buffer.from(TABLES.object.prefix + bucketStart(name), "utf8");
-  const counts = { name, folders: new Map(), tombstones: 0, elsewhere: undefined };
+  const counts = { name, folders: new Map(), tombstones: 0, noncurrent: 0, elsewhere: undefined };
   return {
     ...{ bytes: Buffer.from(text, "latin1"), front, hashes: hashStart(front), counts },
-    ...{ isPlain: false, mayHaveTombstones: false, asOf: 0 },
+    ...{ isPlain: false, hasVersionsOnly: false, mayHaveTombstones: false, asOf: 0 },
   };
 }

@@ -92,14 +92,17 @@ export class ReplayLogs {
   }
 
   openGap(): void {
-    this.settle();
+    this.#leaveLast();
     this.#gap = true;
     this.#takenUp.clear();
   }
 
   /** Takes note of what a record says of logs. */
   hear(record: LocalRecord): void {
-    if (record.kind === "floors") this.origins.startAt(record.heads);
+    if (record.kind === "floors") {
+      this.#leaveLast();
+      this.origins.startAt(record.heads);
+    }
     if (record.kind === "origin-heads") this.#takeUp(record.heads);
   }
 
@@ -114,7 +117,7 @@ export class ReplayLogs {
    * @throws StorageFault "corrupt" when the operation does not follow the one before.
    */
   follow(operation: Operation, bytes: Uint8Array): Vector {
-    this.settle();
+    this.#leaveLast();
     const { dot, hlc, chainBefore } = operation;
     const own = dot.origin === this.#own;
     const before = own ? this.#head : this.origins.state(dot.origin);
@@ -181,7 +184,6 @@ export class ReplayLogs {
   /** Brings what `next` has followed into the states of the logs. */
   settle(): void {
     const last = this.#last;
-    this.#last = undefined;
     if (last?.pending === undefined) return;
     const hlc = hlcOf(last.hlcHigh, last.hlcLow);
     const greatest = hlcOf(this.#greatestHigh, this.#greatestLow);
@@ -191,11 +193,19 @@ export class ReplayLogs {
     this.observe(greatest);
     const { origin, seq, vector } = last;
     const chain = this.#checks.digestOf(last.pending);
+    last.chain = chain;
+    last.pending = undefined;
     if (origin === this.#own) {
       this.#head = { seq, chain, hlc: this.#head.hlc, ownHlc: hlc, vector };
     } else {
       this.origins.startAt([{ origin, seq, hlc, chain, vector }]);
     }
+  }
+
+  /** As `settle`; and nothing is known to go on with the log of the operation before. */
+  #leaveLast(): void {
+    this.settle();
+    this.#last = undefined;
   }
 
   #countOne({ origin, seq }: Dot): ForeignRun {
@@ -228,7 +238,7 @@ export class ReplayLogs {
 
   /** At the beginning of a segment all logs are named; from here on they can be followed. */
   #takeUp(heads: readonly OriginState[]): void {
-    this.settle();
+    this.#leaveLast();
     for (const head of heads) {
       if (head.origin !== this.#own) this.origins.startAt([head]);
       else if (head.seq > this.#head.seq) {

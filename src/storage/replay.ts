@@ -194,9 +194,11 @@ class Replay {
     const body = { segment, offset: header.offset + BATCH_HEADER_BYTES + header.opsBytes };
     for (let at = 0; at < records.length; ) {
       const plain = this.#plainPut(records, at, body);
-      if (plain === "flush") {
-        await this.#flush();
-      } else if (plain === undefined) {
+      if (plain === "flush") await this.#flush();
+      else if (plain === "flush versions") await this.#flushVersions();
+      else if (plain === undefined) {
+        // What is applied the long way may look for them.
+        if (this.#rows.versions > 0) await this.#cutVersions();
         const record = verifiedRecord(records, at, this.#deps.hash.crc32);
         continues = this.#record(record, body) ?? continues;
         at = record.nextOffset;
@@ -218,13 +220,13 @@ class Replay {
     records: Buffer,
     at: number,
     body: { segment: number; offset: number },
-  ): number | "flush" | undefined {
+  ): ReturnType<PlainWrites["apply"]> {
     if (this.#plain === undefined || this.#special.size > 0) return undefined;
     const from = opPayloadAt(records, at, this.#deps.hash.crc32);
     if (from === undefined) return undefined;
     const to = from + records.readUInt32LE(at + 8);
     const bodyBytes = this.#plain.apply({ bytes: records, from, to }, body);
-    if (bodyBytes === undefined || bodyBytes === "flush") return bodyBytes;
+    if (typeof bodyBytes !== "number") return bodyBytes;
     this.#operations += 1;
     body.offset += bodyBytes;
     return to;
@@ -326,6 +328,16 @@ class Replay {
     await this.#rows.flush();
   }
 
+  async #flushVersions(): Promise<void> {
+    if (!this.#written) await this.#writePart();
+    await this.#rows.flushVersions();
+  }
+
+  async #cutVersions(): Promise<void> {
+    this.#plain?.cutVersions(this.#rows.versions);
+    await this.#flushVersions();
+  }
+
   async #write(): Promise<void> {
     const { origin } = this.#deps;
     this.#plain?.settle();
@@ -360,6 +372,7 @@ class Replay {
     this.#plain?.settle();
     this.#references.sweep();
     this.#checkHomes();
+    if (this.#rows.versions > 0) await this.#flushVersions();
     if (this.#rows.hasGathered) await this.#flush();
     if (this.#written) this.#view.remove(TABLES.replaying, "");
     this.#logs.settle();

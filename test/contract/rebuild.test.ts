@@ -114,6 +114,32 @@ describe.each(SITES)("an index made anew in %s", (name, make) => {
     await expectSameRowsAfterRebuild();
   });
 
+  test("has the same rows when few keys got many versions, some of them over null versions", async () => {
+    const bucket = BUCKETS.versioned;
+    await store().createBucket({ name: bucket, owner: "o" });
+    const keys = Array.from({ length: 12 }, (_, index) => `dir-${index % 3}/${index}`);
+    await putAll(bucket, keys.slice(0, 3), 1);
+    await remove(bucket, keys.slice(1, 4));
+    await enableVersions();
+    const half = count / 40;
+    for (let turn = 0; turn < half * 2; turn++) {
+      // In the first half nothing needs to be decoded.
+      if (turn < half) {
+        await putAll(bucket, keys.slice(4), 8);
+        continue;
+      }
+      const last = keyOf(`${keys[11]}`);
+      const version = store().object(bucket, last)?.version;
+      if (turn % 10 === half % 10 && version !== undefined) {
+        // What becomes current again has just become an older version.
+        await store().deleteObject({ bucket, key: last, version, bypassGovernance: false });
+      }
+      if (turn % 10 === 9) await remove(bucket, [`${keys[turn % 5]}`, "never/there"]);
+      await putAll(bucket, keys.slice(0, 11), turn * 5);
+    }
+    await expectSameRowsAfterRebuild();
+  });
+
   test("lists the same folders when some went and others came while the list was full", async () => {
     const listed = Array.from({ length: LIMITS.usagePrefixesMax }, (_, index) => `${index}/only`);
     const random = new Seed(2);

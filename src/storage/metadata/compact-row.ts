@@ -232,12 +232,18 @@ export type PlainBefore = {
 };
 
 /**
- * Looks at the row of an object that begins at `from`. False for one that does not stand in the
- * null slot, or whose body is not inline and as long as the object.
+ * Looks at the row of an object that begins at `from`. False for one that stands in the other kind
+ * of slot, or whose body is not inline and as long as the object.
  */
-export function readPlainRow(bytes: Buffer, from: number, into: PlainBefore): boolean {
+export function readPlainRow(
+  bytes: Buffer,
+  from: number,
+  nullSlot: boolean,
+  into: PlainBefore,
+): boolean {
   const flags = bytes[from] as number;
-  if (flags > FLAGS_MAX || (flags & (FLAG.versioned | FLAG.inline)) !== FLAG.inline) return false;
+  const wanted = nullSlot ? FLAG.inline : FLAG.inline | FLAG.versioned;
+  if (flags > FLAGS_MAX || (flags & (FLAG.versioned | FLAG.inline)) !== wanted) return false;
   readPlainTime(bytes, from + 1, into);
   let at = from + STAMP_END;
   if ((flags & FLAG.etag) !== 0) at += ETAG_BYTES;
