@@ -9,6 +9,8 @@ import {
   chainAfter,
   decodeOperation,
   encodeOperation,
+  encodeVectorField,
+  OPERATION_LAYOUT,
   operationHeader,
 } from "./operation-codec.ts";
 import { FieldReader } from "./tagged-fields.ts";
@@ -40,6 +42,18 @@ describe("operations", () => {
     fc.assert(
       fc.property(operations, (operation) => {
         expect(decodeOperation(encoded(encodeOperation, operation))).toEqual(operation);
+      }),
+    );
+  });
+
+  test("say what was seen with the field that can be had alone", () => {
+    fc.assert(
+      fc.property(operations, (operation) => {
+        const vector = { ...operation.vector, full: true };
+        const bytes = encoded(encodeOperation, { ...operation, vector });
+        const field = encodeVectorField(vector.entries);
+        const end = OPERATION_LAYOUT.fields + field.length;
+        expect(bytes.subarray(OPERATION_LAYOUT.fields, end).equals(field)).toBe(true);
       }),
     );
   });

@@ -133,6 +133,13 @@ function writeVector(writer: ByteWriter, vector: Operation["vector"]): void {
   writer.u8(TAG_VECTOR).sized(fieldScratch.view());
 }
 
+/** The field with which an operation says that its origin had applied just these of others. */
+export function encodeVectorField(entries: Vector): Buffer {
+  const writer = new ByteWriter(64);
+  writeVector(writer, { full: true, entries });
+  return Buffer.from(writer.view());
+}
+
 /** Known tags are odd and kept ones even, so the two never meet in one tag. */
 function mergeFields(
   writer: ByteWriter,

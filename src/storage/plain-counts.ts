@@ -1,7 +1,7 @@
 import type { BucketName } from "../core/names.ts";
 import type { ApplyContext } from "./metadata/apply-context.ts";
 import { addUsage, countedElsewhere, countedIn } from "./metadata/usage.ts";
-import type { PlainFields } from "./plain-fields.ts";
+import { isAt, type PlainFields } from "./plain-fields.ts";
 
 /** Counts are brought into rows when there are so many folders. */
 const FOLDERS_MAX = 8192;
@@ -150,11 +150,4 @@ type LiveObject = { readonly objects: number; readonly bytes: number };
 
 function nameOf({ counts, key }: FolderCount): { bucket: BucketName; key: string } {
   return { bucket: counts.name, key };
-}
-
-/** Whether `bytes` stand in `other` from `from` up to `to`; they are few. */
-export function isAt(bytes: Buffer | undefined, other: Buffer, from: number, to: number): boolean {
-  if (bytes?.length !== to - from) return false;
-  for (let at = from; at < to; at++) if (bytes[at - from] !== other[at]) return false;
-  return true;
 }

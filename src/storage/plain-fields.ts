@@ -33,20 +33,20 @@ export class PlainFields {
    * Looks at the operation from `from` up to `to`. Undefined for everything that the decoder has to
    * see: other operations, other fields, damage.
    *
-   * @param hasSeenNothing whether its origin had applied nothing of others so far.
+   * @param seen the field that says what its origin had applied of others so far.
    */
   read(
     bytes: Buffer,
     { from, to }: { readonly from: number; readonly to: number },
-    hasSeenNothing: boolean,
+    seen: Buffer | undefined,
   ): "put" | "delete" | undefined {
     const at = from + AT.fields;
     if (at + 8 > to || bytes.readUInt32LE(from + AT.fieldsBytes) !== to - at) return undefined;
     this.#at = at;
-    // The first operation of a batch says what had been seen: here nothing, as all along.
+    // The first operation of a batch says what had been seen: here the same as all along.
     if (bytes[at] === AT.vector) {
-      if (bytes[at + 1] !== 1 || bytes[at + 2] !== 1 || !hasSeenNothing) return undefined;
-      this.#at += 3;
+      if (seen === undefined || !isAt(seen, bytes, at, at + seen.length)) return undefined;
+      this.#at += seen.length;
     }
     if (!this.#readName(bytes, to)) return undefined;
     const kind = bytes[from + AT.kind];
@@ -132,4 +132,11 @@ export class PlainFields {
     const seqAt = at + 2 + WRITE_ID_BYTES;
     return seqAt < to && plainVarint(bytes, seqAt, to) >= 0;
   }
+}
+
+/** Whether `bytes` stand in `other` from `from` up to `to`; they are few. */
+export function isAt(bytes: Buffer | undefined, other: Buffer, from: number, to: number): boolean {
+  if (bytes?.length !== to - from) return false;
+  for (let at = from; at < to; at++) if (bytes[at - from] !== other[at]) return false;
+  return true;
 }

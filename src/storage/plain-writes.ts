@@ -30,8 +30,8 @@ import {
   readPlainTombstone,
   writePlainTombstone,
 } from "./metadata/tombstone-row.ts";
-import { type BucketCounts, isAt, PlainCounts } from "./plain-counts.ts";
-import { PlainFields } from "./plain-fields.ts";
+import { type BucketCounts, PlainCounts } from "./plain-counts.ts";
+import { isAt, PlainFields } from "./plain-fields.ts";
 import type { ReplayLogs } from "./replay-logs.ts";
 import { bodyRecordBytes } from "./segment/record.ts";
 
@@ -150,7 +150,7 @@ export class PlainWrites {
   apply(operation: Span, body: Place): number | Flush | undefined {
     const { bytes } = operation;
     const { logs } = this.#deps;
-    const kind = this.#fields.read(bytes, operation, logs.hasSeenNothing);
+    const kind = this.#fields.read(bytes, operation, logs.seen);
     if (kind === undefined) return undefined;
     const bucket = this.#bucketOf(bytes, this.#fields.bucketAt, this.#fields.bucketEnd);
     if (bucket === undefined) return undefined;

@@ -2,7 +2,7 @@ import { effectiveVector } from "../core/causality.ts";
 import { StorageFault } from "../core/faults.ts";
 import { type Hlc, parseHlc } from "../core/hlc.ts";
 import { type OriginId, parseSeq, type Seq } from "../core/names.ts";
-import { OPERATION_LAYOUT as AT, chainAfter } from "../core/operation-codec.ts";
+import { OPERATION_LAYOUT as AT, chainAfter, encodeVectorField } from "../core/operation-codec.ts";
 import type { OriginState } from "../core/origin-records.ts";
 import type { Dot, LocalRecord, Operation, Vector } from "../core/records.ts";
 import type { Hash } from "../ports/hash.ts";
@@ -20,6 +20,8 @@ const CHAIN_BYTES = 32;
 type LastLog = {
   readonly origin: OriginId;
   readonly vector: Vector;
+  /** The same as operations say it, once somebody has asked. */
+  seen: Buffer | undefined;
   /** Its first eight bytes, as operations have them; as all halves of 64 bits here, with sign. */
   readonly low: number;
   readonly high: number;
@@ -139,9 +141,11 @@ export class ReplayLogs {
     return vector;
   }
 
-  /** Whether the origin of the operation before had applied nothing of others. */
-  get hasSeenNothing(): boolean {
-    return this.#last?.vector.size === 0;
+  /** The field that says once more what the origin of the operation before had applied. */
+  get seen(): Buffer | undefined {
+    const last = this.#last;
+    if (last !== undefined) last.seen ??= encodeVectorField(last.vector);
+    return last?.seen;
   }
 
   /**
@@ -226,6 +230,7 @@ export class ReplayLogs {
     const view = bytes as Buffer;
     this.#last = {
       ...log,
+      seen: undefined,
       origin: dot.origin,
       low: view.readInt32LE(0),
       high: view.readInt32LE(4),
