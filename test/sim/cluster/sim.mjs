@@ -32,6 +32,8 @@ const { status } = spawnSync(
       ...process.env,
       SIM_SEED: values.seed,
       SIM_MINUTES: minutes,
+      // The last life that is begun may take a while.
+      HANGING_MINUTES: String(Number(minutes) + 25),
       ...(values.sites === undefined ? {} : { SIM_SITES: values.sites }),
       ...(values.events === true ? { SIM_EVENTS: "1" } : {}),
     },
