@@ -1,4 +1,3 @@
-import { Agent } from "node:http";
 import {
   CreateBucketCommand,
   ListObjectsV2Command,
@@ -9,11 +8,7 @@ import { REGION, ROOT_KEY, type TestServer } from "./server.ts";
 
 /** The SDK with its default settings but for where it goes and who it is. */
 export function sdkFor(server: TestServer, settings: S3ClientConfig = {}): S3Client {
-  // Where nothing is tried again no connection may be used again: the server ends idle ones, and
-  // the next request may be on its way then.
-  const isOnce = settings.maxAttempts === 1;
   return new S3Client({
-    ...(isOnce ? { requestHandler: { httpAgent: new Agent({ keepAlive: false }) } } : {}),
     endpoint: server.endpoint,
     region: REGION,
     forcePathStyle: true,

@@ -1,5 +1,5 @@
 import { mkdtempSync, rmSync } from "node:fs";
-import { request } from "node:http";
+import { Agent, request } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -72,7 +72,9 @@ export async function startSite(options: SiteOptions): Promise<RunningSite> {
       ...{ dataDirectory, env: other, flags: ["--site-name", name, ...flags] },
       ...(options.engine === undefined ? {} : { engine: options.engine }),
     });
-    s3 = sdkFor(server, { maxAttempts: 1 });
+    // Nothing is tried again, so no connection is used again: the server may just have ended it.
+    const httpAgent = new Agent({ keepAlive: false });
+    s3 = sdkFor(server, { maxAttempts: 1, requestHandler: { httpAgent } });
     wire.aim(server.port);
   };
   await start();
