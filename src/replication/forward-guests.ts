@@ -2,6 +2,7 @@ import type { ForwardedAnswer, ForwardedFlow, ForwardedHead } from "../core/forw
 import { LIMITS } from "../core/limits.ts";
 import type { SiteId } from "../core/names.ts";
 import type { Cancel, Clock } from "../ports/clock.ts";
+import { Line } from "../storage/line.ts";
 import { FLOW_PATH } from "./forward-flow.ts";
 import type { PeerAnswer, PeerCall, PeerRoute } from "./peer-server.ts";
 import { type FlowMessage, parseFlowMessage, writeForwardedAnswer } from "./wire-forward.ts";
@@ -16,8 +17,8 @@ type Guest = {
   readonly flow: ForwardedFlow;
   /** Bytes of the body that have been taken. */
   taken: number;
-  /** The message that is being worked on; the next one waits for it. */
-  line: Promise<unknown>;
+  /** One message is worked on at a time. */
+  readonly line: Line;
   /** What the end of the body will bring; undefined before that. */
   ending: Promise<ForwardedAnswer> | undefined;
   answer: ForwardedAnswer | undefined;
@@ -69,9 +70,8 @@ export class ForwardGuests {
     }
     guest.waiting += 1;
     try {
-      const taken = guest.line.then(() => this.#take(guest, message));
-      guest.line = taken.catch(() => undefined);
-      return (await taken) ?? replyOf(guest.answer);
+      const refused = await guest.line.run(() => this.#take(guest, message));
+      return refused ?? replyOf(guest.answer);
     } finally {
       guest.waiting -= 1;
       this.#rearm(name, guest);
@@ -89,7 +89,7 @@ export class ForwardGuests {
     const [oldest] = answered;
     if (answered.length >= REMEMBERED_MAX && oldest !== undefined) this.#drop(oldest[0]);
     const guest: Guest = {
-      ...{ flow: this.#deps.open(head, from), taken: 0, line: Promise.resolve() },
+      ...{ flow: this.#deps.open(head, from), taken: 0, line: new Line() },
       ...{ ending: undefined, answer: undefined, waiting: 0, forget: () => undefined },
     };
     this.#guests.set(name, guest);
