@@ -1,7 +1,7 @@
 /**
- * A bounded map of what was asked for lately. Two generations: what is found in the old one moves
- * to the young one, and when the young one is full the old one is forgotten as a whole. No list is
- * kept in order, so that a hit costs one lookup.
+ * A bounded map of what was asked for lately. Two generations: what is found in the old one is put
+ * into the young one too, and when the young one is full the old one is forgotten as a whole. No
+ * list is kept in order, so that a hit costs one lookup.
  *
  * Invariant: the weights of both generations together are at most `weightMax`.
  */
@@ -21,7 +21,6 @@ export class HotMap<Value> {
     if (entry !== undefined) return entry.value;
     const older = this.#old.get(key);
     if (older === undefined) return undefined;
-    this.#old.delete(key);
     this.#add(key, older);
     return older.value;
   }
@@ -33,11 +32,9 @@ export class HotMap<Value> {
   }
 
   delete(key: string): void {
+    this.#old.delete(key);
     const entry = this.#young.get(key);
-    if (entry === undefined) {
-      this.#old.delete(key);
-      return;
-    }
+    if (entry === undefined) return;
     this.#young.delete(key);
     this.#youngWeight -= entry.weight;
   }

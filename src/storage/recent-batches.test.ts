@@ -58,6 +58,25 @@ test("the oldest go first, and all when nobody has read for as long as there is 
   expect(recent.get({ segment: SEGMENT, offset: 9 })).toBe(undefined);
 });
 
+test("what was given stays as it was when its memory holds other batches", () => {
+  const recent = new RecentBatches();
+  recent.get({ segment: SEGMENT, offset: 0 });
+  const bytes = 300 * 1024;
+  const keep = (offset: number, value: number): void => {
+    const laidOut = Buffer.alloc(bytes, value);
+    recent.keep({ segment: SEGMENT, offset }, [noted(1, 0, bytes - BATCH_HEADER_BYTES)], laidOut);
+  };
+  keep(1, 7);
+  const given = recent.get({ segment: SEGMENT, offset: 1 })?.[0]?.encoded ?? Buffer.of();
+  for (let offset = 2; recent.get({ segment: SEGMENT, offset: 1 }) !== undefined; offset++) {
+    keep(offset, offset % 2 === 0 ? 8 : 9);
+  }
+  expect(given.length).toBe(bytes - BATCH_HEADER_BYTES);
+  expect(given.every((byte) => byte === 7)).toBe(true);
+  const [last] = recent.get({ segment: SEGMENT, offset: 40 }) ?? [];
+  expect(last?.encoded.every((byte) => byte === 8)).toBe(true);
+});
+
 test("a batch that has to be read from the disk is not kept", () => {
   const recent = new RecentBatches();
   recent.get({ segment: SEGMENT, offset: 0 });

@@ -1,3 +1,4 @@
+import { copyInto } from "../core/bytes.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { Dot, Operation } from "../core/records.ts";
 import type { BatchPlace } from "./log-batch.ts";
@@ -30,18 +31,40 @@ type NotedBody = {
   readonly place: { readonly offset: number };
 };
 
-type Kept = { readonly operations: readonly ReadOperation[]; readonly bytes: number };
+/** Where an operation lies in a kept batch. */
+type Kept = {
+  readonly operation: ReadOperation["operation"];
+  readonly start: number;
+  readonly end: number;
+  /** Of its inline body; undefined when it has none. */
+  readonly bodyAt: number | undefined;
+  readonly bodyBytes: number;
+};
+
+type KeptBatch = { readonly bytes: Uint8Array; readonly operations: readonly Kept[] };
+
+/** Memory that holds batches one after the other, and is used again when they are forgotten. */
+type Block = { readonly memory: Buffer; used: number; readonly keys: string[] };
+
+/** As large as three or four batches of a busy server; one that is larger has memory of its own. */
+const BLOCK_BYTES = 1024 * 1024;
 
 /**
  * The batches that were written last, for peers that wait at the end of the log: without it each
  * batch would be read from the disk and decoded a moment after it was written. Nothing is kept
  * until somebody reads, or when nobody has for as many bytes as there is room for.
  *
- * Invariant: at most `LIMITS.recentBatchesBytesMax` are kept.
+ * They stand in memory that is used again and again, and whoever asks is given a copy: memory of
+ * its own for each batch, kept for half a second, is garbage that only a collection of everything
+ * finds, and megabytes of it bring that about, twice a second.
+ *
+ * Invariant: the blocks have at most `LIMITS.recentBatchesBytesMax`.
  */
 export class RecentBatches {
-  readonly #kept = new Map<string, Kept>();
-  #bytes = 0;
+  readonly #kept = new Map<string, KeptBatch>();
+  /** Oldest first. */
+  #blocks: Block[] = [];
+  #blockBytes = 0;
   /** Bytes that were kept since somebody last asked. */
   #unread = 0;
   #isWanted = false;
@@ -61,43 +84,69 @@ export class RecentBatches {
       this.#forgetAll();
       return;
     }
-    const bytes = Buffer.from(laidOut);
-    const operations = noted.map(({ dot, group, start, end, body }): ReadOperation => {
-      const at = body === undefined ? 0 : bodyStart(body, place);
-      return {
-        operation: { dot, group },
-        encoded: bytes.subarray(BATCH_HEADER_BYTES + start, BATCH_HEADER_BYTES + end),
-        inline: body === undefined ? undefined : bytes.subarray(at, at + body.bytes.length),
-        missing: undefined,
-      };
-    });
-    this.#kept.set(keyOf(place), { operations, bytes: bytes.length });
-    this.#bytes += bytes.length;
-    this.#unread += bytes.length;
-    this.#forgetOldest();
+    const block = this.#blockFor(laidOut.length);
+    const from = block.used;
+    block.used += laidOut.length;
+    copyInto(block.memory, from, laidOut);
+    const bytes = block.memory.subarray(from, block.used);
+    const operations = noted.map((one) => whereIs(one, place));
+    const key = keyOf(place);
+    this.#kept.set(key, { bytes, operations });
+    block.keys.push(key);
+    this.#unread += laidOut.length;
   }
 
-  /** The operations of a batch, in its order; undefined when it is not kept. */
+  /** The operations of a batch, in its order, copied; undefined when it is not kept. */
   get(place: BatchPlace): readonly ReadOperation[] | undefined {
     this.#isWanted = true;
     this.#unread = 0;
-    return this.#kept.get(keyOf(place))?.operations;
+    const kept = this.#kept.get(keyOf(place));
+    if (kept === undefined) return undefined;
+    const bytes = Buffer.from(kept.bytes);
+    return kept.operations.map(({ operation, start, end, bodyAt, bodyBytes }) => ({
+      operation,
+      encoded: bytes.subarray(start, end),
+      inline: bodyAt === undefined ? undefined : bytes.subarray(bodyAt, bodyAt + bodyBytes),
+      missing: undefined,
+    }));
   }
 
-  #forgetOldest(): void {
-    for (const [key, { bytes }] of this.#kept) {
-      if (this.#bytes <= LIMITS.recentBatchesBytesMax) return;
-      this.#kept.delete(key);
-      this.#bytes -= bytes;
+  /** A block with room for so many bytes; the oldest ones go for it. */
+  #blockFor(bytes: number): Block {
+    const last = this.#blocks.at(-1);
+    if (last !== undefined && last.used + bytes <= last.memory.length) return last;
+    const size = Math.max(BLOCK_BYTES, bytes);
+    let memory: Buffer | undefined;
+    while (this.#blockBytes + size > LIMITS.recentBatchesBytesMax) {
+      const oldest = this.#blocks.shift();
+      if (oldest === undefined) break;
+      for (const key of oldest.keys) this.#kept.delete(key);
+      this.#blockBytes -= oldest.memory.length;
+      if (oldest.memory.length === size) memory = oldest.memory;
     }
+    const block = { memory: memory ?? Buffer.allocUnsafeSlow(size), used: 0, keys: [] };
+    this.#blocks.push(block);
+    this.#blockBytes += size;
+    return block;
   }
 
   #forgetAll(): void {
     this.#kept.clear();
-    this.#bytes = 0;
+    this.#blocks = [];
+    this.#blockBytes = 0;
     this.#unread = 0;
     this.#isWanted = false;
   }
+}
+
+function whereIs({ dot, group, start, end, body }: NotedOperation, batch: BatchPlace): Kept {
+  return {
+    operation: { dot, group },
+    start: BATCH_HEADER_BYTES + start,
+    end: BATCH_HEADER_BYTES + end,
+    bodyAt: body === undefined ? undefined : bodyStart(body, batch),
+    bodyBytes: body?.bytes.length ?? 0,
+  };
 }
 
 function keyOf({ segment, offset }: BatchPlace): string {

@@ -1,8 +1,9 @@
 import { expect, test } from "vitest";
 import { crc32OfSmall } from "../../core/crc32.ts";
 import { parseBucketName } from "../../core/names.ts";
-import type { Kv, KvMutation } from "../../ports/kv.ts";
+import type { Kv, KvMutation, KvRange, KvRow } from "../../ports/kv.ts";
 import { objectKeyOf, prefixKeyOf, segmentKeyOf } from "./keys.ts";
+import type { ObjectRow } from "./object-row.ts";
 import { TABLES, type Table } from "./rows.ts";
 import { IndexView } from "./view.ts";
 
@@ -15,6 +16,14 @@ class CountedKv {
     const name = Buffer.from(key).toString("latin1");
     this.asked.set(name, (this.asked.get(name) ?? 0) + 1);
     return this.rows.get(name);
+  }
+
+  range(query: KvRange): Iterable<KvRow> {
+    const [gte, lt] = [query.gte ?? Buffer.of(), query.lt ?? Buffer.of(0xff)];
+    return [...this.rows]
+      .map(([name, value]) => ({ key: Buffer.from(name, "latin1"), value }))
+      .filter(({ key }) => Buffer.compare(key, gte) >= 0 && Buffer.compare(key, lt) < 0)
+      .sort((left, right) => Buffer.compare(left.key, right.key));
   }
 
   take(mutations: readonly KvMutation[]): void {
@@ -55,6 +64,58 @@ test("what is absent is asked of the store once, until the store changes", () =>
   commit(() => view.put(TABLES.grave, key, {}));
   expect(view.get(TABLES.tombstone, key)).toBe(undefined);
   expect(kv.count(TABLES.tombstone, key)).toBe(2);
+});
+
+function objectOf(size: number): ObjectRow {
+  const hlc = 0x0190_0000_0000_0000n as ObjectRow["stamp"]["hlc"];
+  const origin = "0123456789abcdef" as ObjectRow["stamp"]["origin"];
+  return {
+    stamp: { hlc, origin, seq: size as ObjectRow["stamp"]["seq"] },
+    ...{ home: 5, nullSlot: true, place: { segment: 5, offset: 4096 } },
+    object: {
+      ...{ size, etag: "0123456789abcdef".repeat(2), lastModifiedMs: 0x0190_0000_0000 },
+      attributes: { system: [], user: [], storageClass: undefined, tags: [] },
+      ...{ checksums: [], parts: [], encryption: undefined, lock: undefined },
+      body: { kind: "inline", bytes: size },
+    },
+  };
+}
+
+test("an object that a write asks for is asked of the store once, and is what it was made", () => {
+  const { kv, view, commit } = open();
+  const key = objectKeyOf(BUCKET, "often");
+  for (let size = 1; size <= 3; size++) {
+    commit(() => view.put(TABLES.object, key, objectOf(size)));
+    const before = kv.count(TABLES.object, key);
+    for (let time = 0; time < 3; time++) {
+      expect(view.get(TABLES.object, key)?.object.size).toBe(size);
+    }
+    expect(kv.count(TABLES.object, key)).toBe(before + 1);
+    expect(view.stored.get(TABLES.object, key)?.object.size).toBe(size);
+  }
+  commit(() => view.remove(TABLES.object, key));
+  expect(view.get(TABLES.object, key)).toBe(undefined);
+  expect(view.stored.get(TABLES.object, key)).toBe(undefined);
+});
+
+test("of several batches in line the last one says what a row will be", () => {
+  const { kv, view } = open();
+  const taken = [1, 2, 3].map((objects) => {
+    view.put(TABLES.prefix, PREFIX_KEY, { objects, bytes: 0 });
+    if (objects === 2) view.put(TABLES.grave, "second", {});
+    const batch = view.takeBatch();
+    return { batch, mutations: view.mutationsOf(batch) };
+  });
+  for (const { batch, mutations } of taken) {
+    expect(view.get(TABLES.prefix, PREFIX_KEY)?.objects).toBe(3);
+    expect(view.get(TABLES.grave, "second")).toEqual({});
+    expect(view.rows(TABLES.prefix, "", "~").map(({ row }) => row.objects)).toEqual([3]);
+    kv.take(mutations);
+    view.applied(batch);
+  }
+  expect(view.get(TABLES.prefix, PREFIX_KEY)?.objects).toBe(3);
+  const [first] = taken;
+  expect(() => view.applied(first?.batch ?? new Map())).toThrow("in their order");
 });
 
 test("a row that was absent is found once a batch has brought it", () => {

@@ -26,8 +26,10 @@ const COUNTED_PREFIXES: ReadonlySet<string> = new Set([
   TABLES.segment.prefix,
   TABLES.position.prefix,
 ]);
-/** Keys that are asked for again before the store changes: a new key, by each step of its write. */
-const ABSENT_MAX = 1024;
+/** Rows that are asked for again before the store changes: by each step of a write. */
+const FOUND_MAX = 1024;
+/** What was found not to be there. */
+const ABSENT = Symbol("absent");
 
 /** Rows of the store that a batch has changed; an absent row was removed. */
 export type RowChange = { readonly table: Table<unknown>; readonly row: unknown };
@@ -76,8 +78,8 @@ export class StoredRows implements RowReader {
   readonly #hot = new HotMap<ObjectRow>(LIMITS.hotRowsMax);
   /** Usage of first path segments, which every write counts; "absent" where there is no row. */
   readonly #prefixes = new HotMap<PrefixRow | "absent">(LIMITS.hotRowsMax);
-  /** What the store was found not to have since it last changed. */
-  readonly #absent = new Set<string>();
+  /** What was found in the store since it last changed: absent rows, and objects by writes. */
+  #found = new Map<string, object | typeof ABSENT>();
 
   constructor(kv: Kv, crc32: Crc32) {
     this.#kv = kv;
@@ -93,6 +95,17 @@ export class StoredRows implements RowReader {
     const row = this.#read(table, id);
     this.#keep(id, row);
     return row;
+  }
+
+  /** The same for a write: an object that is about to change need not be remembered for long. */
+  getForWrite<Row>(table: Table<Row>, key: string): Row | undefined {
+    if (table.prefix !== TABLES.object.prefix) return this.get(table, key);
+    const id = rowId(table, key);
+    const hot = this.#hot.get(id);
+    if (hot !== undefined) return hot as Row;
+    const row = this.#read(TABLES.object, id);
+    if (row !== undefined && row.object.parts.length === 0) this.#noteFound(id, row);
+    return row as Row | undefined;
   }
 
   rows<Row>(table: Table<Row>, gte: string, lt: string): Array<{ key: string; row: Row }> {
@@ -126,7 +139,8 @@ export class StoredRows implements RowReader {
 
   /** A batch stands in the store now: what it changed is read again, and counts are taken over. */
   applied(changes: Iterable<readonly [id: string, change: RowChange]>): void {
-    this.#absent.clear();
+    // Clearing it would let its old table name the new one: see IndexView.
+    if (this.#found.size > 0) this.#found = new Map();
     for (const [id, { table, row }] of changes) {
       const { prefix } = table;
       if (prefix === TABLES.object.prefix) this.#hot.delete(id);
@@ -161,11 +175,16 @@ export class StoredRows implements RowReader {
   }
 
   #read<Row>(table: Table<Row>, id: string): Row | undefined {
-    if (this.#absent.has(id)) return undefined;
+    const found = this.#found.get(id);
+    if (found !== undefined) return found === ABSENT ? undefined : (found as Row);
     const value = this.#kv.get(Buffer.from(id, "utf8"));
     if (value !== undefined) return decodeRow(table, value, this.#crc32);
-    if (this.#absent.size >= ABSENT_MAX) this.#absent.clear();
-    this.#absent.add(id);
+    this.#noteFound(id, ABSENT);
     return undefined;
+  }
+
+  #noteFound(id: string, row: object | typeof ABSENT): void {
+    if (this.#found.size >= FOUND_MAX) this.#found = new Map();
+    this.#found.set(id, row);
   }
 }

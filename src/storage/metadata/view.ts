@@ -1,3 +1,4 @@
+import { assert } from "../../core/assert.ts";
 import { ByteWriter } from "../../core/bytes.ts";
 import type { Kv, KvMutation } from "../../ports/kv.ts";
 import { type Crc32, decodeRow, encodeRow, TABLES, type Table } from "./rows.ts";
@@ -11,16 +12,21 @@ export type BatchChanges = Map<string, RowChange>;
 /**
  * The index as it will be once everything ahead in line has been applied: rows of batches that are
  * not yet in the store lie above it. What clients read comes from the store alone.
+ *
+ * Each batch has a map of its own, which goes as a whole. A map that lives on while rows come and
+ * go makes a new table every few hundred of them; each names the next, and once one has grown old
+ * all that follow are kept, with the writes in them, until everything is collected.
  */
 export class IndexView implements RowReader {
   /** What clients read. */
   readonly stored: StoredRows;
   bucketChanges = 0;
   readonly #crc32: Crc32;
-  readonly #pending = new Map<string, { change: Change; batch: BatchChanges }>();
+  /** Batches that are not yet in the store, oldest first, but for the open one. */
+  readonly #taken: BatchChanges[] = [];
   /** Pending rows of versions, by what stands in front of the version: bucket and key. */
   readonly #pendingVersions = new Map<string, PendingVersions>();
-  #open: BatchChanges = new Map();
+  #open = new Map<string, Change>();
   #rows = new ByteWriter(256 * 1024);
 
   constructor(kv: Kv, crc32: Crc32) {
@@ -30,9 +36,9 @@ export class IndexView implements RowReader {
 
   get<Row>(table: Table<Row>, key: string): Row | undefined {
     const id = rowId(table, key);
-    const pending = this.#pending.get(id);
-    if (pending !== undefined) return pending.change.row as Row | undefined;
-    return this.stored.get(table, key);
+    const pending = this.#pending(id);
+    if (pending !== undefined) return pending.row as Row | undefined;
+    return this.stored.getForWrite(table, key);
   }
 
   put<Row>(table: Table<Row>, key: string, row: Row): void {
@@ -46,10 +52,12 @@ export class IndexView implements RowReader {
   rows<Row>(table: Table<Row>, gte: string, lt: string): Array<{ key: string; row: Row }> {
     const merged = new Map<string, Row | undefined>();
     for (const { key, row } of this.stored.rows(table, gte, lt)) merged.set(key, row);
-    for (const [id, { change }] of this.#pending) {
-      const key = id.slice(table.prefix.length);
-      if (!id.startsWith(table.prefix) || key < gte || key >= lt) continue;
-      merged.set(key, change.row as Row | undefined);
+    for (const batch of [...this.#taken, this.#open]) {
+      for (const [id, { row }] of batch) {
+        const key = id.slice(table.prefix.length);
+        if (!id.startsWith(table.prefix) || key < gte || key >= lt) continue;
+        merged.set(key, row as Row | undefined);
+      }
     }
     return [...merged]
       .flatMap(([key, row]) => (row === undefined ? [] : [{ key, row }]))
@@ -65,7 +73,7 @@ export class IndexView implements RowReader {
     const { passed } = pending ?? {};
     const from = passed !== undefined && passed > gte ? passed : gte;
     for (const { key, value } of this.stored.values(TABLES.version, from, least ?? lt)) {
-      if (!this.#pending.has(TABLES.version.prefix + key)) {
+      if (this.#pending(TABLES.version.prefix + key) === undefined) {
         return decodeRow(TABLES.version, value, this.#crc32);
       }
       if (pending !== undefined && gte <= pending.start) pending.passed = key;
@@ -82,6 +90,7 @@ export class IndexView implements RowReader {
   takeBatch(): BatchChanges {
     const batch = this.#open;
     this.#open = new Map();
+    this.#taken.push(batch);
     return batch;
   }
 
@@ -106,14 +115,24 @@ export class IndexView implements RowReader {
     return mutations;
   }
 
-  /** The batch is in the store now. */
+  /** The batch is in the store now, the oldest of those that were taken. */
   applied(batch: BatchChanges): void {
+    assert(this.#taken.shift() === batch, "batches come into the store in their order");
     this.stored.applied(batch);
+    if (this.#pendingVersions.size === 0) return;
     for (const id of batch.keys()) {
-      if (this.#pending.get(id)?.batch !== batch) continue;
-      this.#pending.delete(id);
-      if (id.startsWith(TABLES.version.prefix)) this.#forgetVersion(id.slice(1));
+      if (!id.startsWith(TABLES.version.prefix)) continue;
+      if (this.#pending(id) === undefined) this.#forgetVersion(id.slice(1));
     }
+  }
+
+  /** The last change of a row that is not yet in the store. Hot path. */
+  #pending(id: string): RowChange | undefined {
+    let change: RowChange | undefined = this.#open.get(id);
+    for (let at = this.#taken.length - 1; change === undefined && at >= 0; at--) {
+      change = this.#taken[at]?.get(id);
+    }
+    return change;
   }
 
   #noteVersion(key: string, isLive: boolean): void {
@@ -140,14 +159,9 @@ export class IndexView implements RowReader {
 
   #set(table: Table<unknown>, key: string, row: unknown): void {
     const id = rowId(table, key);
-    const pending = this.#pending.get(id);
-    if (pending !== undefined && pending.batch === this.#open) {
-      pending.change.row = row;
-    } else {
-      const change = { table, row };
-      this.#open.set(id, change);
-      this.#pending.set(id, { change, batch: this.#open });
-    }
+    const change = this.#open.get(id);
+    if (change === undefined) this.#open.set(id, { table, row });
+    else change.row = row;
     if (table.prefix === TABLES.version.prefix) this.#noteVersion(key, row !== undefined);
     else if (table.prefix === TABLES.bucket.prefix) this.bucketChanges += 1;
   }
