@@ -2,9 +2,9 @@ import type { Cancel, Clock } from "../ports/clock.ts";
 import type { Hash } from "../ports/hash.ts";
 import type { Heap } from "../ports/heap.ts";
 
-const LOOK_MS = 5000;
+const LOOK_MS = 2000;
 /** Threads that were not needed for so many looks are ended. */
-const LOOKS_PER_REST = 2;
+const LOOKS_PER_REST = 4;
 /** Of one core. */
 const QUIET_SHARE = 0.02;
 /** What is not worth a pause stays until it is more. */
