@@ -220,6 +220,11 @@ export class Committer {
       this.#fail(fault, waiters);
       return;
     }
+    if (this.#fault !== undefined) {
+      // The index failed meanwhile: what is durable now will be shown by the next start.
+      this.#fail(this.#fault, waiters);
+      return;
+    }
     this.#toIndex.push(closed.batch);
     this.#writing = false;
     this.#drainQueue();
