@@ -34,6 +34,16 @@ const object = (method: Method, subresource: string, action: string, why = LATER
     params: ["versionId", "select-type", "max-parts", "part-number-marker"],
   });
 
+/** Payloads beside an object, each under a name of its own. */
+const annotation = (method: Method, action: string, isNamed = true): OperationRow =>
+  row(method, "object", isNamed ? "annotation&annotationName" : "annotation", {
+    action,
+    why: NEVER,
+    params: isNamed
+      ? ["versionId"]
+      : ["versionId", "annotation-prefix", "continuation-token", "max-annotation-results"],
+  });
+
 /** The rest of S3: recognised, and refused by its own name. */
 export const UNIMPLEMENTED_OPERATIONS = {
   CreateSession: bucket("GET", "session", "CreateSession", NEVER),
@@ -68,6 +78,7 @@ export const UNIMPLEMENTED_OPERATIONS = {
     NEVER,
   ),
   DeleteBucketMetricsConfiguration: bucket("DELETE", "metrics", "PutMetricsConfiguration", NEVER),
+  DeleteObjectAnnotation: annotation("DELETE", "DeleteObjectAnnotation"),
   DeleteBucketReplication: bucket("DELETE", "replication", "PutReplicationConfiguration"),
   GetBucketAbac: bucket("GET", "abac", "GetBucketAbac", NEVER),
   GetBucketAnalyticsConfiguration: bucket(
@@ -122,6 +133,14 @@ export const UNIMPLEMENTED_OPERATIONS = {
     "CreateBucketMetadataTableConfiguration",
     NEVER,
   ),
+  ListObjectAnnotations: annotation("GET", "ListObjectAnnotations", false),
+  PutObjectAnnotation: annotation("PUT", "PutObjectAnnotation"),
+  UpdateBucketMetadataAnnotationTableConfiguration: bucket(
+    "PUT",
+    "metadataAnnotationTable",
+    "UpdateBucketMetadataAnnotationTableConfiguration",
+    NEVER,
+  ),
   UpdateBucketMetadataInventoryTableConfiguration: bucket(
     "PUT",
     "metadataInventoryTable",
@@ -134,6 +153,7 @@ export const UNIMPLEMENTED_OPERATIONS = {
     "UpdateBucketMetadataJournalTableConfiguration",
     NEVER,
   ),
+  GetObjectAnnotation: annotation("GET", "GetObjectAnnotation"),
   GetObjectTorrent: object("GET", "torrent", "GetObjectTorrent", NEVER),
   PutBucketAbac: bucket("PUT", "abac", "PutBucketAbac", NEVER),
   PutBucketAnalyticsConfiguration: bucket("PUT", "analytics", "PutAnalyticsConfiguration", NEVER),

@@ -8,7 +8,10 @@ export const VERSION_OPERATIONS = {
     method: "GET",
     level: "bucket",
     query: { versions: "" },
-    params: ["delimiter", "encoding-type", "key-marker", "max-keys", "prefix", "version-id-marker"],
+    params: [
+      ...["delimiter", "encoding-type", "key-marker", "max-keys", "metadata", "prefix"],
+      "version-id-marker",
+    ],
     action: "s3:ListBucketVersions",
     body: "none",
     handler: listObjectVersions,

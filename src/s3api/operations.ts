@@ -112,6 +112,7 @@ export const OPERATIONS = {
       "encoding-type",
       "fetch-owner",
       "max-keys",
+      "metadata",
       "prefix",
       "start-after",
     ],
@@ -143,7 +144,7 @@ export const OPERATIONS = {
     perKey: true,
     body: "xml",
     handler: deleteObjects,
-    note: "a checksum header is optional",
+    note: "a checksum header is optional; an unsigned request has at most 256 KiB",
   },
   PutObject: {
     method: "PUT",

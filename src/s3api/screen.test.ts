@@ -8,6 +8,11 @@ test.each([
   ["x-amz-grant-read", "id=1"],
   ["x-amz-mfa", "1 2"],
   ["x-amz-write-offset-bytes", "0"],
+  ["x-amz-bucket-namespace", "account-regional"],
+  ["x-amz-if-match-initiated-time", "Mon, 01 Jan 2024 00:00:00 GMT"],
+  ["x-amz-object-lock-event-hold", "ON"],
+  ["x-amz-object-lock-event-hold-duration-days", "10"],
+  ["x-amz-object-lock-of-next-year", "ON"],
 ])("%s: %s is a demand, and refused by name", (name, value) => {
   expect(() => screenHeaders(headersOf({ [name]: value }), OWNER, undefined)).toThrow(
     expect.objectContaining({ code: "NotImplemented", fields: { Header: name } }),
@@ -17,7 +22,9 @@ test.each([
 test.each([
   ["x-amz-acl", "private"],
   ["x-amz-acl", "public-read"],
+  ["x-amz-bucket-namespace", "global"],
   ["x-amz-bucket-object-lock-enabled", "true"],
+  ["x-amz-object-lock-event-hold", "OFF"],
   ["x-amz-object-ownership", "ObjectWriter"],
   ["x-amz-meta-acl", "public-read"],
   ["x-amz-server-side-encryption", "AES256"],

@@ -12,13 +12,18 @@ type Rule = {
 
 /** Headers that demand something Atoll does not do yet; a demand is refused, never dropped. */
 const DEMANDS: ReadonlyMap<string, Rule> = new Map([
+  ["x-amz-bucket-namespace", { harmless: ["global"] }],
+  ["x-amz-if-match-initiated-time", { harmless: [] }],
   ["x-amz-mfa", { harmless: [] }],
+  ["x-amz-object-lock-event-hold", { harmless: ["OFF"] }],
   ["x-amz-write-offset-bytes", { harmless: [] }],
 ]);
 /** What nearly every request has. */
 const UNDEMANDING: ReadonlySet<string> = new Set(["x-amz-content-sha256", "x-amz-date"]);
 const DEMANDING_PREFIXES = ["x-amz-grant-"] as const;
 const LOCK_PREFIX = "x-amz-object-lock-";
+/** What we can keep of a lock; a promise that we do not know is not given. */
+const LOCKS = ["mode", "retain-until-date", "legal-hold"];
 const OWNER_HEADERS = ["x-amz-expected-bucket-owner", "x-amz-source-expected-bucket-owner"];
 
 /**
@@ -44,6 +49,7 @@ export function screenHeaders(
     } else if (isEncryptionHeader(name)) {
       encrypts = true;
     } else if (name.startsWith(LOCK_PREFIX)) {
+      if (!LOCKS.includes(name.slice(LOCK_PREFIX.length))) throw unmet(name);
       requireObjectLock(settings);
     } else {
       for (const prefix of DEMANDING_PREFIXES) if (name.startsWith(prefix)) throw unmet(name);

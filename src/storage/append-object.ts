@@ -1,4 +1,3 @@
-import { assert } from "../core/assert.ts";
 import { hlcMs } from "../core/hlc.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { BodyRef, ManifestRef } from "../core/records.ts";
@@ -100,14 +99,8 @@ async function readFront(
   seen: StoredObject | undefined,
 ): Promise<Piece | undefined> {
   if (seen?.record.body.kind !== "inline" || seen.record.body.bytes === 0) return undefined;
-  const reader = bodies.open(seen, { start: 0, end: seen.record.body.bytes });
-  try {
-    const bytes = await reader.next();
-    assert(bytes !== undefined, "a small body comes in one slice");
-    return { kind: "inline", bytes: Buffer.from(bytes) };
-  } finally {
-    reader.close();
-  }
+  const bytes = await bodies.inline(seen);
+  return bytes && { kind: "inline", bytes };
 }
 
 async function stageBytes({ stage }: AppendDeps, bytes: Uint8Array): Promise<StagedBody> {

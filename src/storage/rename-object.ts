@@ -1,6 +1,7 @@
 import { formatHlc, hlcMs } from "../core/hlc.ts";
 import { HotMap } from "../core/hot-map.ts";
 import { LIMITS } from "../core/limits.ts";
+import type { ObjectLock } from "../core/object-lock-state.ts";
 import type { OpenBatch } from "./batch.ts";
 import { judgeConditions } from "./conditions.ts";
 import { objectKeyOf } from "./metadata/keys.ts";
@@ -44,7 +45,7 @@ export class Renames {
     const { admission, committer } = this.#parts;
     const source = findObject(this.#parts, request.bucket, request.source);
     if (source !== undefined) await this.#parts.bodies.remote.bring(source);
-    const bytes = await readInline(this.#parts, source);
+    const bytes = source && (await this.#parts.bodies.inline(source));
     const size = RECORD_BYTES + (bytes?.length ?? 0);
     admission.admit(size);
     return await committer.submit<Attempt>(size, (batch) =>
@@ -69,7 +70,9 @@ export class Renames {
     const refusal = this.#judgeBoth(batch, request);
     if (refusal !== undefined) return refusal;
     if (source.stamp.hlc !== seen?.hlc) return { outcome: "replaced" };
-    if (key !== request.source) moveObject(batch, request, source.object, bytes);
+    const lock = lockUnder(source.object.lock, request.lock, this.#parts.clock.nowMs());
+    const object = { ...source.object, lock };
+    if (key !== request.source) moveObject(batch, request, object, bytes);
     if (token !== undefined) this.#done.set(`${bucket}\0${token}`, what, 1);
     return { outcome: "renamed" };
   }
@@ -80,36 +83,36 @@ export class Renames {
   ): RenameOutcome | undefined {
     const { clock, quotas } = this.#parts;
     const at = (name: string) => view.get(TABLES.object, objectKeyOf(bucket, name));
-    const object = at(source)?.object;
+    const row = at(source);
+    const object = row?.object;
     const condition = object === undefined ? undefined : sourceConditions?.(object);
     if (condition !== undefined) return { outcome: "precondition-failed", condition };
     const refusal = judgeConditions(conditions, at(key));
     if (refusal !== undefined) return refusal;
-    if (versioningIn(view, bucket) === "enabled") {
-      // The old name keeps its version behind a delete marker.
-      const growth = { bytes: object?.size ?? 0, nullSlot: false };
-      return judgeQuota({ view, quotas }, { bucket, key }, growth);
-    }
-    return (
-      judgeOverwrite(clock, view, { bucket, key }) ??
-      judgeOverwrite(clock, view, { bucket, key: source })
-    );
+    const nullSlot = versioningIn(view, bucket) !== "enabled";
+    const kept = nullSlot
+      ? (judgeOverwrite(clock, view, { bucket, key }) ??
+        judgeOverwrite(clock, view, { bucket, key: source }))
+      : undefined;
+    // But for a null version that moves, the old name keeps its own behind a delete marker.
+    if (kept !== undefined || (nullSlot && row?.nullSlot === true)) return kept;
+    const growth = { bytes: object?.size ?? 0, nullSlot };
+    return judgeQuota({ view, quotas }, { bucket, key }, growth);
   }
 }
 
-/** The body of a small object, which is written again beside its new name. */
-async function readInline(
-  { bodies }: StoreParts,
-  source: StoredObject | undefined,
-): Promise<Uint8Array | undefined> {
-  if (source?.record.body.kind !== "inline") return undefined;
-  const { bytes } = source.record.body;
-  const reader = bodies.open(source, { start: 0, end: bytes });
-  try {
-    return Buffer.from((await reader.next()) ?? Buffer.alloc(0));
-  } finally {
-    reader.close();
-  }
+/**
+ * What keeps an object under its new name, which is a new version: the bucket's default, unless it
+ * brings a retention that lasts.
+ */
+function lockUnder(
+  lock: ObjectLock | undefined,
+  byDefault: ObjectLock | undefined,
+  nowMs: number,
+): ObjectLock | undefined {
+  const lasts = (lock?.retention?.untilMs ?? 0) > nowMs;
+  if (byDefault === undefined || lasts) return lock;
+  return { retention: byDefault.retention, legalHold: lock?.legalHold ?? false };
 }
 
 function moveObject(

@@ -153,3 +153,31 @@ test("a run leaves what the rules leave of each version, whatever has happened b
     { numRuns: 60 },
   );
 });
+
+test("the days of an older version count from when an object was renamed in front of it", async () => {
+  const fixture = await simulatedSite("off");
+  const { site } = await fixture.open();
+  const { store, lifecycle } = site;
+  const settings = new Map([
+    [VERSIONING_SETTING, versioningSetting("enabled")],
+    [LIFECYCLE_SETTING, lifecycleValue(lifecycleRule({ noncurrent: { days: 10, keep: 0 } }))],
+  ]);
+  await store.createBucket({ name: BUCKET, owner: "owner", settings });
+  for (const name of ["a", "b"]) {
+    await play(store, { kind: "put", key: name, tag: false, bytes: 1 });
+  }
+  fixture.clock.leap(30 * DAY_MS);
+  // The object keeps its time of modification, a month ago.
+  await store.renameObject({
+    ...{ bucket: BUCKET, source: keyOf("a"), key: keyOf("b"), token: undefined },
+  });
+  const keys = () => list(store).map((version) => `${version.kind} ${nameOf(version).key}`);
+  const all = ["delete-marker a", "object a", "object b", "object b"];
+  expect(await lifecycle.runNow(undefined)).toMatchObject({ removed: 0 });
+  expect(keys()).toEqual(all);
+  fixture.clock.leap(12 * DAY_MS);
+  expect(await lifecycle.runNow(undefined)).toMatchObject({ removed: 2 });
+  expect(keys()).toEqual(["delete-marker a", "object b"]);
+  await site.close();
+  fixture.remove();
+});

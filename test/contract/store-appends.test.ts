@@ -184,6 +184,32 @@ describe.each(SITES)("in %s", (_name, make) => {
     expect((await read("b"))?.toString()).toBe("a");
   });
 
+  test("a new name begins with the default retention, unless one comes along that lasts", async () => {
+    const nowMs = fixture().clock.nowMs();
+    const byDefault = { mode: "GOVERNANCE", untilMs: nowMs + 1000 } as const;
+    const lock = { retention: byDefault, legalHold: false };
+    const lockOf = (key: string) => store().object(alpha, keyOf(key))?.record.lock;
+    await put("a", Buffer.from("a"));
+    await rename("a", "b", { lock });
+    expect(lockOf("b")).toEqual(lock);
+    const own = { mode: "COMPLIANCE", untilMs: nowMs + 10 } as const;
+    for (const [key, untilMs] of [
+      ["lasts", own.untilMs],
+      ["ended", nowMs],
+    ] as const) {
+      const kept = { retention: { ...own, untilMs }, legalHold: true };
+      const body = { kind: "inline", bytes: Buffer.from(key) } as const;
+      const object = { ...recordOf(5), lock: kept };
+      await store().putBucketSetting({
+        ...{ bucket: alpha, name: "versioning", value: versioningSetting("enabled") },
+      });
+      await store().putObject({ bucket: alpha, key: keyOf(key), object, body });
+      await rename(key, `new ${key}`, { lock });
+    }
+    expect(lockOf("new lasts")).toEqual({ retention: own, legalHold: true });
+    expect(lockOf("new ended")).toEqual({ retention: byDefault, legalHold: true });
+  });
+
   test("a rename leaves a delete marker, where there are versions", async () => {
     await put("a", Buffer.from("plain"));
     const value = versioningSetting("enabled");

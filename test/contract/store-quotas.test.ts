@@ -66,6 +66,25 @@ describe.each(SITES)("quotas in %s", (_name, make) => {
     return (await store().appendObject({ ...place, offset, body, describe })).outcome;
   }
 
+  test("hold for a rename that leaves a version behind while versions are suspended", async () => {
+    for (const state of ["enabled", "suspended"] as const) {
+      const value = versioningSetting(state);
+      await store().putBucketSetting({ bucket: alpha, name: "versioning", value });
+      if (state === "enabled") expect(await put("old", 600)).toBe("stored");
+    }
+    const rename = async (from: string, to: string): Promise<string> => {
+      const names = { bucket: alpha, source: keyOf(from), key: keyOf(to) };
+      return (await store().renameObject({ ...names, token: undefined })).outcome;
+    };
+    await bound({ bytesMax: 1000, objectsMax: undefined });
+    expect(await rename("old", "new")).toBe("over-quota");
+    await bound({ bytesMax: 1200, objectsMax: undefined });
+    expect(await rename("old", "new")).toBe("renamed");
+    // What moves from null version to null version makes nothing grow.
+    expect(await rename("new", "newer")).toBe("renamed");
+    expect(store().bucketUsage(alpha)).toMatchObject({ bytes: 1200, versions: 2 });
+  });
+
   test("bound the bytes of a bucket to the byte, whatever comes at once", async () => {
     await bound({ bytesMax: 1000, objectsMax: undefined });
     const keys = Array.from({ length: 30 }, (_, at) => `k${at}`);

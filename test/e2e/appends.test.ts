@@ -184,7 +184,7 @@ describe.each(ENGINES)("appends and renames on %s", (engine) => {
       { SourceIfMatch: other },
       { SourceIfNoneMatch: "*" },
       { SourceIfNoneMatch: ETag },
-      { SourceIfModifiedSince: new Date(Date.now() + 60_000) },
+      { SourceIfModifiedSince: new Date() },
       { SourceIfUnmodifiedSince: new Date(0) },
     ]) {
       expect(await refusalOf(rename("src", "dst", more))).toBe("412 PreconditionFailed");

@@ -66,6 +66,9 @@ describe.each(ENGINES)("the encryption of buckets on %s", (engine) => {
     const begun = await s3.send(new CreateMultipartUploadCommand({ Bucket, Key: "parts" }));
     expect(begun.ServerSideEncryption).toBe("AES256");
     expect(await headOf("before")).toBeUndefined();
+    const onItself = { Bucket, Key: "before", CopySource: `${Bucket}/before` };
+    await s3.send(new CopyObjectCommand(onItself));
+    expect(await headOf("before")).toBe("AES256");
     expect(await headOf("after")).toBe("AES256");
     await s3.send(new DeleteBucketEncryptionCommand({ Bucket }));
     const later = await s3.send(new PutObjectCommand({ Bucket, Key: "later", Body: "a" }));

@@ -67,6 +67,7 @@ describe.each(ENGINES)("bucket policies on %s", (engine) => {
   });
 
   test.each([
+    ["", "Policies must be valid JSON and the first byte must be '{'"],
     ["{", "Policies must be valid JSON and the first byte must be '{'"],
     ['{"Version":"2012-10-17"}', "Missing required field Statement"],
     [

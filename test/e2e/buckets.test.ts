@@ -6,6 +6,7 @@ import {
   HeadBucketCommand,
   ListBucketsCommand,
   PutObjectCommand,
+  PutObjectLockConfigurationCommand,
   paginateListBuckets,
 } from "@aws-sdk/client-s3";
 import { describe, expect, test } from "vitest";
@@ -43,6 +44,21 @@ describe.each(ENGINES)("buckets on %s", (engine) => {
     expect(await refusalOf(s3.send(new DeleteBucketCommand({ Bucket })))).toBe(
       "409 BucketNotEmpty",
     );
+  });
+
+  test("creating it again with what it has not is refused, and with what it has is not", async () => {
+    const s3 = sdkFor(server());
+    const plain = { Bucket: await makeBucket(s3) };
+    const locks = { ObjectLockEnabledForBucket: true };
+    const refusal = "409 BucketAlreadyOwnedByYou";
+    expect(await refusalOf(s3.send(new CreateBucketCommand({ ...plain, ...locks })))).toBe(refusal);
+    const locked = { Bucket: `${plain.Bucket}-locked`, ...locks };
+    for (let again = 0; again < 2; again++) await s3.send(new CreateBucketCommand(locked));
+    const retention = { DefaultRetention: { Mode: "GOVERNANCE", Days: 1 } } as const;
+    const ObjectLockConfiguration = { ObjectLockEnabled: "Enabled", Rule: retention } as const;
+    const rule = { Bucket: locked.Bucket, ObjectLockConfiguration };
+    await s3.send(new PutObjectLockConfigurationCommand(rule));
+    await s3.send(new CreateBucketCommand(locked));
   });
 
   test("a bucket can be deleted once its last object is gone", async () => {

@@ -95,13 +95,18 @@ describe.each(ENGINES)("corners of checksums on %s", (engine) => {
     expect((await send("GET", "/refused")).code).toBe("NoSuchKey");
   });
 
-  test("the mode decides whether a read shows checksums, and a range shows none", async () => {
+  test("the mode decides whether a read shows checksums, and parts of it have none", async () => {
     await send("PUT", "/shown", { "x-amz-checksum-crc32c": NINES.crc32c }, NINE);
     const mode = { "x-amz-checksum-mode": "ENABLED" };
     expect((await send("GET", "/shown")).headers["x-amz-checksum-crc32c"]).toBeUndefined();
     expect((await send("GET", "/shown", mode)).headers["x-amz-checksum-crc32c"]).toBe(NINES.crc32c);
     const range = await send("GET", "/shown", { ...mode, Range: "bytes=1-3" });
     expect([range.body, range.headers["x-amz-checksum-crc32c"]]).toEqual(["234", undefined]);
+    for (const Range of ["bytes=0-", "bytes=0-8", "bytes=-100"]) {
+      const all = await send("GET", "/shown", { ...mode, Range });
+      const { "content-range": place, "x-amz-checksum-crc32c": checksum } = all.headers;
+      expect([all.status, place, checksum]).toEqual([206, "bytes 0-8/9", NINES.crc32c]);
+    }
   });
 
   test("a copy can be given a checksum of another kind", async () => {

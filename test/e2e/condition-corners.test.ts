@@ -39,6 +39,7 @@ describe.each(ENGINES)("corners of conditions on %s", (engine) => {
     [{ "If-Match": ETAG, "If-None-Match": ETAG }, 304],
     // What is no date is no condition.
     [{ "If-Modified-Since": "yesterday", "If-Unmodified-Since": "tomorrow" }, 200],
+    [{ "If-Modified-Since": "Fri, 01 Jan 2100 00:00:00 GMT" }, 200],
     [{ "If-Match": OTHER, Range: "bytes=100-" }, 412],
     [{ "If-None-Match": ETAG, Range: "bytes=100-" }, 304],
     [{ "If-Match": ETAG, Range: "bytes=1-2" }, 206],
@@ -52,6 +53,19 @@ describe.each(ENGINES)("corners of conditions on %s", (engine) => {
         expect(answer.body).toBe("");
       }
     }
+  });
+
+  test("what has not changed says again how long it may be kept", async () => {
+    const kept = { "Cache-Control": "max-age=60", Expires: "Fri, 01 Jan 2100 00:00:00 GMT" };
+    await send("PUT", "/kept", { ...kept, "x-amz-meta-a": "b" }, "body");
+    const unchanged = await send("GET", "/kept", { "If-None-Match": ETAG });
+    expect(unchanged.status).toBe(304);
+    expect(unchanged.headers).toMatchObject({
+      "cache-control": kept["Cache-Control"],
+      expires: kept.Expires,
+    });
+    expect(unchanged.headers).not.toHaveProperty("content-type");
+    expect(unchanged.headers).not.toHaveProperty("x-amz-meta-a");
   });
 
   test("what is not there is 404, whatever the condition", async () => {

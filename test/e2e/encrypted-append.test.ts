@@ -15,6 +15,8 @@ import { ENGINES, useServer } from "../support/server.ts";
 
 const MIB = 1024 * 1024;
 const AES256 = { ServerSideEncryption: "AES256" } as const;
+// What the SDK sends with an append too, which has to bring what the object has.
+const CRC32 = { ChecksumAlgorithm: "CRC32", ChecksumType: "FULL_OBJECT" } as const;
 const keyOf = (seed: number) => ({
   SSECustomerAlgorithm: "AES256",
   SSECustomerKey: patternBytes(32, seed).toString("base64"),
@@ -82,7 +84,7 @@ describe.each(ENGINES)("appending to encrypted objects on %s", (engine) => {
     const s3 = sdkFor(server());
     const place = { Bucket: await makeBucket(s3), Key: "parts" };
     const { UploadId = "" } = await s3.send(
-      new CreateMultipartUploadCommand({ ...place, ...AES256 }),
+      new CreateMultipartUploadCommand({ ...place, ...AES256, ...CRC32 }),
     );
     const bodies = [patternBytes(5 * MIB, 11), patternBytes(1000, 12)];
     const Parts = [];

@@ -223,19 +223,24 @@ describe.each(ENGINES)("lifecycles on %s", (engine) => {
   });
 
   test("end what is due when told to run, and tell before what they would do", async () => {
-    await put("old/a");
-    await put("old/b");
     await put("new/a");
     const rule = { ...EVERYTHING, Filter: { Prefix: "old/" }, Expiration: { Date: LONG_AGO } };
-    await configure(rule, { ...EVERYTHING, ID: "later", Expiration: { Days: 5 } });
-    const plan = await atoll("plan", Bucket);
+    const told = async () => {
+      await put("old/a");
+      await put("old/b");
+      await configure(rule, { ...EVERYTHING, ID: "later", Expiration: { Days: 5 } });
+      return { plan: await atoll("plan", Bucket), left: await versions() };
+    };
+    let { plan, left } = await told();
+    // The server looks by itself, and may have come first: hardly twice, since a minute lies between.
+    if (left.length < 3) ({ plan, left } = await told());
     expect(plan).toMatchObject({ bucket: Bucket, due_now: 2, later: 1 });
     expect(plan["actions"]).toMatchObject([
       { action: "expire", key: "old/a", rule: "everything", due: "2020-01-01T00:00:00.000Z" },
       { action: "expire", key: "old/b", rule: "everything" },
       { action: "expire", key: "new/a", rule: "later" },
     ]);
-    expect(await versions()).toEqual(["new/a", "old/a", "old/b"]);
+    expect(left).toEqual(["new/a", "old/a", "old/b"]);
     // The server's own look may have come first, so what a run did is not counted here.
     expect(await atoll("run", Bucket)).toMatchObject({ kept: 0 });
     expect(await versions()).toEqual(["new/a"]);

@@ -137,6 +137,13 @@ describe.each(ENGINES)("corners of listings on %s", (engine) => {
     expect((await list("?list-type=2&continuation-token=")).code).toBe("InvalidArgument");
   });
 
+  test("what MinIO's clients ask for beside is passed over", async () => {
+    for (const query of ["?list-type=2", "?versions"]) {
+      const asked = await list(`${query}&metadata=true`);
+      expect([asked.status, asked.body]).toEqual([200, (await list(query)).body]);
+    }
+  });
+
   test("empty parameters mean the same as none", async () => {
     const query = "&prefix=&delimiter=&encoding-type=&max-keys=";
     const v2 = await list(`?list-type=2&start-after=${query}`);

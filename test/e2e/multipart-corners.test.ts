@@ -49,6 +49,26 @@ describe.each(ENGINES)("corners of multipart uploads on %s", (engine) => {
     expect(done.body).toContain(`<Location>${server().endpoint}/${Bucket}/finished</Location>`);
   });
 
+  test("an upload that names no checksum has CRC64NVME, whatever its parts bring", async () => {
+    const place = `/unnamed?uploadId=${await begin("/unnamed")}`;
+    const sha256 = createHash("sha256").update(LONG).digest("base64");
+    const brought = { "x-amz-checksum-sha256": sha256 };
+    const first = await send("PUT", `${place}&partNumber=1`, brought, LONG);
+    expect(first.headers["x-amz-checksum-sha256"]).toBe(sha256);
+    const last = await sendPart(place, 2, SMALL);
+    const listed = `<ETag>${first.headers["etag"]}</ETag><ChecksumSHA256>${sha256}</ChecksumSHA256>`;
+    const parts = `<Part><PartNumber>1</PartNumber>${listed}</Part>${partXml(last)}`;
+    const done = await complete(place, parts);
+    const whole = await send("PUT", "/whole", {}, Buffer.concat([LONG, SMALL]));
+    const crc = whole.headers["x-amz-checksum-crc64nvme"];
+    expect(done.body).toContain(`<ChecksumCRC64NVME>${crc}</ChecksumCRC64NVME>`);
+    expect(done.body).toContain("<ChecksumType>FULL_OBJECT</ChecksumType>");
+    const mode = { "x-amz-checksum-mode": "ENABLED" };
+    const { headers } = await send("HEAD", "/unnamed?partNumber=1", mode);
+    expect(headers["x-amz-checksum-crc64nvme"]).toBeTruthy();
+    expect(headers["x-amz-checksum-sha256"]).toBeUndefined();
+  });
+
   test("what was said when the upload began describes the object", async () => {
     const head = await send("HEAD", "/finished");
     expect(head.headers).toMatchObject({

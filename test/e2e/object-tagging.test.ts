@@ -125,6 +125,10 @@ describe.each(ENGINES)("tags of objects on %s", (engine) => {
     expect(await refusalOf(put([], "0".repeat(32)))).toBe("404 NoSuchVersion");
     const marker = await s3.send(new DeleteObjectCommand({ Bucket, Key }));
     expect(await refusalOf(put([], marker.VersionId))).toBe("405 MethodNotAllowed");
+    for (const VersionId of [marker.VersionId, undefined]) {
+      const read = new GetObjectTaggingCommand({ Bucket, Key, VersionId });
+      expect(await refusalOf(s3.send(read))).toBe("405 MethodNotAllowed");
+    }
   });
 
   test("are set by who may, and only such as policies take", async () => {

@@ -13,6 +13,8 @@ const MISSING = [
   ["GET", "/BUCKET/key?torrent"],
   ["POST", "/BUCKET/key?select&select-type=2"],
   ["POST", "/BUCKET/key?restore"],
+  ["GET", "/BUCKET/key?annotation"],
+  ["PUT", "/BUCKET/key?annotation&annotationName=a"],
 ] as const;
 
 /** Settings nobody can make yet: the answer is that of a bucket without them. */
@@ -39,6 +41,33 @@ describe.each(ENGINES)("what is not implemented on %s", (engine) => {
     expect(answer.body).toMatch(/[A-Z][A-Za-z]*(Bucket|Object|Version)[A-Za-z]*/);
     const list = await sendSigned(server(), { method: "GET", path: `/${Bucket}?list-type=2` });
     expect(list.body).toContain("<KeyCount>0</KeyCount>");
+  });
+
+  test("what a header demands is refused by name, and nothing is done", async () => {
+    const Bucket = `${await makeBucket(sdkFor(server()))}-locks`;
+    const locks = { "x-amz-bucket-object-lock-enabled": "true" };
+    await sendSigned(server(), { method: "PUT", path: `/${Bucket}`, headers: locks });
+    const path = `/${Bucket}/key`;
+    const begun = await sendSigned(server(), { method: "POST", path: `${path}?uploads` });
+    const uploadId = /<UploadId>(\w+)</.exec(begun.body)?.[1] ?? "";
+    const demands = [
+      ["PUT", path, "x-amz-object-lock-event-hold", "ON"],
+      ["PUT", path, "x-amz-object-lock-event-hold-duration-days", "3"],
+      ["DELETE", `${path}?uploadId=${uploadId}`, "x-amz-if-match-initiated-time", "1"],
+      ["PUT", `/${Bucket}-an`, "x-amz-bucket-namespace", "account-regional"],
+    ] as const;
+    for (const [method, target, name, value] of demands) {
+      const headers = { [name]: value };
+      const answer = await sendSigned(server(), { method, path: target, headers });
+      expect([answer.status, answer.code], name).toEqual([501, "NotImplemented"]);
+      expect(answer.body).toContain(`<Header>${name}</Header>`);
+    }
+    const list = await sendSigned(server(), { method: "GET", path: `/${Bucket}?versions` });
+    expect(list.body).not.toContain("<Version>");
+    const uploads = await sendSigned(server(), { method: "GET", path: `/${Bucket}?uploads` });
+    expect(uploads.body).toContain(uploadId);
+    const made = await sendSigned(server(), { method: "GET", path: `/${Bucket}-an` });
+    expect(made.code).toBe("NoSuchBucket");
   });
 
   test.each(UNSET)("the setting %s is answered as unset", async (name, status, code) => {

@@ -95,6 +95,7 @@ describe.each(ENGINES)("versioning on %s", (engine) => {
       expect(await refusalOf(remove())).toBe("409 BucketNotEmpty");
       await s3.send(new DeleteObjectCommand({ Bucket, Key: "k", VersionId }));
       expect(await refusalOf(remove())).toBe("409 BucketNotEmpty");
+      await expect(remove()).rejects.toThrow(/You must delete all versions in the bucket/);
       const last = { Bucket, Key: "k", VersionId: marker.VersionId };
       await s3.send(new DeleteObjectCommand(last));
       await remove();
@@ -109,6 +110,8 @@ describe.each(ENGINES)("versioning on %s", (engine) => {
       expect(await putVersion(s3, target, "1")).toBe("");
       expect((await s3.send(new HeadObjectCommand(target))).VersionId).toBeUndefined();
       expect(await textOf(s3, { ...target, VersionId: "null" })).toBe("1");
+      const named = await s3.send(new HeadObjectCommand({ ...target, VersionId: "null" }));
+      expect(named.VersionId).toBeUndefined();
       const gone = await s3.send(new DeleteObjectCommand(target));
       expect([gone.VersionId, gone.DeleteMarker]).toEqual([undefined, undefined]);
       const missing = await send("GET", `/${Bucket}/k`);

@@ -149,6 +149,27 @@ describe.each(ENGINES)("documents on %s", (engine) => {
     }
   });
 
+  test("[S12] [N7] a stranger's document is refused before much of it has come", async () => {
+    const tooMuch: ReadonlyArray<readonly [string, string]> = [
+      ["content-length", String(256 * 1024 + 1)],
+      ["transfer-encoding", "chunked"],
+    ];
+    const body = Buffer.from(
+      `${(512 * 1024).toString(16)}\r\n${"x".repeat(512 * 1024)}\r\n0\r\n\r\n`,
+    );
+    for (const framing of tooMuch) {
+      const headers = [["host", "a"] as const, framing];
+      const request = { method: "POST", target: `/${BUCKET}?delete`, headers };
+      const isChunked = framing[0] === "transfer-encoding";
+      // Of the announced one nothing is sent: it is refused all the same.
+      const sent = isChunked ? body : new Uint8Array(0);
+      const answer = await at.client.sendUnsigned({ ...request, body: sent });
+      expect(outcome(answer)).toBe(
+        isChunked ? "400 EntityTooLarge" : "400 MaxMessageLengthExceeded",
+      );
+    }
+  });
+
   test("[S30] [N6] an aws-chunked body without its lengths is a client's mistake", async () => {
     const before = at.served.rows();
     for (const mode of ["streaming-signed", "streaming-unsigned-trailer"] as const) {

@@ -111,6 +111,8 @@ const PLAIN = [
   ...["DeleteBucketLifecycle", "DeleteBucketMetadataConfiguration", "DeleteBucketPolicy"],
   ...["DeleteBucketMetadataTableConfiguration", "DeleteBucketMetricsConfiguration"],
   ...["DeleteBucketOwnershipControls", "DeleteBucketReplication", "DeleteBucketTagging"],
+  ...["DeleteObjectAnnotation", "GetObjectAnnotation", "ListObjectAnnotations"],
+  ...["PutObjectAnnotation", "UpdateBucketMetadataAnnotationTableConfiguration"],
   ...["DeleteBucketWebsite", "DeleteObject", "DeleteObjectTagging", "DeletePublicAccessBlock"],
   ...["GetBucketAbac", "GetBucketAccelerateConfiguration", "GetBucketAcl", "GetBucketCors"],
   ...["GetBucketAnalyticsConfiguration", "GetBucketEncryption", "GetBucketLocation"],

@@ -13,18 +13,22 @@ says what is there, what is refused by name, and where Atoll differs.
 const DIFFERENCES = `## Where Atoll differs from AWS, or AWS has no answer
 
 - **Query parameters.** One that an operation does not know is refused with \`NotImplemented\`, and one
-  that comes twice with \`InvalidArgument\`; AWS ignores some of them. \`x-id\` is always welcome.
+  that comes twice with \`InvalidArgument\`; AWS ignores some of them. \`x-id\` is always welcome;
+  \`metadata\`, by which MinIO's clients ask listings for more, gets nothing more here, as at AWS.
 - **Headers.** One that demands what Atoll does not do is refused with \`NotImplemented\` and its name:
-  \`x-amz-grant-*\` and \`x-amz-mfa\`; \`x-amz-write-offset-bytes\` elsewhere than in PutObject.
+  \`x-amz-grant-*\`, \`x-amz-mfa\`, \`x-amz-object-lock-event-hold*\`, \`x-amz-if-match-initiated-time\` and
+  \`x-amz-bucket-namespace: account-regional\`; \`x-amz-write-offset-bytes\` elsewhere than in PutObject.
 - **Appends.** PutObject with \`x-amz-write-offset-bytes\` works in every bucket; where there are
   versions, it makes one. Bytes that lie in chunks are not written again. The ETag is that of a
   multipart upload with one part more at each append, up to 10,000; a copy keeps it, and with it the
   count. New bytes are encrypted as the object is; an append that asks for anything else is
-  \`InvalidRequest\`.
+  \`InvalidRequest\`, and so is one with another checksum than the object's. CRCs of the whole grow with
+  it; an object with a SHA or a composite checksum has none behind its first append.
 - **RenameObject** works in every bucket. \`x-amz-rename-source\` is \`/bucket/key\` or \`/key\`; what
   begins with the name of the bucket is the former. It needs \`s3:PutObject\` on the new key,
   \`s3:GetObject\` and \`s3:DeleteObject\` on the old one. Of the conditions on the destination, those
   on times are \`NotImplemented\`. A client token is remembered until the server restarts, not beyond.
+  The new name begins with the bucket's default retention, unless the object brings one that lasts.
 - **Encryption.** Nothing is encrypted unless a request or the bucket asks for it, where AWS encrypts
   everything: GetBucketEncryption of a bucket without the setting is
   \`ServerSideEncryptionConfigurationNotFoundError\`. SSE-KMS and DSSE-KMS are \`NotImplemented\`. Keys of
@@ -73,8 +77,9 @@ const DIFFERENCES = `## Where Atoll differs from AWS, or AWS has no answer
 - **Copies** share the bytes of their source. A copy of a multipart object keeps its ETag and parts,
   where AWS writes one part with a new ETag.
 - **Creating one's own bucket again** succeeds in \`us-east-1\` and is \`BucketAlreadyOwnedByYou\` in other
-  regions, as at AWS. Without a location constraint a bucket is made in the site's region, always;
-  a constraint that names that region is right everywhere, \`us-east-1\` included. Every other one is
+  regions, as at AWS, and wherever it asks for a lock, tags, ownership or an ACL that the bucket has
+  not. Without a location constraint a bucket is made in the site's region, always; a constraint
+  that names that region is right everywhere, \`us-east-1\` included. Every other one is
   \`IllegalLocationConstraintException\`, whether AWS has such a region or not.
 - **Listings.** With a delimiter, a marker inside a common prefix has passed that prefix. Continuation
   tokens are checked, and one that Atoll did not give is \`InvalidArgument\`.
@@ -92,7 +97,8 @@ const DIFFERENCES = `## Where Atoll differs from AWS, or AWS has no answer
   that a bucket's policy must show the objects to everybody. A query says nothing there. Redirects
   by rules encode the key; what the owner wrote in a rule stays as it is.
 - **Checksums of parts.** A part that comes without one gets the one its upload asked for. Completing
-  a composite upload must list the checksum of each part, as at AWS.
+  a composite upload must list the checksum of each part, as at AWS. Of AWS's algorithms MD5 (but for
+  \`Content-MD5\`), SHA512 and the XXHASHes are not there, and are refused with \`InvalidRequest\`.
 - **QuotaExceeded** (403) is Atoll's own: the bucket, or all buckets of the key that made it,
   would hold more bytes, or more objects and versions, than the operator allows (\`atoll quota\`). It is
   never exceeded by a byte; parts count when their upload is completed, and are held to the quota one

@@ -15,6 +15,8 @@ export type PayloadDigests = {
   readonly etag: string;
   /** The client's checksum, or the default one. */
   readonly checksum: StoredChecksum;
+  /** The one that was asked for beside it. */
+  readonly also?: StoredChecksum;
 };
 
 /** Everything a body must agree with. */
@@ -67,8 +69,17 @@ export function digestStreamed(
   const { algorithm, sha256 } = expected;
   if (sha256 !== undefined) requireSha256(sha256, taken(digests, "SHA256").toString("hex"));
   const md5 = taken(digests, "MD5");
-  const value = taken(digests, algorithm).toString("base64");
+  const { value } = checksumOf(digests, algorithm);
   return judge(expected, { bytes, md5, value, trailer });
+}
+
+/** A checksum of the whole of a body that went by. */
+export function checksumOf(
+  digests: ReadonlyMap<HashAlgorithm, Buffer>,
+  algorithm: ChecksumAlgorithm,
+): StoredChecksum {
+  const value = taken(digests, algorithm).toString("base64");
+  return { algorithm, type: "FULL_OBJECT", value };
 }
 
 function taken(digests: ReadonlyMap<HashAlgorithm, Buffer>, algorithm: HashAlgorithm): Buffer {

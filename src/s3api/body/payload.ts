@@ -13,6 +13,7 @@ import { ChunkVerifier } from "./chunk-signatures.ts";
 import { type IntegrityClaim, readIntegrityClaim } from "./integrity-claim.ts";
 import {
   algorithmsFor,
+  checksumOf,
   digestStreamed,
   type Expectations,
   judgeWhole,
@@ -36,6 +37,8 @@ export type PayloadSettings = {
   readonly bytesMin?: number;
   /** Checksum to compute when the client sends none; CRC64NVME otherwise. */
   readonly algorithm?: ChecksumAlgorithm;
+  /** Computed beside the one that the client sends, by `pipe`. */
+  readonly also?: ChecksumAlgorithm;
   /** A body without announced length is taken as empty, or read up to `bytesMax` if chunked. */
   readonly lengthOptional?: boolean;
 };
@@ -72,6 +75,7 @@ export function openPayload(source: PayloadSource, hash: Hash, settings: Payload
     hash,
     bytes,
     expected: { claim, sha256, algorithm },
+    also: settings.also === algorithm ? undefined : settings.also,
     decoding: chunkedFormat(body, claim),
     bytesMin: settings.bytesMin ?? 0,
   };
@@ -97,6 +101,7 @@ type Reading = {
   readonly hash: Hash;
   readonly bytes: number | undefined;
   readonly expected: Expectations;
+  readonly also: ChecksumAlgorithm | undefined;
   readonly decoding: Decoding;
   readonly bytesMin: number;
 };
@@ -296,8 +301,10 @@ async function pipe(
   target: BodyTarget,
   bytesMax: number,
 ): Promise<PayloadDigests> {
+  const { also, expected } = reading;
   const { exchange } = reading.source;
-  const hasher = reading.hash.startStream(algorithmsFor(reading.expected));
+  const needed = algorithmsFor(expected);
+  const hasher = reading.hash.startStream(also === undefined ? needed : [...needed, also]);
   const writer = target.hashWith?.(hasher);
   const blocks = new BlockPipe({ exchange, target, hasher: writer ?? hasher });
   const intake = new Intake(reading, bytesMax, (data) => blocks.append(data));
@@ -307,7 +314,8 @@ async function pipe(
     await blocks.finish();
     writer?.end();
     const digests = await hasher.digest();
-    return digestStreamed(digests, intake.bytes, reading.expected, trailer);
+    const judged = digestStreamed(digests, intake.bytes, expected, trailer);
+    return also === undefined ? judged : { ...judged, also: checksumOf(digests, also) };
   } catch (failure) {
     await blocks.abort();
     hasher.abort();

@@ -1,4 +1,3 @@
-import { S3Error } from "../errors.ts";
 import type { BucketCall, HandlerDeps, Reply } from "../operation.ts";
 import { isPublicAcl } from "../policy/canned-acl.ts";
 import { emptyReply, xmlReply } from "../reply.ts";
@@ -11,9 +10,7 @@ import { readDocumentBody } from "./xml-body.ts";
 
 /** https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutBucketPolicy.html */
 export async function putBucketPolicy(call: BucketCall, deps: HandlerDeps): Promise<Reply> {
-  const body = await readDocumentBody(call, deps);
-  if (body.length === 0) throw new S3Error("MissingRequestBodyError");
-  const policy = readDocument(BUCKET_POLICY.document, body);
+  const policy = readDocument(BUCKET_POLICY.document, await readDocumentBody(call, deps));
   requireFitting(policy, call.bucket);
   BUCKET_POLICY.check?.(policy, bucketOf(call, deps).settings);
   await storeSetting(call, deps, BUCKET_POLICY, policy);

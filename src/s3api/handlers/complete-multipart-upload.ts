@@ -2,6 +2,7 @@ import { unreachable } from "../../core/assert.ts";
 import { LIMITS } from "../../core/limits.ts";
 import {
   CHECKSUM_ALGORITHMS,
+  type ChecksumAlgorithm,
   type CompletedUpload,
   type PartSummary,
   type StoredChecksum,
@@ -107,7 +108,7 @@ function readPart(element: XmlElement): ListedPart {
   return { partNumber: parsePartNumber(number.trim()), etag: unquoteEtag(etag), checksums };
 }
 
-/** What an upload that named no algorithm may have in all of its parts, the default first. */
+/** What an upload that named no algorithm has in all of its parts; once it was not the default. */
 const UNNAMED_PLANS = [DEFAULT_CHECKSUM, "CRC32", "CRC32C"] as const;
 
 function combineParts(
@@ -153,8 +154,10 @@ function checkClaims(
   // A part that is missing is for the commit to name.
   if (parts.length !== listed.length) return;
   checkObjectSize(headers, parts);
-  const combined = combineParts(deps, parts, upload)[0];
   for (const [algorithm, value] of claims) {
+    // Where no algorithm was named, the parts may have brought the one that is claimed.
+    const plan = upload.checksum ?? { algorithm, type: "FULL_OBJECT" };
+    const combined = combineChecksums(deps.hash, plan, parts);
     if (combined === undefined || combined.algorithm !== algorithm) {
       throw new S3Error("InvalidRequest", {
         message: `The upload was not created with the ${algorithm} checksum algorithm.`,
@@ -182,8 +185,10 @@ function requirePartChecksums(upload: UploadRecord, listed: readonly ListedPart[
   }
 }
 
-function objectClaims(headers: RequestHeaders): ReadonlyArray<readonly [string, string]> {
-  const claims: Array<readonly [string, string]> = [];
+type Claims = ReadonlyArray<readonly [ChecksumAlgorithm, string]>;
+
+function objectClaims(headers: RequestHeaders): Claims {
+  const claims: Array<readonly [ChecksumAlgorithm, string]> = [];
   for (const algorithm of CHECKSUM_ALGORITHMS) {
     const value = headers.get(`x-amz-checksum-${algorithm.toLowerCase()}`);
     if (value === undefined) continue;

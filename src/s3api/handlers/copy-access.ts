@@ -23,7 +23,7 @@ export function readableSource(
     throw new S3Error("NoSuchBucket", { fields: { BucketName: source.bucket } });
   }
   const object = copiedObject(call, deps, { ...source, settings: bucket.settings });
-  checkCopySource(call.headers, object.record);
+  checkCopySource(call.headers, object.record, deps.nowMs);
   return object;
 }
 

@@ -11,6 +11,7 @@ import { ACL_HEADER } from "../headers/object-acl.ts";
 import { type HeaderLines, readObjectAttributes } from "../headers/object-headers.ts";
 import type { HandlerDeps, ObjectCall, Reply } from "../operation.ts";
 import { xmlReply } from "../reply.ts";
+import { BUCKET_ENCRYPTION } from "../settings/bucket-encryption.ts";
 import { XmlWriter } from "../xml/writer.ts";
 import { writeObjectChecksums } from "./checksum-xml.ts";
 import { copyBody } from "./copied-body.ts";
@@ -21,12 +22,21 @@ import { hasGone } from "./remote-body.ts";
 import { allowedConditions } from "./write-conditions.ts";
 import { writeRefusal } from "./write-refusal.ts";
 
+const RANGE = "x-amz-copy-source-range";
+
 /** A source replaced while it is copied is read again; it cannot go on for ever. */
 const ATTEMPTS_MAX = 4;
 
 /** https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html */
 export async function copyObject(call: ObjectCall, deps: HandlerDeps): Promise<Reply> {
   const source = parseCopySource(call.headers.get("x-amz-copy-source") ?? "");
+  const range = call.headers.get(RANGE);
+  if (range !== undefined) {
+    throw new S3Error("InvalidArgument", {
+      message: "A part of an object can only be copied into a part of an upload.",
+      fields: { ArgumentName: RANGE, ArgumentValue: range },
+    });
+  }
   for (let attempt = 1; attempt <= ATTEMPTS_MAX; attempt++) {
     const reply = await copyOnce(call, deps, source);
     if (reply !== undefined) return reply;
@@ -53,8 +63,9 @@ async function copyOnce(
   if (attributes.tags.length > 0 && attributes.tags === found.record.attributes.tags) {
     requireTagsAllowed(call, source);
   }
-  refusePointlessCopy(call, deps, found, attributes);
+  refusePointlessCopy(call, deps, found);
   const conditions = allowedConditions(call);
+  const lock = lockOfWrite(call, deps);
   // Nothing may come between this and the commit: what has been written again would stay.
   const copied = await copyBody(call, deps, found).catch((failure: unknown) => {
     if (hasGone(deps, found, failure)) return undefined;
@@ -62,13 +73,13 @@ async function copyOnce(
   });
   if (copied === undefined) return undefined;
   const { object, body, encryption } = copied;
-  const outcome = await deps.store.putObject({
-    bucket,
-    key,
-    object: { ...object, attributes, lock: lockOfWrite(call, deps) },
-    body,
-    ...(conditions === undefined ? {} : { conditions }),
-  });
+  const request = { bucket, key, object: { ...object, attributes, lock }, body };
+  const outcome = await deps.store
+    .putObject(conditions === undefined ? request : { ...request, conditions })
+    .catch((failure: unknown) => {
+      if (body.kind === "staged") body.staged.discard();
+      throw failure;
+    });
   if (outcome.outcome === "stored") {
     const headers: HeaderLines = [];
     pushEncryption(headers, encryption);
@@ -121,20 +132,19 @@ const REDIRECT = "x-amz-website-redirect-location";
 const OWN_SYSTEM: readonly string[] = [ACL_HEADER, REDIRECT];
 
 /**
- * AWS refuses a copy onto itself that would change nothing. An older version copied onto its own
- * key becomes current again, which is how versions are restored.
+ * AWS refuses a copy onto itself that names nothing to change; what it names may be what holds
+ * already. The bucket's encryption counts as named: so what was there before it is encrypted. An
+ * older version copied onto its own key becomes current again, which is how versions are restored.
  */
-function refusePointlessCopy(
-  call: ObjectCall,
-  deps: HandlerDeps,
-  source: StoredObject,
-  attributes: ObjectAttributes,
-): void {
+function refusePointlessCopy(call: ObjectCall, deps: HandlerDeps, source: StoredObject): void {
   if (source.bucket !== call.bucket || source.key !== call.key) return;
   if (deps.store.object(source.bucket, source.key)?.version !== source.version) return;
   if (call.headers.get("x-amz-metadata-directive") === "REPLACE") return;
-  if (call.headers.get(REDIRECT) !== undefined || asksForEncryption(call.headers)) return;
-  if (attributes.storageClass !== source.record.attributes.storageClass) return;
+  for (const named of [REDIRECT, "x-amz-storage-class"]) {
+    if (call.headers.get(named) !== undefined) return;
+  }
+  if (asksForEncryption(call.headers)) return;
+  if (BUCKET_ENCRYPTION.of(call.bucketSettings) !== undefined) return;
   throw new S3Error("InvalidRequest", {
     message:
       "This copy request is illegal because it is trying to copy an object to itself without " +

@@ -1,6 +1,10 @@
+import { CREATOR_SETTING } from "../../core/bucket-creator.ts";
+import type { BucketSettings } from "../../core/records.ts";
+import type { StoredBucket } from "../../storage/store.ts";
 import { S3Error } from "../errors.ts";
 import type { BucketCall, HandlerDeps, Reply } from "../operation.ts";
 import { emptyReply } from "../reply.ts";
+import { OBJECT_LOCK } from "../settings/object-lock.ts";
 import { readTagSet, TAGGED_BUCKET, type Tags } from "../settings/tag-set.ts";
 import { childNamed, childText, type XmlElement } from "../xml/reader.ts";
 import { initialLock } from "./initial-lock.ts";
@@ -21,7 +25,7 @@ export async function createBucket(call: BucketCall, deps: HandlerDeps): Promise
   }
   const settings = new Map([...initialSettings(call, tagsOf(configuration)), ...initialLock(call)]);
   const outcome = await deps.store.createBucket({ name: call.bucket, owner: ownerId, settings });
-  if (outcome.outcome === "exists") refuseExisting(call, deps);
+  if (outcome.outcome === "exists") refuseExisting(call, deps, settings, outcome.bucket);
   return emptyReply(200, [["Location", `/${call.bucket}`]]);
 }
 
@@ -42,12 +46,25 @@ function requireOurRegion(constraint: string, region: string): void {
 
 /**
  * AWS's first region forgives creating one's own bucket again, the others do not. A bucket that the
- * caller may not even ask about is somebody else's for them.
+ * caller may not even ask about is somebody else's for them. Who asks for a lock or tags that the
+ * bucket has not must not believe that it has them.
  */
-function refuseExisting({ allows, bucket }: BucketCall, deps: HandlerDeps): void {
+function refuseExisting(
+  { allows, bucket }: BucketCall,
+  deps: HandlerDeps,
+  asked: BucketSettings,
+  existing: StoredBucket,
+): void {
   const fields = { BucketName: bucket };
   const isKnown = allows("s3:ListBucket", bucket) || allows("s3:GetBucketLocation", bucket);
   if (!isKnown) throw new S3Error("BucketAlreadyExists", { fields });
-  if (deps.settings.region !== "us-east-1")
-    throw new S3Error("BucketAlreadyOwnedByYou", { fields });
+  const isAsAsked = [...asked].every(([name, value]) => {
+    if (name === CREATOR_SETTING) return true;
+    const has = existing.settings.get(name);
+    if (has === undefined) return false;
+    // A lock may have been given its default retention since.
+    return name === OBJECT_LOCK.name || Buffer.compare(has, value) === 0;
+  });
+  if (isAsAsked && deps.settings.region === "us-east-1") return;
+  throw new S3Error("BucketAlreadyOwnedByYou", { fields });
 }

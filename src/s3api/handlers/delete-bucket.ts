@@ -1,7 +1,12 @@
 import { unreachable } from "../../core/assert.ts";
+import { VERSIONING_SETTING } from "../../core/bucket-versioning.ts";
 import { S3Error } from "../errors.ts";
 import type { BucketCall, HandlerDeps, Reply } from "../operation.ts";
 import { emptyReply } from "../reply.ts";
+
+/** Listings show no versions, so that whoever has deleted all they show is told of them. */
+const VERSIONS_LEFT =
+  "The bucket you tried to delete is not empty. You must delete all versions in the bucket.";
 
 export async function deleteBucket(call: BucketCall, deps: HandlerDeps): Promise<Reply> {
   const { outcome } = await deps.store.deleteBucket(call.bucket);
@@ -12,7 +17,12 @@ export async function deleteBucket(call: BucketCall, deps: HandlerDeps): Promise
     case "no-such-bucket":
       throw new S3Error("NoSuchBucket", { fields });
     case "not-empty":
-      throw new S3Error("BucketNotEmpty", { fields });
+      throw new S3Error(
+        "BucketNotEmpty",
+        call.bucketSettings.has(VERSIONING_SETTING)
+          ? { fields, message: VERSIONS_LEFT }
+          : { fields },
+      );
   }
   return unreachable(outcome);
 }

@@ -1,5 +1,5 @@
 import { LIMITS } from "../../core/limits.ts";
-import type { ObjectRecord, PartSummary } from "../../core/records.ts";
+import type { ObjectRecord } from "../../core/records.ts";
 import type { RequestHeaders } from "../../http/exchange.ts";
 import { decryptionOfRead } from "../encryption/object-bytes.ts";
 import { S3Error } from "../errors.ts";
@@ -8,7 +8,7 @@ import type { HeaderLines } from "../headers/object-headers.ts";
 import type { HandlerDeps, ObjectCall, Reply } from "../operation.ts";
 import { xmlReply } from "../reply.ts";
 import { XmlWriter } from "../xml/writer.ts";
-import { writeChecksums, writeObjectChecksums } from "./checksum-xml.ts";
+import { checksumsOfPart, writeChecksums, writeObjectChecksums } from "./checksum-xml.ts";
 import { existingObject, pushVersionId } from "./object-version.ts";
 
 type PartsWish = { readonly after: number; readonly max: number };
@@ -87,7 +87,8 @@ function writeChecksum(xml: XmlWriter, { checksums }: ObjectRecord): void {
 }
 
 /** Only objects that were uploaded in parts have any. */
-function writeParts(xml: XmlWriter, { parts }: ObjectRecord, { after, max }: PartsWish): void {
+function writeParts(xml: XmlWriter, record: ObjectRecord, { after, max }: PartsWish): void {
+  const { parts } = record;
   if (parts.length === 0) return;
   const behind = parts.filter(({ partNumber }) => partNumber > after);
   const shown = behind.slice(0, max);
@@ -98,14 +99,12 @@ function writeParts(xml: XmlWriter, { parts }: ObjectRecord, { after, max }: Par
   xml.text("MaxParts", String(max));
   // As in listings: who asks for nothing is not told to go on for ever.
   xml.text("IsTruncated", String(max > 0 && shown.length < behind.length));
-  for (const part of shown) writePart(xml, part);
-  xml.close();
-}
-
-function writePart(xml: XmlWriter, { partNumber, size, checksums }: PartSummary): void {
-  xml.open("Part");
-  xml.text("PartNumber", String(partNumber));
-  xml.text("Size", String(size));
-  writeChecksums(xml, checksums);
+  for (const part of shown) {
+    xml.open("Part");
+    xml.text("PartNumber", String(part.partNumber));
+    xml.text("Size", String(part.size));
+    writeChecksums(xml, checksumsOfPart(part, record));
+    xml.close();
+  }
   xml.close();
 }

@@ -10,7 +10,7 @@ import { hasGone, markRemote, startRemote } from "./remote-body.ts";
 export function getObject(call: ObjectCall, deps: HandlerDeps): Reply | Promise<Reply> {
   const object = existingObject(call, deps);
   const decryption = decryptionOfRead(call, deps, object);
-  const plan = planRead(call, object);
+  const plan = planRead(call, deps, object);
   if ("kind" in plan) return plan;
   pushEncryption(plan.headers, decryption);
   pushTerms(plan.headers, call, object);

@@ -9,7 +9,7 @@ import { markRemote } from "./remote-body.ts";
 export function headObject(call: ObjectCall, deps: HandlerDeps): Reply {
   const object = existingObject(call, deps);
   const decryption = decryptionOfRead(call, deps, object);
-  const plan = planRead(call, object);
+  const plan = planRead(call, deps, object);
   if ("kind" in plan) return plan;
   pushEncryption(plan.headers, decryption);
   pushTerms(plan.headers, call, object);

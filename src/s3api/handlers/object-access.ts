@@ -2,7 +2,7 @@ import type { PartSummary } from "../../core/records.ts";
 import type { ByteRange, StoredObject } from "../../storage/store.ts";
 import { S3Error } from "../errors.ts";
 import { judgeRead, readConditions } from "../headers/conditionals.ts";
-import { formatHttpDate, parseHttpDate } from "../headers/dates.ts";
+import { parseHttpDate } from "../headers/dates.ts";
 import {
   type HeaderLines,
   objectHeaders,
@@ -17,8 +17,9 @@ import {
   rangeNotSatisfiable,
   readRange,
 } from "../headers/range.ts";
-import type { ObjectCall, Reply } from "../operation.ts";
+import type { HandlerDeps, ObjectCall, Reply } from "../operation.ts";
 import { emptyReply } from "../reply.ts";
+import { checksumsOfPart } from "./checksum-xml.ts";
 import { pushVersionId } from "./object-version.ts";
 
 /** What GET sends and HEAD describes. */
@@ -28,28 +29,32 @@ export type ReadPlan = {
   readonly range: ByteRange;
 };
 
+/** What a cache is told of the object that it already has (RFC 9110, 15.4.5). */
+const RENEWED: ReadonlySet<string> = new Set(["ETag", "Last-Modified", "Cache-Control", "Expires"]);
+
 /** Decides status, headers and bytes of a GET or HEAD; a reply when there is nothing to send. */
-export function planRead(call: ObjectCall, object: StoredObject): ReadPlan | Reply {
+export function planRead(
+  call: ObjectCall,
+  { nowMs }: Pick<HandlerDeps, "nowMs">,
+  object: StoredObject,
+): ReadPlan | Reply {
   const { record } = object;
-  const conditions = readConditions(call.headers);
+  const headers = objectHeaders(
+    record,
+    readResponseOverrides(call.query, call.auth.credential.kind !== "anonymous"),
+  );
+  const conditions = readConditions(call.headers, nowMs);
   if (conditions !== undefined) {
     const verdict = judgeRead(conditions, record);
     if (verdict.kind === "failed") {
       throw new S3Error("PreconditionFailed", { fields: { Condition: verdict.condition } });
     }
     if (verdict.kind === "not-modified") {
-      const unchanged: HeaderLines = [
-        ["ETag", `"${record.etag}"`],
-        ["Last-Modified", formatHttpDate(record.lastModifiedMs)],
-      ];
+      const unchanged = headers.filter(([name]) => RENEWED.has(name));
       pushVersionId(unchanged, call, object);
       return emptyReply(304, unchanged);
     }
   }
-  const headers = objectHeaders(
-    record,
-    readResponseOverrides(call.query, call.auth.credential.kind !== "anonymous"),
-  );
   pushVersionId(headers, call, object);
   const rangeHeader = call.headers.get("range");
   const partText = call.query.get("partNumber");
@@ -61,11 +66,12 @@ export function planRead(call: ObjectCall, object: StoredObject): ReadPlan | Rep
   if (wish?.kind === "unsatisfiable") throw rangeNotSatisfiable(rangeHeader ?? "", record.size);
   if (wish?.kind === "part") {
     headers.push(["Content-Range", contentRange(wish.range, record.size)]);
-    return { status: 206, headers, range: wish.range };
   }
-  // A checksum of the whole would not fit the bytes of a range, and SDKs compare it.
-  if (wantsChecksums(call.headers)) pushChecksums(headers, record.checksums);
-  return { status: 200, headers, range: { start: 0, end: record.size } };
+  const range = wish?.kind === "part" ? wish.range : { start: 0, end: record.size };
+  // A checksum of the whole would not fit fewer bytes, and SDKs compare it.
+  const isWhole = range.end - range.start === record.size;
+  if (isWhole && wantsChecksums(call.headers)) pushChecksums(headers, record.checksums);
+  return { status: wish?.kind === "part" ? 206 : 200, headers, range };
 }
 
 function planPart(
@@ -99,11 +105,12 @@ function pushPartChecksums(
     pushChecksums(headers, object.record.checksums);
     return;
   }
-  for (const { algorithm, value } of part.checksums) {
+  const checksums = checksumsOfPart(part, object.record);
+  for (const { algorithm, value } of checksums) {
     headers.push([`x-amz-checksum-${algorithm.toLowerCase()}`, value]);
   }
   const type = object.record.checksums[0]?.type;
-  if (type !== undefined && part.checksums.length > 0) {
+  if (type !== undefined && checksums.length > 0) {
     headers.push(["x-amz-checksum-type", type]);
   }
 }

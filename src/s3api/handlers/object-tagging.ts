@@ -6,12 +6,13 @@ import { requestTagValues } from "../request-values.ts";
 import { readTagging, TAGGED_OBJECT, type Tags, writeTagging } from "../settings/tag-set.ts";
 import { XmlWriter } from "../xml/writer.ts";
 import { changeObject } from "./change-object.ts";
-import { existingObject, pushVersionId } from "./object-version.ts";
+import { changeableObject, pushVersionId } from "./object-version.ts";
 import { readXmlBody } from "./xml-body.ts";
 
 /** https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObjectTagging.html */
 export function getObjectTagging(call: ObjectCall, deps: HandlerDeps): Reply {
-  const object = existingObject(call, deps);
+  // AWS says of a key that ends with a delete marker what it says to those who would change it.
+  const object = changeableObject(call, deps);
   const xml = new XmlWriter("Tagging");
   writeTagging(xml, object.record.attributes.tags);
   const headers: HeaderLines = [];

@@ -127,13 +127,13 @@ function absentVersion(call: Call, place: Place, ref: VersionRef): S3Error {
 
 /**
  * `x-amz-version-id` of a read or a change. A bucket that was never versioned does not speak of
- * versions unless the request does.
+ * versions, not even when the request does.
  */
 export function pushVersionId(lines: HeaderLines, call: ObjectCall, object: StoredObject): void {
   if (object.conflict === true) lines.push(["x-atoll-conflict", "true"]);
   if (!object.isNull) {
     lines.push(["x-amz-version-id", object.version]);
-  } else if (call.bucketSettings.has(VERSIONING_SETTING) || call.query.has("versionId")) {
+  } else if (call.bucketSettings.has(VERSIONING_SETTING)) {
     lines.push(["x-amz-version-id", "null"]);
   }
 }

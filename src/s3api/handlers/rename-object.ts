@@ -2,14 +2,17 @@ import { type ObjectKey, objectKeyProblem, parseObjectKey } from "../../core/nam
 import type { RenameObjectRequest } from "../../storage/store.ts";
 import { S3Error } from "../errors.ts";
 import { judgeRead, readConditions } from "../headers/conditionals.ts";
+import { headersOf } from "../headers/header-list.ts";
 import type { HandlerDeps, ObjectCall, Reply } from "../operation.ts";
 import { emptyReply } from "../reply.ts";
 import { decodePercent } from "../target.ts";
+import { lockOfWrite } from "./lock-of-write.ts";
 import { allowedConditions } from "./write-conditions.ts";
 import { writeRefusal } from "./write-refusal.ts";
 
 const SOURCE_HEADER = "x-amz-rename-source";
 const TOKEN_HEADER = "x-amz-client-token";
+const NO_HEADERS = headersOf([]);
 const TOKEN = /^[!-~]{1,64}$/;
 
 /**
@@ -23,9 +26,9 @@ export async function renameObject(call: ObjectCall, deps: HandlerDeps): Promise
     if (!call.allows(action, bucket, source)) throw new S3Error("AccessDenied");
   }
   const conditions = allowedConditions(call);
-  const sourceConditions = readSourceConditions(call);
+  const sourceConditions = readSourceConditions(call, deps);
   const outcome = await deps.store.renameObject({
-    ...{ bucket, source, key, token: readToken(call) },
+    ...{ bucket, source, key, token: readToken(call), lock: defaultLock(call, deps) },
     ...(conditions === undefined ? {} : { conditions }),
     ...(sourceConditions === undefined ? {} : { sourceConditions }),
   });
@@ -53,6 +56,14 @@ function readSource({ headers, bucket }: ObjectCall): ObjectKey {
   });
 }
 
+/** Whatever the request says of locks: AWS has no such headers here. */
+function defaultLock(
+  { bucketSettings }: ObjectCall,
+  deps: HandlerDeps,
+): ReturnType<typeof lockOfWrite> {
+  return lockOfWrite({ headers: NO_HEADERS, bucketSettings }, deps);
+}
+
 function readToken({ headers }: ObjectCall): string | undefined {
   const token = headers.get(TOKEN_HEADER);
   if (token === undefined || TOKEN.test(token)) return token;
@@ -63,8 +74,11 @@ function readToken({ headers }: ObjectCall): string | undefined {
 }
 
 /** Each condition that does not hold is a failed precondition; there is no "not modified". */
-function readSourceConditions({ headers }: ObjectCall): RenameObjectRequest["sourceConditions"] {
-  const conditions = readConditions(headers, `${SOURCE_HEADER}-`);
+function readSourceConditions(
+  { headers }: ObjectCall,
+  { nowMs }: HandlerDeps,
+): RenameObjectRequest["sourceConditions"] {
+  const conditions = readConditions(headers, nowMs, `${SOURCE_HEADER}-`);
   if (conditions === undefined) return undefined;
   return (source) => {
     const verdict = judgeRead(conditions, source);

@@ -28,8 +28,20 @@ import { existingUpload } from "./upload-access.ts";
 import { type ReceivedPart, storePart } from "./upload-part.ts";
 import { refuseOverQuota } from "./write-refusal.ts";
 
+/** A source replaced while it is read is read again; it cannot go on for ever. */
+const ATTEMPTS_MAX = 4;
+
 /** https://docs.aws.amazon.com/AmazonS3/latest/API/API_UploadPartCopy.html */
 export async function uploadPartCopy(call: ObjectCall, deps: HandlerDeps): Promise<Reply> {
+  for (let attempt = 1; attempt <= ATTEMPTS_MAX; attempt++) {
+    const reply = await copyOnce(call, deps);
+    if (reply !== undefined) return reply;
+  }
+  throw new S3Error("ConditionalRequestConflict");
+}
+
+/** One attempt; undefined when the source has been replaced in the meantime. */
+async function copyOnce(call: ObjectCall, deps: HandlerDeps): Promise<Reply | undefined> {
   const partNumber = parsePartNumber(call.query.get("partNumber") ?? "");
   const source = readableSource(
     call,
@@ -54,7 +66,7 @@ export async function uploadPartCopy(call: ObjectCall, deps: HandlerDeps): Promi
     throw failure;
   });
   // What stands there now is the source.
-  if (part === undefined) return uploadPartCopy(call, deps);
+  if (part === undefined) return undefined;
   const lastModifiedMs = await storePart(deps, upload, part);
   const xml = new XmlWriter("CopyPartResult");
   xml.text("LastModified", formatIsoDate(lastModifiedMs));

@@ -25,9 +25,9 @@ export async function uploadPart(call: ObjectCall, deps: HandlerDeps): Promise<R
   refuseEncryptionHeader(call.headers);
   const upload = existingUpload(call, deps);
   const encryption = encryptionOfUpload(deps, upload, call.headers);
-  // Parts carry the checksum that the upload's object will be made of.
+  // Parts carry the checksum that the upload's object will be made of, whatever else they bring.
   const algorithm = upload.checksum?.algorithm ?? DEFAULT_CHECKSUM;
-  const payload = payloadOf(call, deps, { ...PUT_PAYLOAD, algorithm });
+  const payload = payloadOf(call, deps, { ...PUT_PAYLOAD, algorithm, also: algorithm });
   if (upload.checksum !== undefined && payload.algorithm !== algorithm) {
     throw new S3Error("InvalidRequest", {
       message:
@@ -38,9 +38,9 @@ export async function uploadPart(call: ObjectCall, deps: HandlerDeps): Promise<R
   refuseOverQuota(call, deps, payload.bytes ?? 0);
   const sealer = encryption === undefined ? undefined : sealerOf(deps, encryption, partNumber);
   const { staged, digests } = await stagePayload(payload, deps, sealer);
-  const { bytes: size, checksum } = digests;
+  const { bytes: size, checksum, also } = digests;
   const etag = encryption === undefined ? digests.etag : etagOf(encryption, digests.etag);
-  const checksums = [checksum];
+  const checksums = also === undefined ? [checksum] : [checksum, also];
   await storePart(deps, upload, { partNumber, size, etag, checksums, staged });
   const headers: HeaderLines = [["ETag", `"${etag}"`]];
   headers.push([`x-amz-checksum-${checksum.algorithm.toLowerCase()}`, checksum.value]);

@@ -16,16 +16,18 @@ export async function readXmlBody(
 
 /** The bytes of a document, whatever it says; empty when the client sent none. */
 export async function readDocumentBody(call: Call, deps: HandlerDeps): Promise<Uint8Array> {
+  const isSigned = call.auth.credential.kind !== "anonymous";
+  const bytesMax = isSigned ? LIMITS.xmlBodyBytesMax : LIMITS.unsignedXmlBytesMax;
   const payload = payloadOf(call, deps, {
     bytesMax: LIMITS.putBytesMax,
     lengthOptional: true,
   });
-  if (payload.bytes !== undefined && payload.bytes > LIMITS.xmlBodyBytesMax) {
+  if (payload.bytes !== undefined && payload.bytes > bytesMax) {
     throw new S3Error("MaxMessageLengthExceeded", {
-      fields: { MaxMessageLengthBytes: String(LIMITS.xmlBodyBytesMax) },
+      fields: { MaxMessageLengthBytes: String(bytesMax) },
     });
   }
-  const { bytes } = await payload.readAll(LIMITS.xmlBodyBytesMax);
+  const { bytes } = await payload.readAll(bytesMax);
   return bytes;
 }
 

@@ -15,9 +15,11 @@ const object = { etag: "abc", lastModifiedMs: 1_700_000_000_500 };
 const AT = formatHttpDate(object.lastModifiedMs);
 const BEFORE = formatHttpDate(object.lastModifiedMs - 60_000);
 const AFTER = formatHttpDate(object.lastModifiedMs + 60_000);
+const nowMs = () => object.lastModifiedMs + 120_000;
+const TO_COME = formatHttpDate(nowMs() + 60_000);
 
 function verdict(headers: Record<string, string>): string {
-  const conditions = readConditions(headersOf(headers));
+  const conditions = readConditions(headersOf(headers), nowMs);
   if (conditions === undefined) return "unconditional";
   const outcome = judgeRead(conditions, object);
   return outcome.kind === "failed" ? `failed ${outcome.condition}` : outcome.kind;
@@ -40,6 +42,8 @@ test.each([
   [{ "if-modified-since": AT }, "not-modified"],
   [{ "if-modified-since": AFTER }, "not-modified"],
   [{ "if-modified-since": "no date" }, "proceed"],
+  [{ "if-modified-since": TO_COME }, "proceed"],
+  [{ "if-unmodified-since": TO_COME }, "proceed"],
   [{ "if-unmodified-since": BEFORE }, "failed If-Unmodified-Since"],
   [{ "if-unmodified-since": AT }, "proceed"],
   [{ "if-match": '"abc"', "if-unmodified-since": BEFORE }, "proceed"],
@@ -98,9 +102,10 @@ test.each([["if-modified-since"], ["if-unmodified-since"], ["x-amz-if-match-size
 
 test("every unmet condition on a copy's source is a failed precondition", () => {
   const check = (headers: Record<string, string>) => () =>
-    checkCopySource(headersOf(headers), object);
+    checkCopySource(headersOf(headers), object, nowMs);
   expect(check({ "x-amz-copy-source-if-match": '"abc"' })).not.toThrow();
   expect(check({ "x-amz-copy-source-if-none-match": '"x"' })).not.toThrow();
+  expect(check({ "x-amz-copy-source-if-modified-since": TO_COME })).not.toThrow();
   for (const headers of [
     { "x-amz-copy-source-if-match": '"x"' },
     { "x-amz-copy-source-if-none-match": '"abc"' },

@@ -36,8 +36,15 @@ export function parseEntityTags(header: string): readonly EntityTag[] {
   return tags;
 }
 
-/** The read conditionals of a GET or HEAD; undefined when there are none, as on the hot path. */
-export function readConditions(headers: RequestHeaders, prefix = ""): ReadConditions | undefined {
+/**
+ * The read conditionals of a GET or HEAD; undefined when there are none, as on the hot path. AWS
+ * takes an If-Modified-Since that is still to come for no condition.
+ */
+export function readConditions(
+  headers: RequestHeaders,
+  nowMs: () => number,
+  prefix = "",
+): ReadConditions | undefined {
   const match = headers.get(`${prefix}if-match`);
   const noneMatch = headers.get(`${prefix}if-none-match`);
   const modified = headers.get(`${prefix}if-modified-since`);
@@ -45,10 +52,11 @@ export function readConditions(headers: RequestHeaders, prefix = ""): ReadCondit
   if (match === undefined && noneMatch === undefined) {
     if (modified === undefined && unmodified === undefined) return undefined;
   }
+  const sinceMs = modified === undefined ? undefined : parseHttpDate(modified);
   return {
     ifMatch: match === undefined ? undefined : parseEntityTags(match),
     ifNoneMatch: noneMatch === undefined ? undefined : parseEntityTags(noneMatch),
-    ifModifiedSinceMs: modified === undefined ? undefined : parseHttpDate(modified),
+    ifModifiedSinceMs: sinceMs !== undefined && sinceMs <= nowMs() ? sinceMs : undefined,
     ifUnmodifiedSinceMs: unmodified === undefined ? undefined : parseHttpDate(unmodified),
   };
 }
@@ -94,8 +102,9 @@ function matches(tags: readonly EntityTag[], etag: string, weakly: boolean): boo
 export function checkCopySource(
   headers: RequestHeaders,
   source: Pick<ObjectRecord, "etag" | "lastModifiedMs">,
+  nowMs: () => number,
 ): void {
-  const conditions = readConditions(headers, "x-amz-copy-source-");
+  const conditions = readConditions(headers, nowMs, "x-amz-copy-source-");
   if (conditions === undefined) return;
   const verdict = judgeRead(conditions, source);
   if (verdict.kind === "proceed") return;

@@ -73,8 +73,17 @@ function codeOf(action: () => unknown): string | undefined {
 test("a copy range must name both ends and lie inside its source", () => {
   expect(readCopyRange(undefined, 10)).toEqual({ start: 0, end: 10 });
   expect(readCopyRange("bytes=2-9", 10)).toEqual({ start: 2, end: 10 });
-  expect(codeOf(() => readCopyRange("bytes=2-10", 10))).toBe("InvalidRange");
-  for (const header of ["bytes=2-", "bytes=-2", "2-3", "bytes=3-2", "bytes=0-1,2-3", ""]) {
+  expect(codeOf(() => readCopyRange("bytes=10-11", 10))).toBe("InvalidRequest");
+  expect(codeOf(() => readCopyRange("bytes=0-0", 0))).toBe("InvalidRequest");
+  for (const header of [
+    "bytes=2-10",
+    "bytes=2-",
+    "bytes=-2",
+    "2-3",
+    "bytes=3-2",
+    "bytes=0-1,2-3",
+    "",
+  ]) {
     expect(codeOf(() => readCopyRange(header, 10))).toBe("InvalidArgument");
   }
 });

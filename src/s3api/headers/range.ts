@@ -42,19 +42,27 @@ export function readCopyRange(header: string | undefined, size: number): ByteRan
   const match = COPY_RANGE.exec(header);
   const [start, last] = [Number(match?.[1]), Number(match?.[2])];
   if (match === null || last < start) {
-    throw new S3Error("InvalidArgument", {
-      message:
-        "The x-amz-copy-source-range value must be of the form bytes=first-last where first and " +
+    throw wrongCopyRange(
+      header,
+      "The x-amz-copy-source-range value must be of the form bytes=first-last where first and " +
         "last are the zero-based offsets of the first and last bytes to copy",
-      fields: { ArgumentName: "x-amz-copy-source-range", ArgumentValue: header },
+    );
+  }
+  // AWS answers 400 here and not 416, and another code when no byte of it is there.
+  if (start >= size) {
+    throw new S3Error("InvalidRequest", {
+      message: "The specified copy range is invalid for the source object size",
     });
   }
   if (last >= size) {
-    throw new S3Error("InvalidRange", {
-      message: `Range specified is not valid for source object of size: ${size}`,
-    });
+    throw wrongCopyRange(header, `Range specified is not valid for source object of size: ${size}`);
   }
   return { start, end: last + 1 };
+}
+
+function wrongCopyRange(header: string, message: string): S3Error {
+  const fields = { ArgumentName: "x-amz-copy-source-range", ArgumentValue: header };
+  return new S3Error("InvalidArgument", { message, fields });
 }
 
 /** The error for a range that lies outside the object. */

@@ -1,32 +1,22 @@
 import { createHash } from "node:crypto";
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import {
   ABSENT,
   BERLIN,
-  type HomePair,
   must,
-  openHomePair,
   PARIS,
   PHOTOS,
   setHome,
   statusOf,
+  useHomePair,
 } from "../../../test/support/home-pair.ts";
-import { credentialOf, type S3Site } from "../../../test/support/s3-site.ts";
+import { credentialOf } from "../../../test/support/s3-site.ts";
 import { parseObjectKey, parseOriginId, parseSeq } from "../../core/names.ts";
 
 const ALICE = credentialOf("ALICE", {});
 
-let pair: HomePair;
-let berlin: S3Site;
-let paris: S3Site;
-let link: HomePair["link"];
-
-beforeAll(async () => {
-  pair = await openHomePair();
-  ({ berlin, paris, link } = pair);
-});
-afterAll(() => pair.close());
-beforeEach(() => pair.reset());
+const pair = await useHomePair();
+const { berlin, paris, link } = pair;
 
 const LIST = { method: "POST", path: "/photos?delete" };
 

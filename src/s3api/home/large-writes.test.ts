@@ -1,14 +1,8 @@
 import { createHash } from "node:crypto";
 import aws4 from "aws4";
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { ask } from "../../../test/support/fake-exchange.ts";
-import {
-  ABSENT,
-  type HomePair,
-  must,
-  openHomePair,
-  statusOf,
-} from "../../../test/support/home-pair.ts";
+import { ABSENT, must, statusOf, useHomePair } from "../../../test/support/home-pair.ts";
 import {
   credentialOf,
   ROOT_CREDENTIAL,
@@ -28,17 +22,7 @@ const ANYBODY_PUTS = JSON.stringify({
   ],
 });
 
-let pair: HomePair;
-let berlin: S3Site;
-let paris: S3Site;
-let link: HomePair["link"];
-
-beforeAll(async () => {
-  pair = await openHomePair();
-  ({ berlin, paris, link } = pair);
-});
-afterAll(() => pair.close());
-beforeEach(() => pair.reset());
+const { berlin, paris, link } = await useHomePair();
 
 const MIB = 1024 * 1024;
 

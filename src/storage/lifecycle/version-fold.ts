@@ -1,3 +1,4 @@
+import { hlcMs } from "../../core/hlc.ts";
 import type { LifecycleSubject } from "../../core/lifecycle.ts";
 import type { StoredVersion } from "../store.ts";
 
@@ -6,13 +7,14 @@ export type FoldState = {
   readonly key: string;
   /** How many noncurrent versions have passed. */
   readonly noncurrent: number;
-  /** When the version that passed last was made. */
+  /** When the version that passed last came to stand there. */
   readonly successorMs: number;
 };
 
 /**
  * How a version stands among those of its key, in a walk over keys that shows the newest versions
- * first. A version is noncurrent since its successor was made.
+ * first. A version is noncurrent since its successor was written, which for one that was renamed is
+ * later than when it was made.
  *
  * @param isLast no older version of the key follows.
  */
@@ -21,28 +23,30 @@ export function foldVersion(
   version: StoredVersion,
   isLast: boolean,
 ): { readonly subject: LifecycleSubject; readonly state: FoldState } {
-  const { key, madeMs, what } = factsOf(version);
+  const { key, madeMs, writtenMs, what } = factsOf(version);
   if (before?.key !== key) {
     const standing = { kind: "current", madeMs, alone: isLast } as const;
-    const state = { key, noncurrent: 0, successorMs: madeMs };
+    const state = { key, noncurrent: 0, successorMs: writtenMs };
     return { subject: { key, version: what, standing }, state };
   }
   const { successorMs, noncurrent } = before;
   const standing = { kind: "noncurrent", sinceMs: successorMs, newer: noncurrent } as const;
-  const state = { key, noncurrent: noncurrent + 1, successorMs: madeMs };
+  const state = { key, noncurrent: noncurrent + 1, successorMs: writtenMs };
   return { subject: { key, version: what, standing }, state };
 }
 
 function factsOf(version: StoredVersion): {
   readonly key: string;
   readonly madeMs: number;
+  readonly writtenMs: number;
   readonly what: LifecycleSubject["version"];
 } {
   if (version.kind === "delete-marker") {
     const { key, deletedMs: madeMs } = version;
-    return { key, madeMs, what: { kind: "delete-marker" } };
+    return { key, madeMs, writtenMs: madeMs, what: { kind: "delete-marker" } };
   }
   const { key, record } = version.object;
   const { size, lastModifiedMs: madeMs, attributes } = record;
-  return { key, madeMs, what: { kind: "object", size, tags: attributes.tags } };
+  const writtenMs = Math.max(madeMs, hlcMs(version.hlc));
+  return { key, madeMs, writtenMs, what: { kind: "object", size, tags: attributes.tags } };
 }
