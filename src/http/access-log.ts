@@ -1,3 +1,4 @@
+import { printable } from "../core/printable.ts";
 import type { RequestObserver, RequestSummary } from "../core/request-summary.ts";
 import type { Log } from "../ports/log.ts";
 
@@ -38,7 +39,7 @@ function quoted(text: string): string {
   for (let at = 0; at < text.length; at++) {
     const unit = text.charCodeAt(at);
     if (unit < 0x20 || unit > 0x7e || unit === QUOTE || unit === BACKSLASH) {
-      return JSON.stringify(text);
+      return printable(JSON.stringify(text));
     }
   }
   return `"${text}"`;

@@ -5,6 +5,7 @@ import {
   echo,
   engineSuite,
   HOST,
+  MIB,
   RawClient,
 } from "../../test/support/engine-suite.ts";
 
@@ -127,6 +128,29 @@ describe.each(ENGINES)("engine %s", (engine) => {
     await aborted.promise;
     expect(events).toEqual(["abort"]);
   });
+
+  test("who wants to close and is refused early hears so behind its body", async () => {
+    const server = await serve((exchange) => exchange.send(403, [], new Uint8Array([110, 111])));
+    for (const bytes of [64 * 1024, 8 * MIB, 32 * MIB]) {
+      const client = await RawClient.open(server.port);
+      client.socket.pause();
+      client.send(`PUT / HTTP/1.1\r\n${HOST}Connection: close\r\nContent-Length: ${bytes}\r\n\r\n`);
+      await new Promise<void>((resolve) => {
+        client.socket.write(Buffer.alloc(bytes), () => resolve());
+      });
+      client.socket.resume();
+      const response = await client.response();
+      expect([response.status, response.body.toString()]).toEqual([403, "no"]);
+      await client.gone;
+    }
+  });
+
+  test("who wants to close and never sends the rest hears so after a while", async () => {
+    const client = await dial((exchange) => exchange.send(403, [], "no"));
+    client.send(`PUT / HTTP/1.1\r\n${HOST}Connection: close\r\nContent-Length: 90000\r\n\r\n`);
+    expect((await client.response()).status).toBe(403);
+    await client.gone;
+  }, 60_000);
 
   test("takes headers up to the limits", async () => {
     const client = await dial(echo);

@@ -133,4 +133,34 @@ describe.each(ENGINES)("engine %s", (engine) => {
     await ended.promise;
     expect(events).toEqual(["abort", "done"]);
   });
+
+  test("a source is done when the client goes while the stream waits for it", async () => {
+    let asked = 0;
+    let hasGone = false;
+    const ended = deferred();
+    const client = await dial((exchange) => {
+      exchange.onAbort(() => {
+        hasGone = true;
+      });
+      exchange.stream(200, [], 64 * MIB, {
+        next: async () => {
+          asked += 1;
+          return new Uint8Array(MIB);
+        },
+        done: () => ended.resolve(),
+      });
+    });
+    client.socket.pause();
+    client.send(`GET / HTTP/1.1\r\n${HOST}\r\n`);
+    // What stays the same over many turns of the loop waits for the client.
+    let before = -1;
+    while (before !== asked || asked === 0) {
+      before = asked;
+      await systemClock.sleep(100);
+    }
+    client.socket.resetAndDestroy();
+    await ended.promise;
+    expect(asked).toBeLessThan(32);
+    expect(hasGone).toBe(true);
+  });
 });

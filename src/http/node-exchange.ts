@@ -47,6 +47,8 @@ export class NodeExchange implements Exchange {
   #answered = false;
   #over = false;
   #onAbort: (() => void) | undefined;
+  /** Ends the wait for a client that takes part of a stream. */
+  #leave: (() => void) | undefined;
   #sink: BodySink | undefined;
   #bodyEnded: boolean;
   #bodyBytesLeft: number;
@@ -199,11 +201,13 @@ export class NodeExchange implements Exchange {
     return true;
   }
 
-  /** Resolves when the bytes have left our memory. */
+  /** Resolves when the bytes have left our memory, or when nobody waits for them any more. */
   #write(slice: Uint8Array): Promise<boolean> {
     const { socket } = this.#message;
     socket.setTimeout(HTTP_LIMITS.idleMsMax);
     return new Promise((resolve) => {
+      // What is written just as a connection breaks is kept for another one, and never heard of.
+      this.#leave = () => resolve(false);
       this.#response.write(slice, (failure) => {
         socket.setTimeout(0);
         resolve(failure === undefined || failure === null);
@@ -238,6 +242,8 @@ export class NodeExchange implements Exchange {
   #finish(body: Uint8Array, lingers: boolean): void {
     const response = this.#response;
     const message = this.#message;
+    // Until it has been read; then the engine has a time of its own for the next request.
+    message.socket.setTimeout(HTTP_LIMITS.idleMsMax);
     if (!this.#bodyEnded) message.resume();
     if (!lingers || this.#awaitsContinue || body.length === 0) {
       if (body.length > 0) response.end(body);
@@ -268,6 +274,7 @@ export class NodeExchange implements Exchange {
     this.#gone = !whole;
     this.#host.over(this);
     if (whole) return;
+    this.#leave?.();
     sink?.abort();
     onAbort?.();
   }

@@ -9,12 +9,14 @@ import type {
 } from "./exchange.ts";
 import { HTTP_LIMITS } from "./http-limits.ts";
 import { formatAddress } from "./remote-address.ts";
-import { headerBlock, isBodyless, statusText } from "./response-headers.ts";
+import { isBodyless } from "./response-headers.ts";
+import { writeHead } from "./uws-head.ts";
 import { ResponseStream } from "./uws-stream.ts";
 
 const EMPTY = new Uint8Array(0);
-const STATUS_OF_ENGINE = 200;
 const IDLE_SWEEPS_MAX = Math.ceil(HTTP_LIMITS.idleMsMax / HTTP_LIMITS.sweepMs);
+// The engine cuts after its own ten seconds, and must not come first.
+const HELD_SWEEPS_MAX = Math.floor(HTTP_LIMITS.keepAliveMsMax / HTTP_LIMITS.sweepMs);
 
 // The engine re-arms its own ten seconds only after this many bytes: smaller chunks need our help.
 const ENGINE_REARM_BYTES = 160 * 1024;
@@ -46,7 +48,7 @@ export type UwsRequest = {
   readonly contentLength: number | undefined;
 };
 
-/** A whole response that waits for its turn. */
+/** A whole response that waits for its turn, or for the end of the body that it refuses. */
 type Pending = {
   readonly status: number;
   readonly headers: ResponseHeaders;
@@ -186,7 +188,19 @@ export class UwsExchange implements Exchange {
         return;
       }
     }
-    this.#write(response, { status, headers, body });
+    if (this.#bodyEnded || !this.#asksToClose()) {
+      this.#write(response, { status, headers, body });
+      return;
+    }
+    // The engine closes behind such an answer, and what still comes would take it from the client.
+    this.#pending = { status, headers, body: typeof body === "object" ? body.slice() : body };
+    this.#onAbort = undefined;
+    this.#idleSweeps = 0;
+    this.#watch();
+  }
+
+  #asksToClose(): boolean {
+    return this.headers.get("connection")?.toLowerCase().includes("close") === true;
   }
 
   /** Called by the server for an exchange that asked for it. */
@@ -247,6 +261,8 @@ export class UwsExchange implements Exchange {
     if (response === undefined) return;
     if (this.#stream !== undefined) {
       this.#stream.sweep();
+    } else if (this.#pending !== undefined) {
+      if (++this.#idleSweeps >= HELD_SWEEPS_MAX) this.sendNow();
     } else if (!this.#bodyEnded && this.#paused) {
       // The engine arms its timer behind our back when the request handler returns.
       response.pause();
@@ -257,7 +273,12 @@ export class UwsExchange implements Exchange {
 
   #arrived(chunk: ArrayBuffer, last: boolean): void {
     // The engine goes on delivering the rest of a body behind the response.
-    if (this.#answered || this.#response === undefined) return;
+    if (this.#response === undefined) return;
+    if (this.#answered) {
+      this.#bodyEnded = last;
+      if (last) this.sendNow();
+      return;
+    }
     this.#bodyBytesLeft -= chunk.byteLength;
     this.#bodyEnded = last;
     if (!last && chunk.byteLength < ENGINE_REARM_BYTES) this.#disarm(this.#response);
@@ -363,21 +384,4 @@ export class UwsExchange implements Exchange {
     sink?.abort();
     onAbort?.();
   }
-}
-
-function writeHead(
-  response: HttpResponse,
-  head: {
-    readonly status: number;
-    readonly headers: ResponseHeaders;
-    readonly closes: boolean;
-    /** Of a body that does not follow: the engine writes that of one that does. */
-    readonly contentLength?: number | undefined;
-  },
-): void {
-  // The engine's own is "200 OK"; every call to it costs as much as all of the header lines.
-  if (head.status !== STATUS_OF_ENGINE) response.writeStatus(statusText(head.status));
-  const block = headerBlock(head.headers, head.contentLength);
-  if (block !== undefined) response.writeHeader(block.name, block.rest);
-  if (head.closes) response.writeHeader("Connection", "close");
 }

@@ -50,6 +50,30 @@ describe("a log line", () => {
   });
 });
 
+describe("names that strangers chose", () => {
+  const KEYS = [
+    'Signature=a"b',
+    "X-Amz-Credential=\\",
+    'AWSAccessKeyId=a\\"&x=\\\\"',
+    '"\\n',
+    "\u001b]0;title\u0007",
+    "\u009b31m",
+    "a\nb",
+  ];
+
+  test.each(KEYS)("the key %j breaks no line of JSON", async (key) => {
+    const { log, text } = openLog();
+    log.infoLine(`"key":${JSON.stringify(key)},"status":403`, "request");
+    expect(JSON.parse(await text())).toMatchObject({ status: 403, msg: "request" });
+  });
+
+  test.each(KEYS)("the key %j stays within its line on a terminal", async (key) => {
+    const { log, text } = openLog(true);
+    log.infoLine(`"key":${JSON.stringify(key)},"status":403`, "request");
+    expect(await text()).toMatch(/^[ -~]+ request key=[ -~]+ status=403\n$/);
+  });
+});
+
 describe("what must not be logged", () => {
   test.each([
     "authorization",

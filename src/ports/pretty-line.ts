@@ -1,11 +1,17 @@
-/** One JSON log line as a short one for people: `12:03:04 warn  disk is filling up free=7`. */
+import { printable } from "../core/printable.ts";
+
+/**
+ * One JSON log line as a short one for people: `12:03:04 warn  disk is filling up free=7`. Names in
+ * it came from strangers, and the terminal must not obey them.
+ */
 export function formatPretty(line: string): string {
   const { time, level, msg, ...fields } = JSON.parse(line) as Record<string, unknown>;
   const clock = typeof time === "string" ? time.slice(11, 19) : "";
   const details = Object.entries(fields)
     .filter(([, value]) => value !== undefined)
     .map(([name, value]) => `${name}=${formatValue(value)}`);
-  return `${[clock, String(level).padEnd(5), String(msg ?? ""), ...details].join(" ")}\n`;
+  const shown = [clock, String(level).padEnd(5), String(msg ?? ""), ...details].join(" ");
+  return `${printable(shown)}\n`;
 }
 
 function formatValue(value: unknown): string {

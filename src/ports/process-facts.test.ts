@@ -24,6 +24,21 @@ describe("the facts of this process", () => {
     expect(facts.isAlive({ pid, startedAt: undefined, bootId: undefined })).toBe(false);
   });
 
+  test("say that one that has ended is gone, though its parent never asks", async () => {
+    // exec puts a program in the shell's place that knows nothing of the shell's child.
+    const parent = spawn("sh", ["-c", "sleep 0 & echo $!; exec sleep 60"]);
+    try {
+      const [said] = await once(parent.stdout, "data");
+      const child = { pid: Number(String(said)), startedAt: undefined, bootId: undefined };
+      // Elsewhere nothing tells.
+      const isLinux = process.platform === "linux";
+      await expect.poll(() => facts.isAlive(child), { timeout: 10_000 }).toBe(!isLinux);
+      expect(() => process.kill(child.pid, 0)).not.toThrow();
+    } finally {
+      parent.kill("SIGKILL");
+    }
+  });
+
   test("tell sizes in plausible units", () => {
     expect(facts.rssBytes()).toBeGreaterThan(10 * 1024 * 1024);
     expect(facts.openFiles()).toBeGreaterThan(2);

@@ -57,7 +57,7 @@ export function createProcessFacts(): ProcessFacts {
 function isAlive(self: ProcessIdentity, other: ProcessIdentity): boolean {
   const bootsDiffer = self.bootId !== undefined && other.bootId !== undefined;
   if (bootsDiffer && self.bootId !== other.bootId) return false;
-  if (!processExists(other.pid)) return false;
+  if (!processExists(other.pid) || isUnburied(other.pid)) return false;
   if (other.startedAt === undefined) return true;
   const startedAt = startTimeOf(other.pid);
   return startedAt === undefined || startedAt === other.startedAt;
@@ -74,14 +74,24 @@ function processExists(pid: number): boolean {
   }
 }
 
-// Field 22 of proc_pid_stat(5). The command in field 2 may hold spaces and brackets of its own.
+/**
+ * True for a process that has ended and whose parent has not asked how (a supervisor that waits
+ * for nobody). One of its threads may still be in a system call: then it lives.
+ */
+function isUnburied(pid: number): boolean {
+  if (statFieldsOf(pid)?.at(0) !== "Z") return false;
+  return countEntries(`/proc/${pid}/task`) === 1;
+}
+
 function startTimeOf(pid: number): string | undefined {
+  return statFieldsOf(pid)?.at(19);
+}
+
+// Fields of proc_pid_stat(5) from the third on: the state, and at 19 when it started. The command
+// in the second may hold spaces and brackets of its own.
+function statFieldsOf(pid: number): string[] | undefined {
   const stat = readText(`/proc/${pid}/stat`);
-  if (stat === undefined) return undefined;
-  return stat
-    .slice(stat.lastIndexOf(")") + 2)
-    .split(" ")
-    .at(19);
+  return stat?.slice(stat.lastIndexOf(")") + 2).split(" ");
 }
 
 // The longest mount point that contains the path; of two on the same point the later one counts.
@@ -108,14 +118,16 @@ function decodeOctal(text: string): string {
 }
 
 function countOpenFiles(): number | undefined {
-  for (const directory of ["/proc/self/fd", "/dev/fd"]) {
-    try {
-      if (lstatSync(directory).isDirectory()) return readdirSync(directory).length;
-    } catch (failure) {
-      if (!(failure instanceof Error)) throw failure;
-    }
+  return countEntries("/proc/self/fd") ?? countEntries("/dev/fd");
+}
+
+function countEntries(directory: string): number | undefined {
+  try {
+    return lstatSync(directory).isDirectory() ? readdirSync(directory).length : undefined;
+  } catch (failure) {
+    if (failure instanceof Error) return undefined;
+    throw failure;
   }
-  return undefined;
 }
 
 function readText(path: string): string | undefined {

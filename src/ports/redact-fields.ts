@@ -38,11 +38,14 @@ function redact(value: unknown, depth: number): unknown {
   return redactObject(value as LogFields, depth - 1);
 }
 
-/** The text without the signatures of URLs that may stand in it. */
+/**
+ * The text without the signatures of URLs that may stand in it. A backslash ends one: the text may
+ * be JSON, of which nothing must be cut that holds a string together.
+ */
 export function redactText(text: string): string {
   if (!text.includes("=")) return text;
   return text.replace(
-    /(Signature|X-Amz-Security-Token|X-Amz-Credential|AWSAccessKeyId)=[^&\s"]*/gi,
+    /(Signature|X-Amz-Security-Token|X-Amz-Credential|AWSAccessKeyId)=[^&\s"\\]*/gi,
     `$1=${REDACTED}`,
   );
 }
