@@ -1,31 +1,11 @@
 import { expect, test } from "vitest";
-import type { Disk, WriteFile } from "../../src/ports/disk.ts";
 import type { Kv } from "../../src/ports/kv.ts";
+import { diskWith, overlay } from "../support/overlay.ts";
 import { runSchedule } from "./power-loss.ts";
 import { createInlineHash } from "./sim-hash.ts";
 import type { Sabotage } from "./sim-machine.ts";
 
 const SCHEDULES_MAX = 400;
-
-/** A disk that opens files for writing through a wrapper, and otherwise does as the real one. */
-function diskWith(disk: Disk, wrap: (file: WriteFile, path: string) => WriteFile): Disk {
-  return overlay(disk, {
-    create: async (path, mode) => wrap(await disk.create(path, mode), path),
-    openWrite: async (path, mode) => wrap(await disk.openWrite(path, mode), path),
-  });
-}
-
-/** An object that differs from another in some of its methods. */
-function overlay<Target extends object>(target: Target, changed: Partial<Target>): Target {
-  return new Proxy(target, {
-    get(_, name) {
-      const own = Reflect.get(changed, name);
-      if (own !== undefined) return own;
-      const value: unknown = Reflect.get(target, name, target);
-      return typeof value === "function" ? value.bind(target) : value;
-    },
-  });
-}
 
 function isSegment(path: string): boolean {
   return path.includes("/segments/");

@@ -1,7 +1,7 @@
 import { toHex } from "../../../src/core/bytes.ts";
 import { hlcMs } from "../../../src/core/hlc.ts";
 import type { BucketName, OriginId, Seq } from "../../../src/core/names.ts";
-import type { Operation } from "../../../src/core/records.ts";
+import type { Dot, Operation } from "../../../src/core/records.ts";
 import type { Hash } from "../../../src/ports/hash.ts";
 import type { LogicalRow } from "../../../src/storage/logical-rows.ts";
 import { encodeLogicalRow } from "../../../src/storage/row-operations.ts";
@@ -74,13 +74,28 @@ export function apart(sites: readonly Looked[]): string | undefined {
   const [first, ...others] = sites.map((site) => [site.name, positionsOf(site)] as const);
   if (first === undefined) return undefined;
   for (const { name, running } of sites) {
-    const parked = running.site.store.replica.parked();
+    const parked = running.site.store.replica
+      .parked()
+      .filter(({ dot }) => !isLostEverywhere(dot, sites));
     if (parked.length > 0) return `${name} has parked ${parked.map(({ reason }) => reason)}`;
   }
   for (const [name, positions] of others) {
     if (positions !== first[1]) return `${first[0]} at ${first[1]}, ${name} at ${positions}`;
   }
   return undefined;
+}
+
+/**
+ * Whether an operation waits at every site for bytes that were lost with the site that wrote it: it
+ * waits for ever, is told of, and nothing else waits for it.
+ */
+function isLostEverywhere({ origin, seq }: Dot, sites: readonly Looked[]): boolean {
+  return sites.every(({ running: { site } }) => {
+    const { store } = site;
+    const isBurnt = store.sites().some(({ removedOrigins }) => removedOrigins.includes(origin));
+    const parked = store.replica.parked();
+    return isBurnt && parked.some(({ dot }) => dot.origin === origin && dot.seq === seq);
+  });
 }
 
 function positionsOf({ running }: Looked): string {
@@ -129,7 +144,9 @@ export async function checkAgreement(sites: readonly Looked[], deps: Agreement):
     checkSame(what, dump, canonicalDump(other.running, deps));
   }
   if (deps.halfTaken) return dump.join("\n");
-  const model = new ClusterModel(deps.observer.all);
+  const isLost = (dot: Dot): boolean => isLostEverywhere(dot, sites);
+  checkLost(sites, deps.observer);
+  const model = new ClusterModel(deps.observer.all, isLost);
   const misplaced = model.misplaced(deps.observer.all);
   if (misplaced !== undefined) throw new BrokenPromise(misplaced);
   for (const site of sites) {
@@ -137,6 +154,21 @@ export async function checkAgreement(sites: readonly Looked[], deps: Agreement):
     await checkStore(site, model, { ...deps, sites });
   }
   return dump.join("\n");
+}
+
+/** What waits for bytes that are held for lost waits rightly: no site has them. */
+function checkLost(sites: readonly Looked[], observer: LogObserver): void {
+  for (const { dot } of sites.flatMap(({ running }) => running.site.store.replica.parked())) {
+    const operation = observer.all.get(dot.origin)?.[dot.seq - 1]?.operation;
+    if (operation?.body.kind !== "object-put") continue;
+    const { body } = operation.body.object;
+    if (body.kind !== "manifests") continue;
+    for (const { name, running } of sites) {
+      const { replica } = running.site.store;
+      if (!body.manifests.every(({ hash }) => replica.manifest(hash) !== undefined)) continue;
+      throw new BrokenPromise(`${describe(operation)} waits for bytes that ${name} has`);
+    }
+  }
 }
 
 function showKeys(store: Store): string[] {

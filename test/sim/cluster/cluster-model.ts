@@ -1,5 +1,5 @@
 import { makeVersionId, type OriginId, type Seq } from "../../../src/core/names.ts";
-import type { Operation, OperationBody } from "../../../src/core/records.ts";
+import type { Dot, Operation, OperationBody } from "../../../src/core/records.ts";
 import { describe, writerOf } from "./client-words.ts";
 import type { Observed } from "./log-observer.ts";
 
@@ -21,8 +21,13 @@ type Any = Of<OperationBody["kind"]>;
 export class ClusterModel {
   readonly #all: readonly Any[];
 
-  constructor(logs: ReadonlyMap<OriginId, readonly Observed[]>) {
-    this.#all = [...logs.values()].flatMap(withVectors);
+  /** `isLost`: of operations whose bytes nobody has any more. */
+  constructor(
+    logs: ReadonlyMap<OriginId, readonly Observed[]>,
+    isLost: (dot: Dot) => boolean = () => false,
+  ) {
+    const all = [...logs.values()].flatMap(withVectors);
+    this.#all = all.filter(({ operation }) => !isLost(operation.dot));
   }
 
   /** Why times and knowledge do not go together: an operation is later than all it had seen. */

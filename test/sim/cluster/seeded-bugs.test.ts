@@ -2,6 +2,7 @@ import { expect, test, vi } from "vitest";
 import type { Disk, WriteFile } from "../../../src/ports/disk.ts";
 import type { Kv } from "../../../src/ports/kv.ts";
 import { TABLES } from "../../../src/storage/metadata/rows.ts";
+import { diskWith, overlay } from "../../support/overlay.ts";
 import { createInlineHash } from "../sim-hash.ts";
 import type { PortSabotage } from "./cluster-machine.ts";
 import { runCluster } from "./cluster-run.ts";
@@ -49,25 +50,6 @@ vi.mock("../../../src/core/causality.ts", async (original) => {
       : real.effectiveVector(running, stated);
   return { ...real, hasSeen, effectiveVector };
 });
-
-/** An object that differs from another in some of its methods. */
-function overlay<Target extends object>(target: Target, changed: Partial<Target>): Target {
-  return new Proxy(target, {
-    get(_, name) {
-      const own = Reflect.get(changed, name);
-      if (own !== undefined) return own;
-      const value: unknown = Reflect.get(target, name, target);
-      return typeof value === "function" ? value.bind(target) : value;
-    },
-  });
-}
-
-function diskWith(disk: Disk, wrap: (file: WriteFile, path: string) => WriteFile): Disk {
-  return overlay(disk, {
-    create: async (path, mode) => wrap(await disk.create(path, mode), path),
-    openWrite: async (path, mode) => wrap(await disk.openWrite(path, mode), path),
-  });
-}
 
 /** Begins it in a later turn, and says at once that it is done. */
 function later(work: () => Promise<void>): Promise<void> {
