@@ -70,7 +70,9 @@ export async function joinCluster(deps: JoinDeps, text: string): Promise<JoinOut
     return refused("The inviting site answers with something that is no offer.");
   }
   if (offer.isMember && isMemberOf(deps, token)) {
-    return { outcome: "already", peer: token.siteName };
+    const inviting = offer.sites.find(({ id }) => id === token.siteId);
+    const refusal = await tellWhere(deps, inviting, call);
+    return refusal ?? { outcome: "already", peer: token.siteName };
   }
   const taken = findCollisions(deps, offer, ring);
   if (taken.length > 0) {
@@ -87,6 +89,22 @@ export async function joinCluster(deps: JoinDeps, text: string): Promise<JoinOut
   if (committed.status !== 200) return explainRefusal(deps, committed);
   await deps.store.putSite(deps.ownRecord());
   return { outcome: "joined", peer: token.siteName, ...resealed };
+}
+
+/**
+ * Each of two members says where it is now. One that has moved cannot be asked by those who know
+ * its former address, and so would never tell them by its log.
+ */
+async function tellWhere(
+  deps: JoinDeps,
+  inviting: SiteRecord | undefined,
+  call: ReturnType<typeof createCaller>,
+): Promise<JoinOutcome | undefined> {
+  const isMember = inviting !== undefined && deps.store.site(inviting.id)?.state === "active";
+  if (isMember) await deps.store.putSite(inviting);
+  await deps.store.putSite(deps.ownRecord());
+  const told = await call("commit");
+  return told.status === 200 ? undefined : await explainRefusal(deps, told);
 }
 
 function refused(message: string): JoinOutcome {

@@ -4,7 +4,9 @@ import type { KeyRing } from "../core/seal.ts";
 import { sealBox } from "../core/sealed-box.ts";
 import type { MemberSite, SiteRecord } from "../core/site-record.ts";
 import type { Random } from "../ports/random.ts";
+import type { ClockGuard } from "../storage/clock-guard.ts";
 import type { Invitations } from "../storage/invitations.ts";
+import { Line } from "../storage/line.ts";
 import type { Store } from "../storage/store.ts";
 import { type InvitedRoute, type PeerAnswer, problem } from "./peer-server.ts";
 import { bareRecord, encodeRing, type JoinRequest, parseJoinRequest, toJson } from "./wire-join.ts";
@@ -19,6 +21,9 @@ export type JoinServerDeps = {
   readonly invitations: Invitations;
   readonly keyRing: KeyRing;
   readonly random: Random;
+  readonly guard: Pick<ClockGuard, "refusal">;
+  /** Whether this site is joining another cluster just now. */
+  readonly isJoining: () => boolean;
 };
 
 export const JOIN_PATH = "/v1/repl/join";
@@ -42,6 +47,8 @@ export function ringContext(clusterId: ClusterId, receiver: SiteId): string {
 
 /** Answers a site that was invited: first with what it needs, then by making it a member. */
 export function joinRoute(deps: JoinServerDeps): InvitedRoute {
+  /** What is found free must not be taken by another one before it is stored. */
+  const line = new Line();
   return {
     ...{ method: "POST", path: JOIN_PATH, bodyBytesMax: BODY_BYTES_MAX },
     answer: async ({ body, invitation }) => {
@@ -52,14 +59,26 @@ export function joinRoute(deps: JoinServerDeps): InvitedRoute {
       if (!verifyBytes(site.publicKey, statement, Buffer.from(proof, "hex"))) {
         return problem(400, "malformed", "The site does not prove that the key is its own.");
       }
-      const refusal = findConflict(deps, request);
-      if (refusal !== undefined) return refusal;
-      if (!(await deps.invitations.bind(invitation, site.id))) {
-        return problem(403, "token", "The token was used by another site, or is late.");
-      }
-      return request.phase === "offer" ? makeOffer(deps, request) : admit(deps, request);
+      return line.run(() => judge(deps, request, invitation));
     },
   };
+}
+
+async function judge(
+  deps: JoinServerDeps,
+  request: JoinRequest,
+  invitation: string,
+): Promise<PeerAnswer> {
+  if (deps.isJoining()) {
+    // Of two that join each other at once each would end in the cluster that the other has left.
+    return problem(409, "joining", "This site is joining another one just now: try again then.");
+  }
+  const refusal = findConflict(deps, request) ?? findClockProblem(deps);
+  if (refusal !== undefined) return refusal;
+  if (!(await deps.invitations.bind(invitation, request.site.id))) {
+    return problem(403, "token", "The token was used by another site, or is late.");
+  }
+  return request.phase === "offer" ? makeOffer(deps, request) : admit(deps, request);
 }
 
 function findConflict(deps: JoinServerDeps, { site }: JoinRequest): PeerAnswer | undefined {
@@ -84,6 +103,12 @@ function findConflict(deps: JoinServerDeps, { site }: JoinRequest): PeerAnswer |
     return problem(409, "name-taken", `There is a site called ${site.name} already.`);
   }
   return undefined;
+}
+
+/** A member that this site told of in the year 2200 would be none elsewhere until then. */
+function findClockProblem({ guard }: JoinServerDeps): PeerAnswer | undefined {
+  const refusal = guard.refusal();
+  return refusal === undefined ? undefined : problem(409, "clock", `${refusal.message}.`);
 }
 
 function isAmong(origins: readonly OriginId[], all: readonly OriginId[]): boolean {

@@ -3,6 +3,7 @@ import { makeSiteKeyPair } from "../core/identity.ts";
 import { encodeJoinToken } from "../core/join-token.ts";
 import { parseSiteId } from "../core/names.ts";
 import type { MemberSite, SiteRecord } from "../core/site-record.ts";
+import type { ClockGuard } from "../storage/clock-guard.ts";
 import type { Invitations } from "../storage/invitations.ts";
 import { type JoinDeps, type JoinOutcome, joinCluster } from "./join-client.ts";
 import { parsePeerAddress } from "./peer-address.ts";
@@ -18,6 +19,8 @@ export type MembershipSettings = {
 
 export type MembershipDeps = Omit<JoinDeps, "ownRecord"> & {
   readonly invitations: Invitations;
+  /** What is said of members is dated: nothing is while this site's clock is not believed. */
+  readonly guard: Pick<ClockGuard, "refusal">;
 };
 
 export type AddressWish = { readonly addresses: readonly string[]; readonly insecure: boolean };
@@ -34,10 +37,16 @@ export type RemoveOutcome =
 export class Membership {
   readonly #deps: MembershipDeps;
   readonly #settings: MembershipSettings;
+  #isJoining = false;
 
   constructor(deps: MembershipDeps, settings: MembershipSettings) {
     this.#deps = deps;
     this.#settings = settings;
+  }
+
+  /** Whether this site is becoming a member elsewhere: until then it lets nobody join itself. */
+  get isJoining(): boolean {
+    return this.#isJoining;
   }
 
   /** Every site that is or was a member, this one included; empty for a site that is alone. */
@@ -59,8 +68,13 @@ export class Membership {
       await store.putSite(this.#record({ addresses: [], insecure: false }));
   }
 
-  /** Gives out a token by which one other site may join. */
+  /**
+   * Gives out a token by which one other site may join.
+   *
+   * @throws StorageFault "clock" while this site's clock is not believed.
+   */
   async invite(wish: AddressWish, lifeMs: number): Promise<InviteOutcome> {
+    this.#requireClock();
     const { store, identity, invitations, clock, random } = this.#deps;
     const record = this.#record(wish);
     const problem = addressProblem(record);
@@ -85,18 +99,31 @@ export class Membership {
     return { outcome: "invited", token, expiresMs };
   }
 
-  /** @throws PeerFault as `joinCluster` does. */
+  /** @throws PeerFault as `joinCluster` does, and StorageFault as `invite` does. */
   async join(token: string, wish: AddressWish): Promise<JoinOutcome> {
+    this.#requireClock();
     const record = this.#record(wish);
     const problem = addressProblem(record);
     if (problem !== undefined) return { outcome: "refused", message: problem };
-    const joined = await joinCluster({ ...this.#deps, ownRecord: () => this.#record(wish) }, token);
-    if (joined.outcome === "joined") this.#deps.keyRing.share(this.#deps.identity.siteId);
-    return joined;
+    if (this.#isJoining) return { outcome: "refused", message: "This site is joining already." };
+    this.#isJoining = true;
+    try {
+      const ownRecord = () => this.#record(wish);
+      const joined = await joinCluster({ ...this.#deps, ownRecord }, token);
+      if (joined.outcome === "joined") this.#deps.keyRing.share(this.#deps.identity.siteId);
+      return joined;
+    } finally {
+      this.#isJoining = false;
+    }
   }
 
-  /** Removes a site by name or id, whether it runs or not; nothing it writes is taken any more. */
+  /**
+   * Removes a site by name or id, whether it runs or not; nothing it writes is taken any more.
+   *
+   * @throws StorageFault as `invite` does.
+   */
   async remove(name: string): Promise<RemoveOutcome> {
+    this.#requireClock();
     const { store, identity } = this.#deps;
     const [found, ...others] = this.#find(name);
     if (others.length > 0) {
@@ -111,6 +138,11 @@ export class Membership {
     const { removedOrigins: _, ...record } = found;
     await store.putSite({ ...record, state: "removed" });
     return { outcome: "removed", site: store.site(found.id) ?? found };
+  }
+
+  #requireClock(): void {
+    const refusal = this.#deps.guard.refusal();
+    if (refusal !== undefined) throw refusal;
   }
 
   /** The active member with this id, or else all with this name: sites may be given new ones. */

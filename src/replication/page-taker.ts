@@ -1,4 +1,3 @@
-import { LIMITS } from "../core/limits.ts";
 import type { BucketName, OriginId, SiteId } from "../core/names.ts";
 import { decodeOperation, operationHeader } from "../core/operation-codec.ts";
 import type { BodyRef, OperationBody } from "../core/records.ts";
@@ -23,6 +22,8 @@ export type PageTakerDeps = {
   /** Whether a bucket shows rows before their bytes are here. */
   readonly showsRowsFirst: (bucket: BucketName) => boolean;
   readonly replica: Pick<Replica, "manifest" | "ingest">;
+  /** Bytes of bodies that a page may be kept waiting for. */
+  readonly fetchNowBytes: number;
   readonly fetch: (
     body: Extract<BodyRef, { kind: "manifests" }>,
     from: SiteId,
@@ -97,7 +98,7 @@ async function statesOf(
 ): Promise<readonly State[]> {
   const states: State[] = [];
   const fetches: Array<{ at: number; body: Extract<BodyRef, { kind: "manifests" }> }> = [];
-  let budget: number = LIMITS.replicationFetchNowBytes;
+  let budget = deps.fetchNowBytes;
   const shownFirst = new ShownFirst(deps.showsRowsFirst);
   for (const [at, entry] of entries.entries()) {
     // What has a body beside it is a put, as nearly all are.

@@ -60,6 +60,8 @@ export type PeerClientDeps = {
 
 const NONCE_BYTES = 16;
 const REFUSALS: ReadonlySet<number> = new Set([401, 403]);
+/** What is answered for a site that is not there, by itself as it starts, or by a proxy. */
+const GATEWAYS: ReadonlySet<number> = new Set([502, 503, 504]);
 
 /** Signs requests and believes answers only when the peer has signed them. */
 export function createPeerClient(deps: PeerClientDeps): PeerClient {
@@ -80,11 +82,13 @@ class SigningClient implements PeerClient {
   async request(peer: Callee, wish: PeerRequest): Promise<PeerResponse> {
     const deadline = startDeadline(this.#deps.clock, wish);
     try {
+      const known = this.#sessions.get(peer.id);
       const answer = await this.#askOnce(peer, wish, deadline.signal);
       const session = answer.headers["x-atoll-session"] ?? "";
       const isStale = answer.status === 401 && readProblem(answer.body).reason === "session";
-      if (!isStale || session === this.#sessions.get(peer.id)) return accept(peer, answer);
+      if (!isStale || session === known) return accept(peer, answer);
       // The peer has been started anew since we last spoke: sign for the process that runs now.
+      // Another request may have heard of it in the meantime.
       this.#sessions.set(peer.id, session);
       return accept(peer, await this.#askOnce(peer, wish, deadline.signal));
     } catch (failure) {
@@ -168,6 +172,11 @@ class SigningClient implements PeerClient {
       },
     );
     if (isSigned) return;
+    if (GATEWAYS.has(status)) {
+      throw new PeerFault("unreachable", `${peer.name} does not serve now (${status})`, {
+        hint: "It is starting, or a proxy in front of it does not reach it.",
+      });
+    }
     throw new PeerFault("untrusted", `the answer (${status}) is not signed by ${peer.name}`, {
       hint: "Another server answers at its address, or something between the sites alters answers.",
     });
@@ -176,9 +185,12 @@ class SigningClient implements PeerClient {
 
 function accept(peer: Callee, answer: PeerResponse): PeerResponse {
   if (!REFUSALS.has(answer.status)) return answer;
-  const { reason, message } = readProblem(answer.body);
-  throw new PeerFault("refused", `${peer.name} refuses this site (${reason}): ${message}`, {
+  const { reason, message, wallMs } = readProblem(answer.body);
+  // Whoever shows it puts a full stop behind it, and perhaps the hint.
+  const why = message.replace(/\.$/, "");
+  throw new PeerFault("refused", `${peer.name} refuses this site (${reason}): ${why}`, {
     hint: HINTS[reason] ?? "Its log and `atoll repl-status` there say more.",
+    wallMs,
   });
 }
 
@@ -189,15 +201,24 @@ const HINTS: Readonly<Record<string, string>> = {
   "removed-site": "To come back it must join again: `atoll repl-join` with a new token.",
 };
 
+type Problem = {
+  readonly reason: string;
+  readonly message: string;
+  readonly wallMs: number | undefined;
+};
+
 /** What an answer of a peer says went wrong; nothing of it is trusted to be there. */
-export function readProblem(body: Uint8Array): { reason: string; message: string } {
+export function readProblem(body: Uint8Array): Problem {
   try {
     const parsed: unknown = JSON.parse(Buffer.from(body).toString("utf8"));
-    const error = (parsed as { error?: { reason?: unknown; message?: unknown } } | undefined)
-      ?.error;
-    return { reason: String(error?.reason), message: String(error?.message) };
+    const error = (parsed as { error?: Record<string, unknown> } | undefined)?.error;
+    const wallMs = error?.["wall_ms"];
+    return {
+      ...{ reason: String(error?.["reason"]), message: String(error?.["message"]) },
+      wallMs: Number.isSafeInteger(wallMs) ? Number(wallMs) : undefined,
+    };
   } catch {
-    return { reason: "unknown", message: "it does not say why" };
+    return { reason: "unknown", message: "it does not say why", wallMs: undefined };
   }
 }
 

@@ -12,10 +12,17 @@ export class PeerFault extends Error {
   override readonly name = "PeerFault";
   readonly kind: PeerFaultKind;
   readonly hint: string | undefined;
+  /** The peer's clock, in Unix milliseconds, when it refused this site for its own. */
+  readonly wallMs: number | undefined;
 
-  constructor(kind: PeerFaultKind, message: string, options?: { hint?: string; cause?: unknown }) {
+  constructor(
+    kind: PeerFaultKind,
+    message: string,
+    options?: { hint?: string; cause?: unknown; wallMs?: number | undefined },
+  ) {
     super(message, options?.cause === undefined ? undefined : { cause: options.cause });
     this.kind = kind;
     this.hint = options?.hint;
+    this.wallMs = options?.wallMs;
   }
 }

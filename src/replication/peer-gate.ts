@@ -14,6 +14,7 @@ import {
   contentDigest,
   readSignatureInput,
   type SignatureParameters,
+  type SignedRequest,
   verifyRequest,
 } from "./message-signature.ts";
 import { NonceWindow } from "./nonce-window.ts";
@@ -29,7 +30,7 @@ type Refused = {
   readonly detail: string;
 };
 
-/** What a request says of its sender, from its headers alone; nothing of it is proved yet. */
+/** Who signed a request's headers. Whether its body is the one that they describe is not known. */
 export type Claim =
   | Refused
   | {
@@ -38,6 +39,7 @@ export type Claim =
       readonly parameters: SignatureParameters;
       readonly sender: Sender;
       readonly dateMs: number;
+      readonly request: SignedRequest;
     };
 
 type Sender =
@@ -79,8 +81,9 @@ export class PeerGate {
     return this.#deps.session;
   }
 
-  /** Refuses what no body can make right, before the body is read. */
-  readClaim({ headers }: Exchange): Claim {
+  /** Refuses what no body can make right, before the body is read: strangers get no room here. */
+  readClaim(exchange: Exchange): Claim {
+    const { headers } = exchange;
     const parameters = readSignatureInput(headers.get("signature-input") ?? "");
     if (parameters === undefined || headers.count("signature") !== 1) {
       return refused(401, "unsigned", undefined, "The request is not signed as peers sign.");
@@ -106,27 +109,17 @@ export class PeerGate {
     }
     const dateMs = Date.parse(headers.get("date") ?? "");
     if (Number.isNaN(dateMs)) return refused(401, "unsigned", from, "The request has no date.");
-    return { outcome: "claim", from, parameters, sender, dateMs };
+    const request = requestOf(exchange);
+    const signature = headers.get("signature") ?? "";
+    const { publicKey } = sender;
+    if (!verifyRequest(request, parameters, { publicKey, signature })) return altered(from);
+    return { outcome: "claim", from, parameters, sender, dateMs, request };
   }
 
   /** Judges a request that has come whole. */
-  judge(exchange: Exchange, claim: Extract<Claim, { outcome: "claim" }>, body: Uint8Array): Caller {
-    const { headers, method, target } = exchange;
-    const { parameters, sender, from, dateMs } = claim;
-    const digest = headers.get("content-digest") ?? "";
-    const request = {
-      ...{ method, target, digest, authority: headers.get("host") ?? "" },
-      date: headers.get("date") ?? "",
-      to: headers.get("x-atoll-to") ?? "",
-      session: headers.get("x-atoll-session") ?? "",
-      origin: headers.get("x-atoll-origin") ?? "",
-    };
-    const signature = headers.get("signature") ?? "";
-    const { publicKey } = sender;
-    const isSigned = verifyRequest(request, parameters, { publicKey, signature });
-    if (!isSigned || digest !== contentDigest(body)) {
-      return refused(401, "altered", from, "The request is not what was signed.");
-    }
+  judge(claim: Extract<Claim, { outcome: "claim" }>, body: Uint8Array): Caller {
+    const { parameters, sender, from, dateMs, request } = claim;
+    if (request.digest !== contentDigest(body)) return altered(from);
     if (request.session !== this.#deps.session) {
       return refused(401, "session", from, "The request was signed for another process.");
     }
@@ -161,6 +154,22 @@ export class PeerGate {
     if (peer.state === "removed") return "removed";
     return { kind: "peer", peer, publicKey: peer.publicKey };
   }
+}
+
+/** What a signature covers of a request. */
+function requestOf({ method, target, headers }: Exchange): SignedRequest {
+  return {
+    ...{ method, target, authority: headers.get("host") ?? "" },
+    digest: headers.get("content-digest") ?? "",
+    date: headers.get("date") ?? "",
+    to: headers.get("x-atoll-to") ?? "",
+    session: headers.get("x-atoll-session") ?? "",
+    origin: headers.get("x-atoll-origin") ?? "",
+  };
+}
+
+function altered(from: string): Refused {
+  return refused(401, "altered", from, "The request is not what was signed.");
 }
 
 function refused(

@@ -45,6 +45,17 @@ describe("a site that asks another", () => {
     expect(reasons()).toEqual([]);
   });
 
+  test("goes on with all that it asks at once when the other was started anew", async () => {
+    const client = clientOf();
+    const askThrice = () => Promise.all([1, 2, 3].map(() => client.request(PARIS, ECHO)));
+    await askThrice();
+    link.server = startServer(2);
+    const answers = await askThrice();
+    expect(answers.map(({ status }) => status)).toEqual([200, 200, 200]);
+    expect(link.calls).toHaveLength(6);
+    expect(reasons()).toEqual([]);
+  });
+
   test("tries the other addresses of a site, and begins with the one that answered", async () => {
     const twice = { ...PARIS, addresses: ["http://gone:1", ADDRESS] };
     const client = clientOf();
@@ -63,6 +74,11 @@ describe("a site that asks another", () => {
     ["an answer whose body is altered", { body: piecesOf(Buffer.from("ho")) }, "untrusted"],
     ["an answer whose status is altered", { status: 404 }, "untrusted"],
     ["an answer that is not signed", { headers: {} }, "untrusted"],
+    [
+      "what a proxy answers for it, or it as it starts",
+      { status: 503, headers: {} },
+      "unreachable",
+    ],
     ["an answer that ends early", { body: piecesOf(Buffer.from("h")) }, "untrusted"],
   ] as const)("does not believe %s", async (_name, change, kind) => {
     const client = clientOf();

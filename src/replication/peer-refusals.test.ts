@@ -147,7 +147,7 @@ describe("a site refuses, counts, logs once, and hands on nothing", () => {
       identity: { clusterId: CLUSTER, siteId: BERLIN.id, origin: ORIGINS[0] },
     });
     const failure = await failureOf(other.request(PARIS, ECHO));
-    expect(failure.message).toContain("clock");
+    expect([failure.message, failure.wallMs]).toEqual([expect.stringContaining("clock"), here]);
     expect(link.calls).toHaveLength(0);
     expect(reasons()).toEqual(["clock 1"]);
   });
@@ -158,6 +158,13 @@ describe("a site refuses, counts, logs once, and hands on nothing", () => {
     expect(answer.status).toBe(413);
     expect(link.calls).toHaveLength(0);
     expect(reasons()).toEqual(["too-large 1"]);
+  });
+
+  test("[S36] a body under another key, before anything of it is read", async () => {
+    const stranger = clientOf(undefined, makeSiteKeyPair(Buffer.alloc(32, 9)));
+    await failureOf(stranger.request(PARIS, { ...ECHO, body: Buffer.alloc(101) }));
+    // Whoever reads on finds that it is too large.
+    expect(reasons()).toEqual(["altered 1"]);
   });
 
   test("an address where nothing is, and a route that fails, each with its own answer", async () => {

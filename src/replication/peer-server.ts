@@ -108,7 +108,7 @@ export class PeerServer {
       const reason = "too-large" as const;
       return this.#refuse(exchange, { status: 413, reason, from: claim.from, detail: path });
     }
-    const caller = this.#gate.judge(exchange, claim, body);
+    const caller = this.#gate.judge(claim, body);
     if (caller.outcome === "refused") return this.#refuse(exchange, caller);
     if (found === undefined || found.kind !== caller.kind) {
       return problem(404, "no-route", "There is nothing at this address.");
@@ -127,7 +127,9 @@ export class PeerServer {
     const { status, reason, from, detail } = refused;
     // A peer that does not know of our last start yet has done nothing wrong.
     if (reason !== "session") this.#deps.refusals.note(from ?? remoteAddress, reason, detail);
-    return problem(status, reason, detail);
+    // One of the two clocks is wrong, and the other site hears nothing else from this one.
+    const wallMs = reason === "clock" ? this.#deps.clock.nowMs() : undefined;
+    return problem(status, reason, detail, wallMs);
   }
 
   #send(exchange: Exchange, { status, body, headers = [] }: PeerAnswer): void {
@@ -171,9 +173,18 @@ async function run(
   return problem(404, "no-route", "There is nothing at this address.");
 }
 
-/** An answer that says why there is none, for programs and people. */
-export function problem(status: number, reason: string, message: string): PeerAnswer {
-  const body = Buffer.from(JSON.stringify({ error: { reason, message } }));
+/**
+ * An answer that says why there is none, for programs and people; with this site's clock in Unix
+ * milliseconds, where that is the reason.
+ */
+export function problem(
+  status: number,
+  reason: string,
+  message: string,
+  wallMs?: number,
+): PeerAnswer {
+  const error = { reason, message, wall_ms: wallMs };
+  const body = Buffer.from(JSON.stringify({ error }));
   return { status, body, headers: [["content-type", "application/json"]] };
 }
 

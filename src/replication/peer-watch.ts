@@ -50,13 +50,19 @@ export class PeerWatch {
 
   /** A peer has spoken, asking or answering. */
   told(peer: { readonly id: SiteId; readonly name: string }, word: PeerWord): void {
-    const { clock } = this.#deps;
     const seen = this.#of(peer.id);
     seen.word = word;
+    seen.heardMonotonicMs = this.#deps.clock.monotonicMs();
+    this.clock(peer, word.wallMs);
+  }
+
+  /** A peer has told its wall clock, perhaps because it believes nothing else for that. */
+  clock(peer: { readonly id: SiteId; readonly name: string }, wallMs: number): void {
+    const { clock } = this.#deps;
+    const seen = this.#of(peer.id);
     const atMs = clock.monotonicMs();
-    seen.heardMonotonicMs = atMs;
     const skews = seen.skews.filter((sample) => atMs - sample.atMs < SKEW_AGE_MS);
-    seen.skews = [...skews, { atMs, skewMs: word.wallMs - clock.nowMs() }].slice(-SKEW_SAMPLES_MAX);
+    seen.skews = [...skews, { atMs, skewMs: wallMs - clock.nowMs() }].slice(-SKEW_SAMPLES_MAX);
     this.#warnOfSkew(peer, seen, atMs);
   }
 

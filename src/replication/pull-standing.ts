@@ -109,6 +109,9 @@ export class PullStanding {
     const message = failure instanceof Error ? failure.message : String(failure);
     const { watch, changed } = this.#deps;
     watch.failed(this.#peer.id, message);
+    if (failure instanceof PeerFault && failure.wallMs !== undefined) {
+      watch.clock(this.#peer, failure.wallMs);
+    }
     if (failure instanceof PeerLie) {
       this.#lies += 1;
       watch.link(this.#peer.id, "suspended");

@@ -231,6 +231,20 @@ test("a pull by hand ends when nothing is missing, and tells why when something 
   ]);
 });
 
+test("a push waits no longer than it was told to for a peer that does not answer", async () => {
+  const { clock, site, start, world } = await openSites(["berlin", "paris"]);
+  start();
+  await clock.advance(1000);
+  world.meddle = () => new Promise(() => undefined);
+  writeSmall(site("berlin"), "news");
+  const told: unknown[] = [];
+  void site("berlin")
+    .replication.push(3000)
+    .then((reports) => told.push(...reports));
+  await clock.advance(3100);
+  expect(told).toMatchObject([{ operationsBehind: 1 }]);
+});
+
 test("no more than the bandwidth that was set is taken from a peer", async () => {
   const { clock, site, start } = await openSites(["berlin", "paris"], 100_000);
   for (let count = 0; count < 200; count++) {

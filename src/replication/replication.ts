@@ -1,3 +1,4 @@
+import { LIMITS } from "../core/limits.ts";
 import type { BucketName, OriginId, SiteId } from "../core/names.ts";
 import type { BodyRef, Operation, Vector } from "../core/records.ts";
 import type { MemberSite, SiteRecord } from "../core/site-record.ts";
@@ -180,7 +181,8 @@ export class Replication {
     this.#followMembers();
     const goal = replica.applied();
     const untilMs = clock.monotonicMs() + waitMs;
-    await this.#hints.push();
+    // Who does not answer takes longer than somebody may want to wait.
+    void this.#hints.push();
     for (;;) {
       const reports = this.#behind(goal);
       const done = reports.every(({ operationsBehind }) => operationsBehind === 0);
@@ -290,8 +292,10 @@ export class Replication {
       },
       take: async (page, from, signal) => {
         const { showsRowsFirst = NEVER } = this.#deps;
+        // A second's worth at most: small operations do not wait behind the bodies of a thin line.
+        const fetchNowBytes = bandwidth.bytesAtOnce(LIMITS.replicationFetchNowBytes);
         const taken = await takePage(
-          { replica, showsRowsFirst, fetch: (...wish) => this.fetch(...wish) },
+          { replica, showsRowsFirst, fetchNowBytes, fetch: (...wish) => this.fetch(...wish) },
           page,
           from,
           signal,

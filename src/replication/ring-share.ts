@@ -5,6 +5,7 @@ import type { Cancel, Clock } from "../ports/clock.ts";
 import type { Log } from "../ports/log.ts";
 import type { Random } from "../ports/random.ts";
 import type { ClusterKeys } from "../storage/cluster-keys.ts";
+import { Line } from "../storage/line.ts";
 import { ringContext } from "./join-server.ts";
 import type { PeerClient } from "./peer-client.ts";
 import { PeerFault } from "./peer-fault.ts";
@@ -36,7 +37,8 @@ export class RingShare {
   readonly #deps: RingShareDeps;
   readonly #stopping = new AbortController();
   #cancel: Cancel | undefined;
-  #working: Promise<void> = Promise.resolve();
+  /** One thing after the other; what is still under way is not begun once more. */
+  readonly #line = new Line();
   #count = 0;
   /** Peers that have news, from which nothing has been taken yet. */
   readonly #waiting = new Set<SiteId>();
@@ -86,7 +88,8 @@ export class RingShare {
 
   start(): void {
     this.#cancel = this.#deps.clock.after(TELL_MS, () => {
-      const isTime = ++this.#count % LOOK_EVERY === 0;
+      // At once after a start: what others have sealed meanwhile cannot be read without their key.
+      const isTime = this.#count++ % LOOK_EVERY === 0;
       const { current } = this.#deps.keyRing;
       if (current !== this.#told) this.#work(() => this.#tell(current));
       else if (isTime) this.#work(() => this.look());
@@ -94,15 +97,14 @@ export class RingShare {
     });
   }
 
-  /** One thing after the other; what is still under way is not begun once more. */
   #work(task: () => Promise<void>): void {
-    this.#working = this.#working.then(() => (this.#stopping.signal.aborted ? undefined : task()));
+    void this.#line.run(() => (this.#stopping.signal.aborted ? undefined : task()));
   }
 
   async stop(): Promise<void> {
     this.#stopping.abort();
     this.#cancel?.();
-    await this.#working;
+    await this.#line.idle();
   }
 
   /** Takes the keys of every peer that answers. Never rejects. */

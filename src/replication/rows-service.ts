@@ -1,7 +1,5 @@
 import { StorageFault } from "../core/faults.ts";
-import { LIMITS } from "../core/limits.ts";
-import { type ClusterId, makeVersionId, type OriginId, type SiteId } from "../core/names.ts";
-import { decodeOperation } from "../core/operation-codec.ts";
+import type { ClusterId, OriginId, SiteId } from "../core/names.ts";
 import type { BodyRef, LogStart } from "../core/records.ts";
 import type { MemberSite, SiteRecord } from "../core/site-record.ts";
 import type { Clock } from "../ports/clock.ts";
@@ -11,7 +9,7 @@ import type { Log } from "../ports/log.ts";
 import type { Random } from "../ports/random.ts";
 import type { Damage, LogicalRows } from "../storage/logical-rows.ts";
 import type { Replica } from "../storage/replica.ts";
-import { positionsOfVersion, SECTIONS } from "../storage/row-operations.ts";
+import { SECTIONS } from "../storage/row-operations.ts";
 import { backoffMs } from "./backoff.ts";
 import { Bandwidth, type Rate } from "./bandwidth.ts";
 import { type FetchedBody, fetchBody } from "./body-fetch.ts";
@@ -21,7 +19,14 @@ import type { PassedOver } from "./passed-over.ts";
 import type { AskPeer, PeerCalls } from "./peer-calls.ts";
 import { PeerFault } from "./peer-fault.ts";
 import type { PeerRoute } from "./peer-server.ts";
-import { type ArchiveFacts, isOfArchive, openArchive, writeArchive } from "./row-archive.ts";
+import { rightBytes } from "./right-bytes.ts";
+import {
+  type Archive,
+  type ArchiveFacts,
+  isOfArchive,
+  openArchive,
+  writeArchive,
+} from "./row-archive.ts";
 import { RowCalls } from "./row-calls.ts";
 import { rowRoutes } from "./row-server.ts";
 import { Verifier, type VerifyStep, type VerifyWish } from "./verify.ts";
@@ -59,8 +64,6 @@ export type RowsServiceDeps = {
   readonly marksKeptMs: number;
 };
 
-/** How long a reader waits for right bytes from others, before it is told of the damage. */
-const REPAIR_MS_MAX = 10_000;
 /** How often one step of a comparison is asked for when the line to the peer breaks. */
 const VERIFY_TRIES = 3;
 
@@ -74,8 +77,14 @@ export class RowsService {
   readonly #leases: BootstrapLeases;
   readonly #stop = new AbortController();
   #run: BootstrapRun | undefined;
-  /** Tries until all rows are here, and waits in between. */
+  /** Tries until all rows of a peer are here, and waits in between. */
   #running: Promise<void> | undefined;
+  /** Whose rows it tries to take over; undefined when nobody's any more. */
+  #wanted: Wanted | undefined;
+  /** Ends the try that is under way, or the wait for the next one. */
+  #try = new AbortController();
+  /** A directory is imported, or opened for that. */
+  #importing: Promise<unknown> | undefined;
   /** Such a try is under way: rows may come in at any moment. */
   #isTaking = false;
   /** Peers whose logs begin too late for this site, as it was told once. */
@@ -112,15 +121,14 @@ export class RowsService {
         } else log.warn({ what: kind, failure }, "damaged bytes could not be written anew");
       },
     );
-    const before = rows.bootstrap();
-    if (before !== undefined && isOfArchive(before.lease)) {
-      log.warn({}, "an import was interrupted: run `atoll repl-bootstrap --import DIR` again");
-    } else if (before !== undefined) this.#begin(before.site, before.merges === true);
+    this.#goOn();
   }
 
   async stop(): Promise<void> {
     this.#stop.abort();
+    this.#try.abort();
     this.#release();
+    await this.#importing?.catch(() => undefined);
     await this.#running;
   }
 
@@ -135,7 +143,7 @@ export class RowsService {
    * met. Others are told.
    */
   belowFloor(peer: SiteRecord, origins: readonly OriginId[]): void {
-    if (this.#running !== undefined || this.isTakingOver) return;
+    if (this.#running !== undefined || this.#importing !== undefined || this.isTakingOver) return;
     const { rows, log, replica } = this.#deps;
     const buckets = { from: SECTIONS.buckets, to: undefined };
     if (rows.read(buckets, 1).rows.length === 0) {
@@ -154,11 +162,17 @@ export class RowsService {
     log.warn({ peer: peer.id }, `this site was away for too long: run \`${command}\` here`);
   }
 
-  /** Begins to take over a peer's rows, or goes on; false when another bootstrap is under way. */
+  /**
+   * Begins to take over a peer's rows, or goes on; those of another peer are left off, for it may
+   * never come back. False when a directory is imported.
+   */
   bootstrap(peer: SiteId): boolean {
-    const now = this.#run?.progress();
-    if (this.#running !== undefined && now?.site !== peer) return false;
+    if (this.#importing !== undefined) return false;
     if (this.#running === undefined) this.#begin(peer, false);
+    else if (this.#wanted?.site !== peer) {
+      this.#wanted = { site: peer, merges: false };
+      this.#try.abort(new Error("another peer's are asked for"));
+    }
     return true;
   }
 
@@ -176,27 +190,33 @@ export class RowsService {
   }
 
   /**
-   * Takes over what another member has written into a directory; undefined when rows are being
-   * taken over already. Interrupted, it goes on when it is asked for again.
+   * Takes over what another member has written into a directory; undefined when one is imported
+   * already. What was being taken over from a peer is left off: the disk has travelled because that
+   * takes too long. Interrupted, it goes on when it is asked for again.
    */
   async import(directory: string): Promise<BootstrapProgress | undefined> {
-    if (this.#running !== undefined) return undefined;
-    const work = this.#import(directory);
-    // At once: while the directory is opened nobody else may begin.
-    this.#running = work.then(
-      () => undefined,
-      () => undefined,
-    );
+    if (this.#importing !== undefined) return undefined;
+    const { disk, cluster } = this.#deps;
+    // A directory that is none interrupts nothing.
+    const work = openArchive(disk, directory, cluster()).then(async (archive) => {
+      this.#wanted = undefined;
+      this.#try.abort(new Error("a directory is imported"));
+      await this.#running;
+      return await this.#import(archive);
+    });
+    this.#importing = work;
     try {
       return await work;
+    } catch (failure) {
+      this.#goOn();
+      throw failure;
     } finally {
-      this.#running = undefined;
+      this.#importing = undefined;
     }
   }
 
-  async #import(directory: string): Promise<BootstrapProgress> {
-    const { disk, replica, hash, cluster } = this.#deps;
-    const { rows, bodies } = await openArchive(disk, directory, cluster());
+  async #import({ rows, bodies }: Archive): Promise<BootstrapProgress> {
+    const { replica, hash } = this.#deps;
     const from = {
       ...{ replica, hash, sources: () => [bodies], fetched: () => undefined },
       lied: (_site: SiteId, lie: Error) => {
@@ -206,12 +226,16 @@ export class RowsService {
         });
       },
     };
-    return await this.#takeOver(rows, ({ manifests }, first, signal) =>
-      fetchBody(from, manifests, first, signal),
-    );
+    const fetch: RowsEngine["fetch"] = ({ manifests }, first, signal) =>
+      fetchBody(from, manifests, first, signal);
+    return await this.#takeOver(rows, fetch, this.#stop.signal);
   }
 
-  async #takeOver(source: RowSource, fetchFor: RowsEngine["fetch"]): Promise<BootstrapProgress> {
+  async #takeOver(
+    source: RowSource,
+    fetchFor: RowsEngine["fetch"],
+    signal: AbortSignal,
+  ): Promise<BootstrapProgress> {
     const { rows, clock, log, own } = this.#deps;
     const run = new BootstrapRun(
       {
@@ -224,7 +248,7 @@ export class RowsService {
     this.#run = run;
     this.#isTaking = true;
     try {
-      await run.run(this.#stop.signal);
+      await run.run(signal);
     } finally {
       this.#isTaking = false;
     }
@@ -265,10 +289,19 @@ export class RowsService {
     return rows.heads();
   }
 
+  /** What had been begun goes on; a directory is somewhere else by now, perhaps. */
+  #goOn(): void {
+    const before = this.#deps.rows.bootstrap();
+    if (before === undefined || this.#running !== undefined || this.#stop.signal.aborted) return;
+    if (isOfArchive(before.lease)) {
+      const message = "an import was interrupted: run `atoll repl-bootstrap --import DIR` again";
+      this.#deps.log.warn({}, message);
+    } else this.#begin(before.site, before.merges === true);
+  }
+
   #begin(site: SiteId, merges: boolean): void {
-    this.#running = this.#untilDone(site, merges).finally(() => {
-      this.#running = undefined;
-    });
+    this.#wanted = { site, merges };
+    this.#running = this.#untilDone();
   }
 
   /**
@@ -276,10 +309,14 @@ export class RowsService {
    * brought nothing yet this site gives its own rows, so that of two that want each other's one
    * goes first. A merge that nobody asked for is given up then: the peer's next answer begins it.
    */
-  async #untilDone(site: SiteId, merges: boolean): Promise<void> {
+  async #untilDone(): Promise<void> {
     const { clock, random, log, peers } = this.#deps;
-    const { signal } = this.#stop;
-    for (let failures = 0; !signal.aborted; failures++) {
+    for (let failures = 0; ; failures++) {
+      const wanted = this.#wanted;
+      if (wanted === undefined || this.#stop.signal.aborted) break;
+      const { site, merges } = wanted;
+      this.#try = new AbortController();
+      const { signal } = this.#try;
       // Whose source was removed begins anew from another member: it can do nothing else.
       const others = peers();
       const peer = others.find(({ id }) => id === site) ?? others[failures % others.length];
@@ -292,12 +329,13 @@ export class RowsService {
           rows: (request, until) => calls.rows(request, until),
           ...(merges ? { merges } : {}),
         };
-        const done = await this.#takeOver(source, (...wish) => this.#deps.engine().fetch(...wish));
+        const fetch: RowsEngine["fetch"] = (...wish) => this.#deps.engine().fetch(...wish);
+        const done = await this.#takeOver(source, fetch, signal);
         this.#needsRows.delete(peer.id);
         log.info({ peer: peer.id, ...done }, "all rows of a peer have been taken over");
-        return;
+        if (this.#wanted === wanted) this.#wanted = undefined;
       } catch (failure) {
-        if (signal.aborted) return;
+        if (signal.aborted) continue;
         const message = failure instanceof Error ? failure.message : String(failure);
         const from = peer?.id ?? site;
         if (merges && this.#deps.rows.bootstrap() === undefined) {
@@ -305,12 +343,20 @@ export class RowsService {
             log.info({ peer: from, failure: message }, "a peer's rows are to be taken over later");
           }
           this.#whyNotMerged = message;
-          return;
+          this.#wanted = undefined;
+          continue;
         }
         log.warn({ peer: from, failure: message }, "a bootstrap was interrupted; it goes on");
         await clock.sleep(backoffMs(random, failures + 1), signal).catch(() => undefined);
       }
     }
+    // In the turn that finds nothing wanted: whoever wants something now begins anew.
+    this.#running = undefined;
+  }
+
+  #rightBytes(damage: Damage): Promise<Uint8Array | undefined> {
+    const { engine, clock } = this.#deps;
+    return rightBytes({ engine: engine(), clock, callsTo: (peer) => this.#callsTo(peer) }, damage);
   }
 
   #callsTo(peer: SiteRecord): RowCalls {
@@ -325,63 +371,9 @@ export class RowsService {
   ): Promise<FetchedBody> {
     return this.#deps.engine().fetch({ kind: "manifests", manifests }, site, signal);
   }
-
-  /** Right bytes for damaged ones, of the first peer that has them. */
-  async #rightBytes(damage: Damage): Promise<Uint8Array | undefined> {
-    const patience = new AbortController();
-    const cancel = this.#deps.clock.after(REPAIR_MS_MAX, () => patience.abort());
-    const { passedOver } = this.#deps.engine();
-    try {
-      for (const calls of this.#deps.engine().callsOf()) {
-        try {
-          const bytes = await this.#askFor(calls, damage, patience.signal);
-          passedOver.asked(calls.site, "right bytes", undefined);
-          if (bytes !== undefined) return bytes;
-        } catch (failure) {
-          passedOver.asked(calls.site, "right bytes", failure);
-          if (patience.signal.aborted) return undefined;
-        }
-      }
-      return undefined;
-    } finally {
-      cancel();
-    }
-  }
-
-  async #askFor(
-    calls: PeerCalls,
-    damage: Damage,
-    signal: AbortSignal,
-  ): Promise<Uint8Array | undefined> {
-    if (damage.kind === "inline") return await this.#askForInline(calls.peer, damage, signal);
-    const { hash, bytes } = damage;
-    const whole = Buffer.allocUnsafe(bytes);
-    for (let filled = 0; filled < bytes; ) {
-      const wish = { hash, offset: filled, bytes: bytes - filled, manifest: hash };
-      const piece = await calls.chunk(wish, signal);
-      if (piece === undefined) return undefined;
-      whole.set(piece, filled);
-      filled += piece.length;
-    }
-    return whole;
-  }
-
-  async #askForInline(
-    peer: SiteRecord,
-    { object }: Extract<Damage, { kind: "inline" }>,
-    signal: AbortSignal,
-  ): Promise<Uint8Array | undefined> {
-    const positions = positionsOfVersion(object);
-    const [from = ""] = positions;
-    const range = { from, to: `${positions.at(-1)}\0` };
-    const wish = { range, positions, bodies: true, bytesMax: LIMITS.replicationPageBytes };
-    const page = await this.#callsTo(peer).rows(wish, signal);
-    const found = page.entries.find(({ encoded }) => {
-      const { hlc, dot } = decodeOperation(encoded);
-      return makeVersionId(hlc, dot.origin) === object.version;
-    });
-    return found?.inline;
-  }
 }
+
+/** A peer whose rows are to be here, and whether this site was whole without them. */
+type Wanted = { readonly site: SiteId; readonly merges: boolean };
 
 const NOBODY: Promise<undefined> = Promise.resolve(undefined);

@@ -2,6 +2,7 @@ import type { Damage, MendTold } from "./logical-rows.ts";
 import { versionKeyOf, writeIdOf } from "./metadata/key-versions.ts";
 import { TABLES } from "./metadata/rows.ts";
 import { stagedChunks } from "./objects.ts";
+import { mayBeBody } from "./right-body.ts";
 import { importRows } from "./row-import.ts";
 import { encodeLogicalRow, SECTIONS } from "./row-operations.ts";
 import { readRows } from "./row-walk.ts";
@@ -43,7 +44,7 @@ export class BodyMender {
       .finally(() => this.#mending.delete(name));
   }
 
-  /** Mends now; false when what was damaged is not needed any more. */
+  /** Mends now; false when what was damaged is not needed any more, or these are other bytes. */
   async mend(damage: Damage, bytes: Uint8Array): Promise<boolean> {
     const done =
       damage.kind === "chunk"
@@ -78,6 +79,7 @@ export class BodyMender {
   }
 
   async #mendInline(object: StoredObject, bytes: Uint8Array): Promise<boolean> {
+    if (!mayBeBody(this.#parts.hash, object.record, bytes)) return false;
     const start = `${SECTIONS.objects}${versionKeyOf(object, writeIdOf(object.version))}`;
     // A version that stands in a slot, or one that is kept as a conflict.
     const { rows } = readRows(this.#parts, { from: start, to: `${start}~` }, 8);

@@ -17,14 +17,15 @@ const STAMPED = [
   "expireVersions",
   "completeUpload",
   "putAccessKey",
+  "resealAccessKey",
 ] as const satisfies readonly (keyof Store)[];
 
 type Gate = Pick<ClockGuard, "refusal">;
 
 /** Puts the clock's guard in front of the writes of clients; they are rejected while it says so. */
 export function gateWrites(store: Store, guard: Gate): Store {
-  const gated: Record<string, (request: never) => Promise<unknown>> = {};
-  for (const name of STAMPED) gated[name] = gate<[never], unknown>(guard, store[name]);
+  const gated: Record<string, (...request: never[]) => Promise<unknown>> = {};
+  for (const name of STAMPED) gated[name] = gate<never[], unknown>(guard, store[name]);
   const { conflicts } = store;
   // A conflict that is restored is written anew, over what no lock keeps by this clock.
   const resolve = gate(guard, (...wish: Parameters<Conflicts["resolve"]>) => {

@@ -128,6 +128,7 @@ test("writes of clients are turned away at the gate, reads are not", async () =>
   const conflicts = { resolve: answer("resolve"), list: () => asked.push("list") };
   const store = {
     ...{ putObject: answer("put"), deleteObjects: answer("delete"), conflicts },
+    resealAccessKey: answer("reseal"),
     ...{ expireVersions: answer("expire"), object: () => asked.push("read") },
   } as unknown as Store;
   guard.arm();
@@ -135,7 +136,7 @@ test("writes of clients are turned away at the gate, reads are not", async () =>
   const gated = others as unknown as Record<string, () => Promise<unknown>>;
   await gated["putObject"]?.();
   clock.jump(MINUTE_MS);
-  for (const name of ["putObject", "deleteObjects", "expireVersions"]) {
+  for (const name of ["putObject", "deleteObjects", "expireVersions", "resealAccessKey"]) {
     await expect(gated[name]?.()).rejects.toMatchObject({ kind: "clock" });
   }
   await expect(settling.resolve({} as never, "restore")).rejects.toMatchObject({ kind: "clock" });

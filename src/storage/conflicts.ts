@@ -134,7 +134,7 @@ async function restoreConflict(parts: StoreParts, name: ConflictName): Promise<C
   const found = version === undefined ? undefined : findConflict(parts, { bucket, key }, version);
   if (found === undefined) return { outcome: "no-such-conflict" };
   await parts.bodies.remote.bring(found);
-  const inline = await readInline(parts, found);
+  const inline = await parts.bodies.inline(found);
   const bytes = RECORD_BYTES + (inline?.length ?? 0);
   parts.admission.admit(bytes);
   return parts.committer.submit<ConflictOutcome>(bytes, (batch) => {
@@ -157,18 +157,4 @@ async function restoreConflict(parts: StoreParts, name: ConflictName): Promise<C
     addResolution(batch, name, row, group);
     return { outcome: "resolved", count: 1 };
   });
-}
-
-async function readInline(
-  { bodies }: StoreParts,
-  { record, ...object }: StoredObject,
-): Promise<Uint8Array | undefined> {
-  if (record.body.kind !== "inline") return undefined;
-  const { bytes } = record.body;
-  const reader = bodies.open({ ...object, record }, { start: 0, end: bytes });
-  try {
-    return Buffer.from((await reader.next()) ?? Buffer.alloc(0));
-  } finally {
-    reader.close();
-  }
 }

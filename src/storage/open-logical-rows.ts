@@ -50,16 +50,10 @@ async function readInline(
   { bodies }: StoreParts,
   stored: StoredObject,
 ): Promise<Uint8Array | undefined> {
-  const { body } = stored.record;
-  if (body.kind !== "inline") return undefined;
-  if (body.bytes === 0) return new Uint8Array(0);
-  const reader = bodies.open(stored, { start: 0, end: body.bytes });
   try {
-    return await reader.next();
+    return await bodies.inline(stored);
   } catch (failure) {
     if (failure instanceof StorageFault) return undefined;
     throw failure;
-  } finally {
-    reader.close();
   }
 }

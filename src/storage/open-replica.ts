@@ -109,15 +109,12 @@ async function whatIsHere(deps: ReplicaDeps, logged: LoggedOperation): Promise<L
   const { row } = located;
   if (row.object.body.kind !== "inline") return { ...logged, missing: undefined };
   const object = toStoredObject(body.bucket, body.key, row);
-  const reader = parts.bodies.open(object, { start: 0, end: row.object.body.bytes });
   try {
-    const inline = Buffer.from((await reader.next()) ?? Buffer.alloc(0));
+    const inline = await parts.bodies.inline(object);
     return { ...logged, inline, missing: undefined };
   } catch (failure) {
     if (!(failure instanceof StorageFault) || failure.kind !== "corrupt") throw failure;
     return { ...logged, missing: "parked" };
-  } finally {
-    reader.close();
   }
 }
 

@@ -87,11 +87,17 @@ export class OriginLogs {
   #appliedNow(): Vector {
     const applied = new Map<OriginId, Seq>();
     for (const { origin, seq } of this.#states.values()) {
-      const parked = this.#parked.get(origin);
-      const until = parked === undefined ? seq : parseSeq(Math.min(...parked) - 1);
+      const first = this.#firstParked(origin);
+      const until = first === undefined ? seq : parseSeq(first - 1);
       if (until !== undefined && until > 0) applied.set(origin, until);
     }
     return applied;
+  }
+
+  /** They are parked in the order of their log, and there may be very many. */
+  #firstParked(origin: OriginId): number | undefined {
+    for (const seq of this.#parked.get(origin) ?? []) return seq;
+    return undefined;
   }
 
   /** What an operation's origin had applied of others when it issued it. */

@@ -1,8 +1,10 @@
+import { LayoutError } from "../core/bytes.ts";
 import { hlcMs } from "../core/hlc.ts";
-import type { ContentHash } from "../core/names.ts";
 import { decodeOperation } from "../core/operation-codec.ts";
-import type { LogStart, ManifestRef, Operation } from "../core/records.ts";
+import { hasWritableDates } from "../core/operation-dates.ts";
+import type { LogStart, Operation } from "../core/records.ts";
 import { manifestsOf, type OpenBatch } from "./batch.ts";
+import { isWhole, takeManifest } from "./incoming-bytes.ts";
 import type {
   Bootstrap,
   ImportOutcome,
@@ -19,7 +21,6 @@ import { BOOTSTRAP_KEY, FLOORS_KEY } from "./metadata/keys.ts";
 import { TABLES } from "./metadata/rows.ts";
 import { stagedChunks } from "./objects.ts";
 import { mayStayRemote, sayRemote } from "./remote-manifests.ts";
-import type { IncomingManifest } from "./replica.ts";
 import type { StoreParts } from "./store-parts.ts";
 
 const RECORD_BYTES = 1024;
@@ -32,7 +33,7 @@ const RECORD_BYTES = 1024;
  *   of them before anything is begun.
  */
 export async function importRows(parts: StoreParts, step: ImportStep): Promise<ImportOutcome> {
-  const decoded = step.rows.map((row) => ({ row, operation: decodeOperation(row.encoded) }));
+  const decoded = step.rows.map((row) => ({ row, operation: readRow(row) }));
   const staged = step.rows.flatMap(({ manifests }) =>
     manifests.flatMap((manifest) => (manifest.staged === undefined ? [] : [manifest.staged])),
   );
@@ -46,6 +47,12 @@ export async function importRows(parts: StoreParts, step: ImportStep): Promise<I
   } finally {
     for (const body of staged) stagedChunks(body).release();
   }
+}
+
+function readRow({ encoded }: IncomingRow): Operation {
+  const operation = decodeOperation(encoded);
+  if (hasWritableDates(operation.body)) return operation;
+  throw new LayoutError("a row is dated where no calendar reaches");
 }
 
 type Decoded = { readonly row: IncomingRow; readonly operation: Operation };
@@ -107,35 +114,7 @@ function hasBytes(batch: OpenBatch, { row, operation }: Decoded): boolean {
   if (body.kind !== "object-put") return true;
   if (body.object.body.kind === "inline") return row.inline?.length === body.object.body.bytes;
   if (row.remote === true && mayStayRemote(batch, operation)) return true;
-  return body.object.body.manifests.every((ref) => isWhole(batch, ref, row));
-}
-
-/** Whether a manifest is known, or comes along with every chunk that is not known. */
-function isWhole(batch: OpenBatch, { hash }: ManifestRef, row: IncomingRow): boolean {
-  const { view } = batch.context;
-  if (view.get(TABLES.manifest, hash) !== undefined) return true;
-  const incoming = row.manifests.find((manifest) => manifest.hash === hash);
-  if (incoming === undefined) return false;
-  const fresh = new Set<ContentHash>(
-    incoming.staged === undefined
-      ? []
-      : stagedChunks(incoming.staged).chunks.map((chunk) => chunk.hash),
-  );
-  return incoming.chunks.every(
-    (chunk) => fresh.has(chunk.hash) || view.get(TABLES.chunk, chunk.hash) !== undefined,
-  );
-}
-
-function takeManifest(batch: OpenBatch, { hash, chunks, staged }: IncomingManifest): void {
-  const { view } = batch.context;
-  if (view.get(TABLES.manifest, hash) !== undefined) return;
-  const fresh = new Map(
-    (staged === undefined ? [] : stagedChunks(staged).chunks)
-      .filter((chunk) => view.get(TABLES.chunk, chunk.hash) === undefined)
-      .map((chunk) => [chunk.hash, chunk]),
-  );
-  if (fresh.size > 0) batch.local({ kind: "chunks-placed", chunks: [...fresh.values()] });
-  batch.manifest(hash, chunks);
+  return body.object.body.manifests.every((ref) => isWhole(batch, ref, row.manifests));
 }
 
 /** Whether a change is of a conflict that is none here: it was overwritten or settled. */

@@ -12,7 +12,7 @@ import type { MemberSite } from "../core/site-record.ts";
 import type { AskPeer } from "../replication/peer-calls.ts";
 import { type RowsEngine, RowsService } from "../replication/rows-service.ts";
 import type { Site } from "../storage/site.ts";
-import { tellOperator } from "./peer-problem.ts";
+import { tellOfDisk, tellOperator } from "./peer-problem.ts";
 import type { WiringPorts } from "./site.ts";
 
 /** Rows between this site and its peers. */
@@ -46,8 +46,8 @@ export function rowAdminRoutes(
     peers,
     bootstrap: (peer) => service.bootstrap(peer.id),
     progress: () => service.progress(),
-    exportTo: (directory) => service.export(directory),
-    importFrom: (directory) => service.import(directory),
+    exportTo: (directory) => service.export(directory).catch(tellOfDisk),
+    importFrom: (directory) => service.import(directory).catch(tellOfDisk),
     verify: (peer, wish) => service.verify(peer, wish).catch(tellOperator),
   };
   return [

@@ -61,12 +61,11 @@ export type ReplicationParts = {
 export async function startReplication(parts: ReplicationParts): Promise<RunningReplication> {
   const { ports, site } = parts;
   const { network, clock, random, log } = ports;
-  const { store, identity } = site;
+  const { store, identity, guard } = site;
   const { keyRing } = site.dataDir;
-  const { keyPair } = identity;
   const invitations = await openInvitations(ports, site.dataDir.directory);
   const refusals = new Refusals(log);
-  const client = createPeerClient({ network, clock, random, identity, keyPair });
+  const client = createPeerClient({ network, clock, random, identity, keyPair: identity.keyPair });
   const membership = await openMembership(parts, invitations);
   const peers = () => activePeers(store.sites(), site);
   const lookedUp = { peers: peersWhenWritten(site.activity, peers) };
@@ -89,11 +88,12 @@ export async function startReplication(parts: ReplicationParts): Promise<Running
     ...engine.routes,
     ...rows.routes,
   ];
+  const joinParts = { store, identity, invitations, keyRing, random, guard };
   const server = new PeerServer({
     ...{ identity, clock, random, log, refusals, routes },
     site: (id) => store.site(id),
     isInvited: (publicKey) => invitations.find(publicKey) !== undefined,
-    invitedRoutes: [joinRoute({ store, identity, invitations, keyRing, random })],
+    invitedRoutes: [joinRoute({ ...joinParts, isJoining: () => membership.isJoining })],
   });
   await membership.refresh();
   for (const part of [rings, engine, rows, readThrough]) part.start();
@@ -235,13 +235,13 @@ async function openMembership(
   invitations: Awaited<ReturnType<typeof openInvitations>>,
 ): Promise<Membership> {
   const { disk, clock, random, network } = ports;
-  const { store, identity, dataDir } = site;
+  const { store, identity, dataDir, guard } = site;
   const { directory, keyRing } = dataDir;
   const { peerAddresses: addresses, insecurePeer: insecure } = settings;
   const certificates = await toldCertificates(settings, ports);
   return new Membership(
     {
-      ...{ store, identity, keyRing, network, clock, random, invitations },
+      ...{ store, identity, keyRing, network, clock, random, invitations, guard },
       adoptCluster: (clusterId) => adoptCluster(disk, directory, identity, clusterId),
       retireOrigin: () => retireOrigin(disk, directory, identity),
     },

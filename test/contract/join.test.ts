@@ -189,10 +189,65 @@ describe("a token", () => {
     const [first, second, third] = [await make("berlin"), await make("paris"), await make("rome")];
     const token = await first.invite();
     await second.join(token);
-    await expect(third.join(token)).rejects.toThrow("refuses");
+    // Who shows it puts a full stop behind it.
+    await expect(third.join(token)).rejects.toThrow(/refuses this site \(token\): .*[^.]$/);
     expect(namesOf(first)).toHaveLength(2);
     expect(await second.join(token)).toMatchObject({ outcome: "already" });
     expect([...first.refusals.counts()]).toEqual([["token", 1]]);
+  });
+
+  test("does not let two sites join at once that are called the same", async () => {
+    const first = await make("berlin");
+    const twins = [await make("paris"), await make("rome")];
+    for (const { site } of twins) Object.assign(site.identity, { name: "paris" });
+    const tokens = [await first.invite(), await first.invite()];
+    const outcomes = await Promise.all(twins.map((twin, at) => twin.join(tokens[at] ?? "")));
+    expect(outcomes.map(({ outcome }) => outcome).sort()).toEqual(["joined", "refused"]);
+    expect(namesOf(first)).toHaveLength(2);
+  });
+
+  test("is taken of one of two sites that join each other at once", async () => {
+    const [first, second] = [await make("berlin"), await make("paris")];
+    const [ofFirst, ofSecond] = [await first.invite(), await second.invite()];
+    const outcomes = await Promise.all([first.join(ofSecond), second.join(ofFirst)]);
+    // Each would be in the cluster that the other one has left.
+    expect(outcomes).toMatchObject([
+      { outcome: "refused", message: expect.stringContaining("try again") },
+      { outcome: "joined" },
+    ]);
+    await expectMembers(first, second);
+  });
+
+  test("lets a member that has moved say where it is, and hear where the other one is", async () => {
+    const [first, second] = [await make("berlin"), await make("paris")];
+    await second.join(await first.invite());
+    const moved = [first.address, "http://berlin:9001"];
+    const invited = await first.membership.invite({ addresses: moved, insecure: true }, 3_600_000);
+    if (invited.outcome !== "invited") throw new Error(invited.message);
+    const wish = { addresses: ["http://paris:9001"], insecure: true };
+    expect(await second.membership.join(invited.token, wish)).toMatchObject({ outcome: "already" });
+    for (const { site } of [first, second]) {
+      const addressesOf = (one: MemberTestSite) =>
+        site.store.site(one.site.identity.siteId)?.addresses;
+      expect([addressesOf(first), addressesOf(second)]).toEqual([moved, wish.addresses]);
+    }
+  });
+
+  test("is neither given out nor taken by a site whose clock is not believed", async () => {
+    const [first, second, third] = [await make("berlin"), await make("paris"), await make("rome")];
+    await second.join(await first.invite());
+    const token = await first.invite();
+    first.site.guard.arm();
+    first.machine.clock.jump(60_000);
+    const before = first.site.store.logHead();
+    const clock = { kind: "clock", hint: expect.stringContaining("atoll clock accept") };
+    await expect(first.invite()).rejects.toMatchObject(clock);
+    await expect(first.membership.remove("paris")).rejects.toMatchObject(clock);
+    const refused = await third.join(token);
+    expect(refused).toMatchObject({ message: expect.stringContaining("jumped ahead") });
+    expect([namesOf(first).length, first.site.store.logHead()]).toEqual([2, before]);
+    first.site.guard.accept();
+    expect(await third.join(token)).toMatchObject({ outcome: "joined" });
   });
 
   test("is not taken when it is late, altered, of another site, or after a restart forgotten", async () => {

@@ -1,5 +1,8 @@
 import { afterEach, expect, test } from "vitest";
+import { ByteWriter } from "../../src/core/bytes.ts";
 import { parseVersionId } from "../../src/core/names.ts";
+import { decodeOperation, encodeOperation } from "../../src/core/operation-codec.ts";
+import type { LogicalRow } from "../../src/storage/logical-rows.ts";
 import { Seed } from "../sim/seed.ts";
 import { dumpRows } from "../sim/sim-machine.ts";
 import { bucketOf, keyOf } from "../sim/store-journal.ts";
@@ -78,6 +81,34 @@ test("a stretch may begin and end at texts that are longer than any position", a
     expect(read(position, behind)).toEqual([position]);
   }
 });
+
+test("a row whose large body is said to be longer than its chunks is refused", async () => {
+  const [from, to] = [await SimSite.open("longer from"), await SimSite.open("longer to")];
+  await setUp(from);
+  await put(from.store, 0, 0, new Seed("longer").bytes(150_000));
+  const whole = await carryRow(from, to.store, onlyObject(from));
+  const operation = decodeOperation(whole.encoded);
+  const { body } = operation;
+  if (body.kind !== "object-put" || body.object.body.kind !== "manifests") throw new Error("small");
+  const manifests = body.object.body.manifests.map(({ hash }) => ({ hash, bytes: 150_001 }));
+  const writer = new ByteWriter();
+  const object = { ...body.object, size: 150_001, body: { kind: "manifests", manifests } } as const;
+  encodeOperation(writer, { ...operation, body: { ...body, object } });
+  const rest = { removed: [], progress: undefined, rewrite: false };
+  const longer = { ...whole, encoded: Buffer.from(writer.finish()) };
+  const { imported, refused } = await to.store.rows.import({ rows: [longer], ...rest });
+  expect([imported, refused.map(({ why }) => why)]).toEqual([0, ["bytes"]]);
+  const again = await carryRow(from, to.store, onlyObject(from));
+  expect(await to.store.rows.import({ rows: [again], ...rest })).toMatchObject({ imported: 1 });
+});
+
+/** The row of the only object of a site. */
+function onlyObject({ store }: SimSite): LogicalRow {
+  const { rows } = store.rows.read({ from: "", to: undefined }, 100);
+  const found = rows.find(({ stored }) => stored !== undefined);
+  if (found === undefined) throw new Error("there is no object");
+  return found;
+}
 
 test("a version that is imported anew is read from its new place, and space goes back", async () => {
   const seed = new Seed("anew");

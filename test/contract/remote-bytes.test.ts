@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { LIMITS } from "../../src/core/limits.ts";
 import type { ManifestRef } from "../../src/core/records.ts";
 import { REMOTE_BUCKETS_MAX } from "../../src/core/remote-record.ts";
 import { takePage } from "../../src/replication/page-taker.ts";
@@ -326,6 +327,7 @@ test("a body that more buckets name than are remembered stays elsewhere too, and
   }
   const deps: Parameters<typeof takePage>[0] = {
     replica: b.store.replica,
+    fetchNowBytes: LIMITS.replicationFetchNowBytes,
     showsRowsFirst: (bucket) => b.store.remote.showsRowsFirst(bucket),
     fetch: () => Promise.resolve({ outcome: "gone" }),
   };

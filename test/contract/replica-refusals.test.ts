@@ -5,6 +5,7 @@ import { ChainedEntry } from "../../src/storage/chained-entry.ts";
 import type { IncomingOperation, IngestOutcome } from "../../src/storage/replica.ts";
 import { dumpRows } from "../sim/sim-machine.ts";
 import { bucketOf, keyOf } from "../sim/store-journal.ts";
+import { operationBytes } from "../support/golden-records.ts";
 import { entriesFor, handOverAll, headOf, positionOf } from "../support/hand-over.ts";
 import { contentsOf, put, setUp } from "../support/row-workload.ts";
 import { closeSimSites, SimSite } from "../support/sim-site.ts";
@@ -113,6 +114,30 @@ describe("what comes in", () => {
     }
     const outcomes = await b.store.replica.ingest([cut, second, ...mine], []);
     expect(namesOf(outcomes).slice(2)).toEqual(mine.map(() => "applied"));
+  });
+
+  test("has dates that can be shown, whatever the clock says that it was written by", async () => {
+    const [first, second] = await puts(2);
+    if (first === undefined || second === undefined) throw new Error();
+    const operation = decodeOperation(first.encoded);
+    const { body } = operation;
+    if (body.kind !== "object-put") throw new Error(body.kind);
+    const dated = (untilMs: number, lastModifiedMs = 1): IncomingOperation => {
+      const lock = { retention: { mode: "COMPLIANCE", untilMs }, legalHold: false } as const;
+      const object = { ...body.object, lastModifiedMs, lock };
+      return { ...first, encoded: operationBytes({ ...operation, body: { ...body, object } }) };
+    };
+    const lastMs = Date.UTC(9999, 11, 31, 23, 59, 59, 999);
+    for (const lie of [dated(1, lastMs + 3 * 86_400_000), dated(9e15), dated(1, 2 ** 52)]) {
+      const outcomes = await b.store.replica.ingest([lie, second], []);
+      expect(namesOf(outcomes)).toEqual(["damaged", "gap"]);
+      const row = { encoded: lie.encoded, inline: first.inline, manifests: [] };
+      const step = { rows: [row], removed: [], progress: undefined, rewrite: false };
+      await expect(b.store.rows.import(step)).rejects.toThrow("no calendar");
+    }
+    // As far as a client may keep a version who lives half a day behind.
+    const kept = dated(lastMs + 43_200_000, lastMs);
+    expect(namesOf(await b.store.replica.ingest([kept], []))).toEqual(["applied"]);
   });
 
   test("may be ahead of our clock by little, and moves it only then", async () => {

@@ -2,11 +2,9 @@ import { afterEach, expect, test } from "vitest";
 import { parseSiteId, type SiteId } from "../../src/core/names.ts";
 import type { MemberSite } from "../../src/core/site-record.ts";
 import { required } from "../../src/core/tagged-fields.ts";
-import type { Clock } from "../../src/ports/clock.ts";
 import type { AskPeer, PeerCalls } from "../../src/replication/peer-calls.ts";
 import { PeerFault } from "../../src/replication/peer-fault.ts";
 import type { PeerCall } from "../../src/replication/peer-server.ts";
-import { writeArchive } from "../../src/replication/row-archive.ts";
 import {
   answerBootstrap,
   answerRanges,
@@ -14,103 +12,27 @@ import {
   answerRows,
   type RowServerDeps,
 } from "../../src/replication/row-server.ts";
-import {
-  type RowsEngine,
-  RowsService,
-  type RowsServiceDeps,
-} from "../../src/replication/rows-service.ts";
-import { parseRowsRequest, writeRowsRequest } from "../../src/replication/wire-rows.ts";
-import type { StoredObject } from "../../src/storage/store.ts";
-import { createMemoryLog } from "../sim/memory-log.ts";
+import type { RowsService } from "../../src/replication/rows-service.ts";
 import { Seed } from "../sim/seed.ts";
 import { createSimRandom } from "../sim/sim-random.ts";
 import { readBody } from "../sim/store-check.ts";
 import { bucketOf, keyOf } from "../sim/store-journal.ts";
 import { handOverAll } from "../support/hand-over.ts";
 import { dumpLogicalRows } from "../support/logical-rows.ts";
-import { fetchFrom, linkRows, ownHead, type RowLink } from "../support/row-link.ts";
+import { linkRows, ownHead } from "../support/row-link.ts";
 import { fill, setUp } from "../support/row-workload.ts";
+import {
+  inSmallPages,
+  memberOf,
+  putLarge,
+  serviceFor,
+  settle,
+  slowly,
+  untilIdle,
+} from "../support/rows-service.ts";
 import { closeSimSites, SimSite } from "../support/sim-site.ts";
 
 afterEach(closeSimSites);
-
-type Service = {
-  readonly service: RowsService;
-  readonly log: ReturnType<typeof createMemoryLog>;
-  readonly peer: MemberSite;
-  readonly link: RowLink;
-};
-
-function serviceFor(
-  from: SimSite,
-  to: SimSite,
-  engine: Partial<RowsEngine> = {},
-  changes: Partial<Pick<RowsServiceDeps, "ask" | "clock">> = {},
-): Service {
-  const log = createMemoryLog();
-  const link = linkRows(from, to);
-  const ask = inSmallPages(link.ask);
-  const fetchBodies = fetchFrom(from, to);
-  const peer = memberOf(from);
-  const { identity } = to.running.site;
-  const service = new RowsService({
-    ...{ rows: to.store.rows, replica: to.store.replica, ask, log, clock: to.clock },
-    ...{ hash: to.hash, random: createSimRandom(new Seed(identity.siteId)), peers: () => [peer] },
-    ...{ disk: to.machine.disk, bytesPerSecond: undefined, marksKeptMs: 0, site: identity.siteId },
-    own: () => identity.origin,
-    cluster: () => identity.clusterId,
-    engine: () => ({
-      fetch: ({ manifests }) => fetchBodies(manifests),
-      callsOf: () => [],
-      passedOver: { asked: () => undefined },
-      ...engine,
-    }),
-    ...changes,
-  });
-  return { service, log, peer, link };
-}
-
-/** There is little in a site of a test: so that it does not all come at once. */
-function inSmallPages(ask: AskPeer): AskPeer {
-  return (peer, request) => {
-    const parsed = parseRowsRequest(request.body ?? Buffer.of());
-    if (request.path !== "/v1/repl/rows" || parsed.outcome === "bad") return ask(peer, request);
-    return ask(peer, { ...request, body: writeRowsRequest({ ...parsed.value, bytesMax: 600 }) });
-  };
-}
-
-function memberOf(site: SimSite): MemberSite {
-  return { id: site.running.site.identity.siteId, name: "berlin" } as MemberSite;
-}
-
-/** A clock of which a sleep takes the longer the longer it is. */
-function slowly(site: SimSite): Clock {
-  const sleep = async (ms: number): Promise<void> => {
-    for (let turn = 0; turn < ms / 10; turn++) await settle();
-  };
-  return { ...site.clock, sleep };
-}
-
-/** Lets everything go on that waits for nothing but its turn. */
-function settle(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve));
-}
-
-/** A body in chunks, in a segment that nothing holds in memory. */
-async function putLarge(site: SimSite, bytes: Buffer): Promise<StoredObject> {
-  const [bucket, key] = [bucketOf("photos"), keyOf("cat.jpg")];
-  await site.store.createBucket({ name: bucket, owner: "o" });
-  const writer = await site.store.stageBody();
-  await writer.write(bytes);
-  const staged = await writer.finish();
-  const attributes = { system: [], user: [], storageClass: undefined, tags: [] };
-  const rest = { attributes, checksums: [], parts: [], encryption: undefined };
-  const object = { size: bytes.length, etag: "0".repeat(32), ...rest };
-  await site.store.putObject({ bucket, key, object, body: { kind: "staged", staged } });
-  await site.restart();
-  await site.store.keepHouse();
-  return required(site.store.object(bucket, key), "object");
-}
 
 /** A bucket and an object that nobody else has. */
 async function putOwn({ store }: SimSite): Promise<void> {
@@ -120,10 +42,6 @@ async function putOwn({ store }: SimSite): Promise<void> {
   const rest = { attributes, checksums: [], parts: [], encryption: undefined };
   const object = { size: bytes.length, etag: "0".repeat(32), ...rest };
   await store.putObject({ bucket, key: keyOf("k"), object, body: { kind: "inline", bytes } });
-}
-
-async function untilIdle(service: RowsService): Promise<void> {
-  while (service.isTakingOver) await settle();
 }
 
 test("an empty site whose peer's log begins too late takes over rows by itself", async () => {
@@ -322,50 +240,4 @@ test("peers that ask for what cannot be are refused, and nothing is changed", as
   expect(begin(null, { heads: () => ({ problem: "not now" }) })).toBe(409);
   expect(begin(null)).toBe(200);
   expect(dumpLogicalRows(site.store)).toEqual(before);
-});
-
-/** Puts a directory with all rows of a site on another one's disk, as if that were its cluster. */
-async function carryBox(from: SimSite, to: SimSite): Promise<void> {
-  const { rows, replica } = from.store;
-  const { siteId: site } = from.running.site.identity;
-  const { clusterId } = to.running.site.identity;
-  const deps = { disk: to.machine.disk, replica, rows, cluster: () => clusterId, site };
-  const heads = () => rows.heads();
-  await writeArchive({ ...deps, heads }, "/srv/box", new AbortController().signal);
-}
-
-test("an import of a directory that is damaged says what is to be done", async () => {
-  const from = await SimSite.open("damaged-from");
-  await putLarge(from, new Seed("import").bytes(300_000));
-  const to = await SimSite.open("damaged-to");
-  await carryBox(from, to);
-  const { disk } = to.machine;
-  const [chunk] = (await disk.list("/srv/box")).filter((name) => name.startsWith("chunk-"));
-  disk.flipBit(`/srv/box/${chunk}`, 99);
-  const { service } = serviceFor(from, to);
-  await expect(service.import("/srv/box")).rejects.toMatchObject({
-    ...{ kind: "corrupt", message: expect.stringContaining("the directory is damaged") },
-    hint: expect.stringContaining("import it again"),
-  });
-  disk.flipBit(`/srv/box/${chunk}`, 99);
-  expect(await service.import("/srv/box")).toMatchObject({ state: "done" });
-});
-
-test("an import is under way from the moment it is asked for", async () => {
-  const from = await SimSite.open("import-from");
-  await fill(from, new Seed("import"), 30);
-  const to = await SimSite.open("import-to");
-  const { identity } = from.running.site;
-  await carryBox(from, to);
-  const { service, peer } = serviceFor(from, to);
-  const first = service.import("/srv/box");
-  const second = service.import("/srv/box");
-  expect(service.bootstrap(peer.id)).toBe(false);
-  service.belowFloor(peer, [identity.origin]);
-  expect(await second).toBeUndefined();
-  expect(await first).toMatchObject({ state: "done" });
-  expect(dumpLogicalRows(to.store)).toEqual(dumpLogicalRows(from.store));
-  await expect(service.import("/srv/nothing")).rejects.toMatchObject({ kind: "unsupported" });
-  expect(service.bootstrap(peer.id)).toBe(true);
-  await service.stop();
 });

@@ -245,6 +245,14 @@ test(
     const nobody = await berlin.atoll("repl-bootstrap", "--from", "nobody");
     expect([nobody.status, nobody.stderr]).toEqual([2, expect.stringContaining("no peer nobody")]);
     expect((await berlin.atoll("repl-bootstrap")).status).toBe(2);
+    const file = join(berlin.dataDirectory, "site.json");
+    for (const [how, directory, errno] of [
+      ["--export", "/proc/none/box", "ENOENT"],
+      ["--import", file, "ENOTDIR"],
+    ] as const) {
+      const told = await berlin.atoll("repl-bootstrap", how, directory);
+      expect([told.status, told.stderr]).toEqual([1, expect.stringContaining(errno)]);
+    }
     const alone = await berlin.atoll("repl-verify");
     expect([alone.status, alone.stdout]).toEqual([0, expect.stringContaining("no peers")]);
     expect((await berlin.atoll("repl-verify", "--peer", "x")).status).toBe(2);

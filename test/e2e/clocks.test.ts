@@ -8,6 +8,8 @@ const TIMEOUT_MS = 300_000;
 /** What a clock may be ahead, and much more. */
 const DRIFT_MS = 5000;
 const AHEAD_MS = 20_000;
+/** No message of a peer is believed that is dated a quarter of an hour from the own time. */
+const UNHEARD_MS = 3_600_000;
 
 let sites: RunningSite[] = [];
 
@@ -91,6 +93,31 @@ test(
     }
     await untilInSync(sites);
     expect((await berlin.told("repl-status"))["quarantined"]).toEqual({});
+  },
+  TIMEOUT_MS,
+);
+
+test(
+  "a site that starts with a clock so far ahead that nobody hears it is told so, and stops",
+  async () => {
+    sites = await startCluster([{ name: "berlin" }, { name: "paris" }, { name: "oslo" }]);
+    const [berlin, , oslo] = sites;
+    if (berlin === undefined || oslo === undefined) throw new Error("three");
+    await oslo.kill();
+    const shim = { LD_PRELOAD: await buildShim(), UV_USE_IO_URING: "0" };
+    await oslo.start({ ...shim, CRASH_CLOCK_MS: String(UNHEARD_MS) });
+    await until("oslo has been told that its clock is ahead", async () => {
+      const clock = await oslo.told("clock", "show");
+      if (clock["state"] !== "jumped") return undefined;
+      expect(clock).toMatchObject({ witness: "peers" });
+      return true;
+    });
+    const key = await oslo.atoll("keys", "create", "--name", "late", "--grant", "own");
+    expect([key.status, key.stderr]).toEqual([1, expect.stringContaining("has jumped")]);
+    expect((await berlin.told("clock", "show"))["state"]).toBe("trusted");
+    await oslo.kill();
+    await oslo.start({});
+    await untilInSync(sites);
   },
   TIMEOUT_MS,
 );

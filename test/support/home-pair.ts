@@ -1,3 +1,4 @@
+import { afterAll, beforeEach } from "vitest";
 import { StorageFault } from "../../src/core/faults.ts";
 import type { ForwardedRequest } from "../../src/core/forwarded-request.ts";
 import { encodeHomeSite, HOME_SETTING } from "../../src/core/home-site.ts";
@@ -45,7 +46,15 @@ export type HomePair = {
   close(): Promise<void>;
 };
 
-export async function openHomePair(): Promise<HomePair> {
+/** One such pair for the tests of a file, with nothing left over from the test before. */
+export async function useHomePair(): Promise<HomePair> {
+  const pair = await openHomePair();
+  beforeEach(() => pair.reset());
+  afterAll(() => pair.close());
+  return pair;
+}
+
+async function openHomePair(): Promise<HomePair> {
   const link: HomeLink = {
     ...{ isCut: false, piecesLeft: undefined, pieces: 0, fetchedBytes: 0, forwarded: [] },
   };

@@ -97,7 +97,7 @@ export class MemberTestSite {
     const random = this.#random;
     const { network } = this.#wires;
     this.#running = await machine.open();
-    const { store, identity, dataDir } = this.#running.site;
+    const { store, identity, dataDir, guard } = this.#running.site;
     const { keyRing } = dataDir;
     const { disk } = machine;
     const invitations = await openInvitations({ disk, clock }, SIM_DIRECTORY);
@@ -109,7 +109,7 @@ export class MemberTestSite {
     this.#client = client;
     this.#membership = new Membership(
       {
-        ...{ store, identity, keyRing, network, clock, random, invitations },
+        ...{ store, identity, keyRing, network, clock, random, invitations, guard },
         adoptCluster: (id) => adoptCluster(disk, SIM_DIRECTORY, identity, id),
         retireOrigin: () => retireOrigin(disk, SIM_DIRECTORY, identity),
       },
@@ -121,12 +121,13 @@ export class MemberTestSite {
       ...{ method: "POST", path: "/v1/repl/probe", bodyBytesMax: 10 },
       answer: () => ({ status: 200, body: Buffer.from("here") }),
     };
+    const joinParts = { store, identity, invitations, keyRing, random, guard };
     this.#server = new PeerServer({
       ...{ identity, clock, random, log, refusals: this.refusals },
       site: (id) => store.site(id),
       isInvited: (publicKey) => invitations.find(publicKey) !== undefined,
       routes: [...this.rings.routes, probe],
-      invitedRoutes: [joinRoute({ store, identity, invitations, keyRing, random })],
+      invitedRoutes: [joinRoute({ ...joinParts, isJoining: () => this.membership.isJoining })],
     });
     await this.membership.refresh();
   }
