@@ -31,6 +31,8 @@ export const LIMITS = {
   keyPoliciesMax: 20,
   /** Complete of 10,000 parts with five checksums each fits; a bomb does not. */
   xmlBodyBytesMax: 4 * MIB,
+  /** Of a request that nobody signed: what is read of it before anything is allowed to it. */
+  unsignedXmlBytesMax: 256 * KIB,
   xmlDepthMax: 16,
   jsonBodyBytesMax: 1 * MIB,
   headerBlockBytesMax: 32 * KIB,

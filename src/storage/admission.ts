@@ -1,7 +1,7 @@
 import { StorageFault } from "../core/faults.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Disk } from "../ports/disk.ts";
-import type { ReserveFile } from "./reserve-file.ts";
+import { type ReserveFile, TIGHT_BYTES } from "./reserve-file.ts";
 
 export type AdmissionDeps = {
   readonly disk: Disk;
@@ -21,8 +21,6 @@ const INDEX_BYTES_PER_BYTE = 0.25;
 const INDEX_BYTES_PER_WRITE = 2048;
 /** A small write (a delete, the end of an upload) needs this much left on the disk itself. */
 const SMALL_WRITE_BYTES = 256 * 1024;
-/** With less than this left the reserve file is given up. */
-const TIGHT_BYTES = 8 * 1024 * 1024;
 
 /**
  * Foresees a full disk. A write is refused before it is begun while a reserve is left, so that

@@ -1,14 +1,17 @@
+import { assert } from "../core/assert.ts";
 import { toHex } from "../core/bytes.ts";
-import { StorageFault } from "../core/faults.ts";
+import { errnoOf, StorageFault } from "../core/faults.ts";
 import { HotMap } from "../core/hot-map.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { ContentHash } from "../core/names.ts";
 import type { ChunkPlace, ManifestRef } from "../core/records.ts";
+import type { ReadFile } from "../ports/disk.ts";
 import type { Hash } from "../ports/hash.ts";
 import type { Damage, RepairSource } from "./logical-rows.ts";
 import { type ManifestRow, TABLES } from "./metadata/rows.ts";
 import type { RowReader } from "./metadata/stored-rows.ts";
 import { RemoteBytes } from "./remote-bytes.ts";
+import { mayBeBody } from "./right-body.ts";
 import { bodyOwner, bodyRecordBytes, decodeRecord } from "./segment/record.ts";
 import type { Segments } from "./segment/segments.ts";
 import type { BodyReader, ByteRange, StoredObject } from "./stored.ts";
@@ -57,12 +60,12 @@ export class Bodies {
   readonly #slices: Uint8Array[] = [];
   /** By version: a version's bytes never change, so nothing here goes stale. */
   readonly #hot = new HotMap<Uint8Array>(LIMITS.hotBodiesBytesMax);
-  readonly #active = new Set<object>();
+  /** Readers that are open, and the segments that each reads in, as far as that is known. */
+  readonly #active = new Map<object, ReadonlySet<number> | undefined>();
   /** Undefined while there are no other sites. */
   repair: Repair | undefined;
   /** What of bodies stands at other sites only. */
   readonly remote: RemoteBytes;
-  #quiet: Array<{ before: Set<object>; resolve: () => void }> = [];
 
   constructor(deps: BodyReaderDeps) {
     this.#deps = deps;
@@ -82,14 +85,14 @@ export class Bodies {
     const { segment, offset } = object.place;
     const place = `${segment}:${offset}`;
     const hot = this.#hot.get(place);
-    if (hot !== undefined) return hot.subarray(range.start, range.end);
+    if (hot !== undefined) return partOf(hot, range);
     const file = this.#deps.segments.opened(segment);
     const owner = bodyOwner(object.bucket, object.key, object.version);
     const bytes = bodyRecordBytes(owner.length, body.bytes);
     if (file === undefined || bytes > this.#scratch.length) return undefined;
     if (!this.#deps.warm.isWarm(segment, offset, bytes)) return undefined;
     const record = this.#scratch.subarray(0, bytes);
-    const count = file.readSync(record, offset);
+    const count = readHere(file, record, offset);
     const whole = this.#verified(object, record.subarray(0, count), owner);
     if (whole === undefined) {
       if (this.repair !== undefined) return undefined;
@@ -99,7 +102,7 @@ export class Bodies {
     if (kept.length <= LIMITS.hotBodyBytesMax) {
       this.#hot.set(place, kept, kept.length + HOT_BODY_OVERHEAD);
     }
-    return kept.subarray(range.start, range.end);
+    return partOf(kept, range);
   }
 
   /**
@@ -138,7 +141,7 @@ export class Bodies {
   /** Bytes that could be read; none of a segment that is missing. */
   async #readWhole(segment: number, into: Buffer, offset: number): Promise<number> {
     try {
-      return await this.#deps.segments.use(segment, (file) => file.read(into, offset));
+      return await this.#deps.segments.read(segment, into, offset);
     } catch (failure) {
       if (failure instanceof StorageFault && failure.kind === "corrupt") return 0;
       throw failure;
@@ -146,40 +149,50 @@ export class Bodies {
   }
 
   open(object: StoredObject, range: ByteRange): BodyReader {
-    const reader = this.#openReader(object, range);
-    this.#active.add(reader);
+    const { body } = object.record;
+    if (body.kind === "inline") {
+      const { segment } = object.place;
+      return this.#kept(this.#inlineReader(object, range, body.bytes), new Set([segment]));
+    }
+    if (!this.remote.isRemote(object)) {
+      const { slices, segments } = this.#slicesOf(body.manifests, range);
+      return this.#kept(this.#sliceReader(slices), segments);
+    }
+    const open = (manifest: ManifestRef, part: ByteRange): BodyReader =>
+      this.#sliceReader(this.#slicesOf([manifest], part).slices);
+    return this.#kept(this.remote.reader(object, range, open), undefined);
+  }
+
+  #kept(reader: BodyReader, segments: ReadonlySet<number> | undefined): BodyReader {
+    this.#active.set(reader, segments);
     const close = (): void => {
       reader.close();
-      this.#closed(reader);
+      this.#active.delete(reader);
     };
     return { next: reader.next, close };
   }
 
-  #openReader(object: StoredObject, range: ByteRange): BodyReader {
+  /** The whole of a small body, in memory of its own; undefined of a body in chunks. */
+  async inline(object: StoredObject): Promise<Buffer | undefined> {
     const { body } = object.record;
-    if (body.kind === "inline") return this.#inlineReader(object, range, body.bytes);
-    if (!this.remote.isRemote(object))
-      return this.#sliceReader(this.#slicesOf(body.manifests, range));
-    const open = (manifest: ManifestRef, part: ByteRange): BodyReader =>
-      this.#sliceReader(this.#slicesOf([manifest], part));
-    return this.remote.reader(object, range, open);
+    if (body.kind !== "inline") return undefined;
+    if (body.bytes === 0) return Buffer.alloc(0);
+    const reader = this.open(object, { start: 0, end: body.bytes });
+    try {
+      const bytes = await reader.next();
+      assert(bytes !== undefined, "a small body comes in one slice");
+      return Buffer.from(bytes);
+    } finally {
+      reader.close();
+    }
   }
 
-  /** Resolves when every reader that is open now has been closed: then its segments may go. */
-  untilClosed(): Promise<void> {
-    if (this.#active.size === 0) return Promise.resolve();
-    return new Promise((resolve) => {
-      this.#quiet.push({ before: new Set(this.#active), resolve });
-    });
-  }
-
-  #closed(reader: object): void {
-    if (!this.#active.delete(reader)) return;
-    this.#quiet = this.#quiet.filter(({ before, resolve }) => {
-      before.delete(reader);
-      if (before.size === 0) resolve();
-      return before.size > 0;
-    });
+  /** Whether a reader that is open may read in a segment: then that must not go. */
+  isRead(segment: number): boolean {
+    for (const segments of this.#active.values()) {
+      if (segments === undefined || segments.has(segment)) return true;
+    }
+    return false;
   }
 
   #inlineReader(object: StoredObject, range: ByteRange, bodyBytes: number): BodyReader {
@@ -191,7 +204,7 @@ export class Bodies {
         const { segment, offset } = object.place;
         const owner = bodyOwner(object.bucket, object.key, object.version);
         const record = Buffer.allocUnsafe(bodyRecordBytes(owner.length, bodyBytes));
-        const count = await this.#deps.segments.use(segment, (file) => file.read(record, offset));
+        const count = await this.#deps.segments.read(segment, record, offset);
         const payload =
           this.#verified(object, record.subarray(0, count), owner) ??
           (await this.#foreign({ kind: "inline", object }, object.place));
@@ -233,8 +246,7 @@ export class Bodies {
     if (damage.kind === "chunk") {
       return toHex(this.#deps.hash.digest("BLAKE3", bytes)) === damage.hash;
     }
-    const { body } = damage.object.record;
-    return body.kind === "inline" && body.bytes === bytes.length;
+    return mayBeBody(this.#deps.hash, damage.object.record, bytes);
   }
 
   #damage({ segment, offset }: StoredObject["place"]): StorageFault {
@@ -269,7 +281,7 @@ export class Bodies {
   async #readSlice(slice: Slice, buffer: Uint8Array): Promise<Uint8Array> {
     const { segment, offset, bytes, crc } = slice;
     const into = buffer.subarray(0, bytes);
-    const count = await this.#deps.segments.use(segment, (file) => file.read(into, offset));
+    const count = await this.#deps.segments.read(segment, into, offset);
     if (count !== bytes || this.#deps.hash.crc32(into) !== crc) {
       const { chunk: hash, chunkBytes, start } = slice;
       const damage = { kind: "chunk", hash, bytes: chunkBytes } as const;
@@ -284,15 +296,24 @@ export class Bodies {
    * so that an object removed meanwhile is still read to its end; only beyond 16 GiB they are
    * looked up on the way.
    */
-  #slicesOf(manifests: readonly ManifestRef[], range: ByteRange): Iterator<Slice> {
+  #slicesOf(
+    manifests: readonly ManifestRef[],
+    range: ByteRange,
+  ): {
+    readonly slices: Iterator<Slice>;
+    /** Where they lie; undefined when not all of that is known yet. */
+    readonly segments: ReadonlySet<number> | undefined;
+  } {
     const places = this.#placesOf(manifests, range);
     const ahead: PlacedRange[] = [];
+    const segments = new Set<number>();
     while (ahead.length < CHUNKS_AHEAD) {
       const step = places.next();
-      if (step.done === true) break;
+      if (step.done === true) return { slices: slicesOfChunks(ahead, places), segments };
       ahead.push(step.value);
+      segments.add(step.value.place.segment);
     }
-    return slicesOfChunks(ahead, places);
+    return { slices: slicesOfChunks(ahead, places), segments: undefined };
   }
 
   *#placesOf(manifests: readonly ManifestRef[], range: ByteRange): Generator<PlacedRange> {
@@ -323,6 +344,16 @@ export class Bodies {
       }
       start = end;
     }
+  }
+}
+
+/** As `Segments.read`, on this thread. */
+function readHere(file: ReadFile, into: Buffer, offset: number): number {
+  try {
+    return file.readSync(into, offset);
+  } catch (failure) {
+    if (errnoOf(failure) === "EIO") return 0;
+    throw failure;
   }
 }
 
@@ -360,4 +391,9 @@ function missing(what: string): StorageFault {
   return new StorageFault("corrupt", `the index has no place of ${what}`, {
     hint: "The object was removed while it was read, or the index wants `atoll rebuild-index`.",
   });
+}
+
+/** A part of bytes that are shared; the whole of them as they are. Hot path. */
+function partOf(bytes: Uint8Array, { start, end }: ByteRange): Uint8Array {
+  return start === 0 && end === bytes.length ? bytes : bytes.subarray(start, end);
 }

@@ -48,7 +48,7 @@ async function readSlice(
   const into = Buffer.allocUnsafeSlow(Math.min(LIMITS.sliceBytes, place.bytes - start));
   const at = place.offset + start;
   try {
-    const count = await segments.use(place.segment, (file) => file.read(into, at));
+    const count = await segments.read(place.segment, into, at);
     const crc = place.sliceCrcs[start / LIMITS.sliceBytes];
     if (count === into.length && hash.crc32(into) === crc) return into;
   } catch (failure) {

@@ -31,6 +31,12 @@ export type CommitLaneDeps = {
   readonly seal: (segment: { facts: SegmentFacts; file: WriteFile; footer: FooterBuilder }) => void;
 };
 
+/**
+ * Footers say in 32 bits where the record of an operation is: no batch begins so near to their end
+ * that it could reach beyond, however large it is.
+ */
+const SEGMENT_BYTES_MAX = 4 * 1024 ** 3 - 256 * 1024 ** 2;
+
 /** Buffers are reused; one is being written while the next is filled. */
 const BUFFERS = 3;
 
@@ -83,7 +89,7 @@ export class CommitLane {
 
   /** Where the next batch goes. Changes to a fresh segment when this one is full. */
   position(now: Hlc): BatchPosition {
-    const { segmentBytes } = this.#deps;
+    const segmentBytes = Math.min(this.#deps.segmentBytes, SEGMENT_BYTES_MAX);
     const size = this.#current.facts.sizeBytes;
     // The next segment is made ahead, so that no write waits for it; until then this one grows. A
     // failure is heard of by the write that finds the disk full, and is tried again by the next.

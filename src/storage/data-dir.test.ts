@@ -45,6 +45,23 @@ function depsWith(changes: Partial<DataDirDeps> = {}): DataDirDeps {
   };
 }
 
+/** A disk that has no room but that of the file "reserve". */
+function fullDisk(directory: string): Disk {
+  const disk = createNodeDisk();
+  const isFull = async () => (await disk.stat(join(directory, "reserve"))) !== undefined;
+  return {
+    ...disk,
+    fileSystem: async (path) => ({
+      ...(await disk.fileSystem(path)),
+      freeBytes: (await isFull()) ? 0 : 16 * 1024 * 1024,
+    }),
+    create: async (path, mode) => {
+      if (await isFull()) throw Object.assign(new Error("no space left"), { code: "ENOSPC" });
+      return disk.create(path, mode);
+    },
+  };
+}
+
 function diskOfType(type: number): Disk {
   const disk = createNodeDisk();
   return { ...disk, fileSystem: async () => ({ type, freeBytes: 1e9, totalBytes: 1e10 }) };
@@ -68,6 +85,16 @@ describe("a data directory", () => {
     await opened.release();
     return opened;
   }
+
+  test("is opened on a full disk in the room that was set aside for that", async () => {
+    const first = await openAndRelease();
+    await writeFile(join(settings.directory, "reserve"), "room");
+    const disk = fullDisk(settings.directory);
+    const second = await openDataDir(depsWith({ disk }), settings);
+    await second.release();
+    expect(second.identity).toEqual(first.identity);
+    expect(await disk.stat(join(settings.directory, "reserve"))).toBeUndefined();
+  });
 
   test("is made with its parents, for its owner only, and is the same site when opened again", async () => {
     const first = await openAndRelease();

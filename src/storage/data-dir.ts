@@ -7,6 +7,7 @@ import type { Random } from "../ports/random.ts";
 import { type ClusterKeys, openKeyRing } from "./cluster-keys.ts";
 import { acquireDataLock } from "./data-lock.ts";
 import { directoryOf } from "./json-file.ts";
+import { makeRoomToStart } from "./reserve-file.ts";
 import { openSiteIdentity, SITE_FILE, type SiteIdentity } from "./site-identity.ts";
 
 export type DataDirDeps = {
@@ -75,6 +76,7 @@ export async function openDataDir(deps: DataDirDeps, settings: DataDirSettings):
   const { directory } = settings;
   await ensureDirectory(deps.disk, directory);
   await checkDirectory(deps, directory);
+  await makeRoomToStart(deps.disk, directory);
   const lock = await acquireDataLock(deps, directory, settings.socketPath);
   try {
     for (const name of DIRECTORIES) await deps.disk.makeDirectory(`${directory}/${name}`);

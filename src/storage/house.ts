@@ -63,6 +63,10 @@ export class House {
   #marksLookedAtMs: number;
   #lastWriteMs: number;
   #bytesAtCheckpoint: number;
+  /** Segments that the log says are dropped, and whose files are there yet. */
+  #leaving: readonly SegmentFacts[] = [];
+  /** Segments could be dropped but for somebody who reads in them. */
+  #isHeldUp = false;
   #rest: { readonly activity: number; readonly untilMs: number } | undefined;
 
   constructor(deps: HouseDeps) {
@@ -99,7 +103,7 @@ export class House {
     const isQuiet = Object.values(report).every((done) => done === 0 || done === false);
     // Peers say how far they are, and space is freed by others, without leaving a batch behind.
     const { admission } = this.#deps.parts;
-    const hasLooked = isQuiet && !this.#oldRows.isUnderWay;
+    const hasLooked = isQuiet && !this.#oldRows.isUnderWay && !this.#isHeldUp;
     const rests = hasLooked && this.#peers().length === 0 && admission.keepsReserve;
     this.#rest = rests ? { activity, untilMs: this.#restEndMs() } : undefined;
     return report;
@@ -221,10 +225,13 @@ export class House {
     const { parts, segments, clock } = this.#deps;
     const isBelieved = this.#deps.refusal() === undefined;
     const logEnd = isBelieved ? this.#firstOpen() : 0;
-    const dead = [...segments.facts.values()].filter(
+    const unneeded = [...segments.facts.values()].filter(
       (facts) =>
         facts.sealed && this.#isDead(facts) && (facts.lane === "bulk" || facts.id < logEnd),
     );
+    // Whoever reads slowly holds up what is read, and nothing else.
+    const dead = unneeded.filter(({ id }) => !parts.bodies.isRead(id));
+    this.#isHeldUp = dead.length < unneeded.length;
     const logs = dead.filter(({ lane }) => lane === "commit").map(({ id }) => id);
     const { kv, hash, acknowledgements, timeBounds } = parts;
     const ends = await endsOfLogs({ kv, hash, segments }, new Set(logs));
@@ -237,18 +244,13 @@ export class House {
   }
 
   async #dropDead(): Promise<{ segmentsDropped: number; bytesFreed: number }> {
+    if (this.#leaving.length === 0) this.#leaving = await this.#giveUpDead();
     const { parts, segments, warm, log } = this.#deps;
-    const candidates = await this.#candidates();
-    if (candidates.length === 0) return { segmentsDropped: 0, bytesFreed: 0 };
-    const dropped = await parts.committer.submit(1024, (batch) => {
-      const { view } = batch.context;
-      const dead = candidates.filter(({ facts }) => this.#isDead(facts, view));
-      if (dead.length > 0) {
-        batch.local(mergeDropped(view.get(TABLES.dropped, DROPPED_KEY)?.record, dead));
-      }
-      return dead.map(({ facts }) => facts);
-    });
-    await parts.bodies.untilClosed();
+    const dropped = this.#leaving;
+    // Who began to read while that was being written reads to the end: a later look removes them.
+    const isRead = dropped.some(({ id }) => parts.bodies.isRead(id));
+    if (isRead) this.#isHeldUp = true;
+    if (isRead || dropped.length === 0) return { segmentsDropped: 0, bytesFreed: 0 };
     let bytesFreed = 0;
     for (const facts of dropped) {
       await segments.drop(facts.id);
@@ -257,9 +259,25 @@ export class House {
     }
     // What a segment undoes must never outlive it: without this a power cut could bring back one
     // that was dropped now and keep away one that is dropped later.
-    if (dropped.length > 0) await segments.syncDirectory();
-    if (dropped.length > 0) log.info({ segments: dropped.length, bytesFreed }, "space given back");
+    await segments.syncDirectory();
+    this.#leaving = [];
+    log.info({ segments: dropped.length, bytesFreed }, "space given back");
     return { segmentsDropped: dropped.length, bytesFreed };
+  }
+
+  /** Says in the log which segments are dropped, if any. */
+  async #giveUpDead(): Promise<readonly SegmentFacts[]> {
+    const { parts } = this.#deps;
+    const candidates = await this.#candidates();
+    if (candidates.length === 0) return [];
+    return await parts.committer.submit(1024, (batch) => {
+      const { view } = batch.context;
+      const dead = candidates.filter(({ facts }) => this.#isDead(facts, view));
+      if (dead.length > 0) {
+        batch.local(mergeDropped(view.get(TABLES.dropped, DROPPED_KEY)?.record, dead));
+      }
+      return dead.map(({ facts }) => facts);
+    });
   }
 
   #logBytes(): number {

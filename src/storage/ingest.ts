@@ -4,6 +4,7 @@ import { hlcMs } from "../core/hlc.ts";
 import { LIMITS } from "../core/limits.ts";
 import { type OriginId, parseOriginId, parseSeq, SEQ_ZERO, type Seq } from "../core/names.ts";
 import { decodeOperation } from "../core/operation-codec.ts";
+import { hasWritableDates } from "../core/operation-dates.ts";
 import type { SignedHead } from "../core/origin-records.ts";
 import type { Dot, Operation } from "../core/records.ts";
 import type { Log } from "../ports/log.ts";
@@ -220,6 +221,9 @@ class Ingest {
     const aheadMs = hlcMs(operation.hlc) - parts.clock.nowMs();
     if (aheadMs > parts.timeBounds.clockDriftMs) {
       return refusal("clock", dot, `its clock is ${aheadMs} ms ahead`);
+    }
+    if (!hasWritableDates(operation.body)) {
+      return refusal("damaged", dot, "it is dated where no calendar reaches");
     }
     if (parkedReason !== undefined) {
       return { operation, encoded, chain, inline, as: { parked: parkedReason } };

@@ -9,6 +9,18 @@ export type ReserveFileDeps = {
 };
 
 const STEP_BYTES = 1024 * 1024;
+/** With less than this left on the disk the reserve file is given up. */
+export const TIGHT_BYTES = 8 * 1024 * 1024;
+
+/**
+ * Gives a reserve file up before a start writes its first byte, when the disk is all but full: the
+ * start would fail for lack of the room that was set aside for it. Who has the directory already
+ * would do the same.
+ */
+export async function makeRoomToStart(disk: Disk, directory: string): Promise<void> {
+  const { freeBytes } = await disk.fileSystem(directory);
+  if (freeBytes < TIGHT_BYTES) await new ReserveFile({ disk, directory, bytes: 0 }).release();
+}
 
 /**
  * Space set aside in a file, because free space alone can be taken by any other program. When the

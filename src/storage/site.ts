@@ -1,4 +1,4 @@
-import type { StorageFault } from "../core/faults.ts";
+import { errnoOf, StorageFault } from "../core/faults.ts";
 import { type BootMark, isSameMount, readBootMark, writeBootMark } from "./boot-mark.ts";
 import type { ClockGuard } from "./clock-guard.ts";
 import { type DataDir, openDataDir } from "./data-dir.ts";
@@ -16,6 +16,8 @@ export type SiteSettings = {
   readonly directory: string;
   readonly siteName: string | undefined;
   readonly socketPath: string | undefined;
+  /** Called once the directory is this process's; gives what to do before it is given up. */
+  readonly locked?: () => Promise<() => Promise<void>>;
   readonly directIo: "auto" | "on" | "off";
   readonly segmentBytes: number;
   /** Undefined: 1 GiB or 2 % of the disk, the smaller. */
@@ -52,15 +54,31 @@ const HOUSE_INTERVAL_MS = 10_000;
 /**
  * Opens a site for the server, for offline commands and for tests alike.
  *
- * @throws StorageFault "locked", "unsupported", "corrupt" or "io", with a hint for the operator.
+ * @throws StorageFault "locked", "unsupported", "corrupt", "disk-full" or "io", with a hint for the
+ * operator.
  */
 export async function openSite(ports: SitePorts, settings: SiteSettings): Promise<Site> {
-  const dataDir = await openDataDir(ports, settings);
   try {
-    return await openLocked(ports, settings, dataDir);
+    const dataDir = await openDataDir(ports, settings);
+    let leave: (() => Promise<void>) | undefined;
+    const release = async (): Promise<void> => {
+      await leave?.();
+      await dataDir.release();
+    };
+    try {
+      leave = await settings.locked?.();
+      return await openLocked(ports, settings, { ...dataDir, release });
+    } catch (failure) {
+      await release();
+      throw failure;
+    }
   } catch (failure) {
-    await dataDir.release();
-    throw failure;
+    if (errnoOf(failure) !== "ENOSPC") throw failure;
+    const hint = "Free space on the disk of the data directory; nothing there is lost.";
+    throw new StorageFault("disk-full", "the disk is full to the last byte", {
+      hint,
+      cause: failure,
+    });
   }
 }
 

@@ -244,6 +244,8 @@ export type RenameObjectRequest = {
   readonly sourceConditions?: (source: ObjectRecord) => string | undefined;
   /** A retry with the token of a rename that was done, and the same keys, changes nothing. */
   readonly token: string | undefined;
+  /** What keeps a version that brings no retention of its own: the default of the bucket. */
+  readonly lock?: ObjectRecord["lock"];
 };
 
 export type RenameOutcome =

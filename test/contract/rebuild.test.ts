@@ -164,6 +164,42 @@ describe.each(SITES)("an index made anew in %s", (name, make) => {
     await expectSameRowsAfterRebuild();
   });
 
+  test.each([
+    ["was listed", { again: "0/only", more: [], gone: [], between: true, other: 1 }],
+    ["was not", { again: "x/only", more: ["x/only"], gone: ["1/only"], between: true, other: 1 }],
+    [
+      "was listed, as others were not",
+      { again: "0/only", more: ["x/1", "x/2"], gone: [], between: false, other: 4 },
+    ],
+  ])("lists the same folders when the only object of one came again that %s", async (_, life) => {
+    const bucket = BUCKETS.plain;
+    const listed = Array.from({ length: LIMITS.usagePrefixesMax }, (_, index) => `${index}/only`);
+    await putAll(bucket, listed, 1);
+    await putAll(bucket, life.more, 1);
+    await remove(bucket, life.gone);
+    // Until here counts have been summed up, and from here on again.
+    await store().createBucket({ name: BUCKETS.versioned, owner: "o" });
+    await remove(bucket, [life.again]);
+    // It may take the place in the list that is free for a moment.
+    await putAll(bucket, ["between/only"], 1);
+    await putAll(bucket, [life.again], 1);
+    const prefixes = store().bucketUsage(bucket)?.prefixes;
+    const seen = [prefixes?.has("between/"), prefixes?.get("other")?.objects];
+    expect(seen).toEqual([life.between, life.other]);
+    await expectSameRowsAfterRebuild();
+  });
+
+  test("lists the same folders when the only object of one was empty and got versions", async () => {
+    await enableVersions();
+    const bucket = BUCKETS.versioned;
+    const listed = Array.from({ length: LIMITS.usagePrefixesMax }, (_, index) => `${index}/only`);
+    // The list is full, and the first object is empty: for a moment nothing is in its folder.
+    await putAll(bucket, [...listed, "beyond/only"], 0);
+    expect(store().object(bucket, keyOf("0/only"))?.record.size).toBe(0);
+    await putAll(bucket, ["0/only", "0/only", "7/only"], 0);
+    await expectSameRowsAfterRebuild();
+  });
+
   test("has the same rows when keys were removed by hand before they were put, and put once more", async () => {
     await putAll(BUCKETS.plain, ["a/first"], 1);
     const stamp = store().object(BUCKETS.plain, keyOf("a/first"))?.version;

@@ -5,6 +5,7 @@ import { LIMITS } from "../../core/limits.ts";
 import { type ClusterId, type OriginId, parseSegmentId, type SiteId } from "../../core/names.ts";
 import type { Disk, ReadFile, WriteFile, WriteMode } from "../../ports/disk.ts";
 import type { Hash } from "../../ports/hash.ts";
+import { removeIfThere } from "../json-file.ts";
 import { encodeSegmentHeader, type Lane } from "./header.ts";
 
 /** Whose segments these are; stands in every header. */
@@ -49,7 +50,13 @@ export function parseSegmentName(name: string): number | undefined {
   return digits === undefined ? undefined : Number(digits);
 }
 
-type OpenReader = { readonly file: Promise<ReadFile>; opened: ReadFile | undefined; users: number };
+type OpenReader = {
+  readonly file: Promise<ReadFile>;
+  opened: ReadFile | undefined;
+  users: number;
+  /** Its segment has gone: whoever reads last closes it, or its space would never be free. */
+  isDropped: boolean;
+};
 
 /** The set of segment files: their names, facts and open handles. */
 export class Segments {
@@ -139,17 +146,35 @@ export class Segments {
       return await work(await reader.file);
     } finally {
       reader.users -= 1;
+      if (reader.isDropped && reader.users === 0) void closeQuietly(reader);
     }
   }
 
-  /** Removes the file of a segment that nothing needs any more. */
+  /**
+   * Reads bytes at an offset; gives how many there were: none where the disk cannot read, which is
+   * damage like any other.
+   *
+   * @throws StorageFault "corrupt" when the segment is missing.
+   */
+  async read(id: number, into: Uint8Array, offset: number): Promise<number> {
+    try {
+      return await this.use(id, (file) => file.read(into, offset));
+    } catch (failure) {
+      if (errnoOf(failure) === "EIO") return 0;
+      throw failure;
+    }
+  }
+
+  /** Removes the file of a segment that nothing needs any more; again, when that has failed. */
   async drop(id: number): Promise<void> {
+    this.facts.delete(id);
+    await removeIfThere(this.#deps.disk, this.path(id));
     const reader = this.#readers.get(id);
     this.#readers.delete(id);
-    this.facts.delete(id);
-    await this.#deps.disk.remove(this.path(id));
+    if (reader === undefined) return;
     // Readers under way keep their handle: an unlinked file stays readable until it is closed.
-    if (reader !== undefined && reader.users === 0) await closeQuietly(reader);
+    reader.isDropped = true;
+    if (reader.users === 0) await closeQuietly(reader);
   }
 
   /** Makes durable which segments there are. */
@@ -167,6 +192,7 @@ export class Segments {
     const reader: OpenReader = {
       opened: undefined,
       users: 0,
+      isDropped: false,
       file: this.#deps.disk.openRead(this.path(id)).then(
         (file) => {
           reader.opened = file;
