@@ -32,8 +32,13 @@ export const secretKey = text.superRefine((value, context) => {
 
 const hostName = /^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$/;
 
+/** A number as people write one; nothing else counts as 0, as it would in JavaScript. */
+export const decimal = z
+  .union([z.number(), text.regex(/^\d+(\.\d+)?$/, "expected a number")])
+  .transform(Number);
+
 /** A whole number, 0 included. */
-const count = z.coerce.number().int().min(0).max(1_000_000);
+const count = decimal.pipe(z.number().int().min(0).max(1_000_000));
 
 export const listenAddress = z.union([text, z.number()]).transform(parseListen);
 
@@ -205,7 +210,7 @@ export const REQUEST_SETTINGS = {
     fallback: "1024",
     placeholder: "COUNT",
     description:
-      "Requests that one address may have under way; 0 is no limit. Nor has this machine one.",
+      "Requests that one address may have under way; 0 is no limit. This machine has none anyway.",
   },
   requestsPerKey: {
     schema: count,

@@ -67,6 +67,19 @@ describe("settings", () => {
     expect(settings).toMatchObject({ data: "/elsewhere", domains: ["s3.example.org"] });
   });
 
+  test("of a directory that is closed to this user say whom to be", async () => {
+    const disk: SettingInput["disk"] = {
+      readFile: () => Promise.reject(Object.assign(new Error("closed"), { code: "EACCES" })),
+    };
+    const refused = await load({ disk, flags: { data: "/d" } }).catch(
+      (failure: unknown) => failure,
+    );
+    expect(refused).toMatchObject({
+      message: "The settings file /d/atoll.json cannot be read (EACCES).",
+      hint: "Run atoll as the user to whom /d belongs.",
+    });
+  });
+
   test("in the data directory cannot move the data directory", async () => {
     const files = { "/d/atoll.json": '{"data": "/e"}' };
     await expect(load({ files, flags: { data: "/d" } })).rejects.toThrow("cannot name another one");
@@ -121,7 +134,12 @@ describe("settings", () => {
     [{ freeReserveBytes: "much" }, "expected a size"],
     [{ engine: "apache" }, 'expected one of "uws"|"node"'],
     [{ domains: "a.example,b c" }, "b c is not a host name"],
-    [{ drainSeconds: "soon" }, "expected number"],
+    [{ drainSeconds: "soon" }, "expected a number"],
+    [{ drainSeconds: "" }, "it is empty"],
+    [{ drainSeconds: "0x10" }, "expected a number"],
+    [{ drainSeconds: "3601" }, "<=3600"],
+    [{ requestsPerAddress: " " }, "it is empty"],
+    [{ requestsPerKey: "1.5" }, "expected int"],
     [{ peerBandwidth: "fast" }, "expected a size such as 10MiB, or 1MiB@08:00-18:00,20MiB"],
     [{ peerBandwidth: "1MiB@8" }, "expected a size"],
     [{ peerBandwidth: "1MiB@8-9@10-11" }, "expected a size"],
@@ -135,6 +153,27 @@ describe("settings", () => {
     [{ peerRetention: "59m" }, "it is below 1h"],
   ])("that cannot be are refused in one sentence: %j", async (flags, says) => {
     await expect(load({ flags })).rejects.toThrow(says);
+  });
+
+  test.each([
+    ["drainSeconds", "null"],
+    ["drainSeconds", "[]"],
+    ["requestsPerAddress", "false"],
+    ["failuresPerKey", "null"],
+  ])("a number in the file is one: %s cannot be %s", async (name, value) => {
+    const files = { "/d/atoll.json": `{"${name}": ${value}}` };
+    await expect(load({ files, flags: { data: "/d" } })).rejects.toThrow(`The setting ${name}`);
+  });
+
+  test("numbers may be written as numbers or as text", async () => {
+    const files = { "/d/atoll.json": '{"drainSeconds": 2.5, "requestsPerKey": "7"}' };
+    const { settings } = await load({ files, flags: { data: "/d", requestsPerAddress: "0" } });
+    expect(settings).toMatchObject({ drainSeconds: 2.5, requestsPerKey: 7, requestsPerAddress: 0 });
+  });
+
+  test("an empty variable names no settings file", async () => {
+    const { settings } = await load({ environment: { ATOLL_CONFIG: "", ATOLL_REGION: "" } });
+    expect(settings.region).toBe("us-east-1");
   });
 
   test.each([

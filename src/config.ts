@@ -3,6 +3,7 @@ import { z } from "zod";
 import {
   accessKey,
   byteSize,
+  decimal,
   domain,
   domainList,
   listenAddress,
@@ -103,7 +104,7 @@ export const SETTINGS = {
     flag: "segment-size",
   },
   drainSeconds: {
-    schema: z.coerce.number().min(0).max(3600),
+    schema: decimal.pipe(z.number().min(0).max(3600)),
     fallback: "30",
     placeholder: "SECONDS",
     description: "How long a shutdown waits for requests under way.",
@@ -277,7 +278,8 @@ async function readSettingsFile(
   environment: SettingInput["environment"],
   raw: ReadonlyMap<SettingName, Raw>,
 ): Promise<Map<SettingName, Raw>> {
-  const named = input.flags["config"] ?? environment?.[CONFIG_VARIABLE];
+  // A variable that is empty says nothing, like those of the settings.
+  const named = input.flags["config"] ?? (environment?.[CONFIG_VARIABLE] || undefined);
   const directory = resolve(String(raw.get("data")?.value));
   const path = named === undefined ? resolve(directory, "atoll.json") : resolve(named);
   let content: string;
@@ -286,8 +288,10 @@ async function readSettingsFile(
   } catch (failure) {
     const code = errnoOf(failure);
     if (named === undefined && (code === "ENOENT" || code === "ENOTDIR")) return new Map();
+    const isClosed = named === undefined && code === "EACCES";
     throw new UsageError(
       `The settings file ${path} cannot be read (${code ?? "unknown failure"}).`,
+      isClosed ? `Run atoll as the user to whom ${directory} belongs.` : undefined,
     );
   }
   const found = parseFile(path, content);

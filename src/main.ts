@@ -8,7 +8,7 @@ import {
   SETTING_NAMES,
   SETTINGS,
 } from "./config.ts";
-import { StorageFault } from "./core/faults.ts";
+import type { Log } from "./ports/log.ts";
 import { createNodeDisk } from "./ports/node-disk.ts";
 import { createPinoLog } from "./ports/pino-log.ts";
 import { systemClock } from "./ports/system-clock.ts";
@@ -16,8 +16,8 @@ import { serveBanner } from "./tools/banner.ts";
 import { runCommandLine } from "./tools/cli.ts";
 import { type CommandInput, flagValue, type Program } from "./tools/command.ts";
 import { EXIT_CODES, type ExitCode, explain } from "./tools/output.ts";
-import { killSelf, onHangup, watchProcessEnd } from "./tools/process-end.ts";
-import { findServer, openForCommand, openOffline } from "./wiring/offline.ts";
+import { killSelf, onHangup, type ProcessEnd, watchProcessEnd } from "./tools/process-end.ts";
+import { findServer, noServer, openForCommand, openOffline } from "./wiring/offline.ts";
 import { startServer } from "./wiring/server.ts";
 import { createPorts } from "./wiring/site.ts";
 
@@ -32,6 +32,7 @@ const program: Program = {
     flag: flagOf(name),
     placeholder: SETTINGS[name].placeholder,
     description: SETTINGS[name].description,
+    fallback: SETTINGS[name].fallback,
   })),
   serve,
   showSettings: async (input) => (await settingsOf(input)).shown,
@@ -43,9 +44,7 @@ const program: Program = {
     const { data } = (await settingsOf(input)).settings;
     const server = await findServer(data);
     if (server !== undefined) return server;
-    throw new StorageFault("unreachable", `no server runs on ${data}`, {
-      hint: "Start one with `atoll serve`, or name another directory with --data.",
-    });
+    throw await noServer(data);
   },
   readFile: (path) => createNodeDisk().readFile(path),
   rebuildIndex,
@@ -75,6 +74,23 @@ async function rebuildIndex(input: CommandInput): Promise<Readonly<Record<string
   return { operations: index.replayedOperations, objects, bytes, seconds };
 }
 
+/**
+ * Who is asked to end during a start ends it first, for what was replayed is worth keeping; but
+ * one that lasts (a rebuild) is broken off, and loses nothing by it that was acknowledged.
+ */
+async function endOfStart(
+  end: ProcessEnd,
+  log: Log,
+  start: { readonly isStarting: () => boolean; readonly drainSeconds: number },
+): Promise<undefined> {
+  const reason = await end.reason;
+  if (!start.isStarting()) return;
+  if (reason.kind === "failed") throw reason.failure;
+  log.info({}, "asked to stop while starting: the start is ended first, or broken off");
+  await systemClock.sleep(start.drainSeconds * 1000);
+  if (start.isStarting()) log.warn({}, "stopped before the site was open");
+}
+
 async function serve(input: CommandInput): Promise<ExitCode> {
   const loaded = await settingsOf(input);
   const { logLevel: level, logFormat, drainSeconds } = loaded.settings;
@@ -85,7 +101,13 @@ async function serve(input: CommandInput): Promise<ExitCode> {
   const starting = startServer({
     ...{ version: VERSION, loaded, ports: await createPorts(log), fail: end.fail },
   });
-  const server = await starting.finally(() => log.flush());
+  let isStarting = true;
+  const brokenOff = endOfStart(end, log, { isStarting: () => isStarting, drainSeconds });
+  const server = await Promise.race([starting, brokenOff]).finally(() => {
+    isStarting = false;
+    return log.flush();
+  });
+  if (server === undefined) return EXIT_CODES.fine;
   if (isTerminal && pretty) input.output.text(serveBanner(server.banner));
   log.info(server.facts, "serving");
   const { reloadTls } = server;

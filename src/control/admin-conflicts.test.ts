@@ -78,12 +78,17 @@ describe("conflicts for operators", () => {
   });
 
   test.each([
-    ["no-such-conflict", 404],
-    ["locked", 409],
-  ] as const)("are refused when the store says %s", async (outcome, status) => {
+    ["no-such-conflict", 404, "no such conflict"],
+    ["no-such-bucket", 404, "make it again"],
+    ["locked", 409, "A lock"],
+  ] as const)("are refused when the store says %s", async (outcome, status, why) => {
     const { call } = desk({ outcome });
     const body = { bucket: "photos", key: "cat", version: VERSION, wish: "restore" };
-    expect((await call("/settle", body)).status).toBe(status);
+    const answer = await call("/settle", body);
+    expect([answer.status, JSON.stringify(answer.body)]).toEqual([
+      status,
+      expect.stringContaining(why),
+    ]);
   });
 
   test.each([

@@ -80,8 +80,9 @@ function answerOf(done: ConflictOutcome): AdminAnswer {
     case "resolved":
       return { status: 200, body: { settled: done.count } };
     case "no-such-conflict":
-    case "no-such-bucket":
       return none();
+    case "no-such-bucket":
+      return adminProblem(404, "Its bucket was deleted: make it again, or discard the conflict.");
     case "over-quota":
       return adminProblem(409, "There is no room for it: the quota is used up.");
     case "locked":

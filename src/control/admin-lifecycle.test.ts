@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { lifecycleRule, lifecycleValue } from "../../test/support/lifecycle-rules.ts";
+import { hlcFromMs } from "../core/hlc.ts";
 import { LIFECYCLE_SETTING } from "../core/lifecycle-codec.ts";
 import { systemClock } from "../ports/system-clock.ts";
 import type { StoredVersion } from "../storage/store.ts";
@@ -22,7 +23,8 @@ function deskOf(...madeMs: number[]): LifecycleDesk & { readonly ran: Array<stri
   const versions = madeMs.map((lastModifiedMs, at) => {
     const record = { size: 1, lastModifiedMs, attributes: { tags: [] } };
     const object = { key: `key-${at}`, version: `v${at}`, record };
-    return { kind: "object", isNull: false, isLatest: true, object } as unknown as StoredVersion;
+    const place = { isNull: false, isLatest: true, hlc: hlcFromMs(lastModifiedMs) };
+    return { kind: "object", ...place, object } as unknown as StoredVersion;
   });
   const store = {
     bucket: (name: string) =>

@@ -37,12 +37,12 @@ export type VerifiedStep = {
 /** Rows between sites, as the operator asks for them; replication answers. */
 export type RowsDesk = {
   peers(): readonly MemberSite[];
-  /** Begins, or goes on; false when rows of another site are being taken over. */
+  /** Begins or goes on, leaving off other peers; false while a directory is imported. */
   bootstrap(peer: MemberSite): boolean;
   /** Undefined when there was none since the start. */
   progress(): BootstrapFacts | undefined;
   exportTo(directory: string): Promise<ArchiveFacts>;
-  /** Undefined when rows of another site are being taken over. */
+  /** Undefined while a directory is imported already. */
   importFrom(directory: string): Promise<BootstrapFacts | undefined>;
   verify(
     peer: MemberSite,
@@ -97,7 +97,7 @@ async function importRows(desk: RowsDesk, from: string): Promise<AdminAnswer> {
 }
 
 function busy(): AdminAnswer {
-  return adminProblem(409, "Rows of another site are being taken over; wait until that is done.");
+  return adminProblem(409, "A directory is being imported; wait until that is done.");
 }
 
 /** One step of a comparison; whoever asks goes on at `next` until there is none. */

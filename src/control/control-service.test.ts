@@ -223,6 +223,7 @@ describe("/v1/ on the S3 port", () => {
     const service = controlWith({ site: () => undefined, state: () => "recovering" });
     expect((await ask(service, "/v1/meta/stats", bearer)).status).toBe(503);
     expect((await ask(service, "/v1/metrics", bearer)).body).toContain("atoll_ready 0");
+    expect((await ask(service, "/v1/repl/pull")).status).toBe(503);
   });
 
   test("metrics follow Prometheus' conventions and never hold the token", async () => {
@@ -233,6 +234,8 @@ describe("/v1/ on the S3 port", () => {
       'atoll_request_errors_total{operation="PutObject",error="NoSuchBucket"} 1',
     );
     expect(body).toContain("atoll_objects 12");
+    expect(body).toContain("atoll_versions 12");
+    expect(body).toContain("atoll_bodies_mended_total 3");
     expect(body).toContain("atoll_commit_operations_total 20");
     expect(body).toContain("atoll_lifecycle_expired_total 3");
     expect(body).not.toContain(TOKEN);

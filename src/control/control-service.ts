@@ -33,6 +33,8 @@ type ControlRoute = {
   ) => Answer | Promise<Answer>;
 };
 
+const STARTING = "The site is still starting.";
+
 /** What lives beside S3 on its port. No bucket can be called `v1`: names have three characters. */
 const ROUTES: ReadonlyMap<string, ControlRoute> = new Map<string, ControlRoute>([
   ["/v1/health/live", { access: "open", answer: () => json(200, { status: "live" }) }],
@@ -83,7 +85,11 @@ export function createControlService(deps: ControlDeps): ControlService {
 
 async function answer(exchange: Exchange, deps: ControlDeps, metrics: Metrics): Promise<void> {
   const route = ROUTES.get(exchange.target.replace(/\?.*$/s, ""));
-  if (route === undefined) return send(exchange, problem(404, "There is nothing at this address."));
+  if (route === undefined) {
+    // Peers ask before their door is open, and must not take this for another server.
+    if (deps.state() === "recovering") return send(exchange, problem(503, STARTING));
+    return send(exchange, problem(404, "There is nothing at this address."));
+  }
   if (exchange.method !== "GET" && exchange.method !== "HEAD") {
     return send(exchange, problem(405, "Only GET and HEAD are answered here."));
   }
@@ -109,13 +115,13 @@ function readiness(deps: ControlDeps): Answer {
 
 async function stats(deps: ControlDeps): Promise<Answer> {
   const document = await collectStats(deps);
-  return document === undefined ? problem(503, "The site is still starting.") : json(200, document);
+  return document === undefined ? problem(503, STARTING) : json(200, document);
 }
 
 /** A page of conflicts: `?bucket=`, `&after=` what the page before gave as next, `&limit=`. */
 function conflicts(deps: ControlDeps, { target }: Exchange): Answer {
   const site = deps.site();
-  if (site === undefined) return problem(503, "The site is still starting.");
+  if (site === undefined) return problem(503, STARTING);
   const queryAt = target.indexOf("?");
   const query = new URLSearchParams(queryAt < 0 ? "" : target.slice(queryAt + 1));
   const names = new Set(Object.keys(CONFLICTS_WISH.shape));

@@ -153,6 +153,7 @@ function addStore(registry: Registry, deps: StatsDeps): void {
   const gauges = {
     objects: ["Objects.", (facts) => facts.objects],
     object_bytes: ["Bytes of objects.", (facts) => facts.bytes],
+    versions: ["Versions of objects, current ones too.", (facts) => facts.versions],
     delete_markers: ["Delete markers.", (facts) => facts.deleteMarkers],
     multipart_uploads: ["Multipart uploads under way.", (facts) => facts.multipartUploads],
     segments: ["Segment files.", (facts) => facts.segments.count],
@@ -174,6 +175,12 @@ function addStore(registry: Registry, deps: StatsDeps): void {
   for (const [name, [help, read]] of Object.entries(gauges)) gauge(registry, name, help, of(read));
   counter(
     registry,
+    "bodies_mended_total",
+    "Damaged bodies that were replaced by those of peers.",
+    () => site()?.store.rows.mended(),
+  );
+  counter(
+    registry,
     "commit_batches_total",
     "Committed batches.",
     of((facts) => facts.commit.batches),
@@ -182,9 +189,7 @@ function addStore(registry: Registry, deps: StatsDeps): void {
     registry,
     "commit_operations_total",
     "Committed operations.",
-    of((facts) => {
-      return facts.commit.operations;
-    }),
+    of((facts) => facts.commit.operations),
   );
   counter(
     registry,

@@ -70,3 +70,10 @@ test.each([
   const reply = { status, body: { error: { message } } };
   expect(() => expectSuccess(reply)).toThrow(expect.objectContaining({ name, message }));
 });
+
+test("a server whose site is not open is no failure of the site", () => {
+  const body = { error: { message: "The server is recovering." }, state: "recovering" };
+  expect(() => expectSuccess({ status: 503, body })).toThrow(
+    expect.objectContaining({ kind: "unreachable", message: "The server is recovering." }),
+  );
+});

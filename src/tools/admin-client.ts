@@ -69,7 +69,11 @@ export function expectSuccess(reply: AdminReply): Readonly<Record<string, unknow
   if (reply.status < 300) return reply.body;
   const { error } = reply.body;
   const message = isRecord(error) ? String(error["message"]) : `status ${reply.status}`;
-  if (reply.status === 503) throw new StorageFault("busy", message);
+  if (reply.status === 503) {
+    // A server whose site is not open, or no more, says what it does instead.
+    const isAlone = typeof reply.body["state"] === "string";
+    throw new StorageFault(isAlone ? "unreachable" : "busy", message);
+  }
   if (reply.status >= 500) throw new StorageFault("io", message);
   throw new UsageError(message);
 }

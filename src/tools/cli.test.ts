@@ -23,7 +23,10 @@ function programWith(reply: AdminReply, changes: Partial<Program> = {}) {
     version: "0.1.0",
     settingFlags: [
       { flag: "data", placeholder: "DIR", description: "Data directory." },
-      { flag: "listen", placeholder: "HOST:PORT", description: "Address of the `S3` service." },
+      {
+        ...{ flag: "listen", placeholder: "HOST:PORT", fallback: "127.0.0.1:9000" },
+        description: "Address of the `S3` service.",
+      },
     ],
     serve: async (input) => {
       inputs.push(input);
@@ -62,7 +65,11 @@ describe("the command line", () => {
     err = [];
     vi.spyOn(console, "log").mockImplementation((text: string) => void out.push(text));
     vi.spyOn(console, "error").mockImplementation((text: string) => void err.push(text));
-    vi.spyOn(process.stdout, "write").mockImplementation((text) => out.push(String(text)) > 0);
+    vi.spyOn(process.stdout, "write").mockImplementation((text, done?: unknown) => {
+      if (text !== "") out.push(String(text));
+      if (typeof done === "function") done();
+      return true;
+    });
     vi.spyOn(process.stderr, "write").mockImplementation((text) => err.push(String(text)) > 0);
   });
 
@@ -162,7 +169,7 @@ describe("the command line", () => {
       { method: "POST", path: "policy/test", body: { action: "s3:ListBucket", values: {} } },
     ],
   ])("%j asks the administration", async (typed, expected) => {
-    const { program, asked } = programWith({ status: 200, body: KEY });
+    const { program, asked } = programWith({ status: 200, body: { ...KEY, policy: POLICY } });
     expect(await runCommandLine(program, typed)).toBe(0);
     expect(asked).toEqual([expected]);
   });
@@ -265,10 +272,18 @@ describe("the command line", () => {
     ]);
   });
 
+  test.each([true, false])("shows nothing that a terminal would obey (JSON: %s)", async (json) => {
+    const name = "\u001b]0;title\u0007\u009b31m";
+    const { program } = programWith({ status: 200, body: { keys: [{ ...KEY, name }] } });
+    expect(await runCommandLine(program, ["keys", "list", ...(json ? ["--json"] : [])])).toBe(0);
+    expect(out.join("")).toMatch(/^[\n -~]+$/);
+    expect(out.join("")).toContain("\\u001b]0;title");
+  });
+
   test("helps with every command by an example that it understands", async () => {
     for (const command of COMMANDS) {
       out = [];
-      const { program } = programWith({ status: 200, body: KEY });
+      const { program } = programWith({ status: 200, body: { ...KEY, policy: POLICY } });
       expect(await runCommandLine(program, [...command.name.split(" "), "--help"])).toBe(0);
       const help = out.join("");
       expect(help).toContain(command.summary.slice(0, 20));
@@ -279,6 +294,23 @@ describe("the command line", () => {
         expect(await runCommandLine(program, typed)).toBe(0);
       }
     }
+  });
+
+  test("help says what holds without a flag, and which help is meant", async () => {
+    const { program } = programWith({ status: 200, body: KEY });
+    expect(await runCommandLine(program, ["serve", "--help"])).toBe(0);
+    expect(out.join("")).toMatch(/Address of the S3 service\.\s+Default:\s+127\.0\.0\.1:9000/);
+    expect(await runCommandLine(program, ["keys", "show", "--nonsense"])).toBe(2);
+    expect(err.join("")).toContain("Try: atoll keys show --help");
+  });
+
+  test("a grant that is none is refused with those there are", async () => {
+    const { program, asked } = programWith({ status: 200, body: KEY });
+    expect(await runCommandLine(program, ["keys", "create", "--grant", "rwx"])).toBe(2);
+    expect(err).toEqual([
+      'atoll keys create: "rwx" is no grant. There are read, write, read-write, own, admin:stats and admin.',
+    ]);
+    expect(asked).toEqual([]);
   });
 
   test("says of every group of commands what it is for", async () => {

@@ -18,7 +18,15 @@ import { replStatusCommand } from "./commands/repl-status.ts";
 import { serveCommand } from "./commands/serve.ts";
 import { statusCommand } from "./commands/status.ts";
 import { versionCommand } from "./commands/version.ts";
-import { createOutput, EXIT_CODES, type ExitCode, exitCodeOf, explain } from "./output.ts";
+import {
+  createOutput,
+  EXIT_CODES,
+  type ExitCode,
+  exitCodeOf,
+  explain,
+  isReaderGone,
+  watchOutput,
+} from "./output.ts";
 
 /** Everything an operator can ask for, in the order of the help. */
 export const COMMANDS: readonly Command[] = [
@@ -107,11 +115,17 @@ async function run(program: Program, command: Command, sub: Parser): Promise<Exi
     const value = options[camelCase(flag)];
     if (value !== undefined) values.set(flag, Array.isArray(value) ? value : [String(value)]);
   }
+  const end = watchOutput();
   try {
-    return await command.run({ operands: sub.args, values, output, program });
+    const input = { operands: sub.args, values, output, program };
+    const exitCode = await Promise.race([command.run(input), end.broken]);
+    await end.flush();
+    return exitCode;
   } catch (failure) {
-    output.notice(`atoll ${command.name}: ${explain(failure)}`);
+    if (!isReaderGone(failure)) output.notice(`atoll ${command.name}: ${explain(failure)}`);
     return exitCodeOf(failure);
+  } finally {
+    end.stop();
   }
 
   function camelCase(flag: string): string {
@@ -125,7 +139,9 @@ function place(parser: Parser, program: Program, command: Command): Parser {
   const last = words.pop() ?? "";
   let parent = parser;
   for (const at of words.keys()) parent = groupOf(parent, words.slice(0, at + 1));
-  const sub = newParser(last).description(command.summary);
+  const sub = newParser(last)
+    .description(command.summary)
+    .showHelpAfterError(`Try: atoll ${command.name} --help`);
   for (const operand of command.operands ?? []) sub.argument(`<${operand}>`);
   for (const operand of command.optionalOperands ?? []) sub.argument(`[${operand}]`);
   for (const flag of flagsOf(program, command)) addFlag(sub, flag);
@@ -138,8 +154,11 @@ function place(parser: Parser, program: Program, command: Command): Parser {
   return sub;
 }
 
-function addFlag(sub: Parser, { flag, placeholder, description, repeatable }: CommandFlag): void {
-  const plain = description.replaceAll("`", "");
+function addFlag(sub: Parser, { flag, placeholder, fallback, ...more }: CommandFlag): void {
+  const { description, repeatable } = more;
+  // A switch is off without it, and what is empty says nothing.
+  const told = placeholder === undefined || fallback === undefined || fallback === "";
+  const plain = description.replaceAll("`", "") + (told ? "" : ` Default: ${fallback}`);
   if (placeholder === undefined) sub.option(`--${flag}`, plain);
   else if (repeatable !== true) sub.option(`--${flag} <${placeholder}>`, plain);
   else {
@@ -165,13 +184,20 @@ function newParser(name: string): Parser {
     .configureHelp({ sortSubcommands: false });
 }
 
+/** Only the server makes a directory that is not there. */
+function placeFlags({ settingFlags }: Program): readonly CommandFlag[] {
+  const data = settingFlags.filter(({ flag }) => flag === "data");
+  const description = "Data directory of the site.";
+  return [...data.map((flag) => ({ ...flag, description })), CONFIG_FLAG];
+}
+
 function flagsOf(program: Program, command: Command): readonly CommandFlag[] {
   const own = command.flags ?? [];
   switch (command.settings) {
     case "none":
       return own;
     case "place":
-      return [...own, ...program.settingFlags.filter(({ flag }) => flag === "data"), CONFIG_FLAG];
+      return [...own, ...placeFlags(program)];
     case "all":
       return [...own, ...program.settingFlags, CONFIG_FLAG];
   }

@@ -8,6 +8,8 @@ export type CommandFlag = {
   /** What stands behind it; undefined for a switch. */
   readonly placeholder: string | undefined;
   readonly description: string;
+  /** What holds without it, for the help. */
+  readonly fallback?: string | undefined;
   readonly repeatable?: true;
 };
 

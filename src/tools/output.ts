@@ -1,4 +1,5 @@
-import { StorageFault } from "../core/faults.ts";
+import { errnoOf, StorageFault } from "../core/faults.ts";
+import { printable } from "../core/printable.ts";
 import { UsageError } from "../core/usage-error.ts";
 
 /** Where commands write: results to standard output, everything else to standard error. */
@@ -6,7 +7,7 @@ export interface Output {
   readonly isTerminal: boolean;
   /** True when results are to be JSON, for programs. */
   readonly json: boolean;
-  /** Plain text for people. */
+  /** Text for people as it is, escapes for the terminal included. */
   text(text: string): void;
   /** A value: as indented JSON, or as the lines that `show` makes of it. */
   result(value: unknown, show: () => string): void;
@@ -15,6 +16,16 @@ export interface Output {
   /** A sentence for the operator that is no result. */
   notice(text: string): void;
 }
+
+/** Standard output itself, for whoever must know that what was said has arrived. */
+export type OutputEnd = {
+  /** Rejects with StorageFault "io" as soon as nothing more is taken: no reader, a full disk. */
+  readonly broken: Promise<never>;
+  /** Resolves when everything so far has been taken; rejects like `broken`. */
+  flush(): Promise<void>;
+  /** To be called at last: nobody asks any more. */
+  stop(): void;
+};
 
 /** What a command ends with; documented in `atoll help`. */
 export const EXIT_CODES = { fine: 0, failed: 1, usage: 2, damage: 3, unavailable: 4 } as const;
@@ -25,12 +36,47 @@ export function createOutput(json: boolean): Output {
     isTerminal: process.stdout.isTTY === true,
     json,
     text: (text) => console.log(text),
-    result: (value, show) => console.log(json ? JSON.stringify(value, undefined, 2) : show()),
+    // Keys and names in it are strangers': the terminal must not obey them.
+    result: (value, show) =>
+      console.log(printable(json ? JSON.stringify(value, undefined, 2) : show())),
     progress: (text) => {
       if (process.stderr.isTTY === true) process.stderr.write(`\r${text}\u001b[K`);
     },
-    notice: (text) => console.error(text),
+    notice: (text) => console.error(printable(text)),
   };
+}
+
+/** Watches standard output, whose failures the console keeps to itself. */
+export function watchOutput(): OutputEnd {
+  const { stdout } = process;
+  let failed = false;
+  let fail: (cause: unknown) => void = () => undefined;
+  const broken = new Promise<never>((_, reject) => {
+    fail = (cause) => {
+      failed = true;
+      const message = `what it says cannot be written (${errnoOf(cause) ?? String(cause)})`;
+      reject(new StorageFault("io", message, { cause }));
+    };
+  });
+  // Commands that end in another way have nobody who waits for it.
+  broken.catch(() => undefined);
+  stdout.on("error", fail);
+  const flush = async (): Promise<void> => {
+    const failure = await new Promise<unknown>((resolve) => {
+      stdout.write("", (after) => resolve(stdout.errored ?? after));
+    });
+    if (!(failure instanceof Error)) return;
+    fail(failure);
+    await broken;
+  };
+  // After a failure it stays: the stream may tell of it once more, and nobody else would listen.
+  const stop = (): void => void (failed || stdout.off("error", fail));
+  return { broken, flush, stop };
+}
+
+/** True when it was the reader that went away (`| head`), who wants to hear no more. */
+export function isReaderGone(failure: unknown): boolean {
+  return failure instanceof StorageFault && errnoOf(failure.cause) === "EPIPE";
 }
 
 /** Rows in aligned columns under their heads; "nothing" when there are none. */

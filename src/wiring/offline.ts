@@ -3,11 +3,12 @@ import type { AdminRoute } from "../control/admin.ts";
 import { adminProblem } from "../control/admin-keys.ts";
 import { PULL_PATH, PUSH_PATH } from "../control/admin-moves.ts";
 import { SITES_PATH } from "../control/admin-sites.ts";
-import type { StorageFault } from "../core/faults.ts";
+import { StorageFault } from "../core/faults.ts";
 import { UsageError } from "../core/usage-error.ts";
 import { createNodeDisk } from "../ports/node-disk.ts";
 import { createNodeNetwork } from "../ports/node-network.ts";
 import { createPinoLog } from "../ports/pino-log.ts";
+import { createProcessFacts } from "../ports/process-facts.ts";
 import { systemClock } from "../ports/system-clock.ts";
 import { readLockHolder } from "../storage/data-lock.ts";
 import { SITE_FILE } from "../storage/site-identity.ts";
@@ -23,6 +24,20 @@ export async function findServer(directory: string): Promise<AdminClient | undef
   if (holder?.socketPath === undefined) return undefined;
   if (!(await answersOnSocket(network, systemClock, holder.socketPath))) return undefined;
   return connectAdminSocket(network, holder.socketPath);
+}
+
+/** Why there is no server to ask, for the operator. */
+export async function noServer(directory: string): Promise<StorageFault> {
+  const holder = await readLockHolder(createNodeDisk(), directory);
+  if (holder !== undefined && createProcessFacts().isAlive(holder)) {
+    const message = `process ${holder.pid} has ${directory} and does not answer`;
+    return new StorageFault("unreachable", message, {
+      hint: "It is a server that stands still, or a command that works on the directory itself.",
+    });
+  }
+  return new StorageFault("unreachable", `no server runs on ${directory}`, {
+    hint: "Start one with `atoll serve`, or name another directory with --data.",
+  });
 }
 
 /** Opens a site that exists for one command, under LOCK. */

@@ -1,13 +1,17 @@
 import { type LoadedSettings, runtimeDirectory, type Settings } from "../config.ts";
 import { createAdminHandler } from "../control/admin-handler.ts";
 import { adminSocketPath } from "../control/admin-socket.ts";
-import { createControlService } from "../control/control-service.ts";
+import {
+  type ControlDeps,
+  type ControlService,
+  createControlService,
+} from "../control/control-service.ts";
 import { RequestStats } from "../control/request-stats.ts";
 import { startWarnings } from "../control/start-warnings.ts";
 import type { SiteState } from "../control/stats.ts";
 import { StorageFault } from "../core/faults.ts";
 import { hlcMs } from "../core/hlc.ts";
-import type { Exchange, HttpHandler, HttpServer } from "../http/exchange.ts";
+import type { Exchange, HttpHandler } from "../http/exchange.ts";
 import type { PeerServer } from "../replication/peer-server.ts";
 import type { ReplicationWatch } from "../replication/status.ts";
 import { createWaitingService } from "../s3api/waiting-service.ts";
@@ -15,6 +19,7 @@ import { type RootKey, rootKeyPath } from "../storage/root-key.ts";
 import type { Site } from "../storage/site.ts";
 import { endpointOf, type serveBanner } from "../tools/banner.ts";
 import { createAdmin } from "./admin.ts";
+import { AdminDoor } from "./admin-door.ts";
 import { startAdminFront, startFront } from "./front.ts";
 import { giveBackWhenQuiet } from "./quiet.ts";
 import { type HomeLinks, type RunningReplication, startReplication } from "./replication.ts";
@@ -61,30 +66,26 @@ export async function startServer({
   const onFailure = (err: unknown): void => ports.log.error({ err }, "a control request failed");
   const requests = new RequestStats(clock);
   const board = newBoard(ports);
-  const control = createControlService({
-    ...{ version, clock, requests, onFailure, processFacts: ports.processFacts },
-    ...{ domains: bucketDomains(settings), metricsToken: settings.metricsToken },
-    state: () => board.state,
-    site: () => board.site,
-    replication: () => board.replication,
-    startedMonotonicMs: clock.monotonicMs(),
-    authorizeStats: (exchange) => board.mayWatch(exchange),
-  });
+  const control = createControl(board, { version, settings, ports, requests, onFailure });
   const tls = await openTls(settings, ports);
   const front = await startFront(settings, ports, tls, (exchange) => {
     if (control.serves(exchange)) (doorOf(board, exchange) ?? control).handle(exchange);
     else board.s3(exchange);
   });
-  const site = await openFromSettings(ports, settings, { socketPath, failStop: fail });
+  const where = { ...settings.listen, port: front.port, secure: tls !== undefined };
+  const known = { endpoint: endpointOf(where), data: settings.data, region: settings.region };
+  const { pid } = ports.processFacts.self;
+  const door = new AdminDoor(() => ({ version, state: board.state, ...known, pid }));
+  const locked = async () => {
+    const socket = await startAdminFront(createAdminHandler(door, onFailure), socketPath, ports);
+    return () => socket.close(ADMIN_DRAIN_MS);
+  };
+  const site = await openFromSettings(ports, settings, { socketPath, failStop: fail, locked });
   const rootKey = await openKeys(settings, ports);
   const replication = await openFor(board, { settings, ports, site, rootKey, requests, fail });
-  const where = { ...settings.listen, port: front.port, secure: tls !== undefined };
-  const parts = { version, loaded, ports, site, rootKey, endpoint: endpointOf(where) };
-  const admin = createAdmin({
-    ...{ ...parts, state: () => board.state, replication: () => board.replication },
-    routes: () => replication.adminRoutes,
-  });
-  const adminFront = await startAdminFront(createAdminHandler(admin, onFailure), socketPath, ports);
+  const parts = { version, loaded, ports, site, rootKey, endpoint: known.endpoint };
+  const shown = { state: () => board.state, replication: () => board.replication };
+  door.open(createAdmin({ ...parts, ...shown, routes: () => replication.adminRoutes }));
   board.state = "serving";
   warnAtStart(ports, site, where);
   const watch = tls === undefined ? undefined : watchTls(tls, front, ports);
@@ -97,11 +98,36 @@ export async function startServer({
       watch?.end();
       stopGiving();
       await replication.stop();
-      await drain([front, settings.drainSeconds * 1000], [adminFront, ADMIN_DRAIN_MS]);
+      await Promise.all([
+        front.close(settings.drainSeconds * 1000),
+        door.shut(clock, ADMIN_DRAIN_MS),
+      ]);
       await site.close();
       await ports.hash.close();
     },
   };
+}
+
+function createControl(
+  board: Switchboard,
+  {
+    settings,
+    ports,
+    ...parts
+  }: Pick<ControlDeps, "version" | "requests" | "onFailure"> & {
+    readonly settings: Settings;
+    readonly ports: WiringPorts;
+  },
+): ControlService {
+  const { clock, processFacts } = ports;
+  return createControlService({
+    ...{ ...parts, clock, processFacts, startedMonotonicMs: clock.monotonicMs() },
+    ...{ domains: bucketDomains(settings), metricsToken: settings.metricsToken },
+    state: () => board.state,
+    site: () => board.site,
+    replication: () => board.replication,
+    authorizeStats: (exchange) => board.mayWatch(exchange),
+  });
 }
 
 /** Puts S3 and replication in place: each of them answers for the other's clients. */
@@ -135,10 +161,6 @@ function newBoard({ random }: WiringPorts): Switchboard {
 
 function notYet(): Promise<never> {
   return Promise.reject(new StorageFault("unreachable", "no peer is talked to yet"));
-}
-
-async function drain(...fronts: readonly (readonly [HttpServer, number])[]): Promise<void> {
-  await Promise.all(fronts.map(([front, graceMs]) => front.close(graceMs)));
 }
 
 /** What peers ask is no business of the site's own API. */

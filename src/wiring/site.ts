@@ -40,7 +40,7 @@ export async function createPorts(log: Log): Promise<WiringPorts> {
   };
 }
 
-type Opening = Pick<SiteSettings, "socketPath" | "failStop" | "rebuildIndex">;
+type Opening = Pick<SiteSettings, "socketPath" | "failStop" | "rebuildIndex" | "locked">;
 
 export function openFromSettings(
   ports: SitePorts,

@@ -1,4 +1,12 @@
-import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from "node:fs";
+import {
+  chmodSync,
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { createConnection } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -170,6 +178,30 @@ describe("a running site, from the operator's side", () => {
     }
   });
 
+  test("a server that stands still is not said to be none", async () => {
+    process.kill(server.pid, "SIGSTOP");
+    const { status, stderr } = await atoll("status", "--data", data);
+    process.kill(server.pid, "SIGCONT");
+    expect([status, stderr]).toEqual([
+      4,
+      expect.stringContaining(`process ${server.pid} has ${data} and does not answer.`),
+    ]);
+  });
+
+  test("what a command says and nobody takes is a failure: a secret would be gone", async () => {
+    const typed = `"${process.execPath}" "${MAIN}"`;
+    const create = `${typed} keys create --grant read --data "${data}"`;
+    const full = await runProgram("sh", ["-c", `${create} > /dev/full`]);
+    expect(full.status).toBe(1);
+    expect(full.stderr).toMatch(
+      /^atoll keys create: what it says cannot be written \(ENOSPC\)\.\n$/,
+    );
+    // Who watches ends with whom it is shown to, and without a word.
+    const watch = `${typed} repl-status --watch --every 0.05 --data "${data}"`;
+    const shown = await runProgram("sh", ["-c", `{ ${watch}; echo "ended: $?" >&2; } | head -n 1`]);
+    expect(shown).toMatchObject({ status: 0, stderr: "ended: 1\n" });
+  });
+
   test("a port in use is said in one line with exit code 4", async () => {
     const directory = mkdtempSync(join(tmpdir(), "atoll-operator-"));
     for (const engine of ["uws", "node"]) {
@@ -283,6 +315,12 @@ describe("a shutdown", () => {
     await expect.poll(() => answer).toBe("HTTP/1.1 100 Continue\r\n\r\n");
     const stopped = server.stop();
     await expect.poll(() => server.log()).toContain("shutting down");
+    // Nobody takes the directory meanwhile, not even who does not see this process.
+    const data = server.dataDirectory;
+    const lock: object = JSON.parse(readFileSync(join(data, "LOCK"), "utf8"));
+    writeFileSync(join(data, "LOCK"), JSON.stringify({ ...lock, pid: 2 ** 22 + 1 }));
+    const other = await atoll("keys", "list", "--data", data);
+    expect([other.status, other.stderr]).toEqual([4, expect.stringContaining("is draining")]);
     socket.write("slow body");
     expect(await stopped).toBe(0);
     await closed;

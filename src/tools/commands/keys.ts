@@ -5,7 +5,8 @@ import { type Command, flagValue } from "../command.ts";
 import { pairs, table } from "../output.ts";
 import { readPolicyFile } from "../policy-file.ts";
 
-const GRANTS = "read, write, read-write, own, admin:stats or admin";
+const GRANT_NAMES = ["read", "write", "read-write", "own", "admin:stats", "admin"];
+const GRANTS = `${GRANT_NAMES.slice(0, -1).join(", ")} or ${GRANT_NAMES.at(-1)}`;
 
 const create: Command = {
   name: "keys create",
@@ -42,6 +43,12 @@ const create: Command = {
     const path = flagValue(input, "policy");
     if (grants.length === 0 && path === undefined) {
       throw new UsageError(`A key needs at least one --grant: ${GRANTS}; or a --policy.`);
+    }
+    const unknown = grants.find((grant) => !GRANT_NAMES.includes(grant));
+    if (unknown !== undefined) {
+      throw new UsageError(
+        `"${unknown}" is no grant. There are ${GRANTS.replace(" or ", " and ")}.`,
+      );
     }
     const body = dropUndefined({
       grants,
@@ -111,7 +118,7 @@ const root: Command = {
     { flag: "show", placeholder: undefined, description: "Print the root key" },
     { flag: "rotate", placeholder: undefined, description: "Replace it and print the new one" },
   ],
-  settings: "all",
+  settings: "place",
   json: true,
   examples: ["atoll keys root --show", "atoll keys root --rotate"],
   run(input) {

@@ -8,7 +8,13 @@ const plan: Command = {
   name: "lifecycle plan",
   summary: "Show what the lifecycle of a bucket will do and when, without doing it",
   operands: ["bucket"],
-  flags: [{ flag: "limit", placeholder: "COUNT", description: "Show so many, the soonest: 100" }],
+  flags: [
+    {
+      flag: "limit",
+      placeholder: "COUNT",
+      description: "How many to show, the soonest first (100)",
+    },
+  ],
   settings: "place",
   json: true,
   examples: ["atoll lifecycle plan photos", "atoll lifecycle plan photos --limit 10 --json"],

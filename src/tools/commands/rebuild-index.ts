@@ -4,7 +4,7 @@ import { EXIT_CODES, pairs } from "../output.ts";
 export const rebuildIndexCommand: Command = {
   name: "rebuild-index",
   summary: "Build the index anew from the segments; the server must not run",
-  settings: "all",
+  settings: "place",
   json: true,
   examples: ["atoll rebuild-index", "atoll rebuild-index --data /srv/atoll"],
   async run(input) {

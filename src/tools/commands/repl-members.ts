@@ -1,8 +1,11 @@
+import { UsageError } from "../../core/usage-error.ts";
 import { isRecord } from "../admin-client.ts";
 import { type Answer, administer } from "../administer.ts";
 import { type Command, type CommandFlag, type CommandInput, flagValue } from "../command.ts";
 import { pairs, table } from "../output.ts";
 
+const HOURS_DEFAULT = "24";
+const HOURS_MAX = 168;
 const REACH_FLAGS: readonly CommandFlag[] = [
   {
     flag: "address",
@@ -21,14 +24,17 @@ const replInvite: Command = {
   summary: "Print a token by which one other site may join the cluster",
   flags: [
     ...REACH_FLAGS,
-    { flag: "hours", placeholder: "COUNT", description: "How long the token may be used: 24" },
+    {
+      flag: "hours",
+      placeholder: "COUNT",
+      description: `How long the token may be used: ${HOURS_DEFAULT}, at most ${HOURS_MAX}`,
+    },
   ],
   settings: "place",
   json: true,
   examples: ["atoll repl-invite --address https://berlin.example.net:9000"],
   run: (input) => {
-    const hours = flagValue(input, "hours");
-    const body = { ...reachOf(input), ...(hours === undefined ? {} : { hours: Number(hours) }) };
+    const body = { ...reachOf(input), hours: readHours(input) };
     return administer(input, "POST", "sites/invite", { body, show: showToken });
   },
 };
@@ -70,6 +76,12 @@ const replSites: Command = {
 };
 
 export const MEMBER_COMMANDS: readonly Command[] = [replInvite, replJoin, replRemove, replSites];
+
+function readHours(input: CommandInput): number {
+  const hours = Number(flagValue(input, "hours") ?? HOURS_DEFAULT);
+  if (hours >= 0.01 && hours <= HOURS_MAX) return hours;
+  throw new UsageError(`--hours takes a number of hours, from 0.01 to ${HOURS_MAX}.`);
+}
 
 function reachOf(input: CommandInput): Answer {
   const insecure = input.values.has("insecure-peer");

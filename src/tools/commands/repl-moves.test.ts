@@ -26,7 +26,8 @@ function type(typed: string, peers: ReadonlyArray<Record<string, unknown>>) {
     },
     close: async () => undefined,
   };
-  const program = { version: "0.1.0", settingFlags: [], runningServer: async () => client };
+  const clients = { runningServer: async () => client, administration: async () => client };
+  const program = { version: "0.1.0", settingFlags: [], ...clients };
   return runCommandLine(program as unknown as Program, typed.split(" "));
 }
 
@@ -65,4 +66,19 @@ test("without peers there is nothing to do; a wait that is none is refused unsen
     expect(await type(`repl-push --wait=${wait}`, [])).toBe(2);
   }
   expect(calls.length).toBe(1);
+});
+
+test("a token is asked for as long as was said; hours that are none are refused unsent", async () => {
+  expect(await type("repl-invite", [])).toBe(0);
+  expect(await type("repl-invite --hours 0.5 --address https://a:1", [])).toBe(0);
+  const none = { addresses: [], insecure: false };
+  const wishes = [
+    { ...none, hours: 24 },
+    { ...none, hours: 0.5, addresses: ["https://a:1"] },
+  ];
+  expect(calls).toEqual(wishes.map((wish) => ["POST", "sites/invite", wish]));
+  for (const hours of ["soon", "0", "169", "-1"]) {
+    expect(await type(`repl-invite --hours=${hours}`, [])).toBe(2);
+  }
+  expect(calls.length).toBe(2);
 });

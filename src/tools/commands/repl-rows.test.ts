@@ -123,8 +123,26 @@ test("every active peer is compared, a line of JSON for each difference", async 
   expect(lines[0]).toEqual({ schema_version: 1, peer: "bb", ...FOUND });
   expect(lines[1]).toEqual({
     ...{ schema_version: 1, peers: 1, rows: 5, remote: 0, differences: 1, repaired: 1, left: 0 },
-    mend_at: [],
+    ...{ mend_at: [], not_compared: [] },
   });
+});
+
+test("a peer that is away does not keep the others from being compared, and is told", async () => {
+  const four = ok({ sites: [...SITES, { id: "dd", name: "rome", self: false, state: "active" }] });
+  const away: Reply = { status: 500, body: { error: { message: "paris cannot be reached" } } };
+  const same = ok({ rows: 5, differences: [] });
+  expect(await type(["repl-verify"], [four, away, same])).toBe(1);
+  expect(err).toEqual(["paris cannot be reached."]);
+  expect(out).toEqual(["5 rows compared with 1 peer: no difference."]);
+  expect(await type(["repl-verify", "--json"], [four, away, same])).toBe(1);
+  expect(JSON.parse(out.at(-1) ?? "")).toMatchObject({ peers: 1, not_compared: ["bb"] });
+  const left = ok({ rows: 5, differences: [{ ...FOUND, repaired: false }] });
+  expect(await type(["repl-verify"], [four, left, away, four])).toBe(3);
+  expect(calls.slice(-3)).toMatchObject([
+    ["POST", "repl-verify", { peer: "bb" }],
+    ["POST", "repl-verify", { peer: "dd" }],
+    ["GET", "sites", undefined],
+  ]);
 });
 
 test("what is left is told with the command that mends it, and the site where that is typed", async () => {
@@ -149,8 +167,10 @@ test("what is left is told with the command that mends it, and the site where th
 
 test("an interrupted comparison says how to go on, and goes on there", async () => {
   const first = ok({ rows: 5, differences: [], next: "Dphotos\0ä" });
-  expect(await type(["repl-verify", "--peer", "bb"], [first])).toBe(1);
+  const how = ["--bucket", "photos", "--repair"];
+  expect(await type(["repl-verify", "--peer", "bb", ...how], [first])).toBe(1);
   const hint = err.find((line) => line.includes("--continue"));
+  expect(hint).toContain("atoll repl-verify --peer bb --bucket photos --repair --continue ");
   const position = hint?.split("--continue ")[1] ?? "";
   calls = [];
   const words = ["repl-verify", "--peer", "bb", "--continue", position];

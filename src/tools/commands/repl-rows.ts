@@ -1,10 +1,11 @@
 import { StorageFault } from "../../core/faults.ts";
+import { printable } from "../../core/printable.ts";
 import { UsageError } from "../../core/usage-error.ts";
 import { systemClock } from "../../ports/system-clock.ts";
 import { type AdminClient, expectSuccess, isRecord } from "../admin-client.ts";
 import type { Answer } from "../administer.ts";
 import { type Command, type CommandInput, flagValue } from "../command.ts";
-import { EXIT_CODES, type ExitCode, pairs } from "../output.ts";
+import { EXIT_CODES, type ExitCode, explain, pairs } from "../output.ts";
 
 const LOOK_MS = 500;
 const BAR_CHARS = 24;
@@ -156,11 +157,22 @@ export const replVerifyCommand: Command = {
     try {
       const peers = await peersOf(client, flagValue(input, "peer"));
       const sums = { rows: 0, differences: 0, repaired: 0, remote: 0 };
-      const left: Left[] = [];
-      for (const peer of peers) left.push(await verifyPeer(input, client, { peer, from, sums }));
+      const left = peers.map((peer): Left => ({ peer, here: 0, there: 0 }));
+      const failed: string[] = [];
+      for (const one of left) {
+        try {
+          await verifyPeer(input, client, { left: one, from, sums });
+        } catch (failure) {
+          // One that is away keeps nobody from being compared with the others.
+          if (peers.length === 1 || !(failure instanceof StorageFault)) throw failure;
+          input.output.notice(explain(failure));
+          failed.push(one.peer);
+        }
+      }
       const mends = await mendsOf(input, client, left);
-      showEnd(input, { peers: peers.length, sums, mends });
-      return sums.differences === sums.repaired ? EXIT_CODES.fine : EXIT_CODES.damage;
+      showEnd(input, { peers: peers.length - failed.length, failed, sums, mends });
+      if (sums.differences !== sums.repaired) return EXIT_CODES.damage;
+      return failed.length === 0 ? EXIT_CODES.fine : EXIT_CODES.failed;
     } finally {
       await client.close();
     }
@@ -193,9 +205,9 @@ type Left = { readonly peer: string; here: number; there: number };
 async function verifyPeer(
   input: CommandInput,
   client: AdminClient,
-  { peer, from, sums }: { peer: string; from: string; sums: Sums },
-): Promise<Left> {
-  const left: Left = { peer, here: 0, there: 0 };
+  { left, from, sums }: { left: Left; from: string; sums: Sums },
+): Promise<void> {
+  const { peer } = left;
   const bucket = flagValue(input, "bucket");
   const repair = input.values.has("repair");
   const deep = repair || input.values.has("deep");
@@ -208,7 +220,7 @@ async function verifyPeer(
     for (const difference of differences) {
       if (input.output.json)
         input.output.text(JSON.stringify({ schema_version: 1, peer, ...difference }));
-      else input.output.text(showDifference(difference));
+      else input.output.text(printable(showDifference(difference)));
       if (difference["kind"] === "remote") {
         // So it was wished for the bucket; both sites say the same of it.
         if (difference["repaired"] !== true) sums.remote += 1;
@@ -227,7 +239,6 @@ async function verifyPeer(
     if (at !== undefined) input.output.progress(`${sums.rows} rows compared`);
   }
   input.output.progress("");
-  return left;
 }
 
 /** The site whose command mends a difference; undefined when none does, or nobody can tell yet. */
@@ -272,16 +283,23 @@ async function mendsOf(
   });
 }
 
-function showEnd(
-  { output }: CommandInput,
-  { peers, sums, mends }: { peers: number; sums: Sums; mends: readonly Mend[] },
-): void {
+type End = {
+  /** Peers that were compared to the end, and the ids of those that were not. */
+  readonly peers: number;
+  readonly failed: readonly string[];
+  readonly sums: Sums;
+  readonly mends: readonly Mend[];
+};
+
+function showEnd({ output }: CommandInput, { peers, failed, sums, mends }: End): void {
   if (output.json) {
     const left = sums.differences - sums.repaired;
-    output.text(JSON.stringify({ schema_version: 1, peers, ...sums, left, mend_at: mends }));
+    const rest = { left, mend_at: mends, not_compared: failed };
+    output.text(JSON.stringify({ schema_version: 1, peers, ...sums, ...rest }));
     return;
   }
-  output.text(showSums(peers, sums));
+  const isAlone = peers + failed.length === 0;
+  output.text(isAlone ? "This site has no peers." : showSums(peers, sums));
   for (const { site, is_here: isHere, differences, command } of mends) {
     const what = differences === 1 ? "1 difference is" : `${differences} differences are`;
     output.text(`${what} mended at ${site}${isHere ? ", which is this site" : ""}. There:`);
@@ -290,7 +308,7 @@ function showEnd(
 }
 
 async function step(
-  { output }: CommandInput,
+  { output, values }: CommandInput,
   client: AdminClient,
   wish: Answer & { readonly from: string; readonly peer: string },
 ): Promise<Answer> {
@@ -299,7 +317,10 @@ async function step(
   } catch (failure) {
     if (failure instanceof StorageFault && wish.from !== "") {
       const position = Buffer.from(wish.from, "utf8").toString("base64url");
-      output.notice(`Go on with: atoll repl-verify --peer ${wish.peer} --continue ${position}`);
+      const bucket = values.has("bucket") ? ` --bucket ${String(wish["bucket"])}` : "";
+      const how = ["deep", "repair"].filter((flag) => values.has(flag)).map((flag) => ` --${flag}`);
+      const command = `atoll repl-verify --peer ${wish.peer}${bucket}${how.join("")}`;
+      output.notice(`Go on with: ${command} --continue ${position}`);
     }
     throw failure;
   }
@@ -326,7 +347,6 @@ function showDifference(difference: Answer): string {
 }
 
 function showSums(peers: number, { rows, differences, repaired, remote }: Sums): string {
-  if (peers === 0) return "This site has no peers.";
   const found = differences === 0 ? "no difference" : `${differences} differences`;
   const mended = differences === 0 ? "" : `, ${repaired} mended`;
   const whom = `${peers} ${peers === 1 ? "peer" : "peers"}`;
