@@ -36,36 +36,56 @@ export async function startUwsServer(
   const engine = await loadEngine();
   const open = (): Listener => openListener(engine, handler, settings, deps.clock);
   let current = open();
-  let socket = await listen(current.app, settings);
-  const port = engine.us_socket_local_port(socket);
+  const door = settings.tls === undefined ? undefined : openDoor(engine, settings, current.app);
+  const socket = await listen(door?.app ?? current.app, settings);
   const retired = new Set<Listener>();
   return {
-    port,
+    port: engine.us_socket_local_port(socket),
     reloadTls: async () => {
-      if (settings.tls === undefined) return;
-      const next = open();
-      // The port is ours alone, so the old one must let go of it; both in one turn of the loop.
-      engine.us_listen_socket_close(socket);
-      try {
-        socket = await listen(next.app, { ...settings, port });
-      } catch (failure) {
-        socket = await listen(current.app, { ...settings, port });
-        throw failure;
-      }
+      if (door === undefined) return;
       const old = current;
-      current = next;
+      current = open();
+      door.leadTo(current.app);
       retired.add(old);
-      void old.front.close(RETIRED_GRACE_MS).finally(() => retired.delete(old));
+      void old.front.retire().finally(() => retired.delete(old));
     },
     close: async (graceMs) => {
       engine.us_listen_socket_close(socket);
       await Promise.all([current, ...retired].map(({ front }) => front.close(graceMs)));
+      door?.app.close();
     },
   };
 }
 
-/** Connections made with a certificate of before may finish what they began. */
+/** Methods of the engine's apps that are missing in its types. */
+type Door = TemplatedApp & {
+  addChildAppDescriptor(descriptor: unknown): void;
+  removeChildAppDescriptor(descriptor: unknown): void;
+};
+type Room = TemplatedApp & { getDescriptor(): unknown };
+
+/**
+ * An app that listens and hands its connections to the one that has the certificate in force, so
+ * that the port never closes while that changes: what had connected and was not accepted yet would
+ * be reset.
+ */
+function openDoor(engine: Engine, settings: HttpServerSettings, first: TemplatedApp) {
+  const app = openApp(engine, settings) as Door;
+  let behind: unknown;
+  const leadTo = (next: TemplatedApp): void => {
+    const descriptor = (next as Room).getDescriptor();
+    app.addChildAppDescriptor(descriptor);
+    if (behind !== undefined) app.removeChildAppDescriptor(behind);
+    behind = descriptor;
+  };
+  leadTo(first);
+  return { app, leadTo };
+}
+
+/** Requests over connections made with a certificate of before may be finished. */
 const RETIRED_GRACE_MS = 24 * 3600 * 1000;
+/** Longer than the engine lets a connection be silent: by then handshakes are requests, or over. */
+const HANDSHAKES_MS = 30_000;
 
 type Listener = { readonly app: TemplatedApp; readonly front: UwsFront };
 
@@ -181,10 +201,10 @@ const KEPT_BYTES = 1024 * 1024;
 /** Copying more than this costs more than waking a client. */
 const KEPT_BODY_BYTES_MAX = 64 * 1024;
 
-/** What is open on one listener. Invariant: `#open` counts the exchanges that are not over. */
 /** Who listens here hears only this machine, which calls from the same address. */
 const LOOPBACK = ["127.0.0.1", "::1"];
 
+/** What is open on one listener. Invariant: `#open` counts the exchanges that are not over. */
 class UwsFront implements UwsHost {
   readonly secure: boolean;
   readonly onlyPeer: string | undefined;
@@ -200,6 +220,7 @@ class UwsFront implements UwsHost {
   #closed = false;
   #drained: Array<() => void> = [];
   #nextSweep: Cancel | undefined;
+  #retiring: (() => void) | undefined;
 
   constructor(app: TemplatedApp, settings: HttpServerSettings, clock: Clock) {
     this.#app = app;
@@ -249,9 +270,23 @@ class UwsFront implements UwsHost {
     this.#nextSweep ??= this.#clock.after(HTTP_LIMITS.sweepMs, () => this.#sweep());
   }
 
+  /** Serves what has connected; every answer closes its connection. `close` cuts this short. */
+  async retire(): Promise<void> {
+    this.#draining = true;
+    await new Promise<void>((over) => {
+      const cancel = this.#clock.after(HANDSHAKES_MS, over);
+      this.#retiring = () => {
+        cancel();
+        over();
+      };
+    });
+    await this.close(RETIRED_GRACE_MS);
+  }
+
   /** May be called again, to wait less long. */
   async close(graceMs: number): Promise<void> {
     this.#draining = true;
+    this.#retiring?.();
     if (this.#open > 0) {
       await new Promise<void>((resolve) => {
         const cancel = this.#clock.after(graceMs, resolve);

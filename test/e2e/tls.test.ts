@@ -11,6 +11,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { Agent, request } from "node:https";
+import { connect as connectTcp, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { connect } from "node:tls";
@@ -51,6 +52,26 @@ async function startTls(
     if (log.includes('"serving"')) return { child, host, port };
   }
   throw new Error(`The server ended while starting:\n${log}`);
+}
+
+/** A server of its own whose certificate `write` replaces; gives the certificate it shows. */
+async function startRenewable(engine: Engine) {
+  const place = mkdtempSync(join(tmpdir(), "atoll-tls-renewed-"));
+  const [certificatePath, keyPath] = [join(place, "cert.pem"), join(place, "key.pem")];
+  const write = (suffix: string): string => {
+    copyFileSync(join(TLS, `key${suffix}.pem`), keyPath);
+    copyFileSync(join(TLS, `cert${suffix}.pem`), certificatePath);
+    return readFileSync(certificatePath, "utf8");
+  };
+  const first = write("");
+  const flags = ["--tls-cert", certificatePath, "--tls-key", keyPath];
+  const renewed = await startTls(join(place, "data"), engine, flags);
+  const end = async (): Promise<void> => {
+    renewed.child.kill("SIGTERM");
+    await once(renewed.child, "close");
+    rmSync(place, { recursive: true, force: true });
+  };
+  return { renewed, first, write, certificatePath, end };
 }
 
 /** The certificate that a new connection is shown. */
@@ -147,16 +168,7 @@ describe.each(ENGINES)("TLS on the %s engine", (engine) => {
   });
 
   test("a renewed certificate is taken on SIGHUP; connections of before go on", async () => {
-    const place = mkdtempSync(join(tmpdir(), "atoll-tls-renewed-"));
-    const [certificatePath, keyPath] = [join(place, "cert.pem"), join(place, "key.pem")];
-    const write = (suffix: string): string => {
-      copyFileSync(join(TLS, `key${suffix}.pem`), keyPath);
-      copyFileSync(join(TLS, `cert${suffix}.pem`), certificatePath);
-      return readFileSync(certificatePath, "utf8");
-    };
-    const first = write("");
-    const flags = ["--tls-cert", certificatePath, "--tls-key", keyPath];
-    const renewed = await startTls(join(place, "data"), engine, flags);
+    const { renewed, first, write, certificatePath, end } = await startRenewable(engine);
     try {
       await untilShown(renewed, first);
       const agent = new Agent({ keepAlive: true, maxSockets: 1, rejectUnauthorized: false });
@@ -176,9 +188,28 @@ describe.each(ENGINES)("TLS on the %s engine", (engine) => {
       expect(await finishUpload()).toBe(200);
       expect((await ask(renewed, "GET", "/held/a", "", [second])).body).toBe("hello");
     } finally {
-      renewed.child.kill("SIGTERM");
-      await once(renewed.child, "close");
-      rmSync(place, { recursive: true, force: true });
+      await end();
+    }
+  });
+
+  test("no connection is lost while a certificate is renewed", async () => {
+    const { renewed, first, write, end } = await startRenewable(engine);
+    try {
+      const waiting = connectTcp(renewed.port, "127.0.0.1");
+      await once(waiting, "connect");
+      let shown = 0;
+      for (let round = 0; round < 20; round++) {
+        const now = round % 2 === 0 ? write("-renewed") : write("");
+        renewed.child.kill("SIGHUP");
+        // Every look is a connection, and one that fails ends the test.
+        await Promise.all([1, 2, 3, 4].map(() => untilShown(renewed, now)));
+        shown++;
+      }
+      expect(shown).toBe(20);
+      await untilShown(renewed, first);
+      expect(await statusOver(waiting)).toBe("HTTP/1.1 200 OK");
+    } finally {
+      await end();
     }
   });
 
@@ -232,6 +263,15 @@ async function beginUpload(
     call.end(body);
     return status;
   };
+}
+
+/** First line of the health page over a connection that has not shaken hands yet. */
+async function statusOver(socket: Socket): Promise<string> {
+  const secure = connect({ socket, rejectUnauthorized: false });
+  secure.write("GET /v1/health/live HTTP/1.1\r\nHost: a\r\n\r\n");
+  const [answer = ""] = await Promise.race([once(secure, "data"), once(secure, "close")]);
+  secure.destroy();
+  return String(answer).split("\r\n")[0] ?? "";
 }
 
 /** Status of the health page over a connection of the agent's. */
