@@ -5,9 +5,9 @@ import { type RunningSite, startCluster, until, untilInSync } from "../support/s
 
 /** A moment to start servers, and for time to catch up. */
 const TIMEOUT_MS = 300_000;
-/** What a clock may be ahead, and much more. */
+/** What a clock may be ahead, and so much more that a slow machine has time to look at it. */
 const DRIFT_MS = 5000;
-const AHEAD_MS = 20_000;
+const AHEAD_MS = 60_000;
 /** No message of a peer is believed that is dated a quarter of an hour from the own time. */
 const UNHEARD_MS = 3_600_000;
 
@@ -26,6 +26,28 @@ function send(site: RunningSite, method: string, path: string, body = ""): Promi
 function tokenMs({ headers }: RawAnswer): number {
   const hlc = Buffer.from(headers["x-atoll-token"] ?? "", "base64url").readBigUInt64BE(17);
   return Number(hlc >> 16n);
+}
+
+/** The early write of oslo is known to a site, and not shown; what it writes itself goes on. */
+async function expectHeldBack(site: RunningSite): Promise<void> {
+  await until(`${site.name} holds oslo back`, async () => {
+    const { quarantined } = await site.told("repl-status");
+    const [held] = Object.values(quarantined as Record<string, { ahead_seconds: number }>);
+    if (held === undefined) return undefined;
+    expect(held.ahead_seconds).toBeGreaterThan(0);
+    return true;
+  });
+  await until(`${site.name} knows what oslo has`, async () => {
+    const { peers } = await site.told("repl-status");
+    const { oslo: peer } = peers as { oslo: { buckets: Record<string, unknown> } };
+    if (peer.buckets["photos"] === undefined) return undefined;
+    expect(peer.buckets["photos"]).toMatchObject({ operations_ahead: 1, bytes_ahead: 1 });
+    return true;
+  });
+  expect((await send(site, "GET", "/photos/early")).status).toBe(404);
+  // Its own clock has followed by no more than it may.
+  const now = await send(site, "PUT", `/photos/${site.name}`, "x");
+  expect(tokenMs(now)).toBeLessThan(Date.now() + DRIFT_MS + 1000);
 }
 
 test(
@@ -58,26 +80,7 @@ test(
     const early = await send(oslo, "PUT", "/photos/early", "x");
     expect(early.status).toBe(200);
     expect(tokenMs(early)).toBeGreaterThan(Date.now() + AHEAD_MS / 2);
-    for (const site of [berlin, paris]) {
-      await until(`${site.name} holds oslo back`, async () => {
-        const { quarantined } = await site.told("repl-status");
-        const [held] = Object.values(quarantined as Record<string, { ahead_seconds: number }>);
-        if (held === undefined) return undefined;
-        expect(held.ahead_seconds).toBeGreaterThan(0);
-        return true;
-      });
-      await until(`${site.name} knows what oslo has`, async () => {
-        const { peers } = await site.told("repl-status");
-        const { oslo: peer } = peers as { oslo: { buckets: Record<string, unknown> } };
-        if (peer.buckets["photos"] === undefined) return undefined;
-        expect(peer.buckets["photos"]).toMatchObject({ operations_ahead: 1, bytes_ahead: 1 });
-        return true;
-      });
-      expect((await send(site, "GET", "/photos/early")).status).toBe(404);
-      // Its own clock has followed by no more than it may, and what goes on between the others goes on.
-      const now = await send(site, "PUT", `/photos/${site.name}`, "x");
-      expect(tokenMs(now)).toBeLessThan(Date.now() + DRIFT_MS + 1000);
-    }
+    await Promise.all([berlin, paris].map(expectHeldBack));
     await until("paris has what berlin wrote meanwhile", async () => {
       const { status } = await send(paris, "GET", "/photos/berlin");
       return status === 200 ? true : undefined;
