@@ -112,7 +112,6 @@ async function searchPeers<Value>(
       reason = failure instanceof Error ? failure.message : String(failure);
     }
   }
-  if (deps.sources(first).length === 0) reason = "no peer can be reached";
   return reason === undefined ? { outcome: "gone" } : { outcome: "unreachable", reason };
 }
 

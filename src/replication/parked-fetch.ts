@@ -1,29 +1,48 @@
 import { LIMITS } from "../core/limits.ts";
 import { decodeOperation } from "../core/operation-codec.ts";
-import type { Dot, Operation } from "../core/records.ts";
+import type { Dot } from "../core/records.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Log } from "../ports/log.ts";
 import type { IncomingOperation, LogEntry, Replica } from "../storage/replica.ts";
-import type { FetchedBody } from "./body-fetch.ts";
+import type { ByteSearch } from "./byte-search.ts";
 import { needOf } from "./page-taker.ts";
 import { Rest } from "./rest.ts";
 
 export type ParkedFetchDeps = {
-  readonly replica: Pick<Replica, "parked" | "parkedEntry" | "ingest" | "onCommit">;
+  readonly replica: Pick<Replica, "parked" | "parkedEntry" | "ingest" | "superseded" | "giveUp">;
   readonly clock: Clock;
   readonly log: Log;
-  readonly fetch: (operation: Operation, signal: AbortSignal) => Promise<FetchedBody>;
-  /** The operation with its small body, from whoever has it. */
-  readonly fetchEntry: (
-    dot: Dot,
-    encoded: Uint8Array,
-    signal: AbortSignal,
-  ) => Promise<LogEntry | undefined>;
-  /** Whether a later operation took the place of a put, so that its bytes are not needed. */
-  readonly superseded: (operation: Operation, isGone: boolean) => boolean;
+  /** The operation with its small body, or its large one, from whoever has it. */
+  readonly search: Pick<ByteSearch, "entry" | "ofOperation">;
 };
 
 type Wait = { attempts: number; dueMs: number };
+
+/** What came of a look for the bytes of an operation. */
+type Look =
+  /** It is not parked any more. */
+  | { readonly outcome: "done" }
+  /** Every member was asked, and none has them. */
+  | { readonly outcome: "gone" }
+  /** Somebody who may have them could not be asked. */
+  | { readonly outcome: "unreachable"; readonly reason: string }
+  /** They are here, and the log did not take it. */
+  | { readonly outcome: "waits"; readonly reason: string };
+
+/** What became of parked operations that somebody wanted to be given up. */
+export type GivenUp = {
+  /** How many end, at every site that hears of it. */
+  readonly ended: number;
+  readonly kept: number;
+  /** Why some are kept, each reason once. */
+  readonly reasons: readonly string[];
+};
+
+const DONE: Look = { outcome: "done" };
+const GONE: Look = { outcome: "gone" };
+const WAITS_FOR_GROUP: Look = { outcome: "waits", reason: "others of its group are parked" };
+const UNHEARD = "a site that may have its bytes could not be asked";
+const VOID: IncomingOperation["state"] = { kind: "void" };
 
 const FIRST_WAIT_MS = 2000;
 const LONGEST_WAIT_MS = 5 * 60 * 1000;
@@ -65,6 +84,34 @@ export class ParkedFetch {
     this.#rest.end();
   }
 
+  /**
+   * Asks every member once more for the bytes of what is parked, and ends what none of them has, at
+   * all sites: a site that burnt down took it along. It stops when one cannot be asked: that one
+   * could not be asked for the next either.
+   */
+  async giveUp(): Promise<GivenUp> {
+    const parked = this.#deps.replica.parked();
+    const reasons = new Set<string>();
+    let ended = 0;
+    for (const { dot } of parked) {
+      await this.#busy.get(nameOf(dot));
+      const look = await this.#lookFor(dot);
+      const problem = look.outcome === "gone" ? await this.#giveUpOne(dot) : reasonOf(look);
+      if (problem === undefined) ended += 1;
+      else reasons.add(problem);
+      if (look.outcome === "unreachable") break;
+    }
+    this.retry();
+    return { ended, kept: parked.length - ended, reasons: [...reasons].sort() };
+  }
+
+  /** Why it stays parked; undefined when it does not. */
+  async #giveUpOne(dot: Dot): Promise<string | undefined> {
+    const { replica } = this.#deps;
+    const isOver = (await replica.giveUp(dot)) || (await replica.parkedEntry(dot)) === undefined;
+    return isOver ? undefined : "it is part of a rename or a restore";
+  }
+
   async #run(): Promise<void> {
     const { signal } = this.#stop;
     while (!signal.aborted) {
@@ -91,11 +138,11 @@ export class ParkedFetch {
   }
 
   #begin(dot: Dot, name: string): void {
-    const fetching = this.#fetchOne(dot)
+    const fetching = this.#lookFor(dot)
       .catch((failure: unknown) => this.#explain(dot, failure))
-      .then((done) => {
+      .then((look) => {
         this.#busy.delete(name);
-        if (done) this.#waits.delete(name);
+        if (look?.outcome === "done") this.#waits.delete(name);
         else this.#postpone(name);
         this.#rest.end();
       });
@@ -108,35 +155,38 @@ export class ParkedFetch {
     this.#waits.set(name, { attempts, dueMs: this.#deps.clock.monotonicMs() + waitMs });
   }
 
-  /** Whether the operation is not parked any more. */
-  async #fetchOne(dot: Dot): Promise<boolean> {
-    const { replica, superseded, fetchEntry } = this.#deps;
+  /** Takes the operation when its bytes are found, or when it needs none any more. */
+  async #lookFor(dot: Dot): Promise<Look> {
+    const { replica, search } = this.#deps;
     const { signal } = this.#stop;
     const entry = await replica.parkedEntry(dot);
-    if (entry === undefined) return true;
+    if (entry === undefined) return DONE;
     const operation = decodeOperation(entry.encoded);
     const need = needOf(entry);
     if (need.kind === "body") {
-      const whole = await fetchEntry(dot, entry.encoded, signal);
-      if (whole !== undefined) return this.#take(whole, { kind: "whole", manifests: [] });
-      return superseded(operation, false) && this.#take(entry, { kind: "void" });
+      const found = await search.entry(dot, entry.encoded, signal);
+      if (typeof found === "object") return this.#take(found, { kind: "whole", manifests: [] });
+      if (replica.superseded(operation, found === "gone")) return this.#take(entry, VOID);
+      return found === "gone" ? GONE : { outcome: "unreachable", reason: UNHEARD };
     }
-    const fetched = await this.#deps.fetch(operation, signal);
-    if (fetched.outcome === "whole") {
-      const taken = await this.#take(entry, { kind: "whole", manifests: fetched.manifests });
-      if (!taken) for (const { staged } of fetched.manifests) staged?.discard();
-      return taken;
+    const found = await search.ofOperation(operation, signal);
+    if (found.outcome === "whole") {
+      const look = await this.#take(entry, { kind: "whole", manifests: found.manifests });
+      if (look.outcome !== "done") for (const { staged } of found.manifests) staged?.discard();
+      return look;
     }
-    const isGone = fetched.outcome === "gone" && superseded(operation, true);
-    return isGone && this.#take(entry, { kind: "void" });
+    const isNeedless = found.outcome === "gone" && replica.superseded(operation, true);
+    return isNeedless ? this.#take(entry, VOID) : found;
   }
 
-  async #take(entry: LogEntry, state: IncomingOperation["state"]): Promise<boolean> {
+  async #take(entry: LogEntry, state: IncomingOperation["state"]): Promise<Look> {
     const [outcome] = await this.#deps.replica.ingest([{ ...entry, state }], []);
-    return outcome !== undefined && outcome.outcome !== "refused" && outcome.outcome !== "parked";
+    if (outcome?.outcome === "refused") return { outcome: "waits", reason: outcome.message };
+    if (outcome === undefined || outcome.outcome === "parked") return WAITS_FOR_GROUP;
+    return DONE;
   }
 
-  #explain(dot: Dot, failure: unknown): boolean {
+  #explain(dot: Dot, failure: unknown): undefined {
     if (!this.#stop.signal.aborted) {
       const message = failure instanceof Error ? failure.message : String(failure);
       this.#deps.log.debug(
@@ -144,10 +194,14 @@ export class ParkedFetch {
         "bytes of a parked operation did not come",
       );
     }
-    return false;
+    return undefined;
   }
 }
 
 function nameOf({ origin, seq }: Dot): string {
   return `${origin} ${seq}`;
+}
+
+function reasonOf(look: Look): string | undefined {
+  return "reason" in look ? look.reason : undefined;
 }

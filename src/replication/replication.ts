@@ -1,29 +1,29 @@
 import { LIMITS } from "../core/limits.ts";
 import type { BucketName, OriginId, SiteId } from "../core/names.ts";
-import type { BodyRef, Operation, Vector } from "../core/records.ts";
+import type { Vector } from "../core/records.ts";
 import type { MemberSite, SiteRecord } from "../core/site-record.ts";
 import type { Cancel, Clock } from "../ports/clock.ts";
 import type { Hash } from "../ports/hash.ts";
 import type { Log } from "../ports/log.ts";
 import type { Random } from "../ports/random.ts";
-import type { LogEntry, Replica } from "../storage/replica.ts";
+import type { Replica } from "../storage/replica.ts";
 import { Bandwidth, type Rate } from "./bandwidth.ts";
-import { type FetchedBody, fetchBody } from "./body-fetch.ts";
+import type { FetchedBody } from "./body-fetch.ts";
 import { answerChunk, answerManifests } from "./body-server.ts";
+import { ByteSearch } from "./byte-search.ts";
 import { ChunkLeases } from "./chunk-leases.ts";
 import { HintSender } from "./hint-sender.ts";
 import { type CheckedPage, checkPage } from "./page-check.ts";
 import { type LogOwner, PageServer } from "./page-server.ts";
 import { takePage } from "./page-taker.ts";
-import { ParkedFetch } from "./parked-fetch.ts";
+import { type GivenUp, ParkedFetch } from "./parked-fetch.ts";
 import { PassedOver } from "./passed-over.ts";
 import { type AskPeer, PeerCalls } from "./peer-calls.ts";
-import { PeerLie } from "./peer-lie.ts";
+import type { PeerLie } from "./peer-lie.ts";
 import type { PeerRoute } from "./peer-server.ts";
 import type { PeerWatch } from "./peer-watch.ts";
 import { Puller, type PullReport } from "./puller.ts";
 import type { Quarantine } from "./quarantine.ts";
-import { mayBeBodyOf } from "./relayed-bodies.ts";
 import { type MovedCounts, NOTHING_MOVED } from "./status.ts";
 import type { Hint } from "./wire-pages.ts";
 
@@ -83,6 +83,7 @@ export class Replication {
   readonly #leases: ChunkLeases;
   readonly #hints: HintSender;
   readonly #parked: ParkedFetch;
+  readonly #search: ByteSearch;
   /** What peers failed to give that others may have. */
   readonly passedOver: PassedOver;
   #forget: () => void = () => undefined;
@@ -109,12 +110,16 @@ export class Replication {
       peers: () => [...this.#links.values()].map(({ calls }) => calls),
       isAwaitedBy: (peer) => this.#pages.isAwaitedBy(peer),
     });
-    this.#parked = new ParkedFetch({
-      ...{ replica, clock, log },
-      superseded: (operation, isGone) => replica.superseded(operation, isGone),
-      fetch: (operation, signal) => this.#fetchFor(operation, signal),
-      fetchEntry: (dot, encoded, signal) => this.#fetchEntry(dot, encoded, signal),
+    this.#search = new ByteSearch({
+      ...{ replica, hash, sites: deps.sites, passedOver: this.passedOver },
+      self: () => owner.siteId,
+      callsOf: (first) => this.callsOf(first),
+      lied: (peer, lie) => this.#lied(peer, lie),
+      fetched: (bytes) => {
+        this.counts.chunkBytesTaken += bytes;
+      },
     });
+    this.#parked = new ParkedFetch({ replica, clock, log, search: this.#search });
   }
 
   /** What peers may ask of this site. */
@@ -140,6 +145,11 @@ export class Replication {
     this.#forget = this.#deps.replica.onCommit(() => this.#committed());
     this.#parked.start();
     this.#followMembers();
+  }
+
+  /** Ends, at all sites, what is parked here and whose bytes no site has. */
+  giveUpParked(): Promise<GivenUp> {
+    return this.#parked.giveUp();
   }
 
   /** Ends everything that is under way; what was taken stays. */
@@ -192,27 +202,8 @@ export class Replication {
   }
 
   /** The bytes of a body that this site lacks, from whichever peer has them. */
-  fetch(
-    body: Extract<BodyRef, { kind: "manifests" }>,
-    first: SiteId | undefined,
-    signal: AbortSignal,
-  ): Promise<FetchedBody> {
-    const { replica, hash } = this.#deps;
-    return fetchBody(
-      {
-        ...{ replica, hash },
-        sources: (best) => this.callsOf(best),
-        leftOut: () => this.#leftOut(),
-        lied: (peer, lie) => this.#lied(peer, lie),
-        asked: (...how) => this.passedOver.asked(...how),
-        fetched: (bytes) => {
-          this.counts.chunkBytesTaken += bytes;
-        },
-      },
-      body.manifests,
-      first,
-      signal,
-    );
+  fetch(...wish: Parameters<ByteSearch["body"]>): Promise<FetchedBody> {
+    return this.#search.body(...wish);
   }
 
   /** Peers that can be asked now, the given one first, those that do not answer last. */
@@ -223,16 +214,6 @@ export class Replication {
       return puller.isConnected ? 1 : 2;
     };
     return links.sort((left, right) => rank(left) - rank(right)).map(({ calls }) => calls);
-  }
-
-  /** A member that is not asked now: it said what is not true, or is not known for long. */
-  #leftOut(): string | undefined {
-    const asked = new Set(this.callsOf().map(({ site }) => site));
-    for (const { id, name, state } of this.#deps.sites()) {
-      const isOther = id !== this.#deps.owner.siteId && state === "active";
-      if (isOther && !asked.has(id)) return `${name} is not asked now`;
-    }
-    return undefined;
   }
 
   #behind(goal: Vector): PushReport[] {
@@ -345,40 +326,6 @@ export class Replication {
     this.counts.lies += 1;
     this.#deps.watch.failed(peer, lie.message);
     this.#links.get(peer)?.puller.suspect(lie);
-  }
-
-  #fetchFor(operation: Operation, signal: AbortSignal): Promise<FetchedBody> {
-    const { body } = operation;
-    if (body.kind !== "object-put" || body.object.body.kind !== "manifests") {
-      return Promise.resolve({ outcome: "whole", manifests: [] });
-    }
-    return this.fetch(body.object.body, this.#siteOf(operation.dot.origin), signal);
-  }
-
-  async #fetchEntry(
-    dot: Operation["dot"],
-    encoded: Uint8Array,
-    signal: AbortSignal,
-  ): Promise<LogEntry | undefined> {
-    for (const calls of this.callsOf(this.#siteOf(dot.origin))) {
-      try {
-        const entry = await calls.entry(dot, encoded, signal);
-        this.passedOver.answered(calls.site, "an operation");
-        if (entry === undefined) continue;
-        const isWritten = calls.peer.origins.includes(dot.origin);
-        if (isWritten || mayBeBodyOf(this.#deps.hash, entry)) return entry;
-        this.#lied(calls.site, new PeerLie(`it gave another body for ${dot.seq} of ${dot.origin}`));
-      } catch (failure) {
-        signal.throwIfAborted();
-        this.passedOver.note(calls.site, "an operation", failure);
-      }
-    }
-    return undefined;
-  }
-
-  #siteOf(origin: OriginId): SiteId | undefined {
-    for (const site of this.#deps.sites()) if (site.origins.includes(origin)) return site.id;
-    return undefined;
   }
 }
 

@@ -284,7 +284,7 @@ export class RowsService {
     const { rows, replica } = this.#deps;
     if (this.isTakingOver) return { problem: "this site takes over rows itself" };
     if (replica.parked().length > 0) {
-      return { problem: "bytes of some operations are not here yet" };
+      return { problem: "bytes of some operations are not here yet (atoll repl-parked there)" };
     }
     return rows.heads();
   }

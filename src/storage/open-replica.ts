@@ -2,16 +2,18 @@ import { StorageFault } from "../core/faults.ts";
 import { hlcMs } from "../core/hlc.ts";
 import { laterStamp } from "../core/lww.ts";
 import type { ContentHash, OriginId, Seq } from "../core/names.ts";
+import { decodeOperation } from "../core/operation-codec.ts";
 import type { Dot, Operation, Vector } from "../core/records.ts";
 import type { Log } from "../ports/log.ts";
 import { readChunk } from "./chunk-reader.ts";
+import { giveUp, stampInNullSlot } from "./give-up.ts";
 import { ingest } from "./ingest.ts";
 import { type BatchPlace, type LoggedOperation, readLogBatch } from "./log-batch.ts";
 import { placeOfOperation, readLogPage } from "./log-pages.ts";
 import { historyOf } from "./metadata/apply-conflicts.ts";
 import { deletesOf } from "./metadata/apply-deletes.ts";
 import { type Located, nullVersion, sameWrite, versionById } from "./metadata/key-versions.ts";
-import { logRunKeyOf, objectKeyOf } from "./metadata/keys.ts";
+import { logRunKeyOf } from "./metadata/keys.ts";
 import { TABLES } from "./metadata/rows.ts";
 import type { RowReader } from "./metadata/stored-rows.ts";
 import { isDeleted } from "./metadata/voided-rows.ts";
@@ -55,6 +57,10 @@ export function createReplica(deps: ReplicaDeps): Replica {
     ingest: (operations, heads) => ingest(deps, operations, heads),
     parkedEntry: (dot) => parkedEntry(deps, dot),
     superseded: (operation, isGone) => isSuperseded(parts, operation, isGone),
+    giveUp: async (dot) => {
+      const entry = await parkedEntry(deps, dot);
+      return entry !== undefined && giveUp(parts, deps.origins, decodeOperation(entry.encoded));
+    },
     acknowledge: (site, applied) => acknowledgements.note(site, applied),
     holdLog: (vectors) => acknowledgements.hold(vectors),
     manifest: (name) => index.get(TABLES.manifest, name)?.chunks,
@@ -159,8 +165,7 @@ function isSuperseded(parts: StoreParts, operation: Operation, isGone = false): 
     // What is kept behind its delete may come back.
     return deletes !== undefined && isDeleted(deletes) && (isGone || deletes.kept === undefined);
   }
-  const tombstone = index.get(TABLES.tombstone, objectKeyOf(body.bucket, body.key));
-  const standing = nullVersion(index, body)?.row.stamp ?? tombstone?.stamp;
+  const standing = stampInNullSlot(index, body);
   if (standing === undefined || !laterStamp(standing, stamp)) return false;
   // Who keeps a conflict has its bytes.
   if (isGone || standing.origin === dot.origin) return true;

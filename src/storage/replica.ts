@@ -120,13 +120,19 @@ export interface Replica {
   ): Promise<readonly IngestOutcome[]>;
   /** An operation that was parked, to be fetched again; undefined when it is not parked. */
   parkedEntry(dot: Dot): Promise<LogEntry | undefined>;
-
   /**
    * Whether a put is no longer wanted here, because a later operation took its place or its
    * version was deleted for good: then its bytes need not be had any more. `isGone`: every member
    * was asked for them, and none has them; then one that only lost is no conflict anywhere either.
    */
   superseded(operation: Operation, isGone?: boolean): boolean;
+  /**
+   * Ends a parked put whose bytes no member has any more, at every site: its version is deleted, or
+   * what it would have overwritten is written again. Gives whether it was parked, and a put.
+   *
+   * @throws StorageFault "disk-full", "busy", "clock" or "corrupt".
+   */
+  giveUp(dot: Dot): Promise<boolean>;
   /** A peer has applied so much: what all peers have applied may be trimmed. Cheap; any order. */
   acknowledge(site: SiteId, applied: Vector): void;
   /** Keeps operations beyond the vectors that are named from being trimmed; gives what ends it. */

@@ -13,6 +13,7 @@ import { REPL_HOME_COMMANDS } from "./commands/repl-home.ts";
 import { MEMBER_COMMANDS } from "./commands/repl-members.ts";
 import { REPL_MODE_COMMANDS } from "./commands/repl-mode.ts";
 import { replPullCommand, replPushCommand } from "./commands/repl-moves.ts";
+import { replParkedCommand } from "./commands/repl-parked.ts";
 import { replBootstrapCommand, replVerifyCommand } from "./commands/repl-rows.ts";
 import { replStatusCommand } from "./commands/repl-status.ts";
 import { serveCommand } from "./commands/serve.ts";
@@ -46,6 +47,7 @@ export const COMMANDS: readonly Command[] = [
   ...REPL_HOME_COMMANDS,
   ...REPL_MODE_COMMANDS,
   replVerifyCommand,
+  replParkedCommand,
   ...CLOCK_COMMANDS,
   configShowCommand,
   rebuildIndexCommand,

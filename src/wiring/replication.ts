@@ -3,6 +3,7 @@ import type { AdminRoute } from "../control/admin.ts";
 import { HOMES_PATH, type HomesDesk, routeHomes } from "../control/admin-homes.ts";
 import { MODES_PATH, routeModes } from "../control/admin-modes.ts";
 import { PULL_PATH, PUSH_PATH, type ReplicationMoves, routeMoves } from "../control/admin-moves.ts";
+import { PARKED_PATH, type ParkedDesk, routeParked } from "../control/admin-parked.ts";
 import { routeSites, SITES_PATH, type SitesDesk } from "../control/admin-sites.ts";
 import { rateAt } from "../core/bandwidth-plan.ts";
 import { StorageFault } from "../core/faults.ts";
@@ -16,6 +17,7 @@ import { ForwardGuests } from "../replication/forward-guests.ts";
 import { joinRoute } from "../replication/join-server.ts";
 import { lagRoute } from "../replication/lag-route.ts";
 import { Membership } from "../replication/membership.ts";
+import { readParkedWrites } from "../replication/parked-writes.ts";
 import { createPeerClient, type PeerClient } from "../replication/peer-client.ts";
 import { type PeerRoute, PeerServer } from "../replication/peer-server.ts";
 import { ReadThrough } from "../replication/read-through.ts";
@@ -28,6 +30,7 @@ import type { HomeDeps } from "../s3api/home/home-sites.ts";
 import { openInvitations } from "../storage/invitations.ts";
 import type { Site } from "../storage/site.ts";
 import { adoptCluster, retireOrigin } from "../storage/site-identity.ts";
+import type { Store } from "../storage/store.ts";
 import { peersWhenWritten } from "./known-peers.ts";
 import { tellOperator } from "./peer-problem.ts";
 import { openRows, rowAdminRoutes } from "./replication-rows.ts";
@@ -106,7 +109,7 @@ export async function startReplication(parts: ReplicationParts): Promise<Running
       { path: SITES_PATH, answer: (call) => routeSites(desk, call) },
       ...watch.adminRoutes,
       ...bucketRoutes(parts),
-      ...moveRoutes(engine, peers),
+      ...moveRoutes(engine, store, peers),
       ...rowAdminRoutes(rows, peers),
     ],
     stop: async () => {
@@ -214,16 +217,24 @@ function bucketRoutes({ site, s3 }: Parameters<typeof startReplication>[0]): Adm
   return [modes, { path: HOMES_PATH, answer: (call) => routeHomes(desk, call) }];
 }
 
-function moveRoutes(engine: Replication, peers: () => readonly MemberSite[]): AdminRoute[] {
+function moveRoutes(
+  engine: Replication,
+  { replica }: Pick<Store, "replica">,
+  peers: () => readonly MemberSite[],
+): AdminRoute[] {
   const moves: ReplicationMoves = {
     peers,
     pull: (name) => engine.pullNow(peers().find(({ id }) => id === name)?.id),
     push: (waitMs) => engine.push(waitMs),
   };
-  return [PULL_PATH, PUSH_PATH].map((path) => ({
-    path,
-    answer: (call) => routeMoves(moves, call),
-  }));
+  const parked: ParkedDesk = {
+    list: (max) => readParkedWrites(replica, max),
+    giveUp: () => engine.giveUpParked(),
+  };
+  const moved = [PULL_PATH, PUSH_PATH].map(
+    (path): AdminRoute => ({ path, answer: (call) => routeMoves(moves, call) }),
+  );
+  return [...moved, { path: PARKED_PATH, answer: (call) => routeParked(parked, call) }];
 }
 
 function activePeers(sites: readonly MemberSite[], { identity }: Site): readonly MemberSite[] {

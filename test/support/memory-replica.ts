@@ -186,6 +186,17 @@ export class MemoryReplica implements Replica {
     return this.gone.has(`${dot.origin} ${dot.seq}`);
   }
 
+  /** Parked operations that were given up. */
+  readonly givenUp: string[] = [];
+
+  async giveUp({ origin, seq }: Dot): Promise<boolean> {
+    const name = `${origin} ${seq}`;
+    if (!this.#parked.has(name)) return false;
+    this.givenUp.push(name);
+    this.gone.add(name);
+    return true;
+  }
+
   acknowledge(site: SiteId, applied: Vector): void {
     this.acknowledged.set(site, applied);
   }

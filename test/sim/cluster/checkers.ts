@@ -128,6 +128,8 @@ export type Agreement = {
   readonly aged: boolean;
   /** Whether a site is gone, or was set back, that may have had bytes alone. */
   readonly mayLose: boolean;
+  /** Whether a write was taken back because its bytes had burnt with a site. */
+  readonly isGivenUp: (dot: Dot) => boolean;
   /** Whether rows of a site that is gone may be here of which no log tells any more. */
   readonly halfTaken: boolean;
 };
@@ -144,7 +146,7 @@ export async function checkAgreement(sites: readonly Looked[], deps: Agreement):
     checkSame(what, dump, canonicalDump(other.running, deps));
   }
   if (deps.halfTaken) return dump.join("\n");
-  const isLost = (dot: Dot): boolean => isLostEverywhere(dot, sites);
+  const isLost = (dot: Dot): boolean => deps.isGivenUp(dot) || isLostEverywhere(dot, sites);
   checkLost(sites, deps.observer);
   const model = new ClusterModel(deps.observer.all, isLost);
   const misplaced = model.misplaced(deps.observer.all);

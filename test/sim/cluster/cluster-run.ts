@@ -1,3 +1,4 @@
+import type { Dot } from "../../../src/core/records.ts";
 import type { Hash } from "../../../src/ports/hash.ts";
 import { Seed } from "../seed.ts";
 import { dumpRows } from "../sim-machine.ts";
@@ -339,7 +340,8 @@ class Run {
     const { locks, ages: aged, backups, removes } = this.#plan;
     const { isHalfTaken: halfTaken } = cluster;
     const mayLose = backups || removes;
-    const deps = { hash, observer, contents, locks, aged, mayLose, halfTaken };
+    const isGivenUp = (dot: Dot): boolean => cluster.isGivenUp(dot);
+    const deps = { hash, observer, contents, locks, aged, mayLose, halfTaken, isGivenUp };
     const checked = checkAgreement(cluster.members.looked(), deps);
     cluster.note(await time.until(checked, "the look at what there is"));
     checkClocks(observer, cluster.mostMs + CLOCK_SLACK_MS);

@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import type { Dot } from "../../../src/core/records.ts";
 import type { Hash } from "../../../src/ports/hash.ts";
 import type { VerifyStep, VerifyWish } from "../../../src/replication/verify.ts";
 import type { Seed } from "../seed.ts";
@@ -47,6 +48,7 @@ export class Cluster {
   readonly #seed: Seed;
   readonly #settings: ClusterSettings;
   readonly #events = createHash("sha256");
+  readonly #givenUp = new Set<string>();
   readonly #cuts = new Set<string>();
   #mostMs = 0;
   /** Rows have been taken over; a site was removed behind that, whose they may have been. */
@@ -200,7 +202,7 @@ export class Cluster {
     const untilMs = this.time.nowMs + HEAL_MS_MAX;
     for (;;) {
       const why = this.#unsettled();
-      if (why === undefined) break;
+      if (why === undefined && !(await this.#giveUpLost())) break;
       if (this.time.nowMs > untilMs) throw new BrokenPromise(`the sites never agree: ${why}`);
       if (this.#settings.exchange === "direct") await this.#pullAll();
       await this.pass(5_000);
@@ -210,6 +212,25 @@ export class Cluster {
     for (const site of this.members.all) await this.observe(site);
     this.observer.cutTo(furthest(this.members.looked()));
     this.observer.checkWhole();
+  }
+
+  /** What an operator does about writes whose bytes burnt with a site; whether there were any. */
+  async #giveUpLost(): Promise<boolean> {
+    for (const site of this.members.all) {
+      const engine = this.#engines.get(site.name);
+      const parked = site.running?.site.store.replica.parked() ?? [];
+      if (engine === undefined || parked.length === 0) continue;
+      for (const { dot } of parked) this.#givenUp.add(`${dot.origin} ${dot.seq}`);
+      const told = await site.during("what is lost", () => engine.giveUpParked());
+      this.note(`${site.name} gives up what is lost: ${JSON.stringify(told)}`);
+      return true;
+    }
+    return false;
+  }
+
+  /** Whether a write was taken back because its bytes had burnt. */
+  isGivenUp({ origin, seq }: Dot): boolean {
+    return this.#givenUp.has(`${origin} ${seq}`);
   }
 
   #unsettled(): string | undefined {

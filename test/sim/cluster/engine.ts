@@ -41,6 +41,7 @@ export type Engine = {
   readonly rows: RowsService;
   /** Peers whose logs do not reach this one any more: an operator says what to do. */
   readonly outOfReach: () => readonly MemberSite[];
+  readonly giveUpParked: Replication["giveUpParked"];
   readonly end: () => void;
 };
 
@@ -107,7 +108,7 @@ export function startEngine(deps: EngineDeps): Engine {
   const through = rowsFirst ? startReadThrough(running, log, () => replication) : undefined;
   const outOfReach = (): MemberSite[] =>
     peers().filter(({ id }) => watch.facts(id).link === "needs-bootstrap");
-  return { rows, outOfReach, end };
+  return { rows, outOfReach, giveUpParked: () => replication.giveUpParked(), end };
 }
 
 /** There is little in a simulated site: so that its rows do not all come with one answer. */
