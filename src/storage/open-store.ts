@@ -21,7 +21,7 @@ import { TABLES } from "./metadata/rows.ts";
 import { IndexView } from "./metadata/view.ts";
 import { Quantiles } from "./quantiles.ts";
 import { RecentBatches } from "./recent-batches.ts";
-import { type Recovered, recoverIndex, settleLog } from "./recovery.ts";
+import { endMissing, type Recovered, recoverIndex, settleLog } from "./recovery.ts";
 import { ReserveFile } from "./reserve-file.ts";
 import { newFooter, type SealingDeps, sealSegment } from "./sealing.ts";
 import { type SegmentFacts, type SegmentOwner, Segments } from "./segment/segments.ts";
@@ -43,6 +43,8 @@ export type StoreSettings = {
   readonly belief: "trusted" | "untrusted" | "rebuild";
   /** Where the log ended when that was last written down. */
   readonly knownEnd: LogEnd | undefined;
+  /** Writes it down. */
+  readonly noteEnd: (end: LogEnd) => Promise<void>;
   readonly failStop: (fault: StorageFault) => void;
 };
 
@@ -85,6 +87,7 @@ export async function openStore(ports: SitePorts, settings: StoreSettings): Prom
       origin: identity.origin,
       indexDirectory: `${settings.directory}/index`,
       checkpointDirectory: `${settings.directory}/checkpoint`,
+      noteEnd: settings.noteEnd,
     },
     settings.belief,
   );
@@ -105,10 +108,7 @@ export async function openStore(ports: SitePorts, settings: StoreSettings): Prom
 function checkEnd({ replay: { position } }: Recovered, known: LogEnd | undefined): void {
   if (known === undefined || position.segment > known.segment) return;
   if (position.segment === known.segment && position.offset >= known.offset) return;
-  const where = `segment ${known.segment}, offset ${known.offset}`;
-  throw new StorageFault("corrupt", `the log is damaged before ${where}, where it ended`, {
-    hint: "Nothing was cut. Restore the segment from a backup, or this site from another one.",
-  });
+  throw endMissing(known);
 }
 
 type Found = {

@@ -3,9 +3,12 @@ import type { Disk } from "../ports/disk.ts";
 import type { Kv, OpenKv } from "../ports/kv.ts";
 import type { Log } from "../ports/log.ts";
 import type { BootMark } from "./boot-mark.ts";
+import type { LogEnd } from "./commit-lane.ts";
+import { POSITION_KEY } from "./metadata/keys.ts";
 import { TABLES } from "./metadata/rows.ts";
 import { indexKey } from "./metadata/stored-rows.ts";
-import { type ReplayDeps, type ReplayResult, replayLog } from "./replay.ts";
+import { IndexView } from "./metadata/view.ts";
+import { type LogSegment, type ReplayDeps, type ReplayResult, replayLog } from "./replay.ts";
 import type { SegmentFacts } from "./segment/segments.ts";
 
 export type RecoveryDeps = Omit<ReplayDeps, "kv"> & {
@@ -14,9 +17,14 @@ export type RecoveryDeps = Omit<ReplayDeps, "kv"> & {
   readonly logger: Log;
   readonly indexDirectory: string;
   readonly checkpointDirectory: string;
+  /** Writes down, durably, where the log is now known to have ended. */
+  readonly noteEnd: (end: LogEnd) => Promise<void>;
 };
 
 export type Recovered = { readonly kv: Kv; readonly replay: ReplayResult };
+
+/** The log is durable before the index learns of it: one that is shorter has lost something. */
+type AheadOfLog = { readonly logEnd: LogEnd };
 
 /** Where an index may come from, from the cheapest to the one that always works. */
 type Source = "as it is" | "checkpoint" | "nothing";
@@ -52,15 +60,29 @@ export async function recoverIndex(
 ): Promise<Recovered> {
   for (const source of SOURCES[belief]) {
     if (!(await prepare(deps, source))) continue;
+    let opened: Recovered | AheadOfLog;
     try {
-      return await openAndReplay(deps);
+      opened = await openAndReplay(deps);
     } catch (failure) {
       const repairable = failure instanceof StorageFault && failure.kind === "corrupt";
       if (!repairable || source === "nothing") throw failure;
       deps.logger.warn({ source, failure: failure.message }, "the index is made anew");
+      continue;
     }
+    if ("kv" in opened) return opened;
+    // Written down first, or a start that doubts this index would take what is left for all.
+    await deps.noteEnd(opened.logEnd);
+    throw endMissing(opened.logEnd);
   }
   throw new StorageFault("corrupt", "the index could not be made");
+}
+
+/** The log does not reach where it is known to have ended. */
+export function endMissing({ segment, offset }: LogEnd): StorageFault {
+  const where = `segment ${segment}, offset ${offset}`;
+  return new StorageFault("corrupt", `the log is damaged before ${where}, where it ended`, {
+    hint: "Nothing was cut. Restore the segment from a backup, or this site from another one.",
+  });
 }
 
 /** Puts the files of a source in place; false when it has none. */
@@ -77,17 +99,29 @@ async function prepare(deps: RecoveryDeps, source: Source): Promise<boolean> {
   return true;
 }
 
-async function openAndReplay(deps: RecoveryDeps): Promise<Recovered> {
+async function openAndReplay(deps: RecoveryDeps): Promise<Recovered | AheadOfLog> {
   const kv = await openIndex(deps);
   try {
     if (kv.get(indexKey(TABLES.replaying.prefix, "")) !== undefined) {
       throw new StorageFault("corrupt", "a replay was cut off");
+    }
+    const applied = new IndexView(kv, deps.hash.crc32).get(TABLES.position, POSITION_KEY);
+    if (applied !== undefined && !reaches(deps.log, applied)) {
+      await kv.close();
+      return { logEnd: { segment: applied.segment, offset: applied.offset } };
     }
     return { kv, replay: await replayLog({ ...deps, kv }) };
   } catch (failure) {
     await kv.close();
     throw failure;
   }
+}
+
+function reaches(log: readonly LogSegment[], { segment, offset }: LogEnd): boolean {
+  const found = log.find(({ facts }) => facts.id === segment);
+  // A segment that was dropped after it had been applied is behind us for good.
+  if (found === undefined) return log.some(({ facts }) => facts.id > segment);
+  return found.batchesEnd >= offset;
 }
 
 /** A store that cannot even be opened is damage like any other: the log makes a new one. */

@@ -127,7 +127,6 @@ class Replay {
   }
 
   async run(): Promise<ReplayResult> {
-    this.#checkPosition();
     let lastSegment = this.#position.segment;
     for (const segment of this.#deps.log) {
       const { id } = segment.facts;
@@ -149,19 +148,6 @@ class Replay {
       ends: this.#ends,
       position: this.#position,
     };
-  }
-
-  /** An index that is ahead of the log rests on something the log has lost. */
-  #checkPosition(): void {
-    const { segment, offset } = this.#position;
-    if (segment === 0) return;
-    const found = this.#deps.log.find(({ facts }) => facts.id === segment);
-    // A segment that was dropped after it had been applied is behind us for good.
-    if (found === undefined && this.#deps.log.some(({ facts }) => facts.id > segment)) return;
-    if (found !== undefined && found.batchesEnd >= offset) return;
-    throw new StorageFault("corrupt", "the index is ahead of the log", {
-      hint: "The index is rebuilt from the log; if a segment was removed by hand, put it back.",
-    });
   }
 
   #segment(

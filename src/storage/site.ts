@@ -98,12 +98,12 @@ async function openLocked(
   // From here until the end of recovery a start counts as failed; two in a row rebuild the index.
   // An index that is not believed now must not be by the next start either, should this one die
   // before it has made a new one: so the mark names no boot until then.
-  await setMark({
+  const started = {
     clean: false,
     failedStarts: (mark?.failedStarts ?? 0) + 1,
-    logEnd: mark?.logEnd,
     ...(trusted ? {} : { bootId: undefined }),
-  });
+  };
+  await setMark({ ...started, logEnd: mark?.logEnd });
   const writeMode = await probeWriteMode(ports, directory, settings.directIo);
   let failed = false;
   const failStop = (fault: StorageFault): void => {
@@ -119,6 +119,7 @@ async function openLocked(
     reserveFileBytes: settings.reserveFileBytes ?? 0,
     timeBounds: settings.timeBounds ?? {},
     knownEnd: mark?.logEnd,
+    noteEnd: (logEnd) => setMark({ ...started, logEnd }),
     belief: settings.rebuildIndex === true ? "rebuild" : trusted ? "trusted" : "untrusted",
     failStop,
   });

@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { StorageFault } from "../../src/core/faults.ts";
 import { readBootMark, writeBootMark } from "../../src/storage/boot-mark.ts";
 import { takeCheckpoint } from "../../src/storage/recovery.ts";
+import { segmentName } from "../../src/storage/segment/segments.ts";
 import { dumpRows, type Running } from "../sim/sim-machine.ts";
 import { checkContents, showModel, showStore } from "../sim/store-check.ts";
 import { bucketOf, Journal, keyOf, type UploadIds } from "../sim/store-journal.ts";
@@ -155,10 +156,7 @@ describe.each([
     const mark = await readBootMark(fixture.disk(), fixture.directory);
     if (mark?.logEnd === undefined) throw new Error("a closed site knows where its log ended");
     const { segment, offset } = mark.logEnd;
-    const name = (await fixture.disk().list(`${fixture.directory}/segments`)).find((file) =>
-      file.includes(String(segment).padStart(8, "0")),
-    );
-    const path = `${fixture.directory}/segments/${name}`;
+    const path = `${fixture.directory}/segments/${segmentName(segment)}`;
     const flip = async (): Promise<void> => {
       const bytes = Buffer.from(await fixture.disk().readFile(path));
       // In the body of the last batch: its end is padding.
@@ -172,6 +170,31 @@ describe.each([
     await expect(fixture.open({ rebuildIndex: true })).rejects.toThrow("where it ended");
     await flip();
     await start({ rebuildIndex: true });
+    await check();
+  });
+
+  test("never takes what is left of a log for all of it when the index knows of more", async () => {
+    await perform(put("a", 1, SMALL));
+    await perform(put("b", 2, LARGE));
+    await running.site.close();
+    const mark = await readBootMark(fixture.disk(), fixture.directory);
+    if (mark?.logEnd === undefined) throw new Error("a closed site knows where its log ended");
+    const path = `${fixture.directory}/segments/${segmentName(mark.logEnd.segment)}`;
+    const whole = await fixture.disk().readFile(path);
+    // As if it had been killed, and somebody had then cut the file.
+    const killed = { ...mark, clean: false, logEnd: undefined };
+    await writeBootMark(fixture.disk(), fixture.directory, killed);
+    const file = await fixture.disk().openWrite(path, "buffered");
+    await file.truncate(mark.logEnd.offset - 4096);
+    // However often it is tried, also by starts that believe no index any more.
+    for (let attempt = 0; attempt < 4; attempt++) {
+      await expect(fixture.open({})).rejects.toThrow("where it ended");
+    }
+    await expect(fixture.open({ rebuildIndex: true })).rejects.toThrow("where it ended");
+    await file.write(whole, 0);
+    await file.sync();
+    await file.close();
+    await start();
     await check();
   });
 
