@@ -199,7 +199,8 @@ describe("a data directory", () => {
 
   test("that lost its site.json but has segments is refused", async () => {
     await openAndRelease();
-    await writeFile(join(settings.directory, "segments", "seg-00000001"), "x");
+    await writeFile(join(settings.directory, "segments", "seg-0000000001.atoll"), "x");
+    await writeFile(join(settings.directory, "boot.json"), "{}");
     await rm(join(settings.directory, "site.json"));
     await expect(openAndRelease()).rejects.toThrow(/holds segments, but its site\.json is missing/);
   });

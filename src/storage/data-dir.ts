@@ -8,6 +8,7 @@ import { type ClusterKeys, openKeyRing } from "./cluster-keys.ts";
 import { acquireDataLock } from "./data-lock.ts";
 import { directoryOf } from "./json-file.ts";
 import { makeRoomToStart } from "./reserve-file.ts";
+import { parseSegmentName } from "./segment/segments.ts";
 import { openSiteIdentity, SITE_FILE, type SiteIdentity } from "./site-identity.ts";
 
 export type DataDirDeps = {
@@ -112,7 +113,8 @@ async function checkDirectory(deps: DataDirDeps, directory: string): Promise<voi
   }
   await checkFileSystem(deps, directory);
   const names = await deps.disk.list(directory);
-  if (names.includes(SITE_FILE)) return;
+  // One that holds segments was a site's: what it lacks is said once it has been looked for.
+  if (names.includes(SITE_FILE) || (await hasSegments(deps.disk, directory, names))) return;
   const known = new Set<string>([...DIRECTORIES, "tls"]);
   const foreign = names.find((name) => !known.has(name) && !HARMLESS_NAMES.test(name));
   if (foreign !== undefined) {
@@ -122,6 +124,16 @@ async function checkDirectory(deps: DataDirDeps, directory: string): Promise<voi
       { hint: "Choose an empty or a new directory with --data." },
     );
   }
+}
+
+async function hasSegments(
+  disk: Disk,
+  directory: string,
+  names: readonly string[],
+): Promise<boolean> {
+  if (!names.includes("segments")) return false;
+  const found = await disk.list(`${directory}/segments`);
+  return found.some((name) => parseSegmentName(name) !== undefined);
 }
 
 type Problem = { readonly what: string; readonly hint: string };
