@@ -32,6 +32,8 @@ export interface Disk {
   syncDirectory(path: string): Promise<void>;
   /** Facts about the file system that holds the path. */
   fileSystem(path: string): Promise<FileSystemFacts>;
+  /** The same on this thread, in microseconds; throws as the other rejects. */
+  fileSystemNow(path: string): FileSystemFacts;
 }
 
 /**

@@ -39,7 +39,9 @@ export function createNodeDisk(): Disk {
     remove: (path) => call((done) => fs.unlink(path, done)),
     removeTree: (path) => call((done) => fs.rm(path, { recursive: true, force: true }, done)),
     syncDirectory,
-    fileSystem,
+    fileSystem: async (path) =>
+      fileSystemFacts(await call<fs.StatsFs>((done) => fs.statfs(path, done))),
+    fileSystemNow: (path) => fileSystemFacts(fs.statfsSync(path)),
   };
 }
 
@@ -127,8 +129,7 @@ async function syncDirectory(path: string): Promise<void> {
   }
 }
 
-async function fileSystem(path: string): Promise<FileSystemFacts> {
-  const facts = await call<fs.StatsFs>((done) => fs.statfs(path, done));
+function fileSystemFacts(facts: fs.StatsFs): FileSystemFacts {
   return {
     type: facts.type,
     freeBytes: facts.bavail * facts.bsize,

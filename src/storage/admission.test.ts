@@ -10,15 +10,17 @@ const RESERVE_FILE_BYTES = 16 * MIB;
 
 let disk: SimDisk;
 let admission: Admission;
+let clock: SimClock;
 
 beforeEach(async () => {
+  clock = new SimClock();
   disk = new SimDisk(new Seed("admission"), {
     directories: ["/data"],
     capacityBytes: 1024 * MIB,
   });
   const reserveFile = new ReserveFile({ disk, directory: "/data", bytes: RESERVE_FILE_BYTES });
   admission = new Admission({
-    ...{ disk, clock: new SimClock(), directory: "/data", reserveFile },
+    ...{ disk, clock, directory: "/data", reserveFile },
     reserveBytes: 100 * MIB,
   });
   await admission.refresh();
@@ -29,6 +31,15 @@ test("a write that would touch the reserve is refused before it is begun, a dele
   await admission.refresh();
   expect(() => admission.admit(10 * MIB)).toThrow("the disk is full up to its reserve");
   expect(() => admission.admitSmall()).not.toThrow();
+});
+
+test("after a rest a write is judged by the disk as it is, not as it was before", async () => {
+  disk.freeBytes = 0;
+  await clock.advance(60_000);
+  expect(() => admission.admit(1)).toThrow("the disk is full up to its reserve");
+  disk.freeBytes = 900 * MIB;
+  await clock.advance(60_000);
+  expect(() => admission.admit(1)).not.toThrow();
 });
 
 test("what was admitted counts before the file system tells of it", () => {

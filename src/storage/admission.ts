@@ -1,6 +1,6 @@
 import { StorageFault } from "../core/faults.ts";
 import type { Clock } from "../ports/clock.ts";
-import type { Disk } from "../ports/disk.ts";
+import type { Disk, FileSystemFacts } from "../ports/disk.ts";
 import { type ReserveFile, TIGHT_BYTES } from "./reserve-file.ts";
 
 export type AdmissionDeps = {
@@ -16,6 +16,8 @@ const RESERVE_BYTES_MAX = 1024 ** 3;
 const RESERVE_SHARE = 0.02;
 /** How old what we know of the free space may be. */
 const FACTS_AGE_MS_MAX = 1000;
+/** As old as this they are after a rest only: others may have filled the disk meanwhile. */
+const STALE_MS = 10_000;
 /** The index and its copies grow with the log: this much is set aside per byte written. */
 const INDEX_BYTES_PER_BYTE = 0.25;
 const INDEX_BYTES_PER_WRITE = 2048;
@@ -50,7 +52,7 @@ export class Admission {
 
   /** @throws StorageFault "disk-full" when a write of so many bytes would touch the reserve. */
   admit(bytes: number): void {
-    if (this.#deps.clock.monotonicMs() - this.#askedMs > FACTS_AGE_MS_MAX) void this.refresh();
+    this.#look();
     const needed = bytes * (1 + INDEX_BYTES_PER_BYTE) + INDEX_BYTES_PER_WRITE;
     if (needed > this.roomBytes) {
       throw new StorageFault("disk-full", "the disk is full up to its reserve", {
@@ -66,7 +68,7 @@ export class Admission {
    * @throws StorageFault "disk-full" when not even the reserve file's space is left.
    */
   admitSmall(): void {
-    if (this.#deps.clock.monotonicMs() - this.#askedMs > FACTS_AGE_MS_MAX) void this.refresh();
+    this.#look();
     // A failure leaves the file where it is, and the next small write tries again.
     if (this.#freeBytes < TIGHT_BYTES) this.makeRoom().catch(nothing);
     if (this.#freeBytes >= SMALL_WRITE_BYTES) return;
@@ -100,15 +102,32 @@ export class Admission {
     this.#asking = true;
     this.#askedMs = this.#deps.clock.monotonicMs();
     try {
-      const facts = await this.#deps.disk.fileSystem(this.#deps.directory);
-      const share = facts.totalBytes * RESERVE_SHARE;
-      this.#reserveBytes = this.#deps.reserveBytes ?? Math.min(RESERVE_BYTES_MAX, share);
-      this.#freeBytes = facts.freeBytes;
+      this.#learn(await this.#deps.disk.fileSystem(this.#deps.directory));
     } catch (failure) {
       if (!(failure instanceof Error)) throw failure;
     } finally {
       this.#asking = false;
     }
+  }
+
+  /** Looks at the file system when it is time to: beside the write, or before one after a rest. */
+  #look(): void {
+    const { clock, disk, directory } = this.#deps;
+    const ageMs = clock.monotonicMs() - this.#askedMs;
+    if (ageMs <= FACTS_AGE_MS_MAX) return;
+    void this.refresh();
+    if (ageMs <= STALE_MS) return;
+    try {
+      this.#learn(disk.fileSystemNow(directory));
+    } catch (failure) {
+      if (!(failure instanceof Error)) throw failure;
+    }
+  }
+
+  #learn({ totalBytes, freeBytes }: FileSystemFacts): void {
+    const share = totalBytes * RESERVE_SHARE;
+    this.#reserveBytes = this.#deps.reserveBytes ?? Math.min(RESERVE_BYTES_MAX, share);
+    this.#freeBytes = freeBytes;
   }
 }
 

@@ -230,11 +230,15 @@ export class SimDisk implements Disk {
   }
 
   fileSystem(path: string): Promise<FileSystemFacts> {
-    return this.#run("file-system", path, () => ({
+    return this.#run("file-system", path, () => this.fileSystemNow());
+  }
+
+  fileSystemNow(): FileSystemFacts {
+    return {
       type: EXT4_TYPE,
       freeBytes: Math.max(0, this.#freeBytes),
       totalBytes: this.#options.capacityBytes ?? 2 ** 40,
-    }));
+    };
   }
 
   // For its files
