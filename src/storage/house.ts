@@ -7,9 +7,10 @@ import type { Disk } from "../ports/disk.ts";
 import type { Log } from "../ports/log.ts";
 import { isAwaited } from "./acknowledgements.ts";
 import type { CommitLane } from "./commit-lane.ts";
+import { placeOfOperation } from "./log-pages.ts";
 import { endsOfLogs, isNeeded, type LogEnd } from "./log-trim.ts";
 import { dropOldMarks } from "./mark-horizon.ts";
-import { DROPPED_KEY, segmentKeyOf } from "./metadata/keys.ts";
+import { DROPPED_KEY, POSITION_KEY, segmentKeyOf } from "./metadata/keys.ts";
 import { TABLES } from "./metadata/rows.ts";
 import type { RowReader } from "./metadata/stored-rows.ts";
 import { OldRows } from "./old-rows.ts";
@@ -188,6 +189,16 @@ export class House {
     return Math.min(...commit.filter(({ sealed }) => !sealed).map(({ id }) => id));
   }
 
+  /**
+   * The segment of this site's last operation stays whatever becomes of that: nothing else tells a
+   * rebuild how far the log has come, and sequences would be given out a second time.
+   */
+  #lastOperation(): number | undefined {
+    const { index, kv, hash } = this.#deps.parts;
+    const head = index.get(TABLES.position, POSITION_KEY);
+    return head && placeOfOperation({ kv, hash }, head.origin, head.seq)?.segment;
+  }
+
   /** The other members of the cluster. */
   #peers(): SiteId[] {
     const { parts, siteId } = this.#deps;
@@ -225,10 +236,10 @@ export class House {
     const { parts, segments, clock } = this.#deps;
     const isBelieved = this.#deps.refusal() === undefined;
     const logEnd = isBelieved ? this.#firstOpen() : 0;
-    const unneeded = [...segments.facts.values()].filter(
-      (facts) =>
-        facts.sealed && this.#isDead(facts) && (facts.lane === "bulk" || facts.id < logEnd),
-    );
+    const last = this.#lastOperation();
+    const unneeded = [...segments.facts.values()]
+      .filter(({ id, lane, sealed }) => sealed && (lane === "bulk" || (id < logEnd && id !== last)))
+      .filter((facts) => this.#isDead(facts));
     // Whoever reads slowly holds up what is read, and nothing else.
     const dead = unneeded.filter(({ id }) => !parts.bodies.isRead(id));
     this.#isHeldUp = dead.length < unneeded.length;

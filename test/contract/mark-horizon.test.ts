@@ -80,6 +80,25 @@ test("marks go when every peer has applied them and a week has passed, and a reb
   expect(site.store.currentVersion(VERSIONED, keyOf("a"))).toBeUndefined();
 });
 
+test("a rebuild goes on with the log behind a last delete whose mark has gone", async () => {
+  const site = await SimSite.open("last");
+  await setUp(site);
+  await put(site.store, 0, 0, Buffer.from("deleted"));
+  await meet(site);
+  await site.restart();
+  await site.store.deleteObject({ bucket: PLAIN, key: keyOf("a") });
+  const head = site.store.logHead();
+  await site.restart();
+  for (let day = 0; day < 12; day++) {
+    acknowledge(site);
+    site.machine.clock.leap(DAY_MS);
+    await keepHouse(site);
+  }
+  expect(marksOf(site)).toBe(0);
+  await site.restart(true);
+  expect(site.store.logHead()?.seq).toBe(head?.seq);
+});
+
 test("marks stay for a peer that has not applied them, and for a bootstrap that began before", async () => {
   const site = await siteWithMarks("held");
   const before = new Map();
