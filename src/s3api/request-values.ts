@@ -3,6 +3,8 @@ import type { Exchange, RequestHeaders } from "../http/exchange.ts";
 import type { StoredBucket } from "../storage/store.ts";
 import { parseAmzDate } from "./auth/request-time.ts";
 import type { AuthResult } from "./auth/verify.ts";
+import { formatIsoDate } from "./headers/dates.ts";
+import type { LockWish } from "./headers/object-lock-headers.ts";
 import { parseTaggingHeader } from "./headers/tagging-header.ts";
 import { ACCOUNT, principalArn, userNameOf } from "./policy/principal.ts";
 import type { ConditionValues } from "./policy/template.ts";
@@ -24,7 +26,10 @@ export type AskedFor = {
   readonly bucket: StoredBucket | undefined;
   readonly key: string | undefined;
   readonly tagsOf: (bucket: StoredBucket, key: string, version: string | undefined) => Tags;
-  /** Values that only a handler knows, such as tags in a body; they stand before all others. */
+  /**
+   * Values that only a handler knows, such as tags in a body; they stand before all others. An
+   * empty list is no value, whatever the headers say.
+   */
   readonly known: ReadonlyMap<string, readonly string[]> | undefined;
 };
 
@@ -78,7 +83,11 @@ const REQUEST_TAG = "s3:requestobjecttag/";
 
 /** The values of a request by condition key; nothing is computed before a policy asks for it. */
 export function requestValues(facts: RequestFacts, asked: AskedFor): ConditionValues {
-  return (key) => asked.known?.get(key) ?? valuesOf(key, facts, asked);
+  return (key) => {
+    const known = asked.known?.get(key);
+    if (known === undefined) return valuesOf(key, facts, asked);
+    return known.length === 0 ? undefined : known;
+  };
 }
 
 function valuesOf(key: string, facts: RequestFacts, asked: AskedFor): Values {
@@ -140,6 +149,23 @@ export function requestTagValues(tags: Tags): ReadonlyMap<string, readonly strin
   return values;
 }
 
+/** A lock for conditions, where a handler finds it in a body: headers then mean nothing. */
+export function requestLockValues(
+  { retention, legalHold }: LockWish,
+  nowMs: number,
+): ReadonlyMap<string, readonly string[]> {
+  const kept = retention === undefined ? [] : [retention];
+  return new Map([
+    ["s3:object-lock-legal-hold", legalHold === undefined ? [] : [legalHold ? "ON" : "OFF"]],
+    ["s3:object-lock-mode", kept.map(({ mode }) => mode)],
+    [
+      "s3:object-lock-remaining-retention-days",
+      kept.map(({ untilMs }) => daysUntil(untilMs, nowMs)),
+    ],
+    ["s3:object-lock-retain-until-date", kept.map(({ untilMs }) => formatIsoDate(untilMs))],
+  ]);
+}
+
 /** The version that is asked for, where it is not the one in the query. */
 export function knownVersion(
   version: string | undefined,
@@ -158,8 +184,12 @@ function copySource(headers: RequestHeaders): string | undefined {
 function remainingRetentionDays({ headers, nowMs }: RequestFacts): string | undefined {
   const until = headers.get(RETAIN_UNTIL);
   if (until === undefined) return undefined;
-  const ms = Date.parse(until) - nowMs();
-  return Number.isNaN(ms) ? until : String(Math.ceil(ms / DAY_MS));
+  const untilMs = Date.parse(until);
+  return Number.isNaN(untilMs) ? until : daysUntil(untilMs, nowMs());
+}
+
+function daysUntil(untilMs: number, nowMs: number): string {
+  return String(Math.ceil((untilMs - nowMs) / DAY_MS));
 }
 
 /** Milliseconds since the signature was made, for presigned URLs too. */

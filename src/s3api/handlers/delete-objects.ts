@@ -6,6 +6,7 @@ import {
   parseVersionId,
 } from "../../core/names.ts";
 import type { DeleteObjectRequest, DeleteOutcome } from "../../storage/store.ts";
+import type { KnownValues } from "../authorize.ts";
 import { S3Error } from "../errors.ts";
 import type { VersionRef } from "../headers/version-ref.ts";
 import { type DeletesThere, deleteThere, identityOf } from "../home/deletes-there.ts";
@@ -142,14 +143,14 @@ function readItem(call: Placed, element: XmlElement, named: Named): Item {
   try {
     const { bucket } = call;
     const key = keyOf(named.name);
-    if (!mayDelete(call, key, named)) throw new S3Error("AccessDenied");
+    const etag = childText(element, "ETag");
+    if (!mayDelete(call, key, named, etag)) throw new S3Error("AccessDenied");
     const version = versionOf(named);
     for (const unsupported of ["LastModifiedTime", "Size"]) {
       if (childText(element, unsupported) !== undefined) {
         throw new S3Error("NotImplemented", { fields: { Element: unsupported } });
       }
     }
-    const etag = childText(element, "ETag");
     const tag = etag === undefined ? "*" : unquoteEtag(etag);
     if (tag !== "*") requireReadable(call, key);
     if (etag !== undefined && call.isElsewhere) return { kind: "brought", named, etag };
@@ -168,9 +169,25 @@ function readItem(call: Placed, element: XmlElement, named: Named): Item {
   }
 }
 
-function mayDelete(call: BucketCall, key: ObjectKey, { versionText }: Named): boolean {
+/** Headers of the request are no conditions on its keys. */
+const WITHOUT_CONDITION: KnownValues = new Map([
+  ["s3:if-match", []],
+  ["s3:if-none-match", []],
+]);
+
+function mayDelete(
+  { allows, bucket }: BucketCall,
+  key: ObjectKey,
+  { versionText }: Named,
+  etag: string | undefined,
+): boolean {
   const action = versionText === undefined ? "s3:DeleteObject" : "s3:DeleteObjectVersion";
-  return call.allows(action, call.bucket, key, knownVersion(versionText));
+  if (versionText === undefined && etag === undefined) {
+    return allows(action, bucket, key, WITHOUT_CONDITION);
+  }
+  const known = new Map([...WITHOUT_CONDITION, ...(knownVersion(versionText) ?? [])]);
+  if (etag !== undefined) known.set("s3:if-match", [etag.trim()]);
+  return allows(action, bucket, key, known);
 }
 
 /** Among many an id that cannot be one is told as one that names nothing. */

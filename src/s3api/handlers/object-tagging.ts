@@ -5,6 +5,7 @@ import { emptyReply, xmlReply } from "../reply.ts";
 import { requestTagValues } from "../request-values.ts";
 import { readTagging, TAGGED_OBJECT, type Tags, writeTagging } from "../settings/tag-set.ts";
 import { XmlWriter } from "../xml/writer.ts";
+import { allowedBody } from "./allowed-body.ts";
 import { changeObject } from "./change-object.ts";
 import { changeableObject, pushVersionId } from "./object-version.ts";
 import { readXmlBody } from "./xml-body.ts";
@@ -37,21 +38,16 @@ export async function deleteObjectTagging(call: ObjectCall, deps: HandlerDeps): 
   return emptyReply(204, headers);
 }
 
-/**
- * The tags of the body. A policy may depend on them, so that they are read before it is asked; but
- * what is wrong with them is told only to who may set some.
- */
-async function allowedTags(call: ObjectCall, deps: HandlerDeps): Promise<Tags> {
-  const { allows, bucket, key, query } = call;
-  const action = query.has("versionId") ? "s3:PutObjectVersionTagging" : "s3:PutObjectTagging";
-  let tags: Tags;
-  try {
-    const document = await readXmlBody(call, deps, "Tagging");
-    if (document === undefined) throw new S3Error("MissingRequestBodyError");
-    tags = readTagging(document, TAGGED_OBJECT);
-  } catch (failure) {
-    throw allows(action, bucket, key) ? failure : new S3Error("AccessDenied", { cause: failure });
-  }
-  if (!allows(action, bucket, key, requestTagValues(tags))) throw new S3Error("AccessDenied");
-  return tags;
+/** The tags of the body, which policies may ask about. */
+function allowedTags(call: ObjectCall, deps: HandlerDeps): Promise<Tags> {
+  const isNamed = call.query.has("versionId");
+  return allowedBody(call, {
+    action: isNamed ? "s3:PutObjectVersionTagging" : "s3:PutObjectTagging",
+    read: async () => {
+      const document = await readXmlBody(call, deps, "Tagging");
+      if (document === undefined) throw new S3Error("MissingRequestBodyError");
+      return readTagging(document, TAGGED_OBJECT);
+    },
+    known: requestTagValues,
+  });
 }

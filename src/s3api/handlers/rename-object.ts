@@ -1,5 +1,6 @@
 import { type ObjectKey, objectKeyProblem, parseObjectKey } from "../../core/names.ts";
 import type { RenameObjectRequest } from "../../storage/store.ts";
+import type { KnownValues } from "../authorize.ts";
 import { S3Error } from "../errors.ts";
 import { judgeRead, readConditions } from "../headers/conditionals.ts";
 import { headersOf } from "../headers/header-list.ts";
@@ -22,8 +23,9 @@ const TOKEN = /^[!-~]{1,64}$/;
 export async function renameObject(call: ObjectCall, deps: HandlerDeps): Promise<Reply> {
   const { bucket, key } = call;
   const source = readSource(call);
+  const known = knownOfSource(call);
   for (const action of ["s3:GetObject", "s3:DeleteObject"]) {
-    if (!call.allows(action, bucket, source)) throw new S3Error("AccessDenied");
+    if (!call.allows(action, bucket, source, known)) throw new S3Error("AccessDenied");
   }
   const conditions = allowedConditions(call);
   const sourceConditions = readSourceConditions(call, deps);
@@ -54,6 +56,15 @@ function readSource({ headers, bucket }: ObjectCall): ObjectKey {
     message: "Rename source must mention the source key of the same bucket, percent-encoded",
     fields: { ArgumentName: SOURCE_HEADER, ArgumentValue: header },
   });
+}
+
+/** The conditions on the source are under names of their own; the usual ones are the new key's. */
+function knownOfSource({ headers }: ObjectCall): KnownValues {
+  const of = (condition: string): readonly string[] => {
+    const value = headers.get(`${SOURCE_HEADER}-${condition}`);
+    return value === undefined ? [] : [value];
+  };
+  return new Map(["if-match", "if-none-match"].map((name) => [`s3:${name}`, of(name)]));
 }
 
 /** Whatever the request says of locks: AWS has no such headers here. */

@@ -1,0 +1,135 @@
+import { createHash } from "node:crypto";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { credentialOf, openS3Site, type S3Site } from "../../test/support/s3-site.ts";
+import { readStoredPolicy } from "./policy/document.ts";
+
+const LOCKED = "locked";
+const PLAIN = "plain";
+const DAY_MS = 24 * 3600 * 1000;
+let site: S3Site;
+let keys = 0;
+
+beforeAll(async () => {
+  site = await openS3Site();
+  await site.ask({ method: "PUT", path: `/${PLAIN}` });
+  const headers = { "x-amz-bucket-object-lock-enabled": "true" };
+  await site.ask({ method: "PUT", path: `/${LOCKED}`, headers });
+});
+
+afterAll(async () => {
+  await site.close();
+});
+
+/** A key that may do everything, but this when the condition holds. */
+function keyDenied(Action: string, Condition: object) {
+  const Statement = [
+    { Effect: "Allow", Action: "*", Resource: "*" },
+    { Effect: "Deny", Action, Resource: "*", Condition },
+  ];
+  keys += 1;
+  const policies = [readStoredPolicy(JSON.stringify({ Version: "2012-10-17", Statement }))];
+  const credential = credentialOf(`DENIEDKEY${keys}`, { policies });
+  site.add(credential);
+  return credential;
+}
+
+type Key = ReturnType<typeof keyDenied>;
+
+function withDigest(body: string, headers: Record<string, string> = {}) {
+  return {
+    body,
+    headers: { ...headers, "content-md5": createHash("md5").update(body).digest("base64") },
+  };
+}
+
+const inDays = (days: number): string => new Date(Date.now() + days * DAY_MS).toISOString();
+
+describe("the lock in a body", () => {
+  const path = `/${LOCKED}/k`;
+
+  beforeAll(async () => {
+    await site.ask({ method: "PUT", path, body: "x" });
+  });
+
+  function retain(as: Key, mode: string, days: number, headers?: Record<string, string>) {
+    const body =
+      `<Retention><Mode>${mode}</Mode>` +
+      `<RetainUntilDate>${inDays(days)}</RetainUntilDate></Retention>`;
+    const request = { method: "PUT", path: `${path}?retention`, as };
+    return site.ask({ ...request, ...withDigest(body, headers) });
+  }
+
+  test("is bounded by a policy on the days that remain", async () => {
+    const days = { "s3:object-lock-remaining-retention-days": "10" };
+    const as = keyDenied("s3:PutObjectRetention", { NumericGreaterThan: days });
+    expect((await retain(as, "GOVERNANCE", 20)).status).toBe(403);
+    // A header says nothing of what is in the body.
+    const short = { "x-amz-object-lock-retain-until-date": inDays(1) };
+    expect((await retain(as, "GOVERNANCE", 20, short)).status).toBe(403);
+    expect((await retain(as, "GOVERNANCE", 5)).status).toBe(200);
+  });
+
+  test("is bounded by a policy on its mode, which may also say who goes round it", async () => {
+    const mode = { "s3:object-lock-mode": "COMPLIANCE" };
+    const as = keyDenied("s3:PutObjectRetention", { StringEquals: mode });
+    expect((await retain(as, "COMPLIANCE", 7)).status).toBe(403);
+    expect((await retain(as, "GOVERNANCE", 7)).status).toBe(200);
+    const days = { "s3:object-lock-remaining-retention-days": "3" };
+    const bypass = { "x-amz-bypass-governance-retention": "true" };
+    const bounded = keyDenied("s3:BypassGovernanceRetention", { NumericLessThan: days });
+    expect((await retain(bounded, "GOVERNANCE", 2, bypass)).status).toBe(403);
+    expect((await retain(bounded, "GOVERNANCE", 4, bypass)).status).toBe(200);
+  });
+
+  test("is bounded by a policy on legal holds", async () => {
+    const as = keyDenied("s3:PutObjectLegalHold", {
+      StringEquals: { "s3:object-lock-legal-hold": "OFF" },
+    });
+    const hold = (Status: string, headers?: Record<string, string>) => {
+      const body = `<LegalHold><Status>${Status}</Status></LegalHold>`;
+      const request = { method: "PUT", path: `${path}?legal-hold`, as };
+      return site.ask({ ...request, ...withDigest(body, headers) });
+    };
+    expect((await hold("ON")).status).toBe(200);
+    expect((await hold("OFF")).status).toBe(403);
+    expect((await hold("OFF", { "x-amz-object-lock-legal-hold": "ON" })).status).toBe(403);
+  });
+
+  test("is told to be malformed only to who may set one", async () => {
+    const request = { method: "PUT", path: `${path}?retention`, ...withDigest("<Retention>") };
+    const as = keyDenied("s3:PutObjectRetention", {});
+    expect((await site.ask({ ...request, as })).status).toBe(403);
+    expect((await site.ask(request)).status).toBe(400);
+  });
+});
+
+describe("the conditions of a DeleteObjects", () => {
+  /** What AWS documents to enforce conditional deletes. */
+  const enforced = () => keyDenied("s3:DeleteObject", { Null: { "s3:if-match": "true" } });
+
+  async function deleteMany(as: Key, objects: string, headers: Record<string, string> = {}) {
+    const body = `<Delete>${objects}</Delete>`;
+    const answer = await site.ask({ method: "POST", path: `/${PLAIN}?delete`, as, body, headers });
+    const text = answer.body.toString();
+    return [...text.matchAll(/<(Deleted|Code)>(?:<Key>)?(\w+)/g)].map(([, , word]) => word);
+  }
+
+  test("are those of each key, and not a header that binds none of them", async () => {
+    for (const key of ["a", "b"]) await site.ask({ method: "PUT", path: `/${PLAIN}/${key}` });
+    const as = enforced();
+    const objects = "<Object><Key>a</Key></Object><Object><Key>b</Key><ETag>*</ETag></Object>";
+    expect(await deleteMany(as, objects, { "If-Match": "*" })).toEqual(["AccessDenied", "b"]);
+    expect((await site.ask({ method: "HEAD", path: `/${PLAIN}/a` })).status).toBe(200);
+  });
+
+  test("are those on the old key when an object is renamed", async () => {
+    await site.ask({ method: "PUT", path: `/${PLAIN}/old` });
+    const as = enforced();
+    const rename = (headers: Record<string, string>) => {
+      const all = { ...headers, "x-amz-rename-source": "/old" };
+      return site.ask({ method: "PUT", path: `/${PLAIN}/new?renameObject`, as, headers: all });
+    };
+    expect((await rename({ "If-None-Match": "*", "If-Match": "*" })).status).toBe(403);
+    expect((await rename({ "x-amz-rename-source-if-match": "*" })).status).toBe(200);
+  });
+});
