@@ -133,3 +133,24 @@ describe("the conditions of a DeleteObjects", () => {
     expect((await rename({ "x-amz-rename-source-if-match": "*" })).status).toBe(200);
   });
 });
+
+test("a policy can ask for conditions on objects that are made, and let parts be uploaded", async () => {
+  const as = keyDenied("s3:PutObject", {
+    Null: { "s3:if-none-match": "true" },
+    Bool: { "s3:ObjectCreationOperation": "true" },
+  });
+  const ask = (method: string, path: string, headers: Record<string, string> = {}, body = "") =>
+    site.ask({ method, path: `/${PLAIN}/${path}`, as, headers, body });
+  expect((await ask("PUT", "made")).status).toBe(403);
+  expect((await ask("PUT", "made", { "If-None-Match": "*" })).status).toBe(200);
+  const begun = await ask("POST", "parts?uploads");
+  const id = /<UploadId>(\w+)/.exec(begun.body.toString())?.[1] ?? "";
+  const part = await ask("PUT", `parts?partNumber=1&uploadId=${id}`, {}, "x");
+  const etag = part.headers["etag"];
+  const list =
+    "<CompleteMultipartUpload><Part><PartNumber>1</PartNumber>" +
+    `<ETag>${etag}</ETag></Part></CompleteMultipartUpload>`;
+  expect((await ask("POST", `parts?uploadId=${id}`, {}, list)).status).toBe(403);
+  const done = await ask("POST", `parts?uploadId=${id}`, { "If-None-Match": "*" }, list);
+  expect(done.status).toBe(200);
+});

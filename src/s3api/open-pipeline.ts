@@ -30,7 +30,9 @@ export function openRequest(
   const { bucketText = "", bucket, key } = address;
   const identity = (auth: AuthResult, headers: RequestHeaders): Identity => {
     const { region } = deps.settings;
-    const facts = { exchange, headers, query: EMPTY_QUERY, auth, region, nowMs: deps.nowMs };
+    const { nowMs } = deps;
+    const { operation } = trace;
+    const facts = { exchange, headers, query: EMPTY_QUERY, auth, region, nowMs, operation };
     const stored = bucket === undefined ? undefined : deps.store.bucket(bucket);
     return { auth, allows: authorizer(facts, deps, stored) };
   };

@@ -99,7 +99,7 @@ function answerAs(
   const { nowMs, settings, store } = deps;
   const { region } = settings;
   const stored = route.bucket === undefined ? undefined : store.bucket(route.bucket);
-  const facts = { exchange, headers, query: route.query, auth, region, nowMs };
+  const facts = { exchange, headers, query: route.query, auth, region, nowMs, operation };
   const allows = authorizer(facts, deps, stored);
   if (row.perKey !== true) requireAllowed(allows, actionOf(row, route.query), route);
   if ("notImplemented" in row) {

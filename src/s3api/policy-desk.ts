@@ -57,7 +57,7 @@ function answer(deps: PolicyDeskDeps, inquiry: Inquiry): Answer | undefined {
   const bucket = name === undefined ? undefined : store.bucket(name);
   const known = new Map([...inquiry.values].map(([text, given]) => [conditionKey(text), given]));
   const facts = {
-    ...{ region, nowMs, query: EMPTY_QUERY, headers: headersOf([]) },
+    ...{ region, nowMs, operation: undefined, query: EMPTY_QUERY, headers: headersOf([]) },
     exchange: { remoteAddress: "127.0.0.1", secure: false },
     auth: { credential, presigned: false },
   };

@@ -3,6 +3,8 @@ import { callerOf } from "../../test/support/policies.ts";
 import { parseBucketName } from "../core/names.ts";
 import type { StoredBucket } from "../storage/store.ts";
 import { headersOf } from "./headers/header-list.ts";
+import type { OperationRow } from "./operation.ts";
+import { OPERATIONS } from "./operations.ts";
 import { knownVersion, type RequestFacts, requestValues } from "./request-values.ts";
 import { parseQuery } from "./target.ts";
 
@@ -14,6 +16,7 @@ type Asked = {
   readonly who?: "root" | "user" | "anonymous";
   readonly name?: string;
   readonly presigned?: boolean;
+  readonly operation?: string;
   readonly known?: ReadonlyMap<string, readonly string[]>;
   /** There is no such bucket. */
   readonly isGone?: true;
@@ -36,6 +39,7 @@ function valuesFor(key: string, asked: Asked = {}): readonly string[] | undefine
     auth: { credential, presigned },
     region: "eu-1",
     nowMs: () => NOW_MS,
+    operation: asked.operation,
   } satisfies RequestFacts;
   const valuesOf = requestValues(facts, {
     bucket: asked.isGone === true ? undefined : bucketMadeBy("BOBKEY001"),
@@ -89,6 +93,20 @@ test.each([
   ["aws:sourcevpce", {}, undefined],
 ] as const)("%s of %j is %j", (key, asked, expected) => {
   expect(valuesFor(key, asked as Asked)).toEqual(expected);
+});
+
+test("of every operation that needs s3:PutObject it is known whether it makes an object", () => {
+  const preparing: string[] = [];
+  for (const [operation, row] of Object.entries<OperationRow>(OPERATIONS)) {
+    const values = valuesFor("s3:objectcreationoperation", { operation });
+    if (row.action !== "s3:PutObject") {
+      expect(values, operation).toBeUndefined();
+      continue;
+    }
+    expect(["true", "false"], operation).toContain(values?.[0]);
+    if (values?.[0] === "false") preparing.push(operation);
+  }
+  expect(preparing.sort()).toEqual(["CreateMultipartUpload", "UploadPart", "UploadPartCopy"]);
 });
 
 test.each([

@@ -19,6 +19,8 @@ export type RequestFacts = {
   readonly auth: Pick<AuthResult, "credential" | "presigned" | "form">;
   readonly region: string;
   readonly nowMs: () => number;
+  /** By AWS's name; undefined where nothing is done yet but asked. */
+  readonly operation: string | undefined;
 };
 
 /** What is asked for; the tags of an object that exists are read when a policy asks for them. */
@@ -35,6 +37,19 @@ export type AskedFor = {
 
 type Values = readonly string[] | undefined;
 type Source = (facts: RequestFacts, asked: AskedFor) => string | undefined;
+
+/** Of what needs `s3:PutObject`: what only prepares an object can have no condition on it. */
+const CREATES_OBJECT: ReadonlyMap<string, string> = new Map([
+  ["AppendObject", "true"],
+  ["CompleteMultipartUpload", "true"],
+  ["CopyObject", "true"],
+  ["CreateMultipartUpload", "false"],
+  ["PostObject", "true"],
+  ["PutObject", "true"],
+  ["RenameObject", "true"],
+  ["UploadPart", "false"],
+  ["UploadPartCopy", "false"],
+]);
 
 const DAY_MS = 24 * 3600 * 1000;
 
@@ -68,6 +83,7 @@ const SINGLE: ReadonlyMap<string, Source> = new Map<string, Source>([
   ["s3:object-lock-mode", ({ headers }) => headers.get("x-amz-object-lock-mode")],
   ["s3:object-lock-remaining-retention-days", remainingRetentionDays],
   ["s3:object-lock-retain-until-date", ({ headers }) => headers.get(RETAIN_UNTIL)],
+  ["s3:objectcreationoperation", ({ operation = "" }) => CREATES_OBJECT.get(operation)],
   ["s3:prefix", ({ query }) => query.get("prefix")],
   ["s3:resourceaccount", (_facts, { bucket }) => (bucket === undefined ? undefined : ACCOUNT)],
   ["s3:signatureage", signatureAge],
