@@ -134,6 +134,20 @@ describe("the conditions of a DeleteObjects", () => {
   });
 });
 
+test("the tags that a copy brings along are what a policy on tags is asked about", async () => {
+  const headers = { "x-amz-tagging": "level=secret" };
+  await site.ask({ method: "PUT", path: `/${PLAIN}/tagged`, headers });
+  const tags = { "s3:RequestObjectTag/level": "public" };
+  const as = keyDenied("s3:PutObjectTagging", { StringNotEquals: tags });
+  const copy = (more: Record<string, string>) => {
+    const all = { ...more, "x-amz-copy-source": `/${PLAIN}/tagged` };
+    return site.ask({ method: "PUT", path: `/${PLAIN}/copy`, as, headers: all });
+  };
+  expect((await copy({ "x-amz-tagging": "level=public" })).status).toBe(403);
+  const replaced = { "x-amz-tagging": "level=public", "x-amz-tagging-directive": "REPLACE" };
+  expect((await copy(replaced)).status).toBe(200);
+});
+
 test("a policy can ask for conditions on objects that are made, and let parts be uploaded", async () => {
   const as = keyDenied("s3:PutObject", {
     Null: { "s3:if-none-match": "true" },

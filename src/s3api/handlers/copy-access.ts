@@ -5,7 +5,8 @@ import { checkCopySource } from "../headers/conditionals.ts";
 import type { CopySource } from "../headers/copy-source.ts";
 import type { HeaderLines } from "../headers/object-headers.ts";
 import type { HandlerDeps, ObjectCall } from "../operation.ts";
-import { knownVersion } from "../request-values.ts";
+import { knownVersion, requestTagValues } from "../request-values.ts";
+import type { Tags } from "../settings/tag-set.ts";
 import { copiedObject, shownVersionId } from "./object-version.ts";
 
 /**
@@ -28,12 +29,16 @@ export function readableSource(
 }
 
 /**
- * Tags that go along with a copy are read there and written here, and each has to be allowed.
+ * Tags that go along with a copy are read there and written here, and each has to be allowed. A
+ * policy on tags is asked about those that are written, and not about a header that says others.
  * https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html
  */
-export function requireTagsAllowed(call: ObjectCall, source: CopySource): void {
+export function requireTagsAllowed(call: ObjectCall, source: CopySource, tags: Tags): void {
   requireAllowedOnSource(call, source, ["s3:GetObjectTagging", "s3:GetObjectVersionTagging"]);
-  if (!call.allows("s3:PutObjectTagging", call.bucket, call.key)) throw new S3Error("AccessDenied");
+  const { allows, bucket, key } = call;
+  if (!allows("s3:PutObjectTagging", bucket, key, requestTagValues(tags))) {
+    throw new S3Error("AccessDenied");
+  }
 }
 
 /** Of the two actions the second is for a source whose version is named. */

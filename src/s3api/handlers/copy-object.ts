@@ -61,7 +61,7 @@ async function copyOnce(
   }
   const attributes = copiedAttributes(call, found);
   if (attributes.tags.length > 0 && attributes.tags === found.record.attributes.tags) {
-    requireTagsAllowed(call, source);
+    requireTagsAllowed(call, source, attributes.tags);
   }
   refusePointlessCopy(call, deps, found);
   const conditions = allowedConditions(call);
