@@ -175,7 +175,7 @@ export function objectHeaders(
     ["Last-Modified", formatHttpDate(record.lastModifiedMs)],
     ["Accept-Ranges", "bytes"],
   ];
-  const { system, user, storageClass, tags } = record.attributes;
+  const { system, user, storageClass } = record.attributes;
   let hasType = overrides?.has("Content-Type") === true;
   for (const [name, value] of system) {
     if (name === CONTENT_TYPE) hasType = true;
@@ -186,7 +186,6 @@ export function objectHeaders(
   if (overrides !== undefined) for (const [header, value] of overrides) lines.push([header, value]);
   for (const [name, value] of user) lines.push([META_PREFIX + name, mailSafe(value)]);
   if (storageClass !== undefined) lines.push(["x-amz-storage-class", storageClass]);
-  if (tags.length > 0) lines.push(["x-amz-tagging-count", String(tags.length)]);
   return lines;
 }
 
