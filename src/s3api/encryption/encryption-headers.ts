@@ -129,10 +129,12 @@ export function readCustomerKey(
 
 /** Whether a request says itself how a new object is to be encrypted. */
 export function asksForEncryption(headers: RequestHeaders): boolean {
-  return (
-    headers.get(ENCRYPTION_HEADER) !== undefined ||
-    headers.get(ALGORITHM_HEADERS.object) !== undefined
-  );
+  return headers.get(ENCRYPTION_HEADER) !== undefined || bringsKey(headers, "object");
+}
+
+/** Whether a request has a customer's key, whatever it is worth. */
+export function bringsKey(headers: RequestHeaders, owner: KeyOwner): boolean {
+  return headers.get(ALGORITHM_HEADERS[owner]) !== undefined;
 }
 
 /** For operations whose object has its encryption already, or tells it by itself. */

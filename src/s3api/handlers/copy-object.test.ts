@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { openS3Site, type S3Site } from "../../../test/support/s3-site.ts";
 import { StorageFault } from "../../core/faults.ts";
@@ -80,4 +81,28 @@ test("a part is not copied for ever from a source that is replaced each time it 
   expect([answer.status, reads]).toEqual([409, 4]);
   expect(site.store.stats().segments.pinnedBytes).toBe(0);
   expect(await site.ask({ method: "PUT", path, headers })).toMatchObject({ status: 200 });
+});
+
+test("an object leaves its client's key when it is copied onto itself without one", async () => {
+  const key = Buffer.alloc(32, 9);
+  const keyHeaders = (prefix: string) => ({
+    [`${prefix}-algorithm`]: "AES256",
+    [`${prefix}-key`]: key.toString("base64"),
+    [`${prefix}-key-md5`]: createHash("md5").update(key).digest("base64"),
+  });
+  const sealed = keyHeaders("x-amz-server-side-encryption-customer");
+  await site.ask({ method: "PUT", path: "/plain/own", headers: sealed, body: "mine" });
+  expect((await site.ask({ method: "GET", path: "/plain/own" })).status).toBe(400);
+  const opened = keyHeaders("x-amz-copy-source-server-side-encryption-customer");
+  const headers = { ...opened, "x-amz-copy-source": "/plain/own" };
+  expect(await site.ask({ method: "PUT", path: "/plain/own", headers })).toMatchObject({
+    status: 200,
+  });
+  const read = await site.ask({ method: "GET", path: "/plain/own" });
+  expect([read.status, String(read.body)]).toEqual([200, "mine"]);
+  // It has no key any more, so that nothing would change.
+  const again = { "x-amz-copy-source": "/plain/own" };
+  expect(await site.ask({ method: "PUT", path: "/plain/own", headers: again })).toMatchObject({
+    status: 400,
+  });
 });

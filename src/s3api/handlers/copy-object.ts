@@ -2,7 +2,7 @@ import { LIMITS } from "../../core/limits.ts";
 import type { ObjectAttributes } from "../../core/records.ts";
 import type { StoredObject } from "../../storage/store.ts";
 import { pushEncryption } from "../encryption/body-encryption.ts";
-import { asksForEncryption } from "../encryption/encryption-headers.ts";
+import { asksForEncryption, bringsKey } from "../encryption/encryption-headers.ts";
 import { S3Error } from "../errors.ts";
 import { type CopySource, parseCopySource } from "../headers/copy-source.ts";
 import { formatIsoDate } from "../headers/dates.ts";
@@ -133,8 +133,9 @@ const OWN_SYSTEM: readonly string[] = [ACL_HEADER, REDIRECT];
 
 /**
  * AWS refuses a copy onto itself that names nothing to change; what it names may be what holds
- * already. The bucket's encryption counts as named: so what was there before it is encrypted. An
- * older version copied onto its own key becomes current again, which is how versions are restored.
+ * already. The bucket's encryption counts as named: so what was there before it is encrypted. So
+ * does a client's key that only the source is given with: the copy will do without. An older
+ * version copied onto its own key becomes current again, which is how versions are restored.
  */
 function refusePointlessCopy(call: ObjectCall, deps: HandlerDeps, source: StoredObject): void {
   if (source.bucket !== call.bucket || source.key !== call.key) return;
@@ -143,7 +144,7 @@ function refusePointlessCopy(call: ObjectCall, deps: HandlerDeps, source: Stored
   for (const named of [REDIRECT, "x-amz-storage-class"]) {
     if (call.headers.get(named) !== undefined) return;
   }
-  if (asksForEncryption(call.headers)) return;
+  if (asksForEncryption(call.headers) || bringsKey(call.headers, "source")) return;
   if (BUCKET_ENCRYPTION.of(call.bucketSettings) !== undefined) return;
   throw new S3Error("InvalidRequest", {
     message:
