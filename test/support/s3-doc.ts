@@ -62,6 +62,8 @@ const DIFFERENCES = `## Where Atoll differs from AWS, or AWS has no answer
   path and in \`x-amz-copy-source\` it is itself. A key with a NUL byte is refused with \`InvalidURI\`.
 - **Metadata.** User metadata is kept byte for byte as UTF-8; values beyond printable ASCII come back
   as one RFC 2047 word (\`=?UTF-8?B?…?=\`), and encoded words come back as they were sent.
+  With \`uws\` a header loses what its value begins or ends with beyond ASCII: a signed one is
+  \`SignatureDoesNotMatch\`, as metadata always is; \`--engine node\` takes it whole.
 - **Storage classes.** \`STANDARD\` and the classes that promise immediate reading are kept as labels;
   \`GLACIER\`, \`DEEP_ARCHIVE\`, \`OUTPOSTS\`, \`SNOW\` and \`EXPRESS_ONEZONE\` are \`NotImplemented\`.
 - **Versions.** Ids are 32 hexadecimal digits that sort by time; any other text is \`InvalidArgument\`,
