@@ -2,16 +2,11 @@ import { type BucketName, parseObjectKey, parseVersionId } from "../core/names.t
 import type { Store, StoredBucket, StoredObject } from "../storage/store.ts";
 import type { Credential } from "./auth/credentials.ts";
 import { objectAclOf } from "./headers/object-acl.ts";
-import {
-  bucketAclPolicy,
-  type CannedAcl,
-  OBJECT_ACL_ACTIONS,
-  objectAclPolicy,
-} from "./policy/canned-acl.ts";
+import { bucketAclPolicy, OBJECT_ACL_ACTIONS, objectAclPolicy } from "./policy/canned-acl.ts";
 import { type Decision, decide, resourceArn } from "./policy/decide.ts";
 import type { PolicyDocument } from "./policy/document.ts";
 import type { ConditionValues } from "./policy/template.ts";
-import { aclsAreOff, bucketAclOf } from "./settings/bucket-acl.ts";
+import { aclsAreOff, bucketAclOf, grantedAcl } from "./settings/bucket-acl.ts";
 import { BUCKET_POLICY } from "./settings/bucket-policy.ts";
 import { PUBLIC_ACCESS_BLOCK } from "./settings/public-access-block.ts";
 
@@ -50,7 +45,7 @@ export function judge(question: AccessQuestion, store: AccessStore): Decision {
   }
   const own = credential.policies;
   const policy = policyOf(question, bucket);
-  const acl = grantedAcl(bucket, bucketAclOf(bucket.settings));
+  const acl = grantedAcl(bucket.settings, bucketAclOf(bucket.settings));
   const granted = acl === "private" ? undefined : bucketAclPolicy(acl, kindOf(credential));
   const policies =
     policy === undefined && granted === undefined
@@ -71,13 +66,6 @@ function policyOf(question: AccessQuestion, bucket: StoredBucket): PolicyDocumen
   return keptOut ? policy.denials : policy.document;
 }
 
-/** An ACL that counts: not when ACLs are off, nor when the public ones are ignored. */
-function grantedAcl(bucket: StoredBucket, acl: CannedAcl): CannedAcl {
-  if (acl === "private" || aclsAreOff(bucket.settings)) return "private";
-  const block = PUBLIC_ACCESS_BLOCK.of(bucket.settings);
-  return block?.IgnorePublicAcls === true ? "private" : acl;
-}
-
 /**
  * The ACL of an object is looked at last, by those who would be refused. When there is no object,
  * who may list is let through, to be told that it is not there.
@@ -93,7 +81,7 @@ function withObjectAcl(question: AccessQuestion, decision: Decision, store: Acce
     const listing = judge({ ...question, action: "s3:ListBucket", key: undefined }, store);
     return listing.allowed ? listing : decision;
   }
-  const acl = grantedAcl(bucket, objectAclOf(object.record.attributes));
+  const acl = grantedAcl(bucket.settings, objectAclOf(object.record.attributes));
   const granted = objectAclPolicy(acl, kindOf(credential));
   if (granted === undefined) return decision;
   const resource = resourceArn(bucket.name, key);

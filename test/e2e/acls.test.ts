@@ -254,12 +254,18 @@ describe.each(ENGINES)("ACLs on %s", (engine) => {
     await s3.send(put(Bucket, "a", "public-read"));
     const block = (PublicAccessBlockConfiguration: object) =>
       s3.send(new PutPublicAccessBlockCommand({ Bucket, PublicAccessBlockConfiguration }));
+    const isPublic = async () => {
+      const { PolicyStatus } = await s3.send(new GetBucketPolicyStatusCommand({ Bucket }));
+      return PolicyStatus?.IsPublic;
+    };
     await block({ IgnorePublicAcls: true });
+    expect(await isPublic()).toBe(false);
     for (const path of [`/${Bucket}`, `/${Bucket}/a`]) {
       expect((await unsigned(server(), "GET", path)).said).toBe(DENIED);
     }
     await s3.send(put(Bucket, "b", "public-read"));
     await block({ BlockPublicAcls: true });
+    expect(await isPublic()).toBe(true);
     expect((await unsigned(server(), "GET", `/${Bucket}/a`)).said).toBe("200");
     expect(await refusalOf(s3.send(put(Bucket, "c", "public-read")))).toBe(DENIED);
     const upload = { Bucket, Key: "c", ACL: "public-read" as const };

@@ -1,7 +1,7 @@
 import type { BucketCall, HandlerDeps, Reply } from "../operation.ts";
 import { isPublicAcl } from "../policy/canned-acl.ts";
 import { emptyReply, xmlReply } from "../reply.ts";
-import { aclsAreOff, bucketAclOf } from "../settings/bucket-acl.ts";
+import { bucketAclOf, grantedAcl } from "../settings/bucket-acl.ts";
 import { BUCKET_POLICY, requireFitting } from "../settings/bucket-policy.ts";
 import { readDocument } from "../settings/bucket-setting.ts";
 import { XmlWriter } from "../xml/writer.ts";
@@ -18,13 +18,13 @@ export async function putBucketPolicy(call: BucketCall, deps: HandlerDeps): Prom
 }
 
 /**
- * Whether the bucket is public, by its policy or by its ACL.
+ * Whether the bucket is public, by its policy or by its ACL where that counts.
  * https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetBucketPolicyStatus.html
  */
 export function getBucketPolicyStatus({ bucketSettings: settings }: BucketCall): Reply {
   const isPublic =
     BUCKET_POLICY.of(settings)?.isPublic === true ||
-    (isPublicAcl(bucketAclOf(settings)) && !aclsAreOff(settings));
+    isPublicAcl(grantedAcl(settings, bucketAclOf(settings)));
   const xml = new XmlWriter("PolicyStatus");
   xml.text("IsPublic", String(isPublic));
   return xmlReply(xml.finish());
