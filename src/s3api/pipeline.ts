@@ -14,7 +14,7 @@ import { answerOrigin, openRequest, visitWebsite } from "./open-pipeline.ts";
 import type { BucketCall, Call, HandlerDeps, HomeVisit, OperationRow, Reply } from "./operation.ts";
 import { OPERATIONS, type OperationName } from "./operations.ts";
 import type { Trace } from "./responder.ts";
-import { type Route, refuseUnknownParameters, routeRequest } from "./router.ts";
+import { findOperation, type Route, refuseUnknownParameters, routeRequest } from "./router.ts";
 import { screenHeaders } from "./screen.ts";
 import type { Query } from "./target.ts";
 
@@ -86,16 +86,20 @@ function answerAs(
     trace.accessKey = auth.credential.id;
     trace.seating?.signedBy(auth.credential.id);
   }
-  const { operation } = route;
+  const headers = auth.presigned
+    ? withHoistedHeaders(exchange.headers, route.query.entries)
+    : exchange.headers;
+  const { method } = exchange;
+  const operation =
+    headers === exchange.headers
+      ? route.operation
+      : findOperation(route.level, { method, headers }, route.query);
   if (operation === undefined) {
-    throw new S3Error("MethodNotAllowed", { fields: { Method: exchange.method } });
+    throw new S3Error("MethodNotAllowed", { fields: { Method: method } });
   }
   trace.operation = operation;
   const row: OperationRow = OPERATIONS[operation];
   assert(!("open" in row), "operations that are open to everybody have been answered");
-  const headers = auth.presigned
-    ? withHoistedHeaders(exchange.headers, route.query.entries)
-    : exchange.headers;
   const { nowMs, settings, store } = deps;
   const { region } = settings;
   const stored = route.bucket === undefined ? undefined : store.bucket(route.bucket);

@@ -136,7 +136,12 @@ function demands(candidate: Candidate): number {
   return candidate.query.length * 2 + (candidate.header === undefined ? 0 : 1);
 }
 
-function findOperation(level: Level, request: Request, query: Query): OperationName | undefined {
+/** The operation of a request: a header that chooses it may be one that a presigner has moved. */
+export function findOperation(
+  level: Level,
+  request: Pick<Request, "method" | "headers">,
+  query: Query,
+): OperationName | undefined {
   const candidates = CANDIDATES.get(`${level} ${request.method}`);
   if (candidates === undefined) return undefined;
   for (const candidate of candidates) {

@@ -1,4 +1,9 @@
-import { GetObjectCommand, HeadObjectCommand, PutObjectCommand } from "@aws-sdk/client-s3";
+import {
+  CopyObjectCommand,
+  GetObjectCommand,
+  HeadObjectCommand,
+  PutObjectCommand,
+} from "@aws-sdk/client-s3";
 import { getSignedUrl } from "@aws-sdk/s3-request-presigner";
 import aws4 from "aws4";
 import { describe, expect, test } from "vitest";
@@ -164,6 +169,24 @@ describe.each(ENGINES)("access on %s", (engine) => {
     const wrongVerb = await fetch(get, { method: "DELETE" });
     expect(wrongVerb.status).toBe(403);
     await wrongVerb.arrayBuffer();
+  });
+
+  test("a link to a copy copies: its source stands in the query", async () => {
+    const s3 = sdkFor(server());
+    const Bucket = await makeBucket(s3);
+    for (const Key of ["source", "target"]) {
+      await s3.send(new PutObjectCommand({ Bucket, Key, Body: Key }));
+    }
+    const input = { Bucket, Key: "target", CopySource: `${Bucket}/source` };
+    const copy = await getSignedUrl(s3, new CopyObjectCommand(input), { expiresIn: 60 });
+    expect(copy).toContain("x-amz-copy-source=");
+    const copied = await fetch(copy, { method: "PUT" });
+    expect([copied.status, await copied.text()]).toEqual([
+      200,
+      expect.stringContaining("<CopyObjectResult"),
+    ]);
+    const got = await s3.send(new GetObjectCommand({ Bucket, Key: "target" }));
+    expect(await got.Body?.transformToString()).toBe("source");
   });
 
   test.each(["0", "604801", "-1", "x"])("a link cannot live %s seconds", async (expires) => {
