@@ -89,6 +89,7 @@ const SINGLE: ReadonlyMap<string, Source> = new Map<string, Source>([
   ["s3:signatureage", signatureAge],
   ["s3:signatureversion", ({ auth }) => signed(auth, "AWS4-HMAC-SHA256")],
   ["s3:versionid", ({ query }) => query.get("versionId")],
+  ["s3:x-amz-content-sha256", contentSha256],
   ["s3:x-amz-copy-source", ({ headers }) => copySource(headers)],
 ]);
 
@@ -187,6 +188,16 @@ export function knownVersion(
   version: string | undefined,
 ): ReadonlyMap<string, readonly string[]> | undefined {
   return version === undefined ? undefined : new Map([["s3:versionid", [version]]]);
+}
+
+/**
+ * What the signature says of the body: a presigned URL says it too, without a header.
+ * https://docs.aws.amazon.com/AmazonS3/latest/API/bucket-policy-s3-sigv4-conditions.html
+ */
+function contentSha256({ auth, headers, query }: RequestFacts): string | undefined {
+  const told = headers.get("x-amz-content-sha256");
+  if (told !== undefined || !auth.presigned) return told;
+  return query.get("X-Amz-Content-Sha256") ?? "UNSIGNED-PAYLOAD";
 }
 
 /** AWS compares `bucket/key`, decoded, without what clients write before and after it. */

@@ -5,7 +5,7 @@ import { openS3Site, type S3Site, type SignedRequest } from "./s3-site.ts";
 export type S3Suite = {
   readonly site: () => S3Site;
   /** A bucket that no other test has, by its name. */
-  readonly makeBucket: () => Promise<string>;
+  readonly makeBucket: (headers?: Readonly<Record<string, string>>) => Promise<string>;
   /** Asks, and shows the error when the answer is another one. */
   readonly expectStatus: (request: SignedRequest, status: number) => Promise<FakeAnswer>;
   /** Status and code of the answer. */
@@ -32,9 +32,9 @@ export function useS3Site(): S3Suite {
   };
   return {
     site: () => opened,
-    makeBucket: async () => {
+    makeBucket: async (headers = {}) => {
       const name = `bucket-${++buckets}`;
-      await expectStatus({ method: "PUT", path: `/${name}` }, 200);
+      await expectStatus({ method: "PUT", path: `/${name}`, headers }, 200);
       return name;
     },
     expectStatus,
