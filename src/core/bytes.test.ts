@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { fc } from "../../test/support/properties.ts";
-import { copyInto } from "./bytes.ts";
+import { copyInto, Gathered } from "./bytes.ts";
 
 const offset = fc.integer({ min: 0, max: 40 });
 const input = fc.uint8Array({ maxLength: 300 });
@@ -24,4 +24,23 @@ test("what does not fit is refused before anything is changed", () => {
   expect(() => copyInto(into, 5, Buffer.from("four"))).toThrow(RangeError);
   expect(() => copyInto(into, 9, Buffer.from("f"))).toThrow(RangeError);
   expect(into.equals(Buffer.alloc(8))).toBe(true);
+});
+
+test("what comes in pieces is taken as one, twice, and keeps none of the memory it came in", () => {
+  fc.assert(
+    fc.property(fc.array(input), fc.array(input), (first, second) => {
+      const gathered = new Gathered();
+      for (const pieces of [first, second]) {
+        const expected = Buffer.concat(pieces);
+        for (const piece of pieces) {
+          const memory = Buffer.from(piece);
+          gathered.push(memory);
+          memory.fill(0xee);
+        }
+        expect(gathered.length).toBe(expected.length);
+        expect(gathered.take().equals(expected)).toBe(true);
+        expect(gathered.length).toBe(0);
+      }
+    }),
+  );
 });

@@ -88,6 +88,42 @@ export class Slab {
   }
 }
 
+const NOTHING: Buffer = Buffer.alloc(0);
+
+/**
+ * Collects what comes in pieces into one piece of memory. A client decides how finely its body is
+ * cut: an object for each of its bytes would take a hundred times as much as they do.
+ */
+export class Gathered {
+  #memory = NOTHING;
+  #length = 0;
+
+  get length(): number {
+    return this.#length;
+  }
+
+  /** Copies the piece. */
+  push(piece: Uint8Array): void {
+    const end = this.#length + piece.length;
+    if (end > this.#memory.length) {
+      // One piece is often all that comes.
+      const larger = Buffer.allocUnsafeSlow(this.#length === 0 ? end : end * 2);
+      this.#memory.copy(larger, 0, 0, this.#length);
+      this.#memory = larger;
+    }
+    this.#memory.set(piece, this.#length);
+    this.#length = end;
+  }
+
+  /** Everything so far, which is forgotten here. */
+  take(): Buffer {
+    const taken = this.#memory.subarray(0, this.#length);
+    this.#memory = NOTHING;
+    this.#length = 0;
+    return taken;
+  }
+}
+
 /** Writes little-endian integers, varints and byte strings into memory that grows as needed. */
 export class ByteWriter {
   #buffer: Buffer;

@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { assert } from "../core/assert.ts";
+import { Gathered } from "../core/bytes.ts";
 import type { Clock } from "../ports/clock.ts";
 import type {
   BodySink,
@@ -34,7 +35,7 @@ export type NodeRequest = {
   readonly expectsContinue: boolean;
 };
 
-/** One request on node:http. The stream holds body bytes back until somebody receives them. */
+/** One request on node:http. */
 export class NodeExchange implements Exchange {
   readonly method: string;
   readonly target: string;
@@ -50,6 +51,8 @@ export class NodeExchange implements Exchange {
   /** Ends the wait for a client that takes part of a stream. */
   #leave: (() => void) | undefined;
   #sink: BodySink | undefined;
+  #waiting: Gathered | undefined;
+  #isPaused = false;
   #bodyEnded: boolean;
   #bodyBytesLeft: number;
   #awaitsContinue: boolean;
@@ -74,6 +77,7 @@ export class NodeExchange implements Exchange {
     // The engine reports a cut body here as well as by "close"; once is enough.
     message.on("error", () => response.destroy());
     message.socket.setTimeout(this.#bodyEnded ? 0 : HTTP_LIMITS.idleMsMax);
+    if (!this.#bodyEnded) this.#read();
   }
 
   get secure(): boolean {
@@ -105,19 +109,32 @@ export class NodeExchange implements Exchange {
     assert(this.#sink === undefined, "the body of an exchange is received once");
     if (this.#answered) return;
     this.#sink = sink;
-    if (this.#gone) sink.abort();
-    else if (this.#bodyEnded) sink.end();
-    else this.#read();
+    if (this.#gone) {
+      sink.abort();
+      return;
+    }
+    const waiting = this.#waiting?.take();
+    this.#waiting = undefined;
+    if (waiting !== undefined) sink.data(waiting);
+    if (this.#bodyEnded) {
+      sink.end();
+      return;
+    }
+    if (this.#awaitsContinue) this.#response.writeContinue();
+    this.#awaitsContinue = false;
+    if (!this.#isPaused) this.resume();
   }
 
   pause(): void {
     if (this.#bodyEnded || this.closed) return;
+    this.#isPaused = true;
     this.#message.pause();
     this.#message.socket.setTimeout(0);
   }
 
   resume(): void {
     if (this.#bodyEnded || this.closed || this.#sink === undefined) return;
+    this.#isPaused = false;
     this.#message.socket.setTimeout(HTTP_LIMITS.idleMsMax);
     this.#message.resume();
   }
@@ -172,12 +189,12 @@ export class NodeExchange implements Exchange {
     );
   }
 
+  /** The stream itself would hold back what nobody receives yet: an object for each chunk of it. */
   #read(): void {
-    if (this.#awaitsContinue) this.#response.writeContinue();
-    this.#awaitsContinue = false;
     this.#message.on("data", (bytes: Uint8Array) => {
       this.#bodyBytesLeft -= bytes.length;
-      this.#sink?.data(bytes);
+      if (this.#sink !== undefined) this.#sink.data(bytes);
+      else if (!this.closed) this.#wait(bytes);
     });
     this.#message.on("end", () => {
       this.#bodyEnded = true;
@@ -185,6 +202,12 @@ export class NodeExchange implements Exchange {
       this.#message.socket.setTimeout(0);
       this.#sink?.end();
     });
+  }
+
+  #wait(bytes: Uint8Array): void {
+    this.#waiting ??= new Gathered();
+    this.#waiting.push(bytes);
+    if (this.#waiting.length > HTTP_LIMITS.waitingBytesMax) this.#message.pause();
   }
 
   /** True when all bytes went out; false when they do not add up or the client has gone. */
@@ -221,6 +244,7 @@ export class NodeExchange implements Exchange {
     if (this.#gone) return false;
     this.#answered = true;
     this.#sink = undefined;
+    this.#waiting = undefined;
     return true;
   }
 

@@ -1,5 +1,6 @@
 import type { HttpResponse } from "uWebSockets.js";
 import { assert } from "../core/assert.ts";
+import { Gathered } from "../core/bytes.ts";
 import type {
   BodySink,
   BodySource,
@@ -73,8 +74,7 @@ export class UwsExchange implements Exchange {
   #pending: Pending | undefined;
 
   #sink: BodySink | undefined;
-  #waiting: Uint8Array[] | undefined;
-  #waitingBytes = 0;
+  #waiting: Gathered | undefined;
   #bodyEnded: boolean;
   #bodyBytesLeft: number;
   #paused = false;
@@ -129,10 +129,10 @@ export class UwsExchange implements Exchange {
       sink.abort();
       return;
     }
-    const waiting = this.#waiting;
-    const wasHeldBack = this.#waitingBytes > HTTP_LIMITS.waitingBytesMax;
+    const waiting = this.#waiting?.take();
+    const wasHeldBack = waiting !== undefined && waiting.length > HTTP_LIMITS.waitingBytesMax;
     this.#waiting = undefined;
-    if (waiting !== undefined) for (const bytes of waiting) sink.data(bytes);
+    if (waiting !== undefined) sink.data(waiting);
     if (this.#bodyEnded) sink.end();
     else if (wasHeldBack && !this.#paused) this.#flow(true);
   }
@@ -293,14 +293,11 @@ export class UwsExchange implements Exchange {
 
   #wait(chunk: ArrayBuffer, last: boolean): void {
     if (chunk.byteLength > 0) {
-      // The engine's memory is gone when this call returns.
-      const copy = new Uint8Array(chunk.byteLength);
-      copy.set(new Uint8Array(chunk));
-      if (this.#waiting === undefined) this.#waiting = [copy];
-      else this.#waiting.push(copy);
-      this.#waitingBytes += copy.length;
+      this.#waiting ??= new Gathered();
+      this.#waiting.push(new Uint8Array(chunk));
     }
-    if (!last && this.#waitingBytes > HTTP_LIMITS.waitingBytesMax) this.#flow(false);
+    const waitingBytes = this.#waiting?.length ?? 0;
+    if (!last && waitingBytes > HTTP_LIMITS.waitingBytesMax) this.#flow(false);
   }
 
   /** Stops the engine's timer, which cuts uploads slower than 16 KiB/s; the sweep goes on. */

@@ -1,4 +1,4 @@
-import { toHex } from "../core/bytes.ts";
+import { Gathered, toHex } from "../core/bytes.ts";
 import { signBytes } from "../core/ed25519.ts";
 import type { SiteKeyPair } from "../core/identity.ts";
 import type { ClusterId, OriginId, SiteId } from "../core/names.ts";
@@ -238,18 +238,16 @@ async function readWhole(
   body: AsyncIterable<Uint8Array>,
   bytesMax: number,
 ): Promise<Buffer> {
-  const parts: Buffer[] = [];
-  let length = 0;
+  const whole = new Gathered();
   for await (const bytes of body) {
-    length += bytes.length;
-    if (length > bytesMax) {
+    if (whole.length + bytes.length > bytesMax) {
       throw new PeerFault("too-large", `${peer.name} answers with more than ${bytesMax} bytes`, {
         hint: "It is cut off; if it goes on, remove that site or look at what runs there.",
       });
     }
-    parts.push(Buffer.from(bytes));
+    whole.push(bytes);
   }
-  return Buffer.concat(parts);
+  return whole.take();
 }
 
 function startDeadline(clock: Clock, { timeoutMs, signal }: PeerRequest) {

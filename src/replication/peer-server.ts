@@ -1,4 +1,4 @@
-import { toHex } from "../core/bytes.ts";
+import { Gathered, toHex } from "../core/bytes.ts";
 import { signBytes } from "../core/ed25519.ts";
 import type { SiteKeyPair } from "../core/identity.ts";
 import { LIMITS } from "../core/limits.ts";
@@ -196,18 +196,19 @@ function queryOf(query: string | undefined): ReadonlyMap<string, string> {
 function readBody(exchange: Exchange, bytesMax: number): Promise<Buffer | "too-large" | "gone"> {
   const bound = Math.min(bytesMax, LIMITS.replicationAnswerBytesMax);
   return new Promise((resolve) => {
-    const chunks: Buffer[] = [];
-    let length = 0;
+    const body = new Gathered();
+    let isTooLarge = false;
     exchange.receive({
       data(bytes) {
-        length += bytes.length;
-        if (length <= bound) chunks.push(Buffer.from(bytes));
-        else {
-          chunks.length = 0;
-          resolve("too-large");
+        isTooLarge ||= body.length + bytes.length > bound;
+        if (!isTooLarge) {
+          body.push(bytes);
+          return;
         }
+        body.take();
+        resolve("too-large");
       },
-      end: () => resolve(Buffer.concat(chunks)),
+      end: () => resolve(body.take()),
       abort: () => resolve("gone"),
     });
   });

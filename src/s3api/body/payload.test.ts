@@ -6,7 +6,9 @@ import { headersOf } from "../../../test/support/headers.ts";
 import { fc } from "../../../test/support/properties.ts";
 import { HmacKey } from "../../core/hmac.ts";
 import { LIMITS } from "../../core/limits.ts";
+import type { BodySink, Exchange } from "../../http/exchange.ts";
 import type { Hash } from "../../ports/hash.ts";
+import { createHeap } from "../../ports/heap.ts";
 import { createNativeHash } from "../../ports/native-hash.ts";
 import type { PayloadClaim } from "../auth/payload-claim.ts";
 import { S3Error } from "../errors.ts";
@@ -327,4 +329,30 @@ test("every byte that arrives is reported as it came", async () => {
   };
   await read("readAll", { ...given, received: count });
   expect(received).toBe(wireBytes);
+});
+
+test("a small body that is cut up finely takes no more memory than its bytes", async () => {
+  const heap = createHeap();
+  const count = 250_000;
+  let sink: BodySink | undefined;
+  const exchange: Exchange = {
+    ...new BodyExchange([]).asExchange(),
+    receive: (receiver) => {
+      sink = receiver;
+    },
+  };
+  const headers = headersOf([["transfer-encoding", "chunked"]]);
+  const settings = { bytesMax: LIMITS.putBytesMax, lengthOptional: true };
+  const payload = openPayload({ exchange, headers, claim: UNSIGNED }, hash, settings);
+  const read = payload.readAll(count);
+  heap.giveBack();
+  const before = process.memoryUsage().heapUsed;
+  for (let at = 0; at < count; at++) sink?.data(Uint8Array.of(at & 0xff));
+  heap.giveBack();
+  expect(process.memoryUsage().heapUsed - before).toBeLessThan(4 * count);
+  sink?.end();
+  const { bytes } = await read;
+  const expected = Buffer.alloc(count);
+  for (let at = 0; at < count; at++) expected[at] = at & 0xff;
+  expect(bytes.equals(expected)).toBe(true);
 });

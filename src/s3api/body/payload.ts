@@ -1,5 +1,5 @@
 import { unreachable } from "../../core/assert.ts";
-import { Slab } from "../../core/bytes.ts";
+import { Gathered, Slab } from "../../core/bytes.ts";
 import { LIMITS } from "../../core/limits.ts";
 import type { ChecksumAlgorithm } from "../../core/records.ts";
 import type { BodySink, Exchange, RequestHeaders } from "../../http/exchange.ts";
@@ -179,6 +179,8 @@ function tooSmall(bytes: number, bytesMin: number): S3Error {
 /** Small bodies live until their commit, a few milliseconds. */
 const slab = new Slab();
 
+const NO_BYTES = Buffer.alloc(0);
+
 /** Where decoded bytes go; counts them, so that no mode can exceed what was announced. */
 class Intake {
   readonly #reading: Reading;
@@ -234,11 +236,21 @@ async function readAll(
     throw tooLarge(reading.bytes, bytesMax);
   }
   // Memory follows what has arrived, never what was announced.
-  const pieces: Buffer[] = [];
-  const intake = new Intake(reading, bytesMax, (data) => pieces.push(slab.copy(data)));
+  let first: Buffer | undefined;
+  let gathered: Gathered | undefined;
+  const intake = new Intake(reading, bytesMax, (data) => {
+    if (first === undefined) {
+      first = slab.copy(data);
+      return;
+    }
+    if (gathered === undefined) {
+      gathered = new Gathered();
+      gathered.push(first);
+    }
+    gathered.push(data);
+  });
   const trailer = await receive(reading.source.exchange, intake);
-  const [first] = pieces;
-  const bytes = pieces.length === 1 && first !== undefined ? first : Buffer.concat(pieces);
+  const bytes = gathered?.take() ?? first ?? NO_BYTES;
   const { hash, expected } = reading;
   const computed = await hash.digests(algorithmsFor(expected), bytes);
   return { bytes, digests: judgeWhole(computed, bytes.length, expected, trailer) };

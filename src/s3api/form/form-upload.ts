@@ -1,3 +1,4 @@
+import { Gathered } from "../../core/bytes.ts";
 import type { BodySink, Exchange } from "../../http/exchange.ts";
 import { S3Error } from "../errors.ts";
 import { type FormHead, FormParser } from "./form-parser.ts";
@@ -25,7 +26,7 @@ export class FormUpload {
   #refuse: (failure: unknown) => void = () => undefined;
   #sink: BodySink | undefined;
   /** What came of the file before anybody wanted it. */
-  #early: Buffer[] = [];
+  readonly #early = new Gathered();
   #end: "open" | "whole" | "cut" = "open";
   #failure: unknown;
 
@@ -69,7 +70,7 @@ export class FormUpload {
   /** Length of the file, once all of a form is there that nobody has begun to read. */
   get fileBytes(): number | undefined {
     if (this.#end !== "whole" || this.#sink !== undefined) return undefined;
-    return this.#early.reduce((bytes, piece) => bytes + piece.length, 0);
+    return this.#early.length;
   }
 
   /** The request as whoever stores the file sees it: its body is the file and nothing else. */
@@ -96,7 +97,7 @@ export class FormUpload {
 
   #receive(sink: BodySink): void {
     this.#sink = sink;
-    for (const bytes of this.#early.splice(0)) sink.data(bytes);
+    if (this.#early.length > 0) sink.data(this.#early.take());
     if (this.#end === "open") this.#exchange.resume();
     else this.#tell(sink);
   }
@@ -111,7 +112,7 @@ export class FormUpload {
   }
 
   #take(bytes: Uint8Array): void {
-    if (this.#sink === undefined) this.#early.push(Buffer.from(bytes));
+    if (this.#sink === undefined) this.#early.push(bytes);
     else this.#sink.data(bytes);
   }
 
