@@ -25,6 +25,7 @@ import { answerForwarded, answerRequest, authenticateExchange } from "./pipeline
 import { Responder, type ResponderDeps, type Trace } from "./responder.ts";
 import { type AppliedSource, AppliedWaits } from "./tokens/applied-waits.ts";
 import { AFTER_HEADER, readWaitWish } from "./tokens/wait-wish.ts";
+import { createWatchAuthorizer } from "./watch-authorizer.ts";
 
 export type S3ServiceDeps = Omit<ResponderDeps, "logHead"> & {
   readonly store: Store;
@@ -49,6 +50,8 @@ export type S3Service = {
   readonly answerForwarded: (request: ForwardedRequest) => Promise<ForwardedAnswer>;
   /** The same for a request whose body that site, which is named, hands over in pieces. */
   readonly openForwarded: (head: ForwardedHead, from: SiteId) => ForwardedFlow;
+  /** Whether a request outside S3 is signed by a key that may watch the site. */
+  readonly mayWatch: (exchange: Exchange) => boolean;
   /** Undefined where no other site can be asked. */
   readonly home: HomeSites | undefined;
 };
@@ -110,6 +113,7 @@ export function createS3Service(deps: S3ServiceDeps): S3Service {
       begin(exchange, (trace) => answerForwarded(trace, vouchedAuth(head, deps), seen));
       return exchange;
     },
+    mayWatch: createWatchAuthorizer(auth, guard),
     home,
   };
 }

@@ -1,6 +1,8 @@
 import type { Exchange } from "../http/exchange.ts";
-import { type AuthDeps, authenticate } from "./auth/verify.ts";
+import type { AuthDeps, AuthResult } from "./auth/verify.ts";
 import { S3Error } from "./errors.ts";
+import type { RequestGuard, Seating } from "./guard/request-guard.ts";
+import { authenticateExchange } from "./pipeline.ts";
 import { decide, resourceArn } from "./policy/decide.ts";
 import { type AskedFor, requestValues } from "./request-values.ts";
 import { splitTarget } from "./target.ts";
@@ -19,26 +21,33 @@ const NOTHING: AskedFor = {
 
 /**
  * Tells whether a request outside S3 is signed by a key that may watch the site. The signature is
- * checked by the same verifier as every other one.
+ * checked by the same verifier as every other one, and whoever guesses here is slowed down as there.
  */
-export function createWatchAuthorizer(deps: AuthDeps): (exchange: Exchange) => boolean {
+export function createWatchAuthorizer(
+  deps: AuthDeps,
+  guard: RequestGuard,
+): (exchange: Exchange) => boolean {
   return (exchange) => {
-    const { method, target, headers } = exchange;
-    const queryAt = target.indexOf("?");
-    const rawPath = queryAt < 0 ? target : target.slice(0, queryAt);
-    const rawQuery = queryAt < 0 ? "" : target.slice(queryAt + 1);
+    let seating: Seating | undefined;
     try {
-      const auth = authenticate({ method, rawPath, rawQuery, headers }, deps);
-      const { query } = splitTarget(target);
-      const { region, nowMs } = deps;
-      const facts = { exchange, headers, query, auth, region, nowMs, operation: undefined };
-      const { credential } = auth;
-      const valuesOf = requestValues(facts, NOTHING);
-      const asked = { caller: credential, action: WATCH_ACTION, resource: SERVICE, valuesOf };
-      return decide(asked, credential.policies).allowed;
+      seating = guard.admit(exchange);
+      return mayWatch(exchange, authenticateExchange(exchange, deps), deps);
     } catch (failure) {
-      if (failure instanceof S3Error) return false;
-      throw failure;
+      if (!(failure instanceof S3Error)) throw failure;
+      seating?.failed(failure);
+      return false;
+    } finally {
+      seating?.leave();
     }
   };
+}
+
+function mayWatch(exchange: Exchange, auth: AuthResult, { region, nowMs }: AuthDeps): boolean {
+  const { headers, target } = exchange;
+  const { query } = splitTarget(target);
+  const facts = { exchange, headers, query, auth, region, nowMs, operation: undefined };
+  const { credential } = auth;
+  const valuesOf = requestValues(facts, NOTHING);
+  const asked = { caller: credential, action: WATCH_ACTION, resource: SERVICE, valuesOf };
+  return decide(asked, credential.policies).allowed;
 }

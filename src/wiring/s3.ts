@@ -3,13 +3,11 @@ import { sha256Hex } from "../core/hmac.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { RequestObserver } from "../core/request-summary.ts";
 import { createAccessLog } from "../http/access-log.ts";
-import type { Exchange, HttpHandler } from "../http/exchange.ts";
+import type { HttpHandler } from "../http/exchange.ts";
 import { createCredentialLookup } from "../s3api/auth/credential-lookup.ts";
-import { SigningKeys } from "../s3api/auth/signing-key.ts";
 import type { HomeDeps } from "../s3api/home/home-sites.ts";
 import { createS3Service, type S3Service } from "../s3api/service.ts";
 import { AppliedWaits } from "../s3api/tokens/applied-waits.ts";
-import { createWatchAuthorizer } from "../s3api/watch-authorizer.ts";
 import type { RootKey } from "../storage/root-key.ts";
 import type { Site } from "../storage/site.ts";
 import type { SitePorts } from "../storage/site-ports.ts";
@@ -20,8 +18,7 @@ const ARRIVAL_MS = 5000;
 /** What answers S3 requests, and who may watch, once the site is open. */
 export type S3Front = {
   readonly s3: HttpHandler;
-  readonly mayWatch: (exchange: Exchange) => boolean;
-} & Pick<S3Service, "answerForwarded" | "openForwarded" | "home">;
+} & Pick<S3Service, "answerForwarded" | "openForwarded" | "mayWatch" | "home">;
 
 export function createS3(parts: {
   readonly settings: Settings;
@@ -72,16 +69,8 @@ export function createS3(parts: {
       },
     },
   });
-  return {
-    s3: service.handler,
-    answerForwarded: service.answerForwarded,
-    openForwarded: service.openForwarded,
-    home: service.home,
-    mayWatch: createWatchAuthorizer({
-      ...{ lookup, region, signingKeys: new SigningKeys() },
-      nowMs: () => clock.nowMs(),
-    }),
-  };
+  const { answerForwarded, openForwarded, mayWatch, home } = service;
+  return { s3: service.handler, answerForwarded, openForwarded, mayWatch, home };
 }
 
 /** The one account that owns everything, which changes with the cluster that the site joins. */

@@ -58,6 +58,19 @@ describe.each(ENGINES)("limits on %s", (engine) => {
     expect(outcome(await sendFrom(server(), undefined))).toBe("200 ");
   });
 
+  test("[S20] who guesses where the site is watched is slowed down too", async () => {
+    const stats = { method: "GET", path: "/v1/meta/stats" };
+    const from = "127.0.0.6";
+    expect((await sendFrom(server(), from, stats))?.status).toBe(200);
+    for (let round = 0; round < 5; round++) {
+      const guess = await sendFrom(server(), from, { ...stats, secretKey: `guess ${round}` });
+      expect(guess?.status).toBe(403);
+    }
+    expect((await sendFrom(server(), from, stats))?.status).toBe(403);
+    expect(outcome(await sendFrom(server(), from))).toBe("503 SlowDown");
+    expect((await sendFrom(server(), "127.0.0.7", stats))?.status).toBe(200);
+  });
+
   test("one address has so many requests under way, and others their own", async () => {
     const bucket = { method: "PUT", path: "/limited-bucket" };
     expect(outcome(await sendFrom(server(), undefined, bucket))).toBe("200 ");
