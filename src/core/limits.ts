@@ -27,6 +27,8 @@ export const LIMITS = {
   tagKeyCharsMax: 128,
   tagValueCharsMax: 256,
   policyBytesMax: 20 * KIB,
+  /** Of a request's value that is compared with patterns; AWS takes no longer headers at all. */
+  policyValueCharsMax: 8 * KIB,
   /** Of one access key, grants included. */
   keyPoliciesMax: 20,
   /** Complete of 10,000 parts with five checksums each fits; a bomb does not. */

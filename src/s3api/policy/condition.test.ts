@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { LIMITS } from "../../core/limits.ts";
 import { meets, parseCondition } from "./condition.ts";
 
 type Values = Readonly<Record<string, readonly string[]>>;
@@ -149,4 +150,19 @@ test("keys know no case but for the key of a tag", () => {
     variables: true,
   });
   expect(condition.key).toBe("s3:existingobjecttag/Team");
+});
+
+test.each([
+  ["StringLike", "*a*", "a".repeat(LIMITS.policyValueCharsMax)],
+  ["StringEquals", `\${aws:username}`.repeat(2), "bobbob"],
+])("%s of %j is met by a value that is not too long", (operator, wanted, given) => {
+  expect(met(operator, wanted, given)).toBe(true);
+});
+
+test.each([
+  ["StringLike", "*a*", "a".repeat(LIMITS.policyValueCharsMax + 1)],
+  ["StringNotEquals", "a", "b".repeat(LIMITS.policyValueCharsMax + 1)],
+  ["StringNotEquals", `\${s3:prefix}`.repeat(1000), "b".repeat(LIMITS.policyValueCharsMax)],
+])("[N29] nobody says whether %s is met when it would take for ever", (operator, wanted, given) => {
+  expect(met(operator, wanted, given)).toBeUndefined();
 });

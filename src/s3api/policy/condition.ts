@@ -1,3 +1,4 @@
+import { LIMITS } from "../../core/limits.ts";
 import { type AddressRange, holdsAddress, parseAddressRange } from "./address-range.ts";
 import { isKnownConditionKey } from "./condition-keys.ts";
 import { PolicyProblem } from "./policy-problem.ts";
@@ -118,6 +119,7 @@ function textTest(rules: { readonly wild: boolean; readonly lowerCase: boolean }
   return (text, { variables }) => {
     const template: Template = parseTemplate(text, { ...rules, variables });
     return (given, valuesOf) => {
+      if (given.length > LIMITS.policyValueCharsMax) return undefined;
       const pattern = resolveTemplate(template, valuesOf, lowerCase);
       if (pattern === undefined) return undefined;
       return fits(pattern, lowerCase ? given.toLowerCase() : given);

@@ -1,3 +1,4 @@
+import { LIMITS } from "../../core/limits.ts";
 import { PolicyProblem } from "./policy-problem.ts";
 import { literalOf, type Pattern, patternOf } from "./wildcard.ts";
 
@@ -76,9 +77,12 @@ function unitsOfPart(part: Part): Pattern {
   return part.kind === "units" ? part.units : [];
 }
 
+/** A policy and the longest value: a variable that stands in it a thousand times is no use. */
+const UNITS_MAX = LIMITS.policyBytesMax + LIMITS.policyValueCharsMax;
+
 /**
  * The pattern of a template in a request; undefined when one of its variables has no value, or more
- * than one: nobody can say then what was meant.
+ * than one, or when it grows without bounds: nobody can say then what was meant.
  */
 export function resolveTemplate(
   template: Template,
@@ -88,17 +92,23 @@ export function resolveTemplate(
   if (template.fixed !== undefined) return template.fixed;
   const units: number[] = [];
   for (const part of template.parts) {
-    if (part.kind === "units") {
-      units.push(...part.units);
-      continue;
-    }
-    const values = valuesOf(part.key);
-    const value = values?.length === 1 ? values[0] : undefined;
-    if (value !== undefined) units.push(...literalOf(lowerCase ? value.toLowerCase() : value));
-    else if (values === undefined && part.fallback !== undefined) units.push(...part.fallback);
-    else return undefined;
+    const resolved = part.kind === "units" ? part.units : valueOf(part, valuesOf, lowerCase);
+    if (resolved === undefined || units.length + resolved.length > UNITS_MAX) return undefined;
+    units.push(...resolved);
   }
   return units;
+}
+
+function valueOf(
+  { key, fallback }: Extract<Part, { kind: "variable" }>,
+  valuesOf: ConditionValues,
+  lowerCase: boolean,
+): Pattern | undefined {
+  const values = valuesOf(key);
+  if (values === undefined) return fallback;
+  const [value] = values;
+  if (value === undefined || values.length > 1) return undefined;
+  return literalOf(lowerCase ? value.toLowerCase() : value);
 }
 
 /** Names of keys know no case, but the key of a tag behind the slash does. */
