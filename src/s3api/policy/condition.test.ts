@@ -166,3 +166,20 @@ test.each([
 ])("[N29] nobody says whether %s is met when it would take for ever", (operator, wanted, given) => {
   expect(met(operator, wanted, given)).toBeUndefined();
 });
+
+test("[N29] what all keys of one request have in common is compared once", () => {
+  const condition = parseCondition("StringLike", "aws:UserAgent", ["*b*"], { variables: true });
+  let reads = 0;
+  const text = "a".repeat(1000);
+  const given = {
+    length: text.length,
+    charCodeAt: (index: number) => {
+      reads += 1;
+      return text.charCodeAt(index);
+    },
+  } as unknown as string;
+  for (let key = 0; key < 1000; key++) expect(meets(condition, () => [given])).toBe(false);
+  expect(reads).toBe(text.length);
+  expect(meets(condition, () => ["ab"])).toBe(true);
+  expect(meets(condition, () => [given])).toBe(false);
+});

@@ -118,11 +118,17 @@ function textTest(rules: { readonly wild: boolean; readonly lowerCase: boolean }
   const { lowerCase } = rules;
   return (text, { variables }) => {
     const template: Template = parseTemplate(text, { ...rules, variables });
+    const { fixed } = template;
+    // Of a thousand keys that one request deletes, each is judged by the same headers.
+    let last: { readonly given: string; readonly isFit: boolean } | undefined;
     return (given, valuesOf) => {
       if (given.length > LIMITS.policyValueCharsMax) return undefined;
-      const pattern = resolveTemplate(template, valuesOf, lowerCase);
+      if (last?.given === given) return last.isFit;
+      const pattern = fixed ?? resolveTemplate(template, valuesOf, lowerCase);
       if (pattern === undefined) return undefined;
-      return fits(pattern, lowerCase ? given.toLowerCase() : given);
+      const isFit = fits(pattern, lowerCase ? given.toLowerCase() : given);
+      if (fixed !== undefined) last = { given, isFit };
+      return isFit;
     };
   };
 }

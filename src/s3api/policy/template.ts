@@ -92,14 +92,14 @@ export function resolveTemplate(
   if (template.fixed !== undefined) return template.fixed;
   const units: number[] = [];
   for (const part of template.parts) {
-    const resolved = part.kind === "units" ? part.units : valueOf(part, valuesOf, lowerCase);
+    const resolved = part.kind === "units" ? part.units : resolvedValue(part, valuesOf, lowerCase);
     if (resolved === undefined || units.length + resolved.length > UNITS_MAX) return undefined;
     units.push(...resolved);
   }
   return units;
 }
 
-function valueOf(
+function resolvedValue(
   { key, fallback }: Extract<Part, { kind: "variable" }>,
   valuesOf: ConditionValues,
   lowerCase: boolean,
