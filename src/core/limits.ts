@@ -90,6 +90,9 @@ export const LIMITS = {
   failureEntriesMax: 4096,
   /** AWS: rules of one bucket. */
   corsRulesMax: 100,
+  /** AWS: documents of these two settings. */
+  corsBytesMax: 64 * KIB,
+  websiteBytesMax: 128 * KIB,
   lifecycleRulesMax: 1000,
   /** Actions that one plan tells. */
   lifecyclePlanMax: 10_000,

@@ -101,6 +101,20 @@ describe.each(ENGINES)("CORS on %s", (engine) => {
     expect(kept).toEqual(RULES);
   });
 
+  test.each([
+    ["cors", 64, "<CORSConfiguration>", "</CORSConfiguration>"],
+    ["website", 128, "<WebsiteConfiguration>", "</WebsiteConfiguration>"],
+  ])("a document of %s has at most %i KiB", async (name, most, begin, end) => {
+    const path = `/${await makeBucket(sdkFor(server()))}?${name}`;
+    const said = async (bytes: number): Promise<string> => {
+      const body = begin + " ".repeat(bytes - begin.length - end.length) + end;
+      const { status, code } = await sendSigned(server(), { method: "PUT", path, body });
+      return `${status} ${code}`;
+    };
+    expect(await said(most * 1024)).toMatch(/^400 (MalformedXML|InvalidArgument)$/);
+    expect(await said(most * 1024 + 1)).toBe("400 MaxMessageLengthExceeded");
+  });
+
   test("the message names what a rule may not have", async () => {
     const Bucket = await makeBucket(sdkFor(server()));
     const body =

@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { LIMITS } from "../../core/limits.ts";
 import type { CorsMethod, CorsRule } from "../settings/cors.ts";
 import { answerCors, splitHeaderNames } from "./match.ts";
 
@@ -87,4 +88,14 @@ test("an answer for everybody carries no credentials", () => {
   const question = { origin: "http://o", method: "GET", headers: [] } as const;
   const lines = answerCors([{ ...RULE, origins: ["*"] }], question) ?? [];
   expect(lines.map(([name]) => name)).not.toContain("Access-Control-Allow-Credentials");
+});
+
+test("more headers than a request can have are allowed to nobody", () => {
+  const rule: CorsRule = { ...RULE, origins: ["*"], headers: ["x-*"] };
+  const answerTo = (count: number) => {
+    const headers = Array.from({ length: count }, (_, at) => `x-${at}`);
+    return answerCors([rule], { origin: "http://a.b", method: "GET", headers });
+  };
+  expect(answerTo(LIMITS.headerCountMax)).toBeDefined();
+  expect(answerTo(LIMITS.headerCountMax + 1)).toBeUndefined();
 });

@@ -1,10 +1,11 @@
+import { LIMITS } from "../../core/limits.ts";
 import type { CorsMethod, CorsRule } from "../settings/cors.ts";
 
 /** What a browser asks: may a page of this origin send this method with these headers? */
 export type CorsQuestion = {
   readonly origin: string;
   readonly method: CorsMethod | undefined;
-  /** As `splitHeaderNames` gives them. */
+  /** As `splitHeaderNames` gives them; nobody may send more than a request can have. */
   readonly headers: readonly string[];
 };
 
@@ -32,19 +33,21 @@ export function splitHeaderNames(list: string | undefined): readonly string[] {
  */
 export function answerCors(rules: readonly CorsRule[], question: CorsQuestion): Lines | undefined {
   const { origin, method, headers } = question;
-  if (method === undefined) return undefined;
+  if (method === undefined || headers.length > LIMITS.headerCountMax) return undefined;
   for (const rule of rules) {
     if (!rule.methods.includes(method)) continue;
     const pattern = rule.origins.find((candidate) => fitsStar(candidate, origin));
     if (pattern === undefined) continue;
-    if (!headers.every((name) => allowsHeader(rule, name))) continue;
+    if (!allowsHeaders(rule, headers)) continue;
     return grant(rule, pattern === "*" ? "*" : origin, headers);
   }
   return undefined;
 }
 
-function allowsHeader(rule: CorsRule, name: string): boolean {
-  return rule.headers.some((pattern) => fitsStar(pattern.toLowerCase(), name));
+function allowsHeaders(rule: CorsRule, names: readonly string[]): boolean {
+  if (names.length === 0) return true;
+  const patterns = rule.headers.map((pattern) => pattern.toLowerCase());
+  return names.every((name) => patterns.some((pattern) => fitsStar(pattern, name)));
 }
 
 function grant(rule: CorsRule, origin: string, headers: readonly string[]): Lines {

@@ -28,7 +28,7 @@ export function answerSetting<Value>(setting: BucketSetting<Value>): Handler<Buc
 export function replaceSetting<Value>(setting: BucketSetting<Value>): Handler<BucketCall> {
   return async (call, deps) => {
     if (setting.mustBeHashed === true) requireDigest(call);
-    const body = await readDocumentBody(call, deps);
+    const body = await readDocumentBody(call, deps, setting.documentBytesMax);
     if (body.length === 0) throw new S3Error("MissingRequestBodyError");
     const value = readDocument(setting.document, body);
     // The bucket may have changed while its new setting was on the way.

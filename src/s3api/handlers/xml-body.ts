@@ -15,9 +15,15 @@ export async function readXmlBody(
 }
 
 /** The bytes of a document, whatever it says; empty when the client sent none. */
-export async function readDocumentBody(call: Call, deps: HandlerDeps): Promise<Uint8Array> {
+export async function readDocumentBody(
+  call: Call,
+  deps: HandlerDeps,
+  documentBytesMax: number = LIMITS.xmlBodyBytesMax,
+): Promise<Uint8Array> {
   const isSigned = call.auth.credential.kind !== "anonymous";
-  const bytesMax = isSigned ? LIMITS.xmlBodyBytesMax : LIMITS.unsignedXmlBytesMax;
+  const bytesMax = isSigned
+    ? documentBytesMax
+    : Math.min(documentBytesMax, LIMITS.unsignedXmlBytesMax);
   const payload = payloadOf(call, deps, {
     bytesMax: LIMITS.putBytesMax,
     lengthOptional: true,

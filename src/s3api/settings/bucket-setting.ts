@@ -35,6 +35,8 @@ export type SettingDefinition<Value> = {
   };
   /** What GET answers for a bucket without it. */
   readonly absent: { readonly error: S3ErrorCode } | { readonly value: Value };
+  /** A client's document has at most so many bytes; as any other document unless AWS says less. */
+  readonly documentBytesMax?: number;
   /** AWS wants a digest with the document: Content-MD5 or any checksum. */
   readonly mustBeHashed?: true;
   /** The status of a successful PUT; 200 unless AWS gives another. */

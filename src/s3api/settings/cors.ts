@@ -44,6 +44,7 @@ export const CORS = bucketSetting<readonly CorsRule[]>({
   actions: { get: "GetBucketCORS", put: "PutBucketCORS" },
   document: { kind: "xml", root: "CORSConfiguration", read: readRules, write: writeRules },
   absent: { error: "NoSuchCORSConfiguration" },
+  documentBytesMax: LIMITS.corsBytesMax,
 });
 
 function readRules(root: XmlElement): readonly CorsRule[] {

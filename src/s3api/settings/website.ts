@@ -53,6 +53,7 @@ export const WEBSITE = bucketSetting<Website>({
   actions: { get: "GetBucketWebsite", put: "PutBucketWebsite", delete: "DeleteBucketWebsite" },
   document: { kind: "xml", root: "WebsiteConfiguration", read: readWebsite, write: writeWebsite },
   absent: { error: "NoSuchWebsiteConfiguration" },
+  documentBytesMax: LIMITS.websiteBytesMax,
 });
 
 function readWebsite(root: XmlElement): Website {
