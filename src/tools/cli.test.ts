@@ -296,6 +296,21 @@ describe("the command line", () => {
     }
   });
 
+  test.each(
+    COMMANDS.filter(({ name }) => name.startsWith("repl-")).map(
+      ({ examples }) => examples[0] ?? "",
+    ),
+  )("%s needs a server, and says that none runs", async (example) => {
+    const none = new StorageFault("unreachable", "no server runs on /srv/atoll");
+    const { program, inputs } = programWith(
+      { status: 200, body: KEY },
+      { runningServer: () => Promise.reject(none) },
+    );
+    expect(await runCommandLine(program, example.split(" ").slice(1))).toBe(4);
+    expect(err.join("")).toContain("no server runs on /srv/atoll");
+    expect(inputs).toEqual([]);
+  });
+
   test("help says what holds without a flag, and which help is meant", async () => {
     const { program } = programWith({ status: 200, body: KEY });
     expect(await runCommandLine(program, ["serve", "--help"])).toBe(0);

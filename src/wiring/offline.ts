@@ -1,9 +1,4 @@
 import type { LoadedSettings, Settings } from "../config.ts";
-import type { AdminRoute } from "../control/admin.ts";
-import { adminProblem } from "../control/admin-keys.ts";
-import { PULL_PATH, PUSH_PATH } from "../control/admin-moves.ts";
-import { PARKED_PATH } from "../control/admin-parked.ts";
-import { SITES_PATH } from "../control/admin-sites.ts";
 import { StorageFault } from "../core/faults.ts";
 import { UsageError } from "../core/usage-error.ts";
 import { createNodeDisk } from "../ports/node-disk.ts";
@@ -65,14 +60,6 @@ export async function openForCommand(settings: Settings, rebuildIndex: boolean) 
   return { ports, site, close };
 }
 
-/** Peers are spoken to by a server only. */
-const SERVER_ONLY: readonly AdminRoute[] = [...[SITES_PATH, PULL_PATH, PUSH_PATH, PARKED_PATH]].map(
-  (path) => ({
-    path,
-    answer: () => adminProblem(409, "The server must be running for that: atoll serve"),
-  }),
-);
-
 /** The site's own administration, under LOCK, until it is closed. */
 export async function openOffline(loaded: LoadedSettings, version: string): Promise<AdminClient> {
   const { ports, site, close } = await openForCommand(loaded.settings, false);
@@ -81,7 +68,7 @@ export async function openOffline(loaded: LoadedSettings, version: string): Prom
     ...{ version, loaded, ports, site, rootKey, endpoint: undefined },
     state: () => "offline",
     replication: () => undefined,
-    routes: () => SERVER_ONLY,
+    routes: () => [],
   });
   return {
     call: (method, path, body) => admin.call({ method, path: `/v1/admin/${path}`, body }),

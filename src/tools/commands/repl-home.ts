@@ -1,5 +1,5 @@
 import { isRecord } from "../admin-client.ts";
-import { type Answer, administer } from "../administer.ts";
+import { type Answer, askServer } from "../administer.ts";
 import type { Command, CommandFlag, CommandInput } from "../command.ts";
 import { pairs, table } from "../output.ts";
 
@@ -19,7 +19,7 @@ const set: Command = {
   examples: ["atoll repl-home set photos berlin", "atoll repl-home set photos paris --force"],
   run(input) {
     const body = { site: input.operands[1] ?? "", force: input.values.has("force") };
-    return administer(input, "PUT", homePath(input), { body, show: showHome });
+    return askServer(input, "PUT", homePath(input), { body, show: showHome });
   },
 };
 
@@ -30,7 +30,7 @@ const show: Command = {
   settings: "place",
   json: true,
   examples: ["atoll repl-home show photos"],
-  run: (input) => administer(input, "GET", homePath(input), { show: showHome }),
+  run: (input) => askServer(input, "GET", homePath(input), { show: showHome }),
 };
 
 const list: Command = {
@@ -39,7 +39,7 @@ const list: Command = {
   settings: "place",
   json: true,
   examples: ["atoll repl-home list"],
-  run: (input) => administer(input, "GET", "repl-homes", { show: showHomes }),
+  run: (input) => askServer(input, "GET", "repl-homes", { show: showHomes }),
 };
 
 const remove: Command = {
@@ -52,7 +52,7 @@ const remove: Command = {
   examples: ["atoll repl-home remove photos"],
   run(input) {
     const body = { force: input.values.has("force") };
-    return administer(input, "DELETE", homePath(input), { body, show: showHome });
+    return askServer(input, "DELETE", homePath(input), { body, show: showHome });
   },
 };
 

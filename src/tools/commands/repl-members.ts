@@ -1,6 +1,6 @@
 import { UsageError } from "../../core/usage-error.ts";
 import { isRecord } from "../admin-client.ts";
-import { type Answer, administer } from "../administer.ts";
+import { type Answer, askServer } from "../administer.ts";
 import { type Command, type CommandFlag, type CommandInput, flagValue } from "../command.ts";
 import { pairs, table } from "../output.ts";
 
@@ -35,7 +35,7 @@ const replInvite: Command = {
   examples: ["atoll repl-invite --address https://berlin.example.net:9000"],
   run: (input) => {
     const body = { ...reachOf(input), hours: readHours(input) };
-    return administer(input, "POST", "sites/invite", { body, show: showToken });
+    return askServer(input, "POST", "sites/invite", { body, show: showToken });
   },
 };
 
@@ -49,7 +49,7 @@ const replJoin: Command = {
   examples: ["atoll repl-join atoll-join-1.q83vEjRW --address https://paris.example.net:9000"],
   run: (input) => {
     const body = { ...reachOf(input), token: input.operands[0] ?? "" };
-    return administer(input, "POST", "sites/join", { body, show: showJoined });
+    return askServer(input, "POST", "sites/join", { body, show: showJoined });
   },
 };
 
@@ -61,7 +61,7 @@ const replRemove: Command = {
   json: true,
   examples: ["atoll repl-remove paris"],
   run: (input) =>
-    administer(input, "DELETE", `sites/${encodeURIComponent(input.operands[0] ?? "")}`, {
+    askServer(input, "DELETE", `sites/${encodeURIComponent(input.operands[0] ?? "")}`, {
       show: (answer) => `${String(answer["name"])} was removed: nothing it writes is taken now.`,
     }),
 };
@@ -72,7 +72,7 @@ const replSites: Command = {
   settings: "place",
   json: true,
   examples: ["atoll repl-sites", "atoll repl-sites --json"],
-  run: (input) => administer(input, "GET", "sites", { show: showSites }),
+  run: (input) => askServer(input, "GET", "sites", { show: showSites }),
 };
 
 export const MEMBER_COMMANDS: readonly Command[] = [replInvite, replJoin, replRemove, replSites];

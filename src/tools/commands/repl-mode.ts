@@ -1,6 +1,6 @@
 import { UsageError } from "../../core/usage-error.ts";
 import { isRecord } from "../admin-client.ts";
-import { type Answer, administer } from "../administer.ts";
+import { type Answer, askServer } from "../administer.ts";
 import type { Command, CommandInput } from "../command.ts";
 import { table } from "../output.ts";
 
@@ -16,7 +16,7 @@ const set: Command = {
   run(input) {
     const mode = input.operands[1] ?? "";
     if (!MODES.includes(mode)) throw new UsageError(`A mode is one of ${MODES.join(", ")}.`);
-    return administer(input, "PUT", modePath(input), { body: { mode }, show: showMode });
+    return askServer(input, "PUT", modePath(input), { body: { mode }, show: showMode });
   },
 };
 
@@ -27,7 +27,7 @@ const show: Command = {
   settings: "place",
   json: true,
   examples: ["atoll repl-mode show media"],
-  run: (input) => administer(input, "GET", modePath(input), { show: showMode }),
+  run: (input) => askServer(input, "GET", modePath(input), { show: showMode }),
 };
 
 const list: Command = {
@@ -36,7 +36,7 @@ const list: Command = {
   settings: "place",
   json: true,
   examples: ["atoll repl-mode list"],
-  run: (input) => administer(input, "GET", "repl-modes", { show: showModes }),
+  run: (input) => askServer(input, "GET", "repl-modes", { show: showModes }),
 };
 
 export const REPL_MODE_COMMANDS: readonly Command[] = [set, show, list];

@@ -1,6 +1,6 @@
 import { UsageError } from "../../core/usage-error.ts";
 import { isRecord } from "../admin-client.ts";
-import { type Answer, administer } from "../administer.ts";
+import { type Answer, askServer } from "../administer.ts";
 import { type Command, flagValue } from "../command.ts";
 import { EXIT_CODES, table } from "../output.ts";
 
@@ -19,7 +19,7 @@ export const replParkedCommand: Command = {
   examples: ["atoll repl-parked", "atoll repl-parked --give-up"],
   run(input) {
     if (input.values.has("give-up")) {
-      return administer(input, "POST", "repl-parked/give-up", {
+      return askServer(input, "POST", "repl-parked/give-up", {
         show: showGivenUp,
         exitCode: ({ kept }) => (Number(kept) > 0 ? EXIT_CODES.failed : EXIT_CODES.fine),
       });
@@ -29,7 +29,7 @@ export const replParkedCommand: Command = {
       throw new UsageError("--limit takes a whole number.");
     }
     const body = limit === undefined ? {} : { limit: Number(limit) };
-    return administer(input, "POST", "repl-parked/list", { body, show: showList });
+    return askServer(input, "POST", "repl-parked/list", { body, show: showList });
   },
 };
 
