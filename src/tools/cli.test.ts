@@ -297,6 +297,16 @@ describe("the command line", () => {
   });
 
   test.each(
+    COMMANDS.filter(({ json }) => json).map(({ name, examples }) => [name, examples[0] ?? ""]),
+  )("%s says the version of its JSON, server or not", async (_name, example) => {
+    // Without a server there is nobody in between who would say it.
+    const { program } = programWith({ status: 200, body: { ...KEY, policy: POLICY } });
+    const typed = example.replace(/^([A-Z_]+=\S+ )*atoll /, "").split(" ");
+    expect(await runCommandLine(program, [...typed, "--json"])).toBe(0);
+    expect(JSON.parse(out.at(-1) ?? "")).toMatchObject({ schema_version: 1 });
+  });
+
+  test.each(
     COMMANDS.filter(({ name }) => name.startsWith("repl-")).map(
       ({ examples }) => examples[0] ?? "",
     ),

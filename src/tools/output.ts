@@ -9,8 +9,8 @@ export interface Output {
   readonly json: boolean;
   /** Text for people as it is, escapes for the terminal included. */
   text(text: string): void;
-  /** A value: as indented JSON, or as the lines that `show` makes of it. */
-  result(value: unknown, show: () => string): void;
+  /** A value: as indented JSON with its schema_version, or as the lines that `show` makes of it. */
+  result(value: Readonly<Record<string, unknown>>, show: () => string): void;
   /** How far something is, in one line that the next one takes the place of; for terminals only. */
   progress(text: string): void;
   /** A sentence for the operator that is no result. */
@@ -29,6 +29,9 @@ export type OutputEnd = {
 
 /** What a command ends with; documented in `atoll help`. */
 export const EXIT_CODES = { fine: 0, failed: 1, usage: 2, damage: 3, unavailable: 4 } as const;
+/** Rises with every incompatible change of what `--json` prints. */
+const OUTPUT_SCHEMA_VERSION = 1;
+
 export type ExitCode = (typeof EXIT_CODES)[keyof typeof EXIT_CODES];
 
 export function createOutput(json: boolean): Output {
@@ -38,12 +41,19 @@ export function createOutput(json: boolean): Output {
     text: (text) => console.log(text),
     // Keys and names in it are strangers': the terminal must not obey them.
     result: (value, show) =>
-      console.log(printable(json ? JSON.stringify(value, undefined, 2) : show())),
+      console.log(printable(json ? JSON.stringify(versioned(value), undefined, 2) : show())),
     progress: (text) => {
       if (process.stderr.isTTY === true) process.stderr.write(`\r${text}\u001b[K`);
     },
     notice: (text) => console.error(printable(text)),
   };
+}
+
+/** A JSON document of the command line. A server's own says its version itself. */
+export function versioned(
+  value: Readonly<Record<string, unknown>>,
+): Readonly<Record<string, unknown>> {
+  return { schema_version: OUTPUT_SCHEMA_VERSION, ...value };
 }
 
 /** Watches standard output, whose failures the console keeps to itself. */

@@ -9,7 +9,7 @@ export const configShowCommand: Command = {
   examples: ["atoll config show", "ATOLL_REGION=eu-1 atoll config show --json"],
   async run(input) {
     const settings = await input.program.showSettings(input);
-    input.output.result({ schema_version: 1, settings }, () =>
+    input.output.result({ settings }, () =>
       table(
         ["SETTING", "VALUE", "SOURCE"],
         settings.map(({ name, value, source }) => [name, value, source]),

@@ -9,7 +9,7 @@ export const rebuildIndexCommand: Command = {
   examples: ["atoll rebuild-index", "atoll rebuild-index --data /srv/atoll"],
   async run(input) {
     const report = await input.program.rebuildIndex(input);
-    input.output.result({ schema_version: 1, ...report }, () =>
+    input.output.result(report, () =>
       pairs(
         Object.entries(report).map(([name, value]) => [name.replaceAll("_", " "), String(value)]),
       ),

@@ -5,7 +5,7 @@ import { systemClock } from "../../ports/system-clock.ts";
 import { type AdminClient, expectSuccess, isRecord } from "../admin-client.ts";
 import type { Answer } from "../administer.ts";
 import { type Command, type CommandInput, flagValue } from "../command.ts";
-import { EXIT_CODES, type ExitCode, explain, pairs } from "../output.ts";
+import { EXIT_CODES, type ExitCode, explain, pairs, versioned } from "../output.ts";
 
 const LOOK_MS = 500;
 const BAR_CHARS = 24;
@@ -218,8 +218,7 @@ async function verifyPeer(
       ? answer["differences"].filter(isRecord)
       : [];
     for (const difference of differences) {
-      if (input.output.json)
-        input.output.text(JSON.stringify({ schema_version: 1, peer, ...difference }));
+      if (input.output.json) input.output.text(JSON.stringify(versioned({ peer, ...difference })));
       else input.output.text(printable(showDifference(difference)));
       if (difference["kind"] === "remote") {
         // So it was wished for the bucket; both sites say the same of it.
@@ -295,7 +294,7 @@ function showEnd({ output }: CommandInput, { peers, failed, sums, mends }: End):
   if (output.json) {
     const left = sums.differences - sums.repaired;
     const rest = { left, mend_at: mends, not_compared: failed };
-    output.text(JSON.stringify({ schema_version: 1, peers, ...sums, ...rest }));
+    output.text(JSON.stringify(versioned({ peers, ...sums, ...rest })));
     return;
   }
   const isAlone = peers + failed.length === 0;
