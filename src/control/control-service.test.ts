@@ -72,6 +72,15 @@ const identity: { clusterId: ClusterId; siteId: SiteId; origin: OriginId } & Rec
   origin: must(parseOriginId("ab".repeat(8))),
 };
 
+const SITE = {
+  store,
+  lifecycle,
+  identity: {
+    ...{ ...identity, formerClusterIds: [], name: "berlin" },
+    ...{ incarnation: 1, createdMs: 0 },
+  },
+};
+
 function controlWith(changes: Partial<ControlDeps> = {}) {
   const requests = new RequestStats(clock);
   requests.finished({
@@ -103,14 +112,7 @@ function controlWith(changes: Partial<ControlDeps> = {}) {
     },
     requests,
     state: () => "serving",
-    site: () => ({
-      store,
-      lifecycle,
-      identity: {
-        ...{ ...identity, formerClusterIds: [], name: "berlin" },
-        ...{ incarnation: 1, createdMs: 0 },
-      },
-    }),
+    site: () => SITE,
     replication: () => undefined,
     startedMonotonicMs: nowMs - 86_400_500,
     domains: ["s3.example.org"],
@@ -242,6 +244,19 @@ describe("/v1/ on the S3 port", () => {
     for (const line of body.split("\n").filter((text) => text !== "" && !text.startsWith("#"))) {
       expect(line).toMatch(/^atoll_[a-z0-9_]+(\{.*\})? -?[0-9.e+-]+$/);
     }
+  });
+
+  test("metrics ask the store once for all that is told of it", async () => {
+    const { stats } = store;
+    let asked = 0;
+    const counted = (): ReturnType<typeof stats> => {
+      asked += 1;
+      return stats();
+    };
+    const counting = { ...store, stats: counted } as unknown as Store;
+    const service = controlWith({ site: () => ({ ...SITE, store: counting }) });
+    expect((await ask(service, "/v1/metrics", bearer)).body).toContain("atoll_objects 12");
+    expect(asked).toBe(1);
   });
 
   test("metrics count up from scrape to scrape and are not added twice", async () => {

@@ -6,6 +6,8 @@ import { addReplication } from "./replication-metrics.ts";
 import type { TrafficRow } from "./request-stats.ts";
 import type { StatsDeps } from "./stats.ts";
 
+type StoreFacts = ReturnType<Store["stats"]>;
+
 export type RenderedMetrics = { readonly contentType: string; readonly text: string };
 
 /** Renders the site's facts in Prometheus' text format. They are read when it is called. */
@@ -13,12 +15,15 @@ export function createMetrics(deps: StatsDeps): () => Promise<RenderedMetrics> {
   const registry = new Registry();
   addProcess(registry, deps);
   addRequests(registry, deps);
-  addStore(registry, deps);
   addLifecycle(registry, deps);
+  // Read once for all that is told of them: the store sums up the usage of every bucket.
   let replication: ReplicationStatus | undefined;
+  let store: StoreFacts | undefined;
+  addStore(registry, deps, () => store);
   addReplication(registry, () => replication);
   return async () => {
     replication = await deps.replication()?.status();
+    store = deps.site()?.store.stats();
     return { contentType: Registry.PROMETHEUS_CONTENT_TYPE, text: await registry.metrics() };
   };
 }
@@ -142,13 +147,14 @@ function addRequests(registry: Registry, deps: StatsDeps): void {
   });
 }
 
-type StoreFacts = ReturnType<Store["stats"]>;
-
-function addStore(registry: Registry, deps: StatsDeps): void {
-  const { site } = deps;
+function addStore(
+  registry: Registry,
+  { site }: StatsDeps,
+  facts: () => StoreFacts | undefined,
+): void {
   const of = (read: (facts: StoreFacts) => number) => (): number | undefined => {
-    const store = site()?.store;
-    return store === undefined ? undefined : read(store.stats());
+    const now = facts();
+    return now === undefined ? undefined : read(now);
   };
   const gauges = {
     objects: ["Objects.", (facts) => facts.objects],

@@ -6,7 +6,7 @@ import type { ProcessFacts } from "../ports/process-facts.ts";
 import type { ReplicationStatus, ReplicationWatch } from "../replication/status.ts";
 import type { LifecycleSchedule } from "../storage/lifecycle/lifecycle-schedule.ts";
 import type { SiteIdentity } from "../storage/site-identity.ts";
-import type { Store } from "../storage/store.ts";
+import type { Store, StoreStats } from "../storage/store.ts";
 import { showKeyQuota } from "./admin-quotas.ts";
 import type { LatencyQuantiles } from "./latency-histogram.ts";
 import { lifecycleFacts } from "./lifecycle-facts.ts";
@@ -68,7 +68,7 @@ function describeSite(
       delete_markers: facts.deleteMarkers,
       multipart_uploads: facts.multipartUploads,
     },
-    buckets: showBuckets(store, deps.requests.buckets(), slot),
+    buckets: showBuckets(store, facts, deps.requests.buckets(), slot),
     segments: {
       count: facts.segments.count,
       open: facts.segments.open,
@@ -145,7 +145,12 @@ function showKeyQuotas(store: Store): ReadonlyArray<Record<string, unknown>> {
 }
 
 /** Existing buckets, the busiest first, then those without traffic up to the limit. */
-function showBuckets(store: Store, top: TrafficTop, slot: number): Record<string, unknown> {
+function showBuckets(
+  store: Store,
+  facts: Pick<StoreStats, "objects" | "bytes">,
+  top: TrafficTop,
+  slot: number,
+): Record<string, unknown> {
   const shown: Record<string, unknown> = {};
   let objectsShown = 0;
   let bytesShown = 0;
@@ -165,7 +170,6 @@ function showBuckets(store: Store, top: TrafficTop, slot: number): Record<string
     if (count >= LIMITS.statsNamesMax) break;
     add(bucket.name, undefined);
   }
-  const facts = store.stats();
   const rest = { objects: facts.objects - objectsShown, bytes: facts.bytes - bytesShown };
   const restTraffic = top.get(REST);
   if (rest.objects > 0 || restTraffic !== undefined) {
