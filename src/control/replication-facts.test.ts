@@ -120,6 +120,8 @@ test("metrics say it by peer, and nothing of what is not known", async () => {
     "atoll_replication_remote_bytes 12000000",
     "atoll_replication_clock_trusted 0",
     "atoll_replication_quarantined_origins 1",
+    'atoll_replication_state{peer="paris",state="catching-up"} 1',
+    'atoll_replication_state{peer="oslo",state="connecting"} 1',
     'atoll_replication_bucket_operations_behind{peer="paris",bucket="photos"} 3',
     'atoll_replication_bucket_operations_behind{peer="paris",bucket="videos"} 10',
     'atoll_replication_refused_messages_total{reason="replayed"} 2',

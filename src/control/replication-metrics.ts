@@ -81,8 +81,22 @@ export function addReplication(
       },
     });
   }
+  addStates(registry, status);
   addBuckets(registry, status);
   addRefused(registry, status);
+}
+
+function addStates(registry: Registry, status: () => ReplicationStatus | undefined): void {
+  new Gauge({
+    name: "atoll_replication_state",
+    help: "Always 1; how a peer stands, as repl-status says it, is a label. By peer and state.",
+    labelNames: ["peer", "state"],
+    registers: [registry],
+    collect() {
+      this.reset();
+      for (const { label: peer, state } of status()?.peers ?? []) this.set({ peer, state }, 1);
+    },
+  });
 }
 
 function addRefused(registry: Registry, status: () => ReplicationStatus | undefined): void {
