@@ -7,6 +7,7 @@ import type { Clock } from "../ports/clock.ts";
 import type { HttpHandler, HttpServer, HttpServerSettings, TlsFiles } from "./exchange.ts";
 import { type Refusal, refuseRequest } from "./header-rules.ts";
 import { HTTP_LIMITS } from "./http-limits.ts";
+import { cannotListen } from "./listen-fault.ts";
 import { NodeExchange, type NodeHost } from "./node-exchange.ts";
 import { FlatHeaders } from "./request-headers.ts";
 import { statusText } from "./response-headers.ts";
@@ -113,18 +114,17 @@ function unusable({ certificatePath, keyPath }: TlsFiles, cause: unknown): Stora
 
 function listen(server: Server, settings: HttpServerSettings | NodeSocketSettings): Promise<void> {
   return new Promise((resolve, reject) => {
-    const place =
-      "socketPath" in settings ? settings.socketPath : `${settings.host}:${settings.port}`;
-    server.once("error", (cause) => {
-      reject(
-        new StorageFault("unreachable", `cannot listen on ${place}`, {
-          hint: "Another program may hold it, or the address is not one of this machine.",
-          cause,
-        }),
-      );
-    });
-    if ("socketPath" in settings) server.listen({ path: settings.socketPath }, resolve);
-    else server.listen({ host: settings.host, port: settings.port, exclusive: true }, resolve);
+    if ("socketPath" in settings) {
+      const { socketPath: path } = settings;
+      const fault = (cause: unknown) =>
+        new StorageFault("unreachable", `cannot listen on ${path} (${errnoOf(cause)})`, { cause });
+      server.once("error", (cause) => reject(fault(cause)));
+      server.listen({ path }, resolve);
+    } else {
+      const { host, port } = settings;
+      server.once("error", (cause) => reject(cannotListen(settings, cause)));
+      server.listen({ host, port, exclusive: true }, resolve);
+    }
   });
 }
 

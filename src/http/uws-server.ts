@@ -4,6 +4,7 @@ import type { Cancel, Clock } from "../ports/clock.ts";
 import type { HttpHandler, HttpServer, HttpServerSettings } from "./exchange.ts";
 import { type Refusal, refuseRequest } from "./header-rules.ts";
 import { HTTP_LIMITS } from "./http-limits.ts";
+import { cannotListen } from "./listen-fault.ts";
 import { commonName, FlatHeaders } from "./request-headers.ts";
 import { statusText } from "./response-headers.ts";
 import { UwsExchange, type UwsHost } from "./uws-exchange.ts";
@@ -134,12 +135,7 @@ function listen(app: TemplatedApp, settings: HttpServerSettings): Promise<us_lis
   return new Promise((resolve, reject) => {
     const listening = (socket: us_listen_socket | false) => {
       if (socket !== false) resolve(socket);
-      else
-        reject(
-          new StorageFault("unreachable", `cannot listen on ${host}:${port}`, {
-            hint: "Another program may hold the port, or the address is not one of this machine.",
-          }),
-        );
+      else reject(cannotListen(settings));
     };
     // Host, port and options together are missing in the engine's types only.
     const listenExclusively = app.listen as unknown as (
