@@ -3,6 +3,7 @@ import { StorageFault } from "../core/faults.ts";
 import type { HttpHandler, HttpServer, TlsFiles } from "../http/exchange.ts";
 import { type NodeServerDeps, startNodeServer } from "../http/node-server.ts";
 import { startUwsServer } from "../http/uws-server.ts";
+import { hasIpv6 } from "../ports/ip-versions.ts";
 import { removeIfThere } from "../storage/json-file.ts";
 import type { SitePorts } from "../storage/site-ports.ts";
 
@@ -13,7 +14,8 @@ export async function startFront(
   tls: TlsFiles | undefined,
   handler: HttpHandler,
 ): Promise<HttpServer> {
-  const where = { ...settings.listen, tls };
+  const { host, port } = settings.listen;
+  const where = { host: hostToListen(host, hasIpv6), port, tls };
   if (settings.engine === "uws") {
     try {
       return await startUwsServer(handler, where, { clock: ports.clock, setEnvironment });
@@ -24,6 +26,11 @@ export async function startFront(
     }
   }
   return startNodeServer(handler, where, nodeDeps(ports));
+}
+
+/** `::` is every address, those of version 4 included; where there is no version 6, those alone. */
+export function hostToListen(host: string, isThere: () => boolean): string {
+  return host === "::" && !isThere() ? "0.0.0.0" : host;
 }
 
 function nodeDeps({ clock, disk }: SitePorts): NodeServerDeps {
