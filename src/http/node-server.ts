@@ -4,10 +4,11 @@ import { assert } from "../core/assert.ts";
 import { errnoOf, StorageFault } from "../core/faults.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { Clock } from "../ports/clock.ts";
+import { isKeyOfCertificate } from "../ports/self-signed.ts";
 import type { HttpHandler, HttpServer, HttpServerSettings, TlsFiles } from "./exchange.ts";
+import { cannotListen, unusableTls } from "./front-faults.ts";
 import { type Refusal, refuseRequest } from "./header-rules.ts";
 import { HTTP_LIMITS } from "./http-limits.ts";
-import { cannotListen } from "./listen-fault.ts";
 import { NodeExchange, type NodeHost } from "./node-exchange.ts";
 import { FlatHeaders } from "./request-headers.ts";
 import { statusText } from "./response-headers.ts";
@@ -56,7 +57,7 @@ export async function startNodeServer(
       try {
         (server as TlsServer).setSecureContext(files);
       } catch (cause) {
-        throw unusable(tls, cause);
+        throw unusableTls(tls, cause);
       }
     },
     close: (graceMs) => front.close(graceMs),
@@ -86,7 +87,7 @@ async function openServer(tls: HttpServerSettings["tls"], deps: NodeServerDeps):
     try {
       return createTlsServer({ ...shared, cert, key });
     } catch (cause) {
-      throw unusable(files, cause);
+      throw unusableTls(files, cause);
     }
   }
 }
@@ -96,20 +97,13 @@ async function readTlsFiles(
   deps: NodeServerDeps,
 ): Promise<{ cert: Buffer; key: Buffer }> {
   try {
-    return {
-      cert: Buffer.from(await deps.readFile(files.certificatePath)),
-      key: Buffer.from(await deps.readFile(files.keyPath)),
-    };
+    const cert = Buffer.from(await deps.readFile(files.certificatePath));
+    const key = Buffer.from(await deps.readFile(files.keyPath));
+    if (isKeyOfCertificate(cert, key)) return { cert, key };
+    throw new Error("the certificate is that of another key");
   } catch (cause) {
-    throw unusable(files, cause);
+    throw unusableTls(files, cause);
   }
-}
-
-function unusable({ certificatePath, keyPath }: TlsFiles, cause: unknown): StorageFault {
-  return new StorageFault("unsupported", "the TLS certificate or its key cannot be used", {
-    hint: `Check ${certificatePath} and ${keyPath}: both must be PEM files.`,
-    cause,
-  });
 }
 
 function listen(server: Server, settings: HttpServerSettings | NodeSocketSettings): Promise<void> {

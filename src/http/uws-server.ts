@@ -2,9 +2,9 @@ import type { HttpRequest, HttpResponse, TemplatedApp, us_listen_socket } from "
 import { StorageFault } from "../core/faults.ts";
 import type { Cancel, Clock } from "../ports/clock.ts";
 import type { HttpHandler, HttpServer, HttpServerSettings } from "./exchange.ts";
+import { cannotListen, unusableTls } from "./front-faults.ts";
 import { type Refusal, refuseRequest } from "./header-rules.ts";
 import { HTTP_LIMITS } from "./http-limits.ts";
-import { cannotListen } from "./listen-fault.ts";
 import { commonName, FlatHeaders } from "./request-headers.ts";
 import { statusText } from "./response-headers.ts";
 import { UwsExchange, type UwsHost } from "./uws-exchange.ts";
@@ -123,10 +123,7 @@ function openApp(engine: Engine, settings: HttpServerSettings): TemplatedApp {
   try {
     return engine.SSLApp({ key_file_name: tls.keyPath, cert_file_name: tls.certificatePath });
   } catch (cause) {
-    throw new StorageFault("unsupported", "the TLS certificate or its key cannot be used", {
-      hint: `Check ${tls.certificatePath} and ${tls.keyPath}: both must be readable PEM files.`,
-      cause,
-    });
+    throw unusableTls(tls, cause);
   }
 }
 

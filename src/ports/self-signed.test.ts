@@ -1,7 +1,7 @@
-import { createPrivateKey, X509Certificate } from "node:crypto";
+import { createPrivateKey, generateKeyPairSync, X509Certificate } from "node:crypto";
 import { connect, createServer } from "node:tls";
 import { expect, test } from "vitest";
-import { certificateEndMs, makeSelfSigned } from "./self-signed.ts";
+import { certificateEndMs, isKeyOfCertificate, makeSelfSigned } from "./self-signed.ts";
 
 const NOW_MS = Date.UTC(2026, 10, 21);
 const HOSTS = ["localhost", "atoll.example", "127.0.0.1", "::1", "2001:db8::a:b"];
@@ -46,4 +46,17 @@ test("tells when a certificate ends, beyond 2050 too, and of no text that is non
   const { certificate } = makeSelfSigned(["a"], NOW_MS, days);
   expect(certificateEndMs(certificate)).toBe(NOW_MS + days * 86_400_000);
   expect(certificateEndMs("nothing")).toBeUndefined();
+});
+
+test.each(["ec", "rsa"] as const)("a certificate is not that of another key: %s", (kind) => {
+  const { certificate, key } = makeSelfSigned(["a"], NOW_MS, 1);
+  const other =
+    kind === "ec"
+      ? makeSelfSigned(["a"], NOW_MS, 1).key
+      : generateKeyPairSync("rsa", { modulusLength: 2048 }).privateKey.export({
+          ...{ type: "pkcs8", format: "pem" },
+        });
+  expect(isKeyOfCertificate(Buffer.from(certificate), Buffer.from(key))).toBe(true);
+  expect(isKeyOfCertificate(Buffer.from(certificate), Buffer.from(other))).toBe(false);
+  expect(() => isKeyOfCertificate(Buffer.from("nothing"), Buffer.from(key))).toThrow();
 });

@@ -1,4 +1,4 @@
-import { generateKeyPairSync, sign, X509Certificate } from "node:crypto";
+import { createPrivateKey, generateKeyPairSync, sign, X509Certificate } from "node:crypto";
 import { isIP } from "node:net";
 import { sha256 } from "../core/hmac.ts";
 
@@ -53,6 +53,16 @@ export function certificateEndMs(pem: string | Uint8Array): number | undefined {
   } catch {
     return undefined;
   }
+}
+
+/**
+ * True when the first certificate of a chain (PEM) is that of a private key (PEM). TLS itself
+ * takes a certificate for one kind of key and a key of another kind without a word.
+ *
+ * @throws Error for what cannot be read as such.
+ */
+export function isKeyOfCertificate(chain: Buffer, key: Buffer): boolean {
+  return new X509Certificate(chain).checkPrivateKey(createPrivateKey(key));
 }
 
 const HOUR_MS = 3_600_000;

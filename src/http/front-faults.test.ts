@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { cannotListen } from "./listen-fault.ts";
+import { cannotListen } from "./front-faults.ts";
 
 test.each([
   ["127.0.0.1", 9000, "127.0.0.1:9000", false],

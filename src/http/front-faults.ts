@@ -1,4 +1,5 @@
 import { StorageFault } from "../core/faults.ts";
+import type { TlsFiles } from "./exchange.ts";
 
 const PRIVILEGED_PORTS_END = 1024;
 
@@ -13,4 +14,12 @@ export function cannotListen(
   const right = isPrivileged ? " Ports below 1024 take root or CAP_NET_BIND_SERVICE." : "";
   const hint = `${reasons}${right}`;
   return new StorageFault("unreachable", `cannot listen on ${place}`, { hint, cause });
+}
+
+/** That files cannot be served with. Both engines are asked the same of them. */
+export function unusableTls({ certificatePath, keyPath }: TlsFiles, cause: unknown): StorageFault {
+  return new StorageFault("unsupported", "the TLS certificate or its key cannot be used", {
+    hint: `Check ${certificatePath} and ${keyPath}: both must be PEM files, of one key.`,
+    cause,
+  });
 }
