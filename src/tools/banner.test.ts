@@ -10,6 +10,7 @@ const facts: BannerFacts = {
   region: "us-east-1",
   accessKey: "ATOLA",
   secretKey: "it's $HOME",
+  trustFile: undefined,
 };
 
 test("the banner has the endpoint, the root key and lines that survive a shell", () => {
@@ -19,6 +20,16 @@ test("the banner has the endpoint, the root key and lines that survive a shell",
   expect(banner).toContain("AWS_SECRET_ACCESS_KEY='it'\\''s $HOME' AWS_DEFAULT_REGION=us-east-1");
   expect(banner).toContain("aws --endpoint-url http://127.0.0.1:9000 s3 mb s3://photos");
   expect(banner).toContain("--host-bucket=127.0.0.1:9000 --region=us-east-1 --no-ssl ls");
+});
+
+test("clients are told of a certificate that they cannot know", () => {
+  const trustFile = "/my data/tls/self-signed.pem";
+  const banner = serveBanner({ ...facts, secure: true, trustFile });
+  expect(banner).toContain("\n  export AWS_CA_BUNDLE='/my data/tls/self-signed.pem'\n");
+  expect(banner).toContain(" --ssl --ca-certs='/my data/tls/self-signed.pem' ls");
+  const known = serveBanner({ ...facts, secure: true });
+  expect(known).toContain(" --ssl ls");
+  expect(known).not.toMatch(/AWS_CA_BUNDLE|--ca-certs/);
 });
 
 test("a root key of the operator's own is not shown", () => {

@@ -10,6 +10,8 @@ export type BannerFacts = {
   readonly accessKey: string;
   /** Undefined when the operator's own settings gave it: they know it, and it is not shown. */
   readonly secretKey: string | undefined;
+  /** Certificates (PEM) that clients must be told to trust; undefined where they know them. */
+  readonly trustFile: string | undefined;
 };
 
 /** What `atoll serve` says on a terminal: where it is, the root key, and lines to paste. */
@@ -20,7 +22,10 @@ export function serveBanner(facts: BannerFacts): string {
     facts.secretKey === undefined ? '"$ATOLL_ROOT_SECRET_KEY"' : quote(facts.secretKey);
   const id = quote(facts.accessKey);
   const keys = `export AWS_ACCESS_KEY_ID=${id} AWS_SECRET_ACCESS_KEY=${secret}`;
-  const plain = facts.secure ? "--ssl" : "--no-ssl";
+  const trust = facts.trustFile === undefined ? undefined : quote(facts.trustFile);
+  const bundle = trust === undefined ? [] : [`  export AWS_CA_BUNDLE=${trust}`];
+  const trusted = trust === undefined ? "--ssl" : `--ssl --ca-certs=${trust}`;
+  const secrecy = facts.secure ? trusted : "--no-ssl";
   return [
     `Atoll ${facts.version} serves ${facts.dataDirectory}`,
     "",
@@ -33,12 +38,13 @@ export function serveBanner(facts: BannerFacts): string {
     "",
     "AWS CLI:",
     `  ${keys} AWS_DEFAULT_REGION=${facts.region}`,
+    ...bundle,
     `  aws --endpoint-url ${endpoint} s3 mb s3://photos`,
     `  aws --endpoint-url ${endpoint} s3 ls`,
     "",
     "s3cmd:",
     `  s3cmd --access_key=${id} --secret_key=${secret} --host=${address} \\`,
-    `    --host-bucket=${address} --region=${facts.region} ${plain} ls`,
+    `    --host-bucket=${address} --region=${facts.region} ${secrecy} ls`,
     "",
     "Ctrl-C ends it.",
     "",

@@ -25,7 +25,7 @@ import { giveBackWhenQuiet } from "./quiet.ts";
 import { type HomeLinks, type RunningReplication, startReplication } from "./replication.ts";
 import { createS3 } from "./s3.ts";
 import { openFromSettings, openKeys, type WiringPorts } from "./site.ts";
-import { openTls, reloadTls, watchTls } from "./tls.ts";
+import { openTls, reloadTls, trustFile, watchTls } from "./tls.ts";
 
 const ADMIN_DRAIN_MS = 1000;
 
@@ -198,6 +198,7 @@ function describeServer(running: {
     banner: {
       ...{ version, dataDirectory: data, region, accessKey: id, ...where },
       secretKey: isOwn ? undefined : secret,
+      trustFile: trustFile(running.settings),
     },
     facts: {
       ...{ version, endpoint: endpointOf(where), data, engine, ...site.opening },

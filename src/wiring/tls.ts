@@ -24,6 +24,11 @@ function selfSignedPath(settings: Settings): string {
   return `${settings.data}/tls/self-signed.pem`;
 }
 
+/** What clients must be told to trust; undefined for plain HTTP, and where systems know it. */
+export function trustFile(settings: Settings): string | undefined {
+  return settings.tlsSelfSigned ? selfSignedPath(settings) : settings.tlsAuthority;
+}
+
 /** As much as records of sites and tokens hold of certificates. */
 const TOLD_MAX = 4;
 const TOLD_CHARS_MAX = 16_384;
