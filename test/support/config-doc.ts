@@ -8,9 +8,10 @@ do not edit by hand.
 A setting is taken from the flags of the command line, else from the environment, else from the
 settings file, else it has its default. The settings file is the one that \`--config FILE\` (or
 \`ATOLL_CONFIG\`) names, else \`atoll.json\` in the data directory if it is there: a JSON object with
-the names of the first column. Unknown names are errors everywhere. \`atoll config show\` prints each
-value in force and where it came from; secrets are never shown and have no flags (a
-process list would show them). Sizes are numbers of bytes or have a
+the names of the first column. Unknown names are errors everywhere. \`atoll config show\` prints what
+a server would have that were started with the same flags in the same environment, and where each
+value came from; what a service manager gives to its own it does not see. Secrets are never shown
+and have no flags (a process list would show them). Sizes are numbers of bytes or have a
 unit: \`KiB\`, \`MiB\`, \`GiB\`, \`TiB\`. Times have one always: \`ms\`, \`s\`, \`m\` (minutes), \`h\`,
 \`d\` (days).
 

@@ -3,7 +3,7 @@ import { EXIT_CODES, table } from "../output.ts";
 
 export const configShowCommand: Command = {
   name: "config show",
-  summary: "Show each setting in force and where it came from; secrets are not shown",
+  summary: "Show each setting that serve would have here, and where it came from; no secrets",
   settings: "all",
   json: true,
   examples: ["atoll config show", "ATOLL_REGION=eu-1 atoll config show --json"],
