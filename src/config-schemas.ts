@@ -2,6 +2,7 @@ import { z } from "zod";
 import { secretKeyProblem } from "./core/access-key.ts";
 import { type BandwidthPlan, type BandwidthRule, parseDailyHours } from "./core/bandwidth-plan.ts";
 import { parseAccessKeyId } from "./core/names.ts";
+import { parsePeerAddress } from "./core/peer-address.ts";
 
 const BYTE_UNITS: Readonly<Record<string, number>> = {
   "": 1,
@@ -144,16 +145,22 @@ const SWITCH: ReadonlyMap<string, boolean> = new Map([
   ["false", false],
 ]);
 
-const listOfTexts = z
+/** What a wrong one would do is told to all sites of the cluster, which then find nobody there. */
+const peerAddresses = z
   .union([z.array(text), z.string().transform((list) => list.split(","))])
-  .transform((list): readonly string[] =>
-    list.map((one) => one.trim()).filter((one) => one !== ""),
-  );
+  .transform((list, context): readonly string[] => {
+    const addresses = list.map((one) => one.trim()).filter((one) => one !== "");
+    for (const address of addresses) {
+      const parsed = parsePeerAddress(address);
+      if (parsed.outcome === "bad") return refuse(context, `${address}: ${parsed.problem}`);
+    }
+    return addresses;
+  });
 
 /** Settings of a site that has peers. */
 export const REPLICATION_SETTINGS = {
   peerAddresses: {
-    schema: listOfTexts,
+    schema: peerAddresses,
     fallback: "",
     placeholder: "URLS",
     description:

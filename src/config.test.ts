@@ -57,6 +57,22 @@ describe("settings", () => {
     });
   });
 
+  test.each([
+    ["berlin.example.net:9000", undefined, 'does not begin with "https://"'],
+    ["https://berlin:9000, https://berlin:9000/", undefined, "it has a path"],
+    ["http://berlin:9000", undefined, "say insecurePeer too"],
+    ["https://berlin:9000", undefined, undefined],
+    ["http://berlin:9000,https://berlin:9443", "true", undefined],
+  ])("say where peers reach the site: %s (in the clear: %s)", async (text, insecure, says) => {
+    const flags = { peerAddresses: text, insecurePeer: insecure };
+    const known = await load({ flags }).catch((failure: unknown) => failure);
+    if (says === undefined) expect(known).toHaveProperty("settings.peerAddresses");
+    else {
+      expect(known).toBeInstanceOf(UsageError);
+      expect(`${(known as UsageError).message} ${(known as UsageError).hint}`).toContain(says);
+    }
+  });
+
   test("a file named by the operator must be there; the one in the data directory need not", async () => {
     await expect(load({ flags: { config: "/no.json" } })).rejects.toThrow(
       "cannot be read (ENOENT)",

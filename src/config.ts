@@ -357,6 +357,13 @@ function checkTogether(settings: Settings): void {
   if (settings.tlsAuthority !== undefined && settings.tlsCert === undefined) {
     throw new UsageError("The setting tlsAuthority is about the certificate that tlsCert names.");
   }
+  const plain = settings.peerAddresses.find((address) => address.startsWith("http://"));
+  if (plain !== undefined && !settings.insecurePeer) {
+    throw new UsageError(
+      `At ${plain} of peerAddresses everything would go in the clear.`,
+      "Give one with https, or say insecurePeer too.",
+    );
+  }
   if (settings.tlsSelfSigned && settings.tlsCert !== undefined) {
     throw new UsageError("Give tlsCert and tlsKey or tlsSelfSigned, not both.");
   }

@@ -2,11 +2,11 @@ import { toHex } from "../core/bytes.ts";
 import { makeSiteKeyPair } from "../core/identity.ts";
 import { encodeJoinToken } from "../core/join-token.ts";
 import { parseSiteId } from "../core/names.ts";
+import { parsePeerAddress } from "../core/peer-address.ts";
 import type { MemberSite, SiteRecord } from "../core/site-record.ts";
 import type { ClockGuard } from "../storage/clock-guard.ts";
 import type { Invitations } from "../storage/invitations.ts";
 import { type JoinDeps, type JoinOutcome, joinCluster } from "./join-client.ts";
-import { parsePeerAddress } from "./peer-address.ts";
 import { FEATURE_LEVEL } from "./wire-pages.ts";
 
 export type MembershipSettings = {

@@ -2,12 +2,12 @@ import { Gathered, toHex } from "../core/bytes.ts";
 import { signBytes } from "../core/ed25519.ts";
 import type { SiteKeyPair } from "../core/identity.ts";
 import type { ClusterId, OriginId, SiteId } from "../core/names.ts";
+import { authorityOf } from "../core/peer-address.ts";
 import type { SiteRecord } from "../core/site-record.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Network, NetworkResponse } from "../ports/network.ts";
 import type { Random } from "../ports/random.ts";
 import { contentDigest, signRequest, verifyAnswer } from "./message-signature.ts";
-import { authorityOf } from "./peer-address.ts";
 import { PeerFault } from "./peer-fault.ts";
 
 export type PeerRequest = {

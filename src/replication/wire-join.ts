@@ -1,8 +1,8 @@
 import { z } from "zod";
 import { parseAccessKeyId, parseSiteId } from "../core/names.ts";
+import { parsePeerAddress } from "../core/peer-address.ts";
 import type { KeyRing } from "../core/seal.ts";
 import type { SiteRecord } from "../core/site-record.ts";
-import { parsePeerAddress } from "./peer-address.ts";
 import { origin, parsed } from "./wire-values.ts";
 
 /*
