@@ -217,25 +217,26 @@ export const REQUEST_SETTINGS = {
     fallback: "1024",
     placeholder: "COUNT",
     description:
-      "Requests that one address may have under way; 0 is no limit. This machine has none anyway.",
+      "Requests that one address may have under way. 0 is no limit; this machine has none anyway.",
   },
   requestsPerKey: {
     schema: count,
     fallback: "2048",
     placeholder: "COUNT",
-    description: "Requests that one access key may have under way from other machines.",
+    description:
+      "Requests that one access key may have under way from other machines; 0 is no limit.",
   },
   failuresPerAddress: {
     schema: count,
     fallback: "300",
     placeholder: "COUNT",
-    description: "Wrong signatures and unknown keys that one address may send in a minute.",
+    description: "Wrong signatures and unknown keys of one address in a minute; 0 is no limit.",
   },
   failuresPerKey: {
     schema: count,
     fallback: "600",
     placeholder: "COUNT",
     description:
-      "Wrong signatures in a minute after which a key is only for addresses that never failed.",
+      "Wrong signatures in a minute that close a key to addresses that ever failed; 0 is no limit.",
   },
 } as const;
