@@ -33,6 +33,24 @@ export function watchProcessEnd(): ProcessEnd {
   return { reason, fail };
 }
 
+/** What a command is told that waits when somebody presses Ctrl-C. */
+export const INTERRUPTED = new Error("it was interrupted");
+
+/**
+ * Has the next SIGINT reject `happened` with INTERRUPTED instead of ending the process, so that a
+ * command can say what becomes of its work; one more ends it at once. `stop` is to be called last.
+ */
+export function watchInterrupt(): { readonly happened: Promise<never>; readonly stop: () => void } {
+  let interrupt: () => void = () => undefined;
+  const happened = new Promise<never>((_, reject) => {
+    interrupt = () => reject(INTERRUPTED);
+  });
+  // A command that ends first has nobody who waits for it.
+  happened.catch(() => undefined);
+  process.once("SIGINT", interrupt);
+  return { happened, stop: () => void process.off("SIGINT", interrupt) };
+}
+
 /** Calls back for every SIGHUP, which then no longer ends the process. */
 export function onHangup(callback: () => void): void {
   process.on("SIGHUP", callback);

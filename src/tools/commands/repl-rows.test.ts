@@ -20,12 +20,20 @@ afterEach(() => {
 
 type Reply = { readonly status: number; readonly body: Readonly<Record<string, unknown>> };
 
-function type(words: readonly string[], answers: readonly Reply[]) {
+/** Somebody presses Ctrl-C, and no answer comes. */
+const CTRL_C = "Ctrl-C";
+
+function type(words: readonly string[], answers: ReadonlyArray<Reply | typeof CTRL_C>) {
   const left = [...answers];
   const client: AdminClient = {
     call: async (method, path, body) => {
       calls.push([method, path, body]);
-      return left.shift() ?? { status: 503, body: { error: { message: "no more answers" } } };
+      const answer = left.shift();
+      if (answer !== CTRL_C) {
+        return answer ?? { status: 503, body: { error: { message: "no more answers" } } };
+      }
+      process.emit("SIGINT");
+      return new Promise<never>(() => undefined);
     },
     close: async () => undefined,
   };
@@ -69,6 +77,23 @@ test("one of peer, export and import is said, directories in full", async () => 
     ["POST", "repl-bootstrap", { export: "/media/box" }],
     ["POST", "repl-bootstrap", { import: "/media/box" }],
   ]);
+});
+
+test("Ctrl-C ends a command and not what the server does, and says how it goes on", async () => {
+  const listeners = process.listenerCount("SIGINT");
+  const begun: Reply = { status: 202, body: { state: "running" } };
+  const running = ok({ state: "running", rows: 1, rows_total: 7, seconds_left: 6 });
+  expect(await type(["repl-bootstrap", "--from", "berlin"], [begun, running, CTRL_C])).toBe(1);
+  expect(err.join("\n")).toContain("The server goes on by itself");
+  const first = ok({ rows: 5, differences: [], next: "Dphotos" });
+  const sites = ok({ sites: SITES.map((site) => ({ ...site, state: "active" })) });
+  calls = [];
+  // Neither of the other sites is asked any more.
+  expect(await type(["repl-verify", "--deep"], [sites, first, CTRL_C])).toBe(1);
+  expect(err.join("\n")).toContain("Go on with: atoll repl-verify --peer bb --deep --continue ");
+  expect(err.at(-1)).toBe("atoll repl-verify: it was interrupted.");
+  expect(calls).toHaveLength(3);
+  expect(process.listenerCount("SIGINT")).toBe(listeners);
 });
 
 const SITES = [

@@ -6,6 +6,7 @@ import { type AdminClient, expectSuccess, isRecord } from "../admin-client.ts";
 import type { Answer } from "../administer.ts";
 import { type Command, type CommandInput, flagValue } from "../command.ts";
 import { EXIT_CODES, type ExitCode, explain, pairs, versioned } from "../output.ts";
+import { INTERRUPTED, watchInterrupt } from "../process-end.ts";
 
 const LOOK_MS = 500;
 const BAR_CHARS = 24;
@@ -53,12 +54,35 @@ export const replBootstrapCommand: Command = {
         );
         return EXIT_CODES.fine;
       }
-      return await followBootstrap(input, client);
+      return await untilInterrupted(client, (asked) => followBootstrap(input, asked));
+    } catch (failure) {
+      if (failure === INTERRUPTED) {
+        input.output.progress("");
+        input.output.notice(GOES_ON);
+      }
+      throw failure;
     } finally {
       await client.close();
     }
   },
 };
+
+const GOES_ON = "The server goes on by itself; `atoll repl-status` tells when it is done.";
+
+/** Works with a client whose calls end when somebody presses Ctrl-C, whatever they wait for. */
+async function untilInterrupted<Result>(
+  client: AdminClient,
+  work: (client: AdminClient) => Promise<Result>,
+): Promise<Result> {
+  const interrupt = watchInterrupt();
+  const call: AdminClient["call"] = (...asked) =>
+    Promise.race([interrupt.happened, client.call(...asked)]);
+  try {
+    return await work({ ...client, call });
+  } finally {
+    interrupt.stop();
+  }
+}
 
 async function moveByDisk(
   input: CommandInput,
@@ -155,29 +179,33 @@ export const replVerifyCommand: Command = {
     const from = readPosition(input);
     const client = await input.program.runningServer(input);
     try {
-      const peers = await peersOf(client, flagValue(input, "peer"));
-      const sums = { rows: 0, differences: 0, repaired: 0, remote: 0 };
-      const left = peers.map((peer): Left => ({ peer, here: 0, there: 0 }));
-      const failed: string[] = [];
-      for (const one of left) {
-        try {
-          await verifyPeer(input, client, { left: one, from, sums });
-        } catch (failure) {
-          // One that is away keeps nobody from being compared with the others.
-          if (peers.length === 1 || !(failure instanceof StorageFault)) throw failure;
-          input.output.notice(explain(failure));
-          failed.push(one.peer);
-        }
-      }
-      const mends = await mendsOf(input, client, left);
-      showEnd(input, { peers: peers.length - failed.length, failed, sums, mends });
-      if (sums.differences !== sums.repaired) return EXIT_CODES.damage;
-      return failed.length === 0 ? EXIT_CODES.fine : EXIT_CODES.failed;
+      return await untilInterrupted(client, (asked) => verify(input, asked, from));
     } finally {
       await client.close();
     }
   },
 };
+
+async function verify(input: CommandInput, client: AdminClient, from: string): Promise<ExitCode> {
+  const peers = await peersOf(client, flagValue(input, "peer"));
+  const sums = { rows: 0, differences: 0, repaired: 0, remote: 0 };
+  const left = peers.map((peer): Left => ({ peer, here: 0, there: 0 }));
+  const failed: string[] = [];
+  for (const one of left) {
+    try {
+      await verifyPeer(input, client, { left: one, from, sums });
+    } catch (failure) {
+      // One that is away keeps nobody from being compared with the others.
+      if (peers.length === 1 || !(failure instanceof StorageFault)) throw failure;
+      input.output.notice(explain(failure));
+      failed.push(one.peer);
+    }
+  }
+  const mends = await mendsOf(input, client, left);
+  showEnd(input, { peers: peers.length - failed.length, failed, sums, mends });
+  if (sums.differences !== sums.repaired) return EXIT_CODES.damage;
+  return failed.length === 0 ? EXIT_CODES.fine : EXIT_CODES.failed;
+}
 
 /** A position in base64url: it holds NULs and whatever keys hold. */
 function readPosition(input: CommandInput): string {
@@ -314,11 +342,13 @@ async function step(
   try {
     return expectSuccess(await client.call("POST", "repl-verify", wish));
   } catch (failure) {
-    if (failure instanceof StorageFault && wish.from !== "") {
+    const isBrokenOff = failure instanceof StorageFault || failure === INTERRUPTED;
+    if (isBrokenOff && wish.from !== "") {
       const position = Buffer.from(wish.from, "utf8").toString("base64url");
       const bucket = values.has("bucket") ? ` --bucket ${String(wish["bucket"])}` : "";
       const how = ["deep", "repair"].filter((flag) => values.has(flag)).map((flag) => ` --${flag}`);
       const command = `atoll repl-verify --peer ${wish.peer}${bucket}${how.join("")}`;
+      output.progress("");
       output.notice(`Go on with: ${command} --continue ${position}`);
     }
     throw failure;
