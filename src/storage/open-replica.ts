@@ -50,7 +50,7 @@ export function createReplica(deps: ReplicaDeps): Replica {
     ownOrigins: deps.ownOrigins,
     received: () => logs.received,
     applied: () => logs.applied,
-    parked: () => logs.parked,
+    parked: (part) => logs.parked(part),
     floors: () => logs.floors(),
     readLog: (after, bytesMax) => readLog(deps, logs, after, bytesMax),
     onCommit: (listener) => committer.onCommit(listener),

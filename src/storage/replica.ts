@@ -88,6 +88,13 @@ export type ParkedOperation = {
   readonly reason: string;
 };
 
+/** So many parked operations of one origin at most, the first ones behind a place in its log. */
+export type ParkedPart = {
+  readonly origin: OriginId;
+  readonly behind: number;
+  readonly countMax: number;
+};
+
 /**
  * The log as other sites see it: what is in it, in which order, and how operations of other origins
  * come in. Everything a promise resolves with is durable and visible.
@@ -103,7 +110,8 @@ export interface Replica {
   received(): ReadonlyMap<OriginId, OriginHead>;
   /** How far each origin's operations have been applied without exception, our own included. */
   applied(): Vector;
-  parked(): readonly ParkedOperation[];
+  /** By origin, and in the order of its log; all of them, or a part. There may be very many. */
+  parked(part?: ParkedPart): readonly ParkedOperation[];
   /** Operations up to these are not in the log any more. */
   floors(): Vector;
   /**

@@ -2,29 +2,32 @@ import { asBuffer } from "../core/bytes.ts";
 import { type OriginId, parseOriginId, parseSeq, type Seq } from "../core/names.ts";
 import type { Vector } from "../core/records.ts";
 import { dotOfKey } from "./metadata/apply-origins.ts";
-import { DROPPED_KEY, FLOORS_KEY, POSITION_KEY } from "./metadata/keys.ts";
+import { DROPPED_KEY, FLOORS_KEY, logRunKeyOf, POSITION_KEY } from "./metadata/keys.ts";
 import { decodeRow, TABLES } from "./metadata/rows.ts";
 import { indexKey } from "./metadata/stored-rows.ts";
-import type { OriginHead, ParkedOperation } from "./replica.ts";
+import type { OriginHead, ParkedOperation, ParkedPart } from "./replica.ts";
 import type { StoreParts } from "./store-parts.ts";
 
+type Parts = Pick<StoreParts, "kv" | "hash" | "index">;
 type Seen = {
   readonly received: ReadonlyMap<OriginId, OriginHead>;
   readonly applied: Vector;
-  readonly parked: readonly ParkedOperation[];
+  /** Once somebody has asked for all of them. */
+  parked: readonly ParkedOperation[] | undefined;
 };
 
 /**
  * How far logs are as everybody may know it: durable, and visible in the index. Read again only
- * when the log has moved, so that asking costs nothing.
+ * when the log has moved, so that asking costs nothing; and then it costs the same, however many
+ * operations are parked, for every commit moves it.
  */
 export class VisibleLogs {
-  readonly #parts: StoreParts;
+  readonly #parts: Parts;
   readonly #origin: OriginId;
   #seen: Seen | undefined;
   #position: object | undefined;
 
-  constructor(parts: StoreParts, origin: OriginId) {
+  constructor(parts: Parts, origin: OriginId) {
     this.#parts = parts;
     this.#origin = origin;
   }
@@ -37,8 +40,12 @@ export class VisibleLogs {
     return this.#now().applied;
   }
 
-  get parked(): readonly ParkedOperation[] {
-    return this.#now().parked;
+  /** All that are parked, or a part of them. */
+  parked(part?: ParkedPart): readonly ParkedOperation[] {
+    if (part !== undefined) return this.#readParked(part.origin, part.behind, part.countMax);
+    const seen = this.#now();
+    seen.parked ??= this.#readParked();
+    return seen.parked;
   }
 
   /** Operations up to these are not in the log: they were dropped, or came as rows. */
@@ -84,23 +91,25 @@ export class VisibleLogs {
       received.set(origin, { origin, seq, chain, hlc });
       applied.set(origin, seq);
     }
-    const parked = this.#readParked();
-    // From the last to the first, so that the first of each origin counts.
-    for (const { dot } of parked.toReversed()) {
-      const before = parseSeq(dot.seq - 1);
-      if (before === 0) applied.delete(dot.origin);
-      else if (before !== undefined) applied.set(dot.origin, before);
+    for (const origin of received.keys()) {
+      const [first] = this.#readParked(origin, 0, 1);
+      if (first === undefined) continue;
+      const before = parseSeq(first.dot.seq - 1);
+      if (before === 0) applied.delete(origin);
+      else if (before !== undefined) applied.set(origin, before);
     }
-    return { received, applied, parked };
+    return { received, applied, parked: undefined };
   }
 
-  #readParked(): ParkedOperation[] {
+  #readParked(origin?: OriginId, behind = 0, limit?: number): ParkedOperation[] {
     const { kv, hash } = this.#parts;
     const { prefix } = TABLES.parked;
     const parked: ParkedOperation[] = [];
+    const from = origin === undefined ? "" : logRunKeyOf(origin, behind + 1);
     for (const { key, value } of kv.range({
-      gte: indexKey(prefix, ""),
-      lt: indexKey(prefix, "~"),
+      gte: indexKey(prefix, from),
+      lt: indexKey(prefix, `${origin ?? ""}~`),
+      ...(limit === undefined ? {} : { limit }),
     })) {
       const dot = dotOfKey(asBuffer(key).toString("utf8", prefix.length));
       if (dot === undefined) continue;

@@ -6,12 +6,13 @@ export class MapKv {
 
   readonly kv: Kv = {
     get: (key) => this.#rows.get(Buffer.from(key).toString("latin1")),
-    range: ({ gte, lt }) => {
+    range: ({ gte, lt, limit }) => {
       const inside = [...this.#rows]
         .map(([text, value]) => ({ key: Buffer.from(text, "latin1"), value }))
         .filter(({ key }) => gte === undefined || Buffer.compare(key, gte) >= 0)
         .filter(({ key }) => lt === undefined || Buffer.compare(key, lt) < 0);
-      return inside.sort((left, right) => Buffer.compare(left.key, right.key));
+      const sorted = inside.sort((left, right) => Buffer.compare(left.key, right.key));
+      return sorted.slice(0, limit);
     },
     write: async (mutations) => this.take(mutations),
     sync: async () => undefined,

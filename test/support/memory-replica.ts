@@ -38,6 +38,7 @@ import type {
   LogPage,
   OriginHead,
   ParkedOperation,
+  ParkedPart,
   Replica,
   SignedHead,
 } from "../../src/storage/replica.ts";
@@ -134,8 +135,12 @@ export class MemoryReplica implements Replica {
     return applied;
   }
 
-  parked(): readonly ParkedOperation[] {
-    return [...this.#parked.values()];
+  parked(part?: ParkedPart): readonly ParkedOperation[] {
+    const all = [...this.#parked.values()];
+    if (part === undefined) return all;
+    const { origin, behind, countMax } = part;
+    const those = all.filter(({ dot }) => dot.origin === origin && dot.seq > behind);
+    return those.sort((left, right) => left.dot.seq - right.dot.seq).slice(0, countMax);
   }
 
   floors(): Vector {
