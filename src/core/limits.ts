@@ -136,8 +136,12 @@ export const LIMITS = {
   replicationManifestsMax: 128,
   /** Bytes of large bodies that are fetched with a page; what is more is fetched beside it. */
   replicationFetchNowBytes: 8 * MIB,
-  /** Large bodies that are fetched at once, each with two chunks in memory. */
+  /**
+   * Large bodies that are fetched at once, each with two chunks in memory; and so many when they
+   * are of different origins, so that one whose site does not answer keeps no other waiting.
+   */
   replicationFetchesMax: 2,
+  replicationFetchesOfAllMax: 8,
   /** How long chunks are kept for a peer that was told of them, and of how many manifests. */
   replicationLeaseMs: 60_000,
   replicationLeasesMax: 1024,

@@ -1,4 +1,5 @@
 import { LIMITS } from "../core/limits.ts";
+import type { OriginId, Seq } from "../core/names.ts";
 import { decodeOperation } from "../core/operation-codec.ts";
 import type { Dot } from "../core/records.ts";
 import type { Clock } from "../ports/clock.ts";
@@ -6,17 +7,19 @@ import type { Log } from "../ports/log.ts";
 import type { IncomingOperation, LogEntry, Replica } from "../storage/replica.ts";
 import type { ByteSearch } from "./byte-search.ts";
 import { needOf } from "./page-taker.ts";
+import { ParkedLane, type Try } from "./parked-lane.ts";
 import { Rest } from "./rest.ts";
 
 export type ParkedFetchDeps = {
-  readonly replica: Pick<Replica, "parked" | "parkedEntry" | "ingest" | "superseded" | "giveUp">;
+  readonly replica: Pick<
+    Replica,
+    "received" | "parked" | "parkedEntry" | "ingest" | "superseded" | "giveUp"
+  >;
   readonly clock: Clock;
   readonly log: Log;
   /** The operation with its small body, or its large one, from whoever has it. */
   readonly search: Pick<ByteSearch, "entry" | "ofOperation">;
 };
-
-type Wait = { attempts: number; dueMs: number };
 
 /** What came of a look for the bytes of an operation. */
 type Look =
@@ -44,19 +47,19 @@ const WAITS_FOR_GROUP: Look = { outcome: "waits", reason: "others of its group a
 const UNHEARD = "a site that may have its bytes could not be asked";
 const VOID: IncomingOperation["state"] = { kind: "void" };
 
-const FIRST_WAIT_MS = 2000;
-const LONGEST_WAIT_MS = 5 * 60 * 1000;
 const IDLE_MS = 60_000;
 
 /**
  * Fetches the bytes of parked operations beside everything else: large bodies that must not keep
  * others waiting, and those that nobody had. Parked operations are durable, so a restart goes on
- * where this ended. Invariant: an operation is in `#busy` while its bytes are being fetched.
+ * where this ended. There may be very many: none is looked at before its turn, and each origin has
+ * turns of its own. Invariant: what is being fetched stands in `#fetching`.
  */
 export class ParkedFetch {
   readonly #deps: ParkedFetchDeps;
-  readonly #waits = new Map<string, Wait>();
-  readonly #busy = new Map<string, Promise<void>>();
+  /** The one that had no turn for longest stands first. */
+  readonly #lanes = new Map<OriginId, ParkedLane>();
+  readonly #fetching = new Set<Promise<void>>();
   readonly #stop = new AbortController();
   readonly #rest: Rest;
   #running: Promise<void> = Promise.resolve();
@@ -75,13 +78,18 @@ export class ParkedFetch {
     this.#stop.abort();
     this.#rest.end();
     await this.#running;
-    await Promise.all(this.#busy.values());
+    await Promise.all(this.#fetching);
   }
 
-  /** Something has changed: an operation was parked, or a peer can be reached again. */
-  retry(): void {
-    for (const wait of this.#waits.values()) wait.dueMs = 0;
+  /** Operations were parked. */
+  look(): void {
     this.#rest.end();
+  }
+
+  /** A peer can be reached again: what failed is tried anew. */
+  retry(): void {
+    for (const lane of this.#lanes.values()) lane.forgive();
+    this.look();
   }
 
   /**
@@ -94,7 +102,6 @@ export class ParkedFetch {
     const reasons = new Set<string>();
     let ended = 0;
     for (const { dot } of parked) {
-      await this.#busy.get(nameOf(dot));
       const look = await this.#lookFor(dot);
       const problem = look.outcome === "gone" ? await this.#giveUpOne(dot) : reasonOf(look);
       if (problem === undefined) ended += 1;
@@ -122,37 +129,49 @@ export class ParkedFetch {
 
   /** Starts what is due, as far as there is room; gives how long until something will be. */
   #startDue(): number {
-    const nowMs = this.#deps.clock.monotonicMs();
-    const parked = this.#deps.replica.parked();
-    const names = new Set(parked.map(({ dot }) => nameOf(dot)));
-    for (const name of [...this.#waits.keys()]) if (!names.has(name)) this.#waits.delete(name);
+    for (const origin of this.#deps.replica.received().keys()) {
+      if (!this.#lanes.has(origin)) this.#lanes.set(origin, new ParkedLane());
+    }
     let restMs = IDLE_MS;
-    for (const { dot } of parked) {
-      const name = nameOf(dot);
-      const dueMs = this.#waits.get(name)?.dueMs ?? 0;
-      if (this.#busy.has(name)) continue;
-      if (dueMs > nowMs) restMs = Math.min(restMs, dueMs - nowMs);
-      else if (this.#busy.size < LIMITS.replicationFetchesMax) this.#begin(dot, name);
+    for (const [origin, lane] of [...this.#lanes]) {
+      restMs = Math.min(restMs, this.#startOf(origin, lane));
     }
     return restMs;
   }
 
-  #begin(dot: Dot, name: string): void {
-    const fetching = this.#lookFor(dot)
-      .catch((failure: unknown) => this.#explain(dot, failure))
-      .then((look) => {
-        this.#busy.delete(name);
-        if (look?.outcome === "done") this.#waits.delete(name);
-        else this.#postpone(name);
-        this.#rest.end();
-      });
-    this.#busy.set(name, fetching);
+  #startOf(origin: OriginId, lane: ParkedLane): number {
+    const { replica, clock } = this.#deps;
+    const find = (behind: number): Seq | undefined =>
+      replica.parked({ origin, behind, countMax: 1 })[0]?.dot.seq;
+    while (this.#hasRoom(lane)) {
+      const nowMs = clock.monotonicMs();
+      const next = lane.next(nowMs, find);
+      if (next === undefined) return lane.restMs(nowMs);
+      this.#lanes.delete(origin);
+      this.#lanes.set(origin, lane);
+      this.#begin(lane, { origin, seq: next.seq }, next);
+    }
+    // The end of one that is being fetched ends the rest.
+    return IDLE_MS;
   }
 
-  #postpone(name: string): void {
-    const attempts = (this.#waits.get(name)?.attempts ?? 0) + 1;
-    const waitMs = Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** Math.min(attempts - 1, 20));
-    this.#waits.set(name, { attempts, dueMs: this.#deps.clock.monotonicMs() + waitMs });
+  #hasRoom({ busy }: ParkedLane): boolean {
+    const all = this.#fetching.size;
+    if (all < LIMITS.replicationFetchesMax) return true;
+    return busy === 0 && all < LIMITS.replicationFetchesOfAllMax;
+  }
+
+  #begin(lane: ParkedLane, dot: Dot, tried: Try): void {
+    lane.busy += 1;
+    const fetching: Promise<void> = this.#lookFor(dot)
+      .catch((failure: unknown) => this.#explain(dot, failure))
+      .then((look) => {
+        lane.busy -= 1;
+        this.#fetching.delete(fetching);
+        if (look?.outcome !== "done") lane.failed(tried, this.#deps.clock.monotonicMs());
+        this.#rest.end();
+      });
+    this.#fetching.add(fetching);
   }
 
   /** Takes the operation when its bytes are found, or when it needs none any more. */
@@ -196,10 +215,6 @@ export class ParkedFetch {
     }
     return undefined;
   }
-}
-
-function nameOf({ origin, seq }: Dot): string {
-  return `${origin} ${seq}`;
 }
 
 function reasonOf(look: Look): string | undefined {

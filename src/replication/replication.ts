@@ -282,7 +282,7 @@ export class Replication {
           signal,
         );
         this.counts.operationsTaken += taken.operations;
-        if (taken.parked > 0) this.#parked.retry();
+        if (taken.parked > 0) this.#parked.look();
         return taken;
       },
       telling: (peer, applied) => this.#hints.told(peer, { applied }),

@@ -1,0 +1,29 @@
+import { expect, test } from "vitest";
+import { openTwins, type TwinSite } from "../../test/support/replication-twins.ts";
+import { LIMITS } from "../core/limits.ts";
+
+/** Three chunks are never fetched with their page: the operation is parked. */
+function writeHuge({ replica }: TwinSite, byte: number): void {
+  const pieces = [1, 2, 3].map((piece) => Buffer.alloc(LIMITS.chunkBytes, byte * 4 + piece));
+  replica.writeLarge(`huge ${byte}`, pieces);
+}
+
+test("a site that does not answer any more keeps no bytes of another one waiting", async () => {
+  const { clock, site, start, stop, world } = await openTwins(["berlin", "oslo", "paris"]);
+  const [berlin, oslo, paris] = [site("berlin"), site("oslo"), site("paris")];
+  // It has told what it wrote, and stands still.
+  world.meddle = (to, { path }, deliver) => {
+    const isTold = path === "/v1/repl/pull" || path === "/v1/repl/hint";
+    return to === "berlin" && !isTold ? new Promise(() => undefined) : deliver();
+  };
+  for (let byte = 1; byte <= 6; byte++) writeHuge(berlin, byte);
+  start();
+  await clock.advance(1000);
+  expect(paris.replica.parked()).toHaveLength(6);
+  for (let byte = 11; byte <= 13; byte++) {
+    writeHuge(oslo, byte);
+    await clock.advance(1000);
+  }
+  expect(paris.replica.applied().get(oslo.owner.origin)).toBe(3);
+  await stop();
+});
