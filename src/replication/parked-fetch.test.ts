@@ -27,3 +27,21 @@ test("a site that does not answer any more keeps no bytes of another one waiting
   expect(paris.replica.applied().get(oslo.owner.origin)).toBe(3);
   await stop();
 });
+
+test("who does not answer is asked last, also for what it wrote itself", async () => {
+  const { clock, cut, site, start, stop } = await openTwins(["berlin", "oslo", "paris"]);
+  const [berlin, oslo, paris] = [site("berlin"), site("oslo"), site("paris")];
+  start();
+  await clock.advance(1000);
+  const { id } = berlin.member;
+  const order = () => paris.replication.callsOf(id).map(({ peer }) => peer.name);
+  expect(order()).toEqual(["berlin", "oslo"]);
+  cut("berlin", "paris");
+  await clock.advance(30_000);
+  expect(order()).toEqual(["oslo", "berlin"]);
+  writeHuge(berlin, 1);
+  await clock.advance(30_000);
+  expect(oslo.replica.parked()).toEqual([]);
+  expect(paris.replica.applied().get(berlin.owner.origin)).toBe(1);
+  await stop();
+});

@@ -209,8 +209,9 @@ export class Replication {
   /** Peers that can be asked now, the given one first, those that do not answer last. */
   callsOf(first?: SiteId): readonly PeerCalls[] {
     const links = [...this.#links.values()].filter(({ puller }) => !puller.isSuspended);
-    const rank = ({ calls, puller }: Link): number => {
-      if (calls.site === first) return 0;
+    const rank = ({ calls: { site }, puller }: Link): number => {
+      if (this.#deps.watch.facts(site).link === "unreachable") return 3;
+      if (site === first) return 0;
       return puller.isConnected ? 1 : 2;
     };
     return links.sort((left, right) => rank(left) - rank(right)).map(({ calls }) => calls);
