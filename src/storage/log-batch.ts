@@ -2,8 +2,8 @@ import { assert } from "../core/assert.ts";
 import { StorageFault } from "../core/faults.ts";
 import { decodeLocal } from "../core/local-codec.ts";
 import { makeVersionId, parseSegmentId } from "../core/names.ts";
-import { decodeOperation } from "../core/operation-codec.ts";
-import type { Operation } from "../core/records.ts";
+import { decodeOperation, operationHeader } from "../core/operation-codec.ts";
+import type { Dot, Operation } from "../core/records.ts";
 import type { Hash } from "../ports/hash.ts";
 import { BATCH_HEADER_BYTES, batchRecords, decodeBatchHeader } from "./segment/batch.ts";
 import { bodyOwner, bodyRecordBytes, decodeRecord } from "./segment/record.ts";
@@ -52,6 +52,26 @@ export async function readLogOperations(
 ): Promise<readonly LoggedOperation[]> {
   const { records } = await readAreas({ segments, hash }, place, "operations");
   return operationsOf(records, hash.crc32, undefined);
+}
+
+/**
+ * The bytes of one operation, without its body; undefined when the batch has not got it. The others
+ * are not decoded: whoever fetches what is parked asks for each operation of a batch in turn.
+ *
+ * @throws StorageFault "corrupt" as above.
+ */
+export async function readLogOperation(
+  { segments, hash }: LogBatchDeps,
+  place: BatchPlace,
+  { origin, seq }: Dot,
+): Promise<Uint8Array | undefined> {
+  const { records } = await readAreas({ segments, hash }, place, "operations");
+  for (const { kind, payload } of batchRecords(records, hash.crc32)) {
+    if (kind !== "op") continue;
+    const header = operationHeader(payload);
+    if (header.seq === seq && header.origin === origin) return payload;
+  }
+  return undefined;
 }
 
 /** The bodies of a batch, of which those up to `offset` have been met. */

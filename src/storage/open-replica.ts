@@ -8,7 +8,12 @@ import type { Log } from "../ports/log.ts";
 import { readChunk } from "./chunk-reader.ts";
 import { giveUp, stampInNullSlot } from "./give-up.ts";
 import { ingest } from "./ingest.ts";
-import { type BatchPlace, type LoggedOperation, readLogBatch } from "./log-batch.ts";
+import {
+  type BatchPlace,
+  type LoggedOperation,
+  readLogBatch,
+  readLogOperation,
+} from "./log-batch.ts";
 import { placeOfOperation, readLogPage } from "./log-pages.ts";
 import { historyOf } from "./metadata/apply-conflicts.ts";
 import { deletesOf } from "./metadata/apply-deletes.ts";
@@ -142,11 +147,8 @@ async function parkedEntry(deps: ReplicaDeps, dot: Dot): Promise<LogEntry | unde
   if (index.get(TABLES.parked, logRunKeyOf(dot.origin, dot.seq)) === undefined) return undefined;
   const place = placeOfOperation({ kv, hash }, dot.origin, dot.seq);
   if (place === undefined) return undefined;
-  const operations = await readLogBatch({ segments, hash }, place);
-  const found = operations.find(
-    ({ operation }) => operation.dot.origin === dot.origin && operation.dot.seq === dot.seq,
-  );
-  return found === undefined ? undefined : { encoded: found.encoded, inline: undefined };
+  const encoded = await readLogOperation({ segments, hash }, place, dot);
+  return encoded === undefined ? undefined : { encoded, inline: undefined };
 }
 
 /**

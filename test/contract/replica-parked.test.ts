@@ -101,6 +101,17 @@ describe("an operation without its bytes", () => {
     expect(await contentsOf(b.store)).toEqual(await contentsOf(a.store));
   });
 
+  test("is told by its place, whatever stands beside it", async () => {
+    for (const at of [0, 1, 2]) await put(a.store, 0, at, Buffer.from(`body ${at}`));
+    const incoming = await entriesFor(a, b);
+    await b.store.replica.ingest(parkedNow(incoming), []);
+    for (const { encoded } of incoming) {
+      const { dot } = decodeOperation(encoded);
+      const entry = await b.store.replica.parkedEntry(dot);
+      expect(Buffer.compare(entry?.encoded ?? Buffer.alloc(0), encoded)).toBe(0);
+    }
+  });
+
   test("is relayed by whom it was parked, with what came later", async () => {
     const c = await SimSite.open("parked c");
     await put(a.store, 0, 0, Buffer.from("inline"));
