@@ -37,11 +37,12 @@ export class RingShare {
   readonly #deps: RingShareDeps;
   readonly #stopping = new AbortController();
   #cancel: Cancel | undefined;
-  /** One thing after the other; what is still under way is not begun once more. */
-  readonly #line = new Line();
   #count = 0;
-  /** Peers that have news, from which nothing has been taken yet. */
-  readonly #waiting = new Set<SiteId>();
+  /** A peer is asked one thing after the other; who does not answer keeps no others waiting. */
+  readonly #lines = new Map<SiteId, Line>();
+  /** Questions that have not begun yet: one for a peer, for that will bring all there is. */
+  readonly #waiting = new Map<SiteId, Promise<void>>();
+  #telling: Promise<void> = Promise.resolve();
   /** The key that peers have been told of, or had from the start. */
   #told: string;
 
@@ -55,14 +56,7 @@ export class RingShare {
     const news: PeerRoute = {
       ...{ method: "POST", path: NEWS_PATH, bodyBytesMax: 0 },
       answer: ({ peer }) => {
-        // However often it says so: what is not begun yet will bring all of it.
-        if (!this.#waiting.has(peer.id)) {
-          this.#waiting.add(peer.id);
-          this.#work(() => {
-            this.#waiting.delete(peer.id);
-            return this.#takeFrom(peer);
-          });
-        }
+        void this.#ask(peer);
         return { status: 200, body: Buffer.from("{}") };
       },
     };
@@ -91,28 +85,36 @@ export class RingShare {
       // At once after a start: what others have sealed meanwhile cannot be read without their key.
       const isTime = this.#count++ % LOOK_EVERY === 0;
       const { current } = this.#deps.keyRing;
-      if (current !== this.#told) this.#work(() => this.#tell(current));
-      else if (isTime) this.#work(() => this.look());
+      if (current !== this.#told) this.#telling = this.#tell(current);
+      else if (isTime) void this.look();
       if (!this.#stopping.signal.aborted) this.start();
     });
-  }
-
-  #work(task: () => Promise<void>): void {
-    void this.#line.run(() => (this.#stopping.signal.aborted ? undefined : task()));
   }
 
   async stop(): Promise<void> {
     this.#stopping.abort();
     this.#cancel?.();
-    await this.#line.idle();
+    await this.#telling;
+    await Promise.all(Array.from(this.#lines.values(), (line) => line.idle()));
   }
 
   /** Takes the keys of every peer that answers. Never rejects. */
   async look(): Promise<void> {
-    for (const peer of this.#deps.peers()) {
-      if (this.#stopping.signal.aborted) return;
-      await this.#takeFrom(peer);
-    }
+    await Promise.all(this.#deps.peers().map((peer) => this.#ask(peer)));
+  }
+
+  #ask(peer: MemberSite): Promise<void> {
+    const { id } = peer;
+    const line = this.#lines.get(id) ?? new Line();
+    this.#lines.set(id, line);
+    const asked =
+      this.#waiting.get(id) ??
+      line.run(() => {
+        this.#waiting.delete(id);
+        return this.#stopping.signal.aborted ? undefined : this.#takeFrom(peer);
+      });
+    this.#waiting.set(id, asked);
+    return asked;
   }
 
   async #tell(current: string): Promise<void> {
