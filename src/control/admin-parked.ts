@@ -1,6 +1,6 @@
 import { z } from "zod";
-import type { GivenUp } from "../replication/parked-fetch.ts";
-import type { ParkedWrite } from "../replication/parked-writes.ts";
+import type { GivenUp } from "../replication/status.ts";
+import type { ParkedWrite } from "../storage/parked-writes.ts";
 import { type AdminAnswer, adminProblem } from "./admin-keys.ts";
 
 export const PARKED_PATH = "/v1/admin/repl-parked";

@@ -9,6 +9,7 @@ import type { ByteSearch } from "./byte-search.ts";
 import { needOf } from "./page-taker.ts";
 import { ParkedLane, type Try } from "./parked-lane.ts";
 import { Rest } from "./rest.ts";
+import type { GivenUp } from "./status.ts";
 
 export type ParkedFetchDeps = {
   readonly replica: Pick<
@@ -31,15 +32,6 @@ type Look =
   | { readonly outcome: "unreachable"; readonly reason: string }
   /** They are here, and the log did not take it. */
   | { readonly outcome: "waits"; readonly reason: string };
-
-/** What became of parked operations that somebody wanted to be given up. */
-export type GivenUp = {
-  /** How many end, at every site that hears of it. */
-  readonly ended: number;
-  readonly kept: number;
-  /** Why some are kept, each reason once. */
-  readonly reasons: readonly string[];
-};
 
 const DONE: Look = { outcome: "done" };
 const GONE: Look = { outcome: "gone" };

@@ -16,7 +16,7 @@ import { HintSender } from "./hint-sender.ts";
 import { type CheckedPage, checkPage } from "./page-check.ts";
 import { type LogOwner, PageServer } from "./page-server.ts";
 import { takePage } from "./page-taker.ts";
-import { type GivenUp, ParkedFetch } from "./parked-fetch.ts";
+import { ParkedFetch } from "./parked-fetch.ts";
 import { PassedOver } from "./passed-over.ts";
 import { type AskPeer, PeerCalls } from "./peer-calls.ts";
 import type { PeerLie } from "./peer-lie.ts";
@@ -24,7 +24,7 @@ import type { PeerRoute } from "./peer-server.ts";
 import type { PeerWatch } from "./peer-watch.ts";
 import { Puller, type PullReport } from "./puller.ts";
 import type { Quarantine } from "./quarantine.ts";
-import { type MovedCounts, NOTHING_MOVED } from "./status.ts";
+import { type GivenUp, type MovedCounts, NOTHING_MOVED } from "./status.ts";
 import type { Hint } from "./wire-pages.ts";
 
 export type ReplicationDeps = {

@@ -32,6 +32,15 @@ export type PeerFacts = {
   readonly lastError: { readonly message: string; readonly atMs: number } | undefined;
 };
 
+/** What became of parked operations that somebody wanted to be given up. */
+export type GivenUp = {
+  /** How many end, at every site that hears of it. */
+  readonly ended: number;
+  readonly kept: number;
+  /** Why some are kept, each reason once. */
+  readonly reasons: readonly string[];
+};
+
 /** How two sites stand to each other; "in-sync" only when their applied vectors are equal. */
 export type PeerState = "in-sync" | "catching-up" | Exclude<LinkState, "connected">;
 

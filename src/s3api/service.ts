@@ -95,9 +95,8 @@ export function createS3Service(deps: S3ServiceDeps): S3Service {
   const answer = (trace: Trace): Reply | Promise<Reply> => {
     trace.seating = guard.admit(trace.exchange);
     const after = trace.exchange.headers.get(AFTER_HEADER);
-    return after === undefined
-      ? answerRequest(trace, auth, handlerDeps)
-      : answerAfter(trace, after);
+    if (after !== undefined) return answerAfter(trace, after);
+    return answerRequest(trace, auth, handlerDeps);
   };
   return {
     handler: (exchange) => begin(exchange, answer),

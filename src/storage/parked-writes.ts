@@ -1,7 +1,7 @@
 import { hlcMs } from "../core/hlc.ts";
 import { type BucketName, makeVersionId, type ObjectKey, type VersionId } from "../core/names.ts";
 import { decodeOperation } from "../core/operation-codec.ts";
-import type { Replica } from "../storage/replica.ts";
+import type { Replica } from "./replica.ts";
 
 /** A write of another site that is not shown here, because its bytes have not come. */
 export type ParkedWrite = {
