@@ -21,7 +21,7 @@ const NOTHING: AskedFor = {
 
 /**
  * Tells whether a request outside S3 is signed by a key that may watch the site. The signature is
- * checked by the same verifier as every other one, and whoever guesses here is slowed down as there.
+ * checked by the same verifier as every other one, and who guesses here is slowed down as there.
  */
 export function createWatchAuthorizer(
   deps: AuthDeps,
