@@ -10,6 +10,7 @@ import type { CommitLane } from "./commit-lane.ts";
 import { placeOfOperation } from "./log-pages.ts";
 import { endsOfLogs, isNeeded, type LogEnd } from "./log-trim.ts";
 import { dropOldMarks } from "./mark-horizon.ts";
+import { MarkMoves } from "./mark-moves.ts";
 import { DROPPED_KEY, POSITION_KEY, segmentKeyOf } from "./metadata/keys.ts";
 import { TABLES } from "./metadata/rows.ts";
 import type { RowReader } from "./metadata/stored-rows.ts";
@@ -42,6 +43,8 @@ export type HouseDeps = {
 
 /** How often marks of old removals are looked for. */
 const MARKS_LOOK_MS = 60 * 60 * 1000;
+/** The same while space is short. */
+const MARKS_LOOK_TIGHT_MS = 60 * 1000;
 /** Without anything happening a look could only find what time brings about: that may wait. */
 const REST_MS = 60 * 60 * 1000;
 /** A bulk segment in which everything was given up is let go of at this size already. */
@@ -62,6 +65,8 @@ export class House {
   readonly #oldRows: OldRows;
   #batchesSeen = -1;
   #marksLookedAtMs: number;
+  readonly #markMoves: MarkMoves;
+  #marksMovedAtMs = Number.NEGATIVE_INFINITY;
   #lastWriteMs: number;
   #bytesAtCheckpoint: number;
   /** Segments that the log says are dropped, and whose files are there yet. */
@@ -73,6 +78,7 @@ export class House {
   constructor(deps: HouseDeps) {
     this.#deps = deps;
     this.#oldRows = new OldRows(deps.parts, deps.siteId);
+    this.#markMoves = new MarkMoves(deps.parts);
     this.#lastWriteMs = deps.clock.monotonicMs();
     this.#marksLookedAtMs = this.#lastWriteMs;
     this.#bytesAtCheckpoint = this.#logBytes();
@@ -125,6 +131,7 @@ export class House {
     const resultsExpired = await this.#forgetOld();
     await this.#writeAcknowledgements();
     const dropped = await this.#dropDead();
+    await this.#moveMarks();
     const checkpointTaken = await this.#checkpoint();
     await this.#deps.parts.admission.restoreReserve();
     return { segmentsSealed, resultsExpired, checkpointTaken, ...dropped };
@@ -229,6 +236,20 @@ export class House {
     const readers = { peers: awaited, held: acknowledgements.held(), nowMs };
     const marks = await dropOldMarks(parts, readers);
     if (marks > 0) log.info({ marks }, "marks of old removals were dropped");
+  }
+
+  /** Lets tombstones hold no segment by themselves: the next look can drop it. */
+  async #moveMarks(): Promise<void> {
+    const { parts, segments, clock, log } = this.#deps;
+    const everyMs = parts.admission.keepsReserve ? MARKS_LOOK_MS : MARKS_LOOK_TIGHT_MS;
+    if (clock.monotonicMs() - this.#marksMovedAtMs < everyMs) return;
+    this.#marksMovedAtMs = clock.monotonicMs();
+    const logEnd = this.#firstOpen();
+    const sealed = [...segments.facts.values()].filter(
+      (facts) => facts.lane === "commit" && facts.sealed && facts.id < logEnd,
+    );
+    const marks = await this.#markMoves.move(sealed);
+    if (marks > 0) log.info({ marks }, "marks of removals were moved, to give space back");
   }
 
   /** Segments without anything that is live, and without operations that a peer still needs. */

@@ -41,9 +41,14 @@ export type VoidedRow = {
 
 export const NO_DELETES: VoidedRow = { deletes: [], voids: [] };
 
-/** The row with one more delete; one that has been superseded need not be void any more. */
+/**
+ * The row with one more delete; one that has been superseded need not be void any more. One that is
+ * written once more rests on where that was.
+ */
 export function withDelete(row: VoidedRow, next: VersionDelete): VoidedRow {
-  const deletes = addUnseen(row.deletes, next);
+  const deletes = addUnseen(row.deletes, next).map((one) =>
+    isSame(one, next) ? { ...one, home: next.home } : one,
+  );
   const voids = row.voids.filter((mark) => !deletes.some((one) => hasSeen(one, mark)));
   return { ...row, deletes, voids };
 }

@@ -1,0 +1,162 @@
+import { asBuffer } from "../core/bytes.ts";
+import type { Operation } from "../core/records.ts";
+import { segmentKeyOf } from "./metadata/keys.ts";
+import { decodeRow, TABLES, type Table } from "./metadata/rows.ts";
+import { indexKey, type RowReader } from "./metadata/stored-rows.ts";
+import type { TombstoneRow } from "./metadata/tombstone-row.ts";
+import type { VoidedRow } from "./metadata/voided-rows.ts";
+import { readKeyName, tombstoneRows, voidedRows } from "./row-operations.ts";
+import type { SegmentFacts } from "./segment/segments.ts";
+import type { StoreParts } from "./store-parts.ts";
+
+/** About what a mark takes in the log. */
+const MARK_BYTES = 256;
+/** Marks are moved while they are no more than this part of what that gives back. */
+const SEGMENT_SHARE = 1 / 4;
+const ROWS_PER_TURN = 2000;
+const ROWS_PER_COMMIT = 500;
+
+/** A mark of a removal: the operation that it says, and the segment that it rests on. */
+type Mark = {
+  readonly home: number;
+  readonly operation: Operation;
+  /** Whether nothing has taken its place. */
+  readonly isThere: (view: RowReader) => boolean;
+};
+type Marks<Row> = {
+  readonly table: Table<Row>;
+  /** Where the mark rests; undefined for a row that stays where it is. */
+  readonly homeOf: (row: Row) => number | undefined;
+  readonly operationOf: (key: string, row: Row) => Operation | undefined;
+};
+type Visit = (found: readonly Mark[]) => Promise<void>;
+
+const TOMBSTONES: Marks<TombstoneRow> = {
+  table: TABLES.tombstone,
+  homeOf: ({ home }) => home,
+  operationOf: (key, row) => {
+    const [bucket = "", rest = ""] = key.split("\0");
+    return tombstoneRows(readKeyName(bucket, rest), row)[0]?.operation;
+  },
+};
+
+const REMOVED_VERSIONS: Marks<VoidedRow> = {
+  table: TABLES.voided,
+  // Only of versions that were deleted once, and of which nothing more is said.
+  homeOf: ({ deletes, voids, kept }) =>
+    deletes.length + voids.length === 1 && kept === undefined ? deletes[0]?.home : undefined,
+  operationOf: (key, row) => {
+    const [bucket = "", rest = "", inverted = ""] = key.split("\0");
+    return voidedRows(readKeyName(bucket, rest), inverted, row)[0]?.operation;
+  },
+};
+
+/**
+ * Moves tombstones, and marks of versions that were removed, out of segments in which nothing else
+ * is live, so that these can be dropped: where small objects come and go, every segment holds
+ * deletes, and none would ever be given back.
+ *
+ * A mark is written once more as the row that it is. Who replays the log meets it behind everything
+ * that it stands against, as before.
+ */
+export class MarkMoves {
+  readonly #parts: StoreParts;
+  /** Segments in which something else is live, with how many rows were when that was seen. */
+  readonly #mixed = new Map<number, number>();
+
+  constructor(parts: StoreParts) {
+    this.#parts = parts;
+  }
+
+  /** Gives how many marks were moved. */
+  async move(sealed: readonly SegmentFacts[]): Promise<number> {
+    const rows = this.#worthMoving(sealed);
+    const marks = new Map<number, number>();
+    await this.#walkAll(rows, async (found) => {
+      for (const { home } of found) marks.set(home, (marks.get(home) ?? 0) + 1);
+    });
+    for (const [segment, count] of rows) {
+      if (marks.get(segment) === count) continue;
+      this.#mixed.set(segment, count);
+      rows.delete(segment);
+    }
+    let moved = 0;
+    await this.#walkAll(rows, async (found) => {
+      for (let at = 0; at < found.length; at += ROWS_PER_COMMIT) {
+        moved += await this.#moveSome(found.slice(at, at + ROWS_PER_COMMIT));
+      }
+    });
+    return moved;
+  }
+
+  /** Segments where few rows are live, and no body is, with how many rows. */
+  #worthMoving(sealed: readonly SegmentFacts[]): Map<number, number> {
+    const worth = new Map<number, number>();
+    for (const { id, sizeBytes } of sealed) {
+      const live = this.#parts.index.get(TABLES.segment, segmentKeyOf(id));
+      if (live === undefined || live.bytes > 0 || this.#mixed.get(id) === live.rows) continue;
+      if (live.rows * MARK_BYTES <= sizeBytes * SEGMENT_SHARE) worth.set(id, live.rows);
+    }
+    return worth;
+  }
+
+  async #walkAll(segments: ReadonlyMap<number, unknown>, visit: Visit): Promise<void> {
+    if (segments.size === 0) return;
+    await this.#walk(segments, TOMBSTONES, visit);
+    await this.#walk(segments, REMOVED_VERSIONS, visit);
+  }
+
+  /** Walks over a table and hands over the marks that rest on the segments, a part at a time. */
+  async #walk<Row>(
+    segments: ReadonlyMap<number, unknown>,
+    { table, homeOf, operationOf }: Marks<Row>,
+    visit: Visit,
+  ): Promise<void> {
+    const { kv, hash, clock } = this.#parts;
+    const { prefix } = table;
+    const lt = indexKey(String.fromCharCode(prefix.charCodeAt(0) + 1), "");
+    let from: Buffer | undefined = indexKey(prefix, "");
+    while (from !== undefined) {
+      const found: Mark[] = [];
+      const start: Buffer = from;
+      from = undefined;
+      let seen = 0;
+      for (const { key: bytes, value } of kv.range({ gte: start, lt })) {
+        seen += 1;
+        if (seen > ROWS_PER_TURN) {
+          from = Buffer.from(bytes);
+          break;
+        }
+        const row = decodeRow(table, value, hash.crc32);
+        const home = homeOf(row);
+        if (home === undefined || !segments.has(home)) continue;
+        const key = asBuffer(bytes).toString("utf8", prefix.length);
+        const operation = operationOf(key, row);
+        if (operation === undefined) continue;
+        const isThere = (view: RowReader): boolean => {
+          const now = view.get(table, key);
+          if (now === undefined || homeOf(now) !== home) return false;
+          return operationOf(key, now)?.hlc === operation.hlc;
+        };
+        found.push({ home, operation, isThere });
+      }
+      await visit(found);
+      if (from !== undefined) await clock.sleep(0);
+    }
+  }
+
+  /** Moves those that nothing has taken the place of meanwhile. */
+  #moveSome(marks: readonly Mark[]): Promise<number> {
+    const { admission, committer } = this.#parts;
+    admission.admitSmall();
+    return committer.submit(marks.length * MARK_BYTES, (batch) => {
+      let moved = 0;
+      for (const { operation, isThere } of marks) {
+        if (!isThere(batch.context.view)) continue;
+        batch.row(operation, undefined, false);
+        moved += 1;
+      }
+      return moved;
+    });
+  }
+}
