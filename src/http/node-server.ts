@@ -85,7 +85,11 @@ async function openServer(tls: HttpServerSettings["tls"], deps: NodeServerDeps):
   async function openTlsServer(files: TlsFiles, shared: typeof options): Promise<Server> {
     const { cert, key } = await readTlsFiles(files, deps);
     try {
-      return createTlsServer({ ...shared, cert, key });
+      const handshakeTimeout = HTTP_LIMITS.headerMsMax;
+      const opened = createTlsServer({ ...shared, cert, key, handshakeTimeout });
+      // An answer would wait for the end of a handshake that has failed.
+      opened.on("tlsClientError", (_failure, socket) => socket.destroy());
+      return opened;
     } catch (cause) {
       throw unusableTls(files, cause);
     }

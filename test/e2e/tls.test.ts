@@ -156,6 +156,22 @@ describe.each(ENGINES)("TLS on the %s engine", (engine) => {
     await expect(fetch(`http://${server.host}/v1/health/live`)).rejects.toThrow();
   });
 
+  test("[S11] [N1] who connects and never speaks is cut as on a port without encryption", async () => {
+    // The version of TLS and the length of a hello, and nothing of it.
+    const beginnings = [Buffer.alloc(0), Buffer.from("1603010200", "hex")];
+    let gone = 0;
+    for (const beginning of beginnings) {
+      const socket = connectTcp(server.port, "127.0.0.1");
+      socket.on("error", () => socket.destroy());
+      socket.on("close", () => {
+        gone += 1;
+      });
+      socket.resume();
+      socket.write(beginning);
+    }
+    await expect.poll(() => gone, { timeout: 60_000, interval: 250 }).toBe(beginnings.length);
+  });
+
   test("a certificate that cannot be read is said in one line", async () => {
     const elsewhere = join(data, "elsewhere");
     const place = ["--data", elsewhere, "--listen", `127.0.0.1:${await freePort()}`];
