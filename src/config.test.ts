@@ -57,6 +57,13 @@ describe("settings", () => {
     });
   });
 
+  test("give websites a domain of their own, which may lie below one of buckets", async () => {
+    const flags = { domains: "s3.example.net,s3.local", websiteDomain: "S3.local" };
+    await expect(load({ flags })).rejects.toThrow("websiteDomain a domain of its own");
+    const { settings } = await load({ flags: { ...flags, websiteDomain: "web.s3.local" } });
+    expect(settings.websiteDomain).toBe("web.s3.local");
+  });
+
   test.each([
     ["berlin.example.net:9000", undefined, 'does not begin with "https://"'],
     ["https://berlin:9000, https://berlin:9000/", undefined, "it has a path"],

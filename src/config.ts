@@ -357,6 +357,9 @@ function checkTogether(settings: Settings): void {
   if (settings.tlsAuthority !== undefined && settings.tlsCert === undefined) {
     throw new UsageError("The setting tlsAuthority is about the certificate that tlsCert names.");
   }
+  if (settings.domains.some((domain) => domain === settings.websiteDomain)) {
+    throw new UsageError("Give websiteDomain a domain of its own: hosts below it are no buckets.");
+  }
   const plain = settings.peerAddresses.find((address) => address.startsWith("http://"));
   if (plain !== undefined && !settings.insecurePeer) {
     throw new UsageError(
