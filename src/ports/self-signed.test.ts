@@ -1,7 +1,12 @@
 import { createPrivateKey, generateKeyPairSync, X509Certificate } from "node:crypto";
 import { connect, createServer } from "node:tls";
 import { expect, test } from "vitest";
-import { certificateEndMs, isKeyOfCertificate, makeSelfSigned } from "./self-signed.ts";
+import {
+  certificateEndMs,
+  hostsNotNamed,
+  isKeyOfCertificate,
+  makeSelfSigned,
+} from "./self-signed.ts";
 
 const NOW_MS = Date.UTC(2026, 10, 21);
 const HOSTS = ["localhost", "atoll.example", "127.0.0.1", "::1", "2001:db8::a:b"];
@@ -46,6 +51,14 @@ test("tells when a certificate ends, beyond 2050 too, and of no text that is non
   const { certificate } = makeSelfSigned(["a"], NOW_MS, days);
   expect(certificateEndMs(certificate)).toBe(NOW_MS + days * 86_400_000);
   expect(certificateEndMs("nothing")).toBeUndefined();
+});
+
+test("tells for which hosts a certificate does not stand", () => {
+  const named = [...HOSTS, "*.s3.example", "Site_7.b"];
+  const { certificate } = makeSelfSigned(named, NOW_MS, 1);
+  expect(hostsNotNamed(certificate, named)).toEqual([]);
+  const others = ["10.0.0.5", "fd00::1", "s3.example", "*.atoll.example", "berlin"];
+  expect(hostsNotNamed(certificate, [...others, ...named])).toEqual(others);
 });
 
 test.each(["ec", "rsa"] as const)("a certificate is not that of another key: %s", (kind) => {

@@ -55,6 +55,15 @@ export function certificateEndMs(pem: string | Uint8Array): number | undefined {
   }
 }
 
+/** Those of the hosts for which a certificate (PEM) does not stand; `*.` in front is any name. */
+export function hostsNotNamed(pem: string, hosts: readonly string[]): readonly string[] {
+  const certificate = new X509Certificate(pem);
+  return hosts.filter((host) => {
+    if (isIP(host) !== 0) return certificate.checkIP(host) === undefined;
+    return certificate.checkHost(host.replace(/^\*\./, "any.")) === undefined;
+  });
+}
+
 /**
  * True when the first certificate of a chain (PEM) is that of a private key (PEM). TLS itself
  * takes a certificate for one kind of key and a key of another kind without a word.

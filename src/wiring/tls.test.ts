@@ -1,10 +1,16 @@
-import { expect, test } from "vitest";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { expect, onTestFinished, test } from "vitest";
 import { createMemoryLog } from "../../test/sim/memory-log.ts";
 import { SimClock } from "../../test/sim/sim-clock.ts";
 import { createInlineHash } from "../../test/sim/sim-hash.ts";
+import type { Settings } from "../config.ts";
 import { StorageFault } from "../core/faults.ts";
+import { createNodeDisk } from "../ports/node-disk.ts";
+import { systemClock } from "../ports/system-clock.ts";
 import type { SitePorts } from "../storage/site-ports.ts";
-import { watchTls } from "./tls.ts";
+import { openTls, watchTls } from "./tls.ts";
 
 const MINUTE_MS = 60_000;
 const FILES = { certificatePath: "/tls/cert.pem", keyPath: "/tls/key.pem" };
@@ -41,4 +47,23 @@ test("changed files are taken within a minute, and tried again until they fit to
   expect(taken).toEqual(["two"]);
   watch.end();
   expect(clock.pendingTimers).toBe(0);
+});
+
+test("a certificate of the site's own is kept, and what it does not name is told", async () => {
+  const data = mkdtempSync(join(tmpdir(), "atoll-own-certificate-"));
+  onTestFinished(() => rmSync(data, { recursive: true }));
+  const log = createMemoryLog();
+  const ports = { clock: systemClock, log, disk: createNodeDisk() } as unknown as SitePorts;
+  const listen = { host: "127.0.0.1", port: 9000 };
+  const first = { data, listen, domains: [], tlsSelfSigned: true } as unknown as Settings;
+  const files = await openTls(first, ports);
+  const made = readFileSync(files?.certificatePath ?? "", "utf8");
+  await openTls(first, ports);
+  expect(log.lines.map(({ level }) => level)).toEqual(["info"]);
+  await openTls({ ...first, domains: ["s3.example"], siteName: "berlin" }, ports);
+  expect(log.lines.at(-1)).toMatchObject({
+    level: "warn",
+    fields: { missing: ["s3.example", "*.s3.example", "berlin"] },
+  });
+  expect(readFileSync(files?.certificatePath ?? "", "utf8")).toBe(made);
 });

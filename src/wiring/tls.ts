@@ -2,7 +2,7 @@ import type { Settings } from "../config.ts";
 import { StorageFault } from "../core/faults.ts";
 import type { HttpServer, TlsFiles } from "../http/exchange.ts";
 import type { Cancel } from "../ports/clock.ts";
-import { certificateEndMs, makeSelfSigned } from "../ports/self-signed.ts";
+import { certificateEndMs, hostsNotNamed, makeSelfSigned } from "../ports/self-signed.ts";
 import { ensureDirectory } from "../storage/data-dir.ts";
 import { createSynced, readText, removeIfThere } from "../storage/json-file.ts";
 import type { SitePorts } from "../storage/site-ports.ts";
@@ -70,16 +70,25 @@ async function openSelfSigned(settings: Settings, ports: SitePorts): Promise<Tls
   await ensureDirectory(disk, directory);
   const certificate = await readText(disk, certificatePath);
   const endMs = certificate === undefined ? undefined : certificateEndMs(certificate);
+  const hosts = hostsOf(settings);
   const lasts = endMs !== undefined && endMs - clock.nowMs() > LEFT_MS_MIN;
   if (!lasts || (await readText(disk, keyPath)) === undefined) {
-    const made = makeSelfSigned(hostsOf(settings), clock.nowMs(), SELF_SIGNED_DAYS);
+    const made = makeSelfSigned(hosts, clock.nowMs(), SELF_SIGNED_DAYS);
     await removeIfThere(disk, certificatePath);
     await removeIfThere(disk, keyPath);
     await createSynced(disk, keyPath, made.key);
     await createSynced(disk, certificatePath, made.certificate);
     ports.log.info({ certificatePath }, "made a certificate that vouches for itself");
-  }
+  } else tellNotNamed(certificate ?? "", hosts, ports);
   return { certificatePath, keyPath };
+}
+
+/** Peers trust the certificate that they were told of: a new one is for the operator to wish. */
+function tellNotNamed(certificate: string, hosts: readonly string[], { log }: SitePorts): void {
+  const missing = hostsNotNamed(certificate, hosts);
+  if (missing.length === 0) return;
+  const hint = "Remove DATA/tls and start anew; clients and peers must be told of the new one.";
+  log.warn({ missing, hint }, "the site's own certificate was made before it had these names");
 }
 
 function hostsOf({ listen, domains, siteName }: Settings): string[] {
