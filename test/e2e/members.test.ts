@@ -144,7 +144,7 @@ test("a site that is not served says that it must be", async () => {
   const berlin = siteOf("berlin");
   const server = await start(berlin, "uws");
   await server.stop();
-  expect(await failure(berlin, "repl-sites")).toContain("must be running");
+  expect(await failure(berlin, "repl-sites")).toContain("no server runs");
 });
 
 test("sites with certificates of their own trust each other by the token", async () => {
