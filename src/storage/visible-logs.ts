@@ -91,7 +91,9 @@ export class VisibleLogs {
       received.set(origin, { origin, seq, chain, hlc });
       applied.set(origin, seq);
     }
-    for (const origin of received.keys()) {
+    // Nearly always there are none.
+    const origins = this.#readParked(undefined, 0, 1).length === 0 ? [] : received.keys();
+    for (const origin of origins) {
       const [first] = this.#readParked(origin, 0, 1);
       if (first === undefined) continue;
       const before = parseSeq(first.dot.seq - 1);
