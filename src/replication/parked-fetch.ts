@@ -6,6 +6,7 @@ import type { Clock } from "../ports/clock.ts";
 import type { Log } from "../ports/log.ts";
 import type { IncomingOperation, LogEntry, Replica } from "../storage/replica.ts";
 import type { ByteSearch } from "./byte-search.ts";
+import { FetchRoom } from "./fetch-room.ts";
 import { needOf } from "./page-taker.ts";
 import { ParkedLane, type Try } from "./parked-lane.ts";
 import { Rest } from "./rest.ts";
@@ -52,6 +53,10 @@ export class ParkedFetch {
   /** The one that had no turn for longest stands first. */
   readonly #lanes = new Map<OriginId, ParkedLane>();
   readonly #fetching = new Set<Promise<void>>();
+  readonly #room = new FetchRoom<OriginId>(
+    LIMITS.replicationFetchesMax,
+    LIMITS.replicationFetchesOfAllMax,
+  );
   readonly #stop = new AbortController();
   readonly #rest: Rest;
   #running: Promise<void> = Promise.resolve();
@@ -135,7 +140,7 @@ export class ParkedFetch {
     const { replica, clock } = this.#deps;
     const find = (behind: number): Seq | undefined =>
       replica.parked({ origin, behind, countMax: 1 })[0]?.dot.seq;
-    while (this.#hasRoom(lane)) {
+    while (this.#room.isFor(origin)) {
       const nowMs = clock.monotonicMs();
       const next = lane.next(nowMs, find);
       if (next === undefined) return lane.restMs(nowMs);
@@ -147,18 +152,12 @@ export class ParkedFetch {
     return IDLE_MS;
   }
 
-  #hasRoom({ busy }: ParkedLane): boolean {
-    const all = this.#fetching.size;
-    if (all < LIMITS.replicationFetchesMax) return true;
-    return busy === 0 && all < LIMITS.replicationFetchesOfAllMax;
-  }
-
   #begin(lane: ParkedLane, dot: Dot, tried: Try): void {
-    lane.busy += 1;
+    this.#room.take(dot.origin);
     const fetching: Promise<void> = this.#lookFor(dot)
       .catch((failure: unknown) => this.#explain(dot, failure))
       .then((look) => {
-        lane.busy -= 1;
+        this.#room.leave(dot.origin);
         this.#fetching.delete(fetching);
         if (look?.outcome !== "done") lane.failed(tried, this.#deps.clock.monotonicMs());
         this.#rest.end();

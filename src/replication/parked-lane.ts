@@ -17,8 +17,6 @@ const DOUBLED_MAX = 8;
  * who waits for as long as others stands in one line with them, in the order of when it is due.
  */
 export class ParkedLane {
-  /** How many of its operations are being tried. */
-  busy = 0;
   /** Up to here all have been tried. */
   #behind = 0;
   /** When those that failed are due (monotonic), by how often they did. */

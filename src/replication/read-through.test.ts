@@ -17,6 +17,7 @@ const MEDIA = must(parseBucketName("media"));
 const FILMS = must(parseBucketName("films"));
 const ORIGIN = must(parseOriginId("ab".repeat(8)));
 const SITE = must(parseSiteId("1".repeat(16)));
+const THIRD = must(parseOriginId("cd".repeat(8)));
 const nameOf = (number: number) => must(parseContentHash(number.toString(16).padStart(64, "0")));
 const refOf = (number: number): ManifestRef => ({ hash: nameOf(number), bytes: 100 + number });
 const ELSEWHERE = expect.objectContaining({ name: "StorageFault", kind: "unreachable" });
@@ -88,7 +89,7 @@ beforeEach(() => {
       new Promise((answer, fail) => {
         asked.push({ hash, first, answer, fail });
       }),
-    siteOf: (origin) => (origin === ORIGIN ? SITE : undefined),
+    siteOf: (origin) => must(parseSiteId((origin === ORIGIN ? "1" : "2").repeat(16))),
   });
   through.start();
 });
@@ -174,6 +175,19 @@ describe("bytes that somebody reads", () => {
     asked[4]?.answer(comes(6));
     await wanted;
     expect([...lacking.missing.keys()]).toEqual([3, 4, 5].map(nameOf));
+  });
+
+  test("of one site do not wait for those of another that does not answer", async () => {
+    const silent = Array.from({ length: 300 }, (_, at) => lacking.lack(at + 1, MEDIA));
+    const refused = silent.map((ref) => expect(through.bring(ref, ORIGIN)).rejects.toThrow());
+    const reader = through.bring(lacking.lack(1000, MEDIA), THIRD);
+    await clock.advance(0);
+    const at = asked.findIndex(({ hash }) => hash === nameOf(1000));
+    asked[at]?.answer(comes(1000));
+    await reader;
+    await clock.advance(20_000);
+    await Promise.all(refused);
+    expect(asked.filter(({ first }) => first === SITE)).toHaveLength(4);
   });
 
   test("are refused when too many wait, and when the site stops", async () => {

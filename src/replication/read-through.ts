@@ -7,6 +7,7 @@ import type { Log } from "../ports/log.ts";
 import type { RemoteBodies } from "../storage/remote-bodies.ts";
 import type { Replica } from "../storage/replica.ts";
 import type { FetchedBody } from "./body-fetch.ts";
+import { FetchRoom } from "./fetch-room.ts";
 import { Rest } from "./rest.ts";
 
 export type ReadThroughDeps = {
@@ -25,13 +26,15 @@ export type ReadThroughDeps = {
 
 /** What came of one look through what is missing. */
 type Pass = { brought: number; readonly failures: unknown[] };
+type Waiting = { readonly site: SiteId | undefined; readonly begin: () => void };
 type Job = { waiting: number; readonly done: Promise<void> };
 
 /** How long a reader waits for one manifest's bytes; they go on coming when it has given up. */
 const WAIT_MS = 20_000;
-/** Manifests that are fetched at once, each with two chunks in memory. */
+/** Manifests that are fetched at once, each with two chunks in memory; and of several sites. */
 const AT_ONCE = 4;
-/** Manifests that may be waited for before the fetching of them has begun. */
+const AT_ONCE_OF_ALL = 8;
+/** Manifests of one site that may be waited for before the fetching of them has begun. */
 const QUEUE_MAX = 256;
 const PAGE = 64;
 /** Failures after which what is missing is left alone for a while. */
@@ -50,12 +53,12 @@ const TOLD_MAX = 1000;
 export class ReadThrough {
   readonly #deps: ReadThroughDeps;
   readonly #jobs = new Map<ContentHash, Job>();
-  /** Jobs that have not begun, in order. */
-  readonly #queue: Array<() => void> = [];
+  /** Jobs that have not begun, in order, and the site that each asks first. */
+  readonly #queue: Waiting[] = [];
+  readonly #room = new FetchRoom<SiteId | undefined>(AT_ONCE, AT_ONCE_OF_ALL);
   readonly #told = new Set<ContentHash>();
   readonly #stop = new AbortController();
   readonly #rest: Rest;
-  #running = 0;
   /** What buckets looked like when everything had been looked through, without a failure. */
   #seenChanges: number | undefined;
   /** What they looked like when the last pass began, which may have failed. */
@@ -81,7 +84,7 @@ export class ReadThrough {
     this.#forget();
     this.#stop.abort();
     this.#rest.end();
-    for (const begin of this.#queue.splice(0)) begin();
+    for (const one of this.#queue.splice(0)) this.#begin(one);
     await Promise.allSettled([this.#filling, ...[...this.#jobs.values()].map(({ done }) => done)]);
   }
 
@@ -133,34 +136,44 @@ export class ReadThrough {
   #jobFor(manifest: ManifestRef, writer: OriginId | undefined): Job {
     const before = this.#jobs.get(manifest.hash);
     if (before !== undefined) return before;
-    if (this.#queue.length >= QUEUE_MAX) {
+    const first = writer === undefined ? undefined : this.#deps.siteOf(writer);
+    if (this.#queue.filter(({ site }) => site === first).length >= QUEUE_MAX) {
       throw new StorageFault("busy", "bytes of too many objects are being fetched");
     }
-    const job: Job = { waiting: 0, done: this.#run(manifest, writer) };
+    const job: Job = { waiting: 0, done: this.#run(manifest, first) };
     this.#jobs.set(manifest.hash, job);
     // Whoever waits hears of a failure; nobody may wait any more.
     job.done.catch(() => undefined).finally(() => this.#jobs.delete(manifest.hash));
     return job;
   }
 
-  async #run(manifest: ManifestRef, writer: OriginId | undefined): Promise<void> {
-    if (this.#running >= AT_ONCE) {
-      await new Promise<void>((resolve) => this.#queue.push(resolve));
-    }
-    this.#running += 1;
+  async #run(manifest: ManifestRef, first: SiteId | undefined): Promise<void> {
+    if (this.#room.isFor(first)) this.#room.take(first);
+    else await new Promise<void>((begin) => this.#queue.push({ site: first, begin }));
     try {
       this.#stop.signal.throwIfAborted();
       // Who asked for it may have gone while others were fetched.
-      if (this.#jobs.get(manifest.hash)?.waiting !== 0) await this.#fetch(manifest, writer);
+      if (this.#jobs.get(manifest.hash)?.waiting !== 0) await this.#fetch(manifest, first);
     } finally {
-      this.#running -= 1;
-      this.#queue.shift()?.();
+      this.#room.leave(first);
+      this.#beginNext();
     }
   }
 
-  async #fetch(manifest: ManifestRef, writer: OriginId | undefined): Promise<void> {
-    const { remote, siteOf } = this.#deps;
-    const first = writer === undefined ? undefined : siteOf(writer);
+  /** There is room again, for the first that it is for. */
+  #beginNext(): void {
+    const at = this.#queue.findIndex(({ site }) => this.#room.isFor(site));
+    const [next] = at < 0 ? [] : this.#queue.splice(at, 1);
+    if (next !== undefined) this.#begin(next);
+  }
+
+  #begin({ site, begin }: Waiting): void {
+    this.#room.take(site);
+    begin();
+  }
+
+  async #fetch(manifest: ManifestRef, first: SiteId | undefined): Promise<void> {
+    const { remote } = this.#deps;
     const fetched = await this.#deps.fetch(manifest, first, this.#stop.signal);
     if (fetched.outcome === "whole") {
       await remote.take(fetched.manifests);
