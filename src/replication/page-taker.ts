@@ -48,6 +48,12 @@ type Need =
       readonly body: Extract<BodyRef, { kind: "manifests" }>;
     };
 
+type Fetch = {
+  readonly at: number;
+  readonly origin: OriginId;
+  readonly body: Extract<BodyRef, { kind: "manifests" }>;
+};
+
 const WHOLE: State = { kind: "whole", manifests: [] };
 
 /**
@@ -97,7 +103,7 @@ async function statesOf(
   signal: AbortSignal,
 ): Promise<readonly State[]> {
   const states: State[] = [];
-  const fetches: Array<{ at: number; body: Extract<BodyRef, { kind: "manifests" }> }> = [];
+  const fetches: Fetch[] = [];
   let budget = deps.fetchNowBytes;
   const shownFirst = new ShownFirst(deps.showsRowsFirst);
   for (const [at, entry] of entries.entries()) {
@@ -115,15 +121,23 @@ async function statesOf(
       continue;
     }
     budget -= missing;
-    if (budget >= 0) fetches.push({ at, body: need.body });
+    if (budget >= 0) fetches.push({ at, origin: dotOf(entry.encoded).origin, body: need.body });
     else states[at] = { kind: "parked", reason: FETCHING };
   }
   const failures: unknown[] = [];
+  /** Who has their bytes does not answer: the others of the page do not wait for each of them. */
+  const silent = new Set<OriginId>();
   const fetchNext = async (): Promise<void> => {
     for (let next = fetches.shift(); next !== undefined; next = fetches.shift()) {
-      const { at, body } = next;
+      const { at, origin, body } = next;
+      if (silent.has(origin)) {
+        states[at] = { kind: "parked", reason: FETCHING };
+        continue;
+      }
       try {
-        states[at] = stateOf(await deps.fetch(body, from, signal));
+        const fetched = await deps.fetch(body, from, signal);
+        states[at] = stateOf(fetched);
+        if (fetched.outcome === "unreachable") silent.add(origin);
       } catch (failure) {
         fetches.length = 0;
         failures.push(failure);

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { openTwins, type TwinSite } from "../../test/support/replication-twins.ts";
+import { openTwins, type TwinSite, writeSmall } from "../../test/support/replication-twins.ts";
 import { LIMITS } from "../core/limits.ts";
 
 /** Three chunks are never fetched with their page: the operation is parked. */
@@ -43,5 +43,27 @@ test("who does not answer is asked last, also for what it wrote itself", async (
   await clock.advance(30_000);
   expect(oslo.replica.parked()).toEqual([]);
   expect(paris.replica.applied().get(berlin.owner.origin)).toBe(1);
+  await stop();
+});
+
+test("what comes with operations of a site that does not answer waits for one of them", async () => {
+  const { clock, cut, site, start, stop, world } = await openTwins(["berlin", "oslo", "paris"]);
+  const [berlin, oslo, paris] = [site("berlin"), site("oslo"), site("paris")];
+  cut("berlin", "paris");
+  world.meddle = async (to, { path }, deliver) => {
+    if (to !== "berlin" || path !== "/v1/repl/manifests") return deliver();
+    await clock.sleep(15_000);
+    throw new Error("no answer");
+  };
+  for (let byte = 0; byte < 24; byte++) {
+    berlin.replica.writeLarge(`large ${byte}`, [Buffer.alloc(200_000, byte)]);
+  }
+  start();
+  // Oslo has them all without their bytes.
+  await clock.advance(95_000);
+  expect(oslo.replica.received().get(berlin.owner.origin)?.seq).toBe(24);
+  writeSmall(oslo, "small");
+  await clock.advance(40_000);
+  expect(paris.replica.applied().get(oslo.owner.origin)).toBe(1);
   await stop();
 });
