@@ -242,13 +242,13 @@ export const TABLES = {
   replaying: counters("y", []),
   ...VERSION_TABLES,
   voided: VOIDED_TABLE,
-  /** Which of them are kept. */
+  /** Keys of the rows of `voided` whose version is still kept, so that a walk finds those alone. */
   kept: counters("E", []),
   history: HISTORY_TABLE,
   ...SITE_TABLES,
   ...ORIGIN_TABLES,
   remote: REMOTE_TABLE,
-  /** How many those are, and the bytes that they list; one row, missing when there are none. */
+  /** Sums over `remote` (manifests, bytes that they list): one row, absent when there are none. */
   remoteSum: counters("T", ["manifests", "bytes"]),
   position: {
     prefix: "z",
