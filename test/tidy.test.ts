@@ -25,7 +25,7 @@ const RULES = {
   "file names say what is in them": checkFileNames,
   "only core makes branded values": checkBrandCasts,
   "files, functions, lines and parameter lists are short": checkSizes,
-  "public functions of the lower layers are documented": checkDocComments,
+  "public functions are documented": checkDocComments,
 } as const satisfies Record<string, Rule>;
 
 function textOf(path: string): string {
@@ -234,7 +234,7 @@ const BAD: ReadonlyArray<{
     says: /takes 5 parameters: pass one object instead/,
   },
   ...["function b() {}", "const b = () => 1;", "class B {}"].map((code) => ({
-    rule: "public functions of the lower layers are documented" as const,
+    rule: "public functions are documented" as const,
     files: { "src/ports/a.ts": `/* not a doc comment */\nexport ${code}` },
     says: /a\.ts:2 exports [bB] without a doc comment/,
   })),

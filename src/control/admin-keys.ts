@@ -61,10 +61,12 @@ const CREATE = z
 /** The name of the policy that a key is created with, beside those of its grants. */
 const OWN_POLICY = "policy";
 
+/** An answer that says in one sentence what is wrong. */
 export function adminProblem(status: number, message: string): AdminAnswer {
   return { status, body: { error: { message } } };
 }
 
+/** Every key that has not been removed, without secrets and policies. */
 export function listKeys(store: Store): AdminAnswer {
   const keys = [];
   for (const record of store.accessKeys()) {
@@ -180,6 +182,7 @@ export function keyIdOf(idText: string): AccessKeyId | undefined {
   return parseAccessKeyId(decodedPart(idText));
 }
 
+/** The key with this id; undefined for an unknown, malformed or removed one. */
 export function findKey(store: Store, idText: string): AccessKeyRecord | undefined {
   const id = keyIdOf(idText);
   const record = id === undefined ? undefined : store.accessKey(id);
@@ -196,6 +199,7 @@ export function decodedPart(text: string): string {
   }
 }
 
+/** The answer 404 for a key that is not there. */
 export function noSuchKey(idText: string): AdminAnswer {
   return adminProblem(404, `There is no access key ${idText}.`);
 }

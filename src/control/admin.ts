@@ -85,6 +85,9 @@ type Desk = AdminDeps & { readonly keyChanges: Line };
 const KEYS = "/v1/admin/keys";
 const LIFECYCLE = "/v1/admin/lifecycle";
 
+/**
+ * The administration API. A StorageFault becomes status 503 with its hint; nothing else is caught.
+ */
 export function createAdminApi(deps: AdminDeps): AdminApi {
   const desk: Desk = { ...deps, keyChanges: new Line() };
   return {

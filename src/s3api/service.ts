@@ -53,6 +53,7 @@ export type S3Service = {
   readonly home: HomeSites | undefined;
 };
 
+/** Puts together what answers S3 requests: of clients, and of peers in the name of clients. */
 export function createS3Service(deps: S3ServiceDeps): S3Service {
   const { clock, random, store, hash, keyRing, settings, lookup } = deps;
   const nowMs = () => clock.nowMs();

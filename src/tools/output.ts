@@ -31,6 +31,7 @@ export type OutputEnd = {
 export const EXIT_CODES = { fine: 0, failed: 1, usage: 2, damage: 3, unavailable: 4 } as const;
 export type ExitCode = (typeof EXIT_CODES)[keyof typeof EXIT_CODES];
 
+/** Output of a command to this process's own streams, as text or, for programs, as JSON. */
 export function createOutput(json: boolean): Output {
   return {
     isTerminal: process.stdout.isTTY === true,

@@ -24,6 +24,7 @@ export type AdminParts = {
   readonly routes: () => readonly AdminRoute[];
 };
 
+/** The administration of a server, behind its socket or behind a command that runs without one. */
 export function createAdmin({
   version,
   loaded,

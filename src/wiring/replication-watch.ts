@@ -27,6 +27,7 @@ export type OpenWatch = {
   stop(): void;
 };
 
+/** Gathers what is known of peers, and watches this site's clock until `stop` is called. */
 export function openWatch(parts: {
   readonly ports: SitePorts;
   /** How far ahead the clock of an operation may be. */

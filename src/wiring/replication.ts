@@ -58,6 +58,7 @@ export type ReplicationParts = {
   readonly fail: (failure: StorageFault) => void;
 };
 
+/** Starts replication: joins, pullers, repair, and the routes that peers and operators use. */
 export async function startReplication(parts: ReplicationParts): Promise<RunningReplication> {
   const { ports, site } = parts;
   const { network, clock, random, log } = ports;

@@ -23,6 +23,7 @@ export type S3Front = {
   readonly mayWatch: (exchange: Exchange) => boolean;
 } & Pick<S3Service, "answerForwarded" | "openForwarded" | "home">;
 
+/** Puts the S3 service together for a site that is open. */
 export function createS3(parts: {
   readonly settings: Settings;
   readonly ports: SitePorts;

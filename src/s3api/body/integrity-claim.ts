@@ -55,6 +55,7 @@ function checksumHeaderAlgorithm(name: string): ChecksumAlgorithm | undefined {
   return algorithmOf(name.slice(HEADER_PREFIX.length).toUpperCase());
 }
 
+/** AWS's error for a checksum header whose value is not a checksum of that algorithm. */
 export function invalidChecksumValue(algorithm: ChecksumAlgorithm): S3Error {
   return new S3Error("InvalidRequest", {
     message: `Value for ${HEADER_PREFIX}${algorithm.toLowerCase()} header is invalid.`,
