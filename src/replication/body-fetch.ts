@@ -1,4 +1,5 @@
 import { toHex } from "../core/bytes.ts";
+import { ignore } from "../core/ignore.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { ContentHash, SiteId } from "../core/names.ts";
 import type { ManifestChunk, ManifestRef } from "../core/records.ts";
@@ -168,7 +169,7 @@ function start<Value>(
   if (chunk === undefined) return undefined;
   const running = run(chunk);
   // Whoever waits for it hears of a failure; when nobody does, the body has failed already.
-  running.catch(() => undefined);
+  running.catch(ignore);
   return running;
 }
 

@@ -1,5 +1,6 @@
 import { toHex } from "../core/bytes.ts";
 import type { ForwardedAnswer, ForwardedFlow, ForwardedHead } from "../core/forwarded-request.ts";
+import { ignore } from "../core/ignore.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { SiteId } from "../core/names.ts";
 import type { MemberSite } from "../core/site-record.ts";
@@ -78,7 +79,7 @@ class FlowThere implements ForwardedFlow {
 
   cut(): void {
     // A home that does not hear of it gives the request up by itself.
-    this.#send({ kind: "cut", flow: this.#flow }).catch(() => undefined);
+    this.#send({ kind: "cut", flow: this.#flow }).catch(ignore);
   }
 
   async #ask(message: FlowMessage): Promise<ForwardedAnswer | undefined> {

@@ -1,3 +1,4 @@
+import { ignore } from "../core/ignore.ts";
 import type { OriginId, SiteId } from "../core/names.ts";
 import type { Vector } from "../core/records.ts";
 import type { Replica, SignedHead } from "../storage/replica.ts";
@@ -76,7 +77,7 @@ export class PullQuestions {
     const wish = { received, applied, only: [], skip: [...skip], waitMs };
     const page = calls.pull(wish, round.signal);
     // Who waits for it hears of a failure; when nobody does, it was given up.
-    page.catch(() => undefined);
+    page.catch(ignore);
     return { skip, known, round, page };
   }
 

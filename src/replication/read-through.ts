@@ -1,4 +1,5 @@
 import { StorageFault } from "../core/faults.ts";
+import { ignore } from "../core/ignore.ts";
 import type { BucketName, ContentHash, OriginId, SiteId } from "../core/names.ts";
 import type { ManifestRef } from "../core/records.ts";
 import { REMOTE_BUCKETS_MAX, type RemoteManifest } from "../core/remote-record.ts";
@@ -139,7 +140,7 @@ export class ReadThrough {
     const job: Job = { waiting: 0, done: this.#run(manifest, writer) };
     this.#jobs.set(manifest.hash, job);
     // Whoever waits hears of a failure; nobody may wait any more.
-    job.done.catch(() => undefined).finally(() => this.#jobs.delete(manifest.hash));
+    job.done.catch(ignore).finally(() => this.#jobs.delete(manifest.hash));
     return job;
   }
 

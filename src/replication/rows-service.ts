@@ -1,4 +1,5 @@
 import { StorageFault } from "../core/faults.ts";
+import { ignore } from "../core/ignore.ts";
 import type { ClusterId, OriginId, SiteId } from "../core/names.ts";
 import type { BodyRef, LogStart } from "../core/records.ts";
 import type { MemberSite, SiteRecord } from "../core/site-record.ts";
@@ -128,7 +129,7 @@ export class RowsService {
     this.#stop.abort();
     this.#try.abort();
     this.#release();
-    await this.#importing?.catch(() => undefined);
+    await this.#importing?.catch(ignore);
     await this.#running;
   }
 
@@ -347,7 +348,7 @@ export class RowsService {
           continue;
         }
         log.warn({ peer: from, failure: message }, "a bootstrap was interrupted; it goes on");
-        await clock.sleep(backoffMs(random, failures + 1), signal).catch(() => undefined);
+        await clock.sleep(backoffMs(random, failures + 1), signal).catch(ignore);
       }
     }
     // In the turn that finds nothing wanted: whoever wants something now begins anew.

@@ -1,4 +1,5 @@
 import { StorageFault } from "../core/faults.ts";
+import { ignore } from "../core/ignore.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Disk } from "../ports/disk.ts";
 import { type ReserveFile, TIGHT_BYTES } from "./reserve-file.ts";
@@ -68,7 +69,7 @@ export class Admission {
   admitSmall(): void {
     if (this.#deps.clock.monotonicMs() - this.#askedMs > FACTS_AGE_MS_MAX) void this.refresh();
     // A failure leaves the file where it is, and the next small write tries again.
-    if (this.#freeBytes < TIGHT_BYTES) this.makeRoom().catch(nothing);
+    if (this.#freeBytes < TIGHT_BYTES) this.makeRoom().catch(ignore);
     if (this.#freeBytes >= SMALL_WRITE_BYTES) return;
     throw new StorageFault("disk-full", "the disk is full to the last byte", {
       hint: "Free space on the disk of the data directory; the space set aside is being given up.",
@@ -110,8 +111,4 @@ export class Admission {
       this.#asking = false;
     }
   }
-}
-
-function nothing(): void {
-  // See where it is used.
 }

@@ -1,3 +1,4 @@
+import { ignore } from "../core/ignore.ts";
 import type { Kv, KvMutation, KvRange, KvRow } from "../ports/kv.ts";
 import { ReadyRows, type Side, sideOf } from "./metadata/ready-rows.ts";
 import { ReadyVersions } from "./metadata/ready-versions.ts";
@@ -157,7 +158,7 @@ export class GatheredRows implements Kv {
     const written = this.#writes.then(write);
     this.#writes = written;
     // Whoever waits for it hears of a failure, and everything behind it fails with it.
-    written.catch(nothing);
+    written.catch(ignore);
     return written;
   }
 
@@ -173,15 +174,11 @@ export class GatheredRows implements Kv {
     for (const part of parts) {
       const written = this.#kv.write(part);
       // It is waited for behind the one before it, and fails with that.
-      written.catch(nothing);
+      written.catch(ignore);
       // While one part is written the next is made.
       await before;
       before = written;
     }
     await before;
   }
-}
-
-function nothing(): void {
-  // See where it is used.
 }

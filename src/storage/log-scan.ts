@@ -1,5 +1,6 @@
 import { assert } from "../core/assert.ts";
 import { alignUp } from "../core/bytes.ts";
+import { ignore } from "../core/ignore.ts";
 import { LIMITS } from "../core/limits.ts";
 import { parseSegmentId } from "../core/names.ts";
 import type { ReadFile } from "../ports/disk.ts";
@@ -176,12 +177,8 @@ function readAhead(
   const { file } = request;
   const reading = readWindow(request, offset, memory, (into, at) => file.read(into, at));
   // Whoever waits for it hears of a failure; a scan that ends before that does not care.
-  reading.catch(nothing);
+  reading.catch(ignore);
   return reading;
-}
-
-function nothing(): void {
-  // See where it is used.
 }
 
 /** Reads as much as the memory takes, and the first batch there whatever its size. */

@@ -2,6 +2,7 @@ import { toHex } from "../core/bytes.ts";
 import { NOTHING_SEEN } from "../core/causality.ts";
 import { StorageFault } from "../core/faults.ts";
 import { HLC_ZERO } from "../core/hlc.ts";
+import { ignore } from "../core/ignore.ts";
 import { LIMITS } from "../core/limits.ts";
 import { decodeLocal } from "../core/local-codec.ts";
 import { decodeManifest } from "../core/manifest-codec.ts";
@@ -351,7 +352,7 @@ class Replay {
     await this.#writing;
     this.#writing = this.#rows.write(mutations).then(() => this.#view.applied(changes));
     // Whoever waits for it hears of a failure: the next write, or the end.
-    this.#writing.catch(nothing);
+    this.#writing.catch(ignore);
   }
 
   /**
@@ -393,8 +394,4 @@ function damaged(at: { segment: number; offset: number; reason: string }): Stora
   return new StorageFault("corrupt", `the log is damaged at ${where}`, {
     hint: "Nothing was cut. Restore the segment from a backup, or this site from another one.",
   });
-}
-
-function nothing(): void {
-  // See where it is used.
 }

@@ -1,4 +1,5 @@
 import { errnoOf, StorageFault } from "../core/faults.ts";
+import { ignore } from "../core/ignore.ts";
 import { printable } from "../core/printable.ts";
 import { UsageError } from "../core/usage-error.ts";
 
@@ -60,7 +61,7 @@ export function watchOutput(): OutputEnd {
     };
   });
   // Commands that end in another way have nobody who waits for it.
-  broken.catch(() => undefined);
+  broken.catch(ignore);
   stdout.on("error", fail);
   const flush = async (): Promise<void> => {
     const failure = await new Promise<unknown>((resolve) => {

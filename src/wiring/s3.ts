@@ -1,5 +1,6 @@
 import type { Settings } from "../config.ts";
 import { sha256Hex } from "../core/hmac.ts";
+import { ignore } from "../core/ignore.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { RequestObserver } from "../core/request-summary.ts";
 import { createAccessLog } from "../http/access-log.ts";
@@ -58,7 +59,7 @@ export function createS3(parts: {
       if (token === undefined) return;
       const wish = { token, waitMs: ARRIVAL_MS, signed: true, onAbort: () => undefined };
       // What has not come by then comes later, with its bytes.
-      await waits.until(wish).catch(() => undefined);
+      await waits.until(wish).catch(ignore);
     },
   };
   const service = createS3Service({

@@ -1,4 +1,5 @@
 import { StorageFault } from "../../core/faults.ts";
+import { ignore } from "../../core/ignore.ts";
 import type { Exchange } from "../../http/exchange.ts";
 import type { StreamHasher } from "../../ports/hash.ts";
 import type { BodyWriter } from "../../storage/store.ts";
@@ -63,7 +64,7 @@ export class BlockPipe {
       this.#tellFailed = reject;
     });
     // Whoever races against it hears of it; nobody else needs to.
-    this.failed.catch(() => undefined);
+    this.failed.catch(ignore);
   }
 
   /** Copies the bytes. */

@@ -3,6 +3,7 @@ import type {
   ForwardedFlow,
   ForwardedHead,
 } from "../../core/forwarded-request.ts";
+import { ignore } from "../../core/ignore.ts";
 import { LIMITS } from "../../core/limits.ts";
 import type { BodyTarget } from "../body/block-pipe.ts";
 import { PUT_PAYLOAD } from "../body/payload.ts";
@@ -115,7 +116,7 @@ class Pieces implements BodyTarget {
     this.#filled = 0;
     this.#travelling = this.#give(piece.subarray(from, to));
     // Whoever waits for it next hears of a failure.
-    this.#travelling.catch(() => undefined);
+    this.#travelling.catch(ignore);
   }
 
   async #give(bytes: Uint8Array): Promise<void> {
