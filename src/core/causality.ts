@@ -49,7 +49,7 @@ export function joinVectors(left: Vector, right: Vector): Vector {
  * follows from the set of changes and not from the order in which they come.
  */
 export function addUnseen<One extends Witness>(known: readonly One[], next: One): readonly One[] {
-  const isThere = known.some((one) => hasSeen(one, next) || isSame(one, next));
+  const isThere = known.some((one) => hasSeen(one, next) || sameDot(one, next));
   if (isThere) return known;
   const left = known.filter((one) => !hasSeen(next, one));
   return [...left, next].sort((one, other) =>
@@ -57,7 +57,8 @@ export function addUnseen<One extends Witness>(known: readonly One[], next: One)
   );
 }
 
-function isSame(left: Dot, right: Dot): boolean {
+/** Whether two dots are those of one operation. */
+export function sameDot(left: Dot, right: Dot): boolean {
   return left.origin === right.origin && left.seq === right.seq;
 }
 

@@ -7,7 +7,7 @@ import type { Disk } from "../ports/disk.ts";
 import type { Log } from "../ports/log.ts";
 import { isAwaited } from "./acknowledgements.ts";
 import type { CommitLane } from "./commit-lane.ts";
-import { endsOfLogs, isNeeded, type LogEnd } from "./log-trim.ts";
+import { endsOfLogs, isNeeded, type OriginEnd } from "./log-trim.ts";
 import { dropOldMarks } from "./mark-horizon.ts";
 import { DROPPED_KEY, segmentKeyOf } from "./metadata/keys.ts";
 import { TABLES } from "./metadata/rows.ts";
@@ -52,7 +52,7 @@ const DEAD_BULK_BYTES_MIN = 16 * 1024 * 1024;
 const CHECKPOINT_LOG_BYTES_MIN = 1024 * 1024 * 1024;
 const CHECKPOINT_INDEX_SHARE = 2;
 
-type Candidate = { readonly facts: SegmentFacts; readonly ends: readonly LogEnd[] };
+type Candidate = { readonly facts: SegmentFacts; readonly ends: readonly OriginEnd[] };
 type Dropped = Extract<LocalRecord, { kind: "segments-dropped" }>;
 
 /** Keeps house: seals, drops, forgets, and takes copies of the index. Does nothing when idle. */

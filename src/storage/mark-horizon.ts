@@ -1,6 +1,7 @@
 import { asBuffer } from "../core/bytes.ts";
+import { covers } from "../core/causality.ts";
 import { HLC_ZERO, type Hlc, hlcMs } from "../core/hlc.ts";
-import { makeVersionId, type OriginId, type Seq } from "../core/names.ts";
+import { makeVersionId } from "../core/names.ts";
 import type { Dot, LogStart, RowName, Vector } from "../core/records.ts";
 import type { PeerPosition } from "./acknowledgements.ts";
 import { readHeads } from "./log-starts.ts";
@@ -70,15 +71,11 @@ function judgeOf(
       if (horizon === undefined || until < horizon) horizon = until;
     }
   }
-  return ({ origin, seq, hlc }) => {
-    if (nowMs - hlcMs(hlc) < timeBounds.historyMs) return false;
-    if (horizon !== undefined && hlc >= horizon) return false;
-    return vectors.every((vector) => reaches(vector, origin, seq));
+  return (mark) => {
+    if (nowMs - hlcMs(mark.hlc) < timeBounds.historyMs) return false;
+    if (horizon !== undefined && mark.hlc >= horizon) return false;
+    return vectors.every((vector) => covers(vector, mark));
   };
-}
-
-function reaches(vector: Vector, origin: OriginId, seq: Seq): boolean {
-  return (vector.get(origin) ?? 0) >= seq;
 }
 
 type Gathered = { readonly rows: readonly RowName[]; readonly next: string | undefined };

@@ -1,4 +1,4 @@
-import { hasSeen, NOTHING_SEEN } from "../../core/causality.ts";
+import { hasSeen, NOTHING_SEEN, sameDot } from "../../core/causality.ts";
 import { hlcMs } from "../../core/hlc.ts";
 import { laterStamp } from "../../core/lww.ts";
 import type { ObjectLock, Retention } from "../../core/object-lock-state.ts";
@@ -27,7 +27,7 @@ const LOCKS_KEPT = 4;
  * and not from their order: who sees a change sees what that one saw, and the rest are maxima.
  */
 export function joinLocks(known: readonly LockChange[], next: LockChange): LockChange[] {
-  const all = [...known.filter((one) => !isSame(one.stamp, next.stamp)), next];
+  const all = [...known.filter((one) => !sameDot(one.stamp, next.stamp)), next];
   const kept = new Set([...unseen(all, "retention"), ...unseen(all, "legal-hold")]);
   const compliance = longestCompliance(all);
   if (compliance !== undefined) kept.add(compliance);
@@ -57,10 +57,6 @@ function lastLocks(all: readonly LockChange[]): LockChange[] {
     counts.set(origin, count + 1);
     return count < LOCKS_KEPT;
   });
-}
-
-function isSame(left: Stamp, right: Stamp): boolean {
-  return left.origin === right.origin && left.seq === right.seq;
 }
 
 function retentionOf({ change }: LockChange): Retention | undefined {

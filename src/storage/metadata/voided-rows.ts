@@ -1,5 +1,5 @@
 import { ByteReader, ByteWriter, LayoutError } from "../../core/bytes.ts";
-import { addUnseen, hasSeen, NOTHING_SEEN, type Witness } from "../../core/causality.ts";
+import { addUnseen, hasSeen, NOTHING_SEEN, sameDot, type Witness } from "../../core/causality.ts";
 import type { Hlc } from "../../core/hlc.ts";
 import { laterStamp } from "../../core/lww.ts";
 import type { Dot } from "../../core/records.ts";
@@ -50,7 +50,7 @@ export function withDelete(row: VoidedRow, next: VersionDelete): VoidedRow {
 
 /** The row with one more delete that is void. */
 export function withVoid(row: VoidedRow, next: VoidMark): VoidedRow {
-  const isKnown = row.voids.some((mark) => isSame(mark, next));
+  const isKnown = row.voids.some((mark) => sameDot(mark, next));
   if (isKnown || row.deletes.some((one) => hasSeen(one, next))) return row;
   const voids = [...row.voids, next].sort((left, right) =>
     left.origin === right.origin ? left.seq - right.seq : left.origin < right.origin ? -1 : 1,
@@ -60,11 +60,7 @@ export function withVoid(row: VoidedRow, next: VoidMark): VoidedRow {
 
 /** The deletes that count. */
 export function validDeletes({ deletes, voids }: VoidedRow): VersionDelete[] {
-  return deletes.filter((one) => !voids.some((mark) => isSame(mark, one)));
-}
-
-function isSame(left: Dot, right: Dot): boolean {
-  return left.origin === right.origin && left.seq === right.seq;
+  return deletes.filter((one) => !voids.some((mark) => sameDot(mark, one)));
 }
 
 /** The last of a row's deletes; undefined when only what is to be kept was said. */
