@@ -1,4 +1,3 @@
-import type { OriginId, Seq } from "./names.ts";
 import type { Dot, Operation, Vector } from "./records.ts";
 
 /** What had not seen anything of other origins. */
@@ -32,15 +31,6 @@ export function hasSeen(witness: Witness, dot: Dot): boolean {
 /** Whether a vector reaches a position in an origin's log. */
 export function covers(vector: Vector, { origin, seq }: Dot): boolean {
   return (vector.get(origin) ?? 0) >= seq;
-}
-
-/** The least vector that reaches as far as both: pointwise the greater. */
-export function joinVectors(left: Vector, right: Vector): Vector {
-  const joined = new Map<OriginId, Seq>(left);
-  for (const [origin, seq] of right) {
-    if (seq > (joined.get(origin) ?? 0)) joined.set(origin, seq);
-  }
-  return joined;
 }
 
 /**

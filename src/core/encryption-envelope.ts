@@ -108,11 +108,6 @@ function readPieces(bytes: Uint8Array): SealedPiece[] {
   return pieces;
 }
 
-/** Whose key an object is encrypted with, without opening its envelope. */
-export function envelopeKind(envelope: EncryptionEnvelope): EncryptionKind | undefined {
-  return readEnvelope(envelope)?.kind;
-}
-
 /** Id of the ring's key that an envelope is sealed with. */
 export function envelopeKeyId(envelope: EncryptionEnvelope): string | undefined {
   const sealed = readEnvelope(envelope)?.sealed;
