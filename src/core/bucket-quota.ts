@@ -22,7 +22,10 @@ export type BucketQuota = {
   readonly objectsMax: number | undefined;
 };
 
-/** Reads the value of the setting. Throws LayoutError, or StorageFault for unknown fields: a quota is never passed over. */
+/**
+ * Reads the value of the setting. Throws LayoutError, or StorageFault for unknown fields: a quota
+ * is never passed over.
+ */
 export function decodeQuota(bytes: Uint8Array): BucketQuota {
   const fields = new FieldReader(new ByteReader(bytes), bytes.length);
   let bytesMax: number | undefined;

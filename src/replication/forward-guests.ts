@@ -4,6 +4,7 @@ import type { SiteId } from "../core/names.ts";
 import type { Cancel, Clock } from "../ports/clock.ts";
 import { Line } from "../storage/line.ts";
 import { FLOW_PATH } from "./forward-flow.ts";
+import { textReply } from "./peer-replies.ts";
 import type { PeerAnswer, PeerCall, PeerRoute } from "./peer-server.ts";
 import { type FlowMessage, parseFlowMessage, writeForwardedAnswer } from "./wire-forward.ts";
 
@@ -58,15 +59,15 @@ export class ForwardGuests {
 
   async #answer({ body, peer }: Pick<PeerCall, "body" | "peer">): Promise<PeerAnswer> {
     const parsed = parseFlowMessage(body);
-    if (parsed.outcome === "bad") return plain(400, parsed.problem);
+    if (parsed.outcome === "bad") return textReply(400, parsed.problem);
     const message = parsed.value;
     const name = `${peer.id} ${message.flow}`;
     if (message.kind === "open") return this.#open(name, message.request, peer.id);
     const guest = this.#guests.get(name);
-    if (guest === undefined) return plain(404, "nothing of that name is under way");
+    if (guest === undefined) return textReply(404, "nothing of that name is under way");
     if (message.kind === "cut") {
       this.#drop(name);
-      return plain(202, "given up");
+      return textReply(202, "given up");
     }
     guest.waiting += 1;
     try {
@@ -84,7 +85,7 @@ export class ForwardGuests {
     const all = [...this.#guests];
     const answered = all.filter(([, { answer }]) => answer !== undefined);
     if (all.length - answered.length >= LIMITS.forwardedFlowsMax) {
-      return plain(503, "too many at once");
+      return textReply(503, "too many at once");
     }
     const [oldest] = answered;
     if (answered.length >= REMEMBERED_MAX && oldest !== undefined) this.#drop(oldest[0]);
@@ -104,14 +105,14 @@ export class ForwardGuests {
   ): Promise<PeerAnswer | undefined> {
     if (guest.answer !== undefined) return undefined;
     const { offset } = message;
-    if (offset > guest.taken) return plain(409, "something before it has not come");
+    if (offset > guest.taken) return textReply(409, "something before it has not come");
     if (message.kind === "data") {
       const fresh = message.bytes.subarray(guest.taken - offset);
       guest.answer = await guest.flow.data(fresh);
       guest.taken += fresh.length;
       return undefined;
     }
-    if (offset !== guest.taken) return plain(409, "more has come than was sent");
+    if (offset !== guest.taken) return textReply(409, "more has come than was sent");
     guest.ending ??= guest.flow.end();
     guest.answer = await this.#inTime(guest.ending);
     return undefined;
@@ -148,10 +149,6 @@ export class ForwardGuests {
 
 function replyOf(answer: ForwardedAnswer | undefined): PeerAnswer {
   // The client's own status travels inside: ours says only whether it was answered.
-  if (answer === undefined) return plain(202, "it goes on");
+  if (answer === undefined) return textReply(202, "it goes on");
   return { status: 200, body: writeForwardedAnswer(answer) };
-}
-
-function plain(status: number, message: string): PeerAnswer {
-  return { status, body: Buffer.from(message) };
 }

@@ -7,6 +7,7 @@ import type { Clock } from "../ports/clock.ts";
 import type { Random } from "../ports/random.ts";
 import type { PeerClient } from "./peer-client.ts";
 import { PeerFault } from "./peer-fault.ts";
+import { textReply } from "./peer-replies.ts";
 import type { PeerAnswer, PeerRoute } from "./peer-server.ts";
 import {
   parseForwardedAnswer,
@@ -51,9 +52,9 @@ export function forwardRoute(
       const before = query.has("name") ? remembered.get(name) : undefined;
       if (before !== undefined) return before;
       // Each holds its body in memory.
-      if (underWay >= LIMITS.forwardsMax) return plain(503, "too many at once");
+      if (underWay >= LIMITS.forwardsMax) return textReply(503, "too many at once");
       const request = parseForwardedRequest(body);
-      if (request.outcome === "bad") return plain(400, request.problem);
+      if (request.outcome === "bad") return textReply(400, request.problem);
       const taken = take(request.value);
       remembered.set(name, taken);
       const [oldest] = remembered.keys();
@@ -61,10 +62,6 @@ export function forwardRoute(
       return taken;
     },
   };
-}
-
-function plain(status: number, message: string): PeerAnswer {
-  return { status, body: Buffer.from(message) };
 }
 
 /**

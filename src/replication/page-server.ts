@@ -10,6 +10,7 @@ import type { LogEntry, LogPage, OriginHead, Replica, SignedHead } from "../stor
 import type { ChunkLeases } from "./chunk-leases.ts";
 import { chainBeforeOf, chainBehind, isOfSameOrigin, sameChain, seqsOf } from "./log-entries.ts";
 import { encodePage } from "./page-frame.ts";
+import { refusalReply } from "./peer-replies.ts";
 import {
   FEATURE_LEVEL,
   type Hint,
@@ -88,7 +89,7 @@ export class PageServer {
   /** `POST /v1/repl/pull`. */
   async answerPull({ peer, body, signal }: PeerQuestion): Promise<PeerReply> {
     const parsed = parsePullRequest(body);
-    if (parsed.outcome === "bad") return refusal(parsed.problem);
+    if (parsed.outcome === "bad") return refusalReply(400, parsed.problem);
     if (this.#closed) return { status: 503, body: Buffer.from('{"error":"closing"}') };
     const request = parsed.value;
     this.#deps.told(peer, {
@@ -122,7 +123,7 @@ export class PageServer {
   /** `POST /v1/repl/hint`: a peer has news, or has applied what came from here. */
   answerHint({ peer, body }: PeerQuestion): PeerReply {
     const parsed = parseHint(body);
-    if (parsed.outcome === "bad") return refusal(parsed.problem);
+    if (parsed.outcome === "bad") return refusalReply(400, parsed.problem);
     this.#deps.told(peer, parsed.value);
     return { status: 200, body: Buffer.from("{}") };
   }
@@ -276,8 +277,4 @@ function listenForCommit(
     hear();
   };
   return { heard, end };
-}
-
-function refusal(problem: string): PeerReply {
-  return { status: 400, body: Buffer.from(JSON.stringify({ error: "bad-request", problem })) };
 }
