@@ -3,8 +3,8 @@ import { parseContentHash } from "../core/names.ts";
 import type { SiteRecord } from "../core/site-record.ts";
 import type { Replica } from "../storage/replica.ts";
 import type { ChunkLeases } from "./chunk-leases.ts";
-import type { PeerReply } from "./page-server.ts";
 import { refusalReply } from "./peer-replies.ts";
+import type { PeerAnswer } from "./peer-server.ts";
 import { parseManifestsRequest, writeManifests } from "./wire-bodies.ts";
 
 export type BodyServerDeps = {
@@ -19,7 +19,7 @@ const NOTHING = Buffer.alloc(0);
 export function answerManifests(
   { replica, leases }: BodyServerDeps,
   { body }: { readonly body: Uint8Array },
-): PeerReply {
+): PeerAnswer {
   const parsed = parseManifestsRequest(body);
   if (parsed.outcome === "bad") return refusalReply(400, parsed.problem);
   const manifests = parsed.value.map((hash) => {
@@ -37,7 +37,7 @@ export function answerManifests(
 export async function answerChunk(
   { replica, leases, served }: BodyServerDeps,
   { peer, query }: { readonly peer: SiteRecord; readonly query: ReadonlyMap<string, string> },
-): Promise<PeerReply> {
+): Promise<PeerAnswer> {
   const hash = parseContentHash(query.get("hash") ?? "");
   const offset = readCount(query.get("offset"));
   const bytes = readCount(query.get("bytes"));

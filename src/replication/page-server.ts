@@ -11,6 +11,7 @@ import type { ChunkLeases } from "./chunk-leases.ts";
 import { chainBeforeOf, chainBehind, isOfSameOrigin, sameChain, seqsOf } from "./log-entries.ts";
 import { encodePage } from "./page-frame.ts";
 import { refusalReply } from "./peer-replies.ts";
+import type { PeerAnswer } from "./peer-server.ts";
 import {
   FEATURE_LEVEL,
   type Hint,
@@ -56,8 +57,6 @@ export type PeerQuestion = {
   readonly signal: AbortSignal;
 };
 
-export type PeerReply = { readonly status: number; readonly body: Uint8Array };
-
 /** A position that no log ever reaches: "nothing of this origin". */
 const NEVER = parseSeq(Number.MAX_SAFE_INTEGER);
 /** Requests of one peer that wait for news at once; one more is answered with what there is. */
@@ -87,7 +86,7 @@ export class PageServer {
   }
 
   /** `POST /v1/repl/pull`. */
-  async answerPull({ peer, body, signal }: PeerQuestion): Promise<PeerReply> {
+  async answerPull({ peer, body, signal }: PeerQuestion): Promise<PeerAnswer> {
     const parsed = parsePullRequest(body);
     if (parsed.outcome === "bad") return refusalReply(400, parsed.problem);
     if (this.#closed) return { status: 503, body: Buffer.from('{"error":"closing"}') };
@@ -121,7 +120,7 @@ export class PageServer {
   }
 
   /** `POST /v1/repl/hint`: a peer has news, or has applied what came from here. */
-  answerHint({ peer, body }: PeerQuestion): PeerReply {
+  answerHint({ peer, body }: PeerQuestion): PeerAnswer {
     const parsed = parseHint(body);
     if (parsed.outcome === "bad") return refusalReply(400, parsed.problem);
     this.#deps.told(peer, parsed.value);

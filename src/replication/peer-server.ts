@@ -20,6 +20,7 @@ export type PeerCall = {
   readonly signal: AbortSignal;
 };
 
+/** What a peer is answered; the server signs it. */
 export type PeerAnswer = {
   readonly status: number;
   readonly body: Uint8Array;

@@ -8,9 +8,8 @@ import type { LogEntry } from "../storage/replica.ts";
 import { encodeLogicalRow } from "../storage/row-operations.ts";
 import type { BootstrapLeases } from "./bootstrap-leases.ts";
 import { encodePage } from "./page-frame.ts";
-import type { PeerReply } from "./page-server.ts";
 import { refusalReply } from "./peer-replies.ts";
-import type { PeerRoute } from "./peer-server.ts";
+import type { PeerAnswer, PeerRoute } from "./peer-server.ts";
 import { hashRange, listRange, type RowHashDeps } from "./row-hashes.ts";
 import {
   parseListRequest,
@@ -62,7 +61,7 @@ const LEASE_BYTES = 16;
  * `POST /v1/repl/bootstrap`: where every log of this site stands, before the first row is read. As
  * long as it is renewed, nothing that comes after is dropped here.
  */
-export function answerBootstrap(deps: RowServerDeps, { peer, body }: RowCall): PeerReply {
+export function answerBootstrap(deps: RowServerDeps, { peer, body }: RowCall): PeerAnswer {
   const parsed = parseStartRequest(body);
   if (parsed.outcome === "bad") return refusalReply(400, parsed.problem);
   const { lease: asked } = parsed.value;
@@ -84,7 +83,10 @@ export function answerBootstrap(deps: RowServerDeps, { peer, body }: RowCall): P
 }
 
 /** `POST /v1/repl/rows`: rows in order of position with their small bodies, bounded by bytes. */
-export async function answerRows(deps: RowServerDeps, { peer, body }: RowCall): Promise<PeerReply> {
+export async function answerRows(
+  deps: RowServerDeps,
+  { peer, body }: RowCall,
+): Promise<PeerAnswer> {
   const parsed = parseRowsRequest(body);
   if (parsed.outcome === "bad") return refusalReply(400, parsed.problem);
   const page = await gatherRows(deps.rows, parsed.value);
@@ -95,7 +97,7 @@ export async function answerRows(deps: RowServerDeps, { peer, body }: RowCall): 
 }
 
 /** `POST /v1/repl/ranges`: hashes of ranges of rows. */
-export async function answerRanges(deps: RowServerDeps, { body }: RowCall): Promise<PeerReply> {
+export async function answerRanges(deps: RowServerDeps, { body }: RowCall): Promise<PeerAnswer> {
   const parsed = parseRangesRequest(body);
   if (parsed.outcome === "bad") return refusalReply(400, parsed.problem);
   const { ranges, rowsMax } = parsed.value;
@@ -105,7 +107,7 @@ export async function answerRanges(deps: RowServerDeps, { body }: RowCall): Prom
 }
 
 /** `POST /v1/repl/row-hashes`: the rows of a short range, each with its hash. */
-export function answerRowHashes(deps: RowServerDeps, { body }: RowCall): PeerReply {
+export function answerRowHashes(deps: RowServerDeps, { body }: RowCall): PeerAnswer {
   const parsed = parseListRequest(body);
   if (parsed.outcome === "bad") return refusalReply(400, parsed.problem);
   const { rows, next } = listRange(deps, parsed.value.range, LIMITS.rowsListedMax);
@@ -151,6 +153,6 @@ async function inlineOf(
   return bytes === undefined ? "damaged" : Buffer.from(bytes);
 }
 
-function ok(body: Uint8Array): PeerReply {
+function ok(body: Uint8Array): PeerAnswer {
   return { status: 200, body };
 }
