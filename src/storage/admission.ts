@@ -44,7 +44,10 @@ export class Admission {
     return this.#freeBytes - this.#reserveBytes;
   }
 
-  /** Whether there is room for the reserve file, so that it is there: it was looked after last. */
+  /**
+   * Whether there is room for the reserve file. Housekeeping makes it whenever there is, so after a
+   * look at the house this also says that the file is there.
+   */
   get keepsReserve(): boolean {
     return this.#deps.reserveFile.fits(this.roomBytes);
   }

@@ -16,7 +16,7 @@ import type { TimeBounds } from "./time-bounds.ts";
 
 type TrimPoint = Extract<LocalRecord, { kind: "segments-dropped" }>["trimPoints"][number];
 
-/** Where an origin's operations end in a segment: the last of them. */
+/** Where the operations of an origin end in a segment: its last operation there. */
 export type OriginEnd = TrimPoint & { readonly hlc: Hlc };
 
 export type LogTrimDeps = {
@@ -29,7 +29,10 @@ type Run = BatchPlace & { readonly origin: OriginId; readonly last: number };
 
 const NO_CHAIN = new Uint8Array(32);
 
-/** Where each origin's operations in these segments end: without them, its log begins there. */
+/**
+ * The last operation of each origin in each of these segments. When the segments are dropped, the
+ * logs of those origins begin behind them.
+ */
 export async function endsOfLogs(
   deps: LogTrimDeps,
   segments: ReadonlySet<number>,
@@ -44,7 +47,7 @@ export async function endsOfLogs(
   return ends;
 }
 
-/** Of every origin in every segment the run that stands last. */
+/** The last run of each origin in each segment. */
 function lastRuns({ kv, hash }: LogTrimDeps, segments: ReadonlySet<number>): Iterable<Run> {
   const { prefix } = TABLES.logRun;
   const runs = new Map<string, Run>();

@@ -49,13 +49,16 @@ export type ReplayResult = {
   readonly head: LogHead;
   readonly origins: OriginLogs;
   readonly operations: number;
-  /** Where batches end in segments that hold something torn behind them: cut them there. */
+  /**
+   * Segments with something torn at their end, and where their last whole batch ends: they are cut
+   * there.
+   */
   readonly ends: ReadonlyMap<number, number>;
   /** Where the log ends now. */
   readonly position: { readonly segment: number; readonly offset: number };
 };
 
-/** Rows gathered before they are brought into the index in one sorted write. */
+/** So many changed rows are brought into the index in one sorted write. */
 const ROWS_PER_WRITE = 20_000;
 /** About what an operation takes in the log, without its body. */
 const OPERATION_BYTES = 200;
@@ -85,14 +88,20 @@ class Replay {
   readonly #references: ReferenceCounts;
   readonly #checks: ChainChecks;
   readonly #logs: ReplayLogs;
-  /** Of an index that was empty; what others hold is not known, so that nothing is plain there. */
+  /**
+   * Only for an index that was empty: of any other it is not known what it holds, so nothing is
+   * plain.
+   */
   readonly #plain: PlainWrites | undefined;
   #position: { segment: number; offset: number };
   #operations = 0;
-  /** What is special about operations of the batch at hand. */
+  /** What records say of the operations behind them in the current batch. */
   readonly #special = new SpecialOperations();
   readonly #ends = new Map<number, number>();
-  /** Segments whose end is torn: by a batch where the log ends; else only a footer may be torn. */
+  /**
+   * Segments whose end is torn. Only the segment at the end of the log may end in a torn batch; in
+   * every other one only the footer may be torn.
+   */
   #open: Array<{ segment: number; offset: number; reason: string }> = [];
   #written = false;
   #writing: Promise<void> = Promise.resolve();
@@ -152,12 +161,12 @@ class Replay {
     };
   }
 
-  /** An index that is ahead of the log rests on something the log has lost. */
+  /** An index that is ahead of the log rests on something that the log has lost: it is not used. */
   #checkPosition(): void {
     const { segment, offset } = this.#position;
     if (segment === 0) return;
     const found = this.#deps.log.find(({ facts }) => facts.id === segment);
-    // A segment that was dropped after it had been applied is behind us for good.
+    // A segment that was dropped after it had been applied needs no more replay.
     if (found === undefined && this.#deps.log.some(({ facts }) => facts.id > segment)) return;
     if (found !== undefined && found.batchesEnd >= offset) return;
     throw new StorageFault("corrupt", "the index is ahead of the log", {
@@ -198,7 +207,8 @@ class Replay {
       if (plain === "flush") await this.#flush();
       else if (plain === "flush versions") await this.#flushVersions();
       else if (plain === undefined) {
-        // What is applied the long way may look for them.
+        // An operation that is applied the long way may look for versions, which must be in the
+        // store then.
         if (this.#rows.versions > 0) await this.#cutVersions();
         const record = verifiedRecord(records, at, this.#deps.hash.crc32);
         continues = this.#record(record, body) ?? continues;
@@ -233,7 +243,7 @@ class Replay {
     return to;
   }
 
-  /** Applies a record; gives where the log goes on behind, when it says that. */
+  /** Applies a record. Returns where the segment before ends, when the record says so. */
   #record(
     { kind, payload }: BatchRecord,
     body: { segment: number; offset: number },
@@ -262,9 +272,10 @@ class Replay {
   }
 
   /**
-   * Behind a torn end there is a whole batch. If it is the first of its segment it says where the
-   * batches before it end: exactly there only the footer is torn, and a segment that the log has
-   * passed over never held a batch. Anything else that is torn is damage.
+   * Called for a whole batch that follows a torn end in an earlier segment. If it is the first
+   * batch of its segment, it says where the batches before it end: when they end exactly at the
+   * torn place, only a footer is torn, and a segment that the log has passed over never held a
+   * batch. Anything else that is torn is damage.
    */
   #checkOpen(batchNumber: number, before: LogEnd): void {
     for (const open of this.#open) {
@@ -275,7 +286,7 @@ class Replay {
     this.#open = [];
   }
 
-  /** Applies an operation; gives the bytes of its inline body's record. */
+  /** Applies an operation; returns the bytes of its inline body's record. */
   #operation(
     kind: "op" | "row",
     payload: Uint8Array,
@@ -296,7 +307,7 @@ class Replay {
       return 0;
     }
     const inlineBytes = inlineRecordBytes(operation);
-    // What lies in chunks has no place here; the commit says so by zero, and rows must be equal.
+    // The place of a body in chunks is 0, as the commit writes it: rows must come out equal.
     const offset = inlineBytes === 0 ? 0 : body.offset;
     const place = { segment: body.segment, offset };
     const context = vector.size === 0 ? this.#context : { ...this.#context, causal: vector };
@@ -316,14 +327,17 @@ class Replay {
     applyManifest(this.#context, { hash, chunks: decodeManifest(bytes) }, segment);
   }
 
-  /** What nothing names is only known in memory: a crash now must not leave half of it behind. */
+  /**
+   * Manifests that nothing names are known in memory only, so a crash must not leave half of a
+   * replay behind.
+   */
   async #writePart(): Promise<void> {
     this.#view.put(TABLES.replaying, "", {});
     this.#written = true;
     await this.#write();
   }
 
-  /** Rows that were gathered go into the index while the next ones are. */
+  /** Writes gathered rows into the index while the next ones are gathered. */
   async #flush(): Promise<void> {
     if (!this.#written) await this.#writePart();
     await this.#rows.flush();
