@@ -292,9 +292,7 @@ export class OpenBatch {
     if (hlc > this.lastHlc) this.lastHlc = hlc;
   }
 
-  /**
-   * The context with what an operation's origin had applied; one object for equal vectors in a row.
-   */
+  /** The context with what an operation's origin had applied; kept while the vector is the same. */
   #contextOf(causal: Vector): ApplyContext {
     if (causal.size === 0) return this.context;
     if (this.#causal?.causal !== causal) this.#causal = { ...this.context, causal };

@@ -27,10 +27,7 @@ export type BodyReaderDeps = {
   readonly damaged: (segment: number, offset: number) => void;
 };
 
-/**
- * How damaged bytes are repaired: another site is asked for the right ones, which are then written
- * anew.
- */
+/** Repairs damaged bytes: another site gives the right ones, which are written anew. */
 export type Repair = {
   readonly source: RepairSource;
   readonly mend: (damage: Damage, bytes: Uint8Array) => void;
@@ -42,7 +39,7 @@ type Slice = {
   readonly offset: number;
   readonly bytes: number;
   readonly crc: number;
-  /** The chunk that the slice is part of, and where the slice begins in it. */
+  /** Its chunk, and where it begins in it. */
   readonly chunk: ContentHash;
   readonly chunkBytes: number;
   readonly start: number;
@@ -63,9 +60,7 @@ export class Bodies {
   readonly #slices: Uint8Array[] = [];
   /** By version: a version's bytes never change, so nothing here goes stale. */
   readonly #hot = new HotMap<Uint8Array>(LIMITS.hotBodiesBytesMax);
-  /**
-   * Open readers, with the segments that each may still read; undefined while that is not known.
-   */
+  /** Open readers, and which segments each may still read, where that is known. */
   readonly #active = new Map<object, ReadonlySet<number> | undefined>();
   /** Undefined while there are no other sites. */
   repair: Repair | undefined;
@@ -111,8 +106,8 @@ export class Bodies {
   }
 
   /**
-   * Reads every byte of a body from the disk, hashes chunks anew, and returns what is damaged. A
-   * body that was removed meanwhile is not damaged.
+   * Reads every byte of a body from disk, hashes chunks anew, and returns what is damaged. A body
+   * that was removed meanwhile is not damaged.
    */
   async check(object: StoredObject): Promise<readonly Damage[]> {
     const { body } = object.record;
@@ -298,15 +293,14 @@ export class Bodies {
 
   /**
    * The slices that cover a range, in order. Their places are looked up before the first byte is
-   * sent, so that an object that is removed meanwhile can still be read to its end. Beyond 16 GiB
-   * they are looked up on the way.
+   * sent, so that a removed object can be read to its end; beyond 16 GiB, on the way.
    */
   #slicesOf(
     manifests: readonly ManifestRef[],
     range: ByteRange,
   ): {
     readonly slices: Iterator<Slice>;
-    /** The segments that hold the slices; undefined when not all of them are known yet. */
+    /** The segments of the slices; undefined when not all are known yet. */
     readonly segments: ReadonlySet<number> | undefined;
   } {
     const places = this.#placesOf(manifests, range);

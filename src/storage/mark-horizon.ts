@@ -10,7 +10,9 @@ import { indexKey } from "./metadata/stored-rows.ts";
 import { readKeyName, versionOfInverted } from "./row-operations.ts";
 import type { StoreParts } from "./store-parts.ts";
 
-/** Who must know of a removal before the mark of it may go. */
+/**
+ * Who must know of a removal before its mark (a tombstone, or the row of a removed version) may go.
+ */
 export type MarkReaders = {
   /** Members that the log waits for, with what each has applied. */
   readonly peers: readonly PeerPosition[];
@@ -22,13 +24,13 @@ export type MarkReaders = {
 const ROWS_PER_TURN = 2000;
 const ROWS_PER_COMMIT = 500;
 
-/** A write, as far as it decides whether a mark may go. */
+/** The write that made a mark: what decides whether the mark may go. */
 type Mark = Dot & { readonly hlc: Hlc };
 
 /**
- * Drops tombstones, and marks of versions that were removed, that every member has applied and that
- * are old enough: nobody can bring back any more what they stand against. Each removal is a
- * record in the log, so that a rebuild agrees. Gives how many were dropped.
+ * Drops tombstones, and marks of removed versions, that are old enough and that every member has
+ * applied: nobody can bring back what they stand against any more. Each removal is a record in the
+ * log, so that a rebuild agrees. Returns how many were dropped.
  */
 export async function dropOldMarks(parts: StoreParts, readers: MarkReaders): Promise<number> {
   const isOld = judgeOf(parts, readers, readHeads(parts));
@@ -52,8 +54,8 @@ export async function dropOldMarks(parts: StoreParts, readers: MarkReaders): Pro
 }
 
 /**
- * A mark may go when everybody has applied it, and when everything that any of them wrote before it
- * has come here: only such a write could still lose to it.
+ * A mark may go when every member has applied it, and when everything that any member wrote before
+ * it has arrived here: only such a write could still lose to it.
  */
 function judgeOf(
   { timeBounds }: Pick<StoreParts, "timeBounds">,
@@ -90,7 +92,10 @@ function gatherTombstones(parts: StoreParts, from: string, isOld: Judge): Gather
   });
 }
 
-/** Deletes beside which somebody put a lock on the version stay: they tell that it was not. */
+/**
+ * Deletes that are void because of a concurrent lock stay: they tell that the version was not
+ * removed.
+ */
 function gatherVoided(parts: StoreParts, from: string, isOld: Judge): Gathered {
   return gatherRows(parts, { table: TABLES.voided, from }, (key, { deletes, voids }) => {
     if (voids.length > 0 || !deletes.every(isOld)) return [];

@@ -49,10 +49,7 @@ export type ReplayResult = {
   readonly head: LogHead;
   readonly origins: OriginLogs;
   readonly operations: number;
-  /**
-   * Segments with something torn at their end, and where their last whole batch ends: they are cut
-   * there.
-   */
+  /** Where the last whole batch of a segment with a torn end stops: it is cut there. */
   readonly ends: ReadonlyMap<number, number>;
   /** Where the log ends now. */
   readonly position: { readonly segment: number; readonly offset: number };
@@ -88,20 +85,14 @@ class Replay {
   readonly #references: ReferenceCounts;
   readonly #checks: ChainChecks;
   readonly #logs: ReplayLogs;
-  /**
-   * Only for an index that was empty: of any other it is not known what it holds, so nothing is
-   * plain.
-   */
+  /** Only of an index that was empty: what another one holds is not known, so nothing is plain. */
   readonly #plain: PlainWrites | undefined;
   #position: { segment: number; offset: number };
   #operations = 0;
-  /** What records say of the operations behind them in the current batch. */
+  /** What records of the current batch say of operations behind them. */
   readonly #special = new SpecialOperations();
   readonly #ends = new Map<number, number>();
-  /**
-   * Segments whose end is torn. Only the segment at the end of the log may end in a torn batch; in
-   * every other one only the footer may be torn.
-   */
+  /** Segments with a torn end: a torn batch where the log ends, elsewhere at most a torn footer. */
   #open: Array<{ segment: number; offset: number; reason: string }> = [];
   #written = false;
   #writing: Promise<void> = Promise.resolve();
@@ -161,12 +152,12 @@ class Replay {
     };
   }
 
-  /** An index that is ahead of the log rests on something that the log has lost: it is not used. */
+  /** An index that is ahead of the log rests on something that the log has lost. */
   #checkPosition(): void {
     const { segment, offset } = this.#position;
     if (segment === 0) return;
     const found = this.#deps.log.find(({ facts }) => facts.id === segment);
-    // A segment that was dropped after it had been applied needs no more replay.
+    // A segment that was dropped after it was applied needs no more replay.
     if (found === undefined && this.#deps.log.some(({ facts }) => facts.id > segment)) return;
     if (found !== undefined && found.batchesEnd >= offset) return;
     throw new StorageFault("corrupt", "the index is ahead of the log", {
@@ -207,8 +198,7 @@ class Replay {
       if (plain === "flush") await this.#flush();
       else if (plain === "flush versions") await this.#flushVersions();
       else if (plain === undefined) {
-        // An operation that is applied the long way may look for versions, which must be in the
-        // store then.
+        // What is applied the long way may look for versions, which must be stored by then.
         if (this.#rows.versions > 0) await this.#cutVersions();
         const record = verifiedRecord(records, at, this.#deps.hash.crc32);
         continues = this.#record(record, body) ?? continues;
@@ -272,10 +262,9 @@ class Replay {
   }
 
   /**
-   * Called for a whole batch that follows a torn end in an earlier segment. If it is the first
-   * batch of its segment, it says where the batches before it end: when they end exactly at the
-   * torn place, only a footer is torn, and a segment that the log has passed over never held a
-   * batch. Anything else that is torn is damage.
+   * Called for a whole batch behind a torn end. If it begins its segment, it says where the batches
+   * before it end. When that is exactly there, only a footer is torn, and a segment that the log
+   * has passed over never held a batch. Anything else that is torn is damage.
    */
   #checkOpen(batchNumber: number, before: LogEnd): void {
     for (const open of this.#open) {
@@ -307,7 +296,7 @@ class Replay {
       return 0;
     }
     const inlineBytes = inlineRecordBytes(operation);
-    // The place of a body in chunks is 0, as the commit writes it: rows must come out equal.
+    // A body in chunks has offset 0, as the commit writes it: rows must come out equal.
     const offset = inlineBytes === 0 ? 0 : body.offset;
     const place = { segment: body.segment, offset };
     const context = vector.size === 0 ? this.#context : { ...this.#context, causal: vector };
@@ -327,10 +316,7 @@ class Replay {
     applyManifest(this.#context, { hash, chunks: decodeManifest(bytes) }, segment);
   }
 
-  /**
-   * Manifests that nothing names are known in memory only, so a crash must not leave half of a
-   * replay behind.
-   */
+  /** What nothing names yet is known in memory alone: a crash must not leave half a replay. */
   async #writePart(): Promise<void> {
     this.#view.put(TABLES.replaying, "", {});
     this.#written = true;

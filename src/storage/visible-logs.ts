@@ -15,7 +15,7 @@ type Seen = {
 };
 
 /**
- * How far logs are as everybody may know it: durable, and visible in the index. Read again only
+ * How far logs are, as everybody may know it: durable, and visible in the index. Recomputed only
  * when the log has moved, so that asking costs nothing.
  */
 export class VisibleLogs {
@@ -53,7 +53,9 @@ export class VisibleLogs {
     return floors;
   }
 
-  /** Every commit puts the position's row anew: while it is the same one, nothing has moved. */
+  /**
+   * Every commit writes the position's row anew: while it is the same object, nothing has moved.
+   */
   #now(): Seen {
     const position = this.#parts.index.get(TABLES.position, POSITION_KEY);
     if (this.#seen === undefined || position !== this.#position) {
@@ -85,7 +87,7 @@ export class VisibleLogs {
       applied.set(origin, seq);
     }
     const parked = this.#readParked();
-    // From the last to the first, so that the first of each origin counts.
+    // From the last to the first, so that the first of each origin is the one that remains.
     for (const { dot } of parked.toReversed()) {
       const before = parseSeq(dot.seq - 1);
       if (before === 0) applied.delete(dot.origin);

@@ -73,7 +73,7 @@ export type FloorsRow = {
   readonly home: number;
   readonly record: Extract<LocalRecord, { kind: "floors" }>;
 };
-/** How far the log has been applied, and the state of this origin's log there. */
+/** How far the log has been applied, and the state of this origin's log at that place. */
 export type PositionRow = {
   readonly segment: number;
   readonly offset: number;
@@ -218,7 +218,7 @@ export const TABLES = {
     (row) => row.record,
     (home, record) => (record.kind === "segments-dropped" ? { home, record } : undefined),
   ),
-  /** How far a bootstrap has come that is under way. */
+  /** How far the current bootstrap has come. */
   bootstrap: localTable<BootstrapRow>(
     "f",
     (row) => row.record,
@@ -230,11 +230,11 @@ export const TABLES = {
     (row) => row.record,
     (home, record) => (record.kind === "floors" ? { home, record } : undefined),
   ),
-  /** What of a segment is still needed: rows that rest on its records, bytes of live bodies. */
+  /** What still needs a segment: rows that rest on its records, and bytes of live bodies. */
   segment: counters("s", ["rows", "bytes"]),
-  /** Removals that left no row must outlive the segment that holds what they removed. */
+  /** Removals without a row, which must stay as long as the segment with what they removed. */
   grave: counters("g", []),
-  /** A batch's run of operations of one origin, and where the batch lies. */
+  /** A run of operations of one origin in a batch, and the place of the batch. */
   logRun: counters("l", ["segment", "offset", "count"]),
   usage: counters("n", USAGE_COUNTERS),
   prefix: counters("q", ["objects", "bytes"]),
@@ -364,7 +364,7 @@ export function formatOf(value: Uint8Array, end: number): number {
   throw new LayoutError("unknown row format");
 }
 
-/** A value that is not what was stored, as clients of storage are told. */
+/** The failure to read a value, as users of storage are told. */
 export function asDamage(cause: unknown, table: Table<unknown>): unknown {
   if (!(cause instanceof LayoutError)) return cause;
   return new StorageFault("corrupt", `damaged index row in table ${table.prefix}`, {

@@ -22,9 +22,9 @@ export type VersionDelete = Witness & { readonly hlc: Hlc; readonly home: number
 export type VoidMark = Dot & { readonly home: number };
 
 /**
- * Deletes of one version, those that no other one has seen. A delete beside which somebody put a
- * lock on the version is void for ever. While sites may still tell of such a lock, what was deleted
- * is `kept` with what was said of it.
+ * Deletes of one version that no other delete has seen. A delete that is concurrent with a lock on
+ * the version is void for ever. While other sites may still tell of such a lock, the deleted
+ * version is `kept`, with its changes.
  */
 export type VoidedRow = {
   readonly deletes: readonly VersionDelete[];
@@ -41,7 +41,9 @@ export type VoidedRow = {
 
 export const NO_DELETES: VoidedRow = { deletes: [], voids: [] };
 
-/** The row with one more delete; one that has been superseded need not be void any more. */
+/**
+ * The row with one more delete. A delete that has been superseded need not be marked void any more.
+ */
 export function withDelete(row: VoidedRow, next: VersionDelete): VoidedRow {
   const deletes = addUnseen(row.deletes, next);
   const voids = row.voids.filter((mark) => !deletes.some((one) => hasSeen(one, mark)));
@@ -63,7 +65,7 @@ export function validDeletes({ deletes, voids }: VoidedRow): VersionDelete[] {
   return deletes.filter((one) => !voids.some((mark) => sameDot(mark, one)));
 }
 
-/** The last of a row's deletes; undefined when only what is to be kept was said. */
+/** The last of a row's deletes; undefined when the row only says what is to be kept. */
 export function lastDelete({ deletes }: VoidedRow): VersionDelete | undefined {
   let last: VersionDelete | undefined;
   for (const one of deletes) if (last === undefined || laterStamp(one, last)) last = one;
@@ -102,7 +104,7 @@ function encodeVoided(writer: ByteWriter, { deletes, voids, kept }: VoidedRow): 
   writeSized(writer, meta && ((inner) => encodeMetaRow(inner, meta)));
 }
 
-/** Nothing, or what is written, behind its length. */
+/** Writes the length of what `write` writes, and that; only a zero without `write`. */
 function writeSized(writer: ByteWriter, write: ((inner: ByteWriter) => void) | undefined): void {
   scratch.reset();
   write?.(scratch);
