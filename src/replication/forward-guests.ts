@@ -18,12 +18,12 @@ type Guest = {
   readonly flow: ForwardedFlow;
   /** Bytes of the body that have been taken. */
   taken: number;
-  /** One message is worked on at a time. */
+  /** Its messages, of which one is worked on at a time. */
   readonly line: Line;
-  /** What the end of the body will bring; undefined before that. */
+  /** The answer, once the end of the body has been handed over; undefined before that. */
   ending: Promise<ForwardedAnswer> | undefined;
   answer: ForwardedAnswer | undefined;
-  /** Messages of it that wait. */
+  /** How many of its messages wait. */
   waiting: number;
   forget: Cancel;
 };
@@ -35,8 +35,8 @@ const REMEMBERED_MAX = 256;
 
 /**
  * Takes requests of clients that peers bring in pieces. Invariants: each piece is taken once and in
- * order, however often it comes; what nobody speaks of for a minute is given up, and an answer is
- * remembered for as long.
+ * order, however often it arrives. A flow without messages for a minute is given up, and an answer
+ * is remembered for as long.
  */
 export class ForwardGuests {
   readonly #deps: ForwardGuestsDeps;
@@ -98,7 +98,10 @@ export class ForwardGuests {
     return replyOf(undefined);
   }
 
-  /** Undefined when it was taken; what the guest has been answered says the rest. */
+  /**
+   * Takes a message. Undefined when it was taken: the reply then follows from what the guest has
+   * been answered.
+   */
   async #take(
     guest: Guest,
     message: Extract<FlowMessage, { kind: "data" | "end" }>,

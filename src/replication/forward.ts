@@ -17,7 +17,7 @@ import {
 } from "./wire-forward.ts";
 
 const FORWARD_PATH = "/v1/repl/forward";
-/** Of the head beside the body, in bytes. */
+/** Bytes that the head may take beside the body. */
 const HEAD_BYTES_MAX = 256 * 1024;
 const BYTES_MAX = LIMITS.forwardedBodyBytesMax + HEAD_BYTES_MAX;
 const TIMEOUT_MS = 30_000;
@@ -28,8 +28,9 @@ const RESTS_MS = [100, 400] as const;
 const REMEMBERED_MAX = 1024;
 
 /**
- * Answers peers that bring a request for a bucket which has its home here. One that comes twice is
- * answered once: a write with `If-None-Match` would be refused because of itself.
+ * Answers peers that bring a request for a bucket which has its home here. A request that arrives
+ * twice is carried out once: the second time, a write with `If-None-Match` would be refused because
+ * of itself.
  */
 export function forwardRoute(
   answer: (request: ForwardedRequest) => Promise<ForwardedAnswer>,
@@ -51,7 +52,7 @@ export function forwardRoute(
       const name = `${peer.id} ${query.get("name") ?? ""}`;
       const before = query.has("name") ? remembered.get(name) : undefined;
       if (before !== undefined) return before;
-      // Each holds its body in memory.
+      // Each of these requests holds its body in memory.
       if (underWay >= LIMITS.forwardsMax) return textReply(503, "too many at once");
       const request = parseForwardedRequest(body);
       if (request.outcome === "bad") return textReply(400, request.problem);

@@ -66,7 +66,7 @@ const WAITERS_MAX = 4;
 export class PageServer {
   readonly #deps: PageServerDeps;
   readonly #waiting = new Map<SiteId, number>();
-  /** Ends the waits for news: peers are answered with what there is. */
+  /** What ends each wait for news: the peer is then answered with what there is. */
   readonly #ends = new Set<() => void>();
   #closed = false;
 
@@ -196,8 +196,8 @@ export class PageServer {
   }
 
   /**
-   * Leaves out origins whose first operation does not continue the chain that the peer has: it has
-   * another history of them.
+   * Leaves out origins whose first operation does not continue the chain that the peer has: the
+   * peer has another history of them.
    */
   #withoutStrangers(
     page: Extract<LogPage, { outcome: "page" }>,
@@ -221,7 +221,10 @@ export class PageServer {
     return page.entries.filter(({ encoded }) => !diverged.has(operationHeader(encoded).origin));
   }
 
-  /** Ours is signed here; those of others come with the signatures of their sites. */
+  /**
+   * The signed heads of a page: our own are signed here, those of others come with the signatures
+   * of their sites.
+   */
   #signedHeads(
     relayed: readonly SignedHead[],
     entries: readonly LogEntry[],
@@ -238,7 +241,7 @@ export class PageServer {
     return [...relayed, ...signed];
   }
 
-  /** What a page speaks of must still be there when the peer comes for it. */
+  /** Leases the chunks of a page, so that they are still there when the peer asks for them. */
   #lease(entries: readonly LogEntry[]): void {
     for (const { encoded, inline } of entries) {
       if (inline !== undefined || operationHeader(encoded).kind !== "object-put") continue;

@@ -13,13 +13,13 @@ export type ParkedFetchDeps = {
   readonly clock: Clock;
   readonly log: Log;
   readonly fetch: (operation: Operation, signal: AbortSignal) => Promise<FetchedBody>;
-  /** The operation with its small body, from whoever has it. */
+  /** Fetches the operation with its small body, from any peer that has it. */
   readonly fetchEntry: (
     dot: Dot,
     encoded: Uint8Array,
     signal: AbortSignal,
   ) => Promise<LogEntry | undefined>;
-  /** Whether a later operation took the place of a put, so that its bytes are not needed. */
+  /** Whether a later operation replaced a put, so that its bytes are not needed. */
   readonly superseded: (operation: Operation, isGone: boolean) => boolean;
 };
 
@@ -30,9 +30,9 @@ const LONGEST_WAIT_MS = 5 * 60 * 1000;
 const IDLE_MS = 60_000;
 
 /**
- * Fetches the bytes of parked operations beside everything else: large bodies that must not keep
- * others waiting, and those that nobody had. Parked operations are durable, so a restart goes on
- * where this ended. Invariant: an operation is in `#busy` while its bytes are being fetched.
+ * Fetches the bytes of parked operations in the background: large bodies that must not delay
+ * others, and bodies that no peer had. Parked operations are durable, so a restart continues where
+ * this stopped. Invariant: an operation is in `#busy` while its bytes are being fetched.
  */
 export class ParkedFetch {
   readonly #deps: ParkedFetchDeps;
@@ -73,7 +73,9 @@ export class ParkedFetch {
     }
   }
 
-  /** Starts what is due, as far as there is room; gives how long until something will be. */
+  /**
+   * Starts fetches that are due, as far as there is room; returns how long until the next one is.
+   */
   #startDue(): number {
     const nowMs = this.#deps.clock.monotonicMs();
     const parked = this.#deps.replica.parked();

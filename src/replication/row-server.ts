@@ -58,8 +58,8 @@ export type RowCall = { readonly peer: SiteRecord; readonly body: Uint8Array };
 const LEASE_BYTES = 16;
 
 /**
- * `POST /v1/repl/bootstrap`: where every log of this site stands, before the first row is read. As
- * long as it is renewed, nothing that comes after is dropped here.
+ * `POST /v1/repl/bootstrap`: where every log of this site stands, before the first row is read.
+ * While the lease is renewed, nothing that comes after is dropped here.
  */
 export function answerBootstrap(deps: RowServerDeps, { peer, body }: RowCall): PeerAnswer {
   const parsed = parseStartRequest(body);
@@ -115,7 +115,7 @@ export function answerRowHashes(deps: RowServerDeps, { body }: RowCall): PeerAns
   return ok(writeListAnswer({ rows: shown, next, applied: deps.applied() }));
 }
 
-/** Rows that are looked at for one page at most, wanted or not. */
+/** The most rows that are looked at for one page, whether they are wanted or not. */
 const ROWS_PER_PAGE = 2000;
 
 /** Rows of a range from one state of the index, with their small bodies, bounded by bytes. */
