@@ -12,9 +12,9 @@ import { ByteReader, ByteWriter, LayoutError } from "./bytes.ts";
  * | bytes  | stored | the piece                                 |
  */
 const PIECE_BYTES = 256 * 1024;
-/** So much of a piece is deflated first, to see whether the rest is worth the time. */
+/** This much of a piece is deflated first, to see whether the rest is worth the time. */
 const SAMPLE_BYTES = 16 * 1024;
-/** Below this a deflated piece saves less than it costs. */
+/** A shorter piece saves less than deflating it costs. */
 const WORTH_BYTES = 512;
 const LEVEL = 1;
 /** A piece must shrink to this share, or it stays as it is. */
