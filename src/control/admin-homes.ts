@@ -82,7 +82,7 @@ function remove(
   return change(desk, bucket, undefined, wish.data.force);
 }
 
-/** The role is given away by who holds it; anybody else has to say that it is to be taken. */
+/** Only the holder gives the role away; anybody else has to say that it is to be taken. */
 async function change(
   desk: HomesDesk,
   { name: bucket }: StoredBucket,
@@ -101,8 +101,8 @@ async function change(
   const refusal = refuse(heldHere());
   if (refusal !== undefined) return refusal;
   return await desk.handOver(bucket, async () => {
-    // Read now that nothing is under way: it may have become another's, and the next home has to
-    // know all that was judged here.
+    // Read again now that nothing is under way: another site may have taken the role, and the next
+    // home has to know everything that was judged here.
     const held = heldHere();
     const late = refuse(held);
     if (late !== undefined) return late;

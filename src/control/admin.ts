@@ -79,7 +79,10 @@ export type AdminDeps = AdminKeyDeps & {
   };
 };
 
-/** A key is read, changed and written: who did that beside another would undo its change. */
+/**
+ * Changes of keys wait for each other: a key is read, changed and written, and a concurrent change
+ * would be lost.
+ */
 type Desk = AdminDeps & { readonly keyChanges: Line };
 
 const KEYS = "/v1/admin/keys";

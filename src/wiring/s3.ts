@@ -58,7 +58,7 @@ export function createS3(parts: {
     arrived: async (token) => {
       if (token === undefined) return;
       const wish = { token, waitMs: ARRIVAL_MS, signed: true, onAbort: () => undefined };
-      // What has not come by then comes later, with its bytes.
+      // An object that has not arrived by then arrives later, with its bytes.
       await waits.until(wish).catch(ignore);
     },
   };

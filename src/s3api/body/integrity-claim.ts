@@ -3,7 +3,7 @@ import { CHECKSUM_ALGORITHMS, type ChecksumAlgorithm } from "../../core/records.
 import type { RequestHeaders } from "../../http/exchange.ts";
 import { S3Error } from "../errors.ts";
 
-/** What a client says its body must hash to. Nothing of it has been checked yet. */
+/** What a client claims its body hashes to. Nothing of it has been checked yet. */
 export type IntegrityClaim = {
   readonly md5: Uint8Array | undefined;
   /** At most one: S3 stores one checksum. */
@@ -18,7 +18,7 @@ export type IntegrityClaim = {
 
 const MD5_BYTES = 16;
 const HEADER_PREFIX = "x-amz-checksum-";
-/** Headers with that prefix that say how, not what. */
+/** Headers with the checksum prefix that configure the checksum and do not carry one. */
 const SETTINGS = ["algorithm", "mode", "type"];
 
 /**

@@ -77,8 +77,8 @@ function unitsOfPart(part: Part): Pattern {
 }
 
 /**
- * The pattern of a template in a request; undefined when one of its variables has no value, or more
- * than one: nobody can say then what was meant.
+ * The pattern of a template in a request; undefined when one of its variables has no value or more
+ * than one, since nobody can say then what was meant.
  */
 export function resolveTemplate(
   template: Template,
