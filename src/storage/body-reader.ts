@@ -58,7 +58,7 @@ export class Bodies {
     bodyRecordBytes(LIMITS.keyBytesMax + 256, LIMITS.inlineBodyBytesMax),
   );
   readonly #slices: Uint8Array[] = [];
-  /** By version: a version's bytes never change, so nothing here goes stale. */
+  /** Small bodies by their place, which never gets other bytes: nothing here goes stale. */
   readonly #hot = new HotMap<Uint8Array>(LIMITS.hotBodiesBytesMax);
   /** Open readers, and which segments each may still read, where that is known. */
   readonly #active = new Map<object, ReadonlySet<number> | undefined>();
