@@ -4,7 +4,7 @@ import { type BucketName, parseBucketName, type SiteId } from "../core/names.ts"
 import type { Vector } from "../core/records.ts";
 import type { MemberSite } from "../core/site-record.ts";
 import type { Store, StoredBucket } from "../storage/store.ts";
-import { type AdminAnswer, adminProblem } from "./admin-keys.ts";
+import { type AdminAnswer, type AdminCall, adminProblem } from "./admin-call.ts";
 
 export const HOMES_PATH = "/v1/admin/repl-homes";
 
@@ -17,8 +17,6 @@ export type HomesDesk = {
   readonly handOver: <Result>(bucket: BucketName, change: () => Promise<Result>) => Promise<Result>;
 };
 
-type Call = { readonly method: string; readonly path: string; readonly body: unknown };
-
 const force = z.boolean().default(false);
 const PUT = z.strictObject({ site: z.string().min(1).max(200), force });
 const DELETE = z.strictObject({ force });
@@ -26,7 +24,7 @@ const DELETE = z.strictObject({ force });
 /** Which sites judge the conditional writes of buckets. */
 export function routeHomes(
   desk: HomesDesk,
-  { method, path, body }: Call,
+  { method, path, body }: AdminCall,
 ): AdminAnswer | Promise<AdminAnswer> {
   if (path === HOMES_PATH) {
     return method === "GET" ? listHomes(desk) : adminProblem(405, "Homes are listed with GET.");

@@ -1,5 +1,5 @@
-import type { AdminApi, AdminCall } from "../control/admin.ts";
-import { type AdminAnswer, adminProblem } from "../control/admin-keys.ts";
+import type { AdminApi } from "../control/admin.ts";
+import { type AdminAnswer, type AdminCall, adminProblem } from "../control/admin-call.ts";
 import type { Clock } from "../ports/clock.ts";
 
 /** What a process says of itself while its site is not open. */

@@ -1,5 +1,6 @@
 import type { LoadedSettings } from "../config.ts";
-import { type AdminApi, type AdminRoute, createAdminApi } from "../control/admin.ts";
+import { type AdminApi, createAdminApi } from "../control/admin.ts";
+import type { AdminRoute } from "../control/admin-call.ts";
 import type { SiteState } from "../control/stats.ts";
 import { accessKeyContext } from "../core/access-key.ts";
 import { grantPolicy } from "../core/grants.ts";

@@ -1,6 +1,5 @@
 import type { LoadedSettings, Settings } from "../config.ts";
-import type { AdminRoute } from "../control/admin.ts";
-import { adminProblem } from "../control/admin-keys.ts";
+import { type AdminRoute, adminProblem } from "../control/admin-call.ts";
 import { PULL_PATH, PUSH_PATH } from "../control/admin-moves.ts";
 import { SITES_PATH } from "../control/admin-sites.ts";
 import { StorageFault } from "../core/faults.ts";

@@ -1,4 +1,4 @@
-import type { AdminRoute } from "../control/admin.ts";
+import type { AdminRoute } from "../control/admin-call.ts";
 import { CLOCK_PATH, routeClock } from "../control/admin-clock.ts";
 import type { MemberSite } from "../core/site-record.ts";
 import { watchClock } from "../replication/clock-watch.ts";

@@ -1,5 +1,5 @@
 import type { Settings } from "../config.ts";
-import type { AdminRoute } from "../control/admin.ts";
+import type { AdminRoute } from "../control/admin-call.ts";
 import { HOMES_PATH, type HomesDesk, routeHomes } from "../control/admin-homes.ts";
 import { MODES_PATH, routeModes } from "../control/admin-modes.ts";
 import { PULL_PATH, PUSH_PATH, type ReplicationMoves, routeMoves } from "../control/admin-moves.ts";
