@@ -10,7 +10,7 @@ import type { PeerCalls } from "./peer-calls.ts";
 import { PeerLie } from "./peer-lie.ts";
 
 /** The calls of a peer by which large bodies are fetched. */
-export type BodySource = Pick<PeerCalls, "site" | "manifests" | "chunk">;
+export type BodyCalls = Pick<PeerCalls, "site" | "manifests" | "chunk">;
 
 export type FetchedBody =
   | { readonly outcome: "whole"; readonly manifests: readonly IncomingManifest[] }
@@ -23,7 +23,7 @@ export type BodyFetchDeps = {
   readonly replica: Pick<Replica, "manifest" | "hasChunk" | "stageBody">;
   readonly hash: Hash;
   /** Peers that can be asked now, best first. */
-  readonly sources: (first: SiteId | undefined) => readonly BodySource[];
+  readonly sources: (first: SiteId | undefined) => readonly BodyCalls[];
   /**
    * Why a site that may have the bytes is not among the sources; undefined when none is left out.
    */
@@ -101,7 +101,7 @@ async function findManifest(
 async function searchPeers<Value>(
   deps: BodyFetchDeps,
   { wanted, first, signal }: { wanted: Wanted; first: SiteId | undefined; signal: AbortSignal },
-  ask: (source: BodySource) => Promise<Value | undefined>,
+  ask: (source: BodyCalls) => Promise<Value | undefined>,
 ): Promise<Search<Value>> {
   // Bytes that count as gone may be given up for ever, so no site may be left out then.
   let reason = deps.leftOut?.();
@@ -202,7 +202,7 @@ async function fetchChunk(
  */
 async function readWhole(
   deps: BodyFetchDeps,
-  source: BodySource,
+  source: BodyCalls,
   wanted: { manifest: ContentHash; chunk: ManifestChunk; signal: AbortSignal },
 ): Promise<Uint8Array | undefined> {
   const { manifest, chunk, signal } = wanted;

@@ -10,7 +10,7 @@ import type { Disk } from "../ports/disk.ts";
 import type { LogicalRows } from "../storage/logical-rows.ts";
 import type { LogEntry, Replica } from "../storage/replica.ts";
 import { positionOfRow } from "../storage/row-operations.ts";
-import type { BodySource } from "./body-fetch.ts";
+import type { BodyCalls } from "./body-fetch.ts";
 import type { RowSource } from "./bootstrap.ts";
 import { decodePage, encodePage } from "./page-frame.ts";
 import { PeerLie } from "./peer-lie.ts";
@@ -160,7 +160,7 @@ function pageName(number: number): string {
 export type Archive = {
   readonly head: ArchiveHead;
   readonly rows: RowSource;
-  readonly bodies: BodySource;
+  readonly bodies: BodyCalls;
 };
 
 /** The prefix of an import's lease name: the site that wrote the archive keeps nothing for it. */
@@ -230,7 +230,7 @@ async function readPage(
   return { entries, next, refused: left };
 }
 
-function bodiesOf(read: ReadFile, site: SiteId): BodySource {
+function bodiesOf(read: ReadFile, site: SiteId): BodyCalls {
   return {
     site,
     manifests: async (hashes) => {

@@ -75,8 +75,8 @@ export type ForeignOperation = {
   readonly as: "whole" | "void" | "again" | "void-again" | { readonly parked: string };
 };
 
-/** A write that has become a conflict. */
-export type ConflictName = {
+/** A write that became a conflict when an operation came in. */
+type NewConflict = {
   readonly bucket: BucketName;
   readonly key: ObjectKey;
   readonly version: VersionId;
@@ -197,7 +197,7 @@ export class OpenBatch {
    * unless it is there `again`. Our clock learns of its reading: whether that may be believed has
    * been judged. Gives the conflicts that it makes.
    */
-  foreign({ operation, encoded, chain, inline, as }: ForeignOperation): readonly ConflictName[] {
+  foreign({ operation, encoded, chain, inline, as }: ForeignOperation): readonly NewConflict[] {
     const { origins, clock, head } = this.#deps;
     const { dot, hlc } = operation;
     const home = this.position.segment;
@@ -240,7 +240,7 @@ export class OpenBatch {
     operation: Operation,
     as: ForeignOperation["as"],
     vector: Vector,
-  ): readonly ConflictName[] {
+  ): readonly NewConflict[] {
     const { dot } = operation;
     const { origins } = this.#deps;
     if (typeof as === "object") {
@@ -380,7 +380,7 @@ export class OpenBatch {
   }
 }
 
-function arisenIn(record: ConflictsRecord | undefined): ConflictName[] {
+function arisenIn(record: ConflictsRecord | undefined): NewConflict[] {
   if (record === undefined) return [];
   const { bucket, key } = record;
   return record.verdicts
