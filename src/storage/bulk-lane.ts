@@ -41,8 +41,8 @@ export type BulkLaneDeps = {
 /** Bytes of a chunk buffer: header, a whole chunk, trailer, padding. */
 const BUFFER_BYTES = alignUp(chunkRecordBytes(LIMITS.chunkBytes), LIMITS.pageBytes);
 /**
- * Free buffers kept for the next bodies until the next collection of garbage; what is beyond goes
- * at once. A server that rests keeps none.
+ * Free buffers kept for the next bodies until the next garbage collection; more than these are
+ * released at once. A server at rest keeps none.
  */
 const POOLED_BUFFERS = 8;
 
@@ -53,7 +53,7 @@ const POOLED_BUFFERS = 8;
 export class BulkLane {
   readonly #deps: BulkLaneDeps;
   readonly #free: WeakRef<Uint8Array>[] = [];
-  /** How often a pin has been taken away. */
+  /** How many pins have been taken away. */
   unpinned = 0;
   readonly #pins = new Map<number, number>();
   #current: OpenSegment | undefined;
@@ -100,7 +100,7 @@ export class BulkLane {
     this.#pins.set(segment, (this.#pins.get(segment) ?? 0) + 1);
   }
 
-  /** Chunks written and not yet named by a row (nor given up) keep their segment. */
+  /** Takes a pin away: the chunk is named by a row, or was given up. */
   unpin(segment: number): void {
     const pins = (this.#pins.get(segment) ?? 0) - 1;
     if (pins > 0) this.#pins.set(segment, pins);

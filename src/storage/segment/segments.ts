@@ -56,7 +56,9 @@ type OpenReader = {
   readonly file: Promise<ReadFile>;
   opened: ReadFile | undefined;
   users: number;
-  /** Its segment has gone: whoever reads last closes it, or its space would never be free. */
+  /**
+   * The segment is dropped: whoever reads last closes the file, or its space would never be freed.
+   */
   isDropped: boolean;
 };
 
