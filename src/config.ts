@@ -209,6 +209,7 @@ export function flagOf(name: SettingName): string {
   return row.flag ?? name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 }
 
+/** Whether a setting has a flag; secrets have none: every user can read a process's arguments. */
 export function hasFlag(name: SettingName): boolean {
   const row: SettingRow = SETTINGS[name];
   return row.secret !== true;

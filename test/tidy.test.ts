@@ -1,7 +1,13 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { checkBans, checkBrandCasts, checkComments, checkFileNames } from "./tidy/ban-rules.ts";
+import {
+  checkBans,
+  checkBrandCasts,
+  checkCommentPlaces,
+  checkComments,
+  checkFileNames,
+} from "./tidy/ban-rules.ts";
 import { checkBlackBox, checkCycles, checkImportTable } from "./tidy/import-rules.ts";
 import { checkLock, type LockedPackages } from "./tidy/lock-rules.ts";
 import { checkDocComments, checkNpmScripts, checkSizes, describeSizes } from "./tidy/size-rules.ts";
@@ -15,10 +21,11 @@ const RULES = {
   "black-box tests import nothing of src": checkBlackBox,
   "nothing on the ban list is used": checkBans,
   "no comment puts work off or silences a checker": checkComments,
+  "doc comments stand on what they describe": checkCommentPlaces,
   "file names say what is in them": checkFileNames,
   "only core makes branded values": checkBrandCasts,
   "files, functions, lines and parameter lists are short": checkSizes,
-  "public functions of the lower layers are documented": checkDocComments,
+  "public functions are documented": checkDocComments,
 } as const satisfies Record<string, Rule>;
 
 function textOf(path: string): string {
@@ -183,6 +190,11 @@ const BAD: ReadonlyArray<{
     files: { "src/http/a.ts": `// ${"biome"}-ignore lint: no` },
     says: /has biome-ignore: mend what it silences/,
   },
+  ...["/** B. */\n/** C. */\nconst c = 1;", "/** B. */\n\nconst c = 1;"].map((text) => ({
+    rule: "doc comments stand on what they describe" as const,
+    files: { "src/http/a.ts": text },
+    says: /a\.ts:1 describes nothing: move it to what it is about/,
+  })),
   ...[
     "src/core/utils.ts",
     "src/core/byte-helpers.ts",
@@ -222,7 +234,7 @@ const BAD: ReadonlyArray<{
     says: /takes 5 parameters: pass one object instead/,
   },
   ...["function b() {}", "const b = () => 1;", "class B {}"].map((code) => ({
-    rule: "public functions of the lower layers are documented" as const,
+    rule: "public functions are documented" as const,
     files: { "src/ports/a.ts": `/* not a doc comment */\nexport ${code}` },
     says: /a\.ts:2 exports [bB] without a doc comment/,
   })),

@@ -1,14 +1,12 @@
 import type { ClockGuard, ClockState } from "../storage/clock-guard.ts";
-import { type AdminAnswer, adminProblem } from "./admin-keys.ts";
+import { type AdminAnswer, type AdminCall, adminProblem } from "./admin-call.ts";
 
 export const CLOCK_PATH = "/v1/admin/clock";
-
-type Call = { readonly method: string; readonly path: string };
 
 /** Tells whether this site's clock is believed, and takes an operator's word that it is right. */
 export function routeClock(
   guard: Pick<ClockGuard, "state" | "accept">,
-  { method, path }: Call,
+  { method, path }: Omit<AdminCall, "body">,
 ): AdminAnswer {
   switch (`${method} ${path.slice(CLOCK_PATH.length)}`) {
     case "GET ":

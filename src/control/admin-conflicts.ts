@@ -10,12 +10,11 @@ import {
 } from "../core/names.ts";
 import type { ConflictOutcome } from "../storage/conflict-wishes.ts";
 import type { Store } from "../storage/store.ts";
-import { type AdminAnswer, adminProblem } from "./admin-keys.ts";
+import { type AdminAnswer, type AdminCall, adminProblem } from "./admin-call.ts";
 import { CONFLICTS_WISH, conflictFacts, listConflicts } from "./conflict-facts.ts";
 
 export const CONFLICTS_PATH = "/v1/admin/conflicts";
 
-type Call = { readonly method: string; readonly path: string; readonly body: unknown };
 type ConflictStore = Pick<Store, "conflicts" | "object">;
 
 const NAME = { bucket: z.string(), key: z.string() };
@@ -29,7 +28,7 @@ const SETTLE = z.strictObject({
 /** Conflicts: listed, shown and settled, all with POST, for keys do not fit into paths. */
 export function routeConflicts(
   store: ConflictStore,
-  { method, path, body }: Call,
+  { method, path, body }: AdminCall,
 ): AdminAnswer | Promise<AdminAnswer> {
   switch (`${method} ${path.slice(CONFLICTS_PATH.length)}`) {
     case "POST /list":

@@ -1,7 +1,7 @@
 import { LIMITS } from "../core/limits.ts";
 import type { Exchange, HttpHandler } from "../http/exchange.ts";
 import type { AdminApi } from "./admin.ts";
-import { type AdminAnswer, adminProblem } from "./admin-keys.ts";
+import { type AdminAnswer, adminProblem } from "./admin-call.ts";
 
 /** Rises with every incompatible change of an answer under `/v1/admin/`. */
 const ADMIN_SCHEMA_VERSION = 1;

@@ -4,7 +4,7 @@ import { type BucketName, parseBucketName, type SiteId } from "../core/names.ts"
 import type { Vector } from "../core/records.ts";
 import type { MemberSite } from "../core/site-record.ts";
 import type { Store, StoredBucket } from "../storage/store.ts";
-import { type AdminAnswer, adminProblem } from "./admin-keys.ts";
+import { type AdminAnswer, type AdminCall, adminProblem } from "./admin-call.ts";
 
 export const HOMES_PATH = "/v1/admin/repl-homes";
 
@@ -17,8 +17,6 @@ export type HomesDesk = {
   readonly handOver: <Result>(bucket: BucketName, change: () => Promise<Result>) => Promise<Result>;
 };
 
-type Call = { readonly method: string; readonly path: string; readonly body: unknown };
-
 const force = z.boolean().default(false);
 const PUT = z.strictObject({ site: z.string().min(1).max(200), force });
 const DELETE = z.strictObject({ force });
@@ -26,7 +24,7 @@ const DELETE = z.strictObject({ force });
 /** Which sites judge the conditional writes of buckets. */
 export function routeHomes(
   desk: HomesDesk,
-  { method, path, body }: Call,
+  { method, path, body }: AdminCall,
 ): AdminAnswer | Promise<AdminAnswer> {
   if (path === HOMES_PATH) {
     return method === "GET" ? listHomes(desk) : adminProblem(405, "Homes are listed with GET.");
@@ -82,7 +80,7 @@ function remove(
   return change(desk, bucket, undefined, wish.data.force);
 }
 
-/** The role is given away by who holds it; anybody else has to say that it is to be taken. */
+/** Only the holder gives the role away; anybody else has to say that it is to be taken. */
 async function change(
   desk: HomesDesk,
   { name: bucket }: StoredBucket,
@@ -101,8 +99,8 @@ async function change(
   const refusal = refuse(heldHere());
   if (refusal !== undefined) return refusal;
   return await desk.handOver(bucket, async () => {
-    // Read now that nothing is under way: it may have become another's, and the next home has to
-    // know all that was judged here.
+    // Read again now that nothing is under way: another site may have taken the role, and the next
+    // home has to know everything that was judged here.
     const held = heldHere();
     const late = refuse(held);
     if (late !== undefined) return late;

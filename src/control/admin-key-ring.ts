@@ -12,7 +12,7 @@ import type { KeyRing } from "../core/seal.ts";
 import type { Random } from "../ports/random.ts";
 import { type RewrapPosition, rewrapStep } from "../storage/rewrap.ts";
 import type { Store } from "../storage/store.ts";
-import { type AdminAnswer, adminProblem } from "./admin-keys.ts";
+import { type AdminAnswer, type AdminCall, adminProblem } from "./admin-call.ts";
 
 /** What the administration of the key ring works on. */
 export type KeyRingSite = {
@@ -42,7 +42,7 @@ const REWRAP = z.strictObject({
 export function routeKeyRing(
   deps: { readonly random: Random },
   site: KeyRingSite,
-  call: { readonly method: string; readonly path: string; readonly body: unknown },
+  call: AdminCall,
 ): AdminAnswer | Promise<AdminAnswer> {
   switch (`${call.method} ${call.path.slice(KEY_RING_PATH.length)}`) {
     case "GET ":

@@ -15,11 +15,7 @@ import type { AccessKeyRecord, AccessKeyState } from "../core/records.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Random } from "../ports/random.ts";
 import type { Store } from "../storage/store.ts";
-
-export type AdminAnswer = {
-  readonly status: number;
-  readonly body: Readonly<Record<string, unknown>>;
-};
+import { type AdminAnswer, adminProblem, decodedPart } from "./admin-call.ts";
 
 /** What a key may be granted; each becomes a policy document. */
 const GRANTS = [
@@ -61,10 +57,7 @@ const CREATE = z
 /** The name of the policy that a key is created with, beside those of its grants. */
 const OWN_POLICY = "policy";
 
-export function adminProblem(status: number, message: string): AdminAnswer {
-  return { status, body: { error: { message } } };
-}
-
+/** Every key that has not been removed, without secrets and policies. */
 export function listKeys(store: Store): AdminAnswer {
   const keys = [];
   for (const record of store.accessKeys()) {
@@ -180,22 +173,14 @@ export function keyIdOf(idText: string): AccessKeyId | undefined {
   return parseAccessKeyId(decodedPart(idText));
 }
 
+/** The key with this id; undefined for an unknown, malformed or removed one. */
 export function findKey(store: Store, idText: string): AccessKeyRecord | undefined {
   const id = keyIdOf(idText);
   const record = id === undefined ? undefined : store.accessKey(id);
   return record?.state === "revoked" ? undefined : record;
 }
 
-/** A part of a path without its escapes; one with a broken escape names nothing. */
-export function decodedPart(text: string): string {
-  try {
-    return decodeURIComponent(text);
-  } catch (failure) {
-    if (failure instanceof URIError) return "";
-    throw failure;
-  }
-}
-
+/** The answer 404 for a key that is not there. */
 export function noSuchKey(idText: string): AdminAnswer {
   return adminProblem(404, `There is no access key ${idText}.`);
 }

@@ -10,7 +10,7 @@ import {
   lifecycleStep,
 } from "../storage/lifecycle/lifecycle-step.ts";
 import type { Store } from "../storage/store.ts";
-import { type AdminAnswer, adminProblem } from "./admin-keys.ts";
+import { type AdminAnswer, adminProblem } from "./admin-call.ts";
 import { lifecycleCounts, lifecycleFacts } from "./lifecycle-facts.ts";
 
 export type LifecycleDesk = {

@@ -2,15 +2,13 @@ import { z } from "zod";
 import { isMetadataFirst, METADATA_FIRST, REPLICATE_SETTING } from "../core/metadata-first.ts";
 import { parseBucketName } from "../core/names.ts";
 import type { Store, StoredBucket } from "../storage/store.ts";
-import { type AdminAnswer, adminProblem } from "./admin-keys.ts";
+import { type AdminAnswer, type AdminCall, adminProblem } from "./admin-call.ts";
 
 export const MODES_PATH = "/v1/admin/repl-modes";
 
 export type ModesDesk = {
   readonly store: Pick<Store, "bucket" | "buckets" | "putBucketSetting" | "remote">;
 };
-
-type Call = { readonly method: string; readonly path: string; readonly body: unknown };
 
 /** How the bytes of large objects come to other sites; what most buckets have is not stored. */
 const MODES = { "bytes-first": undefined, "metadata-first": METADATA_FIRST } as const;
@@ -19,7 +17,7 @@ const PUT = z.strictObject({ mode: z.enum(["bytes-first", "metadata-first"]) });
 /** Which buckets show rows at other sites before their bytes are there. */
 export function routeModes(
   desk: ModesDesk,
-  { method, path, body }: Call,
+  { method, path, body }: AdminCall,
 ): AdminAnswer | Promise<AdminAnswer> {
   if (path === MODES_PATH) {
     return method === "GET" ? listModes(desk) : adminProblem(405, "Modes are listed with GET.");

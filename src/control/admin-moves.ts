@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { type AdminAnswer, adminProblem } from "./admin-keys.ts";
+import { type AdminAnswer, type AdminCall, adminProblem } from "./admin-call.ts";
 
 export const PULL_PATH = "/v1/admin/repl-pull";
 export const PUSH_PATH = "/v1/admin/repl-push";
@@ -34,7 +34,7 @@ const PUSH = z.strictObject({ wait_seconds: z.number().min(0).max(3600).default(
 /** One round of moving operations, when an operator or a script wants it now. */
 export function routeMoves(
   moves: ReplicationMoves,
-  { method, path, body }: { method: string; path: string; body: unknown },
+  { method, path, body }: AdminCall,
 ): AdminAnswer | Promise<AdminAnswer> {
   if (method !== "POST") return adminProblem(405, "Operations are pulled and pushed with POST.");
   return path === PULL_PATH ? pull(moves, body) : push(moves, body);

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import type { GivenUp } from "../replication/status.ts";
 import type { ParkedWrite } from "../storage/parked-writes.ts";
-import { type AdminAnswer, adminProblem } from "./admin-keys.ts";
+import { type AdminAnswer, type AdminCall, adminProblem } from "./admin-call.ts";
 
 export const PARKED_PATH = "/v1/admin/repl-parked";
 
@@ -16,10 +16,7 @@ export type ParkedDesk = {
 const LIST = z.strictObject({ limit: z.number().int().min(1).max(1000).default(100) });
 
 /** Parked writes: listed, and given up where no site has their bytes any more; both with POST. */
-export function routeParked(
-  desk: ParkedDesk,
-  call: { method: string; path: string; body: unknown },
-): AdminAnswer | Promise<AdminAnswer> {
+export function routeParked(desk: ParkedDesk, call: AdminCall): AdminAnswer | Promise<AdminAnswer> {
   switch (`${call.method} ${call.path.slice(PARKED_PATH.length)}`) {
     case "POST /list":
       return list(desk, call.body);

@@ -3,7 +3,8 @@ import { LIMITS } from "../core/limits.ts";
 import { type AccessKeyId, parseAccessKeyId } from "../core/names.ts";
 import type { AccessKeyRecord } from "../core/records.ts";
 import type { Store } from "../storage/store.ts";
-import { type AdminAnswer, adminProblem, decodedPart, findKey, noSuchKey } from "./admin-keys.ts";
+import { type AdminAnswer, adminProblem, decodedPart } from "./admin-call.ts";
+import { findKey, noSuchKey } from "./admin-keys.ts";
 
 /** May a key, or somebody without one, do something? */
 export type AccessInquiry = {

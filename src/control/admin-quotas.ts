@@ -2,11 +2,10 @@ import { z } from "zod";
 import type { BucketQuota } from "../core/bucket-quota.ts";
 import { type AccessKeyId, parseBucketName } from "../core/names.ts";
 import type { Store, StoredBucket } from "../storage/store.ts";
-import { type AdminAnswer, adminProblem, findKey, keyIdOf } from "./admin-keys.ts";
+import { type AdminAnswer, type AdminCall, adminProblem } from "./admin-call.ts";
+import { findKey, keyIdOf } from "./admin-keys.ts";
 
 export const QUOTAS_PATH = "/v1/admin/quotas";
-
-type Call = { readonly method: string; readonly path: string; readonly body: unknown };
 
 const limit = z.int().min(0).optional();
 const PUT = z
@@ -19,7 +18,7 @@ const PUT = z
 const KEYS_PATH = `${QUOTAS_PATH}/keys/`;
 
 /** The quotas of buckets and access keys: all of them, or one. */
-export function routeQuotas(store: Store, call: Call): AdminAnswer | Promise<AdminAnswer> {
+export function routeQuotas(store: Store, call: AdminCall): AdminAnswer | Promise<AdminAnswer> {
   const { method, path } = call;
   if (path === QUOTAS_PATH) {
     return method === "GET" ? listQuotas(store) : adminProblem(405, "Quotas are listed with GET.");
@@ -30,7 +29,7 @@ export function routeQuotas(store: Store, call: Call): AdminAnswer | Promise<Adm
 
 function routeBucketQuota(
   store: Store,
-  { method, path, body }: Call,
+  { method, path, body }: AdminCall,
 ): AdminAnswer | Promise<AdminAnswer> {
   const name = path.slice(QUOTAS_PATH.length + 1);
   const bucketName = parseBucketName(name);
@@ -48,7 +47,10 @@ function routeBucketQuota(
 }
 
 /** A quota outlives its key, and so do the key's buckets: it can be removed all the same. */
-async function routeKeyQuota(store: Store, { method, path, body }: Call): Promise<AdminAnswer> {
+async function routeKeyQuota(
+  store: Store,
+  { method, path, body }: AdminCall,
+): Promise<AdminAnswer> {
   const text = path.slice(KEYS_PATH.length);
   const id = keyIdOf(text);
   const quota = id === undefined ? undefined : store.quotas.ofKeys().get(id);

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { parseBucketName } from "../core/names.ts";
 import type { MemberSite } from "../core/site-record.ts";
-import { type AdminAnswer, adminProblem } from "./admin-keys.ts";
+import { type AdminAnswer, type AdminCall, adminProblem } from "./admin-call.ts";
 
 export const BOOTSTRAP_PATH = "/v1/admin/repl-bootstrap";
 export const VERIFY_PATH = "/v1/admin/repl-verify";
@@ -65,12 +65,10 @@ const VERIFY = z.strictObject({
   deep: z.boolean().default(false),
 });
 
-type Call = { readonly method: string; readonly path: string; readonly body: unknown };
-
 /** Takes all rows of a peer over, and tells how that stands. */
 export function routeBootstrap(
   desk: RowsDesk,
-  { method, body }: Call,
+  { method, body }: AdminCall,
 ): AdminAnswer | Promise<AdminAnswer> {
   if (method === "GET") {
     const facts = desk.progress();
@@ -101,7 +99,10 @@ function busy(): AdminAnswer {
 }
 
 /** One step of a comparison; whoever asks goes on at `next` until there is none. */
-export async function routeVerify(desk: RowsDesk, { method, body }: Call): Promise<AdminAnswer> {
+export async function routeVerify(
+  desk: RowsDesk,
+  { method, body }: AdminCall,
+): Promise<AdminAnswer> {
   if (method !== "POST") return adminProblem(405, "Sites are compared with POST.");
   const wish = VERIFY.safeParse(body ?? {});
   if (!wish.success) return adminProblem(400, z.prettifyError(wish.error));

@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { parseOriginId, parseSiteId } from "../core/names.ts";
 import type { MemberSite } from "../core/site-record.ts";
 import { required } from "../core/tagged-fields.ts";
-import type { AdminAnswer } from "./admin-keys.ts";
+import type { AdminAnswer } from "./admin-call.ts";
 import { routeSites, SITES_PATH, type SitesDesk } from "./admin-sites.ts";
 
 const [OWN, OTHER] = ["a", "b"].map((digit) => required(parseSiteId(digit.repeat(16)), "site"));

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import type { MemberSite } from "../core/site-record.ts";
-import { type AdminAnswer, adminProblem, decodedPart } from "./admin-keys.ts";
+import { type AdminAnswer, type AdminCall, adminProblem, decodedPart } from "./admin-call.ts";
 
 /** Who belongs to the cluster, as the operator asks; replication answers. */
 export type SitesDesk = {
@@ -40,12 +40,10 @@ const reach = {
 const INVITE = z.strictObject({ ...reach, hours: z.number().min(0.01).max(168).default(24) });
 const JOIN = z.strictObject({ ...reach, token: z.string().max(100_000) });
 
-type Call = { readonly method: string; readonly path: string; readonly body: unknown };
-
 /** Lists, invites, joins and removes sites. */
 export function routeSites(
   desk: SitesDesk,
-  { method, path, body }: Call,
+  { method, path, body }: AdminCall,
 ): AdminAnswer | Promise<AdminAnswer> {
   const name = path.slice(SITES_PATH.length + 1);
   switch (`${method} ${name}`) {

@@ -4,17 +4,10 @@ import type { ReplicationWatch } from "../replication/status.ts";
 import { Line } from "../storage/line.ts";
 import type { SiteIdentity } from "../storage/site-identity.ts";
 import type { Store } from "../storage/store.ts";
+import { type AdminAnswer, type AdminCall, type AdminRoute, adminProblem } from "./admin-call.ts";
 import { CONFLICTS_PATH, routeConflicts } from "./admin-conflicts.ts";
 import { KEY_RING_PATH, type KeyRingSite, routeKeyRing } from "./admin-key-ring.ts";
-import {
-  type AdminAnswer,
-  type AdminKeyDeps,
-  adminProblem,
-  changeKey,
-  createKey,
-  listKeys,
-  showKey,
-} from "./admin-keys.ts";
+import { type AdminKeyDeps, changeKey, createKey, listKeys, showKey } from "./admin-keys.ts";
 import {
   type LifecycleDesk,
   planLifecycle,
@@ -33,24 +26,10 @@ import { QUOTAS_PATH, routeQuotas } from "./admin-quotas.ts";
 import { replicationFacts } from "./replication-facts.ts";
 import type { SiteState } from "./stats.ts";
 
-export type AdminCall = {
-  readonly method: string;
-  /** Path alone, percent-encoded. */
-  readonly path: string;
-  /** Parsed JSON, undefined when there was none. Not yet checked. */
-  readonly body: unknown;
-};
-
 /** The site's administration, whoever asks: the admin socket, or a command without a server. */
 export interface AdminApi {
   call(call: AdminCall): Promise<AdminAnswer>;
 }
-
-/** Answers what is asked at a path, and below it. */
-export type AdminRoute = {
-  readonly path: string;
-  answer(call: AdminCall): AdminAnswer | Promise<AdminAnswer>;
-};
 
 export type AdminSite = KeyRingSite & {
   readonly identity: Omit<SiteIdentity, "keyPair">;
@@ -79,12 +58,18 @@ export type AdminDeps = AdminKeyDeps & {
   };
 };
 
-/** A key is read, changed and written: who did that beside another would undo its change. */
+/**
+ * Changes of keys wait for each other: a key is read, changed and written, and a concurrent change
+ * would be lost.
+ */
 type Desk = AdminDeps & { readonly keyChanges: Line };
 
 const KEYS = "/v1/admin/keys";
 const LIFECYCLE = "/v1/admin/lifecycle";
 
+/**
+ * The administration API. A StorageFault becomes status 503 with its hint; nothing else is caught.
+ */
 export function createAdminApi(deps: AdminDeps): AdminApi {
   const desk: Desk = { ...deps, keyChanges: new Line() };
   return {

@@ -65,6 +65,7 @@ function createMetricsLater(deps: ControlDeps): Metrics {
   };
 }
 
+/** The service of `/v1/` on the S3 port: health for everybody, statistics for keys that may. */
 export function createControlService(deps: ControlDeps): ControlService {
   const metrics = createMetricsLater(deps);
   return {

@@ -37,7 +37,9 @@ function spell(bytes: Uint8Array, letters: string): string {
   return text;
 }
 
-/** Where the secret of a key is sealed to: it cannot be moved to another key's record. */
+/**
+ * The context that the secret of a key is sealed for: it cannot be moved to another key's record.
+ */
 export function accessKeyContext(id: AccessKeyId): string {
   return `access-key:${id}`;
 }

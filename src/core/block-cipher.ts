@@ -9,8 +9,8 @@ const NONCE_BYTES = PREFIX_BYTES + 4;
 const TAG_BYTES = 16;
 
 /**
- * A stored block, but for the last one of its part. Sixteen make a slice and no block crosses one,
- * so that a range reads no more than it would of a body in the clear.
+ * Size of a stored block; the last one of a part may be shorter. Sixteen make a slice and no block
+ * crosses a slice, so that a range reads no more than it would of an unencrypted body.
  */
 export const STORED_BLOCK_BYTES = 64 * 1024;
 const OVERHEAD_BYTES = NONCE_BYTES + TAG_BYTES;
@@ -36,7 +36,7 @@ export const DATA_KEY_BYTES = 32;
  * 0 for the others. The key is HMAC-SHA256 of "atoll part N" under the object's data key.
  */
 
-/** Blocks of a part with so much plaintext. */
+/** How many blocks a part with this much plaintext has. */
 export function blocksOf(plainBytes: number): number {
   return Math.max(1, Math.ceil(plainBytes / PLAIN_BLOCK_BYTES));
 }

@@ -1,6 +1,9 @@
 import { type AccessKeyId, parseAccessKeyId } from "./names.ts";
 
-/** The bucket setting that names the access key which made the bucket; the root key's have none. */
+/**
+ * The bucket setting that names the access key which made the bucket; buckets of the root key have
+ * none.
+ */
 export const CREATOR_SETTING = "creator";
 
 /** The access key that a value of the setting names. */

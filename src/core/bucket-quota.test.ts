@@ -1,6 +1,16 @@
 import { expect, test } from "vitest";
 import { fc } from "../../test/support/properties.ts";
-import { decodeQuota, encodeQuota } from "./bucket-quota.ts";
+import { type BucketQuota, decodeQuota } from "./bucket-quota.ts";
+import { ByteWriter } from "./bytes.ts";
+import { writeVarintField } from "./tagged-fields.ts";
+
+/** The value as earlier programs wrote it. */
+function encodeQuota({ bytesMax, objectsMax }: BucketQuota): Buffer {
+  const writer = new ByteWriter();
+  if (bytesMax !== undefined) writeVarintField(writer, 1, bytesMax);
+  if (objectsMax !== undefined) writeVarintField(writer, 3, objectsMax);
+  return writer.finish();
+}
 
 test("a quota is read as it was written, and has one encoding", () => {
   const limit = fc.option(fc.maxSafeNat(), { nil: undefined });

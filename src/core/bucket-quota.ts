@@ -1,5 +1,5 @@
-import { ByteReader, ByteWriter, LayoutError } from "./bytes.ts";
-import { FieldReader, writeVarintField } from "./tagged-fields.ts";
+import { ByteReader, LayoutError } from "./bytes.ts";
+import { FieldReader } from "./tagged-fields.ts";
 
 /*
  * Quota of a bucket, the value of its setting "quota". Only read: quotas are local to a site now.
@@ -22,15 +22,10 @@ export type BucketQuota = {
   readonly objectsMax: number | undefined;
 };
 
-/** The value of the setting. */
-export function encodeQuota({ bytesMax, objectsMax }: BucketQuota): Buffer {
-  const writer = new ByteWriter();
-  if (bytesMax !== undefined) writeVarintField(writer, TAG.bytesMax, bytesMax);
-  if (objectsMax !== undefined) writeVarintField(writer, TAG.objectsMax, objectsMax);
-  return writer.finish();
-}
-
-/** Throws LayoutError, or StorageFault for unknown fields: a quota is never passed over. */
+/**
+ * Reads the value of the setting. Throws LayoutError, or StorageFault for unknown fields: a quota
+ * is never passed over.
+ */
 export function decodeQuota(bytes: Uint8Array): BucketQuota {
   const fields = new FieldReader(new ByteReader(bytes), bytes.length);
   let bytesMax: number | undefined;

@@ -44,10 +44,16 @@ export function copyInto(into: Buffer, at: number, bytes: Uint8Array): void {
   if (bytes.length > 0) into.fill(bytes, at, at + bytes.length);
 }
 
-/** So many bytes are copied faster one by one than by a call that has to make a view of them. */
+/**
+ * Up to this many bytes are copied faster one by one than by a call, which has to make a view of
+ * them.
+ */
 const FEW_BYTES = 96;
 
-/** Copies a part of `bytes`, which may be few; in place the two must not overlap. Hot path. */
+/**
+ * Copies a part of `bytes`, usually a short one. Within one memory the two must not overlap. Hot
+ * path.
+ */
 export function copyFew(
   into: Buffer,
   at: number,
@@ -62,8 +68,8 @@ export function copyFew(
 }
 
 /**
- * Copies many small inputs into few large pieces of memory: a buffer of its own for each costs more
- * than the copy. A piece is freed when the last copy in it is. For what is kept for moments only.
+ * Copies many small inputs into few large pieces of memory: a buffer for each costs more than the
+ * copy. A piece is freed when the last copy in it is, so this is only for what is kept for moments.
  */
 export class Slab {
   readonly #bytes: number;

@@ -1,13 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { fc } from "../../test/support/properties.ts";
-import {
-  addUnseen,
-  covers,
-  effectiveVector,
-  hasSeen,
-  joinVectors,
-  type Witness,
-} from "./causality.ts";
+import { addUnseen, effectiveVector, hasSeen, type Witness } from "./causality.ts";
 import { type OriginId, parseOriginId, parseSeq, type Seq } from "./names.ts";
 import type { Vector } from "./records.ts";
 import { required } from "./tagged-fields.ts";
@@ -22,10 +15,6 @@ function originOf(index: number): OriginId {
   return required(ORIGINS[index % ORIGINS.length], "origin");
 }
 
-const vectors: fc.Arbitrary<Vector> = fc
-  .array(fc.tuple(fc.nat(2), fc.integer({ min: 1, max: 9 })), { maxLength: 3 })
-  .map((list) => new Map(list.map(([index, seq]) => [originOf(index), seqOf(seq)])));
-
 /** What sites did: write, or hear everything of another one. Each write knows what it must. */
 const histories: fc.Arbitrary<Witness[]> = fc
   .array(fc.tuple(fc.nat(2), fc.option(fc.nat(2), { nil: undefined })), { maxLength: 24 })
@@ -35,7 +24,10 @@ const histories: fc.Arbitrary<Witness[]> = fc
     for (const [site, heard] of steps) {
       const own = known[site] ?? new Map();
       if (heard !== undefined) {
-        known[site] = new Map(joinVectors(own, known[heard] ?? new Map()));
+        for (const [origin, seq] of known[heard] ?? []) {
+          if (seq > (own.get(origin) ?? 0)) own.set(origin, seq);
+        }
+        known[site] = own;
         continue;
       }
       const origin = originOf(site);
@@ -88,22 +80,6 @@ describe("what an operation had seen", () => {
             }
           }
         }
-      }),
-    );
-  });
-});
-
-describe("joining vectors", () => {
-  test("is associative, commutative and idempotent, and reaches as far as both", () => {
-    const plain = (vector: Vector): unknown[] => [...vector].sort();
-    fc.assert(
-      fc.property(vectors, vectors, vectors, (a, b, c) => {
-        expect(plain(joinVectors(a, b))).toEqual(plain(joinVectors(b, a)));
-        expect(plain(joinVectors(a, a))).toEqual(plain(a));
-        const left = joinVectors(joinVectors(a, b), c);
-        expect(plain(left)).toEqual(plain(joinVectors(a, joinVectors(b, c))));
-        for (const [origin, seq] of [...a, ...b, ...c])
-          expect(covers(left, { origin, seq })).toBe(true);
       }),
     );
   });

@@ -1,12 +1,12 @@
-import type { OriginId, Seq } from "./names.ts";
 import type { Dot, Operation, Vector } from "./records.ts";
 
-/** What had not seen anything of other origins. */
+/** The vector of an operation whose origin had applied nothing of others. */
 export const NOTHING_SEEN: Vector = new Map();
 
 /**
- * What an operation's origin had applied of others when it wrote it: the vector that ran along its
- * log, with the operation's own entries laid over it. A full one stands for itself.
+ * What an operation's origin had applied of other origins when it wrote the operation: the vector
+ * that runs along the origin's log, updated by the operation's own entries. A full vector stands
+ * for itself.
  *
  * @param running the effective vector of the origin's operation before this one.
  */
@@ -20,9 +20,8 @@ export function effectiveVector(running: Vector, stated: Operation["vector"]): V
 export type Witness = Dot & { readonly vector: Vector };
 
 /**
- * Whether a change was made in the knowledge of another: it came later in the log of the same
- * origin, or its origin had applied the other. Neither of two that have not seen each other came
- * first: they are concurrent.
+ * Whether a change was made with knowledge of another: it is later in the log of the same origin,
+ * or its origin had applied the other. Two changes that have not seen each other are concurrent.
  */
 export function hasSeen(witness: Witness, dot: Dot): boolean {
   if (witness.origin === dot.origin) return dot.seq < witness.seq;
@@ -34,22 +33,13 @@ export function covers(vector: Vector, { origin, seq }: Dot): boolean {
   return (vector.get(origin) ?? 0) >= seq;
 }
 
-/** The least vector that reaches as far as both: pointwise the greater. */
-export function joinVectors(left: Vector, right: Vector): Vector {
-  const joined = new Map<OriginId, Seq>(left);
-  for (const [origin, seq] of right) {
-    if (seq > (joined.get(origin) ?? 0)) joined.set(origin, seq);
-  }
-  return joined;
-}
-
 /**
- * Adds a change to those of which none has seen another: what it has seen goes, and when one of
- * them has seen it, nothing is changed. Because who sees a change sees all that it saw, the outcome
- * follows from the set of changes and not from the order in which they come.
+ * Adds a change to a set of changes of which none has seen another. Those it has seen are removed;
+ * when one of them has seen it, nothing changes. Because whoever sees a change has seen all that it
+ * saw, the outcome follows from the set of changes and not from their order of arrival.
  */
 export function addUnseen<One extends Witness>(known: readonly One[], next: One): readonly One[] {
-  const isThere = known.some((one) => hasSeen(one, next) || isSame(one, next));
+  const isThere = known.some((one) => hasSeen(one, next) || sameDot(one, next));
   if (isThere) return known;
   const left = known.filter((one) => !hasSeen(next, one));
   return [...left, next].sort((one, other) =>
@@ -57,11 +47,14 @@ export function addUnseen<One extends Witness>(known: readonly One[], next: One)
   );
 }
 
-function isSame(left: Dot, right: Dot): boolean {
+/** Whether two dots are those of one operation. */
+export function sameDot(left: Dot, right: Dot): boolean {
   return left.origin === right.origin && left.seq === right.seq;
 }
 
-/** What an operation says of other origins: everything, or what changed since the one before. */
+/**
+ * The vector that an operation states: everything, or what changed since the operation before it.
+ */
 export function statedVector(applied: Vector, before: Vector | undefined): Operation["vector"] {
   if (before === undefined) return { full: true, entries: applied };
   if (before === applied) return { full: false, entries: NOTHING_SEEN };

@@ -141,7 +141,7 @@ export function onlyCrc64(checksums: readonly StoredChecksum[]): Uint8Array | un
   return isPlain ? scratch.subarray(0, size) : undefined;
 }
 
-/** The checksums that `onlyCrc64` gave the bytes of. */
+/** Reads a checksum whose bytes `onlyCrc64` gave. */
 export function readOnlyCrc64(reader: ByteReader): readonly StoredChecksum[] {
   const value = reader.bytes(DIGEST_BYTES.CRC64NVME).toString("base64");
   return [{ algorithm: "CRC64NVME", type: "FULL_OBJECT", value }];

@@ -1,4 +1,4 @@
-import { type ByteReader, ByteWriter, LayoutError } from "./bytes.ts";
+import { type ByteReader, ByteWriter } from "./bytes.ts";
 import { parseHlc } from "./hlc.ts";
 import {
   type BucketName,
@@ -11,7 +11,7 @@ import {
   type VersionId,
 } from "./names.ts";
 import type { ConflictsRecord, DeletesRecord, WriteStamp } from "./records.ts";
-import { FieldReader, required } from "./tagged-fields.ts";
+import { FieldReader, readList, required } from "./tagged-fields.ts";
 
 /*
  * Fields of local records about conflicts and deleted versions.
@@ -131,11 +131,4 @@ function readVerdicts(fields: FieldReader): Verdict[] {
     const verdict = required(VERDICTS[fields.reader.u8()], "verdict");
     return { verdict, write: readWriteStamp(fields.reader) };
   });
-}
-
-function readList<Item>(fields: FieldReader, readItem: () => Item): Item[] {
-  if (!fields.more()) throw new LayoutError("an empty list is left out");
-  const items: Item[] = [];
-  while (fields.more()) items.push(readItem());
-  return items;
 }

@@ -30,11 +30,11 @@ export type EnvelopeSecret = (
 ) & {
   /** Digest of the body's sizes; undefined while an upload is not completed. */
   readonly layout: Uint8Array | undefined;
-  /** What a body that was appended to was encrypted in; otherwise its parts, or one piece. */
+  /** The pieces that a body with appends was encrypted in; without it, its parts, or one piece. */
   readonly pieces?: readonly SealedPiece[];
 };
 
-/** Bytes that were encrypted at one time, under a number that nothing else of the object has. */
+/** Bytes that were encrypted together, under a number that no other part of the object has. */
 export type SealedPiece = Pick<PartSummary, "partNumber" | "size">;
 
 /*
@@ -61,7 +61,10 @@ export type SealedPiece = Pick<PartSummary, "partNumber" | "size">;
  * The sizes are varints: size of the object, count of parts, and of each part number and size.
  */
 
-/** Seals what a body is encrypted with, so that only this cluster can read it, in this bucket. */
+/**
+ * Seals the key that a body is encrypted with, so that only this cluster can open it, and only for
+ * this bucket.
+ */
 export function sealEnvelope(
   ring: KeyRing,
   secret: EnvelopeSecret,
@@ -77,7 +80,9 @@ export function sealEnvelope(
   return new ByteWriter().u8(LAYOUT_VERSION).u8(KIND_NUMBERS[secret.kind]).bytes(sealed).finish();
 }
 
-/** What an envelope holds; undefined when it is not whole, of another bucket or of another ring. */
+/**
+ * Opens an envelope; undefined when it is damaged, of another bucket, or sealed by another ring.
+ */
 export function openEnvelope(
   ring: KeyRing,
   envelope: EncryptionEnvelope,
@@ -108,11 +113,6 @@ function readPieces(bytes: Uint8Array): SealedPiece[] {
   return pieces;
 }
 
-/** Whose key an object is encrypted with, without opening its envelope. */
-export function envelopeKind(envelope: EncryptionEnvelope): EncryptionKind | undefined {
-  return readEnvelope(envelope)?.kind;
-}
-
 /** Id of the ring's key that an envelope is sealed with. */
 export function envelopeKeyId(envelope: EncryptionEnvelope): string | undefined {
   const sealed = readEnvelope(envelope)?.sealed;
@@ -130,7 +130,7 @@ export function isEnvelopeCurrent(
   return isSealedWithCurrent(ring, parts.sealed, contextOf(parts.kind, bucket));
 }
 
-/** The same secret in a new envelope: under the ring's current key, for a bucket. */
+/** Seals the same secret anew, under the ring's current key, for a bucket. */
 export function rewrapEnvelope(
   ring: KeyRing,
   envelope: EncryptionEnvelope,
@@ -141,7 +141,7 @@ export function rewrapEnvelope(
   return secret === undefined ? undefined : sealEnvelope(ring, secret, buckets.to, nonce);
 }
 
-/** Digest of how large an object and its parts are: nothing can be cut off or put in between. */
+/** Digest of the sizes of an object and its parts, so that nothing can be cut off or inserted. */
 export function layoutDigest(
   size: number,
   parts: ReadonlyArray<Pick<PartSummary, "partNumber" | "size">>,
@@ -156,7 +156,7 @@ export function customerDataKey(customerKey: Uint8Array, salt: Uint8Array): Uint
   return new HmacKey(customerKey).bytes(`atoll data key ${Buffer.from(salt).toString("hex")}`);
 }
 
-/** What tells whether a customer's key is the right one. Nothing can be decrypted with it. */
+/** A value that tells whether a customer's key is the right one. It decrypts nothing. */
 export function customerCheck(customerKey: Uint8Array, salt: Uint8Array): Uint8Array {
   return new HmacKey(customerKey).bytes(`atoll key check ${Buffer.from(salt).toString("hex")}`);
 }

@@ -9,7 +9,7 @@ export type Principal =
 
 type Lines = ReadonlyArray<readonly [name: string, value: string]>;
 
-/** A request of a client that another site is to answer; its body has been verified. */
+/** A request of a client for another site to answer. Its body has been verified. */
 export type ForwardedRequest = {
   readonly method: string;
   /** Path and query as they came. */
@@ -29,7 +29,9 @@ export type ForwardedAnswer = {
   readonly body: Uint8Array;
 };
 
-/** An upload with the parts of it that another site has taken: their bytes are asked for there. */
+/**
+ * An upload and the parts of it that another site has received: their bytes are fetched from there.
+ */
 export type BroughtUpload = {
   readonly upload: UploadRecord;
   /** In order of part number. */
@@ -38,20 +40,20 @@ export type BroughtUpload = {
 
 /** A request of a client whose body follows in pieces. */
 export type ForwardedHead = Omit<ForwardedRequest, "body"> & {
-  /** What a request that completes an upload is about. */
+  /** For a request that completes an upload: that upload. */
   readonly upload?: BroughtUpload | undefined;
 };
 
 /**
- * A request that is on its way to the home of its bucket, or being answered there. Its body is
- * handed over in order, each piece after the one before has been taken; nothing rests on a body
- * that has not been ended. Whatever rejects has changed nothing, or what has become of the request
- * is not known.
+ * A request on its way to the home of its bucket, or being answered there. Its body is handed over
+ * in order, each piece after the one before has been taken, and nothing is done with a body that
+ * has not been ended. After a rejection either nothing has changed, or the outcome of the request
+ * is unknown.
  */
 export interface ForwardedFlow {
-  /** Hands over what follows of the body; gives the answer when there is one already. */
+  /** Hands over the next piece of the body; returns the answer if there is one already. */
   data(bytes: Uint8Array): Promise<ForwardedAnswer | undefined>;
-  /** Ends the body, all of which was found true, and waits for the answer. */
+  /** Ends the body, which has been verified as a whole, and waits for the answer. */
   end(): Promise<ForwardedAnswer>;
   /** Gives the request up: a body that was not ended is thrown away. */
   cut(): void;

@@ -8,7 +8,7 @@ type Actions = {
   readonly service: readonly string[];
   /** On buckets. */
   readonly bucket: readonly string[];
-  /** On buckets too, but only for a key that is not bound to some. */
+  /** On buckets too, but only for a key that is not bound to certain buckets. */
   readonly anyBucket: readonly string[];
   readonly object: readonly string[];
 };
@@ -52,7 +52,7 @@ const READ_WRITE: Actions = {
 };
 
 const STATS: Actions = { service: ["atoll:Stats"], bucket: [], anyBucket: [], object: [] };
-/** Makes buckets; what it may do in them, `OWN_BUCKETS` says. */
+/** Actions of a key that makes its own buckets; what it may do inside them is in `OWN_BUCKETS`. */
 const OWN: Actions = {
   ...{ bucket: [], anyBucket: [], object: [] },
   service: ["s3:ListAllMyBuckets", "s3:CreateBucket"],

@@ -8,14 +8,16 @@ import {
 } from "./names.ts";
 import type { Vector } from "./records.ts";
 
-/** The bucket setting that names the site which takes a bucket's conditional writes. */
+/** The bucket setting that names the bucket's home: the site that takes its conditional writes. */
 export const HOME_SETTING = "home-site";
 
-/** Who takes conditional writes, and how often that has been settled. */
+/** The home of a bucket, and how often it has been set. */
 export type HomeSite = {
   readonly site: SiteId;
   readonly epoch: number;
-  /** What the home must have applied before it judges: what was known where it was named. */
+  /**
+   * What the home must have applied before it judges: everything that was known where it was named.
+   */
   readonly after: Vector;
 };
 

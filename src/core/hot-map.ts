@@ -1,7 +1,7 @@
 /**
- * A bounded map of what was asked for lately. Two generations: what is found in the old one is put
- * into the young one too, and when the young one is full the old one is forgotten as a whole. No
- * list is kept in order, so that a hit costs one lookup.
+ * A bounded cache with two generations. What is found in the old one is moved to the young one, and
+ * when the young one is full the old one is dropped as a whole. No list is kept in order, so a hit
+ * costs one lookup.
  *
  * Invariant: the weights of both generations together are at most `weightMax`.
  */

@@ -4,18 +4,21 @@ import { type ClusterId, parseClusterId, parseSiteId, type SiteId } from "./name
 import { readText, required } from "./tagged-fields.ts";
 
 /**
- * What a site gives out so that another one may join its cluster, once. It holds a secret key: who
- * has the token is believed. The inviting site keeps only the public half.
+ * What a site gives out so that another one may join its cluster, once. It holds a secret key:
+ * whoever has the token is believed. The inviting site keeps only the public half.
  */
 export type JoinToken = {
   readonly clusterId: ClusterId;
   readonly siteId: SiteId;
   readonly siteName: string;
-  /** Of the inviting site: Ed25519, 32 bytes as hex. Whoever answers must have it. */
+  /**
+   * Public key of the inviting site, Ed25519, 32 bytes as hex: whoever answers must hold its
+   * private half.
+   */
   readonly publicKey: string;
   readonly addresses: readonly string[];
   readonly certificates: readonly string[];
-  /** Plain http is what the operator wanted. */
+  /** Whether the operator asked for plain http. */
   readonly insecure: boolean;
   readonly expiresMs: number;
   /** Seed of the Ed25519 key that the joiner proves the token with: 32 bytes as hex. */

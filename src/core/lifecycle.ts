@@ -53,13 +53,13 @@ export type LifecycleSubject = {
     | { readonly kind: "delete-marker" };
   readonly standing: /** `alone`: the key has no other version. */
     | { readonly kind: "current"; readonly madeMs: number; readonly alone: boolean }
-    /** Since when it is not current, and how many noncurrent versions are newer. */
+    /** Since when it has been noncurrent, and how many noncurrent versions are newer. */
     | { readonly kind: "noncurrent"; readonly sinceMs: number; readonly newer: number };
 };
 
 /**
- * What becomes of a version. `expire` does what a delete without a version would do: it removes
- * the object, or puts a delete marker on it. `remove` takes this version away for good.
+ * What is due to happen to a version. `expire` does what a delete without a version would do: it
+ * removes the object, or puts a delete marker on it. `remove` removes this version for good.
  */
 export type DueAction = {
   readonly action: "expire" | "remove";
@@ -76,8 +76,8 @@ export function dueAfterDays(momentMs: number, days: number): number {
 }
 
 /**
- * What the rules want of a version and when; the earliest of them counts, and of several at one
- * moment the first. Undefined when none of them ever touches it.
+ * The earliest action that the rules want for a version, and when; of several at one moment, the
+ * first. Undefined when no rule ever applies to it.
  *
  * https://docs.aws.amazon.com/AmazonS3/latest/userguide/intro-lifecycle-rules.html
  */
@@ -97,7 +97,9 @@ export function dueAction(
   return first;
 }
 
-/** When the rules abort an upload in progress, by which rule; undefined when they never do. */
+/**
+ * When the rules abort an upload in progress, and which rule does; undefined when none ever does.
+ */
 export function dueAbort(
   rules: readonly LifecycleRule[],
   upload: { readonly key: string; readonly createdMs: number },
@@ -113,8 +115,8 @@ export function dueAbort(
 }
 
 /**
- * The prefixes under which the rules that are on can find anything, none within another and in
- * order of UTF-8: what a walk has to visit.
+ * The prefixes under which enabled rules can apply to anything: none contains another, in UTF-8
+ * order. A walk has to visit exactly these.
  */
 export function prefixesOf(rules: readonly LifecycleRule[]): readonly string[] {
   const prefixes = rules.filter(({ enabled }) => enabled).map(({ filter }) => filter.prefix ?? "");

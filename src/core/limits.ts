@@ -29,11 +29,13 @@ export const LIMITS = {
   policyBytesMax: 20 * KIB,
   /** Of a request's value that is compared with patterns; AWS takes no longer headers at all. */
   policyValueCharsMax: 8 * KIB,
-  /** Of one access key, grants included. */
+  /** Policies of one access key, those of grants included. */
   keyPoliciesMax: 20,
   /** Complete of 10,000 parts with five checksums each fits; a bomb does not. */
   xmlBodyBytesMax: 4 * MIB,
-  /** Of a request that nobody signed: what is read of it before anything is allowed to it. */
+  /**
+   * The largest document of an unsigned request: it is read before the request is allowed anything.
+   */
   unsignedXmlBytesMax: 256 * KIB,
   xmlDepthMax: 16,
   jsonBodyBytesMax: 1 * MIB,
@@ -53,15 +55,15 @@ export const LIMITS = {
   chunkBytes: 4 * MIB,
   /** A chunk's checksums cover slices of this size, so that a range need not read a whole chunk. */
   sliceBytes: 1 * MIB,
-  /** Decoded rows of objects asked for lately, about 1 KiB each. */
+  /** Recently used rows of objects, decoded: about 1 KiB each. */
   hotRowsMax: 16_384,
-  /** Verified small bodies asked for lately, in memory; larger ones are left to the page cache. */
+  /** Recently used small bodies, verified, in memory; larger ones are left to the page cache. */
   hotBodiesBytesMax: 32 * MIB,
   hotBodyBytesMax: 16 * KIB,
   /** Direct I/O: offsets and lengths are multiples of this. */
   pageBytes: 4 * KIB,
   segmentIdleMsMax: 10 * 60 * 1000,
-  /** One commit batch; more waits for the next. */
+  /** The largest commit batch; further writes wait for the next one. */
   batchBytesMax: 4 * MIB,
   batchBytesMaxBuffered: 256 * KIB,
   /** Writes waiting for the commit lane; beyond this new ones are told to slow down. */
@@ -76,11 +78,14 @@ export const LIMITS = {
   statsNamesMax: 1000,
   /** AWS: one object takes at most so many appends. */
   appendsMax: 10_000,
-  /** Tokens of renames that were done lately. */
+  /** Client tokens of recent renames that are remembered. */
   renameTokensMax: 10_000,
-  /** Set aside in a file: room for some ten thousand deletes on a disk that is full. */
+  /** Disk space set aside in a file: room for some ten thousand deletes on a full disk. */
   reserveFileBytes: 16 * MIB,
-  /** A new key every hour for more than a month; every one is read at every start. */
+  /**
+   * Sealing keys: enough for a new one every hour for more than a month. All are read at every
+   * start.
+   */
   keyRingKeysMax: 1000,
   /** Versions that one step of a walk over all envelopes looks at. */
   rewrapVersionsMax: 1000,
@@ -94,47 +99,64 @@ export const LIMITS = {
   corsBytesMax: 64 * KIB,
   websiteBytesMax: 128 * KIB,
   lifecycleRulesMax: 1000,
-  /** Actions that one plan tells. */
+  /** Actions that a lifecycle plan lists. */
   lifecyclePlanMax: 10_000,
   websiteRulesMax: 50,
   /** AWS: names and values of a form before its file. */
   formFieldsBytesMax: 20 * KIB,
-  /** The same with delimiters and headers of parts. */
+  /** The same with the delimiters and headers of parts. */
   formHeadBytesMax: 64 * KIB,
-  /** How long a write that lost to one that did not know of it is kept, by its own clock. */
+  /**
+   * How long a conflict (a write that lost to one that did not know of it) is kept, by its own
+   * clock.
+   */
   conflictRetentionMs: 30 * 24 * 3_600_000,
-  /** Once a site has peers its log keeps so much, whoever has it: for whoever joins or restores. */
+  /**
+   * How long a site with peers keeps its log, whoever has it already: for sites that join or
+   * restore.
+   */
   historyRetentionMs: 7 * 24 * 3_600_000,
-  /** A peer that was silent for longer has to take over rows; no disk is filled to wait for it. */
+  /**
+   * A peer that was silent for longer has to take over rows: the disk must not fill to wait for it.
+   */
   peerRetentionMs: 30 * 24 * 3_600_000,
   /** Conflicts in one answer. */
   conflictsPageMax: 1000,
   /** Requests that wait for a write of another site, and for how long at most. */
   appliedWaitersMax: 1000,
   appliedWaitMsMax: 60_000,
-  /** A clock may be ahead by so much, another site's or our own, before it is not believed. */
+  /** How far ahead a clock, of another site or our own, may be and still be believed. */
   clockDriftMsMax: 5000,
-  /** Body of a conditional write that another site judges; whole in memory at both up to this. */
+  /**
+   * The largest body of a conditional write that is forwarded in one message, whole in memory at
+   * both sites.
+   */
   forwardedBodyBytesMax: 8 * MIB,
   forwardsMax: 16,
-  /** Larger ones travel in pieces; so many at once, and given up when nothing more comes. */
+  /** Larger bodies are forwarded in pieces: their size, and how many such requests there may be. */
   forwardedPieceBytes: 4 * MIB,
   forwardedFlowsMax: 16,
   forwardedFlowIdleMs: 60_000,
-  /** Messages of one peer that are remembered, so that none is taken twice. */
+  /** Messages of one peer that are remembered, so that none is accepted twice. */
   replicationNoncesMax: 16_384,
-  /** Origins that a site tells of: one for each life of each site. */
+  /** Origins that a site may have heard of: one for each incarnation of each site. */
   replicationOriginsMax: 1024,
-  /** Operations and small bodies that a peer asks for at once; an answer may be a bit more. */
+  /**
+   * Bytes of operations and small bodies that a peer asks for at once, and the most that may
+   * arrive.
+   */
   replicationPageBytes: 4 * MIB,
   replicationAnswerBytesMax: 16 * MIB,
-  /** Of the batches written last, kept in memory while peers read the end of the log. */
+  /** Bytes of the latest batches that are kept in memory while peers read the end of the log. */
   recentBatchesBytesMax: 16 * MIB,
   /** How long a peer may wait for operations that are not there yet. */
   replicationWaitMsMax: 30_000,
-  /** Lists of chunks that are asked for at once; that of 5 GiB is 46 KiB. */
+  /** Manifests (lists of chunks) asked for at once; that of a 5 GiB body has 46 KiB. */
   replicationManifestsMax: 128,
-  /** Bytes of large bodies that are fetched with a page; what is more is fetched beside it. */
+  /**
+   * Bytes of large bodies fetched before a page is taken; what is more is fetched in the
+   * background.
+   */
   replicationFetchNowBytes: 8 * MIB,
   /**
    * Large bodies that are fetched at once, each with two chunks in memory; and so many when they
@@ -142,21 +164,21 @@ export const LIMITS = {
    */
   replicationFetchesMax: 2,
   replicationFetchesOfAllMax: 8,
-  /** How long chunks are kept for a peer that was told of them, and of how many manifests. */
+  /** How long chunks are kept for a peer that was told of them, and for how many manifests. */
   replicationLeaseMs: 60_000,
   replicationLeasesMax: 1024,
-  /** Position of a row: bucket, key and version with what separates them. */
+  /** Length of a row's position: bucket, key and version with their separators. */
   rowPositionCharsMax: 2048,
   /** Rows that a peer asks for by position at once. */
   rowsAskedMax: 256,
-  /** Ranges of rows that are compared at once; one is hashed so far, listed when it is so short. */
+  /** Ranges of rows compared at once, and how many rows of a range are hashed. */
   rowRangesMax: 64,
   rowsHashedMax: 50_000,
   rowsListedMax: 512,
-  /** Writes that are known to be overwritten before they come, told to who takes over rows. */
+  /** Overwritten writes, not yet arrived, that a site taking over rows is told of. */
   settledWritesMax: 8192,
   /** Sites that take over all rows of this one at the same time. */
   bootstrapsServedMax: 4,
-  /** How long what a bootstrap rests on is kept after it was last heard of. */
+  /** How long the log that a bootstrap rests on is kept after the other site was last heard. */
   bootstrapLeaseMs: 60 * 60 * 1000,
 } as const;

@@ -33,7 +33,7 @@ import type {
   StoredChecksum,
   UploadRecord,
 } from "./records.ts";
-import { type FieldReader, required } from "./tagged-fields.ts";
+import { type FieldReader, readList, required } from "./tagged-fields.ts";
 
 /*
  * Fields of local records.
@@ -271,7 +271,7 @@ function readLaterField(fields: FieldReader, tag: number, found: LocalFields): v
       found.trimPoints = readTrimPoints(fields);
       return;
     case TAG.uploadIds:
-      found.uploadIds = readList(fields, () => readUploadId(fields));
+      found.uploadIds = readList(fields, readUploadId);
       return;
     case TAG.version:
       found.version = required(parseVersionId(fields.reader.hex(16)), "version");
@@ -292,13 +292,6 @@ function readWantedChecksum(fields: FieldReader): NonNullable<UploadRecord["chec
     throw new LayoutError("unknown form of checksum");
   }
   return { algorithm, type: (form & COMPOSITE) === 0 ? "FULL_OBJECT" : "COMPOSITE" };
-}
-
-function readList<Item>(fields: FieldReader, readItem: () => Item): Item[] {
-  if (!fields.more()) throw new LayoutError("an empty list is left out");
-  const items: Item[] = [];
-  while (fields.more()) items.push(readItem());
-  return items;
 }
 
 function readChunks(fields: FieldReader): PlacedChunks {

@@ -13,7 +13,7 @@ import {
   type VersionId,
 } from "./names.ts";
 import type { LocalRecord, LogStart, RowName } from "./records.ts";
-import { FieldReader, readText, required, writeVarintField } from "./tagged-fields.ts";
+import { FieldReader, readList, readText, required, writeVarintField } from "./tagged-fields.ts";
 
 /*
  * Fields of local records about rows of other sites.
@@ -161,13 +161,6 @@ function readRowField(fields: FieldReader, tag: number, found: RowFields): void 
     default:
       fields.passUnknown(tag);
   }
-}
-
-function readList<Item>(fields: FieldReader, readItem: () => Item): Item[] {
-  if (!fields.more()) throw new LayoutError("an empty list is left out");
-  const items: Item[] = [];
-  while (fields.more()) items.push(readItem());
-  return items;
 }
 
 function readRowName(reader: ByteReader): RowName {

@@ -14,15 +14,17 @@ export type ObjectListing = {
 };
 
 const NO_ALGORITHMS: readonly ChecksumAlgorithm[] = [];
-/** A list of one algorithm, so that a page of a thousand objects shares it. */
+/** For each algorithm the list of it alone, shared by the thousand objects of a page. */
 const SINGLE = ALGORITHMS.map((algorithm) => (algorithm === undefined ? [] : [algorithm]));
 /** Form byte and digest: a field of this length holds one plain checksum. */
 const SINGLE_BYTES = [0, 5, 5, 9, 21, 33] as const;
-/** Bytes of an ETag that is an MD5, and of its field: a byte says that it is one. */
+/** Bytes of an ETag that is an MD5, and of its field, which has a byte in front that says so. */
 export const ETAG_BYTES = 16;
 const ETAG_PLAIN_BYTES = 1 + ETAG_BYTES;
 
-/** What a listing shows of a usual object, in fields that the next one overwrites. */
+/**
+ * What a listing shows of an object in the usual form, in fields that the next object overwrites.
+ */
 export class ListingFields {
   size = 0;
   lastModifiedMs = 0;
@@ -31,7 +33,9 @@ export class ListingFields {
   /** For `checksumOfForm`; 0 without a checksum. */
   checksumForm = 0;
 
-  /** Before the fields of another object are read: a negative number stands for what is missing. */
+  /**
+   * Call before reading the fields of another object: negative numbers stand for missing fields.
+   */
   clear(): void {
     this.size = -1;
     this.lastModifiedMs = -1;
@@ -115,7 +119,7 @@ export function decodeListing(bytes: Buffer, from: number): ObjectListing {
   return listingOfFields(bytes, fields);
 }
 
-/** What a listing shows of a usual object, as an object that nothing overwrites. */
+/** What a listing shows of an object in the usual form, as an object of its own. */
 export function listingOfFields(bytes: Buffer, found: ListingFields): ObjectListing {
   const { size, lastModifiedMs, etagAt, checksumForm } = found;
   return {

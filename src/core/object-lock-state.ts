@@ -1,7 +1,10 @@
 import { type ByteReader, type ByteWriter, LayoutError } from "./bytes.ts";
 import type { FieldReader } from "./tagged-fields.ts";
 
-/** Until when, in Unix milliseconds, a version may not be deleted, and whether anybody may yet. */
+/**
+ * Until when (Unix milliseconds) a version may not be deleted, and whether anybody may do so
+ * earlier.
+ */
 export type Retention = {
   readonly mode: "GOVERNANCE" | "COMPLIANCE";
   readonly untilMs: number;
@@ -25,7 +28,7 @@ export function writeRetention(writer: ByteWriter, retention: Retention | undefi
   if (retention !== undefined) writer.varint(retention.untilMs);
 }
 
-/** Reads a retention. A mode nobody knows is no weaker one: throws LayoutError. */
+/** Reads a retention. An unknown mode throws LayoutError: it must not be taken for a weaker one. */
 export function readRetention(reader: ByteReader): Retention | undefined {
   const number = reader.u8();
   if (number === 0) return undefined;
@@ -48,10 +51,10 @@ export function readLock({ reader }: FieldReader): ObjectLock {
 }
 
 /**
- * Whether a version may not be deleted or overwritten at a time (Unix milliseconds). A time that
- * cannot be compared keeps it.
+ * Whether a version may not be deleted or overwritten at a time (Unix milliseconds). A time that is
+ * not a number keeps it.
  *
- * @param bypass the caller may and wants to pass over governance.
+ * @param bypass whether the caller may bypass governance mode, and wants to.
  */
 export function isLocked(lock: ObjectLock | undefined, nowMs: number, bypass: boolean): boolean {
   if (lock === undefined) return false;

@@ -1,8 +1,8 @@
 import type { OperationBody } from "./records.ts";
 
 /**
- * Two days behind the last one of the year 9999: what S3 shows has years of four digits, and who
- * puts a version under retention may stand west of Greenwich. Unix milliseconds.
+ * Two days after the end of the year 9999, in Unix milliseconds. S3's dates have years of four
+ * digits, and a client that sets a retention may be west of Greenwich.
  */
 const DATE_MS_MAX = 253_402_387_200_000;
 

@@ -10,7 +10,7 @@ import {
 } from "./names.ts";
 import type { OriginRecord, OriginRecordKind, OriginState, SignedHead } from "./origin-records.ts";
 import type { LocalRecord } from "./records.ts";
-import { FieldReader, readText, required, writeVarintField } from "./tagged-fields.ts";
+import { FieldReader, readList, readText, required, writeVarintField } from "./tagged-fields.ts";
 
 /*
  * Fields of local records about other origins.
@@ -220,13 +220,6 @@ function buildUnparked({ operations, vectors }: OriginFields): UnparkedList {
     throw new LayoutError("unparked operations have other vectors");
   }
   return operations.map((dot, at) => ({ ...dot, vector: required(vectors[at], "vector") }));
-}
-
-function readList<Item>(fields: FieldReader, readItem: (fields: FieldReader) => Item): Item[] {
-  if (!fields.more()) throw new LayoutError("an empty list is left out");
-  const items: Item[] = [];
-  while (fields.more()) items.push(readItem(fields));
-  return items;
 }
 
 function readDot({ reader }: FieldReader): OriginDot {

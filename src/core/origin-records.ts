@@ -27,7 +27,7 @@ type OriginDot = { readonly origin: OriginId; readonly seq: Seq };
 export type OriginRecord =
   /**
    * In the first batch of a commit-lane segment, once other origins are known: the state of every
-   * log in front of it, our own included, so that it is known when what is before has been dropped.
+   * log before it, our own included, so that it is known after older segments have been dropped.
    */
   | { readonly kind: "origin-heads"; readonly heads: readonly OriginState[] }
   /** These operations of the same batch came without their bytes: they are not applied. */
@@ -35,9 +35,12 @@ export type OriginRecord =
       readonly kind: "operations-parked";
       readonly operations: ReadonlyArray<OriginDot & { readonly reason: string }>;
     }
-  /** These of the same batch never will be: their bytes are nowhere, and nobody misses them. */
+  /**
+   * These operations of the same batch will never be applied: their bytes exist nowhere, and nobody
+   * misses them.
+   */
   | { readonly kind: "operations-void"; readonly operations: readonly OriginDot[] }
-  /** These were parked, and follow in the same batch once more, with their bytes. */
+  /** These operations were parked, and follow in the same batch again, with their bytes. */
   | {
       readonly kind: "operations-unparked";
       /** With what its origin had applied of others: the log has moved on since. */

@@ -12,9 +12,9 @@ import { ByteReader, ByteWriter, LayoutError } from "./bytes.ts";
  * | bytes  | stored | the piece                                 |
  */
 const PIECE_BYTES = 256 * 1024;
-/** So much of a piece is deflated first, to see whether the rest is worth the time. */
+/** This much of a piece is deflated first, to see whether the rest is worth the time. */
 const SAMPLE_BYTES = 16 * 1024;
-/** Below this a deflated piece saves less than it costs. */
+/** A shorter piece saves less than deflating it costs. */
 const WORTH_BYTES = 512;
 const LEVEL = 1;
 /** A piece must shrink to this share, or it stays as it is. */
@@ -24,12 +24,12 @@ const CHUNK_BYTES_MIN = 64;
 const FORM_PLAIN = 0;
 const FORM_DEFLATED = 1;
 
-/** Packs bytes for the wire; pieces that do not shrink travel as they are. */
-export function packBytes(bytes: Uint8Array, compress: boolean): Buffer {
-  return Buffer.concat(packParts(bytes, compress));
-}
-
-/** The same as parts that share memory with the input, for who puts them together with others. */
+/**
+ * Packs bytes for the wire; pieces that do not shrink travel as they are. The parts are to be
+ * written one after the other; those that travel as they are share memory with the input.
+ *
+ * @param compress whether deflating is tried at all.
+ */
 export function packParts(bytes: Uint8Array, compress: boolean): readonly Uint8Array[] {
   const parts: Uint8Array[] = [];
   for (let start = 0; start < bytes.length; start += PIECE_BYTES) {
@@ -53,7 +53,7 @@ function deflateIfWorth(piece: Uint8Array): Buffer | undefined {
 }
 
 /**
- * Unpacks what `packBytes` made, never into more than `bytesMax`: what a piece says about its size
+ * Unpacks what `packParts` made, never into more than `bytesMax`: what a piece says about its size
  * is checked before and after it is inflated.
  *
  * @throws LayoutError when the bytes do not fit the layout or the bound.

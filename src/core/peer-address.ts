@@ -13,7 +13,7 @@ const HOST_NAME =
   /^(?=.{1,253}$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$/;
 const IPV6 = /^\[[0-9a-f:.]{2,45}\]$/;
 
-/** Rules in the order in which they are told: the first that is broken is the reason. */
+/** Rules in the order in which they are checked: the first one that is broken is told. */
 const RULES: ReadonlyArray<readonly [broken: (text: string) => boolean, problem: string]> = [
   [(text) => text !== text.trim() || /\s/.test(text), "it has white space in it"],
   [(text) => !SCHEME.test(text), 'it does not begin with "https://" (or "http://"), in lower case'],
@@ -60,7 +60,10 @@ function isPort(text: string): boolean {
   return port >= 1 && port <= 65_535 && String(port) === text;
 }
 
-/** A host in the one form that every program reads the same ("0x7f" is an IP address to some). */
+/**
+ * Whether a host is written in the one form that every program reads alike ("0x7f" is an IP address
+ * to some).
+ */
 function isHost(host: string): boolean {
   if (!IPV6.test(host) && !HOST_NAME.test(host)) return false;
   const url = `http://${host}`;

@@ -18,7 +18,7 @@ import type { SiteRecord } from "./site-record.ts";
 /** Where an operation came from: its origin and its position in that origin's log. */
 export type Dot = { readonly origin: OriginId; readonly seq: Seq };
 
-/** Which write: its dot, and the reading of the clock that decides between writes. */
+/** Names a write: its dot, and the clock reading that decides between writes. */
 export type WriteStamp = Dot & { readonly hlc: Hlc };
 
 /** How far each origin's operations have been applied. */
@@ -78,7 +78,7 @@ export type ObjectRecord = {
   readonly body: BodyRef;
 };
 
-/** What may change about a version that exists. Its bytes never do. */
+/** What may be changed about a version that exists. Its bytes never change. */
 export type ObjectChange =
   | { readonly kind: "tags"; readonly tags: ObjectAttributes["tags"] }
   | { readonly kind: "retention"; readonly retention: Retention | undefined }
@@ -120,7 +120,7 @@ export type OperationBody =
       /** True: the unversioned (null) slot of the key. Never inferred from bucket settings. */
       readonly nullSlot: boolean;
       readonly object: ObjectRecord;
-      /** Which write of the null slot it took the place of, where others' writes were known. */
+      /** The write of the null slot that it replaced, at sites that knew of other origins. */
       readonly prior?: WriteStamp | undefined;
       /** Only in rows: a write that lost to one that did not know of it, and is kept. */
       readonly conflict?: true | undefined;
@@ -129,7 +129,7 @@ export type OperationBody =
       readonly kind: "object-delete";
       readonly bucket: BucketName;
       readonly key: ObjectKey;
-      /** False: this delete is a version of its own, a delete marker. */
+      /** False: the delete makes a version of its own, a delete marker. */
       readonly nullSlot: boolean;
       /** The null slot holds a delete marker afterwards; without it, nothing. */
       readonly nullMarker: boolean;
@@ -137,8 +137,8 @@ export type OperationBody =
       /** As of an object-put. */
       readonly prior?: WriteStamp | undefined;
       /**
-       * A delete marker that stands where this reading says, right on top of the version that has
-       * expired, whatever else was written since. Of those that several sites make, one stays.
+       * The clock reading at which the delete marker stands: right on top of the version that
+       * expired, whatever was written since. Of those that several sites make, one stays.
        */
       readonly standsAt?: Hlc | undefined;
     }
@@ -172,14 +172,14 @@ export type OperationBody =
       readonly nullSlot: boolean;
       readonly change: ObjectChange;
     }
-  /** A write that lost is no conflict any more, at any site. */
+  /** Settles a conflict at every site. */
   | {
       readonly kind: "conflict-resolve";
       readonly bucket: BucketName;
       readonly key: ObjectKey;
       readonly write: WriteStamp;
     }
-  /** What a member of the cluster is, or that it is none any more. */
+  /** Says what a member of the cluster is, or that it is a member no more. */
   | { readonly kind: "site-put"; readonly site: SiteRecord };
 
 export type OperationKind = OperationBody["kind"];
@@ -253,7 +253,7 @@ export type CompletedUpload = {
   readonly version: VersionId | undefined;
 };
 
-/** A row that is taken away without an operation: it was removed elsewhere long ago. */
+/** A row that is removed without an operation, because it was removed elsewhere long ago. */
 export type RowName = {
   /** `null`: the version in the null slot. `voided`: the mark that a version was removed. */
   readonly what: "version" | "null" | "tombstone" | "voided" | "conflict";
@@ -265,7 +265,7 @@ export type RowName = {
   readonly target?: VersionId | undefined;
 };
 
-/** Where an origin's log goes on for a site that knows what came before by its rows. */
+/** Where an origin's log goes on, for a site that knows what came before as rows. */
 export type LogStart = {
   readonly origin: OriginId;
   readonly seq: Seq;
@@ -325,7 +325,7 @@ export type LocalRecord =
       readonly lease: string;
       /** Rows before this position have been taken over. */
       readonly position: string;
-      /** How many those were. */
+      /** How many rows that is. */
       readonly rows: number;
       /** Where that site's log stood before its first row was read. */
       readonly heads: readonly LogStart[];
@@ -336,9 +336,9 @@ export type LocalRecord =
   | { readonly kind: "floors"; readonly heads: readonly LogStart[] };
 
 /**
- * What was judged of writes of a key's null slot, in front of the operation because of which it
- * was: `expected` is a conflict once it does not stand in the slot, `settled` is none whenever it
- * comes, `ended` is none any more.
+ * The verdicts about writes of a key's null slot, logged in front of the operation that caused
+ * them: `expected` is a conflict once it is not in the slot, `settled` is none whenever it arrives,
+ * `ended` is none any more.
  */
 export type ConflictsRecord = {
   readonly kind: "conflicts-judged";
@@ -351,9 +351,9 @@ export type ConflictsRecord = {
 };
 
 /**
- * What was judged of deletes of a version, in front of the operation because of which it was. What
- * they take away is `kept`, or not any more (`ended`): a lock that was put on it elsewhere, beside
- * a delete, makes that one `void`.
+ * The verdicts about deletes of a version, logged in front of the operation that caused them. The
+ * deleted version is `kept`, or kept no more (`ended`); a lock that was put on it elsewhere,
+ * concurrently with a delete, makes that delete `void`.
  */
 export type DeletesRecord = {
   readonly kind: "deletes-judged";

@@ -20,16 +20,16 @@ export type RemoteManifest = {
   /** Of the body that it lists. */
   readonly bytes: number;
   /**
-   * Buckets whose objects may name it, in ascending order: all of them, whenever it is said, or
-   * REMOTE_BUCKETS_MAX: then any other may name it as well.
+   * Buckets whose objects may name it, in ascending order. When there are REMOTE_BUCKETS_MAX of
+   * them, objects of any other bucket may name it as well.
    */
   readonly buckets: readonly BucketName[];
 };
 
-/** So many buckets are remembered to name one body that is missing. */
+/** How many buckets are remembered to name one missing body. */
 export const REMOTE_BUCKETS_MAX = 8;
 
-/** Says of manifests that the operations behind it name them and their bytes are not here. */
+/** Says that the operations behind it name these manifests, whose bytes are not here. */
 export type RemoteRecord = {
   readonly kind: "manifests-remote";
   readonly manifests: readonly RemoteManifest[];

@@ -1,8 +1,8 @@
 import type { OriginId, SiteId } from "./names.ts";
 
 /**
- * A member of the cluster, as every site knows it. `removed` is said of the origins that the record
- * names: a site that comes back does so with another origin.
+ * A member of the cluster, as every site knows it. `removed` applies to the origins that the record
+ * names: a site that comes back does so under another origin.
  */
 export type SiteRecord = {
   readonly id: SiteId;
@@ -29,9 +29,9 @@ export type MemberSite = SiteRecord & {
 };
 
 /**
- * Joins the records of one site, latest first. Name, key and addresses are those of the latest;
- * origins are united; an origin once removed stays so, and a site all of whose origins are removed
- * is itself.
+ * Joins the records of one site, given latest first. Name, key and addresses are those of the
+ * latest. Origins are united; an origin that was removed stays removed, and a site whose origins
+ * are all removed is removed itself.
  */
 export function joinSiteRecords(latest: SiteRecord, others: readonly SiteRecord[]): MemberSite {
   const all = [latest, ...others];

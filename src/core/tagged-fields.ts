@@ -97,6 +97,17 @@ export function readText(reader: ByteReader): string {
   return textOf(reader.bytes(reader.varint()));
 }
 
+/** The items that fill a field, each read by `readItem`; a list that is there is never empty. */
+export function readList<Item>(
+  fields: FieldReader,
+  readItem: (fields: FieldReader) => Item,
+): Item[] {
+  if (!fields.more()) throw new LayoutError("an empty list is left out");
+  const items: Item[] = [];
+  while (fields.more()) items.push(readItem(fields));
+  return items;
+}
+
 /** Bytes that a varint takes. */
 export function varintBytes(value: number): number {
   let count = 1;

@@ -3,7 +3,10 @@ import { asBuffer } from "./bytes.ts";
 import { type Hlc, parseHlc } from "./hlc.ts";
 import { type OriginId, parseOriginId, parseSeq, type Seq } from "./names.ts";
 
-/** What a client carries from a write at one site to a request at another. */
+/**
+ * What a client carries from a write at one site to a request at another, which then waits for that
+ * write.
+ */
 export type WriteToken = { readonly origin: OriginId; readonly seq: Seq; readonly hlc: Hlc };
 
 /** A token as it travels: 34 characters of unpadded base64url, opaque to clients. */

@@ -20,9 +20,10 @@ export interface Exchange {
   onAbort(callback: () => void): void;
 
   /**
-   * Starts handing over the body; at most once. Bytes that arrived before wait (the socket is
-   * paused beyond a small bound). `sink` is called in order: data…, then end or abort. A request
-   * without a body gets `end()` at once. The memory given to `data` is only valid during the call.
+   * Starts handing over the body; call at most once. Bytes that have arrived before wait (beyond a
+   * small bound the socket is paused). `sink` is called in order: data…, then end or abort. A
+   * request without a body gets `end()` at once. The memory given to `data` is only valid during
+   * the call.
    */
   receive(sink: BodySink): void;
   /** Stops and resumes the flow of body bytes; a few may still arrive after `pause()`. */
@@ -30,9 +31,10 @@ export interface Exchange {
   resume(): void;
 
   /**
-   * Sends a whole response; sets Content-Length. If the body was not read to its end, closes.
+   * Sends a whole response with its Content-Length. Closes the connection if the request's body was
+   * not read to its end.
    *
-   * @param lasting nobody will change the bytes of the body, so that no copy need be made.
+   * @param lasting nobody will change the bytes of the body, so that they need not be copied.
    */
   send(
     status: number,

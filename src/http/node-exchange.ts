@@ -48,7 +48,7 @@ export class NodeExchange implements Exchange {
   #answered = false;
   #over = false;
   #onAbort: (() => void) | undefined;
-  /** Ends the wait for a client that takes part of a stream. */
+  /** Ends the wait for a slow reader of a stream. */
   #leave: (() => void) | undefined;
   #sink: BodySink | undefined;
   #waiting: Gathered | undefined;
@@ -229,7 +229,8 @@ export class NodeExchange implements Exchange {
     const { socket } = this.#message;
     socket.setTimeout(HTTP_LIMITS.idleMsMax);
     return new Promise((resolve) => {
-      // What is written just as a connection breaks is kept for another one, and never heard of.
+      // Bytes written just as a connection breaks are queued by node for another one, and the
+      // callback never comes.
       this.#leave = () => resolve(false);
       this.#response.write(slice, (failure) => {
         socket.setTimeout(0);
@@ -248,7 +249,7 @@ export class NodeExchange implements Exchange {
     return true;
   }
 
-  /** True when much of the body is still to come: it is read and dropped behind the answer. */
+  /** True when much of the body is still to come: it is read and dropped after the answer. */
   #lingers(): boolean {
     return !this.#bodyEnded && this.#bodyBytesLeft > HTTP_LIMITS.drainBytesMax;
   }

@@ -40,6 +40,7 @@ export function commonName(name: string): string {
   return COMMON_NAMES.get(name) ?? name;
 }
 
+/** Whether a name, in lower case, is one that nearly every request has. Hot path. */
 export function isCommonName(name: string): boolean {
   return COMMON_NAMES.has(name);
 }

@@ -49,7 +49,7 @@ export type UwsRequest = {
   readonly contentLength: number | undefined;
 };
 
-/** A whole response that waits for its turn, or for the end of the body that it refuses. */
+/** A whole response that waits for its turn, or for the end of the body of a request it refuses. */
 type Pending = {
   readonly status: number;
   readonly headers: ResponseHeaders;
@@ -78,7 +78,7 @@ export class UwsExchange implements Exchange {
   #bodyEnded: boolean;
   #bodyBytesLeft: number;
   #paused = false;
-  /** Whether the socket itself stands still, for a sink that paused or for lack of a sink. */
+  /** Whether the socket is paused, for a sink that paused or because there is no sink yet. */
   #isHeld = false;
   #watched = false;
   #idleSweeps = 0;
@@ -167,9 +167,9 @@ export class UwsExchange implements Exchange {
   }
 
   /**
-   * Answers to requests that arrived together leave together: a sleeping client is woken once for
-   * all of them and not once for each, which costs more than the answer itself. Who still sends a
-   * body is answered at once: it should hear as early as can be that it need not go on.
+   * Sends answers to requests that arrived together in one go: a sleeping client is woken once for
+   * all of them instead of once for each, which costs more than an answer does. A client that is
+   * still sending its body is answered at once: it should hear early that it need not go on.
    */
   #sendWhole(
     status: number,
@@ -346,7 +346,8 @@ export class UwsExchange implements Exchange {
     return !this.#bodyEnded && this.#bodyBytesLeft > HTTP_LIMITS.drainBytesMax;
   }
 
-  // A native call of some microseconds; the log asks after the answer, when it is too late to.
+  // Reads the address while the socket lives: the access log asks for it after the answer. The
+  // native call takes some microseconds.
   #keepAddress(): void {
     if (this.#host.onlyPeer !== undefined) return;
     if (this.#address === undefined) this.#address = this.#response?.getRemoteAddress();
@@ -365,7 +366,7 @@ export class UwsExchange implements Exchange {
     response?.close();
   }
 
-  /** Ends the connection in the middle of a request: for everybody else the client has gone. */
+  /** Ends the connection in the middle of a request: to everybody else the client has gone away. */
   #abandon(): void {
     this.#response?.close();
   }

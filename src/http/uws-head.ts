@@ -16,7 +16,7 @@ export function writeHead(
     readonly status: number;
     readonly headers: ResponseHeaders;
     readonly closes: boolean;
-    /** Of a body that does not follow: the engine writes that of one that does. */
+    /** The length of a body that does not follow: for one that does, the engine writes it. */
     readonly contentLength?: number | undefined;
   },
 ): void {

@@ -66,9 +66,9 @@ type Door = TemplatedApp & {
 type Room = TemplatedApp & { getDescriptor(): unknown };
 
 /**
- * An app that listens and hands its connections to the one that has the certificate in force, so
- * that the port never closes while that changes: what had connected and was not accepted yet would
- * be reset.
+ * An app that listens and hands its connections to the app with the current certificate. So the
+ * port stays open while certificates change: closing it would reset connections that were not
+ * accepted yet.
  */
 function openDoor(engine: Engine, settings: HttpServerSettings, first: TemplatedApp) {
   const app = openApp(engine, settings) as Door;
@@ -83,9 +83,12 @@ function openDoor(engine: Engine, settings: HttpServerSettings, first: Templated
   return { app, leadTo };
 }
 
-/** Requests over connections made with a certificate of before may be finished. */
+/** How long requests may go on over connections made with an earlier certificate. */
 const RETIRED_GRACE_MS = 24 * 3600 * 1000;
-/** Longer than the engine lets a connection be silent: by then handshakes are requests, or over. */
+/**
+ * Longer than the engine lets a connection be silent: by then every handshake has led to a request,
+ * or failed.
+ */
 const HANDSHAKES_MS = 30_000;
 
 type Listener = { readonly app: TemplatedApp; readonly front: UwsFront };
@@ -189,12 +192,15 @@ function refuse(response: HttpResponse, refusal: Refusal): void {
   });
 }
 
-/** Small bodies of answers that wait to be sent together; what has no room is sent at once. */
+/**
+ * Memory for small bodies of answers that wait to be sent together; one without room is sent at
+ * once.
+ */
 const KEPT_BYTES = 1024 * 1024;
 /** Copying more than this costs more than waking a client. */
 const KEPT_BODY_BYTES_MAX = 64 * 1024;
 
-/** Who listens here hears only this machine, which calls from the same address. */
+/** Listeners on these addresses hear only this machine, which calls from the same address. */
 const LOOPBACK = ["127.0.0.1", "::1"];
 
 /** What is open on one listener. Invariant: `#open` counts the exchanges that are not over. */
@@ -246,7 +252,7 @@ class UwsFront implements UwsHost {
   }
 
   sendLater(exchange: UwsExchange): void {
-    // The loop comes here once it has handed over everything that had arrived.
+    // Runs once the loop has handed over everything that had arrived.
     if (this.#waiting.length === 0) setImmediate(() => this.#sendWaiting());
     this.#waiting.push(exchange);
   }

@@ -10,5 +10,5 @@ export interface Clock {
   after(ms: number, callback: () => void): Cancel;
 }
 
-/** Takes back what was scheduled. Calling it twice or late does nothing. */
+/** Cancels what was scheduled. Calling it twice, or too late, does nothing. */
 export type Cancel = () => void;

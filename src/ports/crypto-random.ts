@@ -13,7 +13,7 @@ export const cryptoRandom: Random = {
     if (used + count > block.length) refill();
     const bytes = Buffer.allocUnsafe(count);
     block.copy(bytes, 0, used, used + count);
-    // What has been handed out must not be found in our memory later.
+    // Bytes that have been handed out must not be found in our memory later.
     block.fill(0, used, used + count);
     used += count;
     return bytes;

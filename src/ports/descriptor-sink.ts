@@ -5,7 +5,7 @@ import { systemClock } from "./system-clock.ts";
 const BLOCK_BYTES = 16 * 1024;
 const BLOCK_MS = 100;
 const RETRY_MS = 10;
-/** When nobody reads our log, it is the log that gives way, not the server. */
+/** How much may wait: when nobody reads the log, lines are dropped so that the server goes on. */
 const WAITING_CHARACTERS_MAX = 64 * 1024 * 1024;
 
 /** Takes text in order and hands it to a file descriptor in blocks. */
@@ -16,8 +16,9 @@ export interface DescriptorSink {
 }
 
 /**
- * A system call for each log line would cost more than the line. What is left when the process
- * exits is written then; a reader that went away (`atoll serve | head`) is no failure of ours.
+ * Makes a sink that writes in blocks: a system call for each log line would cost more than the
+ * line. What is left when the process exits is written then. A reader that went away (`atoll serve
+ * | head`) is not treated as a failure.
  */
 export function createDescriptorSink(descriptor: number): DescriptorSink {
   const sink = new BlockSink(descriptor);
@@ -60,7 +61,7 @@ class BlockSink implements DescriptorSink {
 
   flushSync(): void {
     try {
-      // What is on its way may come twice; that is better than not at all.
+      // The block under way may be written twice; that is better than not at all.
       if (this.#block !== undefined) writeSync(this.#descriptor, this.#block, this.#sent);
       writeSync(this.#descriptor, this.#waiting);
     } catch (failure) {

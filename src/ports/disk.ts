@@ -46,8 +46,8 @@ export interface WriteFile {
   /**
    * Writes all of `bytes` at the offset. The caller must not change them until it settles. After a
    * rejection any part of them, torn at any byte, may or may not be in the file. `isAlone`: nobody
-   * else waits for this thread, so that a disk which has been fast may be written to right here,
-   * which spares two changes of threads.
+   * else needs this thread, so a disk that has been fast may be written to on it, which saves two
+   * thread switches.
    */
   write(bytes: Uint8Array, offset: number, isAlone?: boolean): Promise<void>;
   /** See Disk. After a rejection nothing about unsynced bytes is known; never retry it. */

@@ -24,11 +24,11 @@ export type BatchWorkerData = {
 };
 
 /**
- * The body of the worker that computes small digests by the batch; text for the same reason as the
- * worker of streams. Digests are written to the end of the memory, job after job.
+ * The code of the worker that computes small digests in batches; text for the same reason as that
+ * of `hash-worker.ts`. Digests are written to the end of the memory, job after job.
  *
- * Inputs of one length fill the lanes of the kernel, which computes the MD5 of four in a third of
- * the time of OpenSSL, and their CRC64NVME beside it.
+ * Inputs of one length fill the lanes of the kernel, which computes four MD5s in a third of the
+ * time that OpenSSL takes, and their CRC64NVMEs beside them.
  */
 export const HASH_BATCH_CODE = `"use strict";
 const { parentPort, workerData } = require("node:worker_threads");

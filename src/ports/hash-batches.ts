@@ -15,9 +15,9 @@ const MEMORY_BYTES = 1024 * 1024;
 const JOBS_MAX = 256;
 const HEAD_BYTES = JOBS_MAX * jobWords * 4;
 const INPUT_END = MEMORY_BYTES - JOBS_MAX * digestBytes;
-/** More than this need not wait for the end of the turn: the worker begins while others arrive. */
+/** Once this many bytes wait, the worker begins before the end of the turn, while others arrive. */
 const ENOUGH_BYTES = 48 * 1024;
-/** Less than this is computed here: waking the worker and hearing from it takes as long. */
+/** Fewer bytes than this are hashed on this thread: waking the worker takes as long. */
 const WORTH_BYTES = 12 * 1024;
 const IDLE_MEMORIES_MAX = 4;
 
@@ -26,9 +26,9 @@ const SIZES = [16, 32, 20, 8] as const;
 
 /** What the worker computes of a list of algorithms. */
 type Plan = {
-  /** As bits; 0 when it computes nothing of it. */
+  /** The algorithms that the worker computes, as bits; 0 when it computes none. */
   readonly mask: number;
-  /** In the order of the list: where a digest stands among those of its job, and its end. */
+  /** In the order of the list: where a digest begins and ends among those of its job. */
   readonly spans: ReadonlyArray<{ readonly start: number; readonly end: number } | undefined>;
 };
 
@@ -47,8 +47,9 @@ export type HashBatchesOptions = {
 };
 
 /**
- * Digests of small inputs. What is asked for in one turn of the event loop is computed together,
- * on a thread of its own when that is worth it: hashing is a sixth of what a small write costs.
+ * Digests of small inputs. All that are asked for in one turn of the event loop are computed
+ * together, on another thread when that is worth it: hashing is a sixth of the cost of a small
+ * write.
  *
  * Invariant: `#lent` holds the batches under way in the order in which the worker answers.
  */
@@ -93,7 +94,10 @@ export class HashBatches {
     for (let from = 0; from < jobs.length; ) from = this.#lend(jobs, from);
   }
 
-  /** Answers a job with what the worker computed of it from `at`; the rest is computed here. */
+  /**
+   * Answers a job with the digests that the worker wrote from `at` on; the others are computed
+   * here.
+   */
   #compute(job: Job, computed?: Buffer, at = 0): void {
     const { algorithms, bytes } = job;
     try {
@@ -190,7 +194,7 @@ export class HashBatches {
     if (this.#idle.length < IDLE_MEMORIES_MAX) this.#idle.push(lent.memory);
   }
 
-  /** A worker that has ended owes its batches: they are computed here, and a new one is made. */
+  /** When a worker has ended, its batches are computed here, and a new worker is made later. */
   #lost(worker: Worker): void {
     if (this.#worker !== worker) return;
     this.#worker = undefined;

@@ -11,13 +11,13 @@ import {
 import { MD5_KERNEL, writeMd5Kernel } from "./md5-kernel.ts";
 
 const SLOT_BYTES = 256 * 1024;
-/** With four slots both workers stay busy while a fifth of a millisecond's worth arrives. */
+/** With four slots both workers stay busy while data for a fifth of a millisecond arrives. */
 const SLOTS_PER_STREAM = 4;
 const IDLE_SLOTS_MAX = 16;
 
 /**
- * Nanoseconds a byte takes, measured: what deserves a worker, and how to share it out. MD5 takes so
- * little beside that of three other streams, and CRC64NVME nothing then.
+ * Measured nanoseconds for a byte, which tell what is worth a worker and how to share the work out.
+ * MD5 costs this little beside three other streams, and CRC64NVME is free then.
  */
 const WORKER_COST: Readonly<Partial<Record<HashAlgorithm, number>>> = {
   MD5: 0.56,
@@ -35,7 +35,7 @@ export type HashPoolOptions = {
 
 export interface HashPool {
   startStream(algorithms: readonly HashAlgorithm[]): StreamHasher;
-  /** Ends workers that have had no stream since the call before; gives how many. */
+  /** Ends workers that have had no stream since the last call; returns how many. */
   rest(): number;
   close(): Promise<void>;
 }
@@ -112,7 +112,7 @@ function shareOut(
   return lanes;
 }
 
-/** What is worth a worker, the dearest first; what is computed together stays together. */
+/** The algorithms that are worth a worker, dearest first; those computed together stay together. */
 function unitsOf(algorithms: readonly HashAlgorithm[]): HashAlgorithm[][] {
   const heavy = algorithms.filter((algorithm) => WORKER_COST[algorithm] !== undefined);
   const together = heavy.includes("MD5") ? heavy.filter(isInKernel) : [];
@@ -148,7 +148,7 @@ class PoolMember {
     this.#worker = new Worker(HASH_WORKER_CODE, {
       eval: true,
       execArgv: [],
-      // It makes next to no garbage, and V8 would give it tens of megabytes for that.
+      // The worker makes next to no garbage, but V8 would reserve tens of megabytes for it.
       resourceLimits: { maxYoungGenerationSizeMb: 2 },
       name: "atoll-hash",
       workerData: {
@@ -164,7 +164,7 @@ class PoolMember {
     this.#worker.once("exit", () => this.#fail(new Error("a hash worker has ended")));
   }
 
-  /** Whether it has had streams since the call before. */
+  /** Whether it has had streams since the last call. */
   takeUsed(): boolean {
     const used = this.#used || this.load > 0 || this.#streams.size > 0;
     this.#used = false;
@@ -177,7 +177,7 @@ class PoolMember {
     this.#streams.set(id, stream);
   }
 
-  /** The stream is counted from now on, until it leaves. */
+  /** Counts a stream from now on, until it leaves. */
   book(algorithms: readonly HashAlgorithm[]): void {
     this.load += costOf(algorithms);
     if (algorithms.includes("MD5")) this.md5s += 1;
@@ -215,7 +215,7 @@ type StreamParts = {
   readonly idleSlots: SharedArrayBuffer[];
 };
 
-/** Memory of somebody else that lanes read. */
+/** Memory of the caller that lanes read without a copy. */
 type Loan = {
   lanes: number;
   readonly resolve: () => void;
@@ -260,7 +260,7 @@ class PooledStream implements StreamHasher {
   lend(bytes: Uint8Array): Promise<void> {
     const { buffer, byteOffset: offset, length } = bytes;
     if (!(buffer instanceof SharedArrayBuffer)) {
-      // What cannot be lent is copied, one after the other.
+      // Bytes that cannot be lent are copied, one after the other.
       this.#copying = this.#copying.then(() => this.update(bytes));
       return this.#copying;
     }
@@ -324,7 +324,7 @@ class PooledStream implements StreamHasher {
     this.#wake?.();
   }
 
-  /** Copies what fits without waiting; returns how far it came. */
+  /** Copies as much as fits without waiting; returns how far it came. */
   #copy(bytes: Uint8Array, from: number): number {
     let at = from;
     while (at < bytes.length) {

@@ -4,7 +4,7 @@ export type HashRequest =
   | {
       readonly kind: "update";
       readonly stream: number;
-      /** Told again when it is done: a slot of the stream, or below 0 a loan. */
+      /** Repeated in the answer: the number of a slot of the stream, or of a loan if negative. */
       readonly slot: number;
       readonly memory: SharedArrayBuffer;
       readonly offset: number;
@@ -32,11 +32,11 @@ export type HashWorkerData = {
 };
 
 /**
- * The body of a hash worker. It is text because a worker of Node 20 cannot load TypeScript, and the
+ * The code of a hash worker. It is text because a worker of Node 20 cannot load TypeScript, and the
  * same program must run from sources and from `dist`.
  *
- * Everything that has arrived is looked at before anything is computed, so that the MD5 of up to
- * four streams is computed at once: the busier the worker, the more it saves.
+ * The worker reads all waiting messages before it computes anything, so that the MD5s of up to four
+ * streams are computed together: the busier the worker, the more that saves.
  */
 export const HASH_WORKER_CODE = `"use strict";
 const { parentPort, workerData, receiveMessageOnPort } = require("node:worker_threads");

@@ -19,7 +19,7 @@ export interface Hash {
   digests(algorithms: readonly HashAlgorithm[], bytes: Uint8Array): Promise<readonly Buffer[]>;
   /**
    * SHA-256 of many pieces of one memory, one behind the other, computed off this thread where that
-   * helps. The memory is handed over: go on with the one that comes back, which has the same bytes.
+   * helps. The memory is transferred: use the one that is returned, which holds the same bytes.
    *
    * @param spans offset and length of each piece.
    */
@@ -32,8 +32,8 @@ export interface Hash {
    */
   startStream(algorithms: readonly HashAlgorithm[]): StreamHasher;
   /**
-   * Ends threads for large streams that have had none since the call before, and gives how many; 0
-   * where there are no threads. Streams under way keep theirs, and the next one starts new ones,
+   * Ends threads for large streams that have had none since the last call, and returns how many; 0
+   * where there are no threads. Streams under way keep theirs. The next stream starts new ones,
    * which takes some tens of milliseconds.
    */
   rest(): number;
@@ -51,8 +51,9 @@ export interface StreamHasher {
   /** Feeds bytes in order. They must stay unchanged until the promise resolves. */
   update(bytes: Uint8Array): Promise<void>;
   /**
-   * The same for bytes that need not be copied, because they lie in shared memory: at another
-   * number than a multiple of 64 only the last ones of the stream, and all of it in this way.
+   * The same for bytes in shared memory, which are not copied. Their number must be a multiple of
+   * 64, except for the last bytes of the stream, and all bytes of a stream must be handed over in
+   * this way.
    */
   lend(bytes: Uint8Array): Promise<void>;
   /** The digests by algorithm; call once, after the last update has resolved. */

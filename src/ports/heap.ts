@@ -6,8 +6,8 @@ export interface Heap {
   /** Bytes held, garbage and free pages included. */
   heldBytes(): number;
   /**
-   * Collects all garbage and gives free pages back: everything stands still for tens of ms. Where
-   * the engine does not let itself be asked, nothing happens.
+   * Collects all garbage and returns free pages to the system; everything stops for tens of ms.
+   * Does nothing where the engine offers no way to ask for it.
    */
   giveBack(): void;
   /** CPU time of the process so far, of all threads, in milliseconds. */
@@ -15,15 +15,15 @@ export interface Heap {
 }
 
 /**
- * By how much the old generation may grow until it is collected again. V8 would let a small heap
- * grow fourfold, by garbage mostly: a server of objects holds little else for long.
+ * By how much the old generation may grow before it is collected. V8 lets a small heap grow
+ * fourfold, mostly by garbage: a server of objects keeps little else for long.
  */
 const GROWTH_PERCENT = 100;
 
-/** The heap of this process, which grows less from now on. */
+/** The heap of this process. Creating it makes the heap grow less from now on. */
 export function createHeap(): Heap {
   setFlagsFromString(`--heap-growing-percent=${GROWTH_PERCENT}`);
-  // Only contexts that are made from now on know `gc`.
+  // Only contexts made after this flag is set know `gc`.
   setFlagsFromString("--expose-gc");
   const collect: (() => void) | undefined = runInNewContext("globalThis.gc");
   return {

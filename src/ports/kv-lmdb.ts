@@ -10,7 +10,7 @@ import { type LmdbRow, LmdbWalk, lmdbFormats } from "./lmdb-walk.ts";
 const KEY_BYTES_MAX = 1978;
 /** Address space, not memory or disk: it only has to be larger than any index. */
 const MAP_BYTES = 256 * 1024 ** 3;
-/** About what two writes change; more are worth the writer thread. */
+/** About the changes of two writes; more are worth the writer thread. */
 const SYNC_MUTATIONS_MAX = 12;
 const ARENA_BYTES = 64 * 1024;
 const NOTHING = new Uint8Array(0);
@@ -146,7 +146,10 @@ class LmdbKv implements Kv {
     }
   }
 
-  /** On this thread, without the two changes of thread that cost more than so few rows do. */
+  /**
+   * Commits on this thread: for so few rows the two thread switches would cost more than the
+   * commit.
+   */
   #commitNow(mutations: readonly KvMutation[]): void {
     const database = this.#database;
     try {

@@ -25,8 +25,8 @@ type LmdbFormats = {
 const KEY_START = 32;
 
 /**
- * How lmdb-js reads and writes keys and values: bytes, as they are. For a walk it only leaves word
- * of where they lie, which halves what a row costs.
+ * How lmdb-js reads and writes keys and values: as plain bytes. For a walk it only notes where they
+ * are, which halves the cost of a row.
  */
 export function lmdbFormats(row: LmdbRow): LmdbFormats {
   return {

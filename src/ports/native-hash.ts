@@ -8,9 +8,9 @@ import { HashBatches } from "./hash-batches.ts";
 import { createHashPool } from "./hash-pool.ts";
 import { SpanHasher } from "./span-hasher.ts";
 
-/** CRC-64/NVME, reflected: https://reveng.sourceforge.io/crc-catalogue/all.htm */
-/** Up to here a checksum in JavaScript is faster than a call into native code. */
+/** Below this many bytes a checksum in JavaScript is faster than a call into native code. */
 const SMALL_BYTES = 192;
+/** CRC-64/NVME, reflected: https://reveng.sourceforge.io/crc-catalogue/all.htm */
 const CRC64_NVME_POLYNOMIAL = "9a6c9329ac4bc9b5";
 
 type Crc64 = Awaited<ReturnType<typeof createCRC64>>;

@@ -19,7 +19,7 @@ const PAGE_BYTES = 4096;
 const WASM_PAGE_BYTES = 65_536;
 /** One system call moves at most 2 GiB on Linux; half of that keeps every length page-aligned. */
 const TRANSFER_BYTES_MAX = 1024 ** 3;
-/** What is as small as this is soon done, or costs less than to hand it to another thread. */
+/** A write this small finishes soon, or costs less than handing it to another thread. */
 const SMALL_BYTES = 16 * 1024;
 
 /** The local file system through node:fs, by file descriptors: FileHandle costs twice as much. */
@@ -139,7 +139,7 @@ function fileSystemFacts(facts: fs.StatsFs): FileSystemFacts {
 
 class NodeWriteFile implements WriteFile {
   readonly #descriptor: number;
-  /** Of direct writes; undefined for a file that is written through the page cache. */
+  /** How fast direct writes have been; undefined for a file written through the page cache. */
   readonly #pace: WritePace | undefined;
 
   constructor(descriptor: number, pace: WritePace | undefined) {

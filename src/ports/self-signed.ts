@@ -6,9 +6,9 @@ import { sha256 } from "../core/hmac.ts";
 export type SelfSigned = { readonly certificate: string; readonly key: string };
 
 /**
- * A certificate that vouches for itself, ECDSA on P-256, for the given names and addresses. Good
- * for a first day and for closed networks: clients must be told to trust it.
- * X.509 version 3: https://www.rfc-editor.org/rfc/rfc5280
+ * A self-signed certificate, ECDSA on P-256, for the given names and addresses. Meant for a first
+ * day and for closed networks: clients must be told to trust it. X.509 version 3:
+ * https://www.rfc-editor.org/rfc/rfc5280
  *
  * @param hosts names (ASCII) and IP addresses; at least one.
  * @param nowMs Unix milliseconds; it is valid from an hour before, for `days`.

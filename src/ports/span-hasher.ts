@@ -2,7 +2,7 @@ import { Worker } from "node:worker_threads";
 import type { SpanDigests } from "./hash.ts";
 import { SPAN_HASHER_CODE, type SpanReply, type SpanRequest } from "./span-hasher-worker.ts";
 
-/** So few pieces are computed here: a thread takes some ten milliseconds to begin. */
+/** Fewer pieces than this are hashed on this thread: starting one takes some ten milliseconds. */
 const FEW_PIECES = 500;
 
 type Waiting = {
@@ -69,7 +69,7 @@ export class SpanHasher {
     waiting?.resolve({ memory, digests: Buffer.from(digests.buffer) });
   }
 
-  /** What a worker had that has ended is gone with it; the next ones get a new one. */
+  /** The memory of a worker that has ended is lost; later requests get a new worker. */
   #lost(worker: Worker): void {
     if (this.#worker !== worker) return;
     this.#worker = undefined;

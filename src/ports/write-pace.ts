@@ -1,11 +1,13 @@
-/** Handing a write to another thread and hearing of it takes a third of this. */
+/**
+ * A write faster than this counts as fast. Using another thread takes a third of that by itself.
+ */
 const FAST_MS = 1;
-/** After a slow write so many fast ones have to be seen again. */
+/** After a slow write this many fast ones have to be seen again. */
 const TRIALS = 32;
 
 /**
- * Whether a disk has been so fast lately that a thread may well wait for it: all of the last small
- * writes were. A slow one costs one wait, and then others do the waiting again.
+ * Whether a disk has been so fast lately that this thread may wait for it: the last small writes
+ * were all fast. After a slow one, which cost one wait, other threads write again.
  */
 export class WritePace {
   #trials = TRIALS;

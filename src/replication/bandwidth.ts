@@ -7,9 +7,9 @@ export type Rate = number | undefined | ((wallMs: number) => number | undefined)
 const WAIT_MS_MAX = 60_000;
 
 /**
- * Bounds bytes per second: who has taken more than there was waits until it is paid back. What is
- * saved up is never more than a second's worth, so that a pause is not followed by a flood; nor is
- * what has been taken while there was no bound paid back.
+ * Bounds bytes per second (a token bucket): whoever has taken more than there was waits until that
+ * is paid back. At most one second's worth is saved up, so that a pause is not followed by a flood.
+ * Bytes taken while there was no bound are never paid back.
  */
 export class Bandwidth {
   readonly #clock: Clock;
@@ -30,7 +30,7 @@ export class Bandwidth {
     return rate === undefined ? wantedBytes : Math.max(1, Math.min(wantedBytes, Math.ceil(rate)));
   }
 
-  /** Takes what has come; the next `ready` waits for it. */
+  /** Counts bytes that have arrived; the next `ready` waits for them. */
   spend(bytes: number): void {
     if (this.#refill() !== undefined) this.#available -= bytes;
   }
@@ -50,7 +50,7 @@ export class Bandwidth {
     return typeof this.#rate === "function" ? this.#rate(this.#clock.nowMs()) : this.#rate;
   }
 
-  /** Adds what has come free since it was last counted; gives the rate that holds now. */
+  /** Adds what has become available since the last call; returns the rate in force. */
   #refill(): number | undefined {
     const rate = this.#bytesPerSecond();
     const nowMs = this.#clock.monotonicMs();

@@ -1,4 +1,5 @@
 import { toHex } from "../core/bytes.ts";
+import { ignore } from "../core/ignore.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { ContentHash, SiteId } from "../core/names.ts";
 import type { ManifestChunk, ManifestRef } from "../core/records.ts";
@@ -8,8 +9,8 @@ import type { Wanted } from "./passed-over.ts";
 import type { PeerCalls } from "./peer-calls.ts";
 import { PeerLie } from "./peer-lie.ts";
 
-/** Of a peer, what large bodies are fetched by. */
-export type BodySource = Pick<PeerCalls, "site" | "manifests" | "chunk">;
+/** The calls of a peer by which large bodies are fetched. */
+export type BodyCalls = Pick<PeerCalls, "site" | "manifests" | "chunk">;
 
 export type FetchedBody =
   | { readonly outcome: "whole"; readonly manifests: readonly IncomingManifest[] }
@@ -22,8 +23,10 @@ export type BodyFetchDeps = {
   readonly replica: Pick<Replica, "manifest" | "hasChunk" | "stageBody">;
   readonly hash: Hash;
   /** Peers that can be asked now, best first. */
-  readonly sources: (first: SiteId | undefined) => readonly BodySource[];
-  /** Why a site that may have the bytes is none of the sources now; undefined when all are. */
+  readonly sources: (first: SiteId | undefined) => readonly BodyCalls[];
+  /**
+   * Why a site that may have the bytes is not among the sources; undefined when none is left out.
+   */
   readonly leftOut?: () => string | undefined;
   /** A peer gave bytes that are not what their hash says. */
   readonly lied: (peer: SiteId, lie: PeerLie) => void;
@@ -33,20 +36,22 @@ export type BodyFetchDeps = {
   readonly fetched: (bytes: number) => void;
 };
 
-/** Where one thing was looked for, and what came of it. */
+/** The outcome of a search for one thing at all peers. */
 type Search<Value> =
   | { readonly outcome: "found"; readonly value: Value }
   | Extract<FetchedBody, { outcome: "gone" | "unreachable" }>;
 
-/** After a failure the rest comes in pieces of this size, so that the next one costs less. */
+/**
+ * After a failure the rest is fetched in pieces of this size, so that another failure costs less.
+ */
 const SMALL_PIECE_BYTES = 256 * 1024;
-/** Failures of one peer in a row with one chunk; then the next one is asked. */
+/** After this many failures in a row with one chunk the next peer is asked. */
 const FAILURES_MAX = 3;
 
 /**
- * Gets the chunks that a body lacks here: asked for by hash, each peer in turn, resumed where a
- * connection broke, and staged only when BLAKE3 says that they are right. Bytes that are here are
- * not asked for. What has been staged is given up when the rest cannot be had.
+ * Fetches the chunks of a body that are missing here: asked for by hash, from each peer in turn,
+ * resumed where a connection broke, and staged only when their BLAKE3 is right. When the rest
+ * cannot be had, what was staged is discarded.
  */
 export async function fetchBody(
   deps: BodyFetchDeps,
@@ -96,9 +101,9 @@ async function findManifest(
 async function searchPeers<Value>(
   deps: BodyFetchDeps,
   { wanted, first, signal }: { wanted: Wanted; first: SiteId | undefined; signal: AbortSignal },
-  ask: (source: BodySource) => Promise<Value | undefined>,
+  ask: (source: BodyCalls) => Promise<Value | undefined>,
 ): Promise<Search<Value>> {
-  // What is held for gone may be given up for ever: for that nobody may be left out.
+  // Bytes that count as gone may be given up for ever, so no site may be left out then.
   let reason = deps.leftOut?.();
   for (const source of deps.sources(first)) {
     try {
@@ -137,7 +142,7 @@ async function stageChunks(
         writer.abort();
         return found;
       }
-      // The next one travels while this one is written: two chunks in memory, never more.
+      // The next chunk is on its way while this one is written: two chunks in memory, never more.
       coming = start(fetchOne, missing[at + 1]);
       await writer.write(found.value);
     }
@@ -148,7 +153,10 @@ async function stageChunks(
   }
 }
 
-/** Each chunk once, also when it stands in the list more than once; the short one is the last. */
+/**
+ * The missing chunks, each once even when it is in the list more than once; the last one may be
+ * short.
+ */
 function missingChunks(
   { replica }: BodyFetchDeps,
   chunks: readonly ManifestChunk[],
@@ -166,8 +174,8 @@ function start<Value>(
 ): Promise<Value> | undefined {
   if (chunk === undefined) return undefined;
   const running = run(chunk);
-  // Whoever waits for it hears of a failure; when nobody does, the body has failed already.
-  running.catch(() => undefined);
+  // Whoever waits for the chunk hears of a failure; when nobody does, the body has failed already.
+  running.catch(ignore);
   return running;
 }
 
@@ -188,10 +196,12 @@ async function fetchChunk(
   });
 }
 
-/** All of a chunk from one peer, resumed where it broke off; undefined when it has not got it. */
+/**
+ * A whole chunk from one peer, resumed where it broke off; undefined when the peer has not got it.
+ */
 async function readWhole(
   deps: BodyFetchDeps,
-  source: BodySource,
+  source: BodyCalls,
   wanted: { manifest: ContentHash; chunk: ManifestChunk; signal: AbortSignal },
 ): Promise<Uint8Array | undefined> {
   const { manifest, chunk, signal } = wanted;

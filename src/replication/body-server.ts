@@ -3,7 +3,8 @@ import { parseContentHash } from "../core/names.ts";
 import type { SiteRecord } from "../core/site-record.ts";
 import type { Replica } from "../storage/replica.ts";
 import type { ChunkLeases } from "./chunk-leases.ts";
-import type { PeerReply } from "./page-server.ts";
+import { refusalReply } from "./peer-replies.ts";
+import type { PeerAnswer } from "./peer-server.ts";
 import { parseManifestsRequest, writeManifests } from "./wire-bodies.ts";
 
 export type BodyServerDeps = {
@@ -18,9 +19,9 @@ const NOTHING = Buffer.alloc(0);
 export function answerManifests(
   { replica, leases }: BodyServerDeps,
   { body }: { readonly body: Uint8Array },
-): PeerReply {
+): PeerAnswer {
   const parsed = parseManifestsRequest(body);
-  if (parsed.outcome === "bad") return badRequest(parsed.problem);
+  if (parsed.outcome === "bad") return refusalReply(400, parsed.problem);
   const manifests = parsed.value.map((hash) => {
     const chunks = replica.manifest(hash);
     if (chunks !== undefined) leases.take(hash, () => chunks.map((chunk) => chunk.hash));
@@ -36,14 +37,14 @@ export function answerManifests(
 export async function answerChunk(
   { replica, leases, served }: BodyServerDeps,
   { peer, query }: { readonly peer: SiteRecord; readonly query: ReadonlyMap<string, string> },
-): Promise<PeerReply> {
+): Promise<PeerAnswer> {
   const hash = parseContentHash(query.get("hash") ?? "");
   const offset = readCount(query.get("offset"));
   const bytes = readCount(query.get("bytes"));
   if (hash === undefined || offset === undefined || bytes === undefined) {
-    return badRequest("hash, offset or bytes is not valid");
+    return refusalReply(400, "hash, offset or bytes is not valid");
   }
-  if (bytes === 0 || offset + bytes > LIMITS.chunkBytes) return badRequest("no such range");
+  if (bytes === 0 || offset + bytes > LIMITS.chunkBytes) return refusalReply(400, "no such range");
   const manifest = parseContentHash(query.get("manifest") ?? "");
   if (manifest !== undefined) leases.renew(manifest);
   const piece = await replica.readChunk(hash, offset, bytes);
@@ -54,8 +55,4 @@ export async function answerChunk(
 
 function readCount(text: string | undefined): number | undefined {
   return text !== undefined && /^\d{1,8}$/.test(text) ? Number(text) : undefined;
-}
-
-function badRequest(problem: string): PeerReply {
-  return { status: 400, body: Buffer.from(JSON.stringify({ error: "bad-request", problem })) };
 }

@@ -6,9 +6,9 @@ import type { Clock } from "../ports/clock.ts";
 type Lease = { readonly site: SiteId; readonly heads: readonly LogStart[]; heardMs: number };
 
 /**
- * Sites that take over this one's rows: what came after each began must stay, in the log and as
- * tombstones. A lease ends by itself an hour after it was last renewed, and there are never more
- * than LIMITS.bootstrapsServedMax; a site that begins again gives up its former one.
+ * Leases of sites that are taking over this one's rows. What came after a bootstrap began must
+ * stay, in the log and as tombstones. A lease ends by itself an hour after it was last renewed, and
+ * there are at most LIMITS.bootstrapsServedMax. A site that begins again gives up its former lease.
  */
 export class BootstrapLeases {
   readonly #clock: Clock;
@@ -36,7 +36,7 @@ export class BootstrapLeases {
     return lease.heads;
   }
 
-  /** The position that nothing may be dropped behind, of every lease. */
+  /** The position of every lease: nothing behind it may be dropped. */
   vectors(): Vector[] {
     this.#endOld();
     return Array.from(this.#leases.values(), ({ heads }) => {

@@ -15,9 +15,9 @@ import { type RowCalls, RowRefusal } from "./row-calls.ts";
 /** Where rows are taken over from: a peer, or a directory that one has written. */
 export type RowSource = Pick<RowCalls, "start" | "rows"> & {
   readonly site: SiteId;
-  /** It brings all bytes along: none of them is left for later, whatever its bucket says. */
+  /** It brings all bytes along: none are left for later, whatever the setting of their bucket. */
   readonly hasBodies?: true;
-  /** This site was whole without its rows. */
+  /** This site had all of its data before, and merges the rows of the source. */
   readonly merges?: true;
 };
 
@@ -25,9 +25,9 @@ export type BootstrapDeps = {
   readonly rows: LogicalRows;
   readonly clock: Clock;
   readonly log: Log;
-  /** This site's own log: it goes on where it is, whatever others say of it. */
+  /** This site's own origin, whose log goes on where it is, whatever others say about it. */
   readonly own: () => OriginId;
-  /** Gets what is not here of the chunks of a large body. */
+  /** Fetches the chunks of a large body that are missing here. */
   readonly fetch: (
     refs: readonly ManifestRef[],
     source: SiteId,
@@ -40,7 +40,7 @@ export type BootstrapProgress = {
   readonly site: SiteId;
   readonly state: "running" | "done" | "failed";
   readonly rows: number;
-  /** About how many there are in all. */
+  /** About how many rows there are in all. */
   readonly rowsTotal: number;
   /** Bytes of rows and bodies that have been taken over since the last start. */
   readonly bytes: number;
@@ -56,7 +56,7 @@ export type BootstrapProgress = {
 
 /** Behind the last row of all. */
 const END = "E";
-/** What is brought in with one commit: about so many bytes beside the log, or rows in it. */
+/** The most that one commit brings in: bytes of bodies beside the log, and bytes of rows in it. */
 const STEP_BODY_BYTES = 64 * 1024 * 1024;
 const STEP_BYTES = 2 * 1024 * 1024;
 /** Rows of this site that are compared in one turn. */
@@ -65,19 +65,22 @@ const REMOVED_AT_ONCE = 1000;
 
 type Gathered = {
   readonly incoming: IncomingRow[];
-  /** Positions that the other site has, of the rows since the last commit. */
+  /** Positions of the rows that the other site sent since the last commit. */
   readonly there: Set<string>;
   bytes: number;
   bodyBytes: number;
-  /** Once it is stored, buckets may show rows first, or not any more: large bodies wait for it. */
+  /**
+   * Whether a setting arrived that may make a bucket metadata-first, or end that: large bodies wait
+   * until it is stored.
+   */
   saysOfBuckets: boolean;
 };
 
 /**
- * Takes over all rows of another site, with their bytes. What is here and is not there, although
- * that site had applied it, was removed there and is removed here; what it had not applied stays,
- * and travels by the log. Each step is one commit that says how far it has come, so an interruption
- * costs no more than a step; a lease that has ended begins it anew.
+ * Takes over all rows of another site, with their bytes. A row that is here and not there was
+ * removed there if that site had applied it, and is removed here too; one that it had not applied
+ * stays, and reaches it by the log. Each step is one commit that records how far it has come, so an
+ * interruption costs at most a step. When the lease has ended, the bootstrap begins anew.
  */
 export class BootstrapRun {
   readonly #deps: BootstrapDeps;
@@ -138,7 +141,10 @@ export class BootstrapRun {
     await rows.setFloors(progress.heads.filter(({ origin }) => origin !== own()));
   }
 
-  /** Where to go on: where the last run stood, as long as what it rests on is kept there. */
+  /**
+   * Where to begin: where the last run stopped, as long as the other site still keeps what that
+   * rests on.
+   */
   async #begin(signal: AbortSignal): Promise<Bootstrap> {
     const { site } = this.#source;
     const before = this.#deps.rows.bootstrap();
@@ -181,7 +187,8 @@ export class BootstrapRun {
           at = await this.#commit(at, gathered, position);
           const refused = page.refused.filter((one) => compareUtf8(one, position) >= 0);
           gathered = { ...emptyStep(), there: new Set(refused) };
-          // A step with large bodies takes a while: the other site must not take us for gone.
+          // A step with large bodies takes a while: renewing the lease shows the other site that we
+          // are still there.
           await this.#source.start(lease, signal);
         }
         await this.#gather(gathered, { entry, operation, position }, signal);
@@ -230,7 +237,8 @@ export class BootstrapRun {
     }
     if (found.outcome === "unreachable") throw new Error(found.reason);
     if (found.outcome === "gone") {
-      // Removed or replaced there since: what did that comes by the log.
+      // The row was removed or replaced there meanwhile; the operation that did so will come by the
+      // log.
       this.#skipped += 1;
       this.#deps.log.warn({ position }, "the bytes of a row are not there any more");
       return;
@@ -246,7 +254,7 @@ export class BootstrapRun {
     return own?.position === position && encodeLogicalRow(own).equals(encoded);
   }
 
-  /** Brings in what was gathered, and takes away what was removed there, up to a position. */
+  /** Commits what was gathered, and removes rows that were removed there, up to a position. */
   async #commit(progress: Bootstrap, gathered: Gathered, position: string): Promise<Bootstrap> {
     const { rows, clock } = this.#deps;
     const next = { ...progress, position, rows: progress.rows + gathered.there.size };
@@ -297,7 +305,10 @@ function namesBodies({ body }: Operation): boolean {
 /** Positions whose rows have been compared, and those of them that the other site has. */
 type Span = { readonly from: string; readonly to: string; readonly there: ReadonlySet<string> };
 
-/** The names of a row that the other site lacks although it had applied it; none: it stays. */
+/**
+ * The names of a row to be removed, because the other site lacks it although it had applied it;
+ * empty when it stays.
+ */
 function removedThere(
   { operation, position }: LogicalRow,
   { from, to, there }: Span,
@@ -308,7 +319,7 @@ function removedThere(
   const head = heads.find((one) => one.origin === origin);
   const name = head === undefined || head.seq < seq ? undefined : rowNameOf(operation);
   if (name === undefined) return [];
-  // A write of a null slot is a row there as long as it stands in its slot, or is a conflict.
+  // A write of a null slot is a row there as long as it is in its slot, or is a conflict.
   const write = position.slice(0, -1);
   const inSlot = `${write}v`;
   const asConflict = `${write}w`;
@@ -316,13 +327,16 @@ function removedThere(
     return there.has(inSlot) || compareUtf8(inSlot, from) < 0 ? [] : [name];
   }
   if (name.what !== "null" || operation.body.kind !== "object-put") return [name];
-  // The next page begins with it as a conflict, and looks at what stands in front of that.
+  // The next page begins with it as a conflict, and then compares what comes before that as well.
   if (compareUtf8(asConflict, to) >= 0) return [];
-  // In front of this a row may have taken its place, which made it a conflict here.
+  // A row of the current page may have taken its place, which made it a conflict here.
   return there.has(asConflict) ? [name] : [name, { ...name, what: "conflict" }];
 }
 
-/** Where rows of this site begin that a page is compared with: a conflict may be in its slot. */
+/**
+ * Where the rows of this site begin that a page is compared with: a conflict may still be in its
+ * slot here.
+ */
 function ownFrom(position: string): string {
   const isConflict = position.startsWith(SECTIONS.objects) && position.endsWith("w");
   return isConflict ? `${position.slice(0, -1)}v` : position;

@@ -7,17 +7,17 @@ import type { FetchedBody } from "./body-fetch.ts";
 
 export type BroughtBytesDeps = {
   readonly clock: Pick<Clock, "sleep">;
-  /** What is not here of one body, from whoever has it, first asked the site that is named. */
+  /** Fetches the missing bytes of one body from any site, asking the named one first. */
   readonly ask: (manifest: ManifestRef, first: SiteId, signal: AbortSignal) => Promise<FetchedBody>;
 };
 
-/** Tries for one part, with a rest in between: a link that breaks for a moment costs one part. */
+/** Tries for one part, with a rest in between: a short break of the link costs one part. */
 const TRIES_MAX = 4;
 const REST_MS = 1000;
 
 /**
- * Fetches what is not here of the parts of an upload that another site has, one after the other.
- * What has been staged is given up when the rest cannot be had.
+ * Fetches the missing bytes of the parts of an upload that another site has, one after the other.
+ * When the rest cannot be had, what was staged is discarded.
  *
  * @throws StorageFault "unreachable".
  */

@@ -1,5 +1,6 @@
 import { toHex } from "../core/bytes.ts";
 import type { ForwardedAnswer, ForwardedFlow, ForwardedHead } from "../core/forwarded-request.ts";
+import { ignore } from "../core/ignore.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { SiteId } from "../core/names.ts";
 import type { MemberSite } from "../core/site-record.ts";
@@ -10,14 +11,14 @@ import { PeerFault, type PeerFaultKind } from "./peer-fault.ts";
 import { type FlowMessage, parseForwardedAnswer, writeFlowMessage } from "./wire-forward.ts";
 
 export const FLOW_PATH = "/v1/repl/forward-flow";
-/** Beyond what the home lets one message wait. */
+/** How long to wait for a reply, beyond the time that the home lets a message wait. */
 const TIMEOUT_MS = 30_000;
 /** How long a link may be broken before a request that is on its way over it is given up. */
 const BROKEN_MS = 20_000;
 const FIRST_REST_MS = 100;
 const LONGEST_REST_MS = 2000;
 const FLOW_BYTES = 16;
-/** Failures that say nothing of what has become of a message: it is sent once more. */
+/** Failures after which nothing is known of what became of a message: it is sent once more. */
 const PASSING: ReadonlySet<PeerFaultKind> = new Set(["unreachable", "timeout"]);
 
 export type FlowDeps = {
@@ -28,7 +29,7 @@ export type FlowDeps = {
 };
 
 /**
- * Begins to bring a request to the home of its bucket, whose body follows in pieces.
+ * Begins to bring a request, whose body follows in pieces, to the home of its bucket.
  *
  * @throws PeerFault when there is no such peer, when it cannot be reached, or has no room.
  */
@@ -77,8 +78,8 @@ class FlowThere implements ForwardedFlow {
   }
 
   cut(): void {
-    // A home that does not hear of it gives the request up by itself.
-    this.#send({ kind: "cut", flow: this.#flow }).catch(() => undefined);
+    // A home that does not receive this gives the request up by itself.
+    this.#send({ kind: "cut", flow: this.#flow }).catch(ignore);
   }
 
   async #ask(message: FlowMessage): Promise<ForwardedAnswer | undefined> {

@@ -4,6 +4,7 @@ import type { SiteId } from "../core/names.ts";
 import type { Cancel, Clock } from "../ports/clock.ts";
 import { Line } from "../storage/line.ts";
 import { FLOW_PATH } from "./forward-flow.ts";
+import { textReply } from "./peer-replies.ts";
 import type { PeerAnswer, PeerCall, PeerRoute } from "./peer-server.ts";
 import { type FlowMessage, parseFlowMessage, writeForwardedAnswer } from "./wire-forward.ts";
 
@@ -17,12 +18,12 @@ type Guest = {
   readonly flow: ForwardedFlow;
   /** Bytes of the body that have been taken. */
   taken: number;
-  /** One message is worked on at a time. */
+  /** Its messages, of which one is worked on at a time. */
   readonly line: Line;
-  /** What the end of the body will bring; undefined before that. */
+  /** The answer, once the end of the body has been handed over; undefined before that. */
   ending: Promise<ForwardedAnswer> | undefined;
   answer: ForwardedAnswer | undefined;
-  /** Messages of it that wait. */
+  /** How many of its messages wait. */
   waiting: number;
   forget: Cancel;
 };
@@ -34,8 +35,8 @@ const REMEMBERED_MAX = 256;
 
 /**
  * Takes requests of clients that peers bring in pieces. Invariants: each piece is taken once and in
- * order, however often it comes; what nobody speaks of for a minute is given up, and an answer is
- * remembered for as long.
+ * order, however often it arrives. A flow without messages for a minute is given up, and an answer
+ * is remembered for as long.
  */
 export class ForwardGuests {
   readonly #deps: ForwardGuestsDeps;
@@ -58,15 +59,15 @@ export class ForwardGuests {
 
   async #answer({ body, peer }: Pick<PeerCall, "body" | "peer">): Promise<PeerAnswer> {
     const parsed = parseFlowMessage(body);
-    if (parsed.outcome === "bad") return plain(400, parsed.problem);
+    if (parsed.outcome === "bad") return textReply(400, parsed.problem);
     const message = parsed.value;
     const name = `${peer.id} ${message.flow}`;
     if (message.kind === "open") return this.#open(name, message.request, peer.id);
     const guest = this.#guests.get(name);
-    if (guest === undefined) return plain(404, "nothing of that name is under way");
+    if (guest === undefined) return textReply(404, "nothing of that name is under way");
     if (message.kind === "cut") {
       this.#drop(name);
-      return plain(202, "given up");
+      return textReply(202, "given up");
     }
     guest.waiting += 1;
     try {
@@ -84,7 +85,7 @@ export class ForwardGuests {
     const all = [...this.#guests];
     const answered = all.filter(([, { answer }]) => answer !== undefined);
     if (all.length - answered.length >= LIMITS.forwardedFlowsMax) {
-      return plain(503, "too many at once");
+      return textReply(503, "too many at once");
     }
     const [oldest] = answered;
     if (answered.length >= REMEMBERED_MAX && oldest !== undefined) this.#drop(oldest[0]);
@@ -97,21 +98,24 @@ export class ForwardGuests {
     return replyOf(undefined);
   }
 
-  /** Undefined when it was taken; what the guest has been answered says the rest. */
+  /**
+   * Takes a message. Undefined when it was taken: the reply then follows from what the guest has
+   * been answered.
+   */
   async #take(
     guest: Guest,
     message: Extract<FlowMessage, { kind: "data" | "end" }>,
   ): Promise<PeerAnswer | undefined> {
     if (guest.answer !== undefined) return undefined;
     const { offset } = message;
-    if (offset > guest.taken) return plain(409, "something before it has not come");
+    if (offset > guest.taken) return textReply(409, "something before it has not come");
     if (message.kind === "data") {
       const fresh = message.bytes.subarray(guest.taken - offset);
       guest.answer = await guest.flow.data(fresh);
       guest.taken += fresh.length;
       return undefined;
     }
-    if (offset !== guest.taken) return plain(409, "more has come than was sent");
+    if (offset !== guest.taken) return textReply(409, "more has come than was sent");
     guest.ending ??= guest.flow.end();
     guest.answer = await this.#inTime(guest.ending);
     return undefined;
@@ -148,10 +152,6 @@ export class ForwardGuests {
 
 function replyOf(answer: ForwardedAnswer | undefined): PeerAnswer {
   // The client's own status travels inside: ours says only whether it was answered.
-  if (answer === undefined) return plain(202, "it goes on");
+  if (answer === undefined) return textReply(202, "it goes on");
   return { status: 200, body: writeForwardedAnswer(answer) };
-}
-
-function plain(status: number, message: string): PeerAnswer {
-  return { status, body: Buffer.from(message) };
 }

@@ -7,6 +7,7 @@ import type { Clock } from "../ports/clock.ts";
 import type { Random } from "../ports/random.ts";
 import type { PeerClient } from "./peer-client.ts";
 import { PeerFault } from "./peer-fault.ts";
+import { textReply } from "./peer-replies.ts";
 import type { PeerAnswer, PeerRoute } from "./peer-server.ts";
 import {
   parseForwardedAnswer,
@@ -16,7 +17,7 @@ import {
 } from "./wire-forward.ts";
 
 const FORWARD_PATH = "/v1/repl/forward";
-/** Of the head beside the body, in bytes. */
+/** Bytes that the head may take beside the body. */
 const HEAD_BYTES_MAX = 256 * 1024;
 const BYTES_MAX = LIMITS.forwardedBodyBytesMax + HEAD_BYTES_MAX;
 const TIMEOUT_MS = 30_000;
@@ -27,8 +28,9 @@ const RESTS_MS = [100, 400] as const;
 const REMEMBERED_MAX = 1024;
 
 /**
- * Answers peers that bring a request for a bucket which has its home here. One that comes twice is
- * answered once: a write with `If-None-Match` would be refused because of itself.
+ * Answers peers that bring a request for a bucket which has its home here. A request that arrives
+ * twice is carried out once: the second time, a write with `If-None-Match` would be refused because
+ * of itself.
  */
 export function forwardRoute(
   answer: (request: ForwardedRequest) => Promise<ForwardedAnswer>,
@@ -50,10 +52,10 @@ export function forwardRoute(
       const name = `${peer.id} ${query.get("name") ?? ""}`;
       const before = query.has("name") ? remembered.get(name) : undefined;
       if (before !== undefined) return before;
-      // Each holds its body in memory.
-      if (underWay >= LIMITS.forwardsMax) return plain(503, "too many at once");
+      // Each of these requests holds its body in memory.
+      if (underWay >= LIMITS.forwardsMax) return textReply(503, "too many at once");
       const request = parseForwardedRequest(body);
-      if (request.outcome === "bad") return plain(400, request.problem);
+      if (request.outcome === "bad") return textReply(400, request.problem);
       const taken = take(request.value);
       remembered.set(name, taken);
       const [oldest] = remembered.keys();
@@ -61,10 +63,6 @@ export function forwardRoute(
       return taken;
     },
   };
-}
-
-function plain(status: number, message: string): PeerAnswer {
-  return { status, body: Buffer.from(message) };
 }
 
 /**

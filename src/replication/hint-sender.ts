@@ -10,23 +10,27 @@ export type HintSenderDeps = {
   readonly clock: Clock;
   /** Peers that can be reached, as far as is known. */
   readonly peers: () => readonly Pick<PeerCalls, "site" | "hint">[];
-  /** Whether the peer waits here for news, and so needs no word of them. */
+  /** Whether the peer waits here for news, and so needs no hint. */
   readonly isAwaitedBy: (peer: SiteId) => boolean;
 };
 
 type Told = { applied: Vector; received: Vector; sending: boolean; answeredMs: number };
 
-/** Commits in quick succession are told of together. */
+/** Commits within this time are announced by one hint. */
 const NEWS_MS = 20;
-/** What has been applied is told with the next request; only a peer that hears none gets a hint. */
+/**
+ * What has been applied travels with the next request; a hint tells it only to a peer that gets
+ * none.
+ */
 const APPLIED_MS = 300;
-/** Who was answered a moment ago asks again by itself. */
+/** A peer that was answered within this time asks again by itself. */
 const ANSWERED_MS = 1000;
 const NOTHING: Vector = new Map();
 
 /**
- * Tells peers that do not wait here that there is news, and what this site has applied of what came
- * over other links. A hint that does not arrive is no loss: every peer asks by itself.
+ * Sends hints to peers that are not waiting here: that there is news, and what this site has
+ * applied of what arrived over other links. A lost hint does no harm, because every peer asks by
+ * itself.
  */
 export class HintSender {
   readonly #deps: HintSenderDeps;

@@ -15,12 +15,15 @@ export type LagCounterDeps = {
 
 /** Some milliseconds of counting. */
 const PAGE_BYTES = 256 * 1024;
-/** A question needs a block of each origin, and one may be dropped while another is read again. */
+/**
+ * How often a block is restored for one question: it needs one block of each origin, and restoring
+ * one may drop another.
+ */
 const RESTORES_MAX = 64;
 
 /**
- * Counts what peers have not applied, from the log, when somebody asks. What every peer has is
- * never read, so that in quiet times a question costs nothing; what was counted is not read twice.
+ * Counts from the log what peers have not applied, when somebody asks. What every peer has is not
+ * read, so a question costs nothing in quiet times; what was counted is not read twice.
  */
 export class LagCounter {
   readonly #replica: LagCounterDeps["replica"];
@@ -34,9 +37,13 @@ export class LagCounter {
     this.#ledger = new LagLedger(operationsMax);
   }
 
-  /** Counts everything up to now that lies behind one of these vectors, which the log reaches. */
+  /**
+   * Counts everything up to now beyond the least of these vectors, all of which the log reaches
+   * back to.
+   */
   count(vectors: readonly Vector[]): Promise<void> {
-    // Who asks while a count runs needs what was added since it began: one more is run behind it.
+    // Whoever asks while a count is running needs what was added since it began, so another one
+    // follows it.
     const before = this.#counting ?? Promise.resolve();
     const counting = before.then(
       () => this.#count(vectors),
@@ -46,7 +53,7 @@ export class LagCounter {
     return counting;
   }
 
-  /** What lies behind a vector that was counted, but for the operations of these origins. */
+  /** What is beyond a vector that was counted, without the operations of some origins. */
   async behind(vector: Vector, without: ReadonlySet<OriginId>): Promise<Lag | undefined> {
     for (let tries = 0; tries < RESTORES_MAX; tries++) {
       const found = this.#ledger.behind(vector, without);
@@ -83,7 +90,7 @@ export class LagCounter {
   }
 
   async #restore({ origin, after, last }: MissingDetail): Promise<void> {
-    // Nothing of the other origins: their heads are where they stand.
+    // Of the other origins nothing is read: they are asked for from their heads on.
     const from = new Map(
       [...this.#replica.received()].map(([other, head]) => [other, head.seq] as const),
     );

@@ -51,9 +51,9 @@ const NO_BLOCK = { first: 1, count: 0 };
 const NO_BUCKET = 0;
 
 /**
- * Sums of the operations that some peer may not have applied, so that what lies behind a vector is
- * told without reading the log. Invariants: the blocks of an origin are consecutive and ascend; a
- * block's sums are those of its operations.
+ * Sums of the operations that some peer may not have applied, so that what is beyond a vector can
+ * be told without reading the log. Invariants: the blocks of an origin are consecutive and
+ * ascending; a block's sums are those of its operations.
  */
 export class LagLedger {
   readonly #blocks = new Map<OriginId, Block[]>();
@@ -118,7 +118,7 @@ export class LagLedger {
     }
   }
 
-  /** Where counting goes on for each origin: behind what was counted, or at the vector. */
+  /** Where counting continues for each origin: behind what was counted, or at the vector. */
   beyond(vector: ReadonlyMap<OriginId, Seq>): Vector {
     const next = new Map(vector);
     for (const [origin, blocks] of this.#blocks) {
@@ -128,7 +128,10 @@ export class LagLedger {
     return next;
   }
 
-  /** What lies behind a vector, but for `without`; or what must be read again to know. */
+  /**
+   * What is beyond a vector, without the origins in `without`; or the detail that must be read
+   * again to know.
+   */
   behind(vector: Vector, without: ReadonlySet<OriginId>): Lag | MissingDetail {
     const sums = new Map<number, MutableTally>();
     let oldestMs = Number.POSITIVE_INFINITY;
@@ -168,7 +171,8 @@ export class LagLedger {
   #keepDetail(block: Block, detail: Detail): void {
     block.detail = detail;
     this.#detailed.push(block);
-    // A vector may cut one block of every origin, and its question needs all of these at once.
+    // A vector may fall within one block of every origin, and its question needs all of these at
+    // once.
     if (this.#detailed.length <= Math.max(this.#detailedMax, this.#blocks.size)) return;
     const oldest = this.#detailed.shift();
     if (oldest !== undefined) oldest.detail = undefined;

@@ -19,7 +19,10 @@ export type MembershipSettings = {
 
 export type MembershipDeps = Omit<JoinDeps, "ownRecord"> & {
   readonly invitations: Invitations;
-  /** What is said of members is dated: nothing is while this site's clock is not believed. */
+  /**
+   * Records of members carry a clock reading, so none is written while this site's clock is not
+   * believed.
+   */
   readonly guard: Pick<ClockGuard, "refusal">;
 };
 
@@ -55,15 +58,15 @@ export class Membership {
   }
 
   /**
-   * Says anew what this site is, if it is a member and something has changed: it was started with
-   * other addresses, or as a new incarnation.
+   * Updates this site's own record, if it is a member and was started with other addresses or as a
+   * new incarnation.
    */
   async refresh(): Promise<void> {
     const { store, identity, keyRing } = this.#deps;
     const own = store.site(identity.siteId);
     if (own === undefined) return;
     keyRing.share(identity.siteId);
-    // Who was removed does not bring itself back.
+    // A removed site does not make itself a member again.
     if (own.state === "active")
       await store.putSite(this.#record({ addresses: [], insecure: false }));
   }

@@ -10,33 +10,33 @@ import { mayBeBodyOf } from "./relayed-bodies.ts";
 
 export type PageCheckDeps = {
   readonly clusterId: ClusterId;
-  /** This site's own: nobody can know more of it than this site. */
+  /** This site's own origin: no other site can know more of it. */
   readonly own: OriginId;
   readonly hash: Hash;
 };
 
-/** What a peer handed over, and what this site knew when it asked. */
+/** A page that a peer handed over, and what this site knew when it asked. */
 export type ReceivedPage = {
   readonly entries: readonly LogEntry[];
   readonly heads: readonly SignedHead[];
   readonly received: ReadonlyMap<OriginId, OriginHead>;
   readonly sites: Iterable<SiteRecord>;
-  /** Origins of the peer itself: what it hands over of them it wrote, bodies included. */
+  /** Origins of the peer itself: their operations and bodies it wrote itself. */
   readonly written: readonly OriginId[];
 };
 
-/** What of a page may be taken. */
+/** The part of a page that may be taken. */
 export type CheckedPage = {
   /** In the order of the page; what is here already is left out. */
   readonly entries: readonly ChainedEntry[];
   readonly heads: readonly SignedHead[];
-  /** Their site's record is not here yet: they are asked for again when it is. */
+  /** Origins whose site's record is not here yet: they are asked for again when it is. */
   readonly unknown: readonly OriginId[];
-  /** Another history than the one that is here. */
+  /** Origins of which the page has another history than this site. */
   readonly diverged: readonly OriginId[];
 };
 
-/** Operations of one origin, one behind the other. */
+/** Consecutive operations of one origin. */
 type Run = {
   readonly origin: OriginId;
   readonly entries: ChainedEntry[];
@@ -46,11 +46,12 @@ type Run = {
 type Read = { readonly entry: ChainedEntry; readonly run: Run; readonly seq: number };
 
 /**
- * Checks that every operation of a page stands in its origin's chain, and that the site of that
- * origin signed the chain's end: a peer can hand over what others wrote, and cannot change it.
- * Bodies that come from others than who wrote them are compared with what their operations say.
+ * Checks that every operation of a page continues its origin's hash chain, and that the site of
+ * that origin signed the chain's end. So a peer can hand over what others wrote, but cannot change
+ * it. Bodies handed over by another site than the one that wrote them are compared with what their
+ * operations say.
  *
- * @throws PeerLie when anything does not hold; LayoutError when bytes are no operation.
+ * @throws PeerLie when any of this does not hold; LayoutError when bytes are no operation.
  */
 export function checkPage(deps: PageCheckDeps, page: ReceivedPage): CheckedPage {
   const { runs, read } = readRuns(deps, page.entries);
@@ -114,8 +115,8 @@ function readRuns(
 }
 
 /**
- * Whether a run goes on where this site stands, or before that: what came meanwhile over another
- * way is passed over. False: it is another history.
+ * Whether a run continues where this site stands, or overlaps what it has: operations that arrived
+ * meanwhile by another way are skipped. False: it is another history.
  */
 function continues(run: Run, head: OriginHead | undefined): boolean {
   const known = head?.seq ?? 0;

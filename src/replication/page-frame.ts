@@ -22,17 +22,20 @@ import type { LogEntry } from "../storage/replica.ts";
  */
 const MAGIC = 0x4750_5441;
 const FORMAT = 1;
-/** The envelope of an operation alone; so a page cannot be made of millions of empty ones. */
+/**
+ * Bytes of an operation's envelope alone: they bound how many operations a page can claim to have.
+ */
 const OPERATION_BYTES_MIN = 61;
 /**
- * Operations beside bodies that are larger by more than this travel as they are: deflated they
- * would save a twentieth of the page, for more than all else that the two sites do with them.
+ * When the bodies of a page are larger than its operations by more than this factor, the operations
+ * travel uncompressed: deflating them would save a twentieth of the page, and cost more than all
+ * other work of the two sites on it.
  */
 const WORTH_BODIES = 8;
 
 /**
- * Where pages are put together, one after the other: memory of its own for each would be garbage of
- * megabytes, for which V8 collects everything.
+ * Pages are put together here, one after the other: new memory for each would be megabytes of
+ * garbage, for which V8 runs full collections.
  */
 const scratch = { operations: new ByteWriter(64 * 1024), bodies: new ByteWriter(64 * 1024) };
 

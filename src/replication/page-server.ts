@@ -10,6 +10,8 @@ import type { LogEntry, LogPage, OriginHead, Replica, SignedHead } from "../stor
 import type { ChunkLeases } from "./chunk-leases.ts";
 import { chainBeforeOf, chainBehind, isOfSameOrigin, sameChain, seqsOf } from "./log-entries.ts";
 import { encodePage } from "./page-frame.ts";
+import { refusalReply } from "./peer-replies.ts";
+import type { PeerAnswer } from "./peer-server.ts";
 import {
   FEATURE_LEVEL,
   type Hint,
@@ -55,8 +57,6 @@ export type PeerQuestion = {
   readonly signal: AbortSignal;
 };
 
-export type PeerReply = { readonly status: number; readonly body: Uint8Array };
-
 /** A position that no log ever reaches: "nothing of this origin". */
 const NEVER = parseSeq(Number.MAX_SAFE_INTEGER);
 /** Requests of one peer that wait for news at once; one more is answered with what there is. */
@@ -66,7 +66,7 @@ const WAITERS_MAX = 4;
 export class PageServer {
   readonly #deps: PageServerDeps;
   readonly #waiting = new Map<SiteId, number>();
-  /** Ends the waits for news: peers are answered with what there is. */
+  /** What ends each wait for news: the peer is then answered with what there is. */
   readonly #ends = new Set<() => void>();
   #closed = false;
 
@@ -86,9 +86,9 @@ export class PageServer {
   }
 
   /** `POST /v1/repl/pull`. */
-  async answerPull({ peer, body, signal }: PeerQuestion): Promise<PeerReply> {
+  async answerPull({ peer, body, signal }: PeerQuestion): Promise<PeerAnswer> {
     const parsed = parsePullRequest(body);
-    if (parsed.outcome === "bad") return refusal(parsed.problem);
+    if (parsed.outcome === "bad") return refusalReply(400, parsed.problem);
     if (this.#closed) return { status: 503, body: Buffer.from('{"error":"closing"}') };
     const request = parsed.value;
     this.#deps.told(peer, {
@@ -120,9 +120,9 @@ export class PageServer {
   }
 
   /** `POST /v1/repl/hint`: a peer has news, or has applied what came from here. */
-  answerHint({ peer, body }: PeerQuestion): PeerReply {
+  answerHint({ peer, body }: PeerQuestion): PeerAnswer {
     const parsed = parseHint(body);
-    if (parsed.outcome === "bad") return refusal(parsed.problem);
+    if (parsed.outcome === "bad") return refusalReply(400, parsed.problem);
     this.#deps.told(peer, parsed.value);
     return { status: 200, body: Buffer.from("{}") };
   }
@@ -196,8 +196,8 @@ export class PageServer {
   }
 
   /**
-   * Leaves out origins whose first operation does not continue the chain that the peer has: it has
-   * another history of them.
+   * Leaves out origins whose first operation does not continue the chain that the peer has: the
+   * peer has another history of them.
    */
   #withoutStrangers(
     page: Extract<LogPage, { outcome: "page" }>,
@@ -221,7 +221,10 @@ export class PageServer {
     return page.entries.filter(({ encoded }) => !diverged.has(operationHeader(encoded).origin));
   }
 
-  /** Ours is signed here; those of others come with the signatures of their sites. */
+  /**
+   * The signed heads of a page: our own are signed here, those of others come with the signatures
+   * of their sites.
+   */
   #signedHeads(
     relayed: readonly SignedHead[],
     entries: readonly LogEntry[],
@@ -238,7 +241,7 @@ export class PageServer {
     return [...relayed, ...signed];
   }
 
-  /** What a page speaks of must still be there when the peer comes for it. */
+  /** Leases the chunks of a page, so that they are still there when the peer asks for them. */
   #lease(entries: readonly LogEntry[]): void {
     for (const { encoded, inline } of entries) {
       if (inline !== undefined || operationHeader(encoded).kind !== "object-put") continue;
@@ -276,8 +279,4 @@ function listenForCommit(
     hear();
   };
   return { heard, end };
-}
-
-function refusal(problem: string): PeerReply {
-  return { status: 400, body: Buffer.from(JSON.stringify({ error: "bad-request", problem })) };
 }

@@ -11,7 +11,7 @@ type Refused = Extract<IngestOutcome, { outcome: "refused" }>;
 
 /** What became of a page. */
 export type TakenPage = {
-  /** Operations that are in the log now and were not before. */
+  /** Operations that are new in the log. */
   readonly operations: number;
   readonly parked: number;
   /** The first operation of each origin that was refused: what follows it was not looked at. */
@@ -22,7 +22,7 @@ export type PageTakerDeps = {
   /** Whether a bucket shows rows before their bytes are here. */
   readonly showsRowsFirst: (bucket: BucketName) => boolean;
   readonly replica: Pick<Replica, "manifest" | "ingest">;
-  /** Bytes of bodies that a page may be kept waiting for. */
+  /** How many bytes of bodies are fetched before a page is taken. */
   readonly fetchNowBytes: number;
   readonly fetch: (
     body: Extract<BodyRef, { kind: "manifests" }>,
@@ -31,7 +31,7 @@ export type PageTakerDeps = {
   ) => Promise<FetchedBody>;
 };
 
-/** Why an operation is parked whose bytes are on their way beside the others. */
+/** The reason noted for an operation that is parked while its bytes are being fetched. */
 const FETCHING = "its bytes are being fetched";
 const NO_BODY = "the peer had it without its body";
 
@@ -57,9 +57,9 @@ type Fetch = {
 const WHOLE: State = { kind: "whole", manifests: [] };
 
 /**
- * Takes a page that has been checked into the log. Bodies of moderate size are fetched first, so
- * that their operations are whole at once; an operation whose bytes would keep others waiting is
- * parked, which is durable, and its bytes are fetched beside what follows.
+ * Takes a checked page into the log. Bodies of moderate size are fetched first, so that their
+ * operations are whole at once. An operation whose bytes would delay the others is parked, durably,
+ * and its bytes are fetched meanwhile.
  */
 export async function takePage(
   deps: PageTakerDeps,
@@ -107,7 +107,7 @@ async function statesOf(
   let budget = deps.fetchNowBytes;
   const shownFirst = new ShownFirst(deps.showsRowsFirst);
   for (const [at, entry] of entries.entries()) {
-    // What has a body beside it is a put, as nearly all are.
+    // An operation with a body beside it is a put, as nearly all are.
     if (entry.inline === undefined && isOf("bucket-setting", entry.encoded)) {
       shownFirst.note(decodeOperation(entry.encoded).body);
     }

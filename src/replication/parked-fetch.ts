@@ -124,7 +124,9 @@ export class ParkedFetch {
     }
   }
 
-  /** Starts what is due, as far as there is room; gives how long until something will be. */
+  /**
+   * Starts fetches that are due, as far as there is room; returns how long until the next one is.
+   */
   #startDue(): number {
     for (const origin of this.#deps.replica.received().keys()) {
       if (!this.#lanes.has(origin)) this.#lanes.set(origin, new ParkedLane());

@@ -4,16 +4,16 @@ import { PeerFault } from "./peer-fault.ts";
 import { PeerLie } from "./peer-lie.ts";
 import type { PeerWatch } from "./peer-watch.ts";
 
-/** What any peer may have, so that another one can be asked when one fails. */
+/** Things that any peer may have, so that another peer can be asked when one fails. */
 export type Wanted = "a chunk" | "a list of chunks" | "an operation" | "right bytes";
 
 const STATES_MAX = 1000;
 
 /**
  * Counts peers that failed to give what others may have as well. The reader goes on to the next
- * one, so nobody else would hear of it: a peer that begins to fail is logged, and again when it
- * fails in another way or has answered since. Invariant: what is in `#told` was logged, and has
- * gone on ever since.
+ * peer, so nobody would hear of it otherwise. A peer that begins to fail is logged, and again when
+ * it fails in another way, or after it has answered. Invariant: what is in `#told` was logged and
+ * has continued since.
  */
 export class PassedOver {
   readonly #deps: { readonly log: Pick<Log, "warn">; readonly watch: Pick<PeerWatch, "failed"> };

@@ -30,7 +30,7 @@ export type AskPeer = (
     /** Path and query. */
     readonly path: string;
     readonly body?: Uint8Array;
-    /** An answer with more is cut off. */
+    /** An answer with more bytes is cut off. */
     readonly bytesMax: number;
     readonly timeoutMs: number;
     readonly signal: AbortSignal;
@@ -59,12 +59,15 @@ export type PeerCallsDeps = {
   readonly nowMs: () => number;
 };
 
-/** Beyond what an answer may wait: a peer that is silent for longer is taken for gone. */
+/**
+ * How long to wait beyond the time that an answer may take: a peer that is silent for longer counts
+ * as gone.
+ */
 const PATIENCE_MS = 15_000;
 const SMALL_ANSWER_BYTES = 64 * 1024;
 const MANIFESTS_ANSWER_BYTES = LIMITS.replicationAnswerBytesMax;
 
-/** What can be asked of one peer, with everything that comes back bounded and parsed. */
+/** The requests to one peer. Whatever comes back is bounded and parsed. */
 export class PeerCalls {
   readonly peer: SiteRecord;
   readonly #deps: PeerCallsDeps;
@@ -78,7 +81,7 @@ export class PeerCalls {
     return this.peer.id;
   }
 
-  /** Operations beyond what is known here; waits at the peer until there are some. */
+  /** Asks for operations beyond what is known here; waits at the peer until there are some. */
   async pull(
     wish: Omit<PullRequest, "bytesMax" | "compress" | "wallMs" | "featureLevel">,
     signal: AbortSignal,

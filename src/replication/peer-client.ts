@@ -29,7 +29,7 @@ export type PeerResponse = {
   readonly body: Buffer;
 };
 
-/** Who is asked; a site record is one. */
+/** The site that is asked; a site record is one. */
 export type Callee = Pick<
   SiteRecord,
   "id" | "name" | "publicKey" | "addresses" | "certificates" | "insecure"
@@ -37,8 +37,8 @@ export type Callee = Pick<
 
 export interface PeerClient {
   /**
-   * Asks a peer something, at the first of its addresses that answers. Whatever status the peer
-   * signed is given back, but for those that say that it does not take our word.
+   * Sends a request to the first address of a peer that answers. Returns whatever status the peer
+   * signed, except those that say that it does not accept our signature.
    *
    * @throws PeerFault.
    */
@@ -49,7 +49,7 @@ export type PeerClientDeps = {
   readonly network: Network;
   readonly clock: Clock;
   readonly random: Random;
-  /** Who asks; read anew for every request. */
+  /** The site that asks; read anew for every request. */
   readonly identity: {
     readonly clusterId: ClusterId;
     readonly siteId: SiteId | string;
@@ -60,10 +60,13 @@ export type PeerClientDeps = {
 
 const NONCE_BYTES = 16;
 const REFUSALS: ReadonlySet<number> = new Set([401, 403]);
-/** What is answered for a site that is not there, by itself as it starts, or by a proxy. */
+/**
+ * Statuses that stand for a site that is not there: from the site itself while it starts, or from a
+ * proxy.
+ */
 const GATEWAYS: ReadonlySet<number> = new Set([502, 503, 504]);
 
-/** Signs requests and believes answers only when the peer has signed them. */
+/** Makes a client that signs requests and believes an answer only when the peer has signed it. */
 export function createPeerClient(deps: PeerClientDeps): PeerClient {
   return new SigningClient(deps);
 }
@@ -87,8 +90,8 @@ class SigningClient implements PeerClient {
       const session = answer.headers["x-atoll-session"] ?? "";
       const isStale = answer.status === 401 && readProblem(answer.body).reason === "session";
       if (!isStale || session === known) return accept(peer, answer);
-      // The peer has been started anew since we last spoke: sign for the process that runs now.
-      // Another request may have heard of it in the meantime.
+      // The peer has restarted since we last spoke: sign for the process that runs now. Another
+      // request may have learnt of it in the meantime.
       this.#sessions.set(peer.id, session);
       return accept(peer, await this.#askOnce(peer, wish, deadline.signal));
     } catch (failure) {
@@ -186,7 +189,7 @@ class SigningClient implements PeerClient {
 function accept(peer: Callee, answer: PeerResponse): PeerResponse {
   if (!REFUSALS.has(answer.status)) return answer;
   const { reason, message, wallMs } = readProblem(answer.body);
-  // Whoever shows it puts a full stop behind it, and perhaps the hint.
+  // The message is shown with a full stop behind it, and perhaps a hint.
   const why = message.replace(/\.$/, "");
   throw new PeerFault("refused", `${peer.name} refuses this site (${reason}): ${why}`, {
     hint: HINTS[reason] ?? "Its log and `atoll repl-status` there say more.",
@@ -207,7 +210,7 @@ type Problem = {
   readonly wallMs: number | undefined;
 };
 
-/** What an answer of a peer says went wrong; nothing of it is trusted to be there. */
+/** Reads what went wrong from a peer's answer, in which any field may be missing. */
 export function readProblem(body: Uint8Array): Problem {
   try {
     const parsed: unknown = JSON.parse(Buffer.from(body).toString("utf8"));

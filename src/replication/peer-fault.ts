@@ -1,9 +1,9 @@
 /**
  * What can go wrong between two sites, told apart by what the operator can do about it.
  *
- * unreachable: no answer, or half of one. timeout: none in good time. refused: the peer does not
- * take this site's word, or not for this. untrusted: the answer is not what the peer signed.
- * too-large: the answer goes beyond what was asked for.
+ * unreachable: no answer, or half of one. timeout: no answer in time. refused: the peer does not
+ * accept this site's signature, or refuses this request. untrusted: the answer is not what the peer
+ * signed. too-large: the answer is larger than what was asked for.
  */
 export type PeerFaultKind = "unreachable" | "timeout" | "refused" | "untrusted" | "too-large";
 
@@ -12,7 +12,9 @@ export class PeerFault extends Error {
   override readonly name = "PeerFault";
   readonly kind: PeerFaultKind;
   readonly hint: string | undefined;
-  /** The peer's clock, in Unix milliseconds, when it refused this site for its own. */
+  /**
+   * The peer's clock, in Unix milliseconds, when it refused this site because their clocks differ.
+   */
   readonly wallMs: number | undefined;
 
   constructor(

@@ -30,7 +30,10 @@ type Refused = {
   readonly detail: string;
 };
 
-/** Who signed a request's headers. Whether its body is the one that they describe is not known. */
+/**
+ * Who signed a request's headers. It is not yet known whether its body is the one that they
+ * describe.
+ */
 export type Claim =
   | Refused
   | {
@@ -46,7 +49,7 @@ type Sender =
   | { readonly kind: "peer"; readonly peer: MemberSite; readonly publicKey: string }
   | { readonly kind: "invited"; readonly publicKey: string };
 
-/** Who sent a request, proved. */
+/** The proved sender of a request. */
 export type Caller = Refused | ({ readonly outcome: "caller"; readonly from: string } & Sender);
 
 export type PeerGateDeps = {
@@ -56,13 +59,13 @@ export type PeerGateDeps = {
   /** Whether a token with this public key may be used now. */
   readonly isInvited: (publicKey: string) => boolean;
   readonly clock: Clock;
-  /** New with every start: what was signed for an earlier one is not taken. */
+  /** New with every start: what was signed for an earlier process is refused. */
   readonly session: string;
 };
 
 const NO_SITE = /^[0-9a-f]{64}$/;
 
-/** Tells who a request is from, or why it is from nobody. */
+/** Tells who sent a request, or why it is refused. */
 export class PeerGate {
   readonly #deps: PeerGateDeps;
   readonly #nonces = new NonceWindow({
@@ -81,7 +84,9 @@ export class PeerGate {
     return this.#deps.session;
   }
 
-  /** Refuses what no body can make right, before the body is read: strangers get no room here. */
+  /**
+   * Refuses what no body could make right, before the body is read: strangers get no memory here.
+   */
   readClaim(exchange: Exchange): Claim {
     const { headers } = exchange;
     const parameters = readSignatureInput(headers.get("signature-input") ?? "");
@@ -116,7 +121,7 @@ export class PeerGate {
     return { outcome: "claim", from, parameters, sender, dateMs, request };
   }
 
-  /** Judges a request that has come whole. */
+  /** Judges a request whose body has arrived whole. */
   judge(claim: Extract<Claim, { outcome: "claim" }>, body: Uint8Array): Caller {
     const { parameters, sender, from, dateMs, request } = claim;
     if (request.digest !== contentDigest(body)) return altered(from);
@@ -147,7 +152,7 @@ export class PeerGate {
       return this.#deps.isInvited(name) ? { kind: "invited", publicKey: name } : "token";
     }
     const id: SiteId | undefined = parseSiteId(name);
-    // What this site signed itself must never come back to it as another's word.
+    // A message that this site signed itself must never be accepted as another's.
     if (id === undefined || id === this.#deps.identity.siteId) return "unknown";
     const peer = this.#deps.site(id);
     if (peer === undefined) return "unknown";
@@ -156,7 +161,7 @@ export class PeerGate {
   }
 }
 
-/** What a signature covers of a request. */
+/** What the signature of a request covers. */
 function requestOf({ method, target, headers }: Exchange): SignedRequest {
   return {
     ...{ method, target, authority: headers.get("host") ?? "" },

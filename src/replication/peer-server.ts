@@ -20,6 +20,7 @@ export type PeerCall = {
   readonly signal: AbortSignal;
 };
 
+/** What a peer is answered; the server signs it. */
 export type PeerAnswer = {
   readonly status: number;
   readonly body: Uint8Array;
@@ -31,12 +32,12 @@ export type PeerRoute = {
   readonly method: "GET" | "POST";
   /** Exact, such as "/v1/repl/pull". */
   readonly path: string;
-  /** Nothing of a larger body is parsed. */
+  /** A larger body is refused unparsed. */
   readonly bodyBytesMax: number;
   answer(call: PeerCall): Promise<PeerAnswer> | PeerAnswer;
 };
 
-/** The same for who holds an invitation, and is no member yet. */
+/** The same for a site that holds an invitation and is no member yet. */
 export type InvitedRoute = Omit<PeerRoute, "answer"> & {
   answer(
     call: Omit<PeerCall, "peer"> & { readonly invitation: string },
@@ -53,7 +54,7 @@ export type PeerServerDeps = Omit<PeerGateDeps, "session"> & {
 };
 
 const PEER_PATH = "/v1/repl/";
-/** Of a body that was sent to no route. */
+/** The bound for a body that was sent to no route. */
 const STRANGE_BYTES_MAX = 4096;
 
 type AnyRoute =
@@ -101,7 +102,8 @@ export class PeerServer {
     const found = this.#routes.get(`${exchange.method} ${path}`);
     const claim = this.#gate.readClaim(exchange);
     if (claim.outcome === "refused") return this.#refuse(exchange, claim);
-    // What is no route is told only to peers, so its body is looked at as if it were one.
+    // Only peers are told which paths exist, so for any other path the body is read and judged as
+    // well.
     const body = await readBody(exchange, found?.route.bodyBytesMax ?? STRANGE_BYTES_MAX);
     if (body === "gone") return undefined;
     if (body === "too-large") {
@@ -127,7 +129,7 @@ export class PeerServer {
     const { status, reason, from, detail } = refused;
     // A peer that does not know of our last start yet has done nothing wrong.
     if (reason !== "session") this.#deps.refusals.note(from ?? remoteAddress, reason, detail);
-    // One of the two clocks is wrong, and the other site hears nothing else from this one.
+    // One of the two clocks is wrong, and the other site learns of it only by this answer.
     const wallMs = reason === "clock" ? this.#deps.clock.nowMs() : undefined;
     return problem(status, reason, detail, wallMs);
   }
@@ -174,8 +176,8 @@ async function run(
 }
 
 /**
- * An answer that says why there is none, for programs and people; with this site's clock in Unix
- * milliseconds, where that is the reason.
+ * An answer that says why a request was refused, for programs and people; with this site's clock in
+ * Unix milliseconds where that is the reason.
  */
 export function problem(
   status: number,
@@ -192,7 +194,7 @@ function queryOf(query: string | undefined): ReadonlyMap<string, string> {
   return new Map(new URLSearchParams(query ?? ""));
 }
 
-/** Collects a body; one beyond the bound is given up, whatever more the peer would send. */
+/** Collects a body. Beyond the bound it is given up, however much the peer would still send. */
 function readBody(exchange: Exchange, bytesMax: number): Promise<Buffer | "too-large" | "gone"> {
   const bound = Math.min(bytesMax, LIMITS.replicationAnswerBytesMax);
   return new Promise((resolve) => {

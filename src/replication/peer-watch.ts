@@ -28,17 +28,20 @@ type Seen = {
 
 const SKEW_WARN_MS = 250;
 const SKEW_SAMPLES_MAX = 16;
-/** A clock that was set right must not look wrong for long. */
+/** Samples older than this do not count, so that a clock that was set right soon looks right. */
 const SKEW_AGE_MS = 120_000;
-/** What lay in a wire that was cut comes late, and says nothing about a clock. */
+/**
+ * A peer needs this many samples before its clock counts: a single message may have been delayed by
+ * a broken link.
+ */
 const VOTE_SAMPLES_MIN = 3;
 const WARN_AGAIN_MS = 3600 * 1000;
 const MESSAGE_CHARS_MAX = 500;
 
 /**
  * What is known of each peer from what it says and how it answers. Nothing here is durable: a peer
- * that has not been heard since the start is not known. Invariant: a peer's word is its last one,
- * also when it has gone back.
+ * that has not been heard since the start is unknown. Invariant: the last word of a peer counts,
+ * even when it takes back an earlier one.
  */
 export class PeerWatch {
   readonly #deps: PeerWatchDeps;
@@ -56,7 +59,7 @@ export class PeerWatch {
     this.clock(peer, word.wallMs);
   }
 
-  /** A peer has told its wall clock, perhaps because it believes nothing else for that. */
+  /** A peer has told its wall clock, perhaps in a refusal because the two clocks differ. */
   clock(peer: { readonly id: SiteId; readonly name: string }, wallMs: number): void {
     const { clock } = this.#deps;
     const seen = this.#of(peer.id);
@@ -77,7 +80,7 @@ export class PeerWatch {
     this.#of(peer).lastError = { message: message.slice(0, MESSAGE_CHARS_MAX), atMs };
   }
 
-  /** A site that is no peer any more. */
+  /** Forgets a site that is no peer any more. */
   forget(peer: SiteId): void {
     this.#seen.delete(peer);
   }
@@ -96,8 +99,8 @@ export class PeerWatch {
   }
 
   /**
-   * How far the clocks of peers are ahead of this site's, in milliseconds; of those that have said
-   * so often enough lately to be believed.
+   * How far the clocks of peers are ahead of this site's, in milliseconds, for peers with enough
+   * recent samples.
    */
   skews(): number[] {
     const nowMs = this.#deps.clock.monotonicMs();
@@ -124,7 +127,7 @@ export class PeerWatch {
   #warnOfSkew(peer: { id: SiteId; name: string }, seen: Seen, atMs: number): void {
     const skewMs = skewOf(seen) ?? 0;
     if (Math.abs(skewMs) <= SKEW_WARN_MS || atMs - seen.warnedMs < WARN_AGAIN_MS) return;
-    // One message that came late says nothing about a clock.
+    // A single delayed message says nothing about a clock.
     if (skewMs < 0 && seen.skews.length < SKEW_SAMPLES_MAX / 2) return;
     seen.warnedMs = atMs;
     this.#deps.log.warn(
@@ -134,7 +137,9 @@ export class PeerWatch {
   }
 }
 
-/** Every message is late by the time it travelled: the one that came fastest tells best. */
+/**
+ * Every message is late by its travel time, so the sample that travelled fastest is the best one.
+ */
 function skewOf({ skews }: Pick<Seen, "skews">): number | undefined {
   return skews.length === 0 ? undefined : Math.max(...skews.map(({ skewMs }) => skewMs));
 }

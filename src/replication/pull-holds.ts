@@ -2,14 +2,14 @@ import type { OriginId } from "../core/names.ts";
 import type { Vector } from "../core/records.ts";
 import type { Clock } from "../ports/clock.ts";
 
-/** Origins of another link that are behind for longer are taken from here as well. */
+/** After being behind for this long, origins of another link are pulled over this one as well. */
 const RELAY_PATIENCE_MS = 2000;
 /** Origins that were refused are asked for again after this. */
 const REFUSED_MS = 30_000;
 
 /**
  * Which origins are not asked of one peer for now: those that were refused a moment ago, and those
- * that come over other links as they should.
+ * that arrive over other links in time.
  */
 export class PullHolds {
   readonly #clock: Clock;
@@ -22,7 +22,7 @@ export class PullHolds {
     this.#clock = clock;
   }
 
-  /** The peer has said how far it is. */
+  /** Notes how far the peer says it is. */
   heard(peer: Vector, here: (origin: OriginId) => number): void {
     const nowMs = this.#clock.monotonicMs();
     for (const [origin, seq] of peer) {

@@ -1,3 +1,4 @@
+import { ignore } from "../core/ignore.ts";
 import type { OriginId, SiteId } from "../core/names.ts";
 import type { Vector } from "../core/records.ts";
 import type { Replica, SignedHead } from "../storage/replica.ts";
@@ -24,9 +25,9 @@ type Asked = {
 };
 
 /**
- * Questions for pages, of which one is under way at a time. While a page is taken the one behind it
- * may be asked for, as if it had been taken already; what came so is used only if it still fits,
- * and is given up when anything of the page before was refused, or something else is wanted.
+ * Requests for pages, one of which is under way at a time. While a page is being taken, the next
+ * may be requested as if that had been done. The result is used only if it still fits, and is
+ * dropped when anything of the page before was refused, or when something else is wanted.
  * Invariant: at most one such page is kept, so that a peer costs two pages of memory.
  */
 export class PullQuestions {
@@ -38,7 +39,7 @@ export class PullQuestions {
     this.#deps = deps;
   }
 
-  /** The page behind what is here; undefined when the question was taken back. */
+  /** The page beyond what is here; undefined when the request was taken back. */
   async next(wish: PullWish): Promise<PulledPage | undefined> {
     const received = this.#deps.replica.received();
     const { round, page } = this.#takeAhead(received, wish.skip) ?? this.#ask(received, wish);
@@ -51,7 +52,7 @@ export class PullQuestions {
     }
   }
 
-  /** Asks for what is behind a page that ends at these heads and is about to be taken. */
+  /** Requests what follows a page that ends at these heads and is about to be taken. */
   askAhead(heads: readonly SignedHead[], wish: PullWish): void {
     this.#giveUpAhead();
     const known = new Map(this.#deps.replica.received() as Heads);
@@ -59,7 +60,7 @@ export class PullQuestions {
     this.#ahead = this.#ask(known, wish);
   }
 
-  /** Ends what is under way: something else is wanted, or nothing any more. */
+  /** Ends the request under way: something else is wanted, or nothing any more. */
   takeBack(): void {
     this.#round.abort();
     this.#giveUpAhead();
@@ -75,8 +76,8 @@ export class PullQuestions {
     telling(calls.site, applied);
     const wish = { received, applied, only: [], skip: [...skip], waitMs };
     const page = calls.pull(wish, round.signal);
-    // Who waits for it hears of a failure; when nobody does, it was given up.
-    page.catch(() => undefined);
+    // Whoever waits for the page hears of a failure; when nobody does, it was given up.
+    page.catch(ignore);
     return { skip, known, round, page };
   }
 

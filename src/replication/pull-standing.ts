@@ -26,7 +26,7 @@ export type PullStandingDeps = {
   readonly calls: Pick<PeerCalls, "peer">;
   /** The link has become usable, or unusable: what others leave to it changes. */
   readonly changed: () => void;
-  /** The peer's log begins later than this site's knowledge ends. */
+  /** The peer's log begins beyond the end of what this site knows. */
   readonly belowFloor: (peer: SiteRecord, origins: readonly OriginId[]) => void;
 };
 
@@ -34,9 +34,9 @@ const SUSPENDED_MS = 60_000;
 const SUSPENDED_MS_MAX = 15 * 60_000;
 
 /**
- * What is thought of a peer by how it answers, what operators are told of it, and how long it is
- * left alone: failures are waited out with full jitter, lies for a minute at first, up to a quarter
- * of an hour.
+ * The standing of a peer, which follows from how it answers: what operators are told about it, and
+ * how long it is left alone. Failures are waited out with full jitter, lies for a minute at first,
+ * up to a quarter of an hour.
  */
 export class PullStanding {
   readonly #deps: PullStandingDeps;
@@ -52,7 +52,7 @@ export class PullStanding {
     this.#troubles = new TroubleLog(deps);
   }
 
-  /** Whether what the peer's site writes comes over this link. */
+  /** Whether what the peer's site writes arrives over this link. */
   get isConnected(): boolean {
     return this.#connected;
   }
@@ -98,13 +98,16 @@ export class PullStanding {
     }
   }
 
-  /** Nothing of what it gave could be taken; gives how long to wait. */
+  /** Nothing that it sent could be taken; returns how long to wait. */
   nothingTaken(): number {
     this.#failures += 1;
     return backoffMs(this.#deps.random, this.#failures);
   }
 
-  /** It could not be asked, or lied, or this site cannot store what it has; says so. */
+  /**
+   * Notes a failure: the peer could not be asked, or lied, or this site cannot store what it has.
+   * Returns it as a sentence.
+   */
   failed(failure: unknown): string {
     const message = failure instanceof Error ? failure.message : String(failure);
     const { watch, changed } = this.#deps;

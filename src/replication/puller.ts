@@ -19,11 +19,11 @@ export type PullerDeps = PullStandingDeps & {
   readonly take: (page: CheckedPage, from: SiteId, signal: AbortSignal) => Promise<TakenPage>;
   /** Called with what a request says that this site has applied. */
   readonly telling: (peer: SiteId, applied: Vector) => void;
-  /** This site's own origin: nobody has anything to tell it about that. */
+  /** This site's own origin, about which no peer knows anything new. */
   readonly own: () => OriginId;
-  /** Origins that come straight from their own site over another link. */
+  /** Origins that arrive directly from their own site over another link. */
   readonly servedElsewhere: (peer: SiteId) => ReadonlySet<OriginId>;
-  /** Whether all rows of a peer are being taken over: its log is gone on with afterwards. */
+  /** Whether all rows of a peer are being taken over: its log is pulled again afterwards. */
   readonly held?: () => boolean;
 };
 
@@ -33,7 +33,7 @@ export type PullReport = {
   readonly operations: number;
   readonly bytes: number;
   readonly parked: number;
-  /** Why it is not equal with what the peer had; undefined when it is. */
+  /** Why this site still lacks something that the peer had; undefined when it lacks nothing. */
   readonly problem: string | undefined;
 };
 
@@ -46,30 +46,43 @@ type Wish = { readonly resolve: (report: PullReport) => void };
 
 const NONE: ReadonlySet<OriginId> = new Set();
 const WAIT_MS = 20_000;
-/** While other links serve some origins, this one looks now and then whether they really do. */
+/**
+ * While other links serve some origins, a request waits at most this long, to see whether they
+ * really do.
+ */
 const WAIT_SKIPPING_MS = 5000;
 const NEEDS_ROWS_MS = 15_000;
-/** While rows are taken over, nothing is asked for; so often it is looked whether they are. */
+/**
+ * While rows are being taken over, nothing is requested; this is how often it is checked whether
+ * they still are.
+ */
 const HELD_MS = 500;
 /**
- * A peer is busy that has so many operations, and one in so many milliseconds: then the next
- * question waits until so long behind this one, for a page costs as much as many operations.
+ * A peer counts as busy when it sends at least BUSY_OPERATIONS, one in BUSY_EVERY_MS or more often.
+ * The next request then waits until GATHER_MS behind the last one: a page costs as much as many
+ * operations.
  */
 const BUSY_OPERATIONS = 8;
 const BUSY_EVERY_MS = 4;
 const GATHER_MS = 40;
 const ROUNDS_BY_HAND_MAX = 100_000;
-/** Rounds by hand that brought nothing, though something is missing; others may have brought it. */
+/**
+ * How many rounds of `pullNow` may bring nothing although something is missing: another link may
+ * have brought it.
+ */
 const IDLE_ROUNDS_MAX = 5;
 
 /**
- * Pulls from one peer for as long as it is a member: asks for what lies beyond this site's vector,
- * waits there for news, checks and takes what comes. A peer that fails or lies is left alone for as
- * long as its standing says. Invariant: one request for operations is under way at a time.
+ * Pulls from one peer for as long as it is a member: asks for what is beyond this site's vector,
+ * waits there for news, checks what arrives and takes it. A peer that fails or lies is left alone
+ * for as long as its standing says. Invariant: one request for operations is under way at a time.
  */
 export class Puller {
   readonly #deps: PullerDeps;
-  /** That a peer has more of our own log than we have is its word; that we signed it is proof. */
+  /**
+   * When a peer claims to have more of our own log than we do, that is only its word; our signature
+   * under it is proof.
+   */
   #proof: "wanted" | "asked for" | undefined;
   readonly #stop = new AbortController();
   readonly #rest: Rest;
@@ -78,7 +91,7 @@ export class Puller {
   readonly #wishes: Wish[] = [];
   readonly #questions: PullQuestions;
   #running: Promise<void> = Promise.resolve();
-  /** Answers in a row that came at once and brought nothing. */
+  /** Answers in a row that arrived at once and brought nothing. */
   #hasty = 0;
   #suspicion: PeerLie | undefined;
 
@@ -129,7 +142,7 @@ export class Puller {
     this.#rest.end();
   }
 
-  /** Asks anew, because what is to be asked for has changed. */
+  /** Sends a new request, because what to ask for has changed. */
   restart(): void {
     this.#questions.takeBack();
   }
@@ -171,20 +184,22 @@ export class Puller {
     if (suspicion !== undefined) throw suspicion;
   }
 
-  /** One question, also one that waits at the peer; gives how long to wait before the next. */
+  /** One request, perhaps one that waits at the peer; returns how long to wait before the next. */
   async #pullOnce(): Promise<number> {
     if (this.#deps.held?.() === true) return HELD_MS;
     const skip = this.#skip(true);
     const usualMs = skip.size > 1 ? WAIT_SKIPPING_MS : WAIT_MS;
     const dueMs = this.#deps.quarantine.nextMs() ?? usualMs;
-    // The first question after a failure does not wait: the answer tells that all is well again.
+    // The first request after a failure does not wait at the peer: its answer tells that all is
+    // well again.
     const waitMs = this.isConnected ? Math.min(usualMs, dueMs) : 0;
     const startedMs = this.#deps.clock.monotonicMs();
     const round = await this.#ask(skip, waitMs);
     if (round === undefined) return 0;
     if (round.page.head.outcome === "below-floor") return NEEDS_ROWS_MS;
     const refused = round.checked.unknown.length + round.taken.refused.size;
-    // Who has nothing lets us wait; who says so at once, or was removed, is not asked in a circle.
+    // A peer that has nothing lets us wait. One that says so at once, or was removed, must not be
+    // asked in a tight loop.
     const waitedMs = this.#deps.clock.monotonicMs() - startedMs;
     const isEmpty = round.page.entries.length === 0 || round.checked.entries.length + refused === 0;
     const isHasty = isEmpty && waitedMs < waitMs / 2;

@@ -4,13 +4,13 @@ import type { Dot } from "../core/records.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Log } from "../ports/log.ts";
 
-/** An origin whose operations come from a time that is not here yet. */
+/** An origin whose operations are dated in the future. */
 export type HeldOrigin = {
   readonly origin: OriginId;
   /** The first operation that is not taken, and its reading of the clock. */
   readonly dot: Dot;
   readonly hlc: Hlc;
-  /** Who handed it over; it may have come from elsewhere. */
+  /** The peer that handed it over, which need not be its origin. */
   readonly from: SiteId;
   /** Wall clock here when it was seen first, in Unix milliseconds. */
   readonly sinceMs: number;
@@ -27,13 +27,16 @@ export type QuarantineDeps = {
 
 type Held = Omit<HeldOrigin, "aheadMs">;
 
-/** An origin that goes on ahead of time is refused with each of its operations: told once. */
+/**
+ * How long an origin stays quiet in the log: each of its operations is refused, but it is reported
+ * once.
+ */
 const SILENCE_MS = 3600 * 1000;
 
 /**
- * Origins whose operations are too far in the future to be taken, whoever relays them. Their place
- * is kept: they are asked for again by themselves as soon as time has caught up. Invariant: an
- * origin is in the table from its first refusal until it is due.
+ * Origins whose operations are too far in the future to be taken, whoever relays them. They are
+ * asked for again as soon as time has caught up. Invariant: an origin is in the table from its
+ * first refusal until it is due.
  */
 export class Quarantine {
   readonly #deps: QuarantineDeps;

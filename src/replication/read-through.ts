@@ -1,4 +1,5 @@
 import { StorageFault } from "../core/faults.ts";
+import { ignore } from "../core/ignore.ts";
 import type { BucketName, ContentHash, OriginId, SiteId } from "../core/names.ts";
 import type { ManifestRef } from "../core/records.ts";
 import { REMOTE_BUCKETS_MAX, type RemoteManifest } from "../core/remote-record.ts";
@@ -15,7 +16,7 @@ export type ReadThroughDeps = {
   readonly onCommit: Replica["onCommit"];
   readonly clock: Clock;
   readonly log: Log;
-  /** What is not here of a body, from whoever has it, first asked the site that is named. */
+  /** Fetches the missing bytes of a body from any site, asking the named one first. */
   readonly fetch: (
     manifest: ManifestRef,
     first: SiteId | undefined,
@@ -24,12 +25,15 @@ export type ReadThroughDeps = {
   readonly siteOf: (origin: OriginId) => SiteId | undefined;
 };
 
-/** What came of one look through what is missing. */
+/** The result of one pass over the missing manifests. */
 type Pass = { brought: number; readonly failures: unknown[] };
 type Waiting = { readonly site: SiteId | undefined; readonly begin: () => void };
 type Job = { waiting: number; readonly done: Promise<void> };
 
-/** How long a reader waits for one manifest's bytes; they go on coming when it has given up. */
+/**
+ * How long a reader waits for the bytes of a manifest; the fetch goes on when the reader has given
+ * up.
+ */
 const WAIT_MS = 20_000;
 /** Manifests that are fetched at once, each with two chunks in memory; and of several sites. */
 const AT_ONCE = 4;
@@ -37,18 +41,18 @@ const AT_ONCE_OF_ALL = 8;
 /** Manifests of one site that may be waited for before the fetching of them has begun. */
 const QUEUE_MAX = 256;
 const PAGE = 64;
-/** Failures after which what is missing is left alone for a while. */
+/** After this many failures, missing bytes are left alone for a while. */
 const FAILURES_MAX = 64;
 const FIRST_REST_MS = 2000;
 const LONGEST_REST_MS = 5 * 60_000;
 const IDLE_MS = 60_000;
-/** Manifests that were told to be nowhere: each is told once, as long as there are so many. */
+/** How many manifests are remembered whose bytes no site has, so that each is reported once. */
 const TOLD_MAX = 1000;
 
 /**
- * Fetches bytes that rows name and that are not here: when somebody reads them, and, once a bucket
- * does not show rows first any more, by itself. What has come is durable before anybody reads it.
- * Invariant: what one manifest lists is fetched once at a time, however many wait for it.
+ * Fetches bytes that rows name and that are not here: when somebody reads them, and by itself once
+ * their bucket is not metadata-first any more. They are durable before anybody reads them.
+ * Invariant: the bytes of one manifest are fetched once at a time, however many wait for them.
  */
 export class ReadThrough {
   readonly #deps: ReadThroughDeps;
@@ -59,11 +63,14 @@ export class ReadThrough {
   readonly #told = new Set<ContentHash>();
   readonly #stop = new AbortController();
   readonly #rest: Rest;
-  /** What buckets looked like when everything had been looked through, without a failure. */
+  /**
+   * The state of the buckets (`bucketChanges`) when a pass last went over everything without a
+   * failure.
+   */
   #seenChanges: number | undefined;
-  /** What they looked like when the last pass began, which may have failed. */
+  /** Their state when the last pass began, which may have failed. */
   #triedChanges: number | undefined;
-  /** The last that a pass looked at which ended early: the next one goes on behind it. */
+  /** Where the last pass ended early: the next one continues behind it. */
   #filledTo: ContentHash | undefined;
   #failures = 0;
   #forget: () => void = () => undefined;
@@ -88,15 +95,19 @@ export class ReadThrough {
     await Promise.allSettled([this.#filling, ...[...this.#jobs.values()].map(({ done }) => done)]);
   }
 
-  /** Something was committed: buckets may want their bytes now. Costs nothing where none lacks. */
+  /**
+   * Called after a commit: buckets may want their bytes now. Costs nothing where nothing is
+   * missing.
+   */
   #look(): void {
     const { remote } = this.#deps;
-    // What has been tried and failed waits for its time, however much is committed meanwhile.
+    // A pass that has failed is repeated when its rest is over, however much is committed
+    // meanwhile.
     if (remote.bucketChanges() === this.#triedChanges || remote.sum().manifests === 0) return;
     this.#rest.end();
   }
 
-  /** A peer can be reached that could not before. */
+  /** Called when a peer can be reached again. */
   retry(): void {
     if (this.#failures === 0) return;
     this.#failures = 0;
@@ -104,10 +115,10 @@ export class ReadThrough {
   }
 
   /**
-   * Fetches what a manifest lists, or waits for who does.
+   * Fetches the bytes of a manifest, or waits for a fetch under way.
    *
-   * @throws StorageFault "unreachable" when it cannot be had now or takes too long, "busy" when too
-   *   many are waited for.
+   * @throws StorageFault "unreachable" when they cannot be had now or it takes too long, "busy"
+   * when too many fetches are waited for.
    */
   async bring(manifest: ManifestRef, writer: OriginId | undefined): Promise<void> {
     const job = this.#jobFor(manifest, writer);
@@ -143,7 +154,7 @@ export class ReadThrough {
     const job: Job = { waiting: 0, done: this.#run(manifest, first) };
     this.#jobs.set(manifest.hash, job);
     // Whoever waits hears of a failure; nobody may wait any more.
-    job.done.catch(() => undefined).finally(() => this.#jobs.delete(manifest.hash));
+    job.done.catch(ignore).finally(() => this.#jobs.delete(manifest.hash));
     return job;
   }
 
@@ -152,7 +163,7 @@ export class ReadThrough {
     else await new Promise<void>((begin) => this.#queue.push({ site: first, begin }));
     try {
       this.#stop.signal.throwIfAborted();
-      // Who asked for it may have gone while others were fetched.
+      // Everybody who asked may have gone while other fetches ran.
       if (this.#jobs.get(manifest.hash)?.waiting !== 0) await this.#fetch(manifest, first);
     } finally {
       this.#room.leave(first);
@@ -205,9 +216,9 @@ export class ReadThrough {
   }
 
   /**
-   * Fetches what buckets lack that do not show rows first any more, up to so many failures; gives
-   * how long to rest. What comes behind these is looked at first by the next pass: bytes that are
-   * at no site any more keep no others from coming.
+   * Fetches the missing bytes of buckets that are not metadata-first any more, up to a number of
+   * failures; returns how long to rest. The next pass begins behind them, so that bytes which no
+   * site has any more do not keep others from coming.
    */
   async #fill(): Promise<number> {
     const { remote, clock } = this.#deps;
@@ -269,7 +280,7 @@ class WantedBuckets {
   }
 
   has({ buckets }: RemoteManifest): boolean {
-    // Of others that name it nothing is remembered: it comes, whatever they want.
+    // Not all buckets that name it are remembered, so it is fetched whatever the known ones want.
     if (buckets.length >= REMOTE_BUCKETS_MAX) return true;
     return buckets.some((bucket) => {
       const known = this.#known.get(bucket) ?? !this.#remote.showsRowsFirst(bucket);

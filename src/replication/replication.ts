@@ -84,7 +84,7 @@ export class Replication {
   readonly #hints: HintSender;
   readonly #parked: ParkedFetch;
   readonly #search: ByteSearch;
-  /** What peers failed to give that others may have. */
+  /** Counts what peers failed to give that others may have. */
   readonly passedOver: PassedOver;
   #forget: () => void = () => undefined;
   #look: Cancel | undefined;
@@ -191,7 +191,7 @@ export class Replication {
     this.#followMembers();
     const goal = replica.applied();
     const untilMs = clock.monotonicMs() + waitMs;
-    // Who does not answer takes longer than somebody may want to wait.
+    // A peer that does not answer may take longer than the caller wants to wait.
     void this.#hints.push();
     for (;;) {
       const reports = this.#behind(goal);
@@ -263,7 +263,7 @@ export class Replication {
       check: ({ entries, head, bytes }) => {
         this.counts.pageBytesTaken += bytes;
         const { owner, hash, sites } = this.#deps;
-        // It may have been removed while it was asked: then nothing that it says counts.
+        // A peer may have been removed while it was asked: then nothing that it says counts.
         const members = sites();
         if (!isActive(members, site.id)) return NOTHING;
         const known = { received: replica.received(), sites: members, written: site.origins };
@@ -274,7 +274,8 @@ export class Replication {
       },
       take: async (page, from, signal) => {
         const { showsRowsFirst = NEVER } = this.#deps;
-        // A second's worth at most: small operations do not wait behind the bodies of a thin line.
+        // At most a second's worth, so that small operations do not wait behind bodies on a slow
+        // line.
         const fetchNowBytes = bandwidth.bytesAtOnce(LIMITS.replicationFetchNowBytes);
         const taken = await takePage(
           { replica, showsRowsFirst, fetchNowBytes, fetch: (...wish) => this.fetch(...wish) },
@@ -296,7 +297,7 @@ export class Replication {
     puller.start();
   }
 
-  /** What other peers write comes straight from them, as long as they can be reached. */
+  /** Origins of other peers: they arrive directly over their own links while these are usable. */
   #servedElsewhere(peer: SiteId): ReadonlySet<OriginId> {
     const served = new Set<OriginId>();
     for (const { puller, calls } of this.#links.values()) {

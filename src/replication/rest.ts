@@ -1,6 +1,6 @@
 import type { Clock } from "../ports/clock.ts";
 
-/** A rest that others may end. Invariant: one is taken at a time. */
+/** A wait that others may end. Invariant: one wait is under way at a time. */
 export class Rest {
   readonly #clock: Pick<Clock, "after">;
   #end: () => void = () => undefined;
@@ -21,7 +21,7 @@ export class Rest {
     this.#end = () => undefined;
   }
 
-  /** Ends the rest that is being taken; one that begins later is not ended by it. */
+  /** Ends the wait under way; a later one is not affected. */
   end(): void {
     this.#end();
   }

@@ -19,12 +19,12 @@ export type RightBytesDeps = {
   readonly clock: Pick<Clock, "after">;
 };
 
-/** How long a reader waits for right bytes from others, before it is told of the damage. */
+/** How long a reader waits for the right bytes before it is told of the damage. */
 const REPAIR_MS_MAX = 10_000;
 
 /**
- * Right bytes for damaged ones, of the first peer that has them; undefined when none gave any in
- * time. Storage looks at them before it takes them for right.
+ * The right bytes for damaged ones, from the first peer that has them; undefined when none gave
+ * them in time. Storage checks them before it trusts them.
  */
 export async function rightBytes(
   { engine, callsTo, clock }: RightBytesDeps,

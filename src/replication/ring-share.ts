@@ -27,12 +27,14 @@ const NEWS_PATH = "/v1/repl/ring-news";
 const SEED_BYTES = 32;
 const ANSWER_BYTES_MAX = 1024 * 1024;
 const ANSWER_MS_MAX = 30_000;
-/** A new key is told to the others after so long; what is sealed with it may be there before. */
+/**
+ * How soon a new key is announced to the others. What is sealed with it may arrive there earlier.
+ */
 const TELL_MS = 1000;
-/** Who could not be told has it after so long. */
+/** A peer that could not be told gets the key after at most this many looks. */
 const LOOK_EVERY = 30;
 
-/** Lets every member have the keys that any of them made; they never stand in the log. */
+/** Shares the keys that any member made with all members; keys are never in the log. */
 export class RingShare {
   readonly #deps: RingShareDeps;
   readonly #stopping = new AbortController();
@@ -82,7 +84,7 @@ export class RingShare {
 
   start(): void {
     this.#cancel = this.#deps.clock.after(TELL_MS, () => {
-      // At once after a start: what others have sealed meanwhile cannot be read without their key.
+      // Right after a start: what others have sealed meanwhile cannot be read without their keys.
       const isTime = this.#count++ % LOOK_EVERY === 0;
       const { current } = this.#deps.keyRing;
       if (current !== this.#told) this.#telling = this.#tell(current);
@@ -139,7 +141,7 @@ export class RingShare {
     }
   }
 
-  /** That a peer cannot be reached is said where operations are pulled from it. */
+  /** That a peer cannot be reached is reported where operations are pulled from it. */
   #excuse(peer: MemberSite, failure: unknown): void {
     if (failure instanceof PeerFault) return;
     this.#deps.log.warn({ err: failure, peer: peer.name }, "keys could not be exchanged");

@@ -10,7 +10,7 @@ import type { Disk } from "../ports/disk.ts";
 import type { LogicalRows } from "../storage/logical-rows.ts";
 import type { LogEntry, Replica } from "../storage/replica.ts";
 import { positionOfRow } from "../storage/row-operations.ts";
-import type { BodySource } from "./body-fetch.ts";
+import type { BodyCalls } from "./body-fetch.ts";
 import type { RowSource } from "./bootstrap.ts";
 import { decodePage, encodePage } from "./page-frame.ts";
 import { PeerLie } from "./peer-lie.ts";
@@ -160,13 +160,13 @@ function pageName(number: number): string {
 export type Archive = {
   readonly head: ArchiveHead;
   readonly rows: RowSource;
-  readonly bodies: BodySource;
+  readonly bodies: BodyCalls;
 };
 
-/** In front of what names an import: nothing of it is kept at the site that wrote it. */
+/** The prefix of an import's lease name: the site that wrote the archive keeps nothing for it. */
 const ARCHIVE_LEASE = "archive";
 
-/** Whether a lease is of an import, which nobody but an operator goes on with. */
+/** Whether a lease is that of an import, which only an operator continues. */
 export function isOfArchive(lease: string): boolean {
   return lease.startsWith(ARCHIVE_LEASE);
 }
@@ -195,7 +195,7 @@ export async function openArchive(
     rows: {
       ...{ site, hasBodies: true },
       start: async (asked) => {
-        // Another directory says something else of when its rows were read.
+        // Another directory holds rows that were read at another time.
         if (asked === undefined || asked === lease) return { lease, rows, heads, settled };
         throw new RowRefusal(410, "the import that was begun is of another directory");
       },
@@ -217,20 +217,20 @@ async function readPage(
   const number = behind < 0 ? pages.length : behind;
   const bytes = await read(pageName(number));
   if (bytes === undefined) throw damagedPage("missing");
-  // Small bodies stand in it, of which nothing else tells that they are right.
+  // The page holds small bodies, and nothing else tells that they are right.
   const right = digests[number - 1];
   if (right !== undefined && sha256Hex(bytes) !== right) throw damagedPage("damaged");
   const page = decodePage(bytes);
   const parsed = parseRowsHead(page.head);
   if (parsed.outcome === "bad") throw new PeerLie(`not a page: ${parsed.problem}`);
   const { next, refused } = parsed.value;
-  // A step ends where it has grown large, in the middle of a page perhaps.
+  // A step ends when it has grown large, perhaps in the middle of a page.
   const entries = page.entries.filter((entry) => isAtOrBehind(entry, from));
   const left = refused.filter((position) => compareUtf8(position, from) >= 0);
   return { entries, next, refused: left };
 }
 
-function bodiesOf(read: ReadFile, site: SiteId): BodySource {
+function bodiesOf(read: ReadFile, site: SiteId): BodyCalls {
   return {
     site,
     manifests: async (hashes) => {
@@ -245,7 +245,7 @@ function bodiesOf(read: ReadFile, site: SiteId): BodySource {
     },
     chunk: async ({ hash, offset, bytes }) => {
       const piece = (await read(`chunk-${hash}`))?.subarray(offset, offset + bytes);
-      // Who asks goes on behind what it got: of a file that is cut short there is no more.
+      // The caller continues behind what it got; a file that was cut short has nothing more.
       if (piece?.length === 0) throw new PeerLie("a chunk of another length");
       return piece;
     },
@@ -258,7 +258,7 @@ function damagedPage(how: string): StorageFault {
   });
 }
 
-/** What is no row is left to who takes rows, and refuses it. */
+/** Entries that are no rows are passed on: whoever takes rows refuses them. */
 function isAtOrBehind({ encoded }: LogEntry, from: string): boolean {
   const position = positionOfRow(decodeOperation(encoded));
   return position === undefined || compareUtf8(position, from) >= 0;

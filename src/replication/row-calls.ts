@@ -28,7 +28,7 @@ export type RowCallsDeps = { readonly ask: AskPeer; readonly bandwidth: Bandwidt
 
 export type RowPage = {
   readonly entries: readonly LogEntry[];
-  /** Positions whose bytes are damaged there. */
+  /** Positions of rows whose bytes are damaged there. */
   readonly refused: readonly string[];
   readonly next: string | undefined;
 };
@@ -47,7 +47,7 @@ export class RowRefusal extends Error {
 /** Hashing a range takes a while at a peer with a cold index. */
 const PATIENCE_MS = 60_000;
 
-/** What can be asked of one peer about its rows, with everything that comes back bounded. */
+/** The requests to one peer about its rows. Whatever comes back is bounded. */
 export class RowCalls {
   readonly peer: SiteRecord;
   readonly #deps: RowCallsDeps;
@@ -75,7 +75,7 @@ export class RowCalls {
     return { entries: page.entries, next, refused };
   }
 
-  /** Hashes of ranges, each as far as so many rows go. */
+  /** Hashes of ranges, each up to a number of rows. */
   async ranges(
     ranges: readonly RowRange[],
     rowsMax: number,
@@ -112,14 +112,17 @@ export class RowCalls {
   }
 }
 
-/** An answer goes on behind where it began, within what was asked for, or its end never comes. */
+/**
+ * Throws unless an answer continues behind its start and within the range: otherwise a walk might
+ * never end.
+ */
 function requireProgress({ from, to }: RowRange, next: string | undefined): void {
   if (next === undefined) return;
   const goesOn = compareUtf8(next, from) > 0 && (to === undefined || compareUtf8(next, to) < 0);
   if (!goesOn) throw new PeerLie("an answer that does not go on");
 }
 
-/** What a refusal says, as far as it is one of ours; never more than a line of it. */
+/** The reason in a refusal of ours; never more than a line. */
 function problemOf(answer: Buffer): string | undefined {
   const found = /"problem":"([^"\\]{1,200})"/.exec(answer.toString("latin1"));
   return found?.[1];

@@ -9,7 +9,7 @@ export type RowDifference = {
   readonly kind: "missing-here" | "missing-there" | "differs";
 };
 
-/** Positions at which two sites do not say the same, in order. */
+/** Positions at which two sites differ, in order. */
 export function diffRows(here: ListedRows, there: ListedRows): RowDifference[] {
   const differences: RowDifference[] = [];
   for (const [position, hash] of there) {
@@ -27,8 +27,8 @@ export function diffRows(here: ListedRows, there: ListedRows): RowDifference[] {
 export type ListedPair = { readonly here: ListedRows; readonly there: ListedRows };
 
 /**
- * Differences that were there before and after each side had applied what the other one had: what
- * is under way has come by then, so what is left did not come by itself.
+ * Differences that exist before and after each side has applied what the other one had. Whatever
+ * was under way has arrived by then, so what still differs did not repair itself.
  */
 export function lastingDifferences(before: ListedPair, after: ListedPair): RowDifference[] {
   return diffRows(after.here, after.there).filter(

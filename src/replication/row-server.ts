@@ -8,8 +8,8 @@ import type { LogEntry } from "../storage/replica.ts";
 import { encodeLogicalRow } from "../storage/row-operations.ts";
 import type { BootstrapLeases } from "./bootstrap-leases.ts";
 import { encodePage } from "./page-frame.ts";
-import type { PeerReply } from "./page-server.ts";
-import type { PeerRoute } from "./peer-server.ts";
+import { refusalReply } from "./peer-replies.ts";
+import type { PeerAnswer, PeerRoute } from "./peer-server.ts";
 import { hashRange, listRange, type RowHashDeps } from "./row-hashes.ts";
 import {
   parseListRequest,
@@ -58,34 +58,37 @@ export type RowCall = { readonly peer: SiteRecord; readonly body: Uint8Array };
 const LEASE_BYTES = 16;
 
 /**
- * `POST /v1/repl/bootstrap`: where every log of this site stands, before the first row is read. As
- * long as it is renewed, nothing that comes after is dropped here.
+ * `POST /v1/repl/bootstrap`: where every log of this site stands, before the first row is read.
+ * While the lease is renewed, nothing that comes after is dropped here.
  */
-export function answerBootstrap(deps: RowServerDeps, { peer, body }: RowCall): PeerReply {
+export function answerBootstrap(deps: RowServerDeps, { peer, body }: RowCall): PeerAnswer {
   const parsed = parseStartRequest(body);
-  if (parsed.outcome === "bad") return problem(400, parsed.problem);
+  if (parsed.outcome === "bad") return refusalReply(400, parsed.problem);
   const { lease: asked } = parsed.value;
   const rows = deps.rows.count();
   if (asked !== null) {
     const heads = deps.leases.renew(asked, peer.id);
-    if (heads === undefined) return problem(410, "that lease has ended");
+    if (heads === undefined) return refusalReply(410, "that lease has ended");
     return ok(writeStartAnswer({ lease: asked, rows, heads: [...heads], settled: [] }));
   }
   const heads = deps.heads();
-  if ("problem" in heads) return problem(409, heads.problem);
+  if ("problem" in heads) return refusalReply(409, heads.problem);
   const settled = [...deps.rows.settled()];
   if (settled.length > LIMITS.settledWritesMax) {
-    return problem(409, "too many writes are known here by what overwrote them alone");
+    return refusalReply(409, "too many writes are known here by what overwrote them alone");
   }
   const lease = toHex(deps.random.bytes(LEASE_BYTES));
-  if (!deps.leases.take(lease, peer.id, heads)) return problem(503, "too many bootstraps");
+  if (!deps.leases.take(lease, peer.id, heads)) return refusalReply(503, "too many bootstraps");
   return ok(writeStartAnswer({ lease, rows, heads: [...heads], settled }));
 }
 
 /** `POST /v1/repl/rows`: rows in order of position with their small bodies, bounded by bytes. */
-export async function answerRows(deps: RowServerDeps, { peer, body }: RowCall): Promise<PeerReply> {
+export async function answerRows(
+  deps: RowServerDeps,
+  { peer, body }: RowCall,
+): Promise<PeerAnswer> {
   const parsed = parseRowsRequest(body);
-  if (parsed.outcome === "bad") return problem(400, parsed.problem);
+  if (parsed.outcome === "bad") return refusalReply(400, parsed.problem);
   const page = await gatherRows(deps.rows, parsed.value);
   const head = writeRowsHead({ next: page.next, refused: page.refused });
   const bytes = encodePage({ head, entries: page.entries }, true);
@@ -94,9 +97,9 @@ export async function answerRows(deps: RowServerDeps, { peer, body }: RowCall): 
 }
 
 /** `POST /v1/repl/ranges`: hashes of ranges of rows. */
-export async function answerRanges(deps: RowServerDeps, { body }: RowCall): Promise<PeerReply> {
+export async function answerRanges(deps: RowServerDeps, { body }: RowCall): Promise<PeerAnswer> {
   const parsed = parseRangesRequest(body);
-  if (parsed.outcome === "bad") return problem(400, parsed.problem);
+  if (parsed.outcome === "bad") return refusalReply(400, parsed.problem);
   const { ranges, rowsMax } = parsed.value;
   const answers = [];
   for (const range of ranges) answers.push(await hashRange(deps, range, rowsMax));
@@ -104,15 +107,15 @@ export async function answerRanges(deps: RowServerDeps, { body }: RowCall): Prom
 }
 
 /** `POST /v1/repl/row-hashes`: the rows of a short range, each with its hash. */
-export function answerRowHashes(deps: RowServerDeps, { body }: RowCall): PeerReply {
+export function answerRowHashes(deps: RowServerDeps, { body }: RowCall): PeerAnswer {
   const parsed = parseListRequest(body);
-  if (parsed.outcome === "bad") return problem(400, parsed.problem);
+  if (parsed.outcome === "bad") return refusalReply(400, parsed.problem);
   const { rows, next } = listRange(deps, parsed.value.range, LIMITS.rowsListedMax);
   const shown = rows.map(([row, hash]) => [row.position, hash] as [string, Buffer]);
   return ok(writeListAnswer({ rows: shown, next, applied: deps.applied() }));
 }
 
-/** Rows that are looked at for one page at most, wanted or not. */
+/** The most rows that are looked at for one page, whether they are wanted or not. */
 const ROWS_PER_PAGE = 2000;
 
 /** Rows of a range from one state of the index, with their small bodies, bounded by bytes. */
@@ -150,10 +153,6 @@ async function inlineOf(
   return bytes === undefined ? "damaged" : Buffer.from(bytes);
 }
 
-function ok(body: Uint8Array): PeerReply {
+function ok(body: Uint8Array): PeerAnswer {
   return { status: 200, body };
-}
-
-function problem(status: number, text: string): PeerReply {
-  return { status, body: Buffer.from(JSON.stringify({ error: "bad-request", problem: text })) };
 }

@@ -1,4 +1,5 @@
 import { StorageFault } from "../core/faults.ts";
+import { ignore } from "../core/ignore.ts";
 import type { ClusterId, OriginId, SiteId } from "../core/names.ts";
 import type { BodyRef, LogStart } from "../core/records.ts";
 import type { MemberSite, SiteRecord } from "../core/site-record.ts";
@@ -31,7 +32,7 @@ import { RowCalls } from "./row-calls.ts";
 import { rowRoutes } from "./row-server.ts";
 import { Verifier, type VerifyStep, type VerifyWish } from "./verify.ts";
 
-/** What moves operations, as far as rows need it. */
+/** What the service needs of the engine that moves operations. */
 export type RowsEngine = {
   fetch(
     body: Extract<BodyRef, { kind: "manifests" }>,
@@ -77,19 +78,22 @@ export class RowsService {
   readonly #leases: BootstrapLeases;
   readonly #stop = new AbortController();
   #run: BootstrapRun | undefined;
-  /** Tries until all rows of a peer are here, and waits in between. */
+  /** The loop that tries until all rows of a peer are here, and waits in between. */
   #running: Promise<void> | undefined;
-  /** Whose rows it tries to take over; undefined when nobody's any more. */
+  /** The peer whose rows it tries to take over; undefined when there is none any more. */
   #wanted: Wanted | undefined;
-  /** Ends the try that is under way, or the wait for the next one. */
+  /** Ends the current try, or the wait for the next one. */
   #try = new AbortController();
-  /** A directory is imported, or opened for that. */
+  /** The import of a directory that is under way, the opening of it included. */
   #importing: Promise<unknown> | undefined;
-  /** Such a try is under way: rows may come in at any moment. */
+  /** Whether a try is under way: rows may arrive at any moment. */
   #isTaking = false;
-  /** Peers whose logs begin too late for this site, as it was told once. */
+  /** Peers whose logs begin too late for this site; each is reported once. */
   readonly #needsRows = new Set<SiteId>();
-  /** Said once, for it may be so for as long as the peer itself takes over rows. */
+  /**
+   * The last reason why nothing was merged: reported once, for it may last as long as the peer's
+   * own bootstrap.
+   */
   #whyNotMerged: string | undefined;
   #release: () => void = () => undefined;
 
@@ -128,7 +132,7 @@ export class RowsService {
     this.#stop.abort();
     this.#try.abort();
     this.#release();
-    await this.#importing?.catch(() => undefined);
+    await this.#importing?.catch(ignore);
     await this.#running;
   }
 
@@ -138,9 +142,9 @@ export class RowsService {
   }
 
   /**
-   * A peer's log begins too late, of these origins. An empty site takes its rows by itself, and so
-   * does one that never had anything of those logs: they are of a site that had data when the two
-   * met. Others are told.
+   * Handles that a peer's log begins too late, for these origins. An empty site takes over the
+   * peer's rows by itself. So does a site that never had anything of those logs: they belong to a
+   * site that had data when the two met. Otherwise operators are told.
    */
   belowFloor(peer: SiteRecord, origins: readonly OriginId[]): void {
     if (this.#running !== undefined || this.#importing !== undefined || this.isTakingOver) return;
@@ -163,8 +167,8 @@ export class RowsService {
   }
 
   /**
-   * Begins to take over a peer's rows, or goes on; those of another peer are left off, for it may
-   * never come back. False when a directory is imported.
+   * Begins to take over a peer's rows, or continues. Those of another peer are abandoned, for it
+   * may never come back. False while a directory is imported.
    */
   bootstrap(peer: SiteId): boolean {
     if (this.#importing !== undefined) return false;
@@ -190,14 +194,14 @@ export class RowsService {
   }
 
   /**
-   * Takes over what another member has written into a directory; undefined when one is imported
-   * already. What was being taken over from a peer is left off: the disk has travelled because that
-   * takes too long. Interrupted, it goes on when it is asked for again.
+   * Takes over what another member has written into a directory; undefined while another import is
+   * under way. A bootstrap from a peer is interrupted: the disk was sent because that takes too
+   * long. An interrupted import continues when it is asked for again.
    */
   async import(directory: string): Promise<BootstrapProgress | undefined> {
     if (this.#importing !== undefined) return undefined;
     const { disk, cluster } = this.#deps;
-    // A directory that is none interrupts nothing.
+    // A directory without an archive interrupts nothing.
     const work = openArchive(disk, directory, cluster()).then(async (archive) => {
       this.#wanted = undefined;
       this.#try.abort(new Error("a directory is imported"));
@@ -268,7 +272,7 @@ export class RowsService {
       this.#callsTo(peer),
       this.#stop.signal,
     );
-    // A step reads, and mends what it finds: one that broke off is simply done again.
+    // A step reads, and repairs what it finds: one that broke off is simply repeated.
     for (let failures = 1; ; failures++) {
       try {
         return await verifier.step(wish);
@@ -289,7 +293,10 @@ export class RowsService {
     return rows.heads();
   }
 
-  /** What had been begun goes on; a directory is somewhere else by now, perhaps. */
+  /**
+   * Continues a bootstrap that had begun, unless it was an import: the directory may be elsewhere
+   * by now.
+   */
   #goOn(): void {
     const before = this.#deps.rows.bootstrap();
     if (before === undefined || this.#running !== undefined || this.#stop.signal.aborted) return;
@@ -305,9 +312,10 @@ export class RowsService {
   }
 
   /**
-   * Tries again and again: an interruption costs a step, not the bootstrap. Between tries that have
-   * brought nothing yet this site gives its own rows, so that of two that want each other's one
-   * goes first. A merge that nobody asked for is given up then: the peer's next answer begins it.
+   * Tries until it succeeds: an interruption costs a step, not the bootstrap. Between tries that
+   * have brought nothing yet this site serves its own rows, so that of two sites that want each
+   * other's rows one goes first. A merge that nobody asked for is given up then: the peer's next
+   * answer begins it again.
    */
   async #untilDone(): Promise<void> {
     const { clock, random, log, peers } = this.#deps;
@@ -317,7 +325,7 @@ export class RowsService {
       const { site, merges } = wanted;
       this.#try = new AbortController();
       const { signal } = this.#try;
-      // Whose source was removed begins anew from another member: it can do nothing else.
+      // When its source was removed, a bootstrap can only begin anew from another member.
       const others = peers();
       const peer = others.find(({ id }) => id === site) ?? others[failures % others.length];
       try {
@@ -347,10 +355,10 @@ export class RowsService {
           continue;
         }
         log.warn({ peer: from, failure: message }, "a bootstrap was interrupted; it goes on");
-        await clock.sleep(backoffMs(random, failures + 1), signal).catch(() => undefined);
+        await clock.sleep(backoffMs(random, failures + 1), signal).catch(ignore);
       }
     }
-    // In the turn that finds nothing wanted: whoever wants something now begins anew.
+    // Cleared in the same turn that finds nothing wanted: a later wish begins a new loop.
     this.#running = undefined;
   }
 
@@ -373,7 +381,7 @@ export class RowsService {
   }
 }
 
-/** A peer whose rows are to be here, and whether this site was whole without them. */
+/** A peer whose rows are wanted, and whether this site had all of its own data before. */
 type Wanted = { readonly site: SiteId; readonly merges: boolean };
 
 const NOBODY: Promise<undefined> = Promise.resolve(undefined);

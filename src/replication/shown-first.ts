@@ -3,8 +3,8 @@ import type { BucketName } from "../core/names.ts";
 import type { OperationBody } from "../core/records.ts";
 
 /**
- * Which buckets show rows before their bytes are here, while operations are taken in: settings that
- * come with them count before the store has them. The store judges anew what it is given.
+ * Which buckets are metadata-first while operations are being taken in: settings that arrive with
+ * them count before the store has them. The store judges again what it is given.
  */
 export class ShownFirst {
   readonly #stored: (bucket: BucketName) => boolean;

@@ -26,7 +26,7 @@ export type PeerFacts = {
   readonly applied: Vector | undefined;
   readonly received: Vector | undefined;
   readonly heardMonotonicMs: number | undefined;
-  /** How far its clock is ahead of ours. */
+  /** How far its clock is ahead of ours, in milliseconds. */
   readonly skewMs: number | undefined;
   /** Wall clock in Unix milliseconds, and what went wrong. */
   readonly lastError: { readonly message: string; readonly atMs: number } | undefined;
@@ -50,11 +50,11 @@ export type PeerStatus = {
   readonly label: string;
   readonly state: PeerState;
   readonly addresses: readonly string[];
-  /** What it has not applied of what this site has; undefined while it has not been heard. */
+  /** What it has not applied of what this site has; undefined until it has been heard. */
   readonly behind: PeerLag | undefined;
-  /** Operations that it has and this site has not applied, as it said last. */
+  /** Operations that it has and this site has not applied, going by what it said last. */
   readonly ahead: number | undefined;
-  /** The same as it says now, with what they are; undefined when it does not answer. */
+  /** The same as it says when asked now, in detail; undefined when it does not answer. */
   readonly aheadDetail: LagDetail | undefined;
   readonly skewMs: number | undefined;
   readonly heardSecondsAgo: number | undefined;
@@ -75,11 +75,11 @@ export type PeerLag = {
    * log is still being counted.
    */
   readonly detail: LagDetail | undefined;
-  /** At the pace since the last look; undefined when that tells nothing. */
+  /** Estimated from the pace since the last look; undefined when that says nothing. */
   readonly etaSeconds: number | undefined;
 };
 
-/** What has been moved since the start, and what is kept for it now. */
+/** What has been moved since the start, and what is held for it now. */
 export type MovedCounts = {
   readonly operationsTaken: number;
   /** Of pages, as they came over the wire; chunks of larger bodies apart. */
@@ -139,7 +139,7 @@ export type StatusDeps = {
 
 type Pace = { readonly atMs: number; readonly operations: number; etaSeconds: number | undefined };
 
-/** Two looks that are closer to each other tell no pace. */
+/** Two looks closer together than this tell no pace. */
 const PACE_MS_MIN = 1000;
 const COUNT_PATIENCE_MS = 2000;
 const TRIES_MAX = 4;
@@ -193,7 +193,7 @@ type Look = {
   readonly isCounted: boolean;
 };
 
-/** A log of days takes a while to count; who asks meanwhile is told what positions tell. */
+/** Counting a log of days takes a while: whoever asks meanwhile is told what positions tell. */
 async function isInTime({ clock }: StatusDeps, counted: Promise<void>): Promise<boolean> {
   let cancel: Cancel = () => undefined;
   const patience = new Promise<boolean>((resolve) => {
@@ -215,7 +215,8 @@ async function statusOf(look: Look, peer: MemberSite): Promise<PeerStatus> {
     ...{ site: id, label: isNamesake ? `${name} (${id})` : name, addresses, skewMs, lastError },
     behind: applied === undefined ? undefined : await lagOf(look, peer, applied),
     ...(await aheadOf(deps, peer, received)),
-    // Last: what was asked above may have taken a moment, and this must not be said too early.
+    // Computed last: what was asked above may have taken a moment, and "in-sync" must not be said
+    // too early.
     state: stateOf(deps, peer, deps.facts(id)),
     heardSecondsAgo: heardMonotonicMs === undefined ? undefined : (nowMs - heardMonotonicMs) / 1000,
   };
@@ -252,7 +253,7 @@ async function lagOf(look: Look, peer: MemberSite, applied: Vector): Promise<Pee
   for (let tries = 0; isReached && tries < TRIES_MAX; tries++) {
     lag = await deps.counter.behind(applied, own);
     operations = operationsBehind(deps, applied, own);
-    // Sums and positions speak of the same moment, or of none: there may be more by now.
+    // Sums and positions have to describe the same moment, and more may have arrived by now.
     if (lag?.operations === operations) break;
     lag = undefined;
     await deps.counter.count(look.vectors);
@@ -281,7 +282,7 @@ function operationsBehind(
   return operations;
 }
 
-/** How many operations of one vector another one has not. */
+/** How many operations one vector covers that another does not. */
 function missingOf(vector: Vector, applied: Vector): number {
   let missing = 0;
   for (const [origin, seq] of vector) missing += Math.max(0, seq - (applied.get(origin) ?? 0));

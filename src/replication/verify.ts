@@ -42,7 +42,7 @@ export type VerifyDeps = {
   ) => Promise<FetchedBody>;
   /** Each site drops marks of removals by itself once they are older than this; a week. */
   readonly marksKeptMs?: number;
-  /** Right bytes for damaged ones, from whoever has them. */
+  /** Fetches the right bytes for damaged ones, from any site that has them. */
   readonly rightBytes: RepairSource;
 };
 
@@ -73,7 +73,7 @@ export type VerifyStep = {
   readonly next: string | undefined;
 };
 
-/** Ranges that a range which differs is cut into. */
+/** A range that differs is cut into this many. */
 const FAN_OUT = 16;
 /** How long two sites may take to catch up with each other before a difference is called one. */
 const CATCH_UP_MS = 10_000;
@@ -85,10 +85,11 @@ const CHECKED_PER_TURN = 200;
 const TOLD_MAX = 1000;
 
 /**
- * Compares a stretch of this site's rows with those of a peer: hashes of ranges first, then halves
- * of what differs, so that requests follow the differences and not the rows. Both go on meanwhile:
- * a difference counts once each side has applied what the other one had, and it is still there.
- * A row that this site lacks then was lost here: had it been removed, the peer would know.
+ * Compares a range of this site's rows with those of a peer: first hashes of ranges, then parts of
+ * those that differ, so that the number of requests follows the differences and not the rows. Both
+ * sites go on working meanwhile, so a difference counts only if it is still there once each side
+ * has applied what the other one had. A row that this site lacks then was lost here: had it been
+ * removed, the peer would know.
  */
 export class Verifier {
   readonly #deps: VerifyDeps;
@@ -116,7 +117,7 @@ export class Verifier {
         differences.push(...(await this.#compare(leaf, repair)));
       }
     }
-    // The next step looks again at what lies behind this one, and tells what is wrong there then.
+    // The next step looks again at what is behind this one, and reports what is wrong there.
     const damaged = (checked?.differences ?? []).filter(
       ({ position, repaired }) => repaired || next === undefined || compareUtf8(position, next) < 0,
     );
@@ -124,8 +125,8 @@ export class Verifier {
   }
 
   /**
-   * Reads bodies, and mends those that are not right, until so many bytes have been read or
-   * fetched, or there is so much to tell.
+   * Reads bodies, and repairs damaged ones, until enough bytes have been read or fetched, or there
+   * is enough to report.
    */
   async #checkBodies(
     { from, to }: RowRange,
@@ -277,7 +278,7 @@ export class Verifier {
     }
   }
 
-  /** Marks of removals that one side has dropped already are no difference. */
+  /** Tombstones and marks that one side has dropped already are no difference. */
   async #withoutOldMarks(range: RowRange, lasting: RowDifference[]): Promise<RowDifference[]> {
     const { clock, marksKeptMs = LIMITS.historyRetentionMs } = this.#deps;
     const before = clock.nowMs() - marksKeptMs;
@@ -316,7 +317,7 @@ export class Verifier {
     }
   }
 
-  /** Rows of the peer by their positions; those that went away meanwhile are left out. */
+  /** Fetches rows of the peer by position; those that disappeared meanwhile are left out. */
   async #askFor(
     range: RowRange,
     wanted: readonly RowDifference[],

@@ -10,7 +10,7 @@ import { aclsAreOff, bucketAclOf, grantedAcl } from "./settings/bucket-acl.ts";
 import { BUCKET_POLICY } from "./settings/bucket-policy.ts";
 import { PUBLIC_ACCESS_BLOCK } from "./settings/public-access-block.ts";
 
-/** May somebody do something? */
+/** A question to the policies: may this caller do this? */
 export type AccessQuestion = {
   readonly credential: Pick<Credential, "kind" | "id" | "name" | "policies">;
   readonly action: string;
@@ -29,9 +29,9 @@ export type AccessStore = Pick<Store, "object" | "version">;
 const MANAGE_POLICY = ["s3:GetBucketPolicy", "s3:PutBucketPolicy", "s3:DeleteBucketPolicy"];
 
 /**
- * Gathers the policies that have a say and lets them decide: those of the caller's key, the
- * bucket's, and what the ACLs of bucket and object stand for. Costs one look-up for a bucket that
- * has neither. A setting that cannot be read throws, and so denies.
+ * Gathers the policies that apply and lets them decide: those of the caller's key, the bucket's,
+ * and those that the ACLs of bucket and object stand for. Costs one look-up for a bucket without
+ * policy and ACL. A setting that cannot be read throws, and so denies.
  */
 export function judge(question: AccessQuestion, store: AccessStore): Decision {
   const { credential, action, bucket, key, valuesOf } = question;
@@ -54,7 +54,7 @@ export function judge(question: AccessQuestion, store: AccessStore): Decision {
   return withObjectAcl(question, decide(request, policies), store);
 }
 
-/** The bucket's policy as far as it speaks to this caller. */
+/** The part of the bucket's policy that applies to this caller. */
 function policyOf(question: AccessQuestion, bucket: StoredBucket): PolicyDocument | undefined {
   const { kind } = question.credential;
   // AWS: the root user can always mend a policy that shuts everybody out.
@@ -67,8 +67,8 @@ function policyOf(question: AccessQuestion, bucket: StoredBucket): PolicyDocumen
 }
 
 /**
- * The ACL of an object is looked at last, by those who would be refused. When there is no object,
- * who may list is let through, to be told that it is not there.
+ * Lets the ACL of the object decide, for callers who would be refused otherwise. When there is no
+ * object, a caller who may list is let through, to be told that it does not exist.
  */
 function withObjectAcl(question: AccessQuestion, decision: Decision, store: AccessStore): Decision {
   const { action, bucket, key, credential, valuesOf } = question;

@@ -21,7 +21,7 @@ export function requireAclTaken(acl: CannedAcl, settings: BucketSettings): void 
   }
 }
 
-/** What a write must be allowed beside itself, by the header that asks for it. */
+/** The further actions that a write needs, by the header that asks for them. */
 const HEADER_ACTIONS: ReadonlyMap<string, string> = new Map([
   ["x-amz-tagging", "s3:PutObjectTagging"],
   ["x-amz-object-lock-mode", "s3:PutObjectRetention"],
@@ -38,8 +38,8 @@ export type WishedWrite = {
 };
 
 /**
- * Tags, locks and ACLs that come with an object: who may write it need not be allowed to give it
- * those. An ACL that grants nothing to others asks for nothing.
+ * Tags, locks and ACLs that come with an object: a caller who may write the object may not be
+ * allowed to set those. An ACL that grants nothing to others needs no permission.
  * https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html
  */
 export function requireWishesAllowed(write: WishedWrite): void {

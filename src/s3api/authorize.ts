@@ -37,7 +37,7 @@ export function authorizer(
   const tagsOf = tagsReader(store);
   return (action, bucketName, key, known) => {
     const bucket = rowOf(bucketName);
-    // Nothing but a bucket's policy can keep the root key from what it owns.
+    // Only a bucket's policy can keep the root key from what it owns.
     if (credential.kind === "root" && bucket?.settings.has("policy") !== true) return true;
     const valuesOf = requestValues(facts, { bucket, key, tagsOf, known });
     const version = known?.get("s3:versionid")?.[0] ?? facts.query.get("versionId");

@@ -20,13 +20,13 @@ const LISTS: ReadonlySet<OperationName> = new Set([
 
 type Rows = Pick<Store, "rows">;
 
-/** A failure as a client may hear of it now. */
+/** Replaces a failure while the site is incomplete: what was not found may still be on its way. */
 export function whileIncomplete({ rows }: Rows, failure: unknown): unknown {
   if (!(failure instanceof S3Error) || !MISSING.has(failure.code)) return failure;
   return isIncomplete({ rows }) ? slowDown(AGAIN_MS) : failure;
 }
 
-/** Refuses to list what is not all here. */
+/** Refuses listings while the site is incomplete. */
 export function requireComplete({ rows }: Rows, operation: OperationName): void {
   if (LISTS.has(operation) && isIncomplete({ rows })) throw slowDown(AGAIN_MS);
 }

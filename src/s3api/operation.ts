@@ -18,7 +18,7 @@ export type HandlerDeps = {
   readonly store: Store;
   readonly hash: Hash;
   readonly random: Random;
-  /** Opens and seals what tells how objects are encrypted. */
+  /** The keys that seal how objects are encrypted. */
   readonly keyRing: KeyRing;
   readonly nowMs: () => number;
   readonly settings: S3Settings;
@@ -35,7 +35,7 @@ export type HomeVisit = {
   readonly answer: () => Reply | Promise<Reply>;
 };
 
-/** Sees to it that one site judges the conditional writes of a bucket. */
+/** Makes sure that one site alone judges the conditional writes of a bucket. */
 export interface HomeGate {
   /** Whether conditional writes to a bucket are another site's to judge. */
   isElsewhere(settings: BucketSettings): boolean;
@@ -79,7 +79,7 @@ export type Call = {
 /** The bucket exists when the handler begins; CreateBucket's may. */
 export type BucketCall = Call & {
   readonly bucket: BucketName;
-  /** As they are when the handler begins; what a commit rests on it reads again. */
+  /** The settings when the handler begins; what a commit depends on it reads again. */
   readonly bucketSettings: BucketSettings;
 };
 

@@ -18,7 +18,10 @@ import { findOperation, type Route, refuseUnknownParameters, routeRequest } from
 import { screenHeaders } from "./screen.ts";
 import type { Query } from "./target.ts";
 
-/** Finds out what a request is about, and lets those in that find out by themselves who sent it. */
+/**
+ * Routes a request; operations that authenticate by themselves (forms, preflights) are let in
+ * first.
+ */
 export function answerRequest(
   trace: Trace,
   authDeps: AuthDeps,
@@ -47,7 +50,7 @@ export function answerRequest(
 }
 
 /**
- * Authenticate, authorise, screen, handle: in this order, so that nobody learns of what exists
+ * Authenticates, authorises, screens and handles, in this order: nobody learns of what exists
  * before being allowed to, and nothing is done that was not asked for in full.
  */
 function answerProven(

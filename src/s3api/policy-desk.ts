@@ -47,7 +47,9 @@ function problemOf(json: string, bucket: string | undefined): string | undefined
   return bucket === undefined ? undefined : checkBucketPolicy(parsed.document, bucket);
 }
 
-/** As a request from this machine would be answered, but for the values that are given. */
+/**
+ * Answers as a request from this machine would be answered, except for the values that are given.
+ */
 function answer(deps: PolicyDeskDeps, inquiry: Inquiry): Answer | undefined {
   const { store, region, nowMs } = deps;
   const credential = credentialOf(deps, inquiry.accessKey);

@@ -219,12 +219,13 @@ function daysUntil(untilMs: number, nowMs: number): string {
   return String(Math.ceil((untilMs - nowMs) / DAY_MS));
 }
 
-/** Milliseconds since the signature was made, for presigned URLs too. */
+/** AWS's names for how a request was signed: in form fields, in the query or in headers. */
 function authType({ presigned, form }: RequestFacts["auth"]): string {
   if (form === true) return "POST";
   return presigned ? "REST-QUERY-STRING" : "REST-HEADER";
 }
 
+/** Milliseconds since the signature was made, for presigned URLs too. */
 function signatureAge({ auth, headers, query, nowMs }: RequestFacts): string | undefined {
   const text = auth.presigned ? query.get("X-Amz-Date") : headers.get("x-amz-date");
   const time = text === undefined ? undefined : parseAmzDate(text);

@@ -25,7 +25,7 @@ export type ResponderDeps = {
   readonly logHead: LogHeadSource;
 };
 
-/** What is known of a request while it runs; grows as the pipeline learns. */
+/** What is known of a request while it runs; the pipeline adds to it. */
 export type Trace = {
   readonly exchange: Exchange;
   readonly requestId: string;
@@ -37,7 +37,7 @@ export type Trace = {
   inBytes: number;
   /** Undefined until the request has been let in. */
   seating: Seating | undefined;
-  /** What every answer to this request carries, errors too: of CORS, for pages elsewhere. */
+  /** CORS headers that every answer to this request carries, errors included. */
   corsLines: HeaderLines | undefined;
   /** A peer has brought it here, for the bucket's home. */
   isForwarded: boolean;
@@ -163,7 +163,10 @@ export class Responder {
     if (trace.corsLines !== undefined) headers.push(...trace.corsLines);
   }
 
-  /** What a client shows to another site, so that it answers with this write in it. */
+  /**
+   * Adds the write token: a client shows it to another site, which then answers with this write
+   * applied.
+   */
   #pushToken(headers: HeaderLines): void {
     const token = this.#token();
     if (token !== undefined) headers.push([TOKEN_HEADER, token]);

@@ -56,6 +56,7 @@ export type S3Service = {
   readonly home: HomeSites | undefined;
 };
 
+/** Puts together what answers S3 requests: of clients, and of peers in the name of clients. */
 export function createS3Service(deps: S3ServiceDeps): S3Service {
   const { clock, random, store, hash, keyRing, settings, lookup } = deps;
   const nowMs = () => clock.nowMs();
@@ -69,7 +70,7 @@ export function createS3Service(deps: S3ServiceDeps): S3Service {
   const answerAfter = async (trace: Trace, after: string): Promise<Reply> => {
     const { exchange } = trace;
     const wish = readWaitWish(after, exchange.headers);
-    // Who cannot sign must not wait in the room of those who can.
+    // Unsigned callers must not wait in the room of those who can sign.
     const { credential } = authenticateExchange(exchange, auth);
     const onAbort = (callback: () => void): void => exchange.onAbort(callback);
     await waits.until({ ...wish, signed: credential.kind !== "anonymous", onAbort });
@@ -117,7 +118,7 @@ export function createS3Service(deps: S3ServiceDeps): S3Service {
   };
 }
 
-/** What handlers may use for a request that may have brought an upload with it. */
+/** The dependencies of handlers for a request that may have brought an upload with it. */
 function withUpload(
   exchange: Exchange,
   brought: {
@@ -135,7 +136,7 @@ function withUpload(
   return { ...deps, store: storeWith(deps.store, head.upload, bring) };
 }
 
-/** What the key of a principal may do is judged here, by what this site knows of it. */
+/** The rights of a forwarded request's key are judged here, by what this site knows of it. */
 function vouchedAuth(
   { principal, headers }: Pick<ForwardedHead, "principal" | "headers">,
   { lookup, rootKeyId }: Pick<S3ServiceDeps, "lookup" | "rootKeyId">,

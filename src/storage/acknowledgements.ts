@@ -5,7 +5,7 @@ import type { Clock } from "../ports/clock.ts";
 import { TABLES } from "./metadata/rows.ts";
 import type { RowReader } from "./metadata/stored-rows.ts";
 
-/** How far another site has applied what the log holds, and when it last said so. */
+/** How far another site says it has applied the log, and when it last said so. */
 export type PeerPosition = {
   readonly applied: Vector;
   /** Unix milliseconds. */
@@ -14,15 +14,18 @@ export type PeerPosition = {
 
 type PeerApplied = Extract<OriginRecord, { kind: "peer-applied" }>;
 
-/** What moved is written down at most so often; a log is kept a little longer, never shorter. */
+/**
+ * A position that moved is written to the log at most this often: the log is then kept a little
+ * longer, never shorter.
+ */
 const WRITE_MS_MIN = 60_000;
-/** That a peer was heard of is written down so often, for a site that has nothing else to say. */
+/** For a site that has nothing else to say, that a peer was heard of is written this often. */
 const HEARD_MS_MAX = 6 * 3_600_000;
 const NOTHING: Vector = new Map();
 
 /**
- * What other sites say that they have applied. It decides how much of the log is kept for them, so
- * it is written down, but not with every word of theirs.
+ * What other sites say they have applied. It decides how much of the log is kept for them, so it is
+ * written down, but not at every word of theirs.
  */
 export class Acknowledgements {
   readonly #index: RowReader;
@@ -35,7 +38,7 @@ export class Acknowledgements {
     this.#clock = clock;
   }
 
-  /** A peer says how far it has applied everybody's operations. */
+  /** Notes how far a peer says it has applied everybody's operations. */
   note(site: SiteId, applied: Vector): void {
     this.#told.set(site, { applied, heardMs: this.#clock.nowMs() });
   }
@@ -45,18 +48,18 @@ export class Acknowledgements {
     return this.#told.get(site) ?? this.#index.get(TABLES.acknowledged, site);
   }
 
-  /** Keeps all that is behind vectors, for as long as they are named; gives what ends it. */
+  /** Keeps everything beyond the named vectors, until the returned function is called. */
   hold(vectors: () => readonly Vector[]): () => void {
     this.#holders.add(vectors);
     return () => this.#holders.delete(vectors);
   }
 
-  /** The vectors behind which everything is kept, whoever else has it. */
+  /** The vectors beyond which everything is kept, whichever site has it already. */
   held(): readonly Vector[] {
     return [...this.#holders].flatMap((vectors) => vectors());
   }
 
-  /** What is worth writing down of these peers now. One that was never heard of counts from now. */
+  /** The positions worth writing down now. A peer that was never heard of counts as heard now. */
   due(peers: readonly SiteId[]): PeerApplied[] {
     const nowMs = this.#clock.nowMs();
     return peers.flatMap((site) => {

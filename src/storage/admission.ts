@@ -1,4 +1,5 @@
 import { StorageFault } from "../core/faults.ts";
+import { ignore } from "../core/ignore.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Disk, FileSystemFacts } from "../ports/disk.ts";
 import { type ReserveFile, TIGHT_BYTES } from "./reserve-file.ts";
@@ -45,7 +46,10 @@ export class Admission {
     return this.#freeBytes - this.#reserveBytes;
   }
 
-  /** Whether there is room for the reserve file, so that it is there: it was looked after last. */
+  /**
+   * Whether there is room for the reserve file. Housekeeping makes it whenever there is, so after a
+   * look at the house this also says that the file is there.
+   */
   get keepsReserve(): boolean {
     return this.#deps.reserveFile.fits(this.roomBytes);
   }
@@ -70,7 +74,7 @@ export class Admission {
   admitSmall(): void {
     this.#look();
     // A failure leaves the file where it is, and the next small write tries again.
-    if (this.#freeBytes < TIGHT_BYTES) this.makeRoom().catch(nothing);
+    if (this.#freeBytes < TIGHT_BYTES) this.makeRoom().catch(ignore);
     if (this.#freeBytes >= SMALL_WRITE_BYTES) return;
     throw new StorageFault("disk-full", "the disk is full to the last byte", {
       hint: "Free space on the disk of the data directory; the space set aside is being given up.",
@@ -129,8 +133,4 @@ export class Admission {
     this.#reserveBytes = this.#deps.reserveBytes ?? Math.min(RESERVE_BYTES_MAX, share);
     this.#freeBytes = freeBytes;
   }
-}
-
-function nothing(): void {
-  // See where it is used.
 }

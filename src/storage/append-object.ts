@@ -21,7 +21,7 @@ import { isNullSlotWrite, judgeOverwrite } from "./versions.ts";
 
 /** About what an operation takes beside a body; for bounds, not for counting. */
 const RECORD_BYTES = 1024;
-/** An object replaced while its small body is read is read again; it cannot go on for ever. */
+/** How often to try again when an object is replaced while its small body is being read. */
 const ATTEMPTS_MAX = 16;
 
 export type AppendDeps = {
@@ -29,14 +29,14 @@ export type AppendDeps = {
   readonly stage: () => Promise<BodyWriter>;
 };
 
-/** What is written behind: whole and small, or in chunks that are durable. */
+/** The bytes to append: whole and small, or in chunks that are durable. */
 type Piece =
   | { readonly kind: "inline"; readonly bytes: Uint8Array }
   | { readonly kind: "staged"; readonly staged: StagedBody };
 
 /**
- * What an append came prepared for. A small body in front is read beforehand, because a commit
- * cannot wait: `front` is that body, and holds only while the object is still `seen`.
+ * What was read before the commit, which cannot wait: `front` is the small body in front of the
+ * appended bytes, valid only while the object is still `seen`.
  */
 type Prepared = {
   readonly seen: StoredObject | undefined;
@@ -47,9 +47,9 @@ type Prepared = {
 type Attempt = AppendOutcome | { readonly outcome: "replaced" };
 
 /**
- * Writes behind the end of an object: a new version that names the chunks of the one before it and
- * those of the new bytes. Only a body that lies beside its operation is written again. The offset
- * is judged in the commit, so that of two appends to one end one is refused.
+ * Appends to an object: makes a version that names the chunks of the one before it and those of the
+ * new bytes. Only a body that is inline is written again. The offset is judged in the commit, so
+ * that of two appends to one end one is refused.
  * https://docs.aws.amazon.com/AmazonS3/latest/userguide/directory-buckets-objects-append.html
  *
  * @throws whatever `describe` throws, with nothing written; StorageFault as putObject does.
@@ -77,7 +77,7 @@ export async function appendObject(
   }
 }
 
-/** Rows name the chunks now, or nothing does. */
+/** Unpins the chunks: rows name them now, or nothing ever will. */
 function release(piece: Piece | undefined): void {
   if (piece?.kind === "staged") stagedChunks(piece.staged).release();
 }
@@ -93,7 +93,9 @@ function staysInline(
   return body.bytes + added.bytes.length <= LIMITS.inlineBodyBytesMax;
 }
 
-/** A small body that cannot be named, with its bytes; undefined when there is none. */
+/**
+ * The bytes of a small body in front, which cannot be named by its chunks; undefined without one.
+ */
 async function readFront(
   { bodies }: StoreParts,
   seen: StoredObject | undefined,
@@ -168,7 +170,10 @@ function judgeAppend(
   return { outcome: "stored", stored: storedNow(batch, bucket, key) };
 }
 
-/** Chunks of the object as it is now can be named; a small body must be the one that was read. */
+/**
+ * Whether an append can go on: the chunks of the current object can be named, but a small body must
+ * be the one that was read.
+ */
 function isPrepared(current: ObjectRow | undefined, { seen, added }: Prepared): boolean {
   if (current?.object.body.kind === "manifests") return added.kind === "staged";
   return current?.stamp.hlc === seen?.hlc;

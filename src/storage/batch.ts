@@ -47,9 +47,9 @@ export type BatchBody = {
 };
 
 /**
- * State of this origin's log; moves on with every operation. `hlc` is the greatest reading in the
- * log, whoever's operation has it, and `ownHlc` that of this origin's last operation, which said
- * that `vector` had been applied of other origins.
+ * The state of this origin's log, which moves on with every operation. `hlc` is the greatest clock
+ * reading in the whole log, of any origin's operations. `ownHlc` is that of this origin's last
+ * operation, and `vector` what that operation says it had applied of other origins.
  */
 export type LogHead = { seq: Seq; chain: Uint8Array; hlc: Hlc; ownHlc: Hlc; vector: Vector };
 
@@ -68,15 +68,15 @@ export type BatchDeps = {
 export type ForeignOperation = {
   readonly operation: Operation;
   readonly encoded: Uint8Array;
-  /** Of its origin's log, after it. */
+  /** Hash chain of its origin's log behind the operation. */
   readonly chain: Uint8Array;
   readonly inline: Uint8Array | undefined;
-  /** `…again`: it is in the log already, and was parked there. */
+  /** "…again": the operation is in the log already, where it was parked; now it is applied. */
   readonly as: "whole" | "void" | "again" | "void-again" | { readonly parked: string };
 };
 
-/** A write that has become a conflict. */
-export type ConflictName = {
+/** A write that became a conflict when an operation came in. */
+type NewConflict = {
   readonly bucket: BucketName;
   readonly key: ObjectKey;
   readonly version: VersionId;
@@ -95,12 +95,12 @@ export class OpenBatch {
   readonly records: ByteWriter;
   readonly bodies: BatchBody[] = [];
   readonly #deps: BatchDeps;
-  /** What has come here of the writes that are judged. */
+  /** Whether an operation has been applied here, for judging conflicts. */
   readonly isApplied: JudgeFacts["isApplied"] = (dot) => {
     const { origin, head, origins } = this.#deps;
     return dot.origin === origin ? dot.seq <= head.seq : origins.isApplied(dot);
   };
-  /** The same for writes of which only origin and time are known. */
+  /** The same for a write of which only origin and clock reading are known. */
   readonly hasArrived: JudgeFacts["hasArrived"] = (write) =>
     write.origin === this.origin || this.#deps.origins.hasArrived(this.context.view, write);
   bodiesBytes = 0;
@@ -109,13 +109,13 @@ export class OpenBatch {
   firstSeq = 0;
   firstHlc: Hlc = HLC_ZERO;
   lastHlc: Hlc = HLC_ZERO;
-  /** Operations of other origins that the log had not had before this batch. */
+  /** Runs of other origins' operations that are new to the log with this batch. */
   readonly runs = new Map<OriginId, ForeignRun>();
-  /** Operations that were parked before have been applied. */
+  /** Whether the batch applies operations that were parked before. */
   unparked = false;
   #causal: ApplyContext | undefined;
   readonly keys: Array<{ bucket: BucketName; key: ObjectKey; recordOffset: number }> = [];
-  /** Its operations, for peers that wait for them; undefined when none does. */
+  /** Its operations, kept for peers that wait for news; undefined when no peer does. */
   noted: NotedOperation[] | undefined;
 
   constructor(deps: BatchDeps, position: BatchPosition, context: ApplyContext) {
@@ -127,7 +127,7 @@ export class OpenBatch {
     this.noted = deps.recent.isWanted ? [] : undefined;
   }
 
-  /** Whose operations it adds. */
+  /** This site's current origin. */
   get origin(): OriginId {
     return this.#deps.origin;
   }
@@ -142,7 +142,7 @@ export class OpenBatch {
     return this.records.length + this.bodiesBytes;
   }
 
-  /** The next reading of the clock, greater than what the operation supersedes. */
+  /** Issues the next clock reading, greater than that of what the operation supersedes. */
   nextHlc(above: Hlc = HLC_ZERO): Hlc {
     return this.#deps.clock.next(above);
   }
@@ -197,7 +197,7 @@ export class OpenBatch {
    * unless it is there `again`. Our clock learns of its reading: whether that may be believed has
    * been judged. Gives the conflicts that it makes.
    */
-  foreign({ operation, encoded, chain, inline, as }: ForeignOperation): readonly ConflictName[] {
+  foreign({ operation, encoded, chain, inline, as }: ForeignOperation): readonly NewConflict[] {
     const { origins, clock, head } = this.#deps;
     const { dot, hlc } = operation;
     const home = this.position.segment;
@@ -205,7 +205,8 @@ export class OpenBatch {
     const isAgain = as === "again" || as === "void-again";
     const again = isAgain ? view.get(TABLES.parked, parkedKeyOf(dot)) : undefined;
     const vector = again?.vector ?? origins.vectorOf(operation);
-    // A verdict may end the last row that names chunks which this operation names again.
+    // Applying a verdict may remove the last row that names chunks which this operation names
+    // again.
     const manifests = as === "whole" || as === "again" ? manifestsOf(operation.body) : [];
     this.context.references.addManifestRefs(manifests);
     const conflicts = this.#sayBefore(operation, as, vector);
@@ -219,7 +220,8 @@ export class OpenBatch {
       origins.advance(operation, chain);
       this.#countRun(dot);
     }
-    // Who reads one that stands here without its bytes has to look for them.
+    // Peers must not get this batch from memory: the bytes of such an operation have to be looked
+    // for.
     if (typeof as === "object" || as === "void") this.noted = undefined;
     if (typeof as === "object") {
       origins.park(dot, { hlc, slot: writtenSlot(operation.body) });
@@ -233,12 +235,12 @@ export class OpenBatch {
     return conflicts;
   }
 
-  /** Says what is special about an operation of another origin, in front of it. */
+  /** Writes the record that says what is special about an operation, in front of it. */
   #sayBefore(
     operation: Operation,
     as: ForeignOperation["as"],
     vector: Vector,
-  ): readonly ConflictName[] {
+  ): readonly NewConflict[] {
     const { dot } = operation;
     const { origins } = this.#deps;
     if (typeof as === "object") {
@@ -290,7 +292,7 @@ export class OpenBatch {
     if (hlc > this.lastHlc) this.lastHlc = hlc;
   }
 
-  /** The context with what an operation's origin had applied; the same one for the same vector. */
+  /** The context with what an operation's origin had applied; kept while the vector is the same. */
   #contextOf(causal: Vector): ApplyContext {
     if (causal.size === 0) return this.context;
     if (this.#causal?.causal !== causal) this.#causal = { ...this.context, causal };
@@ -298,9 +300,9 @@ export class OpenBatch {
   }
 
   /**
-   * Adds a row of another site: an operation with the dot that it had where it was made, outside
-   * every chain. One that is here already is written anew, and its body read from there since.
-   * `isBootstrap`: all rows of that site are taken over.
+   * Adds a row of another site: an operation with its original dot, outside every hash chain. A row
+   * that is here already is written again, and its body is read from the new place. `isBootstrap`:
+   * all rows of that site are being taken over.
    */
   row(operation: Operation, inline: Uint8Array | undefined, isBootstrap: boolean): void {
     const { clock, head } = this.#deps;
@@ -349,7 +351,7 @@ export class OpenBatch {
     return place;
   }
 
-  /** Notes an operation whose record was written last. */
+  /** Notes the operation whose record was just written. */
   #note({ dot, group }: Operation, recordOffset: number, place: BatchBody["place"]): void {
     if (this.noted === undefined) return;
     const last = this.bodies.at(-1);
@@ -358,7 +360,9 @@ export class OpenBatch {
     this.noted.push({ dot, group, start, end: this.records.length, body });
   }
 
-  /** Writes a record around what `encode` writes, without a copy; gives its payload. */
+  /**
+   * Writes a record whose payload `encode` writes in place, without a copy; returns the payload.
+   */
   #record(
     kind: "op" | "row" | "local" | "manifest",
     encode: (writer: ByteWriter) => void,
@@ -376,7 +380,7 @@ export class OpenBatch {
   }
 }
 
-function arisenIn(record: ConflictsRecord | undefined): ConflictName[] {
+function arisenIn(record: ConflictsRecord | undefined): NewConflict[] {
   if (record === undefined) return [];
   const { bucket, key } = record;
   return record.verdicts
@@ -388,7 +392,7 @@ function parkedKeyOf({ origin, seq }: Dot): string {
   return logRunKeyOf(origin, seq);
 }
 
-/** What an operation names of large bodies. */
+/** The manifests that an operation names. */
 export function manifestsOf(body: OperationBody): readonly ManifestRef[] {
   if (body.kind !== "object-put" || body.object.body.kind !== "manifests") return [];
   return body.object.body.manifests;

@@ -20,14 +20,14 @@ import type { WarmPages } from "./warm-pages.ts";
 export type BodyReaderDeps = {
   readonly segments: Segments;
   readonly hash: Hash;
-  /** The index without what is ahead in line. */
+  /** The index as clients see it, without the changes that are still in line. */
   readonly index: RowReader;
   readonly warm: WarmPages;
-  /** Told of a place whose bytes do not verify, so that it is counted and repaired. */
+  /** Called with a place whose bytes do not verify: it is counted, and repaired. */
   readonly damaged: (segment: number, offset: number) => void;
 };
 
-/** What is done about damaged bytes: right ones are asked for, and then written anew. */
+/** Repairs damaged bytes: another site gives the right ones, which are written anew. */
 export type Repair = {
   readonly source: RepairSource;
   readonly mend: (damage: Damage, bytes: Uint8Array) => void;
@@ -39,16 +39,16 @@ type Slice = {
   readonly offset: number;
   readonly bytes: number;
   readonly crc: number;
-  /** The chunk that it is part of, and where it begins in it. */
+  /** Its chunk, and where it begins in it. */
   readonly chunk: ContentHash;
   readonly chunkBytes: number;
   readonly start: number;
-  /** The part of it that the caller asked for. */
+  /** The part of the slice that the caller asked for. */
   readonly from: number;
   readonly to: number;
 };
 
-/** About what an entry takes beside its bytes. */
+/** About how much memory an entry takes beside its bytes. */
 const HOT_BODY_OVERHEAD = 256;
 
 /** Reads bodies. No byte leaves before the checksum of its record or slice is found right. */
@@ -58,13 +58,13 @@ export class Bodies {
     bodyRecordBytes(LIMITS.keyBytesMax + 256, LIMITS.inlineBodyBytesMax),
   );
   readonly #slices: Uint8Array[] = [];
-  /** By version: a version's bytes never change, so nothing here goes stale. */
+  /** Small bodies by their place, which never gets other bytes: nothing here goes stale. */
   readonly #hot = new HotMap<Uint8Array>(LIMITS.hotBodiesBytesMax);
-  /** Readers that are open, and the segments that each reads in, as far as that is known. */
+  /** Open readers, and which segments each may still read, where that is known. */
   readonly #active = new Map<object, ReadonlySet<number> | undefined>();
   /** Undefined while there are no other sites. */
   repair: Repair | undefined;
-  /** What of bodies stands at other sites only. */
+  /** The bytes of bodies that are stored at other sites only. */
   readonly remote: RemoteBytes;
 
   constructor(deps: BodyReaderDeps) {
@@ -73,11 +73,11 @@ export class Bodies {
   }
 
   /**
-   * An inline body that is believed to be in the page cache, read on this thread; undefined when
-   * it is not, or is damaged and another site may have it. What is given does not change any more;
-   * it is shared, and nobody may change it.
+   * An inline body that is probably in the page cache, read on this thread; undefined when it is
+   * not, or when it is damaged and another site may have it. The bytes that are returned never
+   * change. They are shared, and nobody may change them.
    *
-   * @throws StorageFault "corrupt" when the bytes do not verify and nobody can be asked.
+   * @throws StorageFault "corrupt" when the bytes do not verify and no other site can be asked.
    */
   readSmall(object: StoredObject, range: ByteRange): Uint8Array | undefined {
     const { body } = object.record;
@@ -106,8 +106,8 @@ export class Bodies {
   }
 
   /**
-   * Reads every byte of a body from the disk, and hashes chunks anew; gives what is not right. A
-   * body that went away meanwhile is right.
+   * Reads every byte of a body from disk, hashes chunks anew, and returns what is damaged. A body
+   * that was removed meanwhile is not damaged.
    */
   async check(object: StoredObject): Promise<readonly Damage[]> {
     const { body } = object.record;
@@ -232,7 +232,7 @@ export class Bodies {
     return right ? found.payload : undefined;
   }
 
-  /** Right bytes for damaged ones, from another site; they are written anew here behind it. */
+  /** The right bytes for damaged ones, from another site; they are also written here anew. */
   async #foreign(damage: Damage, place: StoredObject["place"]): Promise<Uint8Array> {
     const fault = this.#damage(place);
     const { repair } = this;
@@ -292,16 +292,15 @@ export class Bodies {
   }
 
   /**
-   * The slices that cover a range, in order. Places are looked up before the first byte is sent,
-   * so that an object removed meanwhile is still read to its end; only beyond 16 GiB they are
-   * looked up on the way.
+   * The slices that cover a range, in order. Their places are looked up before the first byte is
+   * sent, so that a removed object can be read to its end; beyond 16 GiB, on the way.
    */
   #slicesOf(
     manifests: readonly ManifestRef[],
     range: ByteRange,
   ): {
     readonly slices: Iterator<Slice>;
-    /** Where they lie; undefined when not all of that is known yet. */
+    /** The segments of the slices; undefined when not all are known yet. */
     readonly segments: ReadonlySet<number> | undefined;
   } {
     const places = this.#placesOf(manifests, range);
@@ -347,7 +346,7 @@ export class Bodies {
   }
 }
 
-/** As `Segments.read`, on this thread. */
+/** As `Segments.read`, but on this thread. */
 function readHere(file: ReadFile, into: Buffer, offset: number): number {
   try {
     return file.readSync(into, offset);
@@ -393,7 +392,7 @@ function missing(what: string): StorageFault {
   });
 }
 
-/** A part of bytes that are shared; the whole of them as they are. Hot path. */
+/** A view of a part of shared bytes; the bytes themselves for all of them. Hot path. */
 function partOf(bytes: Uint8Array, { start, end }: ByteRange): Uint8Array {
   return start === 0 && end === bytes.length ? bytes : bytes.subarray(start, end);
 }

@@ -48,7 +48,8 @@ export async function createBucket(
   admission.admit(bytes);
   return committer.submit<CreateBucketOutcome>(bytes, (batch) => {
     const existing = findBucket(batch.context.view, name);
-    // One that only what it holds keeps would go with that: it is created for good.
+    // A bucket that exists only because of its content would go with that: now it is created for
+    // good.
     const isKept = batch.context.view.get(TABLES.bucket, name)?.deleted === true;
     if (existing !== undefined && !isKept) return { outcome: "exists", bucket: existing };
     const hlc = batch.nextHlc();

@@ -2,11 +2,13 @@ import { assert } from "../core/assert.ts";
 import { alignUp, toHex } from "../core/bytes.ts";
 import { StorageFault } from "../core/faults.ts";
 import type { Hlc } from "../core/hlc.ts";
+import { ignore } from "../core/ignore.ts";
 import { LIMITS } from "../core/limits.ts";
 import { type ContentHash, parseContentHash, parseSegmentId } from "../core/names.ts";
 import type { ChunkPlace } from "../core/records.ts";
 import type { Disk, WriteFile } from "../ports/disk.ts";
 import type { Hash } from "../ports/hash.ts";
+import { Line } from "./line.ts";
 import {
   CHUNK_HEADER_BYTES,
   chunkRecordBytes,
@@ -39,8 +41,8 @@ export type BulkLaneDeps = {
 /** Bytes of a chunk buffer: header, a whole chunk, trailer, padding. */
 const BUFFER_BYTES = alignUp(chunkRecordBytes(LIMITS.chunkBytes), LIMITS.pageBytes);
 /**
- * Free buffers kept for the next bodies until the next collection of garbage; what is beyond goes
- * at once. A server that rests keeps none.
+ * Free buffers kept for the next bodies until the next garbage collection; more than these are
+ * released at once. A server at rest keeps none.
  */
 const POOLED_BUFFERS = 8;
 
@@ -51,11 +53,12 @@ const POOLED_BUFFERS = 8;
 export class BulkLane {
   readonly #deps: BulkLaneDeps;
   readonly #free: WeakRef<Uint8Array>[] = [];
-  /** How often a pin has been taken away. */
+  /** How many pins have been taken away. */
   unpinned = 0;
   readonly #pins = new Map<number, number>();
   #current: OpenSegment | undefined;
-  #tail: Promise<unknown> = Promise.resolve();
+  /** Writes and seals, one after the other; whoever asked for one hears of its failure. */
+  readonly #line = new Line();
 
   constructor(deps: BulkLaneDeps) {
     this.#deps = deps;
@@ -89,10 +92,7 @@ export class BulkLane {
     const hash = parseContentHash(toHex(hashes.digest("BLAKE3", payload)));
     assert(hash !== undefined, "a digest is a content hash");
     const sliceCrcs = sliceCrcsOf(payload, hashes.crc32);
-    const placed = this.#tail.then(() => this.#write(buffer, { hash, payloadBytes, sliceCrcs }));
-    // The queue goes on after a failure; the caller of `append` is the one who hears of it.
-    this.#tail = placed.then(nothing, nothing);
-    return placed;
+    return this.#line.run(() => this.#write(buffer, { hash, payloadBytes, sliceCrcs }));
   }
 
   /** Keeps a segment until `unpin`. */
@@ -100,7 +100,7 @@ export class BulkLane {
     this.#pins.set(segment, (this.#pins.get(segment) ?? 0) + 1);
   }
 
-  /** Chunks written and not yet named by a row (nor given up) keep their segment. */
+  /** Takes a pin away: the chunk is named by a row, or was given up. */
   unpin(segment: number): void {
     const pins = (this.#pins.get(segment) ?? 0) - 1;
     if (pins > 0) this.#pins.set(segment, pins);
@@ -114,17 +114,15 @@ export class BulkLane {
 
   /** Seals the open segment once the writes under way have ended. */
   sealCurrent(): Promise<void> {
-    const sealed = this.#tail.then(() => {
+    return this.#line.run(() => {
       const current = this.#current;
       this.#current = undefined;
       if (current !== undefined) this.#deps.seal(current);
     });
-    this.#tail = sealed;
-    return sealed;
   }
 
   async close(): Promise<void> {
-    await this.#tail;
+    await this.#line.idle();
     await this.#current?.file.close();
     this.#current = undefined;
   }
@@ -181,10 +179,7 @@ export class BulkLane {
   async #giveUp(): Promise<void> {
     const failed = this.#current;
     this.#current = undefined;
-    await failed?.file.close().then(nothing, nothing);
+    // Whoever waits for the chunk hears why its write failed; that counts, and not the close.
+    await failed?.file.close().then(ignore, ignore);
   }
-}
-
-function nothing(): void {
-  // Whoever waits for the chunk has been told.
 }

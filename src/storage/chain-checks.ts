@@ -15,13 +15,16 @@ export type PendingDigest = { readonly job: ChainJob; readonly span: number };
 
 type ChainJob = {
   bytes: Buffer;
-  /** What its last digest is that of, once the rest has been handed over. */
+  /** A copy of its last span, made before the memory goes to another thread, for `digestOf`. */
   last: Buffer | undefined;
-  /** Where each span begins and how long it is. */
+  /** Two numbers a span: where it begins in `bytes`, and its length. */
   readonly spans: Uint32Array;
-  /** By span: which span of the same job must have the digest it begins with, and one; or 0. */
+  /**
+   * For each span: 1 + the number of the span of this job whose digest it must begin with. 0: there
+   * is none, or it is in an earlier job and stands in `links`.
+   */
   readonly before: Uint32Array;
-  /** The same, where the digest is that of an earlier job. */
+  /** Spans that must begin with the digest of a span of an earlier job. */
   links: Array<{ readonly span: number; readonly before: PendingDigest }>;
   used: number;
   count: number;
@@ -37,7 +40,7 @@ export class ChainChecks {
   readonly #hash: Hash;
   readonly #idle: ChainJob[] = [];
   #open: ChainJob | undefined;
-  /** The last one that was checked: the next one begins with its digest. */
+  /** The job that was checked last: the first spans of the next one link to its digests. */
   #checked: ChainJob | undefined;
   #running: Array<Promise<void>> = [];
   #failure: unknown;
@@ -46,7 +49,7 @@ export class ChainChecks {
     this.#hash = hash;
   }
 
-  /** Whether an operation of so many bytes is not too large to be added. */
+  /** Whether an operation of this many bytes fits into a job. */
   takes(bytes: number): boolean {
     return CHAIN_BYTES + bytes <= JOB_BYTES;
   }
@@ -86,7 +89,7 @@ export class ChainChecks {
     return this.#hash.digest("SHA256", job.last ?? lastOf(job));
   }
 
-  /** Whether so much is under way that whoever reads the log had better wait. */
+  /** Whether so many jobs are under way that reading the log should pause. */
   get isBehind(): boolean {
     return this.#running.length >= JOBS_MAX || this.#failure !== undefined;
   }
@@ -163,7 +166,9 @@ function check(job: ChainJob): void {
   }
 }
 
-/** Nobody asks for a digest of a job that another one was checked behind. */
+/**
+ * Empties a job for reuse: once the job behind it has been checked, nothing links to its digests.
+ */
 function emptied(job: ChainJob): ChainJob {
   job.links = [];
   job.used = 0;
@@ -173,7 +178,7 @@ function emptied(job: ChainJob): ChainJob {
   return job;
 }
 
-/** What the last digest of a job is that of. */
+/** The bytes of the last span of a job. */
 function lastOf({ bytes, spans, count }: ChainJob): Buffer {
   const start = spans[count * 2 - 2] ?? 0;
   return bytes.subarray(start, start + (spans[count * 2 - 1] ?? 0));

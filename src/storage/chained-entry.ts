@@ -5,10 +5,10 @@ import type { Hash } from "../ports/hash.ts";
 type Encoded = { readonly encoded: Uint8Array; readonly inline: Uint8Array | undefined };
 
 /**
- * An operation that came from elsewhere, with the hash chain of its origin's log behind it. Who
- * checks it against a signed head and who writes it to the log both need that, and a hash costs as
- * much as all else of the check. Invariant: the chain was computed here, from these very bytes; so
- * storage need not believe whoever hands one over.
+ * An operation from elsewhere, with the hash chain of its origin's log behind it. The check against
+ * a signed head and the writer of the log both need that hash, and computing it costs as much as
+ * the rest of the check. Invariant: the chain was computed here from these very bytes, so storage
+ * need not believe its caller.
  */
 export class ChainedEntry {
   readonly encoded: Uint8Array;

@@ -16,8 +16,8 @@ export type ChunkReaderDeps = {
 };
 
 /**
- * Bytes of a chunk from an offset on, at most so many as are asked for; every slice that they are
- * taken from is verified. Undefined when the chunk is not here, or damaged.
+ * Reads at most `bytes` bytes of a chunk from an offset; every slice they come from is verified.
+ * Undefined when the chunk is not here, or damaged.
  */
 export async function readChunk(
   deps: ChunkReaderDeps,

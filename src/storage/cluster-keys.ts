@@ -14,8 +14,9 @@ const KEY_BYTES = 32;
 const FIRST_KEY_ID = "1";
 
 /**
- * Every site may have made the last key of a full ring: without them nobody else could read what it
- * sealed. A peer that floods a ring is refused all the same.
+ * Each site may have made the last key of a full ring, and other sites must be able to read what it
+ * sealed: so a ring may grow beyond its limit by keys of peers. A peer that floods it is refused
+ * all the same.
  */
 const MERGED_KEYS_MAX = 2 * LIMITS.keyRingKeysMax;
 
@@ -57,8 +58,8 @@ export class ClusterKeys implements KeyRing {
   }
 
   /**
-   * Seals with the ring of another cluster from now on. The ring until now stays beside it, and so
-   * does what it sealed. Resolves when that is durable; the same ring once more changes nothing.
+   * Seals with the ring of another cluster from now on, and keeps the former ring for what it
+   * sealed. Resolves when that is durable; adopting the same ring again changes nothing.
    */
   adopt(ring: KeyRing): Promise<void> {
     return this.#changes.run(() => this.#adopt(ring));
@@ -72,14 +73,14 @@ export class ClusterKeys implements KeyRing {
     this.#ring = next;
   }
 
-  /** From now on other sites make keys too: those made here carry the name of this site. */
+  /** Keys made here carry this site's name from now on, because other sites make keys too. */
   share(site: SiteId): void {
     this.#maker = site;
   }
 
   /**
-   * Takes keys that another site of the cluster made; the latest of all is current then. Under
-   * a name that is known nothing is taken. Resolves with whether anything was new.
+   * Adds keys that another site of the cluster made; the latest of all becomes current. A key whose
+   * name is known is ignored. Resolves with whether anything was new.
    */
   merge(ring: KeyRing): Promise<boolean> {
     return this.#changes.run(() => this.#merge(ring));

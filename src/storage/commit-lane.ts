@@ -1,5 +1,6 @@
 import { alignUp } from "../core/bytes.ts";
 import type { Hlc } from "../core/hlc.ts";
+import { ignore } from "../core/ignore.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { Disk, WriteFile } from "../ports/disk.ts";
 import type { FooterBuilder } from "./segment/footer.ts";
@@ -93,7 +94,7 @@ export class CommitLane {
     const size = this.#current.facts.sizeBytes;
     // The next segment is made ahead, so that no write waits for it; until then this one grows. A
     // failure is heard of by the write that finds the disk full, and is tried again by the next.
-    if (size >= segmentBytes * 0.9) this.prepareRoll(now).catch(nothing);
+    if (size >= segmentBytes * 0.9) this.prepareRoll(now).catch(ignore);
     if (size >= segmentBytes && this.#spare !== undefined) this.#roll(this.#spare);
     const { facts, nextBatch } = this.#current;
     return { segment: facts.id, offset: facts.sizeBytes, number: nextBatch };
@@ -150,7 +151,8 @@ export class CommitLane {
 
   /** Ends the lane: what is in the current segment stays, to be sealed at the next start. */
   async close(): Promise<void> {
-    await this.#appending.then(nothing, nothing);
+    // Who appended has heard of a failure; here it only has to be over.
+    await this.#appending.then(ignore, ignore);
     await this.#current.file.close();
     await this.#spare?.file.close();
   }
@@ -164,7 +166,7 @@ export class CommitLane {
     this.#spare = undefined;
     // The last batch may still be on its way. A footer beside it would declare it whole too early,
     // and nothing later goes into a segment with a failed write.
-    this.#appending.then(() => this.#deps.seal(full), nothing);
+    this.#appending.then(() => this.#deps.seal(full), ignore);
   }
 }
 
@@ -183,8 +185,4 @@ function openSegment(
   made: { facts: SegmentFacts; file: WriteFile },
 ): OpenSegment {
   return { ...made, footer: deps.makeFooter(made.facts), nextBatch: 0 };
-}
-
-function nothing(): void {
-  // See where it is used.
 }

@@ -12,15 +12,16 @@ import type { BatchChanges, IndexView } from "./metadata/view.ts";
 import type { Quantiles } from "./quantiles.ts";
 
 /**
- * Judges a write against the index as it will be when everything ahead in line has been applied,
- * and adds its records to the batch. Runs at once and whole; what it returns becomes the outcome.
- * It must judge first and add after: once a record is in, nothing takes it out again.
+ * Judges a write against the index as it will be when everything in line before it has been
+ * applied, and adds its records to the batch. Runs synchronously; what it returns becomes the
+ * outcome. It must judge first and add afterwards, because a record cannot be taken out of a batch
+ * again.
  */
 export type Judge<Outcome> = (batch: OpenBatch) => Outcome;
 
 type Waiter = { readonly resolve: () => void; readonly reject: (fault: StorageFault) => void };
 type ClosedBatch = {
-  /** Whether the log has more operations by it. */
+  /** Whether the batch adds operations to the log. */
   readonly moved: boolean;
   readonly changes: BatchChanges;
   readonly mutations: readonly KvMutation[];
@@ -69,7 +70,7 @@ export class Committer {
   #idle: Array<() => void> = [];
   #fault: StorageFault | undefined;
   batches = 0;
-  /** Batches that have been acknowledged: who reads the index now sees all of them. */
+  /** Counts batches that have been acknowledged: readers of the index see all of them. */
   shown = 0;
   operations = 0;
 
@@ -78,10 +79,10 @@ export class Committer {
   }
 
   /**
-   * Judges a write now, or when it is its turn, and resolves with the outcome once everything the
-   * outcome rests on is durable and visible; a refusal waits like a success does.
+   * Judges a write, now or when its turn comes. Resolves with the outcome once everything that the
+   * outcome rests on is durable and visible; a refusal waits for that as a success does.
    *
-   * @param bytes about how much the write adds, for the bound on what waits.
+   * @param bytes about how much the write adds, for the bound on what may wait.
    * @throws StorageFault "busy" when too much waits already, "closed" after a failure.
    */
   submit<Outcome>(bytes: number, judge: Judge<Outcome>): Promise<Outcome> {
@@ -102,7 +103,7 @@ export class Committer {
     });
   }
 
-  /** Resolves when nothing is in line any more, or nothing will ever be done about it. */
+  /** Resolves when nothing is in line any more, or when a failure has ended all work. */
   idle(): Promise<void> {
     if (this.#fault !== undefined || this.#isIdle()) return Promise.resolve();
     return new Promise((resolve) => this.#idle.push(resolve));

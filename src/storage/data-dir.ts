@@ -41,7 +41,7 @@ export type DataDir = {
   release(): Promise<void>;
 };
 
-/** Names in the data directory that are directories. `tls` and `quarantine` appear when needed. */
+/** Directories made in every data directory. Nothing uses `quarantine`; `tls` is made on demand. */
 const DIRECTORIES = ["segments", "index", "checkpoint", "quarantine"] as const;
 
 /** What may lie in a directory that has no site yet without looking like somebody's files. */

@@ -13,7 +13,9 @@ export type FoundSegments = {
   /** Commit-lane segments in the order of the log. */
   readonly log: readonly LogSegment[];
   readonly bulk: ReadonlyArray<LogSegment["facts"]>;
-  /** Whose segments they are: this site's origin and, after a restored backup, those before it. */
+  /**
+   * The owners of the segments: this site's origin and, after a restored backup, those before it.
+   */
   readonly origins: ReadonlySet<OriginId>;
 };
 

@@ -1,16 +1,25 @@
+import { ignore } from "../core/ignore.ts";
 import type { Kv, KvMutation, KvRange, KvRow } from "../ports/kv.ts";
 import { ReadyRows, type Side, sideOf } from "./metadata/ready-rows.ts";
 import { ReadyVersions } from "./metadata/ready-versions.ts";
 import { TABLES } from "./metadata/rows.ts";
 
-/** Rows of one transaction: neighbours, so that it changes few pages of a large index. */
+/**
+ * Rows written in one transaction. They are neighbours, so that it changes few pages of the index.
+ */
 const ROWS_PER_WRITE = 4096;
-/** There are two of them; a row is at most a few KiB. */
+/**
+ * Memory for gathered rows: two such areas, one filled while the other is written. A row is at most
+ * a few KiB.
+ */
 const MEMORY_BYTES_MAX = 64 * 1024 * 1024;
 const MEMORY_BYTES_MIN = 16 * 1024;
-/** Versions wait for each other only to be sorted. */
+/** Memory for older versions, which are gathered only so that they can be sorted. */
 const VERSIONS_BYTES = 8 * 1024 * 1024;
-/** Rows of small objects take about this part of their log: so some are written early. */
+/**
+ * Rows of small objects take about this part of their log. With memory of that size some rows are
+ * written early, beside the reading of the log, and not all of them at its end.
+ */
 const PART_OF_LOG = 1 / 16;
 const TOMBSTONE_BYTE = TABLES.tombstone.prefix.charCodeAt(0);
 
@@ -18,40 +27,42 @@ const TOMBSTONE_BYTE = TABLES.tombstone.prefix.charCodeAt(0);
 export type RowBelow = { readonly side: Side; readonly value: Uint8Array };
 
 /**
- * The index as a rebuild sees it: rows of objects and tombstones that are gathered in memory lie
- * above what is stored, and go there by the hundred thousand, in order of their keys, while the
- * next ones are gathered. Everything that is written goes one after the other, in the order asked
- * for.
+ * The index as a rebuild sees it. Rows of objects and tombstones are gathered in memory, above what
+ * the store holds. By the hundred thousand they are sorted by key and written to the store, while
+ * the next ones are gathered. Writes are done one after the other, in the order asked for.
  *
- * Invariant: a row stands in one of the two memories or in the store, and the latest one counts.
+ * Invariant: a row stands in one of the two memory areas or in the store, and the latest one
+ * counts.
  */
 export class GatheredRows implements Kv {
   readonly #kv: Kv;
   readonly #memoryBytes: number;
   #gathering: ReadyRows | undefined;
   #leaving: ReadyRows | undefined;
-  /** Memory that is used again. */
+  /** An emptied memory area, to be filled next. */
   #spare: ReadyRows | undefined;
   #versions: ReadyVersions | undefined;
   #writes: Promise<void> = Promise.resolve();
 
-  /** @param logBytes of the log that is read: memory for a part of its rows is taken. */
+  /** @param logBytes size of the log to be read; the memory for rows follows from it. */
   constructor(kv: Kv, logBytes: number) {
     this.#kv = kv;
     const bytes = Math.ceil(logBytes * PART_OF_LOG);
     this.#memoryBytes = Math.max(MEMORY_BYTES_MIN, Math.min(MEMORY_BYTES_MAX, bytes));
   }
 
-  /** Where a row of so many bytes can be put; until `flush` has been called when that is told. */
+  /** Memory with room for a row of this many bytes; "flush" when `flush` has to be called first. */
   roomFor(bytes: number): ReadyRows | "flush" {
     this.#gathering ??= new ReadyRows(this.#memoryBytes);
     return this.#gathering.isFull(bytes) ? "flush" : this.#gathering;
   }
 
   /**
-   * What lies below the memory that is being filled, of a key of which that has nothing.
+   * The row of a key that the memory being filled knows nothing of: from the memory being written,
+   * or from the store.
    *
-   * @param name of so many bytes, as `ReadyRows` wants it; `hash` is `first` of its `hashPair`.
+   * @param name the key's name in its first `nameBytes` bytes, as `ReadyRows` has names; `hash` is
+   * `first` of its `hashPair`.
    * @param mayBeDeleted whether to look for a tombstone too.
    */
   below(
@@ -77,11 +88,11 @@ export class GatheredRows implements Kv {
     return tombstone === undefined ? undefined : { side: "tombstone", value: tombstone };
   }
 
-  /** Begins to bring what is gathered into the store. Resolves when there is room for more. */
+  /** Begins to write the gathered rows to the store. Resolves when there is room for more. */
   async flush(): Promise<void> {
     const rows = this.#gathering;
     if (rows === undefined || rows.count === 0) return;
-    // The memory that went before is used again.
+    // The other memory area is free once its rows have been written.
     await this.#writes;
     this.#gathering = this.#spare;
     this.#spare = undefined;
@@ -89,13 +100,15 @@ export class GatheredRows implements Kv {
     this.#queue(() => this.#store(rows));
   }
 
-  /** Where a version can be put; until `flushVersions` has been called when that is told. */
+  /**
+   * Memory with room for a version; "flush versions" when `flushVersions` has to be called first.
+   */
   versionsFor(nameBytes: number, valueBytes: number): ReadyVersions | "flush versions" {
     this.#versions ??= new ReadyVersions(Math.min(VERSIONS_BYTES, this.#memoryBytes));
     return this.#versions.isFull(nameBytes, valueBytes) ? "flush versions" : this.#versions;
   }
 
-  /** How many versions wait: they have to go before anything is asked about versions. */
+  /** How many versions wait in memory. They must be written before anything looks for a version. */
   get versions(): number {
     return this.#versions?.count ?? 0;
   }
@@ -157,7 +170,7 @@ export class GatheredRows implements Kv {
     const written = this.#writes.then(write);
     this.#writes = written;
     // Whoever waits for it hears of a failure, and everything behind it fails with it.
-    written.catch(nothing);
+    written.catch(ignore);
     return written;
   }
 
@@ -173,15 +186,11 @@ export class GatheredRows implements Kv {
     for (const part of parts) {
       const written = this.#kv.write(part);
       // It is waited for behind the one before it, and fails with that.
-      written.catch(nothing);
+      written.catch(ignore);
       // While one part is written the next is made.
       await before;
       before = written;
     }
     await before;
   }
-}
-
-function nothing(): void {
-  // See where it is used.
 }

@@ -8,7 +8,7 @@ import type { Log } from "../ports/log.ts";
 import { isAwaited } from "./acknowledgements.ts";
 import type { CommitLane } from "./commit-lane.ts";
 import { placeOfOperation } from "./log-pages.ts";
-import { endsOfLogs, isNeeded, type LogEnd } from "./log-trim.ts";
+import { endsOfLogs, isNeeded, type OriginEnd } from "./log-trim.ts";
 import { dropOldMarks } from "./mark-horizon.ts";
 import { MarkMoves } from "./mark-moves.ts";
 import { DROPPED_KEY, POSITION_KEY, segmentKeyOf } from "./metadata/keys.ts";
@@ -41,13 +41,13 @@ export type HouseDeps = {
   readonly checkpointDirectory: string;
 };
 
-/** How often marks of old removals are looked for. */
+/** How often tombstones and marks of removed versions are looked through for old ones. */
 const MARKS_LOOK_MS = 60 * 60 * 1000;
 /** The same while space is short. */
 const MARKS_LOOK_TIGHT_MS = 60 * 1000;
-/** Without anything happening a look could only find what time brings about: that may wait. */
+/** How long an idle house goes without a look: only what time brings about could be found. */
 const REST_MS = 60 * 60 * 1000;
-/** A bulk segment in which everything was given up is let go of at this size already. */
+/** The open bulk segment is dropped before it is full when it has this size and no live chunk. */
 const DEAD_BULK_BYTES_MIN = 16 * 1024 * 1024;
 /**
  * A copy of the index is taken when so much log would have to be replayed without it after a power
@@ -56,10 +56,13 @@ const DEAD_BULK_BYTES_MIN = 16 * 1024 * 1024;
 const CHECKPOINT_LOG_BYTES_MIN = 1024 * 1024 * 1024;
 const CHECKPOINT_INDEX_SHARE = 2;
 
-type Candidate = { readonly facts: SegmentFacts; readonly ends: readonly LogEnd[] };
+type Candidate = { readonly facts: SegmentFacts; readonly ends: readonly OriginEnd[] };
 type Dropped = Extract<LocalRecord, { kind: "segments-dropped" }>;
 
-/** Keeps house: seals, drops, forgets, and takes copies of the index. Does nothing when idle. */
+/**
+ * Housekeeping: seals idle segments, drops dead ones, forgets what is old, and takes checkpoints of
+ * the index. Does nothing while nothing has happened.
+ */
 export class House {
   readonly #deps: HouseDeps;
   readonly #oldRows: OldRows;
@@ -69,9 +72,9 @@ export class House {
   #marksMovedAtMs = Number.NEGATIVE_INFINITY;
   #lastWriteMs: number;
   #bytesAtCheckpoint: number;
-  /** Segments that the log says are dropped, and whose files are there yet. */
+  /** Segments that the log says are dropped, but whose files still exist. */
   #leaving: readonly SegmentFacts[] = [];
-  /** Segments could be dropped but for somebody who reads in them. */
+  /** Some segments could be dropped, but are still being read. */
   #isHeldUp = false;
   #rest: { readonly activity: number; readonly untilMs: number } | undefined;
 
@@ -85,8 +88,8 @@ export class House {
   }
 
   /**
-   * Grows with every batch, once the index shows it, and with every chunk that is let go of: who
-   * asks before reading has read all there was to see at that number.
+   * Grows with every batch, once the index shows it, and with every chunk whose pin is released.
+   * Whoever notes this number before reading can tell later whether there is anything new.
    */
   get activity(): number {
     const { committer, bulk } = this.#deps.parts;
@@ -94,9 +97,9 @@ export class House {
   }
 
   /**
-   * True when a look would find nothing, because the last one did and nothing has happened since.
-   * It would do harm all the same: who reads the index writes LMDB's table of readers, and a site
-   * at rest leaves its disk alone.
+   * True when a look would find nothing: the last one found nothing, and nothing has happened
+   * since. Looking all the same would do harm: reading the index writes to LMDB's table of readers,
+   * and the disk of a site at rest is to stay idle.
    */
   get isAtRest(): boolean {
     const rest = this.#rest;
@@ -108,7 +111,8 @@ export class House {
     const { activity } = this;
     const report = await this.#keep();
     const isQuiet = Object.values(report).every((done) => done === 0 || done === false);
-    // Peers say how far they are, and space is freed by others, without leaving a batch behind.
+    // Acknowledgements of peers, and space freed by other programs, leave no batch behind that
+    // would end the rest.
     const { admission } = this.#deps.parts;
     const hasLooked = isQuiet && !this.#oldRows.isUnderWay && !this.#isHeldUp;
     const rests = hasLooked && this.#peers().length === 0 && admission.keepsReserve;
@@ -137,7 +141,7 @@ export class House {
     return { segmentsSealed, resultsExpired, checkpointTaken, ...dropped };
   }
 
-  /** Gives up what is old; gives how many results of uploads that were. */
+  /** Forgets what is old; returns how many results of completed uploads that were. */
   async #forgetOld(): Promise<number> {
     if (this.#deps.refusal() !== undefined) return 0;
     const resultsExpired = await this.#oldRows.expireResults();
@@ -175,7 +179,9 @@ export class House {
     return sealed;
   }
 
-  /** Nothing in the segment is needed, now and by what is ahead in line. */
+  /**
+   * Whether nothing in the segment is needed, by rows in the index or by writes that are in line.
+   */
   #isUnneeded(segment: number, view: RowReader = this.#deps.parts.index): boolean {
     const { bulk } = this.#deps.parts;
     return !bulk.isPinned(segment) && view.get(TABLES.segment, segmentKeyOf(segment)) === undefined;
@@ -222,7 +228,7 @@ export class House {
     });
   }
 
-  /** A walk over all marks, so now and then only; a site without peers is asked for none. */
+  /** Walks all tombstones and marks, so only now and then; a site without peers keeps none. */
   async #dropMarks(): Promise<void> {
     const { parts, clock, log } = this.#deps;
     const peers = this.#peers();
@@ -261,7 +267,7 @@ export class House {
     const unneeded = [...segments.facts.values()]
       .filter(({ id, lane, sealed }) => sealed && (lane === "bulk" || (id < logEnd && id !== last)))
       .filter((facts) => this.#isDead(facts));
-    // Whoever reads slowly holds up what is read, and nothing else.
+    // A slow reader keeps the segments that it reads from being dropped, and no others.
     const dead = unneeded.filter(({ id }) => !parts.bodies.isRead(id));
     this.#isHeldUp = dead.length < unneeded.length;
     const logs = dead.filter(({ lane }) => lane === "commit").map(({ id }) => id);
@@ -279,7 +285,8 @@ export class House {
     if (this.#leaving.length === 0) this.#leaving = await this.#giveUpDead();
     const { parts, segments, warm, log } = this.#deps;
     const dropped = this.#leaving;
-    // Who began to read while that was being written reads to the end: a later look removes them.
+    // Readers that began while the record was written read to their end: a later look removes the
+    // file.
     const isRead = dropped.some(({ id }) => parts.bodies.isRead(id));
     if (isRead) this.#isHeldUp = true;
     if (isRead || dropped.length === 0) return { segmentsDropped: 0, bytesFreed: 0 };

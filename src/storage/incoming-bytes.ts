@@ -13,7 +13,7 @@ import type { StoreParts } from "./store-parts.ts";
 /** About what a commit of manifests takes beside what it lists. */
 const RECORD_BYTES = 1024;
 
-/** Whether the bytes of an operation are here, or come with it. */
+/** Whether the bytes that an operation names are here, or come with it. */
 export function hasBytes(
   batch: OpenBatch,
   operation: Operation,
@@ -28,7 +28,7 @@ export function hasBytes(
   return ref.manifests.every((one) => isWhole(batch, one, manifests));
 }
 
-/** Whether a manifest is known, or comes along with every chunk that is not known. */
+/** Whether a manifest is here, or comes with every chunk that is missing here. */
 export function isWhole(
   batch: OpenBatch,
   { hash, bytes }: ManifestRef,
@@ -41,7 +41,7 @@ export function isWhole(
   return sum === bytes && isWholeManifest(batch, incoming);
 }
 
-/** Whether a manifest comes with every chunk that is not known. */
+/** Whether an incoming manifest comes with every chunk that is missing here. */
 function isWholeManifest({ context: { view } }: OpenBatch, incoming: IncomingManifest): boolean {
   const fresh = new Set<ContentHash>(freshChunks(incoming).map((chunk) => chunk.hash));
   return incoming.chunks.every(
@@ -53,7 +53,7 @@ function freshChunks({ staged }: IncomingManifest): ReturnType<typeof stagedChun
   return staged === undefined ? [] : stagedChunks(staged).chunks;
 }
 
-/** Writes a manifest that is not known yet, and where those of its chunks lie that were staged. */
+/** Writes a manifest that is not here yet, and the places of its chunks that were staged. */
 export function takeManifest(batch: OpenBatch, incoming: IncomingManifest): void {
   const { view } = batch.context;
   if (view.get(TABLES.manifest, incoming.hash) !== undefined) return;
@@ -67,8 +67,9 @@ export function takeManifest(batch: OpenBatch, incoming: IncomingManifest): void
 }
 
 /**
- * Takes in manifests that rows name and that were missing, with the chunks that were staged for
- * them. What nothing names any more, or is here already, is let go. Gives how many were taken.
+ * Takes in manifests that rows name and that were missing, with the chunks staged for them. Those
+ * that nothing names any more, or that are here already, are discarded. Returns how many were
+ * taken.
  *
  * @throws StorageFault "disk-full" or "busy", before anything is begun.
  */
@@ -98,7 +99,10 @@ export async function takeRemote(
   }
 }
 
-/** A manifest under another name would be lost by the next rebuild. */
+/**
+ * Whether a manifest has the hash it is named by: under another name the next rebuild would lose
+ * it.
+ */
 export function isNamedRightly(hash: Pick<Hash, "digest">, one: IncomingManifest): boolean {
   return toHex(hash.digest("BLAKE3", encodeManifest(one.chunks))) === one.hash;
 }

@@ -31,7 +31,7 @@ export type IngestDeps = {
 
 type Reason = Extract<IngestOutcome, { outcome: "refused" }>["reason"];
 
-/** An operation that could be read, and where it stood in what was handed over. */
+/** An operation that could be decoded, and its index in what was handed over. */
 type Readable = {
   readonly at: number;
   readonly incoming: IncomingOperation;
@@ -45,15 +45,19 @@ const NO_CHAIN = new Uint8Array(32);
 const NO_BYTES = new Uint8Array(0);
 /** About what an operation takes in a batch beside its own bytes. */
 const RECORD_BYTES = 256;
-/** A commit takes no more of what comes in, so that clients' writes need not wait for all of it. */
+/**
+ * The most that one commit takes of incoming operations, so that writes of clients need not wait
+ * long.
+ */
 const COMMIT_BYTES = LIMITS.batchBytesMaxBuffered;
 
 /**
- * Takes operations of other origins into the log, each group in one commit, in the order in which
- * they are given. What was here already is a duplicate; what had been parked is applied when it
- * comes whole. Gives an outcome for each, once it is durable and visible.
+ * Takes operations of other origins into the log in the given order, each group in one commit. One
+ * that is here already is a duplicate; one that was parked is applied when it arrives whole.
+ * Returns an outcome for each, once it is durable and visible.
  *
- * @throws StorageFault "disk-full" or "busy": some may have been taken, and are duplicates then.
+ * @throws StorageFault "disk-full" or "busy": some may have been taken, and are duplicates the next
+ * time.
  */
 export async function ingest(
   deps: IngestDeps,
@@ -85,7 +89,7 @@ class Ingest {
   readonly #heads: readonly SignedHead[];
   /** Conflicts that arose. */
   readonly conflicts: Array<Record<"bucket" | "key" | "version", string>> = [];
-  /** Origins of which nothing more is taken. */
+  /** Origins with a refused operation: nothing more of them is taken. */
   readonly #stopped = new Set<OriginId>();
 
   constructor(deps: IngestDeps, count: number, heads: readonly SignedHead[]) {
@@ -98,7 +102,7 @@ class Ingest {
     return this.#outcomes.map((outcome) => outcome ?? refusal("gap", undefined, "it was left out"));
   }
 
-  /** Reads what was handed over, and puts groups together. */
+  /** Decodes what was handed over, and puts groups together. */
   read(operations: readonly IncomingOperation[]): Unit[] {
     const units: Readable[][] = [];
     for (const [at, incoming] of operations.entries()) {
@@ -155,8 +159,8 @@ class Ingest {
   }
 
   /**
-   * What becomes of a unit: a refusal or duplicate for each, or what is to be written. Nothing is
-   * written before all of a group has been judged.
+   * What becomes of a unit: a refusal or "duplicate" for each of its operations, or what is to be
+   * written. Nothing is written before the whole group has been judged.
    */
   #judge(batch: OpenBatch, unit: Unit): ReadonlyArray<IngestOutcome | ForeignOperation> {
     const first = unit[0]?.operation;
@@ -176,7 +180,7 @@ class Ingest {
     for (const readable of unit) {
       const verdict = this.#judgeOne(batch, readable, head, parkedAs?.reason);
       if ("outcome" in verdict && verdict.outcome === "refused") {
-        // All of a group, or none.
+        // A group is taken as a whole or not at all.
         return unit.map(({ operation: { dot } }) => ({ ...verdict, dot }));
       }
       const isNew = !("outcome" in verdict) && readable.operation.dot.seq > head.seq;
@@ -247,7 +251,7 @@ class Ingest {
   }
 
   #headOf(origin: OriginId): LogPlace {
-    // Of our own log nothing comes in: what is in it is a duplicate, whatever its chain says.
+    // Nothing comes in of our own log: what is in it is a duplicate, whatever its chain says.
     if (origin === this.#deps.origin) return { seq: this.#deps.ownSeq(), chain: undefined };
     return this.#deps.origins.state(origin) ?? { seq: SEQ_ZERO, chain: NO_CHAIN };
   }
@@ -274,7 +278,7 @@ class Ingest {
   }
 }
 
-/** A place in a log; of our own only how far it is. */
+/** A place in a log; of our own log only the sequence is known here. */
 type LogPlace = { readonly seq: number; readonly chain: Uint8Array | undefined };
 
 function belongsTo(unit: readonly Readable[], { operation }: Readable): boolean {
@@ -307,7 +311,7 @@ function bytesOf(unit: Unit): number {
   }, 0);
 }
 
-/** An empty body may come as nothing. */
+/** An empty body may arrive as no body. */
 function inlineOf({ inline, state }: IncomingOperation): Uint8Array | undefined {
   return inline ?? (state.kind === "whole" || state.kind === "remote" ? NO_BYTES : undefined);
 }
@@ -321,7 +325,10 @@ function outcomeOf(as: ForeignOperation["as"]): "applied" | "parked" | "void" {
   return as === "void" || as === "void-again" ? "void" : "applied";
 }
 
-/** With others of its group: what it names is fetched then. */
+/**
+ * Whether an operation is parked together with others of its group: then what it names is fetched
+ * later.
+ */
 function isParkedAs({ as }: ForeignOperation): boolean {
   return typeof as === "object";
 }
@@ -340,7 +347,7 @@ function reasonOf(failure: unknown): Reason | undefined {
   return isNewer ? "unsupported" : undefined;
 }
 
-/** Whose operation it is, as far as its first bytes say so. */
+/** The dot of an encoded operation, read from its first bytes alone. */
 function dotOf(encoded: Uint8Array): Dot | undefined {
   if (encoded.length < 16) return undefined;
   const origin = parseOriginId(toHex(encoded.subarray(0, 8)));

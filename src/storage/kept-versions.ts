@@ -17,9 +17,9 @@ export type KeepingDeps = {
 };
 
 /**
- * Judges whether a version that was deleted need not be kept any more: no lock can come that was
- * put on it beside the delete. That is so when every other site has applied the delete and this one
- * has everything that they had written by then, and in any case after the retention.
+ * Judges whether a deleted version need not be kept any more, because no lock can arrive that was
+ * put on it concurrently with the delete. That is so when every other site has applied the delete
+ * and everything that they had written by then is here, and in any case after the retention.
  */
 export function createKeeping({ parts, siteId, nowMs }: KeepingDeps): (row: VoidedRow) => boolean {
   const { conflictMs, peerMs } = parts.timeBounds;
@@ -43,7 +43,7 @@ export function createKeeping({ parts, siteId, nowMs }: KeepingDeps): (row: Void
   };
 }
 
-/** Whether all is applied here that a site had written itself when it told of this position. */
+/** Whether everything that a site had written when it told this position has been applied here. */
 function hasAllOf({ index }: StoreParts, { origins }: MemberSite, told: Vector): boolean {
   return origins.every((origin) => {
     const seq = told.get(origin) ?? 0;

@@ -11,7 +11,10 @@ type Creations = {
   readonly byKey: ReadonlyMap<AccessKeyId, readonly BucketName[]>;
 };
 
-/** Which buckets a key made changes rarely, and a write of a key with a quota asks for it. */
+/**
+ * The buckets by the key that made them: they change rarely, and a write of a key with a quota
+ * needs them.
+ */
 const creations = new WeakMap<RowReader, Creations>();
 
 /** What the buckets of a key hold together. Costs a look-up for each of them. */

@@ -1,3 +1,5 @@
+import { ignore } from "../core/ignore.ts";
+
 /** Does tasks one after the other, in the order in which they were asked for. */
 export class Line {
   /** Never rejects. */
@@ -6,7 +8,7 @@ export class Line {
   /** Resolves, or rejects, as the task does; one that fails keeps nobody behind it waiting. */
   run<Result>(task: () => Result | Promise<Result>): Promise<Result> {
     const done = this.#last.then(task);
-    this.#last = done.catch(() => undefined);
+    this.#last = done.then(ignore, ignore);
     return done;
   }
 

@@ -15,9 +15,9 @@ export type LoggedOperation = {
   readonly encoded: Uint8Array;
   /** Its inline body; undefined when it has none, came without, or what is here is damaged. */
   readonly inline: Uint8Array | undefined;
-  /** Why it stands here without its bytes. */
+  /** Why it is in the log without its bytes. */
   readonly missing: "parked" | "void" | undefined;
-  /** Where its body stands in the segment whose bytes do not verify. */
+  /** Offset in the segment of its body, when the bytes there do not verify. */
   readonly damagedAt?: number;
 };
 
@@ -26,11 +26,11 @@ export type BatchPlace = { readonly segment: number; readonly offset: number };
 export type LogBatchDeps = { readonly segments: Segments; readonly hash: Pick<Hash, "crc32"> };
 
 /**
- * Reads the operations of one batch with their inline bodies, each verified, in their order. A body
- * that is damaged keeps nobody from the others.
+ * Reads the operations of one batch with their inline bodies, in order, each verified. A damaged
+ * body does not keep the caller from the others.
  *
- * @throws StorageFault "corrupt" when the batch or an operation in it is damaged, or its segment
- *   gone.
+ * @throws StorageFault "corrupt" when the batch or an operation in it is damaged, or its segment is
+ * gone.
  */
 export async function readLogBatch(
   { segments, hash }: LogBatchDeps,
@@ -74,7 +74,7 @@ export async function readLogOperation(
   return undefined;
 }
 
-/** The bodies of a batch, of which those up to `offset` have been met. */
+/** The bodies of a batch; those before `offset` have been passed. */
 type BodyWalk = { readonly area: Buffer; readonly at: number; offset: number };
 type Body = Pick<LoggedOperation, "inline" | "damagedAt">;
 
@@ -120,7 +120,7 @@ async function readAreas(
   });
 }
 
-/** Bodies stand in the order of what they belong to, so one that is damaged hides no other. */
+/** Bodies are in the order of the operations they belong to, so a damaged one hides no other. */
 function nextBody({ body, hlc, dot }: Operation, walk: BodyWalk, crc32: Hash["crc32"]): Body {
   if (body.kind !== "object-put" || body.object.body.kind !== "inline") return NO_BODY;
   const owner = bodyOwner(body.bucket, body.key, makeVersionId(hlc, dot.origin));
@@ -132,7 +132,7 @@ function nextBody({ body, hlc, dot }: Operation, walk: BodyWalk, crc32: Hash["cr
   return isIt ? { inline: found.payload } : { inline: undefined, damagedAt: walk.at + start };
 }
 
-/** Operations that stand in the log without their bytes are named in front of them. */
+/** Operations without their bytes are named by a record in front of them. */
 function noteMissing(payload: Uint8Array, missing: Map<string, "parked" | "void">): void {
   const record = decodeLocal(payload);
   const why = record.kind === "operations-parked" ? "parked" : "void";

@@ -27,21 +27,24 @@ export type PageWish = {
   readonly received: Vector;
   /** Where it begins. */
   readonly floors: Vector;
-  /** A page is never larger, but for one operation, one group, or the way to a signed head. */
+  /**
+   * The size of a page, exceeded only by a single operation, a single group, or what is missing up
+   * to a signed head.
+   */
   readonly bytesMax: number;
 };
 
-/** What an entry takes beside its bytes, so that a page of empty ones ends as well. */
+/** Counted for each entry beside its bytes, so that a page of empty entries ends too. */
 const ENTRY_BYTES = 16;
 
 /**
- * Reads what is beyond a vector, in the order of this log. The index tells which batches hold any
- * of it, so that nothing else is read.
+ * Reads the operations beyond a vector, in the order of this log. The index tells which batches
+ * hold any of them, so that nothing else is read.
  *
- * Every origin's part of a page ends at a head that the origin's site has signed: a peer can then
- * check what it is given without believing the one that gives it.
+ * The operations of each origin in a page end at a head that the origin's site has signed. So a
+ * peer can check them without believing whoever handed them over.
  *
- * @throws StorageFault "corrupt" when the first of it is damaged; damage further on ends the page.
+ * @throws StorageFault "corrupt" when the first batch is damaged; damage further on ends the page.
  */
 export async function readLogPage(deps: LogPagesDeps, wish: PageWish): Promise<LogPage> {
   const behind = [...wish.received].filter(([origin, seq]) => seq > at(wish.after, origin));
@@ -51,7 +54,7 @@ export async function readLogPage(deps: LogPagesDeps, wish: PageWish): Promise<L
   if (below.length > 0) return { outcome: "below-floor", origins: below };
   const targets = new Map<OriginId, Seq>();
   for (const [origin, seq] of behind) {
-    // What no signature covers yet is of no use to anybody, and must not be in anybody's way.
+    // Operations that no signature covers yet are useless to peers, and must not block the others.
     const isOwn = deps.ownOrigins.has(origin);
     const last = isOwn ? seq : signedHead(deps, lastUntil(origin, seq))?.seq;
     if (last !== undefined && last > at(wish.after, origin)) targets.set(origin, last);
@@ -67,8 +70,8 @@ type Taken = Position & { readonly entry: LogEntry };
 type Unit = { readonly taken: readonly Taken[]; readonly bytes: number };
 
 /**
- * A page that is being gathered. Invariant: of every origin it holds what follows the vector that
- * was asked for, without a gap, up to `#reached`.
+ * A page that is being gathered. Invariant: for every origin it holds the operations from the
+ * requested vector up to `#reached`, without a gap.
  */
 class Page {
   readonly #deps: LogPagesDeps;
@@ -85,7 +88,9 @@ class Page {
     this.#reached = new Map(wish.after);
   }
 
-  /** Takes operations until the page is full, and then what is missing up to signed heads. */
+  /**
+   * Takes operations until the page is full, and then those that are missing up to signed heads.
+   */
   async fill(): Promise<void> {
     const full = await this.#take(this.#targets, this.#wish.bytesMax);
     if (!full) return;
@@ -104,7 +109,7 @@ class Page {
       if (this.#deps.ownOrigins.has(origin) || seq === at(this.#wish.after, origin)) continue;
       const head = signedHead(this.#deps, firstFrom(origin, seq));
       if (head?.seq === seq) heads.push(head);
-      // Nobody could check what stands behind the last signature.
+      // Nobody could check operations behind the last signature.
       else this.#cut(origin, signedHead(this.#deps, lastUntil(origin, seq)), heads);
     }
     const entries = this.#taken.map(({ entry }) => entry);
@@ -112,7 +117,9 @@ class Page {
     return { outcome: "page", entries, heads, more };
   }
 
-  /** Takes what is behind `#reached` up to the targets; tells whether the bytes ended it. */
+  /**
+   * Takes operations beyond `#reached` up to the targets; returns whether the size limit ended it.
+   */
   async #take(targets: ReadonlyMap<OriginId, Seq>, bytesMax: number): Promise<boolean> {
     for (;;) {
       const place = this.#nextPlace(targets);
@@ -130,12 +137,12 @@ class Page {
     }
   }
 
-  /** A batch; undefined when it is damaged and the page can end before it. */
+  /** Reads a batch; undefined when it is damaged and the page can end before it. */
   async #read(place: BatchPlace): Promise<readonly ReadOperation[] | undefined> {
     try {
       return await this.#deps.read(place);
     } catch (failure) {
-      // What has been read is whole. The next page begins with the damage, and says so.
+      // What has been read so far is whole. The next page begins with the damage, and reports it.
       if (this.#taken.length === 0) throw failure;
       return undefined;
     }

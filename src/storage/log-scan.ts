@@ -1,5 +1,6 @@
 import { assert } from "../core/assert.ts";
 import { alignUp } from "../core/bytes.ts";
+import { ignore } from "../core/ignore.ts";
 import { LIMITS } from "../core/limits.ts";
 import { parseSegmentId } from "../core/names.ts";
 import type { ReadFile } from "../ports/disk.ts";
@@ -27,8 +28,8 @@ export type ScanRequest = {
   readonly verifyBodies: boolean;
   readonly crc32: Hash["crc32"];
   /**
-   * Of whoever reads for nobody but itself: small parts are read on this thread for as long as that
-   * is fast, which this clock tells (milliseconds).
+   * For readers that nobody waits for: small parts are read on this thread for as long as that is
+   * fast, as this clock (milliseconds) tells.
    */
   readonly monotonicMs?: () => number;
 };
@@ -39,16 +40,20 @@ const WINDOW_BYTES_FIRST = 64 * 1024;
 /** Small batches are read together with their bodies: that is cheaper than a read for each. */
 const WINDOW_BYTES_MAX = 1024 * 1024;
 const SMALL_BATCH_BYTES = 128 * 1024;
-/** Where batches are no larger, several are read at once on this thread; of others the records. */
+/**
+ * Of batches up to this size several are read at once on this thread; of larger ones only records.
+ */
 const TINY_BATCH_BYTES = 16 * 1024;
 const TINY_WINDOW_BYTES = 64 * 1024;
 /** A batch is never larger than this: a few operations of the largest object above the usual. */
 const BATCH_BYTES_SANE = 256 * 1024 * 1024;
 
-/** Fills memory with what stands at an offset; gives how much of it there was. */
+/** Fills memory from an offset of the file; returns how many bytes there were. */
 type Read = (into: Buffer, offset: number) => number | Promise<number>;
 
-/** Batches that one read has brought, where they end, and what stood there instead of a batch. */
+/**
+ * What one read has brought: whole batches, where they end, and why nothing more was found there.
+ */
 type Window = {
   readonly batches: readonly ScannedBatch[];
   readonly end: number;
@@ -68,7 +73,7 @@ export async function scanBatches(
     const window: Window = await next;
     const { batches, end, failure } = window;
     const isNow = failure !== undefined || pace.isFast();
-    // What comes next is read while this is looked at.
+    // The next window is read while this one is being looked at.
     const bytes = pace.bytesBehind(offset, window);
     const memory = memories.take(bytes ?? nextBytes(request, offset, window));
     next = isNow ? undefined : readAhead(request, end, memory);
@@ -80,18 +85,20 @@ export async function scanBatches(
   return { offset, whole: offset === request.to, reason: "the end" };
 }
 
-/** So many windows are read on this thread, then one is not, so that others have their turn. */
+/**
+ * After this many windows on this thread, one is read on another, so that other work has its turn.
+ */
 const NOW_AT_ONCE = 32;
 /** More than this takes a read of what is not in the page cache; so many may, for other reasons. */
 const FAST_MS_MAX = 0.05;
 const SLOW_READS_MAX = NOW_AT_ONCE / 4;
-/** So many windows are read on other threads before this one is tried again. */
+/** This many windows are read on other threads before this thread is tried again. */
 const SLOW_WINDOWS = 64;
 
 /**
- * Whether to read on this thread, and how much: what is in the page cache comes in microseconds,
- * where handing a read to another thread and hearing of it takes some fifty. What is not is read by
- * others, and in large pieces.
+ * Decides whether to read on this thread, and how much. A read from the page cache takes
+ * microseconds, whereas handing it to another thread and hearing back takes about fifty. What is
+ * not in the page cache is read on other threads, in large pieces.
  */
 class ReadPace {
   readonly #file: ReadFile;
@@ -99,7 +106,7 @@ class ReadPace {
   #reads = 0;
   #slowReads = 0;
   #slowLeft = 0;
-  /** About what the records of the largest batches take. */
+  /** About how many bytes the records of the largest batches take. */
   #recordsBytes = 0;
 
   constructor({ file, verifyBodies, monotonicMs }: ScanRequest) {
@@ -121,7 +128,9 @@ class ReadPace {
     return false;
   }
 
-  /** How much to read behind a window, when that is fast: hardly more than will be looked at. */
+  /**
+   * How many bytes to read behind a window, when that is fast: hardly more than will be looked at.
+   */
   bytesBehind(offset: number, { batches, end }: Window): number | undefined {
     if (this.#monotonicMs === undefined || this.#slowLeft > 0) return undefined;
     let most = this.#recordsBytes - this.#recordsBytes / 16;
@@ -142,7 +151,7 @@ class ReadPace {
   };
 }
 
-/** Two pieces of memory that windows use in turn: while one is looked at, the other is filled. */
+/** Two pieces of memory that windows use in turns: one is filled while the other is looked at. */
 class Memories {
   readonly #memories: Array<Buffer | undefined> = [undefined, undefined];
   #turn = 0;
@@ -157,7 +166,7 @@ class Memories {
   }
 }
 
-/** How much to read behind a window, going by what it held. */
+/** How many bytes to read behind a window, judging by what the window held. */
 function nextBytes({ verifyBodies }: ScanRequest, offset: number, window: Window): number {
   const { batches, end } = window;
   const isSmall = end - offset <= batches.length * SMALL_BATCH_BYTES;
@@ -176,15 +185,11 @@ function readAhead(
   const { file } = request;
   const reading = readWindow(request, offset, memory, (into, at) => file.read(into, at));
   // Whoever waits for it hears of a failure; a scan that ends before that does not care.
-  reading.catch(nothing);
+  reading.catch(ignore);
   return reading;
 }
 
-function nothing(): void {
-  // See where it is used.
-}
-
-/** Reads as much as the memory takes, and the first batch there whatever its size. */
+/** Reads as much as fits the memory, but at least the first batch, however large it is. */
 async function readWindow(
   request: ScanRequest,
   offset: number,
@@ -200,7 +205,7 @@ async function readWindow(
   while (end < offset + read || batches.length === 0) {
     const bytes = memory.subarray(end - offset, read);
     const found = readHeader(request, end, bytes);
-    // What lies at the end of the window may go on behind it: the next one begins there.
+    // A batch at the end of the window may continue behind it: the next window begins with it.
     const isCut = bytes.length < BATCH_HEADER_BYTES && end + bytes.length < to;
     if (isCut && batches.length > 0) break;
     if ("reason" in found) return { batches, end, failure: found.reason };
@@ -240,7 +245,7 @@ function readHeader(
   return { header };
 }
 
-/** What is needed of a batch of which the first bytes are there; undefined when it ends early. */
+/** As much of a batch as is needed, given its first bytes; undefined when the file ends early. */
 async function wholeBatch(
   reader: Read,
   { offset, bytes, needed }: { offset: number; bytes: Buffer; needed: number },
@@ -254,11 +259,11 @@ async function wholeBatch(
 }
 
 /**
- * Looks for a whole batch behind a place where there should be one. Only a torn end of the log may
- * be cut; when something valid follows, the place is damage.
+ * Looks for a whole batch behind a place where there is none. Only the torn end of the log may be
+ * cut: when something valid follows, the place is damage.
  */
 export async function hasBatchBehind(request: ScanRequest, offset: number): Promise<boolean> {
-  // Most places hold no batch, so no more than a header is read of them.
+  // Most places hold no batch, so only a header's worth of bytes is read of each.
   const memory = Buffer.allocUnsafeSlow(BATCH_HEADER_BYTES);
   const reader: Read = (into, from) => request.file.read(into, from);
   for (let at = offset + LIMITS.pageBytes; at < request.to; at += LIMITS.pageBytes) {

@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { hlcFromMs } from "../core/hlc.ts";
 import { LIMITS } from "../core/limits.ts";
 import { type OriginId, parseOriginId, parseSeq, type Seq } from "../core/names.ts";
-import { isNeeded, type LogEnd, type LogReaders } from "./log-trim.ts";
+import { isNeeded, type LogReaders, type OriginEnd } from "./log-trim.ts";
 import { DEFAULT_TIME_BOUNDS } from "./time-bounds.ts";
 
 const [OSLO, PARIS] = ["1", "2"].map((digit) => parseOriginId(digit.repeat(16)) as OriginId) as [
@@ -16,7 +16,7 @@ function seqOf(value: number): Seq {
   return parseSeq(value) as Seq;
 }
 
-function endsAt(oslo: number, paris: number): LogEnd[] {
+function endsAt(oslo: number, paris: number): OriginEnd[] {
   const rest = { chain: new Uint8Array(32), hlc: hlcFromMs(WRITTEN_MS) };
   return [
     { origin: OSLO, seq: seqOf(oslo), ...rest },

@@ -16,8 +16,8 @@ import type { TimeBounds } from "./time-bounds.ts";
 
 type TrimPoint = Extract<LocalRecord, { kind: "segments-dropped" }>["trimPoints"][number];
 
-/** The last operation of an origin in a segment. */
-export type LogEnd = TrimPoint & { readonly hlc: Hlc };
+/** Where the operations of an origin end in a segment: its last operation there. */
+export type OriginEnd = TrimPoint & { readonly hlc: Hlc };
 
 export type LogTrimDeps = {
   readonly kv: Kv;
@@ -29,12 +29,15 @@ type Run = BatchPlace & { readonly origin: OriginId; readonly last: number };
 
 const NO_CHAIN = new Uint8Array(32);
 
-/** Where each origin's operations in these segments end: without them, its log begins there. */
+/**
+ * The last operation of each origin in each of these segments. When the segments are dropped, the
+ * logs of those origins begin behind them.
+ */
 export async function endsOfLogs(
   deps: LogTrimDeps,
   segments: ReadonlySet<number>,
-): Promise<ReadonlyMap<number, readonly LogEnd[]>> {
-  const ends = new Map<number, LogEnd[]>();
+): Promise<ReadonlyMap<number, readonly OriginEnd[]>> {
+  const ends = new Map<number, OriginEnd[]>();
   if (segments.size === 0) return ends;
   for (const run of lastRuns(deps, segments)) {
     const end = await endOf(deps, run);
@@ -44,7 +47,7 @@ export async function endsOfLogs(
   return ends;
 }
 
-/** Of every origin in every segment the run that stands last. */
+/** The last run of each origin in each segment. */
 function lastRuns({ kv, hash }: LogTrimDeps, segments: ReadonlySet<number>): Iterable<Run> {
   const { prefix } = TABLES.logRun;
   const runs = new Map<string, Run>();
@@ -60,7 +63,7 @@ function lastRuns({ kv, hash }: LogTrimDeps, segments: ReadonlySet<number>): Ite
   return runs.values();
 }
 
-async function endOf(deps: LogTrimDeps, run: Run): Promise<LogEnd | undefined> {
+async function endOf(deps: LogTrimDeps, run: Run): Promise<OriginEnd | undefined> {
   const { origin, last } = run;
   const seq = parseSeq(last);
   if (seq === undefined) return undefined;
@@ -94,7 +97,7 @@ export type LogReaders = {
  * Whether a part of the log that ends so is still needed: by a peer that has not applied it and is
  * awaited, or because it is young. A site alone keeps no history.
  */
-export function isNeeded(ends: readonly LogEnd[], readers: LogReaders): boolean {
+export function isNeeded(ends: readonly OriginEnd[], readers: LogReaders): boolean {
   const { peers, held, nowMs, timeBounds } = readers;
   if (held.some((vector) => !reaches(vector, ends))) return true;
   if (peers.length === 0) return false;
@@ -104,6 +107,6 @@ export function isNeeded(ends: readonly LogEnd[], readers: LogReaders): boolean 
   );
 }
 
-function reaches(vector: Vector, ends: readonly LogEnd[]): boolean {
+function reaches(vector: Vector, ends: readonly OriginEnd[]): boolean {
   return ends.every(({ origin, seq }) => (vector.get(origin) ?? 0) >= seq);
 }

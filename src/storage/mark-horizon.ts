@@ -1,6 +1,7 @@
 import { asBuffer } from "../core/bytes.ts";
+import { covers } from "../core/causality.ts";
 import { HLC_ZERO, type Hlc, hlcMs } from "../core/hlc.ts";
-import { makeVersionId, type OriginId, type Seq } from "../core/names.ts";
+import { makeVersionId } from "../core/names.ts";
 import type { Dot, LogStart, RowName, Vector } from "../core/records.ts";
 import type { PeerPosition } from "./acknowledgements.ts";
 import { readHeads } from "./log-starts.ts";
@@ -9,7 +10,9 @@ import { indexKey } from "./metadata/stored-rows.ts";
 import { readKeyName, versionOfInverted } from "./row-operations.ts";
 import type { StoreParts } from "./store-parts.ts";
 
-/** Who must know of a removal before the mark of it may go. */
+/**
+ * Who must know of a removal before its mark (a tombstone, or the row of a removed version) may go.
+ */
 export type MarkReaders = {
   /** Members that the log waits for, with what each has applied. */
   readonly peers: readonly PeerPosition[];
@@ -21,13 +24,13 @@ export type MarkReaders = {
 const ROWS_PER_TURN = 2000;
 const ROWS_PER_COMMIT = 500;
 
-/** A write, as far as it decides whether a mark may go. */
+/** The write that made a mark: what decides whether the mark may go. */
 type Mark = Dot & { readonly hlc: Hlc };
 
 /**
- * Drops tombstones, and marks of versions that were removed, that every member has applied and that
- * are old enough: nobody can bring back any more what they stand against. Each removal is a
- * record in the log, so that a rebuild agrees. Gives how many were dropped.
+ * Drops tombstones, and marks of removed versions, that are old enough and that every member has
+ * applied: nobody can bring back what they stand against any more. Each removal is a record in the
+ * log, so that a rebuild agrees. Returns how many were dropped.
  */
 export async function dropOldMarks(parts: StoreParts, readers: MarkReaders): Promise<number> {
   const isOld = judgeOf(parts, readers, readHeads(parts));
@@ -51,8 +54,8 @@ export async function dropOldMarks(parts: StoreParts, readers: MarkReaders): Pro
 }
 
 /**
- * A mark may go when everybody has applied it, and when everything that any of them wrote before it
- * has come here: only such a write could still lose to it.
+ * A mark may go when every member has applied it, and when everything that any member wrote before
+ * it has arrived here: only such a write could still lose to it.
  */
 function judgeOf(
   { timeBounds }: Pick<StoreParts, "timeBounds">,
@@ -70,15 +73,11 @@ function judgeOf(
       if (horizon === undefined || until < horizon) horizon = until;
     }
   }
-  return ({ origin, seq, hlc }) => {
-    if (nowMs - hlcMs(hlc) < timeBounds.historyMs) return false;
-    if (horizon !== undefined && hlc >= horizon) return false;
-    return vectors.every((vector) => reaches(vector, origin, seq));
+  return (mark) => {
+    if (nowMs - hlcMs(mark.hlc) < timeBounds.historyMs) return false;
+    if (horizon !== undefined && mark.hlc >= horizon) return false;
+    return vectors.every((vector) => covers(vector, mark));
   };
-}
-
-function reaches(vector: Vector, origin: OriginId, seq: Seq): boolean {
-  return (vector.get(origin) ?? 0) >= seq;
 }
 
 type Gathered = { readonly rows: readonly RowName[]; readonly next: string | undefined };
@@ -93,7 +92,10 @@ function gatherTombstones(parts: StoreParts, from: string, isOld: Judge): Gather
   });
 }
 
-/** Deletes beside which somebody put a lock on the version stay: they tell that it was not. */
+/**
+ * Deletes that are void because of a concurrent lock stay: they tell that the version was not
+ * removed.
+ */
 function gatherVoided(parts: StoreParts, from: string, isOld: Judge): Gathered {
   return gatherRows(parts, { table: TABLES.voided, from }, (key, { deletes, voids }) => {
     if (voids.length > 0 || !deletes.every(isOld)) return [];

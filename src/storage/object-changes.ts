@@ -77,8 +77,8 @@ function changeFound(clock: Pick<Clock, "nowMs">, { batch, request, found }: Fou
 }
 
 /**
- * A conflict, for what may be changed of one: how its key is sealed. It has its id and no slot, and
- * may outlive its bucket.
+ * The conflict with this id, whose encryption envelope may be changed. It has an id and no slot,
+ * and may outlive its bucket.
  */
 function namedConflict(
   view: RowReader,

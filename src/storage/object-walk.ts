@@ -20,8 +20,8 @@ const ASCII_END = 0x80;
 const NUL = 0;
 
 /**
- * Walks the objects of a bucket without making anything for a row: a page of a listing has a
- * thousand. Invariant: `row` is this walk itself, and tells of the row that it stands at.
+ * Walks the objects of a bucket without allocating anything for a row: a page of a listing has a
+ * thousand. Invariant: `row` is this walk itself, and describes the row at which it stands.
  */
 export class ObjectWalk implements ObjectCursor, ListedRow {
   rowsRead = 0;
@@ -106,7 +106,10 @@ export class ObjectWalk implements ObjectCursor, ListedRow {
     return indexKey(TABLES.object.prefix, this.#start + text);
   }
 
-  /** What a client reads as a key must be one, or whoever asks for it is told it does not exist. */
+  /**
+   * Throws unless the row has a valid key: a client that was shown another one would be told that
+   * it does not exist.
+   */
   #requireKey(): void {
     const { key, keyStart, keyEnd } = this;
     for (let at = keyStart; at < keyEnd; at++) {

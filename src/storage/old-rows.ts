@@ -16,7 +16,7 @@ const RESULT_BYTES = 32;
 /** Rows of each table that one look goes over: some milliseconds, whatever there is. */
 const ROWS_PER_LOOK = 500;
 
-/** Forgets rows that are of no use any more, a part of each table with every look. */
+/** Forgets rows that are not needed any more, going over a part of each table with every look. */
 export class OldRows {
   readonly #parts: StoreParts;
   readonly #siteId: SiteId;
@@ -54,9 +54,9 @@ export class OldRows {
   }
 
   /**
-   * Forgets conflicts and what was remembered for writes to come, when those have come or when they
-   * are older than the retention by their own clock, and versions that need not be kept behind
-   * their delete any more.
+   * Forgets conflicts, and what was remembered for writes that have arrived since, or that is older
+   * than the retention by its own clock; and versions that need not be kept behind their delete any
+   * more.
    */
   async forgetConflicts(): Promise<void> {
     const records = [...this.#endedConflicts(), ...this.#endedKeeping()];

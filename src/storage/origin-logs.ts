@@ -23,19 +23,19 @@ function readSlots(view: RowReader): ParkedSlots {
 }
 
 /**
- * How far the logs of other origins are here, with everything that is ahead in line. Commit and
- * replay keep it in step with the records that they add or meet, so that both put the same rows.
+ * How far the logs of other origins are here, batches in line included. Commit and replay update it
+ * with the records that they add or meet, so that both write the same rows.
  */
 export class OriginLogs {
   readonly #states = new Map<OriginId, OriginState>();
   readonly #parked = new Map<OriginId, Set<number>>();
-  /** Parked writes of null slots, once somebody has asked for them. */
+  /** Parked writes of null slots, loaded when they are first needed. */
   #slots: ParkedSlots | undefined;
   readonly #changed = new Set<OriginId>();
   #applied: Vector | undefined = NOTHING;
   #takesOver: boolean | undefined;
 
-  /** Takes up what the index knows. */
+  /** Loads what the index knows. */
   static load(rows: RowReader): OriginLogs {
     const logs = new OriginLogs();
     for (const { key, row } of rows.rows(TABLES.originHead, "", "~")) {
@@ -50,21 +50,21 @@ export class OriginLogs {
     return logs;
   }
 
-  /** Whether another origin was ever heard of. */
+  /** Whether no other origin was ever heard of. */
   get isEmpty(): boolean {
     return this.#states.size === 0;
   }
 
   /**
-   * Whether rows of other origins may be here: their logs are, or a bootstrap has brought some and
-   * has not ended. The index is asked once.
+   * Whether rows of other origins may be here, because their logs are, or because an unfinished
+   * bootstrap has brought some. The index is asked once.
    */
   hasRowsOfOthers(view: IndexView): boolean {
     this.#takesOver ??= view.get(TABLES.bootstrap, BOOTSTRAP_KEY) !== undefined;
     return this.#takesOver || !this.isEmpty;
   }
 
-  /** A bootstrap brings rows of other origins. */
+  /** Notes that a bootstrap brings rows of other origins. */
   takeOver(): void {
     this.#takesOver = true;
   }
@@ -94,7 +94,10 @@ export class OriginLogs {
     return applied;
   }
 
-  /** They are parked in the order of their log, and there may be very many. */
+  /**
+   * Parked operations are in the order of their log, and there may be very many: only the first is
+   * read.
+   */
   #firstParked(origin: OriginId): number | undefined {
     for (const seq of this.#parked.get(origin) ?? []) return seq;
     return undefined;
@@ -105,7 +108,10 @@ export class OriginLogs {
     return effectiveVector(this.#states.get(dot.origin)?.vector ?? NOTHING, vector);
   }
 
-  /** The next operation of its origin is in the log; gives what it had applied of others. */
+  /**
+   * Notes that the next operation of its origin is in the log; returns what it had applied of
+   * others.
+   */
   advance(operation: Operation, chain: Uint8Array): Vector {
     const { origin, seq } = operation.dot;
     const vector = this.vectorOf(operation);
@@ -113,14 +119,19 @@ export class OriginLogs {
     return vector;
   }
 
-  /** A log goes on here behind what came otherwise; one that is further already stays. */
+  /**
+   * Lets logs go on behind what came by other means; one that is further already stays as it is.
+   */
   startAt(states: readonly OriginState[]): void {
     for (const state of states) {
       if ((this.#states.get(state.origin)?.seq ?? 0) < state.seq) this.#set(state);
     }
   }
 
-  /** `slot` is the null slot that it writes; replays, which judge nothing, do not say. */
+  /**
+   * Notes a parked operation. `slot` is the null slot that it writes; replays, which judge nothing,
+   * leave it out.
+   */
   park(
     { origin, seq }: Dot,
     write?: { readonly hlc: Hlc; readonly slot: KeyName | undefined },
@@ -134,7 +145,7 @@ export class OriginLogs {
       this.#slots?.add({ origin, seq, hlc: write.hlc }, write.slot);
   }
 
-  /** Parked writes of a null slot that stand before an operation in its log. */
+  /** Parked writes of a null slot that precede an operation in its log. */
   parkedBefore(view: IndexView, dot: Dot, name: KeyName): readonly WriteStamp[] {
     if (!this.#parked.has(dot.origin)) return [];
     this.#slots ??= readSlots(view);
@@ -159,15 +170,15 @@ export class OriginLogs {
   }
 
   /**
-   * Whether what an origin wrote at a reading of its clock has been applied here, or never will be.
+   * Whether the write of an origin at a clock reading has been applied here, or never will be.
    *
-   * @param view which names the operations that are parked.
+   * @param view names the operations that are parked.
    */
   hasArrived(view: IndexView, { hlc, origin }: Pick<OriginState, "hlc" | "origin">): boolean {
     const state = this.#states.get(origin);
     if (state === undefined || state.hlc < hlc) return false;
     if (!this.#parked.has(origin)) return true;
-    // Others that are parked say nothing of this one: what waits for it would wait for ever.
+    // Other parked operations do not matter: waiting for them would let this one wait for ever.
     const parked = view.rows(TABLES.parked, origin, `${origin}~`);
     return !parked.some(({ row }) => row.hlc === hlc);
   }

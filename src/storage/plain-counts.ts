@@ -31,10 +31,9 @@ type FolderCount = {
 type LiveCount = { rows: number; bytes: number };
 
 /**
- * Sums up what operations that are not decoded change of counts: of folders, and of segments. The
- * sums come to the same as one change after the other as long as no count of a folder goes to
- * nothing in between, for then another folder may be listed in its stead: such a change is made at
- * once.
+ * Sums up how operations that are not decoded change the counts of folders and of segments. The
+ * sums give the same rows as one change after the other would, as long as no folder's count becomes
+ * zero in between: then another folder could be listed in its place. Such a change is made at once.
  */
 export class PlainCounts {
   readonly #context: ApplyContext;
@@ -48,7 +47,7 @@ export class PlainCounts {
     this.#context = context;
   }
 
-  /** An object has come, or one has taken the place of another: then `objects` is 0. */
+  /** Counts an object that was added, or that replaced another: then `objects` is 0. */
   add(counts: BucketCounts, bytes: Buffer, at: PlainFields, change: LiveObject): void {
     if (change.objects === 0 && change.bytes === 0) return;
     const count = this.#countOf(counts, bytes, at);
@@ -56,7 +55,7 @@ export class PlainCounts {
     count.bytes += change.bytes;
   }
 
-  /** An object of so many bytes has gone. */
+  /** Counts an object of this size as gone. */
   takeOff(counts: BucketCounts, bytes: Buffer, at: PlainFields, size: number): void {
     const count = this.#countOf(counts, bytes, at);
     if (this.#leavesSome(count)) {
@@ -73,13 +72,16 @@ export class PlainCounts {
     this.#buckets.add(counts);
   }
 
-  /** An object has become an older version. */
+  /** Counts an object that has become an older version. */
   addNoncurrent(counts: BucketCounts): void {
     counts.noncurrent += 1;
     this.#buckets.add(counts);
   }
 
-  /** Rows, and bytes of inline bodies, rest on a segment, or do not any more. */
+  /**
+   * Counts rows, and bytes of inline bodies, that a segment is needed for; negative when it no
+   * longer is.
+   */
   addLive(segment: number, rows: number, bytes: number): void {
     if (this.#home !== segment || this.#homeCount === undefined) {
       this.#homeCount = this.#live.get(segment) ?? { rows: 0, bytes: 0 };
@@ -90,7 +92,7 @@ export class PlainCounts {
     this.#homeCount.bytes += bytes;
   }
 
-  /** Brings what was summed up into the rows of the view. */
+  /** Brings the sums into the rows of the view. */
   settle(): void {
     const { view, references } = this.#context;
     for (const [segment, { rows, bytes }] of this.#live) {
@@ -98,7 +100,7 @@ export class PlainCounts {
     }
     this.#live.clear();
     this.#homeCount = undefined;
-    // In the order in which folders were met first: the first ones are listed.
+    // In the order in which folders were first met, because the first ones get listed.
     for (const count of this.#folders) {
       addUsage(view, nameOf(count), { objects: count.objects, bytes: count.bytes });
       count.counts.folders.clear();
@@ -128,7 +130,7 @@ export class PlainCounts {
   }
 
   /**
-   * Whether an object can be taken off the count that it was added to without leaving nothing, in
+   * Whether an object can be subtracted from its folder's count without the count becoming zero, in
    * whatever order the sums are added.
    */
   #leavesSome(count: FolderCount): boolean {

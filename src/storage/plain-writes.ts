@@ -36,24 +36,29 @@ import type { ReplayLogs } from "./replay-logs.ts";
 import { bodyRecordBytes } from "./segment/record.ts";
 
 const VERSION_BYTES = 16;
-/** Few keys go the long way; where more do, their filter grows. */
+/** The filter for keys that went the long way is sized for this part of all keys; it can grow. */
 const LONG_WAY_PART = 1 / 8;
-/** When fewer versions were gathered as others had to know of them, so many go the long way. */
+/**
+ * When the long way forces versions to be written before this many were gathered, gathering is not
+ * worth it: the next VERSIONS_PASSED versions go the long way too.
+ */
 const VERSIONS_WORTH = 1000;
 const VERSIONS_PASSED = 20_000;
 
 type Bucket = {
   readonly bytes: Buffer;
-  /** What stands in front of its keys in the index, and the hashes of that. */
+  /** The prefix of its keys in the index, and the hashes of that prefix. */
   readonly front: Buffer;
   readonly hashes: HashPair;
   readonly counts: BucketCounts;
-  /** Whether a null slot is all that its keys have, as its row of counts says. */
+  /** Whether its keys have nothing but a null slot, as the bucket's row of counts says. */
   isPlain: boolean;
-  /** Whether its keys have versions at most, and nothing is said of these. */
+  /**
+   * Whether its keys have at most versions: no conflicts, and no deletes or changes of single ones.
+   */
   hasVersionsOnly: boolean;
   mayHaveTombstones: boolean;
-  /** As of which time that is so. */
+  /** The value of `#now` for which these three were read. */
   asOf: number;
 };
 
@@ -71,42 +76,42 @@ export type PlainWritesDeps = {
 };
 
 /**
- * Applies what a rebuild meets most without decoding it: puts and deletes in the usual form, where
- * what `applyOperation` would do is known.
+ * Applies the most frequent operations of a rebuild without decoding them: puts and deletes in the
+ * usual form, where the effect of `applyOperation` is known beforehand.
  *
- * - The first put or delete of a key: no table has a row about it, so there will be one.
- * - A later write of its null slot, in a bucket where keys have nothing else, and of a key of which
- *   everything so far was applied here: then one row of an object, or one tombstone, is all there
- *   is of it, and the later write takes its place.
- * - A later version of such a key, in a bucket where nothing is said of versions: the row of the
- *   current object becomes that of an older one as it is.
+ * - The first put or delete of a key: no table has a row about the key, so one is added.
+ * - A later write of the null slot, in a bucket whose keys have nothing else, when every earlier
+ * operation on the key was applied here too: a row of an object or a tombstone is all that exists
+ * of the key, and the later write replaces it.
+ * - A later version of such a key, in a bucket where nothing is said about single versions: the row
+ * of the current object becomes the row of an older version, byte for byte.
  *
- * Whatever else an operation is, it goes the way of all.
+ * Every other operation goes "the long way": it is decoded and applied as at any other time.
  *
- * Invariant: `#known` holds every key that a row, stored or on its way, speaks of; `#long` those
- * of which anything was applied, or looked for, the other way. What is counted here has been
- * brought into rows (`settle`) before anything else is applied.
+ * Invariant: `#known` holds every key that any row is about, in the store or in memory. `#long`
+ * holds the keys about which anything was applied, or looked up, the long way. Counts that were
+ * summed up here are brought into rows (`settle`) before anything is applied the long way.
  */
 export class PlainWrites {
   readonly #deps: PlainWritesDeps;
   readonly #counts: PlainCounts;
   readonly #known: KnownKeys;
   readonly #long: KnownKeys;
-  /** By name; a log may go from one to the other with each operation. */
+  /** By name: consecutive operations may be of different buckets. */
   readonly #buckets = new Map<string, Bucket>();
   #bucket: Bucket | undefined;
-  /** Changes whenever rows of counts may have. */
+  /** Changes whenever rows of counts may have changed. */
   #now = 1;
   readonly #fields = new PlainFields();
-  /** The name of the key at hand, as gathered rows have it, when that is asked for. */
+  /** The name of the current key, as gathered rows have it, once it was needed. */
   readonly #name = Buffer.alloc(LIMITS.bucketNameBytesMax + LIMITS.keyBytesMax + 2);
   #nameBytes = 0;
-  /** Versions that are to go the long way before others are gathered. */
+  /** How many versions still go the long way before gathering is tried again. */
   #versionsToPass = 0;
   readonly #before: PlainBefore = { hlcHigh: 0, hlcLow: 0, home: 0, size: 0 };
-  /** Its row in the memory that is being filled, or -1. */
+  /** The number of the current key's row in the memory being filled, or -1. */
   #row = -1;
-  /** Which row it has now. */
+  /** Which kind of row the current key has. */
   #side: Side | undefined;
   #value: Buffer | undefined;
 
@@ -117,7 +122,7 @@ export class PlainWrites {
     this.#long = new KnownKeys(deps.keysExpected * LONG_WAY_PART);
   }
 
-  /** Rows about the keys of a record are about to be made, or looked for, the other way. */
+  /** Notes the keys of a record that is about to be applied the long way. */
   note(record: LocalRecord | OperationBody): void {
     if (record.kind === "rows-removed") for (const row of record.rows) this.#noteKey(row);
     else if ("key" in record) this.#noteKey(record);
@@ -131,21 +136,24 @@ export class PlainWrites {
     this.#long.add(first, second);
   }
 
-  /** Brings what was counted into the rows of the view: they may change now. */
+  /** Brings the summed-up counts into the rows of the view, which may change from now on. */
   settle(): void {
     this.#now += 1;
     this.#counts.settle();
   }
 
-  /** So many versions had to go into the store before something could be applied the long way. */
+  /**
+   * Told that this many gathered versions had to be written so that an operation could go the long
+   * way.
+   */
   cutVersions(count: number): void {
     if (count < VERSIONS_WORTH) this.#versionsToPass = VERSIONS_PASSED;
   }
 
   /**
-   * Applies the operation from `from` up to `to`, whose inline body stands at `body`. Gives the
-   * bytes of that body's record; undefined, and nothing is changed, when it is none of these;
-   * otherwise what of the rows gathered has to go first.
+   * Applies the operation from `from` up to `to`, whose inline body stands at `body`. Returns the
+   * bytes of that body's record; undefined, with nothing changed, when the operation has to go the
+   * long way; or which gathered rows have to be flushed before it can be tried again.
    */
   apply(operation: Span, body: Place): number | Flush | undefined {
     const { bytes } = operation;

@@ -24,10 +24,10 @@ type Growth = {
 type Change = { readonly bytes: number; readonly objects: number };
 
 /**
- * Refuses a write after which its bucket, or all buckets of the access key that made it, would hold
- * more than their quota. Judged in the commit over everything ahead in line, so that no number of
- * writes at once gets past it. A write that makes nothing grow is let through where more is stored
- * than the quota allows already.
+ * Refuses a write after which its bucket, or all buckets of the access key that made it, would
+ * exceed their quota. Judged in the commit over everything in line, so that no number of concurrent
+ * writes gets past it. A write that adds nothing is accepted even where more is stored than the
+ * quota allows.
  */
 export function judgeQuota(
   { view, quotas }: QuotaRows,
@@ -56,8 +56,8 @@ export function judgeQuota(
 }
 
 /**
- * Whether an object of so many bytes has no room as clients see it now: for refusing a body before
- * it is read. The commit judges again.
+ * Whether there is no room for an object of this size as clients see it now, so that its body can
+ * be refused unread. The commit judges again.
  */
 export function overQuota(rows: QuotaRows, name: KeyName, bytes: number): OverQuota | undefined {
   return judgeQuota(rows, name, { bytes });

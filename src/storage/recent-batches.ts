@@ -15,7 +15,7 @@ export type ReadOperation = {
   readonly missing: "parked" | "void" | undefined;
 };
 
-/** An operation of a batch that is being filled, and where its bytes lie in the batch's records. */
+/** An operation of the batch being filled, and where its bytes are in the batch's records. */
 export type NotedOperation = {
   readonly dot: Dot;
   readonly group: Operation["group"];
@@ -24,7 +24,7 @@ export type NotedOperation = {
   readonly body: NotedBody | undefined;
 };
 
-/** An inline body; its record's place is known when the batch has been laid out. */
+/** An inline body; the place of its record is known once the batch has been laid out. */
 type NotedBody = {
   readonly owner: Uint8Array;
   readonly bytes: Uint8Array;
@@ -36,36 +36,36 @@ type Kept = {
   readonly operation: ReadOperation["operation"];
   readonly start: number;
   readonly end: number;
-  /** Of its inline body; undefined when it has none. */
+  /** Offset of its inline body; undefined when it has none. */
   readonly bodyAt: number | undefined;
   readonly bodyBytes: number;
 };
 
 type KeptBatch = { readonly bytes: Uint8Array; readonly operations: readonly Kept[] };
 
-/** Memory that holds batches one after the other, and is used again when they are forgotten. */
+/** Memory for several batches, reused when they have been forgotten. */
 type Block = { readonly memory: Buffer; used: number; readonly keys: string[] };
 
-/** As large as three or four batches of a busy server; one that is larger has memory of its own. */
+/** Room for three or four batches of a busy server; a larger batch has a block of its own. */
 const BLOCK_BYTES = 1024 * 1024;
 
 /**
- * The batches that were written last, for peers that wait at the end of the log: without it each
+ * The batches that were written last, for peers that wait at the end of the log. Without it each
  * batch would be read from the disk and decoded a moment after it was written. Nothing is kept
- * until somebody reads, or when nobody has for as many bytes as there is room for.
+ * until a peer reads, nor when none has read for as many bytes as there is room for.
  *
- * They stand in memory that is used again and again, and whoever asks is given a copy: memory of
- * its own for each batch, kept for half a second, is garbage that only a collection of everything
- * finds, and megabytes of it bring that about, twice a second.
+ * Batches are kept in memory that is reused, and readers get copies. Memory of its own for each
+ * batch, kept for half a second, would be garbage that only a full collection finds, and megabytes
+ * of it would bring such a collection about twice a second.
  *
- * Invariant: the blocks have at most `LIMITS.recentBatchesBytesMax`.
+ * Invariant: the blocks take at most `LIMITS.recentBatchesBytesMax`.
  */
 export class RecentBatches {
   readonly #kept = new Map<string, KeptBatch>();
   /** Oldest first. */
   #blocks: Block[] = [];
   #blockBytes = 0;
-  /** Bytes that were kept since somebody last asked. */
+  /** Bytes kept since a peer last asked. */
   #unread = 0;
   #isWanted = false;
 
@@ -75,8 +75,8 @@ export class RecentBatches {
   }
 
   /**
-   * Keeps a copy of a batch, of which the index will tell when it is durable. `noted` is undefined
-   * for one that has to be read from the disk.
+   * Keeps a copy of a batch; the index will tell when it is durable. `noted` is undefined for a
+   * batch that has to be read from the disk.
    */
   keep(place: BatchPlace, noted: readonly NotedOperation[] | undefined, laidOut: Uint8Array): void {
     if (!this.#isWanted || noted === undefined) return;
@@ -111,7 +111,7 @@ export class RecentBatches {
     }));
   }
 
-  /** A block with room for so many bytes; the oldest ones go for it. */
+  /** A block with room for this many bytes; the oldest blocks are given up for it. */
   #blockFor(bytes: number): Block {
     const last = this.#blocks.at(-1);
     if (last !== undefined && last.used + bytes <= last.memory.length) return last;

@@ -13,19 +13,19 @@ import { findBucket, type StoreParts } from "./store-parts.ts";
 import { judgeOverwrite, versioningIn } from "./versions.ts";
 
 const RECORD_BYTES = 2048;
-/** A source replaced while its small body is read is read again; it cannot go on for ever. */
+/** How often to try again when the source is replaced while its small body is being read. */
 const ATTEMPTS_MAX = 16;
 
 type Attempt = RenameOutcome | { readonly outcome: "replaced" };
 
 /**
- * Gives objects other names: one group that puts the destination, with the source's body and all
- * that is said of it, and deletes the source. Readers see both or neither, also after a crash.
+ * Renames objects: one group puts the destination, with the source's body and everything said about
+ * it, and deletes the source. Readers see both changes or neither, even after a crash.
  * https://docs.aws.amazon.com/AmazonS3/latest/API/API_RenameObject.html
  */
 export class Renames {
   readonly #parts: StoreParts;
-  /** What was done under a client's token, while this process lives: a retry changes nothing. */
+  /** Renames done under a client's token while this process lives: a retry changes nothing. */
   readonly #done = new HotMap<string>(LIMITS.renameTokensMax);
 
   constructor(parts: StoreParts) {
@@ -94,7 +94,7 @@ export class Renames {
       ? (judgeOverwrite(clock, view, { bucket, key }) ??
         judgeOverwrite(clock, view, { bucket, key: source }))
       : undefined;
-    // But for a null version that moves, the old name keeps its own behind a delete marker.
+    // Except for a null version that moves, the old name keeps its version behind a delete marker.
     if (kept !== undefined || (nullSlot && row?.nullSlot === true)) return kept;
     const growth = { bytes: object?.size ?? 0, nullSlot };
     return judgeQuota({ view, quotas }, { bucket, key }, growth);
@@ -102,8 +102,8 @@ export class Renames {
 }
 
 /**
- * What keeps an object under its new name, which is a new version: the bucket's default, unless it
- * brings a retention that lasts.
+ * The lock of an object under its new name, where it is a new version. A bucket's default retention
+ * replaces one of its own that has ended; a legal hold stays.
  */
 function lockUnder(
   lock: ObjectLock | undefined,

@@ -16,13 +16,16 @@ import type { OriginLogs } from "./origin-logs.ts";
 const NO_CHAIN = new Uint8Array(32);
 const CHAIN_BYTES = 32;
 
-/** The log of the operation before, as long as the next ones go on with it. */
+/** The log that the previous operation belongs to, while operations keep following it. */
 type LastLog = {
   readonly origin: OriginId;
   readonly vector: Vector;
-  /** The same as operations say it, once somebody has asked. */
+  /** The vector as operations encode it, once it was needed. */
   seen: Buffer | undefined;
-  /** Its first eight bytes, as operations have them; as all halves of 64 bits here, with sign. */
+  /**
+   * The first eight bytes of the origin, as operations have them. Here as everywhere in this type,
+   * 64 bits are two signed halves.
+   */
   readonly low: number;
   readonly high: number;
   seq: Seq;
@@ -31,17 +34,17 @@ type LastLog = {
   /** Digest of the last operation, when it was computed here. */
   chain: Uint8Array | undefined;
   pending: PendingDigest | undefined;
-  /** What the batch at hand holds of it so far. */
+  /** The run of its operations in the current batch. */
   run: ForeignRun | undefined;
 };
 
 /**
- * Follows the logs of all origins through a replay: sequence, chain, reading of the clock, vector.
- * An operation that simply goes on with the log of the one before it is followed without decoding
- * it, and its digest is computed later, among others.
+ * Follows the logs of all origins through a replay: sequence, hash chain, clock reading and vector.
+ * An operation that continues the log of the operation before it is followed without decoding it,
+ * and its digest is computed later, together with others.
  *
- * Invariant: what `#last` knows lies above the state of that log in `head` or `origins` until
- * `settle` has brought it there.
+ * Invariant: what `#last` knows is newer than the state of that log in `head` or `origins`, until
+ * `settle` has copied it there.
  */
 export class ReplayLogs {
   readonly origins: OriginLogs;
@@ -49,14 +52,17 @@ export class ReplayLogs {
   readonly #hash: Hash;
   readonly #checks: ChainChecks;
   #head: LogHead;
-  /** A dropped segment may lie between two batches: then the chains cannot be followed. */
+  /**
+   * Whether a dropped segment may lie between two batches: then the chains cannot be followed
+   * across it.
+   */
   #gap: boolean;
-  /** Behind such a place, the logs that have been taken up again. */
+  /** The logs that have been taken up again behind such a gap. */
   readonly #takenUp = new Set<OriginId>();
-  /** Operations of the batch at hand, by origin. */
+  /** The operations of the current batch, by origin. */
   #runs = new Map<OriginId, ForeignRun>();
   #last: LastLog | undefined;
-  /** Greatest reading of operations that were not decoded, since the last `settle`. */
+  /** Greatest clock reading of operations that were not decoded, since the last `settle`. */
   #greatestLow = 0;
   #greatestHigh = 0;
 

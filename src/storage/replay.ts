@@ -2,6 +2,7 @@ import { toHex } from "../core/bytes.ts";
 import { NOTHING_SEEN } from "../core/causality.ts";
 import { StorageFault } from "../core/faults.ts";
 import { HLC_ZERO } from "../core/hlc.ts";
+import { ignore } from "../core/ignore.ts";
 import { LIMITS } from "../core/limits.ts";
 import { decodeLocal } from "../core/local-codec.ts";
 import { decodeManifest } from "../core/manifest-codec.ts";
@@ -48,13 +49,13 @@ export type ReplayResult = {
   readonly head: LogHead;
   readonly origins: OriginLogs;
   readonly operations: number;
-  /** Where batches end in segments that hold something torn behind them: cut them there. */
+  /** Where the last whole batch of a segment with a torn end stops: it is cut there. */
   readonly ends: ReadonlyMap<number, number>;
   /** Where the log ends now. */
   readonly position: { readonly segment: number; readonly offset: number };
 };
 
-/** Rows gathered before they are brought into the index in one sorted write. */
+/** So many changed rows are brought into the index in one sorted write. */
 const ROWS_PER_WRITE = 20_000;
 /** About what an operation takes in the log, without its body. */
 const OPERATION_BYTES = 200;
@@ -84,14 +85,14 @@ class Replay {
   readonly #references: ReferenceCounts;
   readonly #checks: ChainChecks;
   readonly #logs: ReplayLogs;
-  /** Of an index that was empty; what others hold is not known, so that nothing is plain there. */
+  /** Only of an index that was empty: what another one holds is not known, so nothing is plain. */
   readonly #plain: PlainWrites | undefined;
   #position: { segment: number; offset: number };
   #operations = 0;
-  /** What is special about operations of the batch at hand. */
+  /** What records of the current batch say of operations behind them. */
   readonly #special = new SpecialOperations();
   readonly #ends = new Map<number, number>();
-  /** Segments whose end is torn: by a batch where the log ends; else only a footer may be torn. */
+  /** Segments with a torn end: a torn batch where the log ends, elsewhere at most a torn footer. */
   #open: Array<{ segment: number; offset: number; reason: string }> = [];
   #written = false;
   #writing: Promise<void> = Promise.resolve();
@@ -183,7 +184,7 @@ class Replay {
       if (plain === "flush") await this.#flush();
       else if (plain === "flush versions") await this.#flushVersions();
       else if (plain === undefined) {
-        // What is applied the long way may look for them.
+        // What is applied the long way may look for versions, which must be stored by then.
         if (this.#rows.versions > 0) await this.#cutVersions();
         const record = verifiedRecord(records, at, this.#deps.hash.crc32);
         continues = this.#record(record, body) ?? continues;
@@ -218,7 +219,7 @@ class Replay {
     return to;
   }
 
-  /** Applies a record; gives where the log goes on behind, when it says that. */
+  /** Applies a record. Returns where the segment before ends, when the record says so. */
   #record(
     { kind, payload }: BatchRecord,
     body: { segment: number; offset: number },
@@ -247,9 +248,9 @@ class Replay {
   }
 
   /**
-   * Behind a torn end there is a whole batch. If it is the first of its segment it says where the
-   * batches before it end: exactly there only the footer is torn, and a segment that the log has
-   * passed over never held a batch. Anything else that is torn is damage.
+   * Called for a whole batch behind a torn end. If it begins its segment, it says where the batches
+   * before it end. When that is exactly there, only a footer is torn, and a segment that the log
+   * has passed over never held a batch. Anything else that is torn is damage.
    */
   #checkOpen(batchNumber: number, before: LogEnd): void {
     for (const open of this.#open) {
@@ -260,7 +261,7 @@ class Replay {
     this.#open = [];
   }
 
-  /** Applies an operation; gives the bytes of its inline body's record. */
+  /** Applies an operation; returns the bytes of its inline body's record. */
   #operation(
     kind: "op" | "row",
     payload: Uint8Array,
@@ -281,7 +282,7 @@ class Replay {
       return 0;
     }
     const inlineBytes = inlineRecordBytes(operation);
-    // What lies in chunks has no place here; the commit says so by zero, and rows must be equal.
+    // A body in chunks has offset 0, as the commit writes it: rows must come out equal.
     const offset = inlineBytes === 0 ? 0 : body.offset;
     const place = { segment: body.segment, offset };
     const context = vector.size === 0 ? this.#context : { ...this.#context, causal: vector };
@@ -301,14 +302,14 @@ class Replay {
     applyManifest(this.#context, { hash, chunks: decodeManifest(bytes) }, segment);
   }
 
-  /** What nothing names is only known in memory: a crash now must not leave half of it behind. */
+  /** What nothing names yet is known in memory alone: a crash must not leave half a replay. */
   async #writePart(): Promise<void> {
     this.#view.put(TABLES.replaying, "", {});
     this.#written = true;
     await this.#write();
   }
 
-  /** Rows that were gathered go into the index while the next ones are. */
+  /** Writes gathered rows into the index while the next ones are gathered. */
   async #flush(): Promise<void> {
     if (!this.#written) await this.#writePart();
     await this.#rows.flush();
@@ -337,7 +338,7 @@ class Replay {
     await this.#writing;
     this.#writing = this.#rows.write(mutations).then(() => this.#view.applied(changes));
     // Whoever waits for it hears of a failure: the next write, or the end.
-    this.#writing.catch(nothing);
+    this.#writing.catch(ignore);
   }
 
   /**
@@ -379,8 +380,4 @@ function damaged(at: { segment: number; offset: number; reason: string }): Stora
   return new StorageFault("corrupt", `the log is damaged at ${where}`, {
     hint: "Nothing was cut. Restore the segment from a backup, or this site from another one.",
   });
-}
-
-function nothing(): void {
-  // See where it is used.
 }

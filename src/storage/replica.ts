@@ -7,7 +7,7 @@ import type { BodyWriter, StagedBody } from "./stored.ts";
 
 export type { SignedHead } from "../core/origin-records.ts";
 
-/** How far one origin's log is durable here, and the hash chain after its last operation. */
+/** How far one origin's log is durable here, and the hash chain behind its last operation. */
 export type OriginHead = {
   readonly origin: OriginId;
   readonly seq: Seq;
@@ -20,7 +20,9 @@ export type OriginHead = {
 export type LogEntry = {
   readonly encoded: Uint8Array;
   readonly inline: Uint8Array | undefined;
-  /** Why this log has it without its bytes: nobody could give them, or they are nowhere now. */
+  /**
+   * Why this log has it without its bytes: no site could give them, or they exist nowhere any more.
+   */
   readonly missing?: "parked" | "void";
 };
 
@@ -53,7 +55,7 @@ export type IncomingOperation = LogEntry & {
     | { readonly kind: "remote" };
 };
 
-/** A manifest that this store lacks, and its chunks that were staged for it. */
+/** A manifest that this store lacks, with those of its chunks that were staged. */
 export type IncomingManifest = {
   readonly hash: ContentHash;
   readonly chunks: readonly ManifestChunk[];
@@ -61,21 +63,22 @@ export type IncomingManifest = {
 };
 
 /**
- * Gets what is not here of the bytes of manifests, staged and verified; rejects when it cannot be
- * had, and has let go of everything then.
+ * Fetches the missing bytes of manifests, staged and verified. Rejects when they cannot be had;
+ * everything staged has been discarded then.
  */
 export type BringManifests = (
   manifests: readonly ManifestRef[],
 ) => Promise<readonly IncomingManifest[]>;
 
-/** What became of an operation. After a refusal nothing of that origin's rest is taken. */
+/** What became of an operation. After a refusal nothing more of that origin is taken. */
 export type IngestOutcome =
   | { readonly outcome: "applied" | "parked" | "void" | "duplicate" }
   | {
       readonly outcome: "refused";
       /**
-       * `gap`: an earlier one is missing. `chain`: another history of that origin. `clock`: too far
-       * in the future. `damaged`, `unsupported`: what it says. `bytes`: its bytes are not here.
+       * `gap`: an earlier operation is missing. `chain`: the origin has another history here.
+       * `clock`: it is too far in the future. `damaged`, `unsupported`: its bytes cannot be read.
+       * `bytes`: the bytes that it names are not here.
        */
       readonly reason: "gap" | "chain" | "clock" | "damaged" | "unsupported" | "bytes";
       readonly dot: Dot | undefined;
@@ -141,17 +144,28 @@ export interface Replica {
    * @throws StorageFault "disk-full", "busy", "clock" or "corrupt".
    */
   giveUp(dot: Dot): Promise<boolean>;
-  /** A peer has applied so much: what all peers have applied may be trimmed. Cheap; any order. */
+  /**
+   * Notes what a peer has applied: what all peers have applied may be trimmed from the log. Cheap;
+   * calls may come in any order.
+   */
   acknowledge(site: SiteId, applied: Vector): void;
-  /** Keeps operations beyond the vectors that are named from being trimmed; gives what ends it. */
+  /**
+   * Keeps operations beyond the named vectors from being trimmed, until the returned function is
+   * called.
+   */
   holdLog(vectors: () => readonly Vector[]): () => void;
 
   manifest(hash: ContentHash): readonly ManifestChunk[] | undefined;
   hasChunk(hash: ContentHash): boolean;
   /** A chunk's bytes from an offset on, verified; undefined when it is not here or damaged. */
   readChunk(hash: ContentHash, offset: number, bytes: number): Promise<Buffer | undefined>;
-  /** Keeps the segments of those chunks that are here from being dropped, until it is called. */
+  /**
+   * Keeps the segments of these chunks from being dropped, until the returned function is called.
+   */
   leaseChunks(hashes: readonly ContentHash[]): () => void;
-  /** Receives chunks of other sites: whatever is written is cut and pinned as any large body. */
+  /**
+   * Receives chunks of other sites; what is written is cut into chunks and pinned as any large body
+   * is.
+   */
   stageBody(): Promise<BodyWriter>;
 }

@@ -13,9 +13,9 @@ const STEP_BYTES = 1024 * 1024;
 export const TIGHT_BYTES = 8 * 1024 * 1024;
 
 /**
- * Gives a reserve file up before a start writes its first byte, when the disk is all but full: the
- * start would fail for lack of the room that was set aside for it. Who has the directory already
- * would do the same.
+ * Removes a reserve file before a start writes its first byte, when the disk is all but full:
+ * without the room set aside for it, the start would fail. A process that holds the directory
+ * already would do the same.
  */
 export async function makeRoomToStart(disk: Disk, directory: string): Promise<void> {
   const { freeBytes } = await disk.fileSystem(directory);

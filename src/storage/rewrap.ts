@@ -39,10 +39,9 @@ export type RewrapStep = {
 };
 
 /**
- * Seals the secrets of access keys, and the envelopes of some versions, anew with the ring's
- * current key; bodies stay as they are.
- * What is sealed with it already is passed over, so that a walk which was broken off can begin
- * again. Looks at `versionsMax` versions at most.
+ * Seals anew, with the ring's current key, the secrets of access keys and the envelopes of at most
+ * `versionsMax` versions; bodies stay as they are. What is sealed with that key already is skipped,
+ * so that an interrupted walk can begin again.
  *
  * @throws StorageFault "busy" or "disk-full" as every write does; what was done before stays done.
  */

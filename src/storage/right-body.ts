@@ -4,10 +4,10 @@ import type { ObjectRecord } from "../core/records.ts";
 import type { Hash } from "../ports/hash.ts";
 
 /**
- * Whether bytes that somebody else gives may be the small body of an object. Its length is known of
- * every object; its ETag is the MD5 of the bytes, of every object but one that was uploaded or
- * appended in parts (which has another form) or is encrypted (whose bytes are refused by their key
- * when they are read). Of those the length alone tells.
+ * Whether bytes from another site may be the small body of an object. The length of every object is
+ * known. Its ETag is the MD5 of the bytes, unless it was uploaded or appended in parts (its ETag
+ * has another form) or is encrypted (its key refuses wrong bytes when they are read): for those
+ * only the length can be compared.
  */
 export function mayBeBody(
   hash: Pick<Hash, "digest">,

@@ -26,11 +26,11 @@ import type { StoreParts } from "./store-parts.ts";
 const RECORD_BYTES = 1024;
 
 /**
- * Takes rows of another site over: all that are wanted become part of the log and visible in one
- * commit, with how far the bootstrap has come. The same again changes nothing.
+ * Takes over rows of another site. In one commit all that are wanted become part of the log and
+ * visible, together with how far the bootstrap has come. Repeating a step changes nothing.
  *
- * @throws StorageFault "disk-full" or "busy", and LayoutError for bytes that are no operation; all
- *   of them before anything is begun.
+ * @throws StorageFault "disk-full" or "busy", and LayoutError for bytes that are no operation, all
+ * of them before anything is begun.
  */
 export async function importRows(parts: StoreParts, step: ImportStep): Promise<ImportOutcome> {
   const decoded = step.rows.map((row) => ({ row, operation: readRow(row) }));
@@ -65,7 +65,7 @@ function judgeImport(
 ): ImportOutcome {
   const ahead = decoded.filter(({ operation }) => isAhead(parts, operation));
   if (ahead.length > 0) {
-    // Nothing of the step: it is done again once time has caught up.
+    // Nothing of the step is taken: it is repeated once this site's clock has caught up.
     return { imported: 0, refused: ahead.map(({ operation }) => ({ operation, why: "clock" })) };
   }
   for (const one of step.settled ?? []) takeSettled(batch, one);
@@ -86,24 +86,26 @@ function judgeImport(
   return { imported, refused };
 }
 
-/** Makes a row part of the log; what it names and lacks is said in front of it. */
+/**
+ * Makes a row part of the log, with a record in front of it about what it names and is not here.
+ */
 function takeRow(batch: OpenBatch, { row, operation }: Decoded, isBootstrap: boolean): void {
   if (row.remote === true) sayRemote(batch, operation);
   const { references } = batch.context;
-  // A row that loses to a later one names nothing: then nothing of it stays, or is missing.
+  // A row that loses to a later one names nothing, so nothing of it is kept, or reported missing.
   const manifests = manifestsOf(operation.body);
   references.addManifestRefs(manifests);
   batch.row(operation, row.inline, isBootstrap);
   references.dropManifestRefs(manifests);
 }
 
-/** Keeps that a write will be no conflict when it comes. */
+/** Remembers that a write will be no conflict when it arrives. */
 function takeSettled(batch: OpenBatch, { write, ...name }: SettledWrite): void {
   const record = judgeSettled(batch.context.view, name, write, batch.isApplied(write));
   if (record !== undefined) batch.local(record);
 }
 
-/** Whether a reading is so far in the future that this site's clock would be carried away. */
+/** Whether a clock reading is so far ahead that it would carry this site's clock away. */
 function isAhead({ clock, timeBounds }: StoreParts, { hlc }: Operation): boolean {
   return hlcMs(hlc) > clock.nowMs() + timeBounds.clockDriftMs;
 }
@@ -117,7 +119,10 @@ function hasBytes(batch: OpenBatch, { row, operation }: Decoded): boolean {
   return body.object.body.manifests.every((ref) => isWhole(batch, ref, row.manifests));
 }
 
-/** Whether a change is of a conflict that is none here: it was overwritten or settled. */
+/**
+ * Whether a change is about a conflict that does not exist here because it was overwritten or
+ * settled.
+ */
 function isOfNothing(
   { context: { view }, hasArrived }: OpenBatch,
   { body }: Operation,
@@ -133,7 +138,10 @@ function isOfNothing(
   return versionById(view, body, id) === undefined;
 }
 
-/** An object that is here already, or lost to a later one, needs neither a record nor its bytes. */
+/**
+ * Whether a row has to be taken: not an object that is here already or lost to a later one, which
+ * needs neither a record nor its bytes.
+ */
 function isNews(batch: OpenBatch, operation: Operation, step: ImportStep): boolean {
   const { body, hlc, dot } = operation;
   if (body.kind !== "object-put") return !isOfNothing(batch, operation, step);

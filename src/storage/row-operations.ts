@@ -58,7 +58,7 @@ export function accessKeyRows({ operation }: AccessKeyRow, id: string): LogicalR
   return [{ position: SECTIONS.accessKeys + id, operation: bare, stored: undefined }];
 }
 
-/** What still counts of what was said about a site. */
+/** The operations about a site that still count. */
 export function siteRows({ entries }: SiteRow, id: string): LogicalRow[] {
   const rows = entries.map(({ operation }) => {
     const stamp = { hlc: operation.hlc, ...operation.dot };
@@ -70,7 +70,7 @@ export function siteRows({ entries }: SiteRow, id: string): LogicalRow[] {
   return rows.sort((left, right) => (left.position < right.position ? -1 : 1));
 }
 
-/** Creations, deletions and settings of a bucket that count, or may count again. */
+/** The creations, deletions and settings of a bucket that count, or may count again. */
 export function bucketRows(row: BucketRow): LogicalRow[] {
   const { name: bucket } = row;
   const start = `${SECTIONS.buckets}${bucket}\0`;
@@ -91,7 +91,9 @@ export function bucketRows(row: BucketRow): LogicalRow[] {
   return rows.sort((left, right) => compareUtf8(left.position, right.position));
 }
 
-/** A creation or deletion, with what its origin had applied: it removes, or leaves, that. */
+/**
+ * A creation or deletion with what its origin had applied, which tells what it removes or leaves.
+ */
 function eventRow(
   start: string,
   what: string,
@@ -104,7 +106,7 @@ function eventRow(
   return { position, operation, stored: undefined };
 }
 
-/** A version of an object that stands in the object table, or among the others. */
+/** A version of an object, whether it is current or not. */
 export function versionRows(name: KeyName, { kind, row }: VersionRow): LogicalRow[] {
   const { stamp, nullSlot } = row;
   const position = `${SECTIONS.objects}${versionKeyOf(name, stamp)}v`;
@@ -151,8 +153,9 @@ export function voidedRows(name: KeyName, inverted: string, row: VoidedRow): Log
 }
 
 /**
- * A write that lost to one that did not know of it; what is only expected is no fact yet. It stands
- * behind where it stood in its slot, so that a walk in steps does not miss it.
+ * A conflict: a write that lost to one that did not know of it. A write that is only expected to
+ * become one is no fact yet. Its position is behind the one it had in its slot, so that a walk in
+ * steps does not miss it.
  */
 export function historyRows(name: KeyName, history: HistoryRow): LogicalRow[] {
   if (history.kind !== "conflict") return [];
@@ -183,8 +186,8 @@ function changeRows(name: KeyName, nullSlot: boolean, row: MetaRow): LogicalRow[
 }
 
 /**
- * Where a row stands that came from elsewhere; undefined when its operation is none that a row can
- * be. A row of this store stands where the same rule says.
+ * The position of a row that came from elsewhere, given its operation; undefined when such an
+ * operation is no row. Rows of this store get their positions by the same rule.
  */
 export function positionOfRow({ hlc, dot, body }: Operation): string | undefined {
   const write = `${formatHlc(hlc)}${dot.origin}`;
@@ -219,13 +222,16 @@ export function positionOfRow({ hlc, dot, body }: Operation): string | undefined
   return unreachable(body);
 }
 
-/** Where a version stands: as one of its key's, or kept as a conflict. */
+/** The positions a version may have: that of a version of its key, and that of a conflict. */
 export function positionsOfVersion(object: StoredObject): readonly string[] {
   const start = `${SECTIONS.objects}${versionKeyOf(object, writeIdOf(object.version))}`;
   return [`${start}v`, `${start}w`];
 }
 
-/** What names a row of an object that is to be taken away; undefined for what goes with others. */
+/**
+ * The name of a row that is to be removed; undefined for a row that is removed together with
+ * another.
+ */
 export function rowNameOf({ hlc, dot, body }: Operation): RowName | undefined {
   const stamp = makeVersionId(hlc, dot.origin);
   if (body.kind === "object-put" || body.kind === "object-delete") {

@@ -23,28 +23,31 @@ import {
 
 export type RowWalkDeps = { readonly kv: Kv; readonly hash: Hash };
 
-/** Rows of one table whose positions ascend; the letter that their positions begin with. */
+/** A table whose rows have ascending positions, and the letter that those positions begin with. */
 type Source = {
   readonly section: string;
   readonly table: Table<unknown>;
-  /** Where to begin in the table for a position of this section, without its letter. */
+  /** The index key to begin at for a position in this section (given without its letter). */
   readonly seek: (rest: string) => string;
   readonly read: (key: string, value: Uint8Array, hash: Hash) => LogicalRow[];
 };
 
-/** What an index key of an object says: its name, and what stands behind it. */
+/** The parts of an object's index key: bucket and key, and what follows them. */
 function splitKey(key: string): { name: KeyName; rest: string } {
   const [bucket = "", name = "", rest = ""] = key.split("\0");
   return { name: readKeyName(bucket, name), rest };
 }
 
-/** What stands in front of the first NUL of a position. */
+/** The text before the first NUL of a position. */
 function seekFirst(rest: string): string {
   const [first = ""] = rest.split("\0", 1);
   return first;
 }
 
-/** Bucket and key of a position: rows that stand under them alone are looked at again. */
+/**
+ * The bucket and key of a position. Rows of tables that have only those in their key are read again
+ * from there.
+ */
 function seekName(rest: string): string {
   const [bucket = "", key] = rest.split("\0");
   return key === undefined ? bucket : `${bucket}\0${key}`;
@@ -71,7 +74,7 @@ function source<Row>(
 
 const objects = { section: SECTIONS.objects, seek: seekVersion };
 
-/** Sections in order; of the last one, tables whose rows are merged by position. */
+/** The sections, in order of position. The rows of a section's tables are merged. */
 const SOURCES: ReadonlyArray<readonly Source[]> = [
   [
     source(
@@ -114,17 +117,20 @@ const SOURCES: ReadonlyArray<readonly Source[]> = [
   ],
 ];
 
-/** The least text behind all texts that begin with `prefix`, which ends in a plain letter. */
+/**
+ * The smallest text greater than every text that begins with `prefix`, which ends in a plain
+ * letter.
+ */
 function behind(prefix: string): string {
   return prefix.slice(0, -1) + String.fromCharCode(prefix.charCodeAt(prefix.length - 1) + 1);
 }
 
 /**
- * Reads logical rows of a range in order of position, within one turn and from one state of the
- * index: as a row moves between tables it keeps its position, so steps taken one after another
- * miss nothing that stays.
+ * Reads logical rows of a range in order of position, within one turn of the event loop and so from
+ * one state of the index. A row that moves between tables keeps its position, so several steps
+ * together miss no row that stays.
  *
- * @param rowsMax how many rows a step gives at most; at least 1.
+ * @param rowsMax how many rows a step returns at most; at least 1.
  * @throws StorageFault "corrupt" for a damaged row of the index.
  */
 export function readRows(deps: RowWalkDeps, range: RowRange, rowsMax: number): RowStep {

@@ -15,9 +15,10 @@ import type { StoreParts } from "./store-parts.ts";
  */
 
 /**
- * Judges whether nothing has to be known of such a write any more: its log has brought it, or goes
- * on behind it, and it does not stand in its slot. To be used within one turn: how far the logs
- * are is asked once, so that a write that has still to come costs no read of its own.
+ * Makes a function that tells whether nothing has to be remembered of a settled write any more: its
+ * log has brought it, or continues behind it, and it is not in its slot. To be used within one
+ * turn: how far the logs are is read once, so that a write which has still to arrive costs no read
+ * of its own.
  */
 export function judgeOver(index: RowReader): (name: KeyName, write: WriteStamp) => boolean {
   const heads = new Map<OriginId, number>();
@@ -34,7 +35,7 @@ export function judgeOver(index: RowReader): (name: KeyName, write: WriteStamp) 
   };
 }
 
-/** What whoever goes on behind this site's logs must know of writes that it will meet in them. */
+/** The settled writes that a site must know when it continues behind this site's logs. */
 export function readSettled(parts: Pick<StoreParts, "kv" | "hash" | "index">): SettledWrite[] {
   const settled: SettledWrite[] = [];
   const { prefix } = TABLES.history;

@@ -1,13 +1,13 @@
 import type { Dot, LocalRecord, Vector } from "../core/records.ts";
 import type { OriginLogs } from "./origin-logs.ts";
 
-/** What a record in front of an operation says of it. */
+/** What a record says of an operation behind it. */
 export type Special =
   | { readonly kind: "void" }
   | { readonly kind: "parked"; readonly reason: string }
   | { readonly kind: "again"; readonly vector: Vector };
 
-/** What records of one batch say of operations behind them in it. */
+/** What the records of one batch say of operations behind them in it. */
 export class SpecialOperations {
   readonly #found = new Map<string, Special>();
 

@@ -7,8 +7,8 @@ import { indexKey } from "./metadata/stored-rows.ts";
 export type SpreadRow = { readonly key: string; readonly value: Uint8Array };
 
 /**
- * Goes over a table a part at a time, and begins again behind its end: what looks at every row now
- * and then costs no more with each look than with a short table.
+ * Walks a table a part at a time, and starts again at its end. So a regular look at every row costs
+ * no more each time than with a short table.
  */
 export class SpreadWalk {
   readonly #kv: Kv;

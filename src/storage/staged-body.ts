@@ -36,14 +36,14 @@ export class StagedChunks implements StagedBody {
   }
 }
 
-/** What a hasher is given to read at once; a chunk is a multiple of it. */
+/** How much a hasher is given at once; a chunk is a multiple of it. */
 const LOAN_BYTES = 256 * 1024;
-/** The caller waits while the hasher reads so many. */
+/** The caller waits while the hasher still reads this many loans. */
 const LOANS_MAX = 6;
 
 /**
  * Cuts a stream into chunks; at most two are in memory, one filling and one being written. A hasher
- * that was given reads them there, and no chunk's memory is used again before it has.
+ * may read them there, and no chunk's memory is reused before it has.
  */
 export class ChunkWriter implements BodyWriter {
   readonly #lane: Lane;
@@ -55,11 +55,11 @@ export class ChunkWriter implements BodyWriter {
   #hasher: Pick<StreamHasher, "lend"> | undefined;
   /** Bytes of the chunk being filled that the hasher has been given. */
   #lentBytes = 0;
-  /** What it has not read yet of that chunk. */
+  /** Parts of that chunk that the hasher has not read yet. */
   #unread: Array<Promise<void>> = [];
   #loans = 0;
   readonly #wake: Array<() => void> = [];
-  /** A write waits for room with bytes that come before those of the next. */
+  /** A write waits for room with bytes that precede those of the next write. */
   #isAcross = false;
   #writing: Promise<void> | undefined;
   #failure: unknown;
@@ -198,7 +198,7 @@ export class ChunkWriter implements BodyWriter {
         this.#writing = undefined;
       },
       (failure: unknown) => {
-        // Kept for the next call of the caller, who is the one to be told.
+        // Kept for the caller's next call, which reports it.
         this.#failure = failure;
         this.#writing = undefined;
       },
@@ -215,7 +215,7 @@ export class ChunkWriter implements BodyWriter {
 
   #end(): void {
     this.#done = true;
-    // A hasher that still reads here has been given up as well: what it finds is not asked for.
+    // A hasher that still reads here has been given up too: its digests are not needed.
     if (this.#buffer !== undefined) this.#lane.giveBuffer(this.#buffer);
     this.#buffer = undefined;
     for (const wake of this.#wake.splice(0)) wake();

@@ -151,7 +151,7 @@ function memberFace(parts: StoreParts): Pick<Store, MemberFace> {
   };
 }
 
-/** Ends what is under way in the order in which it depends on each other. */
+/** Closes the parts of the store, each before those it depends on. */
 async function closeParts({ parts, lane, segments, sealed }: StoreFaceDeps): Promise<void> {
   await parts.committer.close();
   await parts.bulk.close();
@@ -162,7 +162,9 @@ async function closeParts({ parts, lane, segments, sealed }: StoreFaceDeps): Pro
   await parts.kv.close();
 }
 
-/** Bounds the large bodies that are received at once: each holds up to two chunks in memory. */
+/**
+ * Bounds how many large bodies are received at once, because each holds up to two chunks in memory.
+ */
 function stageWriter(parts: StoreParts): () => Promise<BodyWriter> {
   let writing = 0;
   return async () => {
@@ -179,7 +181,7 @@ function stageWriter(parts: StoreParts): () => Promise<BodyWriter> {
   };
 }
 
-/** Runs a task alone: who asks while it runs gets the outcome of that run. */
+/** Runs a task at most once at a time: whoever asks while it runs gets the outcome of that run. */
 function oneAtATime<Result>(task: () => Promise<Result>): {
   run: () => Promise<Result>;
   stop: () => Promise<void>;

@@ -2,17 +2,20 @@ import { LIMITS } from "../core/limits.ts";
 
 /** How long a site believes, keeps and waits; all in milliseconds. Operators may set them. */
 export type TimeBounds = {
-  /** A clock may be ahead by so much, another site's or our own, before it is not believed. */
+  /** How far ahead a clock, another site's or our own, may be and still be believed. */
   readonly clockDriftMs: number;
   /** How long a write that lost to one that did not know of it is kept, by its own clock. */
   readonly conflictMs: number;
-  /** Once a site has peers its log, and marks of removals, are kept so long, whoever has them. */
+  /**
+   * How long a site with peers keeps its log, tombstones and marks, whichever site has them
+   * already.
+   */
   readonly historyMs: number;
-  /** A peer that was silent for longer is not waited for: it has to take over rows. */
+  /** A peer that was silent for longer is not waited for, and has to take over rows. */
   readonly peerMs: number;
 };
 
-/** What holds where nobody says anything else. */
+/** The bounds in force unless the operator sets others. */
 export const DEFAULT_TIME_BOUNDS: TimeBounds = {
   clockDriftMs: LIMITS.clockDriftMsMax,
   conflictMs: LIMITS.conflictRetentionMs,

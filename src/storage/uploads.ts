@@ -123,8 +123,8 @@ export async function completeUpload(
 }
 
 /**
- * The same for an upload that another site has: its bytes are fetched once it is clear that they
- * are wanted, and are written beside the operation that names them. Of the upload nothing is here
+ * Completes an upload that another site has. Its bytes are fetched once it is clear that they are
+ * wanted, and are written beside the operation that names them. Nothing of the upload is here
  * before, and only its result afterwards.
  *
  * @throws StorageFault "unreachable" when the bytes cannot be had now.
@@ -165,7 +165,7 @@ function judge(
 ): Judged | CompleteOutcome {
   const { bucket, brought } = request;
   if (findBucket(view, bucket) === undefined) return { outcome: "no-such-bucket" };
-  // One that was brought and completed here is still where it came from.
+  // An upload that was brought and completed here still exists where it came from.
   const before = brought === undefined ? undefined : findResult(view, request);
   if (before !== undefined) return before;
   const upload = brought?.upload ?? findUpload(view, request);
@@ -210,7 +210,10 @@ function judgeComplete(
   return { outcome: "stored", stored: storedNow(batch, bucket, key) };
 }
 
-/** Bytes that were here when they would have been fetched may have gone since. */
+/**
+ * Takes in the fetched bytes. Some that were here when they would have been fetched may be gone
+ * since.
+ */
 function takeBytes(
   batch: OpenBatch,
   parts: readonly PartRecord[],

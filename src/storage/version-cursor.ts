@@ -30,7 +30,7 @@ type Reading<Row, Version> = {
 
 type Next<Row> = { readonly name: string; readonly key: string; readonly row: Row };
 
-/** One table of a bucket, with the row that comes next looked at but not yet given. */
+/** One table of a bucket, with the next row read but not yet given out. */
 class Ahead<Row> {
   readonly rows: BucketRows<Row>;
   readonly #keyOf: (name: string) => string;
@@ -127,7 +127,7 @@ class Versions<Row, Version> implements VersionCursor<Version> {
     if (current !== undefined) {
       if (invertedId(current) > inverted) return;
       this.#current.take();
-    } else if (this.#isBehindNone(`${key}\0`, inverted)) {
+    } else if (this.#isNewestOlder(`${key}\0`, inverted)) {
       return;
     }
     this.#passed = key;
@@ -153,8 +153,11 @@ class Versions<Row, Version> implements VersionCursor<Version> {
     return this.#index.get(TABLES.object, objectKeyOf(name.bucket, name.key))?.stamp;
   }
 
-  /** Whether even the newest of a key's versions, all of them in one table, is older than this. */
-  #isBehindNone(start: string, inverted: string): boolean {
+  /**
+   * Whether even the newest version of a key, all of whose versions are in one table, is older than
+   * this.
+   */
+  #isNewestOlder(start: string, inverted: string): boolean {
     const newest = this.#older.peek()?.name;
     return newest?.startsWith(start) === true && newest > start + inverted;
   }

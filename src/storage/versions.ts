@@ -38,7 +38,7 @@ export function isKept(clock: Clock, { kind, row }: Located, bypass: boolean): b
   return isLocked(row.object.lock, clock.nowMs(), bypass);
 }
 
-/** A version by what a request calls it; undefined when there is none. */
+/** The version that a request names; undefined when there is none. */
 export function namedVersion(
   view: RowReader,
   name: KeyName,

@@ -60,7 +60,9 @@ export class VisibleLogs {
     return floors;
   }
 
-  /** Every commit puts the position's row anew: while it is the same one, nothing has moved. */
+  /**
+   * Every commit writes the position's row anew: while it is the same object, nothing has moved.
+   */
   #now(): Seen {
     const position = this.#parts.index.get(TABLES.position, POSITION_KEY);
     if (this.#seen === undefined || position !== this.#position) {

@@ -95,6 +95,7 @@ function parseBody(text: string): Readonly<Record<string, unknown>> {
   return isRecord(value) ? value : {};
 }
 
+/** Whether a parsed JSON value is an object, neither a list nor null. */
 export function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }

@@ -1,4 +1,5 @@
 import { errnoOf, StorageFault } from "../core/faults.ts";
+import { ignore } from "../core/ignore.ts";
 import { printable } from "../core/printable.ts";
 import { UsageError } from "../core/usage-error.ts";
 
@@ -34,6 +35,7 @@ const OUTPUT_SCHEMA_VERSION = 1;
 
 export type ExitCode = (typeof EXIT_CODES)[keyof typeof EXIT_CODES];
 
+/** Output of a command to this process's own streams, as text or, for programs, as JSON. */
 export function createOutput(json: boolean): Output {
   return {
     isTerminal: process.stdout.isTTY === true,
@@ -69,7 +71,7 @@ export function watchOutput(): OutputEnd {
     };
   });
   // Commands that end in another way have nobody who waits for it.
-  broken.catch(() => undefined);
+  broken.catch(ignore);
   stdout.on("error", fail);
   const flush = async (): Promise<void> => {
     const failure = await new Promise<unknown>((resolve) => {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { AdminApi } from "../control/admin.ts";
-import type { AdminAnswer } from "../control/admin-keys.ts";
+import type { AdminAnswer } from "../control/admin-call.ts";
 import { systemClock } from "../ports/system-clock.ts";
 import { AdminDoor } from "./admin-door.ts";
 

@@ -1,5 +1,5 @@
-import type { AdminApi, AdminCall } from "../control/admin.ts";
-import { type AdminAnswer, adminProblem } from "../control/admin-keys.ts";
+import type { AdminApi } from "../control/admin.ts";
+import { type AdminAnswer, type AdminCall, adminProblem } from "../control/admin-call.ts";
 import type { Clock } from "../ports/clock.ts";
 
 /** What a process says of itself while its site is not open. */
@@ -8,10 +8,10 @@ export type ProcessStatus = Readonly<Record<string, unknown>> & { readonly state
 const STATUS = "GET /v1/admin/status";
 
 /**
- * The administration that a server's socket leads to, from the moment on at which the directory is
- * its own until it has given that up. While the site is not open, or is being closed, it says so
- * and nothing else: another process that wants the directory, and may live where this one cannot
- * be seen (in another container), must hear that somebody is there.
+ * The administration behind a server's socket, from the moment when the data directory is locked
+ * until it is given up. Before the site is open, and while it is being closed, it says so and
+ * nothing else: another process that wants the directory, perhaps in a container from which this
+ * one cannot be seen, must hear that it is in use.
  */
 export class AdminDoor implements AdminApi {
   readonly #describe: () => ProcessStatus;
@@ -26,7 +26,7 @@ export class AdminDoor implements AdminApi {
     this.#inner = inner;
   }
 
-  /** Lets nobody in any more, and waits for those who are inside; for so long at most. */
+  /** Lets no more calls in, and waits for those under way, for `graceMs` at most. */
   async shut(clock: Clock, graceMs: number): Promise<void> {
     this.#inner = undefined;
     const patience = new AbortController();

@@ -1,5 +1,6 @@
 import type { LoadedSettings } from "../config.ts";
-import { type AdminApi, type AdminRoute, createAdminApi } from "../control/admin.ts";
+import { type AdminApi, createAdminApi } from "../control/admin.ts";
+import type { AdminRoute } from "../control/admin-call.ts";
 import type { SiteState } from "../control/stats.ts";
 import { accessKeyContext } from "../core/access-key.ts";
 import { grantPolicy } from "../core/grants.ts";
@@ -24,6 +25,7 @@ export type AdminParts = {
   readonly routes: () => readonly AdminRoute[];
 };
 
+/** The administration of a server, behind its socket or behind a command that runs without one. */
 export function createAdmin({
   version,
   loaded,

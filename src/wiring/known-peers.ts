@@ -1,9 +1,9 @@
 import type { MemberSite } from "../core/site-record.ts";
 
 /**
- * Peers for those who look at intervals whether there are any: read from the index only when
- * something has been written since, for who reads the index of a site at rest keeps its disk at
- * work.
+ * The peers, for code that regularly checks whether there are any. They are read from the index
+ * only after something was written, because reading the index of a site at rest would keep its disk
+ * busy.
  */
 export function peersWhenWritten(
   /** Grows whenever readers of the index see something new, a peer among it. */

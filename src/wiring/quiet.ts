@@ -5,20 +5,19 @@ import type { Heap } from "../ports/heap.ts";
 const LOOK_MS = 2000;
 /** Threads that were not needed for so many looks are ended. */
 const LOOKS_PER_REST = 4;
-/** Of one core. */
+/** A share of one core: below it the process counts as quiet. */
 const QUIET_SHARE = 0.02;
-/** What is not worth a pause stays until it is more. */
+/** Garbage below this is not worth a pause, and stays until there is more. */
 const WORTH_BYTES = 32 * 1024 * 1024;
 
 /**
- * Gives back, once work has ended, what it has left of threads, garbage and free pages: V8 only
- * collects while something is allocated, and a server that rests would hold it for as long as it
- * does.
+ * Once work has ended, gives back the threads, garbage and free pages that it left. V8 collects
+ * only while something is allocated, so a server at rest would hold them for as long as it rests.
  */
 export function giveBackWhenQuiet(clock: Clock, heap: Heap, hash: Pick<Hash, "rest">): Cancel {
   let leftBytes = 0;
   let looks = 0;
-  /** Whether memory that threads had was let go of, which is not seen in the heap. */
+  /** Whether threads were ended, whose memory is not seen in the heap. */
   let ended = false;
   let before = { atMs: clock.monotonicMs(), workedMs: heap.workedMs() };
   let cancel = clock.after(LOOK_MS, look);

@@ -1,5 +1,5 @@
 import type { Settings } from "../config.ts";
-import type { AdminRoute } from "../control/admin.ts";
+import type { AdminRoute } from "../control/admin-call.ts";
 import {
   BOOTSTRAP_PATH,
   type RowsDesk,

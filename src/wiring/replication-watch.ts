@@ -1,4 +1,4 @@
-import type { AdminRoute } from "../control/admin.ts";
+import type { AdminRoute } from "../control/admin-call.ts";
 import { CLOCK_PATH, routeClock } from "../control/admin-clock.ts";
 import type { MemberSite } from "../core/site-record.ts";
 import { watchClock } from "../replication/clock-watch.ts";
@@ -27,6 +27,7 @@ export type OpenWatch = {
   stop(): void;
 };
 
+/** Gathers what is known of peers, and watches this site's clock until `stop` is called. */
 export function openWatch(parts: {
   readonly ports: SitePorts;
   /** How far ahead the clock of an operation may be. */

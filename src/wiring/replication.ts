@@ -1,5 +1,5 @@
 import type { Settings } from "../config.ts";
-import type { AdminRoute } from "../control/admin.ts";
+import type { AdminRoute } from "../control/admin-call.ts";
 import { HOMES_PATH, type HomesDesk, routeHomes } from "../control/admin-homes.ts";
 import { MODES_PATH, routeModes } from "../control/admin-modes.ts";
 import { PULL_PATH, PUSH_PATH, type ReplicationMoves, routeMoves } from "../control/admin-moves.ts";
@@ -61,6 +61,7 @@ export type ReplicationParts = {
   readonly fail: (failure: StorageFault) => void;
 };
 
+/** Starts replication: joins, pullers, repair, and the routes that peers and operators use. */
 export async function startReplication(parts: ReplicationParts): Promise<RunningReplication> {
   const { ports, site } = parts;
   const { network, clock, random, log } = ports;
@@ -188,9 +189,10 @@ function createEngine(
 }
 
 /**
- * The site was set back (to a snapshot of its disk, say): what it writes now would stand where its
- * peers have something else. It stops, and its next start is a new incarnation, which gets back
- * what it has lost from its peers like any other operations.
+ * Handles that the site was set back, to a snapshot of its disk for example: its next writes would
+ * take places in its log that its peers have filled with something else. It stops, and its next
+ * start is a new incarnation, which gets back what it lost from its peers like any other
+ * operations.
  */
 async function beginAnew({ ports, site, fail }: ReplicationParts, peer: string): Promise<void> {
   const message = `${peer} has operations that this site wrote and has lost: it was set back`;
@@ -203,7 +205,7 @@ async function beginAnew({ ports, site, fail }: ReplicationParts, peer: string):
   fail(new StorageFault("corrupt", message, { hint }));
 }
 
-/** What is said of single buckets: where their conditions are judged, what of them comes first. */
+/** Administration of single buckets: their homes, and how their bytes reach other sites. */
 function bucketRoutes({ site, s3 }: Parameters<typeof startReplication>[0]): AdminRoute[] {
   const { home } = s3;
   const { store } = site;
@@ -260,7 +262,7 @@ async function openMembership(
   );
 }
 
-/** Bytes that nobody has read elsewhere went with the site that wrote them. */
+/** Warns, once a site was removed, of bytes that are missing here and that only it may have had. */
 function tellMissing({ store }: Site, log: Log): void {
   const { manifests, bytes } = store.remote.sum();
   if (manifests === 0) return;

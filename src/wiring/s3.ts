@@ -1,5 +1,6 @@
 import type { Settings } from "../config.ts";
 import { sha256Hex } from "../core/hmac.ts";
+import { ignore } from "../core/ignore.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { RequestObserver } from "../core/request-summary.ts";
 import { createAccessLog } from "../http/access-log.ts";
@@ -20,6 +21,7 @@ export type S3Front = {
   readonly s3: HttpHandler;
 } & Pick<S3Service, "answerForwarded" | "openForwarded" | "mayWatch" | "home">;
 
+/** Puts the S3 service together for a site that is open. */
 export function createS3(parts: {
   readonly settings: Settings;
   readonly ports: SitePorts;
@@ -53,8 +55,8 @@ export function createS3(parts: {
     arrived: async (token) => {
       if (token === undefined) return;
       const wish = { token, waitMs: ARRIVAL_MS, signed: true, onAbort: () => undefined };
-      // What has not come by then comes later, with its bytes.
-      await waits.until(wish).catch(() => undefined);
+      // An object that has not arrived by then arrives later, with its bytes.
+      await waits.until(wish).catch(ignore);
     },
   };
   const service = createS3Service({

@@ -23,6 +23,7 @@ export type WiringPorts = SitePorts & {
   readonly openHeap: () => Heap;
 };
 
+/** The real ports: this machine's disk, clock, network and random numbers. */
 export async function createPorts(log: Log): Promise<WiringPorts> {
   const network = createNodeNetwork();
   return {
@@ -42,6 +43,7 @@ export async function createPorts(log: Log): Promise<WiringPorts> {
 
 type Opening = Pick<SiteSettings, "socketPath" | "failStop" | "rebuildIndex" | "locked">;
 
+/** Opens the site that the settings describe; rejects with StorageFault as `openSite` does. */
 export function openFromSettings(
   ports: SitePorts,
   settings: Settings,
@@ -63,6 +65,7 @@ function timeBoundsOf(settings: Settings): TimeBounds {
   };
 }
 
+/** The root key in force: the one in the settings, else the one in the data directory. */
 export function openKeys(settings: Settings, ports: SitePorts): Promise<RootKey> {
   const { rootAccessKey: id, rootSecretKey: secret, data } = settings;
   const own = id === undefined || secret === undefined ? undefined : { id, secret };

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 
-/**
+/*
  * What a store should hold, as a sequence of operations one after another. It knows nothing of
  * logs, segments or indexes.
  */

@@ -185,6 +185,17 @@ export function checkComments(files: readonly SourceFile[]): string[] {
   );
 }
 
+/** A doc comment describes what stands right below it: one over another one describes nothing. */
+export function checkCommentPlaces(files: readonly SourceFile[]): string[] {
+  return files.flatMap((file) =>
+    file.comments.flatMap((comment) => {
+      const isDoc = comment.type === "Block" && comment.value.startsWith("*");
+      if (!isDoc || !/^\s*(\/\*\*|\n\s*\n|$)/.test(file.text.slice(comment.end))) return [];
+      return [`${placeOf(file, comment.start)} describes nothing: move it to what it is about.`];
+    }),
+  );
+}
+
 const EMPTY_NAMES = /(^|[-.])(utils?|helpers?|commons?|types?|misc)$/;
 
 /** File and folder names that say nothing. */

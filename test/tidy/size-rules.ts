@@ -15,9 +15,6 @@ const FUNCTIONS = new Set([
   "TSEmptyBodyFunctionExpression",
   "TSMethodSignature",
 ]);
-/** Folders whose exported functions are contracts and therefore documented. */
-const DOCUMENTED = /^src\/(core|ports|storage|replication)\//;
-
 function functionsOf(file: SourceFile): SyntaxNode[] {
   return file.nodes.filter((node) => FUNCTIONS.has(node.type));
 }
@@ -75,10 +72,10 @@ function checkProduct(file: SourceFile): string[] {
   return problems;
 }
 
-/** Exported functions and classes of the lower layers say what their types cannot. */
+/** Exported functions and classes say what their types cannot. */
 export function checkDocComments(files: readonly SourceFile[]): string[] {
   return files.flatMap((file) => {
-    if (!isProduct(file.path) || !DOCUMENTED.test(file.path)) return [];
+    if (!isProduct(file.path)) return [];
     return file.nodes.flatMap((node) => {
       if (node.type !== "ExportNamedDeclaration") return [];
       const name = publicName(nodeAt(node, "declaration"));

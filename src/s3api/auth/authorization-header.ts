@@ -20,7 +20,7 @@ const SIGNATURE_CHARS = 64;
 const KNOWN_CHARS_MAX = 256 * 1024;
 /** Everything before the signature is the same in a client's requests of one kind and one day. */
 const known = new HotMap<Omit<SignatureClaim, "signature">>(KNOWN_CHARS_MAX);
-/** What was found last: to compare it is cheaper than to look it up. */
+/** The last one found: comparing it is cheaper than looking it up. */
 const last: { head: string; claim: Omit<SignatureClaim, "signature"> | undefined } = {
   head: "",
   claim: undefined,
@@ -32,7 +32,7 @@ export function readAuthorization(value: string): SignatureClaim {
   const head = value.slice(0, start);
   const before = head === last.head ? last.claim : known.get(head);
   const signature = value.slice(start);
-  // A field more in these last characters is for the parser to refuse.
+  // Another field among these last characters is for the parser to refuse.
   if (before !== undefined && !signature.includes(",") && !signature.includes(" ")) {
     last.head = head;
     last.claim = before;

@@ -34,6 +34,7 @@ function makeUnreserved(): Uint8Array {
   return table;
 }
 
+/** The canonical request of SigV4, whose SHA-256 goes into the string to sign. Hot path. */
 export function canonicalRequest(parts: CanonicalParts): string {
   let text = `${parts.method}\n${canonicalPath(parts.rawPath)}\n${parts.query}\n`;
   for (const name of parts.signedNames) {

@@ -2,8 +2,8 @@ import type { HmacKey } from "../../core/hmac.ts";
 import { S3Error } from "../errors.ts";
 
 /**
- * How the body of an authenticated request is protected. The signature over the headers covers
- * this claim; that the body keeps it is for `body/payload` to see to, before anything counts.
+ * How the body of an authenticated request is protected. The signature over the headers covers this
+ * claim; `body/payload` checks that the body keeps it, before the body counts.
  */
 export type PayloadClaim =
   /** The SHA-256 of the body, 64 lower-case hexadecimal digits. */

@@ -34,11 +34,11 @@ export type AuthResult = {
   readonly credential: Credential;
   readonly payload: PayloadClaim;
   readonly presigned: boolean;
-  /** It is the policy of a form that was signed. */
+  /** The request is a form, whose policy was signed. */
   readonly form?: true;
 };
 
-/** Everything a signature is checked against, however it came. */
+/** Everything that a signature is checked against, whichever way it came. */
 type Claim = {
   readonly claim: SignatureClaim;
   readonly time: RequestTime;
@@ -71,12 +71,12 @@ export function authenticate(request: AuthRequest, deps: AuthDeps): AuthResult {
   return unreachable(byQuery);
 }
 
-/** Whoever sends a request that nobody is asked to sign. */
+/** The result for a request that needs no signature. */
 export const ANYBODY: AuthResult = anonymous({ kind: "unsigned" });
 
 /**
- * A request that claims nothing: nobody sent it, and policies say what nobody may do. What it says
- * of its own body is still checked; chunks with signatures it cannot have.
+ * A request without a signature: an anonymous caller, for whom policies decide. What it says about
+ * its own body is still checked; it cannot have signed chunks.
  */
 function unsigned(headers: RequestHeaders): AuthResult {
   const contentSha256 = headers.get("x-amz-content-sha256") ?? "UNSIGNED-PAYLOAD";
@@ -99,8 +99,8 @@ function anonymous(payload: PayloadClaim): AuthResult {
 }
 
 /**
- * As `authenticate`, for a form: what is signed is its policy. A form that claims nothing is sent
- * by nobody; one whose request claims to be signed as well is refused.
+ * As `authenticate`, for a form, in which the policy is what was signed. A form without a signature
+ * comes from an anonymous caller; a form in a request that is itself signed is refused.
  */
 export function authenticateForm(
   request: AuthRequest,

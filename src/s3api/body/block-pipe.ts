@@ -1,4 +1,5 @@
 import { StorageFault } from "../../core/faults.ts";
+import { ignore } from "../../core/ignore.ts";
 import type { Exchange } from "../../http/exchange.ts";
 import type { StreamHasher } from "../../ports/hash.ts";
 import type { BodyWriter } from "../../storage/store.ts";
@@ -10,21 +11,21 @@ export interface BodyTarget {
   /** The bytes must stay unchanged until the promise resolves; at once if there is none. */
   write(bytes: Uint8Array): Promise<void> | undefined;
   /**
-   * Lets a hasher read the body where it comes to lie, if it lies there as it came. Such a target
+   * Lets a hasher read the body where it is stored, if it is stored as it came. Such a target
    * copies what is written before `write` returns.
    */
   hashWith?(hasher: StreamHasher): HashedWriter;
 }
 
 const BLOCK_BYTES = 256 * 1024;
-/** The client is told to wait when so many blocks are full. */
+/** The client is paused when this many blocks are full. */
 const FULL_BLOCKS_MAX = 2;
 /**
- * What may arrive after `pause()` all the same: an engine reads on while its socket's buffer is
+ * Blocks that may still arrive after `pause()`: an engine reads on while its socket's buffer is
  * full, and a client on this machine can keep it full for a while.
  */
 const LATE_BLOCKS_MAX = 1024;
-/** Blocks kept for the next body: memory that has been touched before is copied to much faster. */
+/** Blocks kept for the next body: copying to memory that was used before is much faster. */
 const POOLED_BLOCKS = 32;
 
 const pool: Buffer[] = [];
@@ -32,7 +33,7 @@ const pool: Buffer[] = [];
 export type BlockPipeParts = {
   readonly exchange: Pick<Exchange, "pause" | "resume">;
   readonly target: BodyTarget;
-  /** A hasher beside the target, or the target as it is with one of its own. */
+  /** The hasher: one beside the target, or the target's own. */
   readonly hasher: StreamHasher | HashedWriter;
   /** Full blocks that may wait; LATE_BLOCKS_MAX unless given. */
   readonly lateBlocksMax?: number;
@@ -40,8 +41,8 @@ export type BlockPipeParts = {
 
 /**
  * Carries a body to its target and its hasher in blocks: while one is being written and hashed, the
- * next ones fill. When they are full the client is told to wait, so that memory per request is a
- * few blocks and what still comes after `pause()`.
+ * next ones fill. When too many are full the client is paused, so that the memory of a request is a
+ * few blocks and what still arrives after `pause()`.
  */
 export class BlockPipe {
   readonly #parts: BlockPipeParts;
@@ -62,8 +63,8 @@ export class BlockPipe {
     this.failed = new Promise((_resolve, reject) => {
       this.#tellFailed = reject;
     });
-    // Whoever races against it hears of it; nobody else needs to.
-    this.failed.catch(() => undefined);
+    // Those who race against it hear of it; nobody else needs to.
+    this.failed.catch(ignore);
   }
 
   /** Copies the bytes. */
@@ -102,7 +103,9 @@ export class BlockPipe {
     await this.#sending;
   }
 
-  /** Whether a target that copies has taken the bytes, which it may when none wait before them. */
+  /**
+   * Whether a target that copies has taken the bytes, which it can do when none wait before them.
+   */
   #isTaken(data: Uint8Array): boolean {
     const { hasher, target } = this.#parts;
     if (isStream(hasher) || this.#filling !== undefined || this.#full.length > 0) return false;
@@ -185,7 +188,7 @@ export class BlockPipe {
   #fail(failure: unknown): void {
     this.#failure ??= { cause: failure };
     this.#drop();
-    // What still comes is dropped, and the next request may stand behind it on this connection.
+    // Bytes that still arrive are dropped; the next request on this connection is behind them.
     this.#resume();
     this.#tellFailed(failure);
   }

@@ -12,8 +12,8 @@ export type ChecksumPlan = {
 };
 
 /**
- * What an upload computes that did not say: the default over the whole object. Of the named ones
- * CRC64NVME is always over the whole object, the others are composite unless asked otherwise.
+ * The checksum type of an upload whose client did not name one. CRC64NVME always covers the whole
+ * object; the others are composite unless asked otherwise.
  * https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity-upload.html
  */
 export function defaultChecksumType(algorithm: ChecksumAlgorithm): StoredChecksum["type"] {

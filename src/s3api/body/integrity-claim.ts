@@ -3,7 +3,7 @@ import { CHECKSUM_ALGORITHMS, type ChecksumAlgorithm } from "../../core/records.
 import type { RequestHeaders } from "../../http/exchange.ts";
 import { S3Error } from "../errors.ts";
 
-/** What a client says its body must hash to. Nothing of it has been checked yet. */
+/** What a client claims its body hashes to. Nothing of it has been checked yet. */
 export type IntegrityClaim = {
   readonly md5: Uint8Array | undefined;
   /** At most one: S3 stores one checksum. */
@@ -18,7 +18,7 @@ export type IntegrityClaim = {
 
 const MD5_BYTES = 16;
 const HEADER_PREFIX = "x-amz-checksum-";
-/** Headers with that prefix that say how, not what. */
+/** Headers with the checksum prefix that configure the checksum and do not carry one. */
 const SETTINGS = ["algorithm", "mode", "type"];
 
 /**
@@ -55,6 +55,7 @@ function checksumHeaderAlgorithm(name: string): ChecksumAlgorithm | undefined {
   return algorithmOf(name.slice(HEADER_PREFIX.length).toUpperCase());
 }
 
+/** AWS's error for a checksum header whose value is not a checksum of that algorithm. */
 export function invalidChecksumValue(algorithm: ChecksumAlgorithm): S3Error {
   return new S3Error("InvalidRequest", {
     message: `Value for ${HEADER_PREFIX}${algorithm.toLowerCase()} header is invalid.`,

@@ -15,7 +15,7 @@ export type PayloadDigests = {
   readonly etag: string;
   /** The client's checksum, or the default one. */
   readonly checksum: StoredChecksum;
-  /** The one that was asked for beside it. */
+  /** The additional checksum that was asked for. */
   readonly also?: StoredChecksum;
 };
 
@@ -44,7 +44,7 @@ export function algorithmsFor({ algorithm, sha256 }: Expectations): readonly Has
   return (sha256 === undefined ? UNSIGNED_DIGESTS : SIGNED_DIGESTS).get(algorithm) ?? ["MD5"];
 }
 
-/** Digests of a body at hand, as `algorithmsFor` asks for them, checked. Hot path. */
+/** The checked digests of a body in memory, computed in the order of `algorithmsFor`. Hot path. */
 export function judgeWhole(
   [md5, checksum, other]: readonly Buffer[],
   bytes: number,
@@ -59,7 +59,7 @@ export function judgeWhole(
   return judge(expected, { bytes, md5, value: checksum.toString("base64"), trailer });
 }
 
-/** Digests of a body that went by, checked. */
+/** The checked digests of a streamed body. */
 export function digestStreamed(
   digests: ReadonlyMap<HashAlgorithm, Buffer>,
   bytes: number,
@@ -73,7 +73,7 @@ export function digestStreamed(
   return judge(expected, { bytes, md5, value, trailer });
 }
 
-/** A checksum of the whole of a body that went by. */
+/** A checksum of a whole streamed body. */
 export function checksumOf(
   digests: ReadonlyMap<HashAlgorithm, Buffer>,
   algorithm: ChecksumAlgorithm,

@@ -56,13 +56,13 @@ export type Payload = {
   /** The whole body in memory; for bodies up to `bytesMax`, else EntityTooLarge. */
   readAll(bytesMax: number): Promise<{ readonly bytes: Buffer; readonly digests: PayloadDigests }>;
   /**
-   * Hands the body on as it comes, at the pace of the target. After a rejection the target holds
-   * a part of it, which must be thrown away.
+   * Hands the body to the target as it arrives, at the target's pace. After a rejection the target
+   * holds a part of it, which must be thrown away.
    */
   pipe(target: BodyTarget): Promise<PayloadDigests>;
 };
 
-/** Prepares to read a body. Refuses at once what cannot become good. */
+/** Prepares to read a body. Throws at once for what cannot turn out right. */
 export function openPayload(source: PayloadSource, hash: Hash, settings: PayloadSettings): Payload {
   const { headers, claim: body } = source;
   const claim = readIntegrityClaim(headers);

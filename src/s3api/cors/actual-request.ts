@@ -5,9 +5,9 @@ import { CORS, parseCorsMethod } from "../settings/cors.ts";
 import { answerCors, CORS_VARY } from "./match.ts";
 
 /**
- * What the answer to a request from a page of another origin has to carry, however the request
- * ends; undefined when the bucket says nothing about other origins. S3 judges by the method a
- * browser announces, if it does.
+ * The CORS headers of an answer to a page of another origin, however the request ends; undefined
+ * when the bucket has no rule for it. S3 judges by the method that the browser announces, if it
+ * announces one.
  */
 export function corsLines(
   request: { readonly method: string; readonly headers: RequestHeaders },

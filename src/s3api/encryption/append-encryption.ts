@@ -17,13 +17,13 @@ import { decryptionOf } from "./object-bytes.ts";
 
 /** How bytes are encrypted that are written behind the end of an object. */
 export type AppendEncryption = {
-  /** For the answer; undefined: everything is in the clear. */
+  /** For the answer; undefined when nothing is encrypted. */
   readonly encryption: BodyEncryption | undefined;
   /** Encrypts the new bytes, which are one piece of their own. */
   readonly sealer: PartSealer | undefined;
   /**
-   * The envelope of the object with the new bytes, made in the commit. Throws when the object is no
-   * longer the one that they were encrypted for.
+   * Makes the envelope of the object with the new bytes, in the commit. Throws when the object is
+   * no longer the one that they were encrypted for.
    */
   readonly envelopeOf: (
     current: ObjectRecord | undefined,
@@ -32,8 +32,8 @@ export type AppendEncryption = {
 };
 
 /**
- * New bytes are encrypted as what stands in front of them: with the object's own data key, or not
- * at all. Only an object that begins with them is encrypted as the request or the bucket says.
+ * Decides how appended bytes are encrypted: as those in front of them, with the object's own data
+ * key or not at all. Only an append that begins an object follows the request or the bucket.
  */
 export function encryptionOfAppend(
   call: ObjectCall,
@@ -97,7 +97,7 @@ function requireSame(
   if (before === undefined || now === undefined || !now.equals(before)) throw replaced();
 }
 
-/** What no two bodies have in common: their key, or the salt of it, and their sizes. */
+/** What differs between any two encrypted bodies: their key, or its salt, and their sizes. */
 function identityOf(secret: EnvelopeSecret): Buffer {
   const own = secret.kind === "managed" ? secret.dataKey : secret.salt;
   return Buffer.concat([own, secret.layout ?? Buffer.alloc(0)]);

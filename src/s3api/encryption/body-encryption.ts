@@ -19,11 +19,11 @@ import { type CustomerKey, ENCRYPTION_HEADER, readCustomerKey } from "./encrypti
 
 type Deps = Pick<HandlerDeps, "hash" | "keyRing" | "random">;
 
-/** What one object is, or is going to be, encrypted with. */
+/** How one object is, or will be, encrypted. */
 export type BodyEncryption = {
   readonly secret: EnvelopeSecret;
   readonly dataKey: Uint8Array;
-  /** Of the customer's key, for the answer; undefined when the key is ours. */
+  /** MD5 of the customer's key, for the answer; undefined when the key is ours. */
   readonly customerMd5: string | undefined;
 };
 
@@ -98,7 +98,10 @@ export function openSealed(
   });
 }
 
-/** What opening an envelope takes; undefined when it takes a customer's key and none is given. */
+/**
+ * How a body is encrypted, from the secret in its envelope; undefined when that takes a customer's
+ * key and none is given.
+ */
 export function unlock(
   secret: EnvelopeSecret,
   customer: CustomerKey | undefined,
@@ -114,7 +117,7 @@ export function unlock(
   return { secret, dataKey: customerDataKey(customer.key, salt), customerMd5: customer.md5 };
 }
 
-/** What an upload's parts are encrypted with, judged by the headers of a request about it. */
+/** How an upload's parts are encrypted, checked against the headers of a request about it. */
 export function encryptionOfUpload(
   deps: Deps,
   upload: { readonly bucket: string; readonly encryption: EncryptionEnvelope | undefined },

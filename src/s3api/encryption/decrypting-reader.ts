@@ -41,8 +41,8 @@ function damaged(index: number): StorageFault {
 }
 
 /**
- * Decrypts what a reader of stored bytes gives, which begin with the first of the wanted blocks.
- * No byte leaves before its whole block has been found authentic. Memory: a slice and a block.
+ * Decrypts what a reader of stored bytes returns, beginning with the first of the wanted blocks. No
+ * byte leaves before its whole block has been found authentic. Memory: a slice and a block.
  */
 export class DecryptingReader implements BodyReader {
   readonly #stored: BodyReader;

@@ -12,8 +12,8 @@ export type PostedObject = {
 };
 
 /**
- * The answer a form asks for: a redirect, or a status, of which only 201 has a document. What was
- * stored is told by the answer of the PUT, whose headers stay.
+ * The answer a form asks for: a redirect, or a status, of which only 201 has a document. The
+ * headers of the PUT's answer are kept.
  */
 export function postReply(stored: Reply, posted: PostedObject): Reply {
   const { values, bucket, key } = posted;
@@ -40,7 +40,7 @@ export function postReply(stored: Reply, posted: PostedObject): Reply {
   return { kind: "whole", status: 201, headers, body: xml.finish() };
 }
 
-/** What AWS calls a URL it cannot interpret is as if it were not there. */
+/** As AWS does, ignores a URL that cannot be interpreted. */
 function redirectTo(
   wanted: string | undefined,
   { bucket, key, etag }: { readonly bucket: string; readonly key: string; readonly etag: string },

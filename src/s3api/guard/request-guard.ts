@@ -44,11 +44,11 @@ const AT_HOME: Seating = {
 };
 
 /**
- * Keeps one client from taking what all share, and from guessing secrets at full speed.
+ * Keeps one client from using up what all share, and from guessing secrets at full speed.
  *
- * Who calls from this machine is not limited: it may be a proxy that speaks for everyone. A key
- * that somebody guesses at stays usable from every address that has not failed itself: it cannot
- * be locked by those who do not have it.
+ * Callers on this machine are not limited, since a proxy may call for everyone. A key that somebody
+ * guesses at stays usable from every address that has not failed itself, so nobody can lock the key
+ * of another.
  */
 export class RequestGuard {
   readonly #addresses: Seats;
@@ -91,12 +91,12 @@ export class RequestGuard {
     if (keySeat !== undefined) this.#keys.leave(keySeat);
   }
 
-  /** Holds a guess against an address, and against the key whose secret was guessed at. */
+  /** Counts a guess against an address, and against the key whose secret was guessed. */
   guessed(address: string, failure: S3Error): void {
     const nowMs = this.#nowMs();
     this.#addressFailures.take(address, nowMs);
     const key = failure.fields["AWSAccessKeyId"];
-    // Names of keys that do not exist would only push out those that do.
+    // Names of keys that do not exist would only displace those of keys that do.
     if (failure.code === "SignatureDoesNotMatch" && key !== undefined) {
       this.#keyFailures.take(key, nowMs);
     }
@@ -133,7 +133,7 @@ class GuestSeating implements Seating {
   }
 
   failed(failure: unknown): void {
-    // Behind the signature of the head there is nothing left to guess.
+    // After the signature of the head has been accepted there is nothing left to guess.
     if (this.#keySeat !== undefined || !(failure instanceof S3Error)) return;
     if (FAILURES.has(failure.code)) this.#guard.guessed(this.#address, failure);
   }

@@ -4,8 +4,8 @@ import { xmlReply } from "../reply.ts";
 import { XmlWriter } from "../xml/writer.ts";
 
 /**
- * Clients ask for settings before they begin. No bucket has one yet, and S3's answer for a bucket
- * without the setting is then the truth: an error of its own, or an empty document.
+ * Answers a question for a setting that Atoll does not have, as S3 does for a bucket without it:
+ * with an error of its own, or an empty document. Clients ask such questions before they begin.
  */
 export function answerNotConfigured(code: S3ErrorCode): Handler<BucketCall> {
   return (call) => {

@@ -108,7 +108,7 @@ function newRecord({ bytes, etag, checksum }: PayloadDigests): Grown {
   return { size: bytes, etag, checksums: [checksum], parts: [] };
 }
 
-/** What an object is after an append; refused before anything of it is written. */
+/** The record of an object after an append. Throws before anything of it is written. */
 function grownRecord(deps: HandlerDeps, current: ObjectRecord, added: PayloadDigests): Grown {
   const size = current.size + added.bytes;
   if (size > LIMITS.objectBytesMax) throw new S3Error("EntityTooLarge");
@@ -132,7 +132,7 @@ function grownEtag({ hash }: HandlerDeps, before: string, added: string): string
   return `${hash.digest("MD5", digests).toString("hex")}-${count}`;
 }
 
-/** CRCs of whole objects go on; other checksums of an object are not known any more. */
+/** Checksums after an append: CRCs of whole objects can be continued, others are lost. */
 function grownChecksums(current: ObjectRecord, { bytes, checksum }: PayloadDigests) {
   const checksums: StoredChecksum[] = [];
   for (const before of current.checksums) {
@@ -162,7 +162,7 @@ function mismatch(before: StoredChecksum, added: StoredChecksum): S3Error {
   });
 }
 
-/** An append says nothing about an object that it does not begin. */
+/** The attributes after an append, which cannot change those of an object that exists. */
 function keptOf(current: ObjectRecord, asked: ObjectAttributes): ObjectAttributes {
   if (asked.user.length === 0) return current.attributes;
   throw new S3Error("InvalidRequest", {

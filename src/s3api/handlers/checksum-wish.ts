@@ -36,6 +36,7 @@ export function readChecksumPlan(headers: RequestHeaders): ChecksumPlan | undefi
   });
 }
 
+/** `x-amz-checksum-type`, in any letters; undefined when the client does not say. */
 export function readChecksumType(headers: RequestHeaders): ChecksumPlan["type"] | undefined {
   const text = headers.get("x-amz-checksum-type");
   if (text === undefined) return undefined;

@@ -55,13 +55,16 @@ export async function copyBody(
   };
 }
 
-/** What both are encrypted with when the stored bytes can serve both; "none" when they cannot. */
+/**
+ * How source and copy are both encrypted, when the stored bytes can serve both; "none" when they
+ * cannot.
+ */
 function sharedEncryption(
   source: Decryption | undefined,
   copy: BodyEncryption | undefined,
 ): BodyEncryption | undefined | "none" {
   if (source === undefined && copy === undefined) return undefined;
-  // With a client's key nothing is shared: two objects would open with one key for ever.
+  // With a client's key nothing is shared: one key would open two objects for ever.
   const areOurs = source?.secret.kind === "managed" && copy?.secret.kind === "managed";
   return areOurs ? source : "none";
 }
@@ -88,7 +91,7 @@ type Rewriting = {
   readonly asked: ChecksumAlgorithm | undefined;
 };
 
-/** The copy becomes one piece, as every copy is at AWS. */
+/** Writes the bytes again: the copy becomes one piece, as every copy at AWS does. */
 async function writeAgain(
   deps: HandlerDeps,
   source: StoredObject,

@@ -45,9 +45,9 @@ function requireOurRegion(constraint: string, region: string): void {
 }
 
 /**
- * AWS's first region forgives creating one's own bucket again, the others do not. A bucket that the
- * caller may not even ask about is somebody else's for them. Who asks for a lock or tags that the
- * bucket has not must not believe that it has them.
+ * AWS's first region lets a caller create its own bucket again; other regions do not. A bucket that
+ * the caller may not even ask about belongs to somebody else, as far as the caller is told. A
+ * request for a lock or tags that the existing bucket has not got must not appear to succeed.
  */
 function refuseExisting(
   { allows, bucket }: BucketCall,

@@ -8,6 +8,7 @@ import { emptyReply } from "../reply.ts";
 const VERSIONS_LEFT =
   "The bucket you tried to delete is not empty. You must delete all versions in the bucket.";
 
+/** https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteBucket.html */
 export async function deleteBucket(call: BucketCall, deps: HandlerDeps): Promise<Reply> {
   const { outcome } = await deps.store.deleteBucket(call.bucket);
   const fields = { BucketName: call.bucket };

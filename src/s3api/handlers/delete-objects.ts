@@ -37,7 +37,7 @@ type Placed = BucketCall & { readonly isElsewhere: boolean };
 type Named = { readonly name: string; readonly versionText: string | undefined };
 
 /**
- * Each key is authorised and judged by itself; all that remain are deleted in one commit. Those
+ * Each key is authorised and judged by itself. All that remain are deleted in one commit; those
  * with a condition that another site judges are deleted there, in one commit of that site.
  * https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html
  */
@@ -68,11 +68,14 @@ export async function deleteObjects(call: BucketCall, deps: HandlerDeps): Promis
   }
   const isAllThere = requests.length === 0 && there.token.length > 0;
   const reply = xmlReply(xml.finish(), isAllThere ? [...there.token] : []);
-  // Its own token says nothing of what was written there.
+  // This site's own token says nothing of what was written there.
   return isAllThere && reply.kind === "whole" ? { ...reply, forwarded: true } : reply;
 }
 
-/** What the bucket's home did of it; nothing is known of any key when it could not be asked. */
+/**
+ * The outcome at the bucket's home; no outcome is known for any key when the home could not be
+ * asked.
+ */
 async function deletedThere(
   call: BucketCall,
   deps: HandlerDeps,
@@ -190,7 +193,7 @@ function mayDelete(
   return allows(action, bucket, key, known);
 }
 
-/** Among many an id that cannot be one is told as one that names nothing. */
+/** In a list of keys an impossible version id is answered as one that names nothing. */
 function versionOf({ versionText }: Named): VersionRef | undefined {
   if (versionText === undefined || versionText === "null") return versionText;
   const version = parseVersionId(versionText);

@@ -6,6 +6,7 @@ import { pushTerms } from "./object-terms.ts";
 import { existingObject } from "./object-version.ts";
 import { markRemote } from "./remote-body.ts";
 
+/** https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html */
 export function headObject(call: ObjectCall, deps: HandlerDeps): Reply {
   const object = existingObject(call, deps);
   const decryption = decryptionOfRead(call, deps, object);

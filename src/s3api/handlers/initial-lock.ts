@@ -8,8 +8,8 @@ import { requireAllowedAtCreation } from "./initial-settings.ts";
 const HEADER = "x-amz-bucket-object-lock-enabled";
 
 /**
- * The settings of a bucket that is created with object lock: it keeps versions from its first
- * moment on, for what is overwritten without one cannot be locked.
+ * The settings of a bucket that is created with object lock. It is versioned from the start,
+ * because an object that is overwritten without leaving a version cannot be locked.
  * https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateBucket.html
  */
 export function initialLock(call: BucketCall): BucketSettings {

@@ -57,6 +57,7 @@ export function writeCommonPrefixes<Entry>(
   }
 }
 
+/** One folder of a page: a common prefix in the encoding that the request asked for. */
 export function writeCommonPrefix(xml: XmlWriter, name: string, encoding: NameEncoding): void {
   xml.open("CommonPrefixes");
   xml.text("Prefix", encoding.encode(name));

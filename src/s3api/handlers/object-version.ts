@@ -91,7 +91,7 @@ function conflictOf(
   return object === undefined ? undefined : { kind: "object", object };
 }
 
-/** What stands in front of a key that seems deleted; a bucket never versioned has no markers. */
+/** The delete marker of a key that seems deleted; a bucket that was never versioned has none. */
 function currentMarker(
   deps: HandlerDeps,
   { bucket, key }: Place,

@@ -23,8 +23,8 @@ export function markRemote(
 type Stream = Extract<Reply, { kind: "stream" }>;
 
 /**
- * Waits for the first bytes of a body of which some are fetched from another site, so that who asks
- * is told when they cannot be had: nothing has been answered by then.
+ * Waits for the first bytes of a body that is fetched in part from another site, so that a failure
+ * to fetch them can still be answered: no head has been sent by then.
  *
  * @throws StorageFault "unreachable".
  */
@@ -45,12 +45,12 @@ export async function startRemote(reply: Stream): Promise<Reply> {
   }
 }
 
-/** How a body that has been removed meanwhile looks to who reads it. */
+/** The faults that a reader of a removed body meets. */
 const GONE: ReadonlySet<StorageFaultKind> = new Set(["corrupt", "unreachable"]);
 
 /**
- * Whether an object could not be read because it was removed, or replaced, after it had been looked
- * up: then what stands there now is the answer.
+ * Whether an object could not be read because it was removed or replaced after it had been looked
+ * up: then the current object is the answer.
  */
 export function hasGone(
   { store }: Pick<HandlerDeps, "store">,

@@ -19,6 +19,7 @@ export function existingUpload(call: ObjectCall, deps: HandlerDeps): UploadRecor
   return upload;
 }
 
+/** AWS's error for an upload that never was, was aborted, or was completed. */
 export function noSuchUpload(uploadId: string): S3Error {
   return new S3Error("NoSuchUpload", { fields: { UploadId: uploadId } });
 }

@@ -3,8 +3,8 @@ import type { BringManifests } from "../../storage/replica.ts";
 import type { Store } from "../../storage/store.ts";
 
 /**
- * The store as it looks to who completes an upload that another site has: with that upload in it.
- * Nothing of it is written before it is completed.
+ * The store with an upload in it that another site has, for the request that completes it. Nothing
+ * of the upload is written before it is completed.
  */
 export function storeWith(store: Store, brought: BroughtUpload, bring: BringManifests): Store {
   const { upload, parts } = brought;

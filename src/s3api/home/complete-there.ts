@@ -16,17 +16,17 @@ import { takeRequest } from "./forward.ts";
 export type CompleteThereDeps = {
   readonly open: (head: ForwardedHead) => Promise<ForwardedFlow>;
   readonly forward: (request: ForwardedRequest) => Promise<ForwardedAnswer>;
-  /** Waits a moment for a write of another site to be applied here; resolves in any case. */
+  /** Waits a moment until a write of another site has been applied here; resolves in any case. */
   readonly arrived: (token: ReturnType<typeof parseWriteToken>) => Promise<void>;
 };
 
-/** What of a request decides how an upload is completed: a retry has the same of it. */
+/** The headers that decide how an upload is completed: a retry sends the same ones. */
 const DECIDING = /^(if-|x-amz-checksum-|x-amz-mp-|x-amz-server-side-encryption)/;
 
 /**
- * Completes uploads whose parts are here at the home of their bucket, which fetches the bytes, and
- * ends them here when that has been done. Invariant: of requests that say the same, one is under
- * way; it goes on when its client has given up waiting, so that the next try finds it.
+ * Completes uploads, whose parts are here, at the home of their bucket. The home fetches the bytes;
+ * afterwards the upload is ended here. Invariant: of requests that say the same, one is under way.
+ * It goes on when its client has given up waiting, so that a retry finds it.
  */
 export class CompletionsThere {
   readonly #underWay = new Map<string, Promise<ForwardedAnswer>>();
@@ -38,7 +38,7 @@ export class CompletionsThere {
   ): Promise<ForwardedAnswer> {
     const request = await takeRequest(call, deps, withoutObjectClaims(call.headers));
     const brought = uploadHere(call, deps);
-    // It was begun there, or has been completed: the home knows.
+    // The upload was begun at the home, or has been completed: the home knows.
     if (brought === undefined) return there.forward(request);
     const name = nameOf(request);
     const before = this.#underWay.get(name);
@@ -69,7 +69,7 @@ async function complete(
   }
   if (answer.status !== 200) return answer;
   const token = answer.headers.find(([name]) => name.toLowerCase() === TOKEN_HEADER)?.[1];
-  // Bytes that the upload still names when the object comes need not come with it.
+  // When the object arrives while the upload still names its bytes, they need not be sent.
   await there.arrived(token === undefined ? undefined : parseWriteToken(token));
   const { bucket, key, uploadId } = brought.upload;
   await store.abortUpload(bucket, key, uploadId);

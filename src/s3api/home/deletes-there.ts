@@ -14,17 +14,17 @@ export type BroughtDelete = {
   readonly etag: string;
 };
 
-/** What the home did, in elements of its own answer; by the name of the key and its version. */
+/** What the home did, as elements of its own answer, by key and version. */
 export type DeletesThere = {
   readonly resultOf: (named: Omit<BroughtDelete, "etag">) => XmlElement | undefined;
-  /** Of the home's log. */
+  /** The write token of the home. */
   readonly token: HeaderLines;
 };
 
 const RESULTS = ["Deleted", "Error"] as const;
 
 /**
- * Has the home of a bucket delete those of many keys that come with a condition, as one request.
+ * Has the home of a bucket carry out many conditional deletes, as one request.
  *
  * @throws S3Error ServiceUnavailable when it did not say what became of them.
  */

@@ -8,7 +8,9 @@ import { LIMITS } from "../../core/limits.ts";
 import { payloadOf } from "../handlers/request-body.ts";
 import type { BucketCall, HandlerDeps, Reply } from "../operation.ts";
 
-/** What speaks of how the body came, of who signed, or of this connection alone. */
+/**
+ * Headers that are not forwarded: they are about how the body came, who signed, or this connection.
+ */
 const LEFT_BEHIND: ReadonlySet<string> = new Set([
   "authorization",
   "connection",
@@ -22,7 +24,7 @@ const LEFT_BEHIND: ReadonlySet<string> = new Set([
   "x-atoll-after",
   "x-atoll-wait",
 ]);
-/** What this site's own answer has. */
+/** Headers of the answer that this site writes itself. */
 const OWN_LINES: ReadonlySet<string> = new Set([
   "connection",
   "content-length",
@@ -34,16 +36,16 @@ const OWN_LINES: ReadonlySet<string> = new Set([
 
 type Lines = ForwardedHead["headers"];
 
-/** Bytes of a body as they will be counted, as far as the client has said. */
+/** The length of the body as it will be counted, as far as the client has announced it. */
 export function announcedBytes({ headers }: Pick<BucketCall, "headers">): number {
   const text = headers.get("x-amz-decoded-content-length") ?? headers.get("content-length");
   return Number(text ?? 0);
 }
 
 /**
- * Reads a request whole, with everything the client claimed of its body found true, so that another
- * site can answer it. `headers` are those that speak of the body, where others speak of an object
- * that is made of something else.
+ * Reads a whole request and verifies everything the client claimed about its body, so that another
+ * site can answer it. `headers` are those about the body, where others are about an object that is
+ * made of something else.
  */
 export async function takeRequest(
   call: BucketCall,
@@ -64,7 +66,7 @@ export async function takeRequest(
   return { ...headOf(call, lines), body: bytes };
 }
 
-/** What there is of a request beside its body, with the lines that say how that will come. */
+/** A request without its body, with headers that say how the body will follow. */
 export function headOf(call: BucketCall, headers: Lines): ForwardedHead {
   const { exchange, auth } = call;
   return {
@@ -74,7 +76,7 @@ export function headOf(call: BucketCall, headers: Lines): ForwardedHead {
   };
 }
 
-/** The lines of a request that mean at another site what they mean here. */
+/** The headers that mean the same at another site. */
 export function keptLines({ headers }: Pick<BucketCall, "headers">): Lines {
   const lines = headers.entries.filter(([name]) => !LEFT_BEHIND.has(name));
   return lines.flatMap(([name, value]) => {

@@ -19,7 +19,7 @@ export function forwardedExchange(
     get closed() {
       return closed;
     },
-    // Whoever brought it waits for the answer in any case.
+    // The peer that brought it waits for the answer in any case.
     onAbort: () => undefined,
     receive: (sink) => {
       if (body.length > 0) sink.data(body);
@@ -38,7 +38,7 @@ export function forwardedExchange(
   };
 }
 
-/** What is told when the document of an answer cannot be read to its end; the log says why. */
+/** The status when the document of an answer cannot be read to its end; the log says why. */
 export const HALF_AN_ANSWER = 500;
 
 /** Writes answer with documents, which are small. */

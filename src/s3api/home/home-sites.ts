@@ -23,13 +23,19 @@ export type HomeDeps = {
   readonly self: SiteId;
   /** How far the writes of every site have been applied here. */
   readonly applied: () => Vector;
-  /** Has a peer answer; rejects when it cannot be reached or does not know the request. */
+  /**
+   * Has a peer answer a request; rejects when the peer cannot be reached or does not know the
+   * request.
+   */
   readonly forward: (home: SiteId, request: ForwardedRequest) => Promise<ForwardedAnswer>;
   /** The same for a request whose body follows in pieces. */
   readonly open: (home: SiteId, head: ForwardedHead) => Promise<ForwardedFlow>;
-  /** Waits a moment for a write of another site to be applied here; resolves in any case. */
+  /** Waits a moment until a write of another site has been applied here; resolves in any case. */
   readonly arrived: (token: WriteToken | undefined) => Promise<void>;
-  /** Bytes that another site has and this one lacks, staged; rejects when they cannot be had. */
+  /**
+   * Fetches and stages bytes that another site has and this one lacks; rejects when they cannot be
+   * had.
+   */
   readonly bring: (
     from: SiteId,
     manifests: readonly ManifestRef[],
@@ -50,8 +56,8 @@ const CONDITIONS = [
 const OF_BODY = /^(content-md5|x-amz-checksum-.*|x-amz-sdk-checksum-algorithm)$/;
 
 /**
- * Takes conditional writes and appends of buckets that have a home to that site, so that no two
- * sites judge them at once. Invariant: while a bucket is handed over no conditional write to it is
+ * Brings conditional writes and appends to the home of their bucket, so that no two sites judge
+ * them at once. Invariant: while the role is handed over no conditional write to the bucket is
  * begun here, and none that was begun before is still under way when the setting is written.
  */
 export class HomeSites implements HomeGate {
@@ -77,20 +83,20 @@ export class HomeSites implements HomeGate {
     const { bucket, headers, exchange } = call;
     const home = homeOf(call.bucketSettings);
     const isWrite = exchange.method !== "GET" && exchange.method !== "HEAD";
-    // Conditions of DeleteObjects stand in its body: its handler brings those keys there.
+    // The conditions of DeleteObjects are in its body: its handler sends those keys to the home.
     const isOfMany = operation === "DeleteObjects";
     if (home === undefined || !isWrite || !(isOfMany || isConditional(headers))) return answer();
     if (home.site === this.#deps.self) return this.#answerHere(bucket, home, answer);
-    // The role went elsewhere while the request was on its way.
+    // The role moved while the request was on its way here.
     if (visit.isForwarded) throw homeUnavailable();
     if (isOfMany) return answer();
     return this.#answerThere(home.site, visit, deps);
   }
 
   /**
-   * Runs what gives the role away, when nothing that rests on it is under way any more.
+   * Runs a change that gives the role away, once nothing that rests on the role is under way.
    *
-   * @throws StorageFault "busy" while somebody else does so.
+   * @throws StorageFault "busy" while another such change runs.
    */
   async handOver<Result>(bucket: BucketName, change: () => Promise<Result>): Promise<Result> {
     if (this.#handingOver.has(bucket)) {
@@ -113,7 +119,7 @@ export class HomeSites implements HomeGate {
     { after }: HomeSite,
     answer: HomeVisit["answer"],
   ): Promise<Reply> {
-    // What was judged before the role came here must be known here.
+    // What was judged before this site got the role must have been applied here.
     if (this.#handingOver.has(bucket) || !this.#hasApplied(after)) throw homeUnavailable();
     this.#underWay.set(bucket, (this.#underWay.get(bucket) ?? 0) + 1);
     try {
@@ -163,7 +169,8 @@ export class HomeSites implements HomeGate {
 /** What a client is told when its request could not be answered there. */
 function refuseClient(failure: unknown): never {
   if (failure instanceof S3Error) throw failure;
-  // Of a home that is out of reach the status of replication tells; anything else is strange.
+  // That a home cannot be reached is shown by the status of replication; any other failure is
+  // logged.
   throw homeUnavailable(failure instanceof StorageFault ? undefined : failure);
 }
 

@@ -3,6 +3,7 @@ import type {
   ForwardedFlow,
   ForwardedHead,
 } from "../../core/forwarded-request.ts";
+import { ignore } from "../../core/ignore.ts";
 import { LIMITS } from "../../core/limits.ts";
 import type { BodyTarget } from "../body/block-pipe.ts";
 import { PUT_PAYLOAD } from "../body/payload.ts";
@@ -15,8 +16,8 @@ import { headOf, keptLines } from "./forward.ts";
 const TRAILER = "x-amz-trailer";
 
 /**
- * Has another site answer a request while its body comes, two pieces of it in memory. The body is
- * ended there only when everything that the client claimed of it has been found true here.
+ * Has another site answer a request while its body arrives, with two pieces of it in memory. The
+ * body is ended there only when everything that the client claimed about it has been verified here.
  */
 export async function streamThere(
   call: BucketCall,
@@ -45,13 +46,13 @@ export async function streamThere(
   }
 }
 
-/** In front of a piece: its size in hexadecimal, and a line's end. */
+/** Room in front of a piece for its size in hexadecimal and a line end. */
 const HEAD_BYTES = 16;
 const LINE_END = "\r\n";
 
 /**
- * Cuts a body into pieces, one of which travels while the next one fills. Invariant: memory holds
- * these two, they travel in order, and nothing is sent any more once there is an answer.
+ * Cuts a body into pieces, one of which is sent while the next one fills. Invariant: memory holds
+ * these two, they are sent in order, and nothing more is sent once there is an answer.
  */
 class Pieces implements BodyTarget {
   /** What the other site answered before it had the whole body. */
@@ -99,7 +100,7 @@ class Pieces implements BodyTarget {
     this.#filled += bytes.length;
   }
 
-  /** Sends what has been filled, when what was sent before has come. */
+  /** Sends the filled piece, once the one before it has arrived. */
   async #send(): Promise<void> {
     await this.#travelling;
     const piece = this.#filling;
@@ -115,12 +116,12 @@ class Pieces implements BodyTarget {
     this.#filled = 0;
     this.#travelling = this.#give(piece.subarray(from, to));
     // Whoever waits for it next hears of a failure.
-    this.#travelling.catch(() => undefined);
+    this.#travelling.catch(ignore);
   }
 
   async #give(bytes: Uint8Array): Promise<void> {
     this.answer = await this.#flow.data(bytes);
-    // What is left of the client's body is not asked for: it gets this answer instead.
+    // The rest of the client's body is not needed: the client gets this answer instead.
     if (this.answer !== undefined) throw new S3Error("IncompleteBody");
   }
 }

@@ -13,14 +13,14 @@ import type {
 import { headersOf } from "../headers/header-list.ts";
 import { gatherBody, HALF_AN_ANSWER } from "./forwarded-exchange.ts";
 
-/** What a handler gets at once, so that it can say in between that it has enough for now. */
+/** Size of what a handler gets at once, so that it can pause in between. */
 const SLICE_BYTES = 256 * 1024;
-/** For nobody: whoever brought the request has gone. */
+/** An answer that nobody reads: the site that brought the request has gone. */
 const GIVEN_UP: ForwardedAnswer = { status: 503, headers: [], body: Buffer.alloc(0) };
 
 /**
  * A request that a peer brings in pieces, as handlers see requests. Invariants: the body ends for
- * the handler only when whoever brings it has said that it is whole; there is one answer.
+ * the handler only when the peer has said that it is whole, and there is one answer.
  */
 export class StreamedExchange implements Exchange, ForwardedFlow {
   readonly method: string;
@@ -107,7 +107,7 @@ export class StreamedExchange implements Exchange, ForwardedFlow {
   cut(): void {
     if (this.closed) return;
     this.#settle(GIVEN_UP);
-    // What has come whole may have been committed already: nobody takes that back.
+    // A body that arrived whole may have been committed already, and is not taken back.
     if (!this.#isEnded) this.#sink?.abort();
     for (const callback of this.#aborts.splice(0)) callback();
   }

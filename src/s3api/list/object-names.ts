@@ -20,7 +20,7 @@ export function objectNames(
   };
 }
 
-/** What a key holds up to and with its first delimiter behind the prefix. */
+/** The part of a key up to and including the first delimiter behind the prefix. */
 function fold(row: ListedRow, prefixBytes: number, delimiter: Uint8Array): string | undefined {
   const { keyStart, keyEnd } = row;
   const last = keyEnd - delimiter.length;
@@ -30,7 +30,9 @@ function fold(row: ListedRow, prefixBytes: number, delimiter: Uint8Array): strin
   return undefined;
 }
 
-/** Whether bytes stand in a key from `at` on; there is room for them. */
+/**
+ * Whether a key has these bytes from `at` on; the caller has checked that there is room for them.
+ */
 function stands(bytes: Uint8Array, { key }: ListedRow, at: number): boolean {
   for (let index = 0; index < bytes.length; index++) {
     if (key[at + index] !== bytes[index]) return false;

@@ -16,7 +16,7 @@ export interface ListSource<Entry> {
   close(): void;
 }
 
-/** The moves of a ListSource for one page: it stands at one name after the other. */
+/** The steps of a walk over names for one page. */
 export interface NameWalk extends Omit<ListSource<unknown>, "next" | "nameOf"> {
   /** Moves on; false behind the last name. */
   step(): boolean;
@@ -26,7 +26,7 @@ export interface NameWalk extends Omit<ListSource<unknown>, "next" | "nameOf"> {
   folded(): string | undefined;
 }
 
-/** Told what a page shows, in order. */
+/** Called with what a page shows, in order. */
 export interface PageShow {
   /** The name that the walk stands at. */
   entry(): void;
@@ -53,12 +53,12 @@ export type Page<Entry> = {
 };
 
 /**
- * Goes through one page of a listing, and tells whether more would follow: folds names at the first
- * delimiter after the prefix, and seeks past a common prefix instead of walking it, so that the
- * cost follows the page.
+ * Walks one page of a listing, and returns whether more would follow. Names are folded at the first
+ * delimiter behind the prefix, and the walk seeks past a common prefix instead of visiting it, so
+ * that the cost follows the page.
  *
- * An item belongs behind the marker when its own name is greater: a marker inside a common prefix
- * has passed that prefix.
+ * An item is behind the marker when its own name is greater: a marker inside a common prefix has
+ * passed that prefix.
  */
 export function walkPage(walk: NameWalk, wish: PageWish, show: PageShow): boolean {
   try {

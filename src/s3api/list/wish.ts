@@ -38,6 +38,7 @@ const URL_ENCODED: NameEncoding = {
   ),
 };
 
+/** Reads `encoding-type`: names as they are, or percent-encoded ("url"). */
 export function readEncoding(query: Query): NameEncoding {
   const text = query.get("encoding-type");
   if (text === undefined || text === "") return PLAIN;

@@ -48,6 +48,7 @@ const OBJECT_ACTIONS = {
 /** The name of the setting in a bucket's row; its value is the ACL's own name. */
 export const BUCKET_ACL = "acl";
 
+/** The canned ACL of this name; undefined for any other text. */
 export function parseCannedAcl(text: string): CannedAcl | undefined {
   return CANNED_ACLS.find((name) => name === text);
 }

@@ -17,7 +17,7 @@ export type Decision = {
   readonly allowed: boolean;
   /** For tests, and for whoever wants it explained. */
   readonly reason: "root" | "allowed" | "explicit-deny" | "no-allow";
-  /** What decided; undefined when nothing was said, and for the root key. */
+  /** The statement that decided; undefined when none applied, and for the root key. */
   readonly statement: PolicyStatement | undefined;
 };
 

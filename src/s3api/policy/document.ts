@@ -54,7 +54,7 @@ const RESOURCE = /^(?:\*|arn:[^\s]+(?: [^\s]+)*)$/;
 const PATTERN_CHARS_MAX = 2048;
 const NOT_JSON = "Policies must be valid JSON and the first byte must be '{'";
 
-/** What stands for a stored policy that cannot be read: it denies everything. */
+/** A policy that denies everything, in place of a stored one that cannot be read. */
 function denyAll(policy: string): PolicyDocument {
   const everything = parseTemplate("*", { wild: true, variables: false });
   const statement: PolicyStatement = {

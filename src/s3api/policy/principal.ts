@@ -83,8 +83,8 @@ function invalid(): PolicyProblem {
 }
 
 /**
- * Whether a statement is about the caller. To allow something to the account leaves it to the
- * policies of its users; to deny it something denies it to all of them.
+ * Whether a statement is about the caller. An Allow for the account as such leaves the decision to
+ * the policies of its users; a Deny for the account denies it to all of them.
  */
 export function isAbout(principals: Principals, effect: "Allow" | "Deny", caller: Caller): boolean {
   const { negated, everyone, account, users } = principals;

@@ -40,7 +40,7 @@ function isPublicStatement({ effect, principals, conditions }: PolicyStatement):
   return !conditions.some(fixesWho);
 }
 
-/** Whether a condition holds for known comers only. */
+/** Whether a condition limits a statement to known callers. */
 function fixesWho(condition: Condition): boolean {
   const { key, operator, negated, quantifier, ifExists, texts } = condition;
   // What holds without a value holds for everybody.

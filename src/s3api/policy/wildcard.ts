@@ -1,6 +1,6 @@
 /**
- * A pattern as UTF-16 units, in which these two stand for any text and for any one character. So a
- * star that came out of a variable is a star, and never a wildcard.
+ * A pattern as UTF-16 units, in which two negative numbers stand for any text and for any one
+ * character. So a star that came from a variable is a plain star, never a wildcard.
  */
 export type Pattern = readonly number[];
 

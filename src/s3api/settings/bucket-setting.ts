@@ -89,6 +89,7 @@ export function readDocument<Value>(document: SettingDocument<Value>, bytes: Uin
   }
 }
 
+/** A setting as the document that GET answers with. */
 export function writeDocument<Value>(document: SettingDocument<Value>, value: Value): string {
   if (document.kind === "json") return document.write(value);
   const xml = new XmlWriter(document.root);

@@ -4,7 +4,7 @@ import type { Cancel, Clock } from "../../ports/clock.ts";
 import type { Replica } from "../../storage/replica.ts";
 import { S3Error } from "../errors.ts";
 
-/** What tells how far every site's writes have been applied here. */
+/** Tells how far every site's writes have been applied here. */
 export type AppliedSource = Pick<Replica, "applied" | "onCommit">;
 
 /** A request that waits for a write of another site. */
@@ -48,8 +48,8 @@ export class AppliedWaits {
   /**
    * Resolves when the write has been applied here.
    *
-   * @throws S3Error ServiceUnavailable with Retry-After when it has not been in time, and SlowDown
-   *   when too many wait already; those that did not sign share half of the room.
+   * @throws S3Error ServiceUnavailable with Retry-After when that took too long, and SlowDown when
+   * too many requests wait already. Unsigned ones share half of the room.
    */
   async until(wish: WaitWish): Promise<void> {
     if (this.isApplied(wish.token)) return;

@@ -50,7 +50,7 @@ export function answerWebsite(request: WebsiteRequest, deps: HandlerDeps): Reply
   }
 }
 
-/** Ours are rendered and logged where all of them are. */
+/** Throws errors of the server on: they are rendered and logged where all others are. */
 function requireClientError(failure: unknown): S3Error {
   if (failure instanceof S3Error && failure.status < 500) return failure;
   throw failure;
@@ -137,7 +137,7 @@ function read(call: ObjectCall, deps: HandlerDeps): Reply | Promise<Reply> {
   return call.exchange.method === "HEAD" ? headObject(call, deps) : getObject(call, deps);
 }
 
-/** The answer, or in its place what the website shows for the error that came instead. */
+/** The answer; when it fails, what the website shows for that error. */
 function orErrorPage(visit: Visit, answer: () => Reply | Promise<Reply>): Reply | Promise<Reply> {
   try {
     const reply = answer();

@@ -7,11 +7,11 @@ import { Line } from "../line.ts";
 import type { Store } from "../store.ts";
 import { type LifecyclePosition, type LifecycleStore, lifecycleStep } from "./lifecycle-step.ts";
 
-/** How often it is looked whether something has become due; a look reads the rows of buckets. */
+/** How often to look whether something has become due; a look reads the rows of buckets. */
 const LOOK_MS = 60_000;
 /** A new site settles before it begins. */
 const FIRST_LOOK_MS = 5_000;
-/** So long, in multiples of the time a step took, nothing is done after it. */
+/** After a step nothing is done for this many times as long as the step took. */
 const REST_FACTOR = 4;
 const BUCKETS_PER_PAGE = 500;
 const PAGE_REST_MS = 5;
@@ -44,7 +44,7 @@ export type LifecycleDeps = {
   readonly refusal: () => StorageFault | undefined;
 };
 
-/** What was walked with which rules and when, so that nothing is walked twice a day. */
+/** When each bucket was last walked and with which rules, so that none is walked twice a day. */
 type Walked = { readonly setting: Uint8Array; readonly day: number };
 
 const NOTHING: LifecycleCounts = {
@@ -56,10 +56,9 @@ const NOTHING: LifecycleCounts = {
 };
 
 /**
- * Carries out the lifecycles of buckets. Everything falls due at a midnight UTC, so that a bucket
- * is walked once a day, when its rules have changed, and after a start: what fell due while the
- * site was down is caught up with. Nothing is remembered on disk, for the walk finds what is due by
- * itself.
+ * Carries out the lifecycles of buckets. Everything falls due at a midnight UTC, so a bucket is
+ * walked once a day, when its rules have changed, and after a start, to catch up with what fell due
+ * meanwhile. Nothing is remembered on disk: each walk finds by itself what is due.
  */
 export class LifecycleSchedule {
   readonly #deps: LifecycleDeps;
@@ -70,7 +69,10 @@ export class LifecycleSchedule {
   readonly #line = new Line();
   #counts: LifecycleCounts = NOTHING;
   #running = 0;
-  /** What there was to see when nothing was left to do: buckets are not read again for that. */
+  /**
+   * The day and activity for which nothing was left to do: until they change, buckets are not read
+   * again.
+   */
   #done: { readonly day: number; readonly activity: number } | undefined;
   #passes = 0;
   #lastPassMs: number | undefined;

@@ -24,13 +24,13 @@ import type { IndexView } from "./view.ts";
  * rebuild, for which writes in between may be gone, ends with the same conflicts.
  */
 
-/** Whether a bucket has any rows of the table of history; one without is never asked. */
+/** Whether a bucket has rows in the table of history; for one without them nothing is looked up. */
 export function hasHistory(view: RowReader, { bucket }: KeyName): boolean {
   const usage = view.get(TABLES.usage, bucket);
   return usage !== undefined && usage.conflicts + usage.marked > 0;
 }
 
-/** What is remembered of a write that does not stand in its slot. */
+/** What is remembered of a write that is not in its slot. */
 export function historyOf(
   view: RowReader,
   name: KeyName,
@@ -46,7 +46,7 @@ export function mayBeConflict(view: RowReader, name: KeyName, write: WriteId): b
   return kind === "conflict" || kind === "expected";
 }
 
-/** Carries out what was judged when a write of another site came. */
+/** Carries out the verdicts that were logged when a write of another site arrived. */
 export function applyVerdicts(
   context: ApplyContext,
   { bucket, key, verdicts }: ConflictsRecord,
@@ -86,7 +86,7 @@ export function endHistory(
   bury(context, home, history.home);
   if (history.kind === "conflict") releaseObject(context, history.row);
   addUsage(view, name, history.kind === "conflict" ? { conflicts: -1 } : { marked: -1 });
-  // Programs before kept the changes of a conflict where those of a version stand.
+  // Earlier programs kept the changes of a conflict where those of a version are.
   putChanges(context, name, versionKeyOf(name, write), undefined);
   const current = nullVersion(view, name);
   if (current !== undefined && sameWrite(current.row.stamp, write)) return;
@@ -100,14 +100,14 @@ export function resolveConflict(
   write: WriteStamp,
   home: number,
 ): void {
-  // What was settled before it came is remembered until it comes.
+  // What was settled before it arrived is remembered until it arrives.
   if (historyOf(context.view, name, write)?.kind === "settled") return;
   endHistory(context, name, write, home);
 }
 
 /**
- * A null version has been superseded by another write: its bytes go, unless it is a conflict. What
- * was said of it while it stood there goes with it.
+ * A null version has been replaced by another write. Its bytes are released, with what was said
+ * about it in its slot, unless it is a conflict.
  */
 export function retireObject(context: ApplyContext, name: KeyName, row: ObjectRow): void {
   const { view } = context;
@@ -120,7 +120,7 @@ export function retireObject(context: ApplyContext, name: KeyName, row: ObjectRo
   addUsage(view, name, { marked: -1, conflicts: 1 });
 }
 
-/** A write of the null slot has come too late to stand in it. */
+/** A write of the null slot has arrived too late to stand in it. */
 export function loseObject(context: ApplyContext, name: KeyName, row: ObjectRow): void {
   const { view } = context;
   loseWrite(context, name, row);
@@ -133,7 +133,9 @@ export function loseObject(context: ApplyContext, name: KeyName, row: ObjectRow)
   putConflict(context, name, { kind: "conflict", home: history.home, row: changed });
 }
 
-/** A write of the null slot has come too late: what was remembered for that has been of use. */
+/**
+ * A write of the null slot has arrived too late: what was remembered for that moment is used up.
+ */
 export function loseWrite(
   context: ApplyContext,
   name: KeyName,
@@ -148,11 +150,11 @@ export function loseWrite(
   addUsage(view, name, { marked: -1 });
 }
 
-/** Takes over a conflict as another site has it: a row, outside every log. */
+/** Takes over a conflict from another site, as a row outside every log. */
 export function applyConflictRow(context: ApplyContext, name: KeyName, row: ObjectRow): void {
   putMark(context, name, { kind: "expected", home: row.home, stamp: row.stamp });
   const current = nullVersion(context.view, name);
-  // It may stand in its slot here, when what it lost to has not come yet.
+  // Here it may still be in its slot, when the write that it lost to has not arrived yet.
   if (current === undefined || !sameWrite(current.row.stamp, row.stamp)) {
     loseObject(context, name, row);
   }
@@ -164,8 +166,8 @@ function putConflict({ view }: ApplyContext, name: KeyName, history: HistoryRow)
 }
 
 /**
- * A change of a conflict, or of a write that is to become one: its tags, or the wrapping of its
- * key. False when it is none.
+ * Changes a conflict, or a write that is to become one: its tags, or how its key is wrapped. False
+ * when the write is neither.
  */
 export function changeConflict(
   context: ApplyContext,

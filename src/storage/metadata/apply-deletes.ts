@@ -28,13 +28,13 @@ import {
 
 type Kept = NonNullable<VoidedRow["kept"]>;
 
-/** What is known of deletes of a version; a bucket without any is not asked. */
+/** The deletes of a version. Nothing is looked up in a bucket without any. */
 export function deletesOf(view: RowReader, name: KeyName, id: WriteId): VoidedRow | undefined {
   if ((view.get(TABLES.usage, name.bucket)?.voided ?? 0) === 0) return undefined;
   return view.get(TABLES.voided, versionKeyOf(name, id));
 }
 
-/** Deletes a version for good, unless it was judged that the delete is void. */
+/** Deletes a version for good, unless the delete was judged void. */
 export function voidVersion(
   context: ApplyContext,
   name: KeyName,
@@ -65,7 +65,10 @@ function takeAway(context: ApplyContext, name: KeyName, id: WriteId, row: Voided
   putDeletes(context, name, id, { ...row, kept: { ...row.kept, version, meta } });
 }
 
-/** A version comes that was deleted before it came: true when it is not to be placed. */
+/**
+ * Notes the arrival of a version that may have been deleted before; true when it must not be
+ * placed.
+ */
 export function isVoided(context: ApplyContext, name: KeyName, version: VersionRow): boolean {
   const { stamp } = version.row;
   const row = deletesOf(context.view, name, stamp);
@@ -80,8 +83,8 @@ export function isVoided(context: ApplyContext, name: KeyName, version: VersionR
 }
 
 /**
- * A change of a version that was deleted is remembered while the version is kept. False when the
- * version is there, or may come.
+ * Remembers a change of a deleted version while the version is kept. False when the version is
+ * there, or may still arrive.
  */
 export function changeDeleted(
   context: ApplyContext,
@@ -109,7 +112,7 @@ function withChanges(
   return { kind: "object", row: { ...version.row, object } };
 }
 
-/** Carries out what was judged of deletes of a version. */
+/** Carries out the logged verdicts about deletes of a version. */
 export function applyJudgedDeletes(
   context: ApplyContext,
   { bucket, key, version, what, deletes }: DeletesRecord,
@@ -137,7 +140,7 @@ export function applyJudgedDeletes(
   }
 }
 
-/** A version whose deletes are all void stands in its place again. */
+/** Puts a version back in its place, because all of its deletes are void. */
 function bringBack(context: ApplyContext, name: KeyName, id: WriteId, row: VoidedRow): void {
   if (row.kept === undefined) return;
   const { home, version, meta } = row.kept;
@@ -149,13 +152,13 @@ function bringBack(context: ApplyContext, name: KeyName, id: WriteId, row: Voide
   if (version !== undefined) placeVersion(context.view, name, version);
 }
 
-/** Lets go of what is kept, and of what was said of it. */
+/** Releases a kept version, with its changes. */
 export function dropKept(context: ApplyContext, { version, meta }: Kept): void {
   if (version?.kind === "object") releaseObject(context, version.row);
   recount(context, meta, undefined);
 }
 
-/** Puts a row, or takes it away when nothing is left in it, and counts what it rests on. */
+/** Puts a row of deletes, or removes an empty one, and counts what it rests on. */
 export function putDeletes(
   context: ApplyContext,
   name: KeyName,

@@ -15,8 +15,8 @@ import { isDeleted } from "./voided-rows.ts";
 type LocalOf<Kind extends LocalRecord["kind"]> = Extract<LocalRecord, { kind: Kind }>;
 
 /**
- * Takes rows away that were removed elsewhere, or marks of removals that every site knows of. What
- * a mark spoke of goes too, should a rebuild have met it without the operation that removed it.
+ * Removes rows that were removed at another site, or marks of removals that every site knows of.
+ * What a mark was about goes too, in case a rebuild met it without the operation that removed it.
  */
 export function removeRows(
   context: ApplyContext,
@@ -36,7 +36,7 @@ function removeRow(context: ApplyContext, row: RowName, home: number): void {
       return;
     case "null": {
       const found = nullVersion(view, row);
-      // A rebuild may meet what it had taken the place of.
+      // A rebuild may meet the write that the removed one had replaced.
       if (found !== undefined && !laterStamp(found.row.stamp, stamp)) {
         removeWritten(context, row, found);
       }
@@ -59,7 +59,7 @@ function removeRow(context: ApplyContext, row: RowName, home: number): void {
     case "voided": {
       const target = writeIdOf(row.target ?? row.stamp);
       const known = deletesOf(view, row, target);
-      // What only void deletes speak of stays.
+      // A row with only void deletes stays.
       if (known === undefined || isDeleted(known)) {
         removeWritten(context, row, versionById(view, row, target));
       }
@@ -85,8 +85,8 @@ function removeWritten(
 }
 
 /**
- * Operations whose rows are gone may stand in any segment before this one: while one of those is
- * there, a rebuild must meet the removal behind it.
+ * The operations of removed rows may be in any earlier segment: while one of those exists, a
+ * rebuild must meet the removal behind it.
  */
 function outliveEarlier({ view, references }: ApplyContext, home: number): void {
   const dropped = view.get(TABLES.dropped, DROPPED_KEY)?.record.segments ?? [];
@@ -100,7 +100,7 @@ function outliveEarlier({ view, references }: ApplyContext, home: number): void 
   }
 }
 
-/** Runs of segments before `end` that are in none of the runs given, first and last of each. */
+/** The segments before `end` that are in none of the given runs, as first and last of each gap. */
 function gapsOf(runs: readonly number[], end: number): Array<readonly [number, number]> {
   const gaps: Array<readonly [number, number]> = [];
   let next = 1;
@@ -113,7 +113,7 @@ function gapsOf(runs: readonly number[], end: number): Array<readonly [number, n
   return gaps;
 }
 
-/** How far rows of another site have been taken over. */
+/** Notes how far rows of another site have been taken over. */
 export function applyBootstrap(
   { view, references }: ApplyContext,
   record: LocalOf<"bootstrap">,
@@ -125,7 +125,9 @@ export function applyBootstrap(
   references.addLive(home, 1, 0);
 }
 
-/** Logs begin behind what came as rows; the record names all such beginnings there ever were. */
+/**
+ * Notes where logs begin that came as rows; the record names every such beginning there ever was.
+ */
 export function applyFloors(context: ApplyContext, record: LocalOf<"floors">, home: number): void {
   const { view, references } = context;
   const underWay = view.get(TABLES.bootstrap, BOOTSTRAP_KEY);

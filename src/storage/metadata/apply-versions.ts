@@ -34,7 +34,7 @@ import type { IndexView } from "./view.ts";
  * set of operations and not from the order in which they came.
  */
 
-/** Puts a version where it belongs; in the null slot, in place of an earlier write. */
+/** Puts a version where it belongs: in the null slot it replaces an earlier write. */
 export function addVersion(context: ApplyContext, name: KeyName, version: VersionRow): void {
   const { view, references } = context;
   const { stamp, nullSlot, home } = version.row;
@@ -43,14 +43,17 @@ export function addVersion(context: ApplyContext, name: KeyName, version: Versio
     return;
   }
   const changed = withMeta(view, name, version);
-  // What a write takes the place of may hold the same chunks: they are counted before they go.
+  // The replaced write may hold the same chunks, so they are counted for the new one first.
   if (changed.kind === "object") holdObject(context, changed.row);
   else references.addLive(home, 1, 0);
   if (nullSlot) clearNullSlot(context, name, stamp);
   placeVersion(view, name, changed);
 }
 
-/** A version that is written once more, with its bytes: they are read from the new place since. */
+/**
+ * Handles a version that is written again with its bytes: from now on they are read from the new
+ * place.
+ */
 function moveSame(context: ApplyContext, name: KeyName, version: VersionRow): void {
   const { view } = context;
   const { stamp, nullSlot } = version.row;
@@ -75,7 +78,7 @@ function isNew(context: ApplyContext, name: KeyName, version: VersionRow): boole
   return !isVoided(context, name, version);
 }
 
-/** Whether a write is later than what stands in the null slot, and than what emptied it. */
+/** Whether a write is later than the one in the null slot, and than the one that emptied it. */
 export function winsNullSlot({ view }: ApplyContext, name: KeyName, stamp: Stamp): boolean {
   const before = nullVersion(view, name);
   if (before !== undefined) return laterStamp(stamp, before.row.stamp);
@@ -83,7 +86,7 @@ export function winsNullSlot({ view }: ApplyContext, name: KeyName, stamp: Stamp
   return tombstone === undefined || !laterStamp(tombstone.stamp, stamp);
 }
 
-/** Takes out what stands in the null slot, and what was said of it, for a write at `stamp`. */
+/** Empties the null slot, with the changes of its write, for a write at `stamp`. */
 export function clearNullSlot(context: ApplyContext, name: KeyName, stamp: Stamp): void {
   const before = nullVersion(context.view, name);
   if (before === undefined) removeTombstone(context, name);
@@ -114,12 +117,12 @@ function changeNull(context: ApplyContext, name: KeyName, id: WriteId, aspect: A
   const { view } = context;
   const found = nullVersion(view, name);
   const inSlot = found?.row.stamp ?? tombstoneOf(view, name)?.stamp;
-  // The null slot holds a later write already: what is said about an earlier one is past.
+  // The null slot holds a later write already, so changes of an earlier one do not matter.
   if (inSlot !== undefined && laterStamp(inSlot, id)) return;
   changeFound(view, name, found, addNullChange(context, name, id, aspect));
 }
 
-/** Puts a version that is there as its changes leave it. */
+/** Puts a version that exists with its changes applied. */
 function changeFound(
   view: IndexView,
   name: KeyName,
@@ -132,7 +135,7 @@ function changeFound(
   else view.put(TABLES.version, versionKeyOf(name, changes.target), { kind: "object", row });
 }
 
-/** The version with the changes that came before it. */
+/** The version with the changes that arrived before it. */
 export function withMeta(view: IndexView, name: KeyName, version: VersionRow): VersionRow {
   if (version.kind === "marker") return version;
   const { stamp, nullSlot, object } = version.row;

@@ -17,10 +17,10 @@ type BucketEvent = Witness & { readonly hlc: Hlc; readonly home: number };
 export type BucketCreation = BucketEvent & { readonly createdMs: number; readonly owner: string };
 
 /**
- * What is said of a bucket: creations that no other creation has seen, deletions that no creation
- * and no other deletion has seen, and the last of each setting. All of it follows from the set of
- * operations: who sees an operation sees everything that it saw, so that what is left out can never
- * count again.
+ * What is said about a bucket: creations that no other creation has seen, deletions that no
+ * creation and no other deletion has seen, and the last value of each setting. All of it follows
+ * from the set of operations and not from their order: whoever sees an operation has seen
+ * everything that it saw, so what was superseded can never count again.
  */
 export type BucketFacts = {
   readonly name: BucketName;
@@ -32,9 +32,12 @@ export type BucketFacts = {
 export type BucketRow = BucketFacts & {
   readonly createdMs: number;
   readonly owner: string;
-  /** No creation is left that no deletion has seen: then only what it holds keeps the bucket. */
+  /**
+   * Every creation has been seen by a deletion: then the bucket exists only for as long as it holds
+   * something.
+   */
   readonly deleted: boolean;
-  /** Settings that count now; of a deleted bucket, those it would come back with. */
+  /** The settings in force; of a deleted bucket, those it would come back with. */
   readonly settings: ReadonlyMap<string, SettingRow>;
 };
 
@@ -47,7 +50,7 @@ const ACCESS_SETTINGS: ReadonlySet<string> = new Set([
 ]);
 const GRANTING_SETTINGS: ReadonlySet<string> = new Set(["policy", "acl"]);
 
-/** What is known of a bucket about which nothing has been said. */
+/** The row of a bucket about which nothing has been said. */
 export function emptyBucket(name: BucketName): BucketRow {
   return toBucketRow({ name, creations: [], deletions: [], said: new Map() });
 }
@@ -72,7 +75,7 @@ function unseenBy(
   return deletions.filter((one) => !creations.some((creation) => hasSeen(creation, one)));
 }
 
-/** The row with one more word about a setting; the later counts. */
+/** The row with one more value of a setting; the later one counts. */
 export function withSetting(row: BucketRow, name: string, setting: SettingRow): BucketRow {
   const before = row.said.get(name);
   if (before !== undefined && laterStamp(before.stamp, setting.stamp)) return row;
@@ -93,7 +96,7 @@ function toBucketRow({ name, creations, deletions, said }: BucketFacts): BucketR
   const alive = creations.some((creation) => !isDeleted(creation));
   let last: BucketCreation | undefined;
   for (const one of creations) if (last === undefined || laterStamp(one, last)) last = one;
-  // What was set before a bucket was created (anew) is not this bucket's.
+  // A setting made before the bucket was created (anew) is not this bucket's.
   const own = [...said].filter(
     ([, { stamp }]) => !creations.some((creation) => hasSeen(creation, stamp)),
   );
@@ -108,9 +111,10 @@ function toBucketRow({ name, creations, deletions, said }: BucketFacts): BucketR
 }
 
 /**
- * A bucket that is kept by a write which its deletion did not know of has the settings it had then,
- * and what was set beside the deletion, but for who may reach it: nothing is opened that way. When
- * its walls were changed beside the deletion, nobody but its owner has any rights.
+ * The settings of a bucket that exists only because of a write its deletion did not know of. It has
+ * the settings of that time, and those made concurrently with the deletion, except for those that
+ * decide who may reach it: nothing is opened that way. When such a setting was changed concurrently
+ * with the deletion, nobody but the owner has any rights.
  */
 function lastSettings(
   own: ReadonlyArray<[string, SettingRow]>,

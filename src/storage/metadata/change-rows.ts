@@ -22,13 +22,16 @@ import { addUsage } from "./usage.ts";
 
 const NONE: readonly MetaRow[] = [];
 
-/** What is known of changes of a version or of a null slot; a bucket without any is not asked. */
+/** The changes of a version or of a null slot. Nothing is looked up in a bucket without any. */
 export function changesAt(view: RowReader, { bucket }: KeyName, key: string): MetaRow | undefined {
   if ((view.get(TABLES.usage, bucket)?.metas ?? 0) === 0) return undefined;
   return view.get(TABLES.meta, key);
 }
 
-/** Puts the changes of a version or of a null slot, or takes them away, and counts them. */
+/**
+ * Puts the row of changes of a version or null slot, or removes an empty one, and counts what it
+ * rests on.
+ */
 export function putChanges(
   { view, references }: ApplyContext,
   name: KeyName,
@@ -49,18 +52,18 @@ function homesOf(row: MetaRow | undefined): number[] {
   return changesOf(row).flatMap((one) => aspectsOf(one).map(({ home }) => home));
 }
 
-/** Changes of writes of a null slot, of each write apart; those of the latest come first. */
+/** The changes of a null slot, one row for each write; those of the latest write come first. */
 export function nullChanges(view: RowReader, name: KeyName): readonly MetaRow[] {
   const row = changesAt(view, name, nullMetaKeyOf(name));
   return row === undefined ? NONE : changesOf(row);
 }
 
-/** Changes of one write of a null slot. */
+/** The changes of one write of a null slot. */
 export function nullChangesOf(view: RowReader, name: KeyName, id: WriteId): MetaRow | undefined {
   return nullChanges(view, name).find(({ target }) => sameWrite(target, id));
 }
 
-/** Adds a change of a write of a null slot; gives all of that write. */
+/** Adds a change of a write of a null slot; returns all changes of that write. */
 export function addNullChange(
   context: ApplyContext,
   name: KeyName,
@@ -85,7 +88,7 @@ export function dropNullChanges(
   if (rest.length < known.length) putNullChanges(context, name, rest);
 }
 
-/** Puts the changes of writes of a null slot, of each write once and in any order. */
+/** Puts the changes of a null slot: one row for each write, in any order. */
 function putNullChanges(context: ApplyContext, name: KeyName, changes: readonly MetaRow[]): void {
   const [latest, ...others] = [...changes].sort((left, right) =>
     laterStamp(left.target, right.target) ? -1 : 1,

@@ -168,7 +168,7 @@ export function readCompactSlot(
   return { stamp: at + 1, nullSlot: ((bytes[at] as number) & FLAG.versioned) === 0 };
 }
 
-/** A put whose operation begins at `from`, and ends at `to` with an object in the usual form. */
+/** A put whose encoded operation lies from `from` up to `to`, its object in the usual form. */
 export type PlainRow = {
   readonly bytes: Buffer;
   readonly from: number;
@@ -222,9 +222,9 @@ export function writePlainRow(into: Buffer, start: number, row: PlainRow): void 
   copyFew(into, at + gapAt - restAt, { bytes, from: gapEnd, to });
 }
 
-/** What a write that takes the place of another has to know of that. */
+/** What a write has to know of the row that it replaces. */
 export type PlainBefore = {
-  /** Its clock reading, as two halves without sign. */
+  /** Its clock reading, as two unsigned halves. */
   hlcHigh: number;
   hlcLow: number;
   home: number;
@@ -232,8 +232,8 @@ export type PlainBefore = {
 };
 
 /**
- * Looks at the row of an object that begins at `from`. False for one that stands in the other kind
- * of slot, or whose body is not inline and as long as the object.
+ * Reads the fields of a row of an object that begins at `from`. False for a row of the other kind
+ * of slot, or one whose body is not inline or not as long as the object.
  */
 export function readPlainRow(
   bytes: Buffer,

@@ -3,8 +3,8 @@ import { graveKeyOf } from "./keys.ts";
 import { TABLES } from "./rows.ts";
 
 /**
- * A removal that leaves no row must stay in the log as long as what it removed: if only the removal
- * were dropped, a rebuild would bring the removed thing back.
+ * Notes that a removal which leaves no row must stay in the log as long as what it removed: if only
+ * the removal were dropped, a rebuild would bring the removed thing back.
  */
 export function bury(
   { view, references }: ApplyContext,

@@ -3,12 +3,12 @@ import { decodeObjectRow, encodeObjectRow, type ObjectRow } from "./object-row.t
 import { readStamp, type Stamp, writeStamp } from "./stamp.ts";
 
 /**
- * What is remembered of a write of a null slot that does not stand in it. `home` is the segment of
+ * What is remembered of a write of a null slot that is not in the slot. `home` is the segment of
  * the record that said so.
  *
  * - `conflict`: it lost to a write that did not know of it; its object is kept.
- * - `expected`: it will be a conflict as soon as it has left the slot, or has come.
- * - `settled`: it has not come yet, and is no conflict when it does.
+ * - `expected`: it will be a conflict as soon as it has left the slot, or has arrived.
+ * - `settled`: it has not arrived yet, and will be no conflict when it does.
  */
 export type HistoryRow =
   | { readonly kind: "conflict"; readonly home: number; readonly row: ObjectRow }

@@ -17,7 +17,7 @@ import { tombstoneOf } from "./version-places.ts";
 import type { IndexView } from "./view.ts";
 
 type Verdict = ConflictsRecord["verdicts"][number];
-/** Nearly every write says nothing about others; every write is judged. */
+/** No verdict: so it is of nearly every write, and every write is judged. */
 const NONE: readonly Verdict[] = [];
 
 /*
@@ -40,16 +40,19 @@ export type JudgeFacts = {
   readonly hasArrived: (write: WriteId) => boolean;
   /** What the operation's origin had applied of others; undefined when that was nothing. */
   readonly causal: Vector | undefined;
-  /** Its bytes are nowhere any more: it takes no place, but what it overwrote is overwritten. */
+  /**
+   * Its bytes exist nowhere any more: it takes no place itself, but what it overwrote is
+   * overwritten.
+   */
   readonly isVoid: boolean;
-  /** Writes of a null slot that stand before the operation in its log, and are parked here. */
+  /** Writes of a null slot that come before the operation in its log, and are parked here. */
   readonly parkedBefore?: ((name: KeyName) => readonly WriteStamp[]) | undefined;
 };
 
 /**
- * Judges an operation of another site before it enters the log: which writes it makes conflicts,
- * and which it ends. The record that is given must stand in front of the operation in its batch;
- * undefined when there is nothing to say.
+ * Judges an operation of another site before it enters the log: which writes it turns into
+ * conflicts, and which conflicts it ends. The returned record must be in front of the operation in
+ * its batch; undefined when there is nothing to say.
  */
 export function judgeConflicts(
   view: IndexView,
@@ -78,15 +81,18 @@ export function judgeConflicts(
 export type RowFacts = {
   /** Whether an operation with this dot has been applied here, or never will be. */
   readonly isApplied: (dot: Dot) => boolean;
-  /** All rows are taken over: what is here and is not there is looked at behind this one. */
+  /**
+   * All rows of a site are being taken over: rows that exist only here are dealt with after this
+   * one.
+   */
   readonly isBootstrap: boolean;
 };
 
 /**
- * Judges a row of another site that stands in a null slot there, before it enters the log. What it
- * meets here and the other site had not applied knew nothing of it: one of the two is a conflict,
- * as it will be there. What the other site knew of has its verdict in that site's rows: when it is
- * none of them it is no conflict, and the bootstrap takes it away again.
+ * Judges a row of a null slot at another site before it enters the log. A write here that the other
+ * site had not applied was concurrent with it: one of the two is a conflict, as it will be there. A
+ * write that the other site knew of has its verdict in that site's rows: if it is in none of them
+ * it is no conflict, and the bootstrap removes it again.
  */
 export function judgeRow(
   view: IndexView,
@@ -106,7 +112,8 @@ export function judgeRow(
   const loser = wins ? inSlot : stamp;
   const known = historyOf(view, body, loser)?.kind;
   const { bucket, key } = body;
-  // What came by its log before comes no more: nothing has to be known of it any longer.
+  // A write that arrived by its log before does not arrive again: nothing has to be remembered for
+  // it.
   const isOver = known === "settled" && wins && isApplied(inSlot);
   if (!isOver && (!isConflict || known !== undefined)) return undefined;
   const verdicts = [{ verdict: isOver ? "ended" : "expected", write: loser }] as const;
@@ -114,8 +121,8 @@ export function judgeRow(
 }
 
 /**
- * Judges an operation of this site before it enters the log. What it takes the place of, or
- * settles, may have come as a row, and comes once more by its log: then it is no conflict.
+ * Judges an operation of this site before it enters the log. A write that it replaces or settles
+ * may have arrived as a row, and will arrive again by its log: it is no conflict then.
  */
 export function judgeOwn(
   view: IndexView,
@@ -143,12 +150,12 @@ function judgeEnded(
   const write = endedBy(view, body);
   if (write === undefined) return NONE;
   const isThere = isApplied(write);
-  // What was applied needs no word to be settled: the operation says it.
+  // A write that was applied need not be marked as settled: the operation itself says it.
   if (isThere && body.kind === "conflict-resolve") return NONE;
   return settle(view, body, write, isThere);
 }
 
-/** The put that an operation of this site ends: what stands in its slot, or a conflict. */
+/** The put that an operation of this site ends: the write in its slot, or a conflict. */
 function endedBy(view: IndexView, body: Operation["body"]): WriteStamp | undefined {
   if (body.kind === "conflict-resolve") return body.write;
   if (body.kind !== "object-put" && body.kind !== "object-delete") return undefined;
@@ -156,7 +163,10 @@ function endedBy(view: IndexView, body: Operation["body"]): WriteStamp | undefin
   return body.prior;
 }
 
-/** Judges a write that another site knows to be overwritten or settled before it has come there. */
+/**
+ * Judges a write that another site knows to be overwritten or settled, before the write has arrived
+ * there.
+ */
 export function judgeSettled(
   view: IndexView,
   { bucket, key }: KeyName,
@@ -164,7 +174,7 @@ export function judgeSettled(
   isApplied: boolean,
 ): ConflictsRecord | undefined {
   const current = nullVersion(view, { bucket, key });
-  // What takes its place in the slot has still to come.
+  // The write that replaces it in the slot has still to arrive.
   const stands = current !== undefined && sameWrite(current.row.stamp, write);
   const verdicts = settle(view, { bucket, key }, write, isApplied && !stands);
   return verdicts.length === 0 ? undefined : { kind: "conflicts-judged", bucket, key, verdicts };
@@ -185,7 +195,7 @@ function judgeWrite(view: IndexView, name: KeyName, write: Write): readonly Verd
     judgeOverwritten(view, name, write, inFront),
     judgeParked(view, name, write),
   );
-  // It came as a row before, which does not say what it took the place of.
+  // It arrived as a row before, which does not say what it replaced.
   if (inSlot !== undefined && sameWrite(inSlot, stamp)) return overwritten;
   const verdicts = both(overwritten, judgeAhead(view, name, write, overwritten));
   const wins = inSlot === undefined || laterStamp(stamp, inSlot);
@@ -203,29 +213,31 @@ function judgeWrite(view: IndexView, name: KeyName, write: Write): readonly Verd
   return known === undefined ? [...verdicts, { verdict: "expected", write: loser }] : verdicts;
 }
 
-/** Whether what was remembered for a write that takes no place is of no more use behind it. */
+/**
+ * Whether what was remembered for a write that takes no place is used up once the write is here.
+ */
 function isUsedUp(view: IndexView, name: KeyName, { stamp, isVoid }: Write): boolean {
   const known = historyOf(view, name, stamp)?.kind;
   return known === "settled" || (isVoid && known === "expected");
 }
 
-/** One list behind the other; nearly always one of them is empty. */
+/** Both lists; nearly always one of them is empty. */
 function both(left: readonly Verdict[], right: readonly Verdict[]): readonly Verdict[] {
   if (right.length === 0) return left;
   return left.length === 0 ? right : [...left, ...right];
 }
 
-/** Whether a write took the place of another one, where it was made. */
+/** Whether a write replaced another one at the site where it was made. */
 function overwrites(
   { stamp, prior, causal }: Pick<Write, "stamp" | "prior" | "causal">,
   other: WriteStamp,
 ): boolean {
   if (prior !== undefined) return sameWrite(prior, other);
-  // Who knew nobody else's writes took the place of all earlier ones of its own.
+  // A site that knew no writes of others replaced all of its own earlier ones.
   return causal === undefined && other.origin === stamp.origin && other.seq < stamp.seq;
 }
 
-/** What is said of writes that this one took the place of. */
+/** Verdicts about the writes that this one replaced. */
 function judgeOverwritten(
   view: IndexView,
   name: KeyName,
@@ -234,14 +246,17 @@ function judgeOverwritten(
 ): readonly Verdict[] {
   const { prior, isApplied, isVoid } = write;
   if (inSlot !== undefined && overwrites(write, inSlot)) {
-    // What came as a row comes once more, by its log.
+    // A write that arrived as a row will arrive again, by its log.
     return isPut ? settle(view, name, inSlot, isApplied(inSlot) && !isVoid) : NONE;
   }
   if (prior === undefined) return judgeEarlier(view, name, write);
   return settle(view, name, prior, isApplied(prior));
 }
 
-/** What it took the place of and whose bytes have still to come: that is no conflict then. */
+/**
+ * Verdicts about replaced writes whose bytes have still to come: they are no conflicts when they
+ * do.
+ */
 function judgeParked(
   view: IndexView,
   name: KeyName,
@@ -251,7 +266,10 @@ function judgeParked(
   return parkedBefore(name).flatMap((one) => settle(view, name, one, false));
 }
 
-/** What becomes of conflicts when a write names none: it may have taken the place of all before. */
+/**
+ * Verdicts about conflicts when a write names none that it replaced: it may have replaced all
+ * before it.
+ */
 function judgeEarlier(
   view: IndexView,
   name: KeyName,
@@ -263,7 +281,7 @@ function judgeEarlier(
     .map((one) => ({ verdict: "ended", write: one }));
 }
 
-/** A write is no conflict, or will be none when it comes. */
+/** The verdict that a write is no conflict, or will be none when it arrives. */
 function settle(
   view: IndexView,
   name: KeyName,
@@ -271,13 +289,16 @@ function settle(
   isThere: boolean,
 ): readonly Verdict[] {
   const known = historyOf(view, name, write);
-  // What has come by its log comes no more: nothing has to be known of it any longer.
+  // A write that has arrived by its log does not arrive again: nothing has to be remembered for it.
   if (known?.kind === "settled") return isThere ? [{ verdict: "ended", write }] : [];
   const verdicts: Verdict[] = known === undefined ? [] : [{ verdict: "ended", write }];
   return isThere ? verdicts : [...verdicts, { verdict: "settled", write }];
 }
 
-/** Changes of writes that have not come stand in the slot, from which this write drives them. */
+/**
+ * Verdicts about writes that have not arrived, but whose changes wait in a slot that this write
+ * takes.
+ */
 function judgeAhead(
   view: IndexView,
   name: KeyName,
@@ -292,7 +313,10 @@ function judgeAhead(
   });
 }
 
-/** A change of a write that has not come, and will not stand in its slot when it does. */
+/**
+ * The verdict about a write that has not arrived and is being changed, and that will not stand in
+ * its slot.
+ */
 function judgeChange(
   view: IndexView,
   name: KeyName,
@@ -304,7 +328,7 @@ function judgeChange(
   return expectAhead(view, name, id);
 }
 
-/** Its place in its log is not known: what remembers it is found by its id. */
+/** The write's place in its log is not known, so what is remembered of it is found by its id. */
 function expectAhead(view: IndexView, name: KeyName, id: WriteId): readonly Verdict[] {
   if (historyOf(view, name, id) !== undefined) return [];
   return [{ verdict: "expected", write: { hlc: id.hlc, origin: id.origin, seq: SEQ_ZERO } }];

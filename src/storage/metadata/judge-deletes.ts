@@ -8,11 +8,12 @@ import type { IndexView } from "./view.ts";
 import { validDeletes } from "./voided-rows.ts";
 
 /**
- * Judges an operation before it enters the log: the delete of a version, or a change that locks
- * one. What is given must stand in front of it in its batch. A delete keeps what it removes, for
- * others may have locked that meanwhile; and of a delete and a lock that did not know of each
- * other, the delete is void. The verdict is logged: the lock itself may be gone from the log when
- * the index is made anew.
+ * Judges an operation before it enters the log, when it deletes a version or puts a lock on one.
+ * The returned record must be in front of it in its batch.
+ *
+ * A delete keeps the version that it removes, for another site may have locked it meanwhile. Of a
+ * delete and a lock that did not know of each other, the delete is void. The verdict is logged
+ * because the lock itself may be gone from the log when the index is rebuilt.
  *
  * @param causal what the operation's origin had applied of others.
  */

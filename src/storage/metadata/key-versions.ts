@@ -20,7 +20,7 @@ export type KeyName = { readonly bucket: BucketName; readonly key: ObjectKey };
 /** Which write: the same as its version id. */
 export type WriteId = { readonly hlc: Hlc; readonly origin: OriginId };
 
-/** Text in front of the keys of a key's versions. */
+/** The text that the keys of a key's versions begin with. */
 export function versionsStart({ bucket, key }: KeyName): string {
   return `${objectKeyOf(bucket, key)}\0`;
 }
@@ -30,7 +30,7 @@ export function versionsEnd({ bucket, key }: KeyName): string {
   return `${objectKeyOf(bucket, key)}\u0001`;
 }
 
-/** Digits that sort the newest write first. */
+/** The id as digits that sort the newest write first. */
 export function invertedId(id: WriteId): string {
   let inverted = "";
   for (const digit of formatHlc(id.hlc) + id.origin) {
@@ -75,7 +75,7 @@ export function newestVersion(reader: RowReader, name: KeyName): Located | undef
   return first === undefined ? undefined : { ...first, current: false };
 }
 
-/** What stands in the null slot of a key; a slot that was emptied is undefined, as a new one is. */
+/** The version in the null slot of a key; undefined when the slot is new or was emptied. */
 export function nullVersion(reader: RowReader, name: KeyName): Located | undefined {
   const key = objectKeyOf(name.bucket, name.key);
   const row = reader.get(TABLES.object, key);

@@ -1,13 +1,13 @@
-/** Of one filter. One of some hundred names that are new is taken for known. */
+/** Bits of a filter for each name: about one of some hundred new names is taken for known. */
 const BITS_PER_NAME = 14;
 const FILTER_BYTES_MAX = 8 * 1024 * 1024;
-/** A block is a line of the processor's cache: one question touches one line a filter. */
+/** Words of a block, which is a cache line: a question touches one line in each filter. */
 const BLOCK_WORDS = 16;
 const BLOCK_BYTES = BLOCK_WORDS * 4;
 
 /**
- * Remembers which names were met, in 14 bits each: whether one is new is answered without asking
- * the index. It may take a new name for a known one, never a known one for new.
+ * Remembers which names were met, in 14 bits each (a blocked Bloom filter), so that the index need
+ * not be asked about new names. It may take a new name for a known one, never a known one for new.
  */
 export class KnownKeys {
   readonly #filterBytes: number;
@@ -62,12 +62,12 @@ function isIn(filter: Uint32Array, first: number, second: number): boolean {
 
 export type HashPair = { first: number; second: number };
 
-/** Where hashes of nothing begin. */
+/** The hashes of no bytes at all. */
 const START: HashPair = { first: 0x811c9dc5, second: 0x9747b28c };
-/** Taken over by every call of `hashPair`: nobody keeps it. */
+/** Reused by every call of `hashPair`: nobody may keep it. */
 const pair: HashPair = { first: 0, second: 0 };
 
-/** What the hashes of everything that begins with `bytes` go on from. */
+/** The hash state behind `bytes`, from which the hashes of longer texts go on. */
 export function hashStart(bytes: Uint8Array): HashPair {
   const state = { ...START };
   goOn(state, bytes, 0, bytes.length);

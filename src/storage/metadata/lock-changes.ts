@@ -1,4 +1,4 @@
-import { hasSeen, NOTHING_SEEN } from "../../core/causality.ts";
+import { hasSeen, NOTHING_SEEN, sameDot } from "../../core/causality.ts";
 import { hlcMs } from "../../core/hlc.ts";
 import { laterStamp } from "../../core/lww.ts";
 import type { ObjectLock, Retention } from "../../core/object-lock-state.ts";
@@ -14,24 +14,26 @@ export type LockChange = {
 };
 
 /**
- * A lock makes deletes void that its origin did not know of, also one that comes after later
- * changes which did: so many of each origin are remembered.
+ * A lock voids deletes that did not know of it, even when they arrive after later changes which
+ * did. So this many locks of each origin are remembered.
  */
 const LOCKS_KEPT = 4;
 
 /**
- * Changes that count, with one more. Of retentions and of holds each those that no other one has
- * seen: the last, and what was said beside it elsewhere. And the longest compliance that the last
- * retention did not outlive, for nobody ends that before its time; and each origin's last locks.
- * Follows from the set of changes
- * and not from their order: who sees a change sees what that one saw, and the rest are maxima.
+ * The lock changes that still count, with one more. These are: of retentions and of legal holds
+ * those that no other one has seen (the last, and what was said concurrently elsewhere); the
+ * longest compliance retention that the last retention did not outlive, for nobody may end that
+ * before its time; and each origin's last locks.
+ *
+ * The result follows from the set of changes and not from their order: whoever sees a change has
+ * seen what that one saw, and the rest are maxima.
  */
 export function joinLocks(known: readonly LockChange[], next: LockChange): LockChange[] {
-  const all = [...known.filter((one) => !isSame(one.stamp, next.stamp)), next];
+  const all = [...known.filter((one) => !sameDot(one.stamp, next.stamp)), next];
   const kept = new Set([...unseen(all, "retention"), ...unseen(all, "legal-hold")]);
   const compliance = longestCompliance(all);
   if (compliance !== undefined) kept.add(compliance);
-  // Deletes that had not seen a lock are void for ever, also once it has been lifted.
+  // Deletes that had not seen a lock are void for ever, even after the lock has been lifted.
   for (const one of lastLocks(all)) kept.add(one);
   return [...kept].sort(({ stamp: left }, { stamp: right }) => (laterStamp(left, right) ? 1 : -1));
 }
@@ -48,7 +50,7 @@ export function isLocking({ change }: LockChange): boolean {
   return change.kind === "retention" ? change.retention !== undefined : change.on;
 }
 
-/** Of each origin the last changes that put a lock. */
+/** The last changes of each origin that put a lock. */
 function lastLocks(all: readonly LockChange[]): LockChange[] {
   const locks = all.filter(isLocking).sort((left, right) => right.stamp.seq - left.stamp.seq);
   const counts = new Map<string, number>();
@@ -59,15 +61,11 @@ function lastLocks(all: readonly LockChange[]): LockChange[] {
   });
 }
 
-function isSame(left: Stamp, right: Stamp): boolean {
-  return left.origin === right.origin && left.seq === right.seq;
-}
-
 function retentionOf({ change }: LockChange): Retention | undefined {
   return change.kind === "retention" ? change.retention : undefined;
 }
 
-/** The longest retention in compliance mode that lasted when a retention was said last. */
+/** The longest compliance retention that was still running when a retention was set last. */
 function longestCompliance(all: readonly LockChange[]): LockChange | undefined {
   const lastMs = lastRetentionMs(all);
   let found: LockChange | undefined;
@@ -94,9 +92,8 @@ function lastRetentionMs(all: readonly LockChange[]): number {
 }
 
 /**
- * The lock of a version as its changes leave it: of what was said side by side the stricter
- * retention, and a hold that is on. Compliance that has not ended is never ended by a change that
- * came before its end.
+ * The lock of a version after its changes: of concurrent retentions the stricter one, and a legal
+ * hold that is on. A compliance retention is never ended by a change made before its end.
  */
 export function lockAfter(
   base: ObjectLock | undefined,
@@ -127,7 +124,10 @@ function stricter(
   return left.untilMs >= right.untilMs ? left : right;
 }
 
-/** A change of an older program, or one that came from where nothing was known of others. */
+/**
+ * A change as a row keeps it. Its vector is empty when an older program wrote it, or when its
+ * origin knew of no others.
+ */
 export function lockChange(
   at: { readonly stamp: Stamp; readonly home: number; readonly vector?: Vector | undefined },
   change: LockChange["change"],

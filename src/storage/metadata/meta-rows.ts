@@ -17,7 +17,7 @@ import {
   writeVector,
 } from "./stamp.ts";
 
-/** What a change of a version came to be after: the write of the version itself. */
+/** The write that made the version which a change is about. */
 export type Target = { readonly hlc: Hlc; readonly origin: OriginId };
 
 /** A change that still counts, and the segment that holds it. */
@@ -30,15 +30,15 @@ export type Aspect<Change extends ObjectChange = ObjectChange> = {
 };
 type Of<Kind extends ObjectChange["kind"]> = Aspect<Extract<ObjectChange, { kind: Kind }>>;
 
-/** Changes of one version, the last of each kind; their version may not have arrived yet. */
+/** The last change of each kind of one version, which may not have arrived yet. */
 export type MetaRow = {
   readonly target: Target;
-  /** In the row of a null slot: changes of earlier writes of it, the latest write first. */
+  /** In the row of a null slot: changes of its earlier writes, the latest write first. */
   readonly others?: readonly MetaRow[] | undefined;
   readonly tags?: Of<"tags"> | undefined;
   readonly encryption?: Of<"encryption"> | undefined;
   readonly acl?: Of<"acl"> | undefined;
-  /** Of retention and holds, what was said side by side counts too. */
+  /** Retentions and legal holds are kept with what was set concurrently elsewhere. */
   readonly locks?: readonly LockChange[] | undefined;
 };
 
@@ -52,7 +52,7 @@ export function noChanges({ hlc, origin }: Target): MetaRow {
   return { target: { hlc, origin } };
 }
 
-/** Changes of each write apart. */
+/** One row for each write, of a row that holds the changes of several. */
 export function changesOf({ others = [], ...latest }: MetaRow): readonly MetaRow[] {
   return [latest, ...others];
 }
@@ -116,7 +116,7 @@ const NUMBERS = {
 const WITH_VECTOR = { retention: 7, "legal-hold": 8 } as const;
 const OTHER_TARGET = 9;
 
-/** Writes a row: its target, then its changes; others behind them. */
+/** Writes a row: its target, its changes, and behind them the same for other writes. */
 export function encodeMetaRow(writer: ByteWriter, row: MetaRow): void {
   for (const [index, one] of changesOf(row).entries()) {
     if (index > 0) writer.u8(OTHER_TARGET);

@@ -3,16 +3,14 @@ import type { Hlc } from "../../core/hlc.ts";
 import {
   type BucketName,
   type ObjectKey,
-  type OriginId,
   parseBucketName,
   parseObjectKey,
   parseSiteId,
-  type Seq,
   type SiteId,
 } from "../../core/names.ts";
 import type { OriginState, SignedHead } from "../../core/origin-records.ts";
 import type { Vector } from "../../core/records.ts";
-import { readHlc, readOrigin, readSeq } from "./stamp.ts";
+import { readHlc, readSeq, readVector, writeVector } from "./stamp.ts";
 
 /** How far the log of another origin is here; its key names the origin. */
 export type OriginHeadRow = Omit<OriginState, "origin">;
@@ -38,23 +36,6 @@ export type AcknowledgedRow = {
 };
 
 const CHAIN_BYTES = 32;
-
-/** Writes a vector: count of entries (varint), each origin (8) and sequence (u64), ascending. */
-export function writeVector(writer: ByteWriter, vector: Vector): void {
-  writer.varint(vector.size);
-  if (vector.size === 0) return;
-  const entries = [...vector].sort(([left], [right]) => (left < right ? -1 : 1));
-  for (const [origin, seq] of entries) writer.hex(origin).u64(seq);
-}
-
-/** Reads what `writeVector` wrote. */
-export function readVector(reader: ByteReader): Vector {
-  const entries = new Map<OriginId, Seq>();
-  for (let left = reader.varint(); left > 0; left--) {
-    entries.set(readOrigin(reader), readSeq(reader));
-  }
-  return entries;
-}
 
 function readSite(reader: ByteReader): SiteId {
   const site = parseSiteId(reader.hex(8));

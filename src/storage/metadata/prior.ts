@@ -3,14 +3,14 @@ import { nullVersion } from "./key-versions.ts";
 import { tombstoneOf } from "./version-places.ts";
 import type { IndexView } from "./view.ts";
 
-/** Which write of the null slot an operation takes the place of; undefined when it was empty. */
+/** The write of the null slot that an operation replaces; undefined when the slot was empty. */
 export function priorOf(view: IndexView, body: OperationBody): WriteStamp | undefined {
   if (body.kind !== "object-put" && body.kind !== "object-delete") return undefined;
   if (!body.nullSlot) return undefined;
   return nullVersion(view, body)?.row.stamp ?? tombstoneOf(view, body)?.stamp;
 }
 
-/** The operation's body with the write of the null slot that it takes the place of. */
+/** The operation's body, with the write of the null slot that it replaces as its `prior`. */
 export function withPrior(view: IndexView, body: OperationBody): OperationBody {
   const prior = priorOf(view, body);
   return prior === undefined ? body : ({ ...body, prior } as OperationBody);

@@ -9,14 +9,17 @@ const BYTES_PER_ROW = 88;
 const PROBES_MAX = 64;
 const OBJECT_BYTE = TABLES.object.prefix.charCodeAt(0);
 const TOMBSTONE_BYTE = TABLES.tombstone.prefix.charCodeAt(0);
-/** Of names: how a key begins in the table of objects. */
+/** Hash state of the byte with which every name begins. */
 const OBJECT_START = hashStart(Buffer.of(OBJECT_BYTE));
 
-/** Of a key: whether what is here is the row of an object or a tombstone. */
+/** Flags of a key: which kind of row is here for it. */
 const HAS = { object: 1, tombstone: 2 } as const;
-/** And whether there may be such rows in what lies below. */
+/** Flags of a key: which kinds of rows may lie below, in what this memory is written over. */
 const BELOW = { object: 4, tombstone: 8 } as const;
-/** A row of that table has gone another way since: that one counts, here and in the store. */
+/**
+ * Flags of a key: a later row of that table was written past this memory. That one counts, here and
+ * in the store.
+ */
 const PASSED = { object: 16, tombstone: 32 } as const;
 
 export type Side = keyof typeof HAS;
@@ -34,11 +37,11 @@ export function sideOf(key: Uint8Array): Side | undefined {
 }
 
 /**
- * What keys have on its way into the index, encoded: the row of an object or a tombstone, of which
- * a key has never both. One piece of memory, where each lies, and a table by hash to find one.
- * Without an object for each row half a million cost no work of the collector.
+ * Rows on their way into the index, encoded: of each key either the row of an object or a
+ * tombstone. They lie in one piece of memory, with an array of places and a hash table to find
+ * them: half a million rows without an object for each cost the garbage collector nothing.
  *
- * A key is called by its name: how it begins in the table of objects, whatever it has.
+ * A key goes by its "name", which is its key in the table of objects, whichever kind of row it has.
  */
 export class ReadyRows {
   readonly #memory: Buffer;
@@ -47,7 +50,7 @@ export class ReadyRows {
   readonly #valueStarts: Uint32Array;
   readonly #valueBytes: Uint32Array;
   readonly #flags: Uint8Array;
-  /** By hash of the name: number of its row and one, or 0. */
+  /** Hash table: 1 + the number of a row, or 0. */
   readonly #slots: Int32Array;
   #used = 0;
   #count = 0;
@@ -65,7 +68,7 @@ export class ReadyRows {
     this.#slots = new Int32Array(rows * 2);
   }
 
-  /** Where rows lie: whoever has reserved room writes a name and its value there. */
+  /** The memory in which rows lie; after `reserve` a name and its value are to be written there. */
   get memory(): Buffer {
     return this.#memory;
   }
@@ -90,11 +93,11 @@ export class ReadyRows {
   }
 
   /**
-   * Makes room for a name that is not there yet, with its value directly behind it. Gives where; it
-   * must be filled before anything else is asked.
+   * Makes room for a new name with its value directly behind it, and returns where. It must be
+   * filled before anything else is asked.
    *
-   * @param slot what `slotFor` has just given for it.
-   * @param below what lies below of the same key: that goes.
+   * @param slot what `slotFor` has just returned for the name.
+   * @param below the kind of row that lies below for the same key; it is removed.
    */
   reserve(
     slot: number,
@@ -128,7 +131,7 @@ export class ReadyRows {
     return this.#valueStarts[row] as number;
   }
 
-  /** The number of the row of a name of so many bytes, or -1. */
+  /** The number of a name's row, or -1. The name is the first `nameBytes` bytes of `name`. */
   find(hash: number, name: Uint8Array, nameBytes: number): number {
     if (this.#count === 0) return -1;
     let slot = hash % this.#slots.length;
@@ -141,22 +144,22 @@ export class ReadyRows {
     return -1;
   }
 
-  /** What a row has; undefined when its rows have gone another way. */
+  /** Which kind of row this is; undefined when a later one was written past this memory. */
   sideAt(row: number): Side | undefined {
     const flags = this.#flags[row] as number;
     if ((flags & (PASSED.object | PASSED.tombstone)) !== 0) return undefined;
     return (flags & HAS.object) === 0 ? "tombstone" : "object";
   }
 
-  /** The value of a row; shares memory until that changes. */
+  /** The value of a row; shares memory that the next change overwrites. */
   valueAt(row: number): Buffer {
     const start = this.#valueStarts[row] as number;
     return this.#memory.subarray(start, start + (this.#valueBytes[row] as number));
   }
 
   /**
-   * The value under a key of the index, which shares memory until that changes; "removed" when what
-   * lies below goes; undefined when nothing is known here.
+   * The value under a key of the index, which shares memory until that changes; "removed" when the
+   * row below is to go; undefined when nothing is known of the key here.
    */
   get(key: Uint8Array, side: Side): Buffer | "removed" | undefined {
     const row = this.#findKey(key);
@@ -166,15 +169,15 @@ export class ReadyRows {
     return (flags & HAS[side]) === 0 ? "removed" : this.valueAt(row);
   }
 
-  /** A later row under this key has gone another way: what is here will not be written. */
+  /** A later row under this key is written past this memory: the one here will not be written. */
   pass(key: Uint8Array, side: Side): void {
     const row = this.#findKey(key);
     if (row >= 0) this.#flags[row] = (this.#flags[row] as number) | PASSED[side];
   }
 
   /**
-   * What is to be written, table by table and in order of keys, so much at once. Objects share
-   * memory until `clear`.
+   * The mutations to be written, table by table and in order of keys, at most `rows` at once.
+   * Values of objects share memory until `clear`.
    */
   *parts(rows: number): Generator<KvMutation[]> {
     const spans = { memory: this.#memory, starts: this.#starts, lengths: this.#nameBytes };
@@ -219,7 +222,7 @@ export class ReadyRows {
     return this.find(hashPair(key, 1, key.length, OBJECT_START).first, key, key.length);
   }
 
-  /** Whether a row's name is this one, but for the table in front. */
+  /** Whether a row has this name, apart from the first byte, which tells the table. */
   #isAt(name: Uint8Array, row: number): boolean {
     const start = this.#starts[row] as number;
     const end = start + (this.#nameBytes[row] as number);

@@ -13,8 +13,8 @@ const ID_BYTES = 16;
 const DIGITS = Buffer.from("0123456789abcdef", "latin1");
 
 /**
- * Rows of older versions on their way into the index. Nobody looks for one here: they go into the
- * store before anything is asked about versions.
+ * Rows of older versions on their way into the index. They are never looked up here: they are
+ * written to the store before anything asks about versions.
  */
 export class ReadyVersions {
   readonly #memory: Buffer;
@@ -69,7 +69,10 @@ export class ReadyVersions {
     this.#used = at + value.length;
   }
 
-  /** What is to be written, in order of keys, so much at once; it shares memory until `clear`. */
+  /**
+   * The mutations to be written, in order of keys, at most `rows` at once; they share memory until
+   * `clear`.
+   */
   *parts(rows: number): Generator<KvMutation[]> {
     const spans = { memory: this.#memory, starts: this.#starts, lengths: this.#keyBytes };
     const order = sortSpans(spans, this.#count);

@@ -9,11 +9,11 @@ import type { IndexView } from "./view.ts";
 
 /**
  * Keeps count of what is still needed: rows that name a manifest, manifests that name a chunk, and
- * per segment the rows and body bytes that rest on it. Counts follow from rows that change in the
- * same transaction, never from a delta in the log.
+ * for each segment the rows and body bytes that rest on it. The counts follow from rows that change
+ * in the same transaction; the log holds no counts.
  *
- * What nothing names any more goes at once, except in a replay that may cross dropped segments
- * (`keepUnnamed`): there the record that named it in between may be missing, so it is kept until
+ * What nothing names any more is removed at once, except in a replay that may cross dropped
+ * segments (`keepUnnamed`). There the record that named it may be missing, so it is kept until
  * `sweep`, when all rows are known.
  */
 export class ReferenceCounts {
@@ -21,7 +21,7 @@ export class ReferenceCounts {
   readonly #keepUnnamed: boolean;
   readonly #unnamedManifests = new Set<string>();
   readonly #unnamedChunks = new Set<string>();
-  /** In a replay: how often something was named whose own record has not been met (or is gone). */
+  /** In a replay: how often something was named whose own record has not been met, or is gone. */
   readonly #absent = new Map<string, number>();
 
   constructor(view: IndexView, options: { keepUnnamed: boolean }) {
@@ -29,7 +29,10 @@ export class ReferenceCounts {
     this.#keepUnnamed = options.keepUnnamed;
   }
 
-  /** Adds to what a segment is needed for; a segment that nothing needs has no row. */
+  /**
+   * Adds to the rows and bytes that a segment is needed for; a segment that nothing needs has no
+   * row.
+   */
   addLive(segment: number, rows: number, bytes: number): void {
     const key = segmentKeyOf(segment);
     const before = this.#view.get(TABLES.segment, key);
@@ -38,7 +41,9 @@ export class ReferenceCounts {
     else this.#view.put(TABLES.segment, key, after);
   }
 
-  /** A placed chunk lies where its last record says; it is logged only when none was there. */
+  /**
+   * Notes where a chunk lies: where its last record says. It is logged only when no copy was there.
+   */
   placeChunk(hash: ContentHash, place: ChunkPlace, home: number): void {
     const before = this.#view.get(TABLES.chunk, hash);
     if (before !== undefined) this.#releaseChunkPlace(before);
@@ -66,8 +71,9 @@ export class ReferenceCounts {
   }
 
   /**
-   * Rows may name a manifest that is not here. Of a manifest's own record and this one the last
-   * holds: only a replay meets this one while the manifest is there, which had gone by then.
+   * Notes a manifest that rows may name although it is not here. Of this record and the manifest's
+   * own, the later one holds. Only a replay meets this one while the manifest is there: it had been
+   * removed by then.
    */
   addRemote({ hash, bytes, buckets }: RemoteManifest, home: number): void {
     this.addLive(home, 1, 0);
@@ -144,7 +150,7 @@ export class ReferenceCounts {
     this.#view.put(TABLES.chunk, hash, { ...row, refs });
   }
 
-  /** Nothing is looked for where nothing is missing, as it is at nearly every site. */
+  /** Looks nothing up where nothing is missing, as at nearly every site. */
   #findRemote(hash: string): RemoteRow | undefined {
     if (this.#view.get(TABLES.remoteSum, REMOTE_SUM_KEY) === undefined) return undefined;
     return this.#view.get(TABLES.remote, hash);
@@ -195,7 +201,10 @@ export class ReferenceCounts {
     if (this.#keepUnnamed) names.add(hash);
   }
 
-  /** The row; when a replay has not met it yet, counts the naming aside and gives undefined. */
+  /**
+   * The row; when a replay has not met it yet, its naming is counted aside, and the result is
+   * undefined.
+   */
   #find<Row>(table: Table<Row>, hash: string, change: number): Row | undefined {
     const row = this.#view.get(table, hash);
     if (row !== undefined) return row;

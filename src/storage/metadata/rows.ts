@@ -20,10 +20,10 @@ import { BUCKET_TABLE } from "./bucket-rows.ts";
 import { decodeCompactRow, encodeCompactRow } from "./compact-row.ts";
 import { HISTORY_TABLE } from "./history-rows.ts";
 import { decodeObjectRow, type ObjectRow } from "./object-row.ts";
-import { ORIGIN_TABLES, readVector, writeVector } from "./origin-rows.ts";
+import { ORIGIN_TABLES } from "./origin-rows.ts";
 import { REMOTE_TABLE } from "./remote-rows.ts";
 import { SITE_TABLES } from "./site-rows.ts";
-import { readHlc, readOrigin, readSeq } from "./stamp.ts";
+import { readHlc, readOrigin, readSeq, readVector, writeVector } from "./stamp.ts";
 import { TOMBSTONE_TABLE } from "./tombstone-row.ts";
 import { listCompact, listObject, listVersion, type VersionListing } from "./version-listing.ts";
 import { VERSION_TABLES } from "./version-rows.ts";
@@ -73,7 +73,7 @@ export type FloorsRow = {
   readonly home: number;
   readonly record: Extract<LocalRecord, { kind: "floors" }>;
 };
-/** How far the log has been applied, and the state of this origin's log there. */
+/** How far the log has been applied, and the state of this origin's log at that place. */
 export type PositionRow = {
   readonly segment: number;
   readonly offset: number;
@@ -218,7 +218,7 @@ export const TABLES = {
     (row) => row.record,
     (home, record) => (record.kind === "segments-dropped" ? { home, record } : undefined),
   ),
-  /** How far a bootstrap has come that is under way. */
+  /** How far the current bootstrap has come. */
   bootstrap: localTable<BootstrapRow>(
     "f",
     (row) => row.record,
@@ -230,11 +230,11 @@ export const TABLES = {
     (row) => row.record,
     (home, record) => (record.kind === "floors" ? { home, record } : undefined),
   ),
-  /** What of a segment is still needed: rows that rest on its records, bytes of live bodies. */
+  /** What still needs a segment: rows that rest on its records, and bytes of live bodies. */
   segment: counters("s", ["rows", "bytes"]),
-  /** Removals that left no row must outlive the segment that holds what they removed. */
+  /** Removals without a row, which must stay as long as the segment with what they removed. */
   grave: counters("g", []),
-  /** A batch's run of operations of one origin, and where the batch lies. */
+  /** A run of operations of one origin in a batch, and the place of the batch. */
   logRun: counters("l", ["segment", "offset", "count"]),
   usage: counters("n", USAGE_COUNTERS),
   prefix: counters("q", ["objects", "bytes"]),
@@ -242,13 +242,13 @@ export const TABLES = {
   replaying: counters("y", []),
   ...VERSION_TABLES,
   voided: VOIDED_TABLE,
-  /** Which of them are kept. */
+  /** Keys of the rows of `voided` whose version is still kept, so that a walk finds those alone. */
   kept: counters("E", []),
   history: HISTORY_TABLE,
   ...SITE_TABLES,
   ...ORIGIN_TABLES,
   remote: REMOTE_TABLE,
-  /** How many those are, and the bytes that they list; one row, missing when there are none. */
+  /** Sums over `remote` (manifests, bytes that they list): one row, absent when there are none. */
   remoteSum: counters("T", ["manifests", "bytes"]),
   position: {
     prefix: "z",
@@ -364,7 +364,7 @@ export function formatOf(value: Uint8Array, end: number): number {
   throw new LayoutError("unknown row format");
 }
 
-/** A value that is not what was stored, as clients of storage are told. */
+/** The failure to read a value, as users of storage are told. */
 export function asDamage(cause: unknown, table: Table<unknown>): unknown {
   if (!(cause instanceof LayoutError)) return cause;
   return new StorageFault("corrupt", `damaged index row in table ${table.prefix}`, {

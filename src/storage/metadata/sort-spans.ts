@@ -8,10 +8,13 @@ export type Spans = {
 /** Bytes that are compared at once, beside the number of a span in the same 64 bits. */
 const WINDOW = 5;
 const NUMBER_MASK = 0xff_ffff;
-/** So few are sorted here, by six bytes of each and then by comparing them. */
+/** Groups this small are sorted here, by six bytes of each and then by comparing them. */
 const FEW = 24;
 const FEW_WINDOW = 6;
-/** No key of the index is longer: what agrees in so much is the same, and stays as it is. */
+/**
+ * Longer than any key of the index: spans that agree in this many bytes are equal, and keep their
+ * order.
+ */
 const DEEP = 2048;
 
 /**

@@ -41,9 +41,10 @@ export function readStamp(reader: ByteReader): Stamp {
   return { hlc: readHlc(reader), origin: readOrigin(reader), seq: readSeq(reader) };
 }
 
-/** Writes a vector: how many origins, then each, ascending, with its position. */
+/** Writes a vector: count of entries (varint), each origin (8) and sequence (u64), ascending. */
 export function writeVector(writer: ByteWriter, vector: Vector): void {
   writer.varint(vector.size);
+  if (vector.size === 0) return;
   const sorted = [...vector].sort(([left], [right]) => (left < right ? -1 : 1));
   for (const [origin, seq] of sorted) writer.hex(origin).u64(seq);
 }

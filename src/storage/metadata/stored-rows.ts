@@ -6,7 +6,7 @@ import type { ObjectRow } from "./object-row.ts";
 import { type Crc32, decodeRow, TABLES, type Table } from "./rows.ts";
 import type { VersionRow } from "./version-rows.ts";
 
-/** Rows that every request needs are kept decoded; there are few of them. */
+/** Tables with few rows, which every request needs: their rows are kept decoded. */
 const KEPT_PREFIXES: ReadonlySet<string> = new Set([
   TABLES.bucket.prefix,
   TABLES.accessKey.prefix,
@@ -20,13 +20,13 @@ const KEPT_PREFIXES: ReadonlySet<string> = new Set([
   TABLES.remoteSum.prefix,
 ]);
 const KEPT_ROWS_MAX = 10_000;
-/** Rows that nearly every batch changes; what it made of them is kept as it is. */
+/** Tables whose rows nearly every batch changes: the changed row is kept, and not read again. */
 const COUNTED_PREFIXES: ReadonlySet<string> = new Set([
   TABLES.usage.prefix,
   TABLES.segment.prefix,
   TABLES.position.prefix,
 ]);
-/** Rows that are asked for again before the store changes: by each step of a write. */
+/** How many look-ups are remembered until the store changes: each step of a write repeats some. */
 const FOUND_MAX = 1024;
 /** What was found not to be there. */
 const ABSENT = Symbol("absent");
@@ -35,14 +35,14 @@ const ABSENT = Symbol("absent");
 export type RowChange = { readonly table: Table<unknown>; readonly row: unknown };
 type PrefixRow = ReturnType<typeof TABLES.prefix.decode>;
 
-/** Reads rows, of the store alone or with what is ahead in line. */
+/** Reads rows: of the store alone, or with the changes that are still in line. */
 export interface RowReader {
   get<Row>(table: Table<Row>, key: string): Row | undefined;
   /** Rows of a table in key order from `gte` up to `lt`. */
   rows<Row>(table: Table<Row>, gte: string, lt: string): Array<{ key: string; row: Row }>;
-  /** Another number after every change of a bucket's row. */
+  /** Changes with every change of a bucket's row. */
   readonly bucketChanges: number;
-  /** The first version from `gte` up to `lt`, which lie among the versions of one key. */
+  /** The first version from `gte` up to `lt`, both of which are within the versions of one key. */
   firstVersion(gte: string, lt: string): VersionRow | undefined;
 }
 
@@ -50,9 +50,8 @@ export interface RowReader {
 const lastIds: Array<{ readonly key: string; readonly id: string } | undefined> = [];
 
 /**
- * The text under which a row stands in the index. The last one of each table is remembered: the
- * steps of a write ask for the same rows, and a text that is put together anew is hashed anew. Hot
- * path.
+ * The text key of a row in the index. The last one of each table is remembered: the steps of a
+ * write ask for the same rows, and a text that is built anew is hashed anew. Hot path.
  */
 export function rowId({ prefix }: Table<unknown>, key: string): string {
   const at = prefix.charCodeAt(0);
@@ -63,7 +62,7 @@ export function rowId({ prefix }: Table<unknown>, key: string): string {
   return id;
 }
 
-/** The bytes under which a row stands in the index. */
+/** The key of a row in the index. */
 export function indexKey(prefix: string, key: string): Buffer {
   return Buffer.from(prefix + key, "utf8");
 }
@@ -74,11 +73,11 @@ export class StoredRows implements RowReader {
   readonly #crc32: Crc32;
   bucketChanges = 0;
   readonly #kept = new Map<string, unknown>();
-  /** Rows of objects asked for lately: decoding one costs more than all else of a small read. */
+  /** Recently used rows of objects: decoding one costs more than the rest of a small read. */
   readonly #hot = new HotMap<ObjectRow>(LIMITS.hotRowsMax);
   /** Usage of first path segments, which every write counts; "absent" where there is no row. */
   readonly #prefixes = new HotMap<PrefixRow | "absent">(LIMITS.hotRowsMax);
-  /** What was found in the store since it last changed: absent rows, and objects by writes. */
+  /** What was found since the store last changed: absent rows, and objects read for writes. */
   #found = new Map<string, object | typeof ABSENT>();
 
   constructor(kv: Kv, crc32: Crc32) {
@@ -97,7 +96,7 @@ export class StoredRows implements RowReader {
     return row;
   }
 
-  /** The same for a write: an object that is about to change need not be remembered for long. */
+  /** As `get`, for a write: an object that is about to change need not be remembered for long. */
   getForWrite<Row>(table: Table<Row>, key: string): Row | undefined {
     if (table.prefix !== TABLES.object.prefix) return this.get(table, key);
     const id = rowId(table, key);
@@ -137,7 +136,9 @@ export class StoredRows implements RowReader {
     }
   }
 
-  /** A batch stands in the store now: what it changed is read again, and counts are taken over. */
+  /**
+   * Told that a batch is in the store: rows it changed are read again, and counts are taken over.
+   */
   applied(changes: Iterable<readonly [id: string, change: RowChange]>): void {
     // Clearing it would let its old table name the new one: see IndexView.
     if (this.#found.size > 0) this.#found = new Map();
@@ -161,7 +162,7 @@ export class StoredRows implements RowReader {
     const hot = this.#hot.get(id);
     if (hot !== undefined) return hot;
     const row = this.#read(TABLES.object, id);
-    // A large row (thousands of parts) would push out what many ask for.
+    // A row with thousands of parts would push out many that are asked for more often.
     if (row !== undefined && row.object.parts.length === 0) this.#hot.set(id, row, 1);
     return row;
   }

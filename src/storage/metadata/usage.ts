@@ -25,7 +25,10 @@ const OTHER = "\0other";
 /** By how much counts change; `prefixes` follows from the others. */
 type Change = { readonly [Name in Exclude<keyof UsageRow, "prefixes">]?: number };
 
-/** Counts a change, in the same transaction as the rows it follows from: exact, with no scanner. */
+/**
+ * Counts a change in the same transaction as the rows it follows from, so that counts are exact
+ * without scanning.
+ */
 export function addUsage(
   view: IndexView,
   { bucket, key }: { readonly bucket: BucketName; readonly key: string },
@@ -66,7 +69,7 @@ function firstSegment(key: string): string | undefined {
   return slash > LIMITS.usagePrefixBytesMax ? OTHER : key.slice(0, slash + 1);
 }
 
-/** Counts by first path segment; gives by how many the number of listed segments has changed. */
+/** Counts by first path segment; returns how the number of listed segments has changed. */
 function addPrefix(
   view: IndexView,
   usage: UsageRow,
@@ -99,7 +102,7 @@ function addPrefix(
   return before === undefined ? listed : 0;
 }
 
-/** Objects that a first path segment, with its slash, is listed with. */
+/** Number of objects counted under a first path segment, slash included. */
 export function countedIn(view: RowReader, bucket: BucketName, segment: string): number {
   return view.get(TABLES.prefix, prefixKeyOf(bucket, segment))?.objects ?? 0;
 }

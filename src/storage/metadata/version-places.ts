@@ -19,7 +19,7 @@ import { addUsage } from "./usage.ts";
 import type { VersionRow } from "./version-rows.ts";
 import type { IndexView } from "./view.ts";
 
-/** What emptied the null slot of a key; a bucket without any is not asked. */
+/** The tombstone in the null slot of a key. Nothing is looked up in a bucket without any. */
 export function tombstoneOf(
   view: IndexView,
   { bucket, key }: KeyName,
@@ -28,7 +28,7 @@ export function tombstoneOf(
   return view.get(TABLES.tombstone, objectKeyOf(bucket, key));
 }
 
-/** Takes back what emptied the null slot, when anything did. */
+/** Removes the tombstone of a null slot, if there is one. */
 export function removeTombstone(context: ApplyContext, name: KeyName): void {
   const { view, references } = context;
   const tombstone = tombstoneOf(view, name);
@@ -38,7 +38,7 @@ export function removeTombstone(context: ApplyContext, name: KeyName): void {
   addUsage(view, name, { tombstones: -1 });
 }
 
-/** Stands a version in its table: as the current object, or among the others. */
+/** Puts a version into its table: as the current object, or among the others. */
 export function placeVersion(view: IndexView, name: KeyName, version: VersionRow): void {
   const newest = newestVersion(view, name);
   const first = isNewest(newest, version.row.stamp);
@@ -79,7 +79,7 @@ function demote(view: IndexView, name: KeyName, current: Located): void {
   addUsage(view, name, { objects: -1, noncurrent: 1 });
 }
 
-/** Takes a version away; the one before it becomes current, when it is an object. */
+/** Removes a version; the one before it becomes current, when it is an object. */
 export function removeVersion(context: ApplyContext, name: KeyName, found: Located): void {
   const { view, references } = context;
   const { stamp, nullSlot, home } = found.row;
@@ -95,7 +95,7 @@ export function removeVersion(context: ApplyContext, name: KeyName, found: Locat
     removeOlder(view, name, found);
     addUsage(view, name, { bytes, ...countOf(found, -1) });
   }
-  // Changes of a null version go with the write that takes its place, which clears the slot.
+  // Changes of a null version are removed by the write that replaces it, which clears the slot.
   if (!nullSlot) putChanges(context, name, versionKeyOf(name, stamp), undefined);
   if (newest !== undefined && sameWrite(newest.row.stamp, stamp)) promote(view, name, stamp);
 }

@@ -10,21 +10,22 @@ type Change = { readonly table: Table<unknown>; row: unknown };
 export type BatchChanges = Map<string, RowChange>;
 
 /**
- * The index as it will be once everything ahead in line has been applied: rows of batches that are
- * not yet in the store lie above it. What clients read comes from the store alone.
+ * The index as it will be once all batches in line have been applied: their rows lie above those of
+ * the store. Clients read from the store alone.
  *
- * Each batch has a map of its own, which goes as a whole. A map that lives on while rows come and
- * go makes a new table every few hundred of them; each names the next, and once one has grown old
- * all that follow are kept, with the writes in them, until everything is collected.
+ * Each batch has a map of its own, which is released as a whole. In one long-lived map, rows that
+ * come and go would make V8 allocate a new table every few hundred entries. Each table refers to
+ * the next, so once one has reached the old generation, all that follow are kept alive, with the
+ * writes in them, until a full collection.
  */
 export class IndexView implements RowReader {
   /** What clients read. */
   readonly stored: StoredRows;
   bucketChanges = 0;
   readonly #crc32: Crc32;
-  /** Batches that are not yet in the store, oldest first, but for the open one. */
+  /** Closed batches that are not yet in the store, oldest first. */
   readonly #taken: BatchChanges[] = [];
-  /** Pending rows of versions, by what stands in front of the version: bucket and key. */
+  /** Pending rows of versions, by bucket and key. */
   readonly #pendingVersions = new Map<string, PendingVersions>();
   #open = new Map<string, Change>();
   #rows = new ByteWriter(256 * 1024);
@@ -86,7 +87,9 @@ export class IndexView implements RowReader {
     return this.#open.size;
   }
 
-  /** Ends a batch: its changes stay visible here until `applied` says they are in the store. */
+  /**
+   * Closes a batch: its changes stay visible here until `applied` says that they are in the store.
+   */
   takeBatch(): BatchChanges {
     const batch = this.#open;
     this.#open = new Map();
@@ -115,7 +118,7 @@ export class IndexView implements RowReader {
     return mutations;
   }
 
-  /** The batch is in the store now, the oldest of those that were taken. */
+  /** Told that the oldest closed batch is in the store. */
   applied(batch: BatchChanges): void {
     assert(this.#taken.shift() === batch, "batches come into the store in their order");
     this.stored.applied(batch);
@@ -167,13 +170,13 @@ export class IndexView implements RowReader {
   }
 }
 
-/** Keys of rows of one key's versions that are pending, and those of them that are no removal. */
+/** The pending rows of one key's versions, and which of them are not removals. */
 type PendingVersions = {
-  /** In front of every one of them. */
+  /** The text that every one of their keys begins with. */
   readonly start: string;
   readonly keys: Set<string>;
   readonly live: Set<string>;
-  /** Every stored row up to this one is pending: what the store has of them does not count. */
+  /** Every stored row up to this one has a pending change, so the stored rows do not count. */
   passed: string | undefined;
 };
 

@@ -1,5 +1,5 @@
 import { ByteReader, ByteWriter, LayoutError } from "../../core/bytes.ts";
-import { addUnseen, hasSeen, NOTHING_SEEN, type Witness } from "../../core/causality.ts";
+import { addUnseen, hasSeen, NOTHING_SEEN, sameDot, type Witness } from "../../core/causality.ts";
 import type { Hlc } from "../../core/hlc.ts";
 import { laterStamp } from "../../core/lww.ts";
 import type { Dot } from "../../core/records.ts";
@@ -22,9 +22,9 @@ export type VersionDelete = Witness & { readonly hlc: Hlc; readonly home: number
 export type VoidMark = Dot & { readonly home: number };
 
 /**
- * Deletes of one version, those that no other one has seen. A delete beside which somebody put a
- * lock on the version is void for ever. While sites may still tell of such a lock, what was deleted
- * is `kept` with what was said of it.
+ * Deletes of one version that no other delete has seen. A delete that is concurrent with a lock on
+ * the version is void for ever. While other sites may still tell of such a lock, the deleted
+ * version is `kept`, with its changes.
  */
 export type VoidedRow = {
   readonly deletes: readonly VersionDelete[];
@@ -47,7 +47,7 @@ export const NO_DELETES: VoidedRow = { deletes: [], voids: [] };
  */
 export function withDelete(row: VoidedRow, next: VersionDelete): VoidedRow {
   const deletes = addUnseen(row.deletes, next).map((one) =>
-    isSame(one, next) ? { ...one, home: next.home } : one,
+    sameDot(one, next) ? { ...one, home: next.home } : one,
   );
   const voids = row.voids.filter((mark) => !deletes.some((one) => hasSeen(one, mark)));
   return { ...row, deletes, voids };
@@ -55,7 +55,7 @@ export function withDelete(row: VoidedRow, next: VersionDelete): VoidedRow {
 
 /** The row with one more delete that is void. */
 export function withVoid(row: VoidedRow, next: VoidMark): VoidedRow {
-  const isKnown = row.voids.some((mark) => isSame(mark, next));
+  const isKnown = row.voids.some((mark) => sameDot(mark, next));
   if (isKnown || row.deletes.some((one) => hasSeen(one, next))) return row;
   const voids = [...row.voids, next].sort((left, right) =>
     left.origin === right.origin ? left.seq - right.seq : left.origin < right.origin ? -1 : 1,
@@ -65,14 +65,10 @@ export function withVoid(row: VoidedRow, next: VoidMark): VoidedRow {
 
 /** The deletes that count. */
 export function validDeletes({ deletes, voids }: VoidedRow): VersionDelete[] {
-  return deletes.filter((one) => !voids.some((mark) => isSame(mark, one)));
+  return deletes.filter((one) => !voids.some((mark) => sameDot(mark, one)));
 }
 
-function isSame(left: Dot, right: Dot): boolean {
-  return left.origin === right.origin && left.seq === right.seq;
-}
-
-/** The last of a row's deletes; undefined when only what is to be kept was said. */
+/** The last of a row's deletes; undefined when the row only says what is to be kept. */
 export function lastDelete({ deletes }: VoidedRow): VersionDelete | undefined {
   let last: VersionDelete | undefined;
   for (const one of deletes) if (last === undefined || laterStamp(one, last)) last = one;
@@ -111,7 +107,7 @@ function encodeVoided(writer: ByteWriter, { deletes, voids, kept }: VoidedRow): 
   writeSized(writer, meta && ((inner) => encodeMetaRow(inner, meta)));
 }
 
-/** Nothing, or what is written, behind its length. */
+/** Writes the length of what `write` writes, and that; only a zero without `write`. */
 function writeSized(writer: ByteWriter, write: ((inner: ByteWriter) => void) | undefined): void {
   scratch.reset();
   write?.(scratch);

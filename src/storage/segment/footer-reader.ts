@@ -25,6 +25,12 @@ import { type Crc, MAGIC, readMagic } from "./format.ts";
 const CRC_OFFSET = FOOTER_TRAILER_BYTES - 4;
 const NAME_BYTES_MAX = LIMITS.bucketNameBytesMax + 1 + LIMITS.keyBytesMax;
 
+/*
+ * A site reads only the trailer, which tells where the batches or chunks of a segment end. Nothing
+ * but tests reads the footer itself yet: it is for finding operations and chunks without reading
+ * the segment, as compaction will. Its readers hold the writer to the layout until then.
+ */
+
 /** What the last bytes of a sealed file say. */
 export type FooterTrailer = {
   readonly segmentId: number;

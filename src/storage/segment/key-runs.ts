@@ -28,9 +28,9 @@ type Run = {
 };
 
 /**
- * Names (`bucket`, NUL, `key`, in UTF-8) with the offset of a record each, collected in order of
- * arrival and given back in order of bytes, then of arrival. They are copied out of strings at
- * once, so that a full segment leaves no garbage, and sorted in short steps at the end.
+ * Names (bucket, NUL, key, in UTF-8), each with the offset of a record, collected in order of
+ * arrival and returned in order of bytes, then of arrival. They are copied out of strings at once,
+ * so that a full segment leaves no garbage, and sorted in short steps at the end.
  */
 export class KeyRuns {
   readonly #runs: Run[] = [];

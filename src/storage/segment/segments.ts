@@ -1,11 +1,13 @@
 import { assert } from "../../core/assert.ts";
 import { errnoOf, StorageFault } from "../../core/faults.ts";
 import type { Hlc } from "../../core/hlc.ts";
+import { ignore } from "../../core/ignore.ts";
 import { LIMITS } from "../../core/limits.ts";
 import { type ClusterId, type OriginId, parseSegmentId, type SiteId } from "../../core/names.ts";
 import type { Disk, ReadFile, WriteFile, WriteMode } from "../../ports/disk.ts";
 import type { Hash } from "../../ports/hash.ts";
 import { removeIfThere } from "../json-file.ts";
+import { Line } from "../line.ts";
 import { encodeSegmentHeader, type Lane } from "./header.ts";
 
 /** Whose segments these are; stands in every header. */
@@ -54,7 +56,9 @@ type OpenReader = {
   readonly file: Promise<ReadFile>;
   opened: ReadFile | undefined;
   users: number;
-  /** Its segment has gone: whoever reads last closes it, or its space would never be free. */
+  /**
+   * The segment is dropped: whoever reads last closes the file, or its space would never be freed.
+   */
   isDropped: boolean;
 };
 
@@ -64,7 +68,7 @@ export class Segments {
   readonly #deps: SegmentsDeps;
   readonly #readers = new Map<number, OpenReader>();
   #nextId = 1;
-  #creating: Promise<unknown> = Promise.resolve();
+  readonly #creations = new Line();
 
   constructor(deps: SegmentsDeps) {
     this.#deps = deps;
@@ -94,10 +98,7 @@ export class Segments {
    * directory. One at a time, so that after a crash only the newest file can be unfinished.
    */
   create(lane: Lane, created: Hlc): Promise<{ facts: SegmentFacts; file: WriteFile }> {
-    const made = this.#creating.then(() => this.#create(lane, created));
-    // The queue goes on after a failure; the caller of `create` is the one who hears of it.
-    this.#creating = made.then(nothing, nothing);
-    return made;
+    return this.#creations.run(() => this.#create(lane, created));
   }
 
   async #create(lane: Lane, created: Hlc): Promise<{ facts: SegmentFacts; file: WriteFile }> {
@@ -229,11 +230,7 @@ function openFault(id: number, cause: unknown): StorageFault {
   });
 }
 
-function nothing(): void {
-  // The outcome was given to whoever asked for the segment.
-}
-
 /** Closing a read handle cannot lose anything, so its failure is of no interest. */
 async function closeQuietly(reader: OpenReader): Promise<void> {
-  await reader.file.then((file) => file.close()).then(nothing, nothing);
+  await reader.file.then((file) => file.close()).then(ignore, ignore);
 }
