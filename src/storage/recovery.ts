@@ -149,7 +149,13 @@ export async function takeCheckpoint(disk: Disk, kv: Kv, directory: string): Pro
   const next = `backup-${String(Math.max(0, ...newest) + 1).padStart(10, "0")}`;
   await disk.removeTree(`${directory}/unfinished`);
   await disk.makeDirectory(`${directory}/unfinished`);
-  await kv.backup(`${directory}/unfinished`);
+  try {
+    await kv.backup(`${directory}/unfinished`);
+  } catch (failure) {
+    // On a disk that is full now, half a copy would stay for good: nothing more is written there.
+    await disk.removeTree(`${directory}/unfinished`);
+    throw failure;
+  }
   await disk.rename(`${directory}/unfinished`, `${directory}/${next}`);
   await disk.syncDirectory(directory);
   for (const name of names) await disk.removeTree(`${directory}/${name}`);

@@ -98,6 +98,19 @@ describe.each([
     await check();
   });
 
+  test("leaves nothing of a checkpoint that has failed, and keeps the one before", async () => {
+    await checkpoint();
+    const directory = `${fixture.directory}/checkpoint`;
+    const before = await fixture.disk().list(directory);
+    const backup = async (path: string): Promise<void> => {
+      await running.kv.backup(path);
+      throw new Error("ENOSPC");
+    };
+    const kv = Object.assign(Object.create(running.kv), { backup });
+    await expect(takeCheckpoint(fixture.disk(), kv, directory)).rejects.toThrow("ENOSPC");
+    expect(await fixture.disk().list(directory)).toEqual(before);
+  });
+
   test("replays the whole log when it doubts the index and has no checkpoint", async () => {
     await perform(put("a", 1, SMALL));
     await perform(put("a", 2, LARGE));
