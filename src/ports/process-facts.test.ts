@@ -25,14 +25,15 @@ describe("the facts of this process", () => {
   });
 
   test("say that one that has ended is gone, though its parent never asks", async () => {
-    // exec puts a program in the shell's place that knows nothing of the shell's child.
-    const parent = spawn("sh", ["-c", "sleep 0 & echo $!; exec sleep 60"]);
+    // exec puts a program in the shell's place that knows nothing of the shell's child, which lives
+    // until then: a shell that saw it end would ask for it.
+    const parent = spawn("sh", ["-c", "sleep 2 & echo $!; exec sleep 100"]);
     try {
       const [said] = await once(parent.stdout, "data");
       const child = { pid: Number(String(said)), startedAt: undefined, bootId: undefined };
       // Elsewhere nothing tells.
       const isLinux = process.platform === "linux";
-      await expect.poll(() => facts.isAlive(child), { timeout: 10_000 }).toBe(!isLinux);
+      await expect.poll(() => facts.isAlive(child), { timeout: 60_000 }).toBe(!isLinux);
       expect(() => process.kill(child.pid, 0)).not.toThrow();
     } finally {
       parent.kill("SIGKILL");
