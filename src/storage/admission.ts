@@ -114,7 +114,10 @@ export class Admission {
     }
   }
 
-  /** Looks at the file system when it is time to: beside the write, or before one after a rest. */
+  /**
+   * Looks at the file system when it is time to: beside the write, or before one after a rest. A
+   * failure keeps what was known, as in `refresh`.
+   */
   #look(): void {
     const { clock, disk, directory } = this.#deps;
     const ageMs = clock.monotonicMs() - this.#askedMs;
