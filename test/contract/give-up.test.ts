@@ -6,6 +6,7 @@ import { dumpRows } from "../sim/sim-machine.ts";
 import { bucketOf, keyOf } from "../sim/store-journal.ts";
 import { entriesFor, handOverAll } from "../support/hand-over.ts";
 import { contentsOf, put, setUp } from "../support/row-workload.ts";
+import { serviceFor } from "../support/rows-service.ts";
 import { closeSimSites, SimSite } from "../support/sim-site.ts";
 
 const [PLAIN, VERSIONED, SUSPENDED] = [0, 1, 2];
@@ -74,6 +75,16 @@ test("nothing ends a put whose bytes may still come", async () => {
   await burn(PLAIN);
   await lookAgain(b);
   expect(b.store.replica.parked()).toHaveLength(1);
+});
+
+test("rows are given to others once nothing is parked, and not before", async () => {
+  const dot = await burn(PLAIN);
+  const { service } = serviceFor(c, b);
+  await expect(service.export("/box")).rejects.toThrow("(atoll repl-parked there)");
+  expect(await b.store.replica.giveUp(dot)).toBe(true);
+  await lookAgain(b);
+  expect((await service.export("/other")).rows).toBeGreaterThan(0);
+  await service.stop();
 });
 
 test("a key that had nothing has nothing", async () => {
