@@ -68,7 +68,7 @@ export async function startAtoll(place: AtollPlace): Promise<Atoll> {
   const port = await freePort();
   const logPath = join(place.folder, "access.log");
   const log = openSync(logPath, "a");
-  const main = join(place.root, "dist", "main.js");
+  const main = join(place.root, "dist", "main.cjs");
   const flags = ["serve", "--data", dataOf(place), "--listen", `127.0.0.1:${port}`];
   const child = startChild(process.execPath, [main, ...flags], {
     env: environment(),
@@ -105,7 +105,7 @@ export function indexBytes(place: AtollPlace): number {
 export type Rebuilt = { readonly operations: number; readonly objects: number };
 
 export async function rebuildIndex(place: AtollPlace): Promise<Rebuilt> {
-  const main = join(place.root, "dist", "main.js");
+  const main = join(place.root, "dist", "main.cjs");
   const args = [main, "rebuild-index", "--data", dataOf(place), "--json"];
   const { status, stdout, stderr } = await runProgram(process.execPath, args, {
     env: environment(),

@@ -219,7 +219,7 @@ async function atoll(
   place: AtollPlace,
   ...words: readonly string[]
 ): Promise<Record<string, unknown>> {
-  const main = join(bench.place.root, "dist", "main.js");
+  const main = join(bench.place.root, "dist", "main.cjs");
   const args = [main, ...words, "--data", dataOf(place), "--json"];
   const { stdout } = await mustRun(process.execPath, args);
   return JSON.parse(stdout);

@@ -52,7 +52,7 @@ const program: Program = {
 
 // Whatever is created, by native libraries too, is for its owner only.
 process.umask(0o077);
-process.exit(await runCommandLine(program, process.argv.slice(2)));
+void runCommandLine(program, process.argv.slice(2)).then((code) => process.exit(code));
 
 function versionOfPackage(): string {
   const manifest: { version: string } = createRequire(import.meta.url)("../package.json");

@@ -8,7 +8,7 @@ import { fileURLToPath } from "node:url";
 /** CRASH_MAIN names another build, one that nobody changes while the tests run. */
 export const MAIN =
   process.env["CRASH_MAIN"] ??
-  join(dirname(fileURLToPath(import.meta.url)), "..", "..", "dist", "main.js");
+  join(dirname(fileURLToPath(import.meta.url)), "..", "..", "dist", "main.cjs");
 const GUARD_MS = 60_000;
 const POLL_MS = 10;
 const PORT = 9321;
@@ -56,7 +56,7 @@ function nextHost(): string {
 
 /** Starts the built program with the smallest segments, so that a short workload fills some. */
 export async function start(options: StartOptions): Promise<Started> {
-  if (!existsSync(MAIN)) throw new Error("Run `npm run build` first: dist/main.js is missing.");
+  if (!existsSync(MAIN)) throw new Error("Run `npm run build` first: dist/main.cjs is missing.");
   const host = nextHost();
   const address = `${host}:${PORT}`;
   const { dataDirectory, mode, env } = options;

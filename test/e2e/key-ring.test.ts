@@ -8,7 +8,7 @@ import { runProgram } from "../support/run-program.ts";
 import { makeBucket, patternBytes, sdkFor } from "../support/sdk.ts";
 import { startServer } from "../support/server.ts";
 
-const MAIN = join(dirname(fileURLToPath(import.meta.url)), "..", "..", "dist", "main.js");
+const MAIN = join(dirname(fileURLToPath(import.meta.url)), "..", "..", "dist", "main.cjs");
 const CUSTOMER = {
   SSECustomerAlgorithm: "AES256",
   SSECustomerKey: patternBytes(32, 7).toString("base64"),

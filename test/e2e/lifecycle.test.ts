@@ -29,7 +29,7 @@ import { runProgram } from "../support/run-program.ts";
 import { makeBucket, refusalOf, sdkFor } from "../support/sdk.ts";
 import { ENGINES, startServer, useServer } from "../support/server.ts";
 
-const MAIN = join(dirname(fileURLToPath(import.meta.url)), "..", "..", "dist", "main.js");
+const MAIN = join(dirname(fileURLToPath(import.meta.url)), "..", "..", "dist", "main.cjs");
 const DAY_MS = 86_400_000;
 const LONG_AGO = new Date("2020-01-01T00:00:00Z");
 const EVERYTHING = { ID: "everything", Status: "Enabled", Filter: {} } as const;

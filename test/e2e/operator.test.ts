@@ -18,7 +18,7 @@ import { type Finished, runProgram } from "../support/run-program.ts";
 import { makeBucket, refusalOf, sdkFor } from "../support/sdk.ts";
 import { freePort, REGION, ROOT_KEY, startServer, type TestServer } from "../support/server.ts";
 
-const MAIN = join(dirname(fileURLToPath(import.meta.url)), "..", "..", "dist", "main.js");
+const MAIN = join(dirname(fileURLToPath(import.meta.url)), "..", "..", "dist", "main.cjs");
 
 /** Runs the built program with what an operator would type. */
 function atoll(...typed: string[]): Promise<Finished> {

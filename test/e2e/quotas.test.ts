@@ -18,7 +18,7 @@ import { runProgram } from "../support/run-program.ts";
 import { makeBucket, refusalOf, sdkFor } from "../support/sdk.ts";
 import { ENGINES, useServer } from "../support/server.ts";
 
-const MAIN = join(dirname(fileURLToPath(import.meta.url)), "..", "..", "dist", "main.js");
+const MAIN = join(dirname(fileURLToPath(import.meta.url)), "..", "..", "dist", "main.cjs");
 const MIB = 1024 * 1024;
 const EXCEEDED = "403 QuotaExceeded";
 

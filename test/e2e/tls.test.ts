@@ -25,7 +25,7 @@ import { ENGINES, type Engine, freePort, REGION, ROOT_KEY } from "../support/ser
 const TLS = join(dirname(fileURLToPath(import.meta.url)), "..", "support", "tls");
 const certificate = join(TLS, "cert.pem");
 const key = join(TLS, "key.pem");
-const MAIN = join(TLS, "..", "..", "..", "dist", "main.js");
+const MAIN = join(TLS, "..", "..", "..", "dist", "main.cjs");
 
 type TlsServer = { readonly child: ChildProcess; readonly host: string; readonly port: number };
 

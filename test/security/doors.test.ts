@@ -8,7 +8,7 @@ import { runProgram } from "../support/run-program.ts";
 import { ROOT_KEY, type TestServer, useServer } from "../support/server.ts";
 import { ENGINES } from "./served-site.ts";
 
-const MAIN = join(import.meta.dirname, "..", "..", "dist", "main.js");
+const MAIN = join(import.meta.dirname, "..", "..", "dist", "main.cjs");
 const TOKEN = "canary-metrics-token-5f1c";
 const CUSTOMER_KEY = Buffer.alloc(32, "canary-customer-key").toString("base64");
 

@@ -41,7 +41,7 @@ export type TestServer = {
   kill(signal: NodeJS.Signals): Promise<void>;
 };
 
-export const MAIN = join(dirname(fileURLToPath(import.meta.url)), "..", "..", "dist", "main.js");
+export const MAIN = join(dirname(fileURLToPath(import.meta.url)), "..", "..", "dist", "main.cjs");
 const START_MS_MAX = 60_000;
 const STOP_MS_MAX = 60_000;
 
@@ -65,7 +65,7 @@ export function freePort(): Promise<number> {
 
 /** Starts the built program and waits until it serves. */
 export async function startServer(options: ServerOptions = {}): Promise<TestServer> {
-  if (!existsSync(MAIN)) throw new Error("Run `npm run build` first: dist/main.js is missing.");
+  if (!existsSync(MAIN)) throw new Error("Run `npm run build` first: dist/main.cjs is missing.");
   const dataDirectory = options.dataDirectory ?? mkdtempSync(join(tmpdir(), "atoll-e2e-"));
   const port = await freePort();
   const endpoint = `http://127.0.0.1:${port}`;
