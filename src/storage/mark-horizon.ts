@@ -1,13 +1,14 @@
-import { asBuffer } from "../core/bytes.ts";
 import { covers } from "../core/causality.ts";
 import { HLC_ZERO, type Hlc, hlcMs } from "../core/hlc.ts";
 import { makeVersionId } from "../core/names.ts";
 import type { Dot, LogStart, RowName, Vector } from "../core/records.ts";
 import type { PeerPosition } from "./acknowledgements.ts";
 import { readHeads } from "./log-starts.ts";
-import { decodeRow, TABLES, type Table } from "./metadata/rows.ts";
-import { indexKey } from "./metadata/stored-rows.ts";
+import { TABLES, type Table } from "./metadata/rows.ts";
+import type { TombstoneRow } from "./metadata/tombstone-row.ts";
+import type { VoidedRow } from "./metadata/voided-rows.ts";
 import { readKeyName, versionOfInverted } from "./row-operations.ts";
+import { rowsInTurns } from "./spread-walk.ts";
 import type { StoreParts } from "./store-parts.ts";
 
 /**
@@ -21,7 +22,6 @@ export type MarkReaders = {
   readonly nowMs: number;
 };
 
-const ROWS_PER_TURN = 2000;
 const ROWS_PER_COMMIT = 500;
 
 /** The write that made a mark: what decides whether the mark may go. */
@@ -34,20 +34,29 @@ type Mark = Dot & { readonly hlc: Hlc };
  */
 export async function dropOldMarks(parts: StoreParts, readers: MarkReaders): Promise<number> {
   const isOld = judgeOf(parts, readers, readHeads(parts));
+  const tombstones = await dropFrom(parts, TABLES.tombstone, tombstoneNames, isOld);
+  return tombstones + (await dropFrom(parts, TABLES.voided, voidedNames, isOld));
+}
+
+type Judge = (mark: Mark) => boolean;
+/** The names of those marks in a row that may go. */
+type NamesOf<Row> = (key: string, row: Row, isOld: Judge) => readonly RowName[];
+
+async function dropFrom<Row>(
+  parts: StoreParts,
+  table: Table<Row>,
+  namesOf: NamesOf<Row>,
+  isOld: Judge,
+): Promise<number> {
   let dropped = 0;
-  for (const gather of [gatherTombstones, gatherVoided]) {
-    let from: string | undefined = "";
-    while (from !== undefined) {
-      const step: Gathered = gather(parts, from, isOld);
-      for (let at = 0; at < step.rows.length; at += ROWS_PER_COMMIT) {
-        const rows = step.rows.slice(at, at + ROWS_PER_COMMIT);
-        await parts.committer.submit(rows.length * 256, (batch) => {
-          batch.local({ kind: "rows-removed", rows });
-        });
-        dropped += rows.length;
-      }
-      from = step.next;
-      if (from !== undefined) await parts.clock.sleep(0);
+  for await (const found of rowsInTurns(parts, table)) {
+    const names = found.flatMap(({ key, row }) => namesOf(key, row, isOld));
+    for (let at = 0; at < names.length; at += ROWS_PER_COMMIT) {
+      const rows = names.slice(at, at + ROWS_PER_COMMIT);
+      await parts.committer.submit(rows.length * 256, (batch) => {
+        batch.local({ kind: "rows-removed", rows });
+      });
+      dropped += rows.length;
     }
   }
   return dropped;
@@ -61,7 +70,7 @@ function judgeOf(
   { timeBounds }: Pick<StoreParts, "timeBounds">,
   { peers, held, nowMs }: MarkReaders,
   heads: readonly LogStart[],
-): (mark: Mark) => boolean {
+): Judge {
   const known = new Map(heads.map((head) => [head.origin, head]));
   const vectors = [...peers.map(({ applied }) => applied), ...held];
   let horizon: Hlc | undefined;
@@ -80,48 +89,23 @@ function judgeOf(
   };
 }
 
-type Gathered = { readonly rows: readonly RowName[]; readonly next: string | undefined };
-type Judge = (mark: Mark) => boolean;
-
-function gatherTombstones(parts: StoreParts, from: string, isOld: Judge): Gathered {
-  return gatherRows(parts, { table: TABLES.tombstone, from }, (key, { stamp }) => {
-    if (!isOld(stamp)) return [];
-    const [bucket = "", name = ""] = key.split("\0");
-    const version = makeVersionId(stamp.hlc, stamp.origin);
-    return [{ what: "tombstone", ...readKeyName(bucket, name), stamp: version }];
-  });
+function tombstoneNames(key: string, { stamp }: TombstoneRow, isOld: Judge): readonly RowName[] {
+  if (!isOld(stamp)) return [];
+  const [bucket = "", name = ""] = key.split("\0");
+  const version = makeVersionId(stamp.hlc, stamp.origin);
+  return [{ what: "tombstone", ...readKeyName(bucket, name), stamp: version }];
 }
 
 /**
  * Deletes that are void because of a concurrent lock stay: they tell that the version was not
  * removed.
  */
-function gatherVoided(parts: StoreParts, from: string, isOld: Judge): Gathered {
-  return gatherRows(parts, { table: TABLES.voided, from }, (key, { deletes, voids }) => {
-    if (voids.length > 0 || !deletes.every(isOld)) return [];
-    const [bucket = "", name = "", inverted = ""] = key.split("\0");
-    const target = versionOfInverted(inverted);
-    return deletes.map(({ hlc, origin }) => {
-      const stamp = makeVersionId(hlc, origin);
-      return { what: "voided", ...readKeyName(bucket, name), stamp, target } as const;
-    });
+function voidedNames(key: string, { deletes, voids }: VoidedRow, isOld: Judge): readonly RowName[] {
+  if (voids.length > 0 || !deletes.every(isOld)) return [];
+  const [bucket = "", name = "", inverted = ""] = key.split("\0");
+  const target = versionOfInverted(inverted);
+  return deletes.map(({ hlc, origin }) => {
+    const stamp = makeVersionId(hlc, origin);
+    return { what: "voided", ...readKeyName(bucket, name), stamp, target } as const;
   });
-}
-
-function gatherRows<Row>(
-  { kv, hash }: StoreParts,
-  { table, from }: { readonly table: Table<Row>; readonly from: string },
-  namesOf: (key: string, row: Row) => readonly RowName[],
-): Gathered {
-  const { prefix } = table;
-  const rows: RowName[] = [];
-  let seen = 0;
-  const lt = indexKey(String.fromCharCode(prefix.charCodeAt(0) + 1), "");
-  for (const { key, value } of kv.range({ gte: indexKey(prefix, from), lt })) {
-    const text = asBuffer(key).toString("utf8", prefix.length);
-    if (seen >= ROWS_PER_TURN) return { rows, next: text };
-    seen += 1;
-    rows.push(...namesOf(text, decodeRow(table, value, hash.crc32)));
-  }
-  return { rows, next: undefined };
 }

@@ -1,19 +1,18 @@
-import { asBuffer } from "../core/bytes.ts";
 import type { Operation } from "../core/records.ts";
 import { segmentKeyOf } from "./metadata/keys.ts";
-import { decodeRow, TABLES, type Table } from "./metadata/rows.ts";
-import { indexKey, type RowReader } from "./metadata/stored-rows.ts";
+import { TABLES, type Table } from "./metadata/rows.ts";
+import type { RowReader } from "./metadata/stored-rows.ts";
 import type { TombstoneRow } from "./metadata/tombstone-row.ts";
 import type { VoidedRow } from "./metadata/voided-rows.ts";
 import { readKeyName, tombstoneRows, voidedRows } from "./row-operations.ts";
 import type { SegmentFacts } from "./segment/segments.ts";
+import { rowsInTurns } from "./spread-walk.ts";
 import type { StoreParts } from "./store-parts.ts";
 
 /** About what a mark takes in the log. */
 const MARK_BYTES = 256;
 /** Marks are moved while they are no more than this part of what that gives back. */
 const SEGMENT_SHARE = 1 / 4;
-const ROWS_PER_TURN = 2000;
 const ROWS_PER_COMMIT = 500;
 
 /** A mark of a removal: the operation that it says, and the segment that it rests on. */
@@ -106,42 +105,21 @@ export class MarkMoves {
     await this.#walk(segments, REMOVED_VERSIONS, visit);
   }
 
-  /** Walks over a table and hands over the marks that rest on the segments, a part at a time. */
+  /** Hands over the marks of a table that rest on the segments, a part at a time. */
   async #walk<Row>(
     segments: ReadonlyMap<number, unknown>,
-    { table, homeOf, operationOf }: Marks<Row>,
+    marks: Marks<Row>,
     visit: Visit,
   ): Promise<void> {
-    const { kv, hash, clock } = this.#parts;
-    const { prefix } = table;
-    const lt = indexKey(String.fromCharCode(prefix.charCodeAt(0) + 1), "");
-    let from: Buffer | undefined = indexKey(prefix, "");
-    while (from !== undefined) {
+    for await (const rows of rowsInTurns(this.#parts, marks.table)) {
       const found: Mark[] = [];
-      const start: Buffer = from;
-      from = undefined;
-      let seen = 0;
-      for (const { key: bytes, value } of kv.range({ gte: start, lt })) {
-        seen += 1;
-        if (seen > ROWS_PER_TURN) {
-          from = Buffer.from(bytes);
-          break;
-        }
-        const row = decodeRow(table, value, hash.crc32);
-        const home = homeOf(row);
+      for (const { key, row } of rows) {
+        const home = marks.homeOf(row);
         if (home === undefined || !segments.has(home)) continue;
-        const key = asBuffer(bytes).toString("utf8", prefix.length);
-        const operation = operationOf(key, row);
-        if (operation === undefined) continue;
-        const isThere = (view: RowReader): boolean => {
-          const now = view.get(table, key);
-          if (now === undefined || homeOf(now) !== home) return false;
-          return operationOf(key, now)?.hlc === operation.hlc;
-        };
-        found.push({ home, operation, isThere });
+        const mark = markOf(marks, home, key, row);
+        if (mark !== undefined) found.push(mark);
       }
       await visit(found);
-      if (from !== undefined) await clock.sleep(0);
     }
   }
 
@@ -159,4 +137,16 @@ export class MarkMoves {
       return moved;
     });
   }
+}
+
+function markOf<Row>(marks: Marks<Row>, home: number, key: string, row: Row): Mark | undefined {
+  const { table, homeOf, operationOf } = marks;
+  const operation = operationOf(key, row);
+  if (operation === undefined) return;
+  const isThere = (view: RowReader): boolean => {
+    const now = view.get(table, key);
+    if (now === undefined || homeOf(now) !== home) return false;
+    return operationOf(key, now)?.hlc === operation.hlc;
+  };
+  return { home, operation, isThere };
 }

@@ -1,7 +1,10 @@
 import { asBuffer } from "../core/bytes.ts";
 import type { Kv } from "../ports/kv.ts";
-import type { Table } from "./metadata/rows.ts";
+import { decodeRow, type Table } from "./metadata/rows.ts";
 import { indexKey } from "./metadata/stored-rows.ts";
+import type { StoreParts } from "./store-parts.ts";
+
+const ROWS_PER_TURN = 2000;
 
 /** A row's key without its table's prefix; the value is valid until anything else is read. */
 export type SpreadRow = { readonly key: string; readonly value: Uint8Array };
@@ -45,4 +48,23 @@ export class SpreadWalk {
     }
     this.#after = undefined;
   }
+}
+
+/**
+ * All rows of a table, some of them at a time; between two parts others have their turn, so a row
+ * may be another one by the time it is looked at.
+ */
+export async function* rowsInTurns<Row>(
+  { kv, hash, clock }: Pick<StoreParts, "kv" | "hash" | "clock">,
+  table: Table<Row>,
+): AsyncGenerator<readonly { readonly key: string; readonly row: Row }[]> {
+  const walk = new SpreadWalk(kv, table, ROWS_PER_TURN);
+  do {
+    const rows = [];
+    for (const { key, value } of walk.rows()) {
+      rows.push({ key, row: decodeRow(table, value, hash.crc32) });
+    }
+    yield rows;
+    if (walk.isUnderWay) await clock.sleep(0);
+  } while (walk.isUnderWay);
 }
