@@ -1,26 +1,39 @@
 import type { SiteId } from "../core/names.ts";
 import type { MemberSite, SiteRecord } from "../core/site-record.ts";
-import { decodeRow, TABLES } from "./metadata/rows.ts";
+import { TABLES } from "./metadata/rows.ts";
 import { memberOf } from "./metadata/site-rows.ts";
-import { indexKey } from "./metadata/stored-rows.ts";
+import type { RowReader } from "./metadata/stored-rows.ts";
 import type { StoreParts } from "./store-parts.ts";
 
 const RECORD_BYTES = 2048;
 
+type Members = {
+  /** `siteChanges` of the rows that this was made from. */
+  readonly changes: number;
+  readonly byId: ReadonlyMap<SiteId, MemberSite>;
+};
+
+/** Every message of a peer asks who it is from, and every page who else there is. */
+const members = new WeakMap<RowReader, Members>();
+
 /** A site that is or was a member of the cluster; undefined when none ever had that id. */
 export function findSite({ index }: StoreParts, id: SiteId): MemberSite | undefined {
-  const row = index.get(TABLES.site, id);
-  return row === undefined ? undefined : memberOf(row);
+  return membersIn(index).get(id);
 }
 
 /** Every site by id, this one and removed ones too. */
-export function listSites({ kv, hash }: StoreParts): MemberSite[] {
-  const { prefix } = TABLES.site;
-  const sites: MemberSite[] = [];
-  for (const { value } of kv.range({ gte: indexKey(prefix, ""), lt: indexKey(prefix, "~") })) {
-    sites.push(memberOf(decodeRow(TABLES.site, value, hash.crc32)));
+export function listSites({ index }: Pick<StoreParts, "index">): MemberSite[] {
+  return [...membersIn(index).values()];
+}
+
+function membersIn(rows: RowReader): Members["byId"] {
+  let known = members.get(rows);
+  if (known === undefined || known.changes !== rows.siteChanges) {
+    const all = rows.rows(TABLES.site, "", "~").map(({ row }) => memberOf(row));
+    known = { changes: rows.siteChanges, byId: new Map(all.map((site) => [site.id, site])) };
+    members.set(rows, known);
   }
-  return sites;
+  return known.byId;
 }
 
 /**

@@ -42,6 +42,8 @@ export interface RowReader {
   rows<Row>(table: Table<Row>, gte: string, lt: string): Array<{ key: string; row: Row }>;
   /** Changes with every change of a bucket's row. */
   readonly bucketChanges: number;
+  /** Changes with every change of a site's row. */
+  readonly siteChanges: number;
   /** The first version from `gte` up to `lt`, both of which are within the versions of one key. */
   firstVersion(gte: string, lt: string): VersionRow | undefined;
 }
@@ -72,6 +74,7 @@ export class StoredRows implements RowReader {
   readonly #kv: Kv;
   readonly #crc32: Crc32;
   bucketChanges = 0;
+  siteChanges = 0;
   readonly #kept = new Map<string, unknown>();
   /** Recently used rows of objects: decoding one costs more than the rest of a small read. */
   readonly #hot = new HotMap<ObjectRow>(LIMITS.hotRowsMax);
@@ -150,6 +153,7 @@ export class StoredRows implements RowReader {
       } else if (COUNTED_PREFIXES.has(prefix)) this.#keep(id, row);
       else if (KEPT_PREFIXES.has(prefix)) this.#kept.delete(id);
       if (prefix === TABLES.bucket.prefix) this.bucketChanges += 1;
+      else if (prefix === TABLES.site.prefix) this.siteChanges += 1;
     }
   }
 

@@ -22,6 +22,7 @@ export class IndexView implements RowReader {
   /** What clients read. */
   readonly stored: StoredRows;
   bucketChanges = 0;
+  siteChanges = 0;
   readonly #crc32: Crc32;
   /** Closed batches that are not yet in the store, oldest first. */
   readonly #taken: BatchChanges[] = [];
@@ -167,6 +168,7 @@ export class IndexView implements RowReader {
     else change.row = row;
     if (table.prefix === TABLES.version.prefix) this.#noteVersion(key, row !== undefined);
     else if (table.prefix === TABLES.bucket.prefix) this.bucketChanges += 1;
+    else if (table.prefix === TABLES.site.prefix) this.siteChanges += 1;
   }
 }
 
