@@ -63,7 +63,7 @@ test("what is not here is not found, and that is no mistake of the peer", async 
 test.each([
   ["no hash", { offset: "0", bytes: "1" }],
   ["a path for a hash", { hash: "../../cluster-key.json", offset: "0", bytes: "1" }],
-  ["a path as long as a hash", { hash: "../".repeat(21) + "a", offset: "0", bytes: "1" }],
+  ["a path as long as a hash", { hash: `${"../".repeat(21)}a`, offset: "0", bytes: "1" }],
   ["a hash in capitals", { hash: "A".repeat(64), offset: "0", bytes: "1" }],
   ["a negative offset", { hash: "0".repeat(64), offset: "-1", bytes: "1" }],
   ["no bytes", { hash: "0".repeat(64), offset: "0", bytes: "0" }],

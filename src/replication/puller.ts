@@ -1,3 +1,4 @@
+import { ignore } from "../core/ignore.ts";
 import type { OriginId, SiteId } from "../core/names.ts";
 import type { Vector } from "../core/records.ts";
 import type { SiteRecord } from "../core/site-record.ts";
@@ -94,6 +95,11 @@ export class Puller {
   /** Answers in a row that arrived at once and brought nothing. */
   #hasty = 0;
   #suspicion: PeerLie | undefined;
+  #vouch: () => void = ignore;
+  /** Resolves once the peer has told that it knows no more of this site's own log than is here. */
+  readonly vouched = new Promise<void>((resolve) => {
+    this.#vouch = resolve;
+  });
 
   constructor(deps: PullerDeps) {
     this.#deps = deps;
@@ -257,6 +263,7 @@ export class Puller {
     const checked = check(page);
     const diverged = [...page.head.diverged, ...checked.diverged, ...this.#lostHere(page)];
     this.#standing.diverged(diverged);
+    if (!diverged.includes(this.#deps.own())) this.#vouch();
     const isWhole = diverged.length === 0 && checked.unknown.length === 0;
     // There is more behind it: the peer reads and sends that while this page is taken.
     if (isWhole && page.head.more) this.#questions.askAhead(checked.heads, { skip, waitMs });

@@ -147,6 +147,14 @@ export class Replication {
     this.#followMembers();
   }
 
+  /**
+   * Resolves once all peers have told that they know no more of this site's own log than is here;
+   * never, when one of them cannot be asked.
+   */
+  async vouched(): Promise<void> {
+    await Promise.all([...this.#links.values()].map(({ puller }) => puller.vouched));
+  }
+
   /** Ends, at all sites, what is parked here and whose bytes no site has. */
   giveUpParked(): Promise<GivenUp> {
     return this.#parked.giveUp();

@@ -1,9 +1,10 @@
 import { beforeEach, describe, expect, test } from "vitest";
 import { createMemoryLog, type MemoryLog } from "../../test/sim/memory-log.ts";
 import { SimClock } from "../../test/sim/sim-clock.ts";
-import { gateWrites } from "./clock-gate.ts";
 import { believedClock, ClockGuard } from "./clock-guard.ts";
 import type { Store } from "./store.ts";
+import { gateWrites } from "./write-gate.ts";
+import { WriteHold } from "./write-hold.ts";
 
 const START_MS = 1_700_000_000_000;
 const MINUTE_MS = 60_000;
@@ -132,7 +133,7 @@ test("writes of clients are turned away at the gate, reads are not", async () =>
     ...{ expireVersions: answer("expire"), object: () => asked.push("read") },
   } as unknown as Store;
   guard.arm();
-  const { conflicts: settling, ...others } = gateWrites(store, guard);
+  const { conflicts: settling, ...others } = gateWrites(store, { guard, hold: new WriteHold() });
   const gated = others as unknown as Record<string, () => Promise<unknown>>;
   await gated["putObject"]?.();
   clock.jump(MINUTE_MS);

@@ -3,11 +3,11 @@ import { StorageFault } from "../core/faults.ts";
 import { HlcClock } from "../core/hlc.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { WriteMode } from "../ports/disk.ts";
+import type { Log } from "../ports/log.ts";
 import { Acknowledgements } from "./acknowledgements.ts";
 import { Admission } from "./admission.ts";
 import { Bodies } from "./body-reader.ts";
 import { BulkLane } from "./bulk-lane.ts";
-import { gateWrites } from "./clock-gate.ts";
 import { believedClock, ClockGuard } from "./clock-guard.ts";
 import { Committer } from "./commit.ts";
 import { CommitLane, type LogEnd } from "./commit-lane.ts";
@@ -31,6 +31,8 @@ import type { Store } from "./store.ts";
 import { createStore } from "./store-face.ts";
 import { DEFAULT_TIME_BOUNDS, type TimeBounds } from "./time-bounds.ts";
 import { WarmPages } from "./warm-pages.ts";
+import { gateWrites } from "./write-gate.ts";
+import { WriteHold } from "./write-hold.ts";
 
 export type StoreSettings = {
   readonly directory: string;
@@ -52,6 +54,8 @@ export type OpenedStore = {
   readonly store: Store;
   /** Watches the wall clock, once replication arms it. */
   readonly guard: ClockGuard;
+  /** Lets writes of clients wait. */
+  readonly hold: WriteHold;
   readonly replayedOperations: number;
   /** Where the log ends now. */
   readonly logEnd: () => LogEnd | undefined;
@@ -162,20 +166,18 @@ async function assemble(
   const references = new ReferenceCounts(view, { keepUnnamed: false });
   const syncMs = new Quantiles();
   const head = { ...replay.head };
-  const direct = settings.writeMode === "direct";
   const recent = new RecentBatches();
   const committer = new Committer({
     ...{ kv, lane, view, hash, origin, syncMs, recent },
     context: { view, references },
     ...{ clock: hlc, time: clock, head, origins: replay.origins },
     records: new ByteWriter(64 * 1024),
-    batchBytesMax: direct ? LIMITS.batchBytesMax : LIMITS.batchBytesMaxBuffered,
+    batchBytesMax: batchBytesMaxOf(settings),
     failStop: settings.failStop,
     defer: ports.defer,
   });
   const warm = new WarmPages();
-  const damaged = (segment: number, offset: number): void =>
-    log.error({ segment, offset }, "stored bytes are damaged; run a check of this site");
+  const damaged = tellOfDamage(log);
   const bodies = new Bodies({ segments, hash, index, warm, damaged });
   const acknowledgements = new Acknowledgements(index, clock);
   const bounds = { admission, quotas, acknowledgements, timeBounds };
@@ -195,9 +197,20 @@ async function assemble(
   const known = { origin, ownOrigins, origins: replay.origins, ownSeq: () => head.seq };
   const logs = { ...known, damaged, log, recent };
   const made = createStore({ parts, house, stats, lane, segments, ...logs, sealed: seal.ended });
-  const store = gateWrites(made, guard);
+  const hold = new WriteHold();
+  const store = gateWrites(made, { guard, hold });
   const rest = { activity: () => house.activity, isAtRest: () => house.isAtRest };
-  return { store, guard, replayedOperations: replay.operations, logEnd: () => lane.end, ...rest };
+  const opening = { replayedOperations: replay.operations, logEnd: () => lane.end };
+  return { store, guard, hold, ...opening, ...rest };
+}
+
+function batchBytesMaxOf({ writeMode }: StoreSettings): number {
+  return writeMode === "direct" ? LIMITS.batchBytesMax : LIMITS.batchBytesMaxBuffered;
+}
+
+function tellOfDamage(log: Log): (segment: number, offset: number) => void {
+  return (segment, offset) =>
+    log.error({ segment, offset }, "stored bytes are damaged; run a check of this site");
 }
 
 /** Begins a new segment in the commit lane; the bulk lane begins one when it needs it. */

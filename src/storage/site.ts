@@ -10,6 +10,7 @@ import type { SiteIdentity } from "./site-identity.ts";
 import type { SitePorts } from "./site-ports.ts";
 import type { Store } from "./store.ts";
 import type { TimeBounds } from "./time-bounds.ts";
+import type { WriteHold } from "./write-hold.ts";
 
 export type SiteSettings = {
   /** Absolute path of the data directory. */
@@ -40,6 +41,8 @@ export type Site = {
   readonly dataDir: DataDir;
   /** Watches the wall clock, once replication arms it. */
   readonly guard: ClockGuard;
+  /** Lets writes of clients wait. */
+  readonly hold: WriteHold;
   /** Grows whenever something has changed here, once readers of the index see it. */
   readonly activity: () => number;
   /** How the start went, for the log and the operator. */
@@ -137,9 +140,9 @@ async function openLocked(
       await dataDir.release();
     }
   };
-  const { store, guard, activity, replayedOperations } = opened;
+  const { store, guard, hold, activity, replayedOperations } = opened;
   const opening = { replayedOperations, directIo: writeMode === "direct" };
-  return { store, lifecycle, identity, dataDir, guard, activity, opening, close };
+  return { store, lifecycle, identity, dataDir, guard, hold, activity, opening, close };
 }
 
 function startLifecycle({ clock, log }: SitePorts, opened: OpenedStore): LifecycleSchedule {

@@ -26,11 +26,12 @@ import { RingShare } from "../replication/ring-share.ts";
 import type { RowsService } from "../replication/rows-service.ts";
 import type { ReplicationWatch } from "../replication/status.ts";
 import type { HomeDeps } from "../s3api/home/home-sites.ts";
-import { openInvitations } from "../storage/invitations.ts";
+import { type Invitations, openInvitations } from "../storage/invitations.ts";
 import { readParkedWrites } from "../storage/parked-writes.ts";
 import type { Site } from "../storage/site.ts";
 import { adoptCluster, retireOrigin } from "../storage/site-identity.ts";
 import type { Store } from "../storage/store.ts";
+import { releaseWhenVouched } from "./first-word.ts";
 import { peersWhenWritten } from "./known-peers.ts";
 import { tellOperator } from "./peer-problem.ts";
 import { openRows, rowAdminRoutes } from "./replication-rows.ts";
@@ -65,13 +66,14 @@ export type ReplicationParts = {
 export async function startReplication(parts: ReplicationParts): Promise<RunningReplication> {
   const { ports, site } = parts;
   const { network, clock, random, log } = ports;
-  const { store, identity, guard } = site;
+  const { store, identity } = site;
   const { keyRing } = site.dataDir;
   const invitations = await openInvitations(ports, site.dataDir.directory);
   const refusals = new Refusals(log);
   const client = createPeerClient({ network, clock, random, identity, keyPair: identity.keyPair });
   const membership = await openMembership(parts, invitations);
   const peers = () => activePeers(store.sites(), site);
+  if (peers().length > 0) site.hold.begin();
   const lookedUp = { peers: peersWhenWritten(site.activity, peers) };
   const watch = openWatch({
     ...{ ports, site, refused: () => refusals.counts(), client, ...lookedUp },
@@ -92,15 +94,10 @@ export async function startReplication(parts: ReplicationParts): Promise<Running
     ...engine.routes,
     ...rows.routes,
   ];
-  const joinParts = { store, identity, invitations, keyRing, random, guard };
-  const server = new PeerServer({
-    ...{ identity, clock, random, log, refusals, routes },
-    site: (id) => store.site(id),
-    isInvited: (publicKey) => invitations.find(publicKey) !== undefined,
-    invitedRoutes: [joinRoute({ ...joinParts, isJoining: () => membership.isJoining })],
-  });
+  const server = createPeerServer(parts, { invitations, membership, refusals, routes });
   await membership.refresh();
   for (const part of [rings, engine, rows, readThrough]) part.start();
+  const letWrite = releaseWhenVouched(site.hold, engine.vouched(), clock);
   const desk = createDesk(membership, site, { refusals, log });
   return {
     server,
@@ -114,6 +111,7 @@ export async function startReplication(parts: ReplicationParts): Promise<Running
       ...rowAdminRoutes(rows, peers),
     ],
     stop: async () => {
+      letWrite();
       guests.stop();
       await Promise.all([rows.stop(), readThrough.stop()]);
       await engine.stop();
@@ -121,6 +119,29 @@ export async function startReplication(parts: ReplicationParts): Promise<Running
       await rings.stop();
     },
   };
+}
+
+/** Answers peers, and who was invited to be one. */
+function createPeerServer(
+  { ports: { clock, random, log }, site: { store, identity, guard, dataDir } }: ReplicationParts,
+  {
+    invitations,
+    membership,
+    ...answering
+  }: {
+    readonly invitations: Invitations;
+    readonly membership: Membership;
+    readonly refusals: Refusals;
+    readonly routes: readonly PeerRoute[];
+  },
+): PeerServer {
+  const joinParts = { store, identity, invitations, keyRing: dataDir.keyRing, random, guard };
+  return new PeerServer({
+    ...{ identity, clock, random, log, ...answering },
+    site: (id) => store.site(id),
+    isInvited: (publicKey) => invitations.find(publicKey) !== undefined,
+    invitedRoutes: [joinRoute({ ...joinParts, isJoining: () => membership.isJoining })],
+  });
 }
 
 /** How requests reach the home of their bucket, and what they are made of reaches this one. */

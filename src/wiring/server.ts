@@ -142,10 +142,11 @@ async function openFor(
     bring: (...asked) => board.links.bring(...asked),
   };
   const s3 = createS3({ ...parts, links });
-  Object.assign(board, s3, { site: parts.site });
+  // Only then is anything answered: writes may have to wait for what peers know.
   const replication = await startReplication({ ...parts, s3 });
   const { server: peers, status } = replication;
-  Object.assign(board, { peers, replication: status, links: replication.links });
+  const { site } = parts;
+  Object.assign(board, s3, { site, peers, replication: status, links: replication.links });
   return replication;
 }
 

@@ -4,6 +4,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { GetObjectCommand, PutObjectCommand } from "@aws-sdk/client-s3";
 import { expect, test } from "vitest";
 import { makeBucket, patternBytes } from "../support/sdk.ts";
+import type { TestServer } from "../support/server.ts";
 import { type RunningSite, startCluster, until, untilInSync } from "../support/sites.ts";
 
 const LOST = patternBytes(1000, 3);
@@ -35,9 +36,13 @@ async function startToStop(site: RunningSite): Promise<string> {
   } catch (failure) {
     return String(failure);
   }
-  const server = site.server();
-  while (isAlive(server.pid)) await sleep(20);
-  return server.log();
+  return untilStopped(site.server());
+}
+
+/** Waits until a process that is expected to stop itself has done so, and gives what it said. */
+async function untilStopped({ pid, log }: TestServer): Promise<string> {
+  while (isAlive(pid)) await sleep(20);
+  return log();
 }
 
 function readLost(site: RunningSite, Bucket: string): Promise<true | undefined> {
@@ -76,5 +81,59 @@ test("a site that was set back to a snapshot stops, and gets back what it has lo
   } finally {
     for (const site of sites) await site.close();
     rmSync(snapshot, { recursive: true, force: true });
+  }
+});
+
+test("a site that was set back acknowledges no write before its peers have told it so", async () => {
+  const sites = await startCluster([{ name: "bonn" }, { name: "rome" }]);
+  const [bonn, rome] = sites as [RunningSite, RunningSite];
+  const snapshot = `${rome.dataDirectory}-snapshot`;
+  try {
+    const bucket = await makeBucket(rome.s3());
+    await untilInSync(sites);
+    await rome.kill();
+    const filter = (path: string): boolean => !path.endsWith(".sock");
+    cpSync(rome.dataDirectory, snapshot, { recursive: true, filter });
+    await rome.start();
+    await rome.s3().send(new PutObjectCommand({ Bucket: bucket, Key: "lost", Body: LOST }));
+    await until("bonn has the object", () => readLost(bonn, bucket));
+    await rome.kill();
+    setBack(rome, snapshot);
+    bonn.wire.set("refuses");
+    await rome.start();
+    const put = new PutObjectCommand({ Bucket: bucket, Key: "early", Body: LOST });
+    const outcome = rome
+      .s3()
+      .send(put)
+      .then(
+        () => "acknowledged",
+        () => "refused",
+      );
+    // Reads do not wait, and this one comes behind the write.
+    expect(await readLost(rome, bucket)).toBeUndefined();
+    bonn.wire.set("whole");
+    expect(await untilStopped(rome.server())).toContain("it was set back");
+    expect(await outcome).toBe("refused");
+  } finally {
+    for (const site of sites) await site.close();
+    rmSync(snapshot, { recursive: true, force: true });
+  }
+});
+
+test("a site whose peers cannot be asked takes writes all the same", async () => {
+  const sites = await startCluster([{ name: "oslo" }, { name: "riga" }]);
+  const [oslo, riga] = sites as [RunningSite, RunningSite];
+  try {
+    const bucket = await makeBucket(riga.s3());
+    await untilInSync(sites);
+    await riga.kill();
+    oslo.wire.set("swallows");
+    await riga.start();
+    await riga.s3().send(new PutObjectCommand({ Bucket: bucket, Key: "lost", Body: LOST }));
+    oslo.wire.set("whole");
+    await untilInSync(sites);
+    expect(await readLost(oslo, bucket)).toBe(true);
+  } finally {
+    for (const site of sites) await site.close();
   }
 });

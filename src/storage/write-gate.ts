@@ -1,8 +1,9 @@
 import type { ClockGuard } from "./clock-guard.ts";
 import type { Conflicts } from "./conflict-wishes.ts";
 import type { Store } from "./store.ts";
+import type { WriteHold } from "./write-hold.ts";
 
-/** Writes that take their time from this site's clock. */
+/** Writes that take their time from this site's clock, and a place in its log. */
 const STAMPED = [
   "createBucket",
   "putBucketSetting",
@@ -20,26 +21,36 @@ const STAMPED = [
   "resealAccessKey",
 ] as const satisfies readonly (keyof Store)[];
 
-type Gate = Pick<ClockGuard, "refusal">;
+type Gate = {
+  readonly guard: Pick<ClockGuard, "refusal">;
+  readonly hold: Pick<WriteHold, "waiting">;
+};
 
-/** Puts the clock's guard in front of the writes of clients; they are rejected while it says so. */
-export function gateWrites(store: Store, guard: Gate): Store {
+/**
+ * Puts a gate in front of the writes of clients: they wait while the hold lasts, and are rejected
+ * while the clock is not believed.
+ */
+export function gateWrites(store: Store, gates: Gate): Store {
   const gated: Record<string, (...request: never[]) => Promise<unknown>> = {};
-  for (const name of STAMPED) gated[name] = gate<never[], unknown>(guard, store[name]);
+  for (const name of STAMPED) gated[name] = gate<never[], unknown>(gates, store[name]);
   const { conflicts } = store;
   // A conflict that is restored is written anew, over what no lock keeps by this clock.
-  const resolve = gate(guard, (...wish: Parameters<Conflicts["resolve"]>) => {
+  const resolve = gate(gates, (...wish: Parameters<Conflicts["resolve"]>) => {
     return conflicts.resolve(...wish);
   });
   return { ...store, ...gated, conflicts: { ...conflicts, resolve } };
 }
 
 function gate<Given extends unknown[], Result>(
-  guard: Gate,
+  { guard, hold }: Gate,
   write: (...given: Given) => Promise<Result>,
 ): (...given: Given) => Promise<Result> {
-  return (...given) => {
+  const judge: typeof write = (...given) => {
     const refusal = guard.refusal();
     return refusal === undefined ? write(...given) : Promise.reject(refusal);
+  };
+  return (...given) => {
+    const { waiting } = hold;
+    return waiting === undefined ? judge(...given) : waiting.then(() => judge(...given));
   };
 }
