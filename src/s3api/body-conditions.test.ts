@@ -156,6 +156,10 @@ test("a policy can ask for conditions on objects that are made, and let parts be
   const ask = (method: string, path: string, headers: Record<string, string> = {}, body = "") =>
     site.ask({ method, path: `/${PLAIN}/${path}`, as, headers, body });
   expect((await ask("PUT", "made")).status).toBe(403);
+  await site.ask({ method: "PUT", path: `/${PLAIN}/source` });
+  const copy = { "x-amz-copy-source": `${PLAIN}/source` };
+  expect((await ask("PUT", "copied", copy)).status).toBe(403);
+  expect((await ask("PUT", "copied", { ...copy, "If-None-Match": "*" })).status).toBe(200);
   expect((await ask("PUT", "made", { "If-None-Match": "*" })).status).toBe(200);
   const begun = await ask("POST", "parts?uploads");
   const id = /<UploadId>(\w+)/.exec(begun.body.toString())?.[1] ?? "";
