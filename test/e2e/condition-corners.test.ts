@@ -84,6 +84,10 @@ describe.each(ENGINES)("corners of conditions on %s", (engine) => {
     ["/missing", { "If-Match": "*" }, 404, "NoSuchKey"],
     ["/missing", { "If-Match": ETAG }, 404, "NoSuchKey"],
     ["/there", { "If-Unmodified-Since": PAST }, 501, "NotImplemented"],
+    // What is no list of entity tags is a condition all the same.
+    ["/there", { "If-None-Match": '"*' }, 501, "NotImplemented"],
+    ["/there", { "If-None-Match": "" }, 501, "NotImplemented"],
+    ["/there", { "If-Match": `"${ETAG}" "x", *` }, 412, "PreconditionFailed"],
   ])("writing %s with %j answers %i %s", async (key, headers, status, code) => {
     const put = await send("PUT", key, headers, "new");
     expect([put.status, put.code]).toEqual([status, code]);

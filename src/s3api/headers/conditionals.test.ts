@@ -64,6 +64,14 @@ describe("entity tags", () => {
     ]);
   });
 
+  test.each(['"abc', '"a" "b", *', '", *', '"a", b c', ","])("are none in %s", (header) => {
+    expect(parseEntityTags(header)).toEqual([]);
+  });
+
+  test("may end with a comma", () => {
+    expect(parseEntityTags('"a", ')).toEqual([{ value: "a", weak: false }]);
+  });
+
   test("read back whatever was quoted", () => {
     const value = fc.stringMatching(/^[!#-~]{1,12}$/);
     fc.assert(
@@ -97,6 +105,15 @@ test.each([["if-modified-since"], ["if-unmodified-since"], ["x-amz-if-match-size
   "a write under %s is refused by name",
   (name) => {
     expect(() => readWriteConditions(headersOf({ [name]: "1" }))).toThrow(S3Error);
+  },
+);
+
+test.each(["", '"abc', '"a" "b", *', ","])(
+  "a write that wants none of %j is refused: nothing would match, and it would go through",
+  (header) => {
+    expect(() => readWriteConditions(headersOf({ "if-none-match": header }))).toThrow(
+      expect.objectContaining({ code: "NotImplemented" }),
+    );
   },
 );
 

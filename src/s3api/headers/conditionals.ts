@@ -24,16 +24,18 @@ const NOT_MODIFIED: ReadVerdict = { kind: "not-modified" };
 /** Quoted tags may hold commas; bare ones are what many S3 clients send. */
 const TAG = /\s*(W\/)?(?:"([^"]*)"|([^\s",]+))\s*(?:,|$)/y;
 
-/** Reads a list of entity tags; a text without a single one matches nothing. */
+/** Reads a list of entity tags; a text that is no such list, from end to end, matches nothing. */
 export function parseEntityTags(header: string): readonly EntityTag[] {
   const tags: EntityTag[] = [];
+  let readTo = 0;
   TAG.lastIndex = 0;
   for (let match = TAG.exec(header); match !== null; match = TAG.exec(header)) {
     tags.push({ value: match[2] ?? match[3] ?? "", weak: match[1] !== undefined });
-    if (TAG.lastIndex >= header.length) break;
+    readTo = TAG.lastIndex;
+    if (readTo >= header.length) break;
   }
   TAG.lastIndex = 0;
-  return tags;
+  return header.slice(readTo).trim() === "" ? tags : [];
 }
 
 /**
@@ -132,17 +134,26 @@ const WRITE_UNSUPPORTED = [
  */
 export function readWriteConditions(headers: RequestHeaders): WriteConditions | undefined {
   for (const name of WRITE_UNSUPPORTED) {
-    if (headers.get(name) !== undefined) {
-      throw new S3Error("NotImplemented", { fields: { Header: name } });
-    }
+    if (headers.get(name) !== undefined) throw unjudged(name);
   }
   const match = headers.get("if-match");
   const noneMatch = headers.get("if-none-match");
   if (match === undefined && noneMatch === undefined) return undefined;
   return {
     ...(match === undefined ? {} : { ifMatch: writeTags(match, false) }),
-    ...(noneMatch === undefined ? {} : { ifNoneMatch: writeTags(noneMatch, true) }),
+    ...(noneMatch === undefined ? {} : { ifNoneMatch: unwantedTags(noneMatch) }),
   };
+}
+
+function unjudged(header: string): S3Error {
+  return new S3Error("NotImplemented", { fields: { Header: header } });
+}
+
+/** What matches nothing would let every write through. AWS takes no value but `*`. */
+function unwantedTags(header: string): readonly string[] {
+  const values = writeTags(header, true);
+  if (values.length === 0) throw unjudged("if-none-match");
+  return values;
 }
 
 function writeTags(header: string, weakly: boolean): readonly string[] {
