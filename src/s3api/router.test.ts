@@ -131,6 +131,17 @@ describe("virtual hosts", () => {
   ])("%s with %s is %s", (host, line, expected) => {
     expect(at(host, line)).toBe(expected);
   });
+
+  test.each([
+    ["photos.example.test", "GET /a/b", "GetObject photos a/b"],
+    ["photos.s3.example.test", "GET /a/b", "GetObject photos a/b"],
+    ["s3.example.test", "GET /photos/k", "GetObject photos k"],
+  ])("%s with %s is %s, whichever of two domains is named first", (host, line, expected) => {
+    const both = ["example.test", "s3.example.test"];
+    for (const names of [both, both.toReversed()]) {
+      expect(summary(route(line, { host }, names))).toBe(expected);
+    }
+  });
 });
 
 test("every operation is found by its own request and takes its own parameters", () => {

@@ -85,16 +85,20 @@ function keyOrRefuse(text: string): ObjectKey {
   throw new S3Error("InvalidURI");
 }
 
-/** The bucket in front of a domain; undefined for a host that is addressed in path style. */
+/**
+ * The bucket in front of a domain; undefined for a host that is addressed in path style. A domain
+ * may lie below another one, and the longest that fits is meant.
+ */
 function bucketOfHost(headers: RequestHeaders, domains: readonly string[]): string | undefined {
   const host = hostName(headers.get("host") ?? "");
+  let bucket: string | undefined;
   for (const domain of domains) {
     if (host === domain) return undefined;
-    if (host.length > domain.length + 1 && host.endsWith(`.${domain}`)) {
-      return host.slice(0, -domain.length - 1);
-    }
+    if (host.length <= domain.length + 1 || !host.endsWith(`.${domain}`)) continue;
+    const label = host.slice(0, -domain.length - 1);
+    if (bucket === undefined || label.length < bucket.length) bucket = label;
   }
-  return undefined;
+  return bucket;
 }
 
 /** Without port; names in lower case. An address in brackets is never a bucket. */
