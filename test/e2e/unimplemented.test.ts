@@ -70,6 +70,24 @@ describe.each(ENGINES)("what is not implemented on %s", (engine) => {
     expect(made.code).toBe("NoSuchBucket");
   });
 
+  test("a body that calls itself a part of an object does not take the place of all of it", async () => {
+    const path = `/${await makeBucket(sdkFor(server()))}/key`;
+    await sendSigned(server(), { method: "PUT", path, body: "whole" });
+    for (const more of [{}, { "x-amz-write-offset-bytes": "5" }]) {
+      const headers = { "Content-Range": "bytes 3-4/5", ...more };
+      const part = await sendSigned(server(), { method: "PUT", path, headers, body: "ly" });
+      expect([part.status, part.code]).toEqual([501, "NotImplemented"]);
+      expect(part.body).toContain("<Header>content-range</Header>");
+    }
+    expect((await sendSigned(server(), { method: "GET", path })).body).toBe("whole");
+    // The part of an upload is one, whatever a client says of its place.
+    const begun = await sendSigned(server(), { method: "POST", path: `${path}?uploads` });
+    const place = `${path}?uploadId=${/<UploadId>(\w+)</.exec(begun.body)?.[1]}&partNumber=1`;
+    const headers = { "Content-Range": "bytes 0-1/2" };
+    const taken = await sendSigned(server(), { method: "PUT", path: place, headers, body: "ly" });
+    expect(taken.status).toBe(200);
+  });
+
   test.each(UNSET)("the setting %s is answered as unset", async (name, status, code) => {
     const Bucket = await makeBucket(sdkFor(server()));
     const answer = await sendSigned(server(), { method: "GET", path: `/${Bucket}?${name}` });

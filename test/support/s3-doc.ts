@@ -18,6 +18,7 @@ const DIFFERENCES = `## Where Atoll differs from AWS, or AWS has no answer
 - **Headers.** One that demands what Atoll does not do is refused with \`NotImplemented\` and its name:
   \`x-amz-grant-*\`, \`x-amz-mfa\`, \`x-amz-object-lock-event-hold*\`, \`x-amz-if-match-initiated-time\` and
   \`x-amz-bucket-namespace: account-regional\`; \`x-amz-write-offset-bytes\` elsewhere than in PutObject.
+  So is \`Content-Range\` in PutObject: what calls itself a part would replace the whole object.
 - **Appends.** PutObject with \`x-amz-write-offset-bytes\` works in every bucket; where there are
   versions, it makes one. Bytes that lie in chunks are not written again. The ETag is that of a
   multipart upload with one part more at each append, up to 10,000; a copy keeps it, and with it the

@@ -14,6 +14,7 @@ import {
   pushChecksums,
   readObjectAttributes,
 } from "../headers/object-headers.ts";
+import { refusePartOfBody } from "../headers/range.ts";
 import type { HandlerDeps, ObjectCall, Reply } from "../operation.ts";
 import { emptyReply } from "../reply.ts";
 import { lockOfWrite, requireDigestOfLocked } from "./lock-of-write.ts";
@@ -32,6 +33,7 @@ const WRITE_OFFSET_HEADER = "x-amz-write-offset-bytes";
  */
 export async function appendObject(call: ObjectCall, deps: HandlerDeps): Promise<Reply> {
   const offset = readOffset(call);
+  refusePartOfBody(call.headers);
   const conditions = allowedConditions(call);
   const seen = deps.store.object(call.bucket, call.key);
   const encrypting = encryptionOfAppend(call, deps, seen);

@@ -21,6 +21,7 @@ import {
   pushChecksums,
   readObjectAttributes,
 } from "../headers/object-headers.ts";
+import { refusePartOfBody } from "../headers/range.ts";
 import type { HandlerDeps, ObjectCall, Reply } from "../operation.ts";
 import { emptyReply } from "../reply.ts";
 import { lockOfWrite, requireDigestOfLocked } from "./lock-of-write.ts";
@@ -46,6 +47,7 @@ export async function putObject(
   deps: HandlerDeps,
   limits: PayloadSettings = PUT_PAYLOAD,
 ): Promise<Reply> {
+  refusePartOfBody(call.headers);
   const attributes = readObjectAttributes(call.headers);
   const conditions = allowedConditions(call);
   const encryption = encryptionOfNew(call, deps);

@@ -1,5 +1,6 @@
 import { LIMITS } from "../../core/limits.ts";
 import type { PartSummary } from "../../core/records.ts";
+import type { RequestHeaders } from "../../http/exchange.ts";
 import type { ByteRange } from "../../storage/store.ts";
 import { S3Error } from "../errors.ts";
 
@@ -63,6 +64,15 @@ export function readCopyRange(header: string | undefined, size: number): ByteRan
 function wrongCopyRange(header: string, message: string): S3Error {
   const fields = { ArgumentName: "x-amz-copy-source-range", ArgumentValue: header };
   return new S3Error("InvalidArgument", { message, fields });
+}
+
+/**
+ * Refuses a body that calls itself a part of the object: as a whole it would take the place of all
+ * of it (RFC 9110, section 14.5).
+ */
+export function refusePartOfBody(headers: RequestHeaders): void {
+  if (headers.get("content-range") === undefined) return;
+  throw new S3Error("NotImplemented", { fields: { Header: "content-range" } });
 }
 
 /** The error for a range that lies outside the object. */
