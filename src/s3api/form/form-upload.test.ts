@@ -80,6 +80,15 @@ test("the client of a large form waits until its file is wanted", async () => {
   expect(form.counted()).toBe(HEAD.length + "early later".length + END.length);
 });
 
+test("who stores the file can have its client wait over what came of it early", async () => {
+  const form = openForm(false);
+  form.data(`${HEAD}early`);
+  await form.upload.head;
+  const file = form.upload.fileExchange();
+  file.receive({ data: () => file.pause(), end: () => undefined, abort: () => undefined });
+  expect(form.calls.at(-1)).toBe("pause");
+});
+
 test("a small form is given when all of it is there, with the length of its file", async () => {
   const form = openForm(true);
   form.data(`${HEAD}content`);

@@ -97,9 +97,10 @@ export class FormUpload {
 
   #receive(sink: BodySink): void {
     this.#sink = sink;
-    if (this.#early.length > 0) sink.data(this.#early.take());
+    // First: the sink may pause again over what it is given now.
     if (this.#end === "open") this.#exchange.resume();
-    else this.#tell(sink);
+    if (this.#early.length > 0) sink.data(this.#early.take());
+    if (this.#end !== "open") this.#tell(sink);
   }
 
   #feed(step: () => void): void {
