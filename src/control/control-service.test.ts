@@ -116,6 +116,7 @@ function controlWith(changes: Partial<ControlDeps> = {}) {
     replication: () => undefined,
     startedMonotonicMs: nowMs - 86_400_500,
     domains: ["s3.example.org"],
+    websiteDomain: undefined,
     metricsToken: TOKEN,
     authorizeStats: () => false,
     onFailure: (failure) => {
@@ -212,6 +213,21 @@ describe("/v1/ on the S3 port", () => {
     expect(serves("photos.s3.example.org:9000", "/v1/health/live")).toBe(false);
     expect(serves("127.0.0.1:9000", "/v1x/health/live")).toBe(false);
     expect(serves("127.0.0.1:9000", "/photos/v1/health")).toBe(false);
+  });
+
+  test("is also at a domain that lies below another, whichever is named first", () => {
+    const both = ["example.org", "s3.example.org"];
+    for (const domains of [both, both.toReversed()]) {
+      const service = controlWith({ domains, websiteDomain: "web.example.org" });
+      const serves = (host: string): boolean => {
+        const headers = { get: () => host };
+        return service.serves({ target: "/v1/metrics", headers } as unknown as Exchange);
+      };
+      const hosts = ["s3.example.org", "photos.s3.example.org", "photos.web.example.org"];
+      expect(hosts.map(serves)).toEqual([true, false, false]);
+      // To S3 this is a bucket called "web".
+      expect(serves("web.example.org")).toBe(false);
+    }
   });
 
   test("stats have exactly the shape that monitors rely on", async () => {

@@ -7,6 +7,8 @@ import { collectStats, type StatsDeps } from "./stats.ts";
 export type ControlDeps = StatsDeps & {
   /** Domains below which the first label of a host is a bucket's name. */
   readonly domains: readonly string[];
+  /** Domain below which it is that of a bucket's website. */
+  readonly websiteDomain: string | undefined;
   readonly metricsToken: string | undefined;
   /** True when the request is signed by a key that may see the stats. Never throws. */
   readonly authorizeStats: (exchange: Exchange) => boolean | Promise<boolean>;
@@ -73,7 +75,7 @@ export function createControlService(deps: ControlDeps): ControlService {
       const { target } = exchange;
       if (!target.startsWith("/v1/") && target !== "/v1" && !target.startsWith("/v1?"))
         return false;
-      return !isBelowDomain(exchange.headers.get("host") ?? "", deps.domains);
+      return !isBelowDomain(exchange.headers.get("host") ?? "", deps);
     },
     handle: (exchange) => {
       answer(exchange, deps, metrics).catch((failure: unknown) => {
@@ -153,13 +155,15 @@ function problem(status: number, message: string): Answer {
   return json(status, { error: { message } });
 }
 
-// The bucket is whatever stands in front of a domain; the domain itself is addressed by path. The
-// S3 router reads hosts in the same way, so that each request belongs to exactly one of the two.
-function isBelowDomain(host: string, domains: readonly string[]): boolean {
+// The bucket is whatever stands in front of a domain; a domain of S3 itself is addressed by path,
+// also where it lies below another one. The S3 router reads hosts in the same way, so that each
+// request belongs to exactly one of the two.
+function isBelowDomain(
+  host: string,
+  { domains, websiteDomain }: Pick<ControlDeps, "domains" | "websiteDomain">,
+): boolean {
   const name = host.replace(/:.*$/s, "").toLowerCase();
-  for (const domain of domains) {
-    if (name === domain) return false;
-    if (name.length > domain.length + 1 && name.endsWith(`.${domain}`)) return true;
-  }
-  return false;
+  if (domains.includes(name)) return false;
+  const above = websiteDomain === undefined ? domains : [...domains, websiteDomain];
+  return above.some((domain) => name.length > domain.length + 1 && name.endsWith(`.${domain}`));
 }

@@ -122,7 +122,8 @@ function createControl(
   const { clock, processFacts } = ports;
   return createControlService({
     ...{ ...parts, clock, processFacts, startedMonotonicMs: clock.monotonicMs() },
-    ...{ domains: bucketDomains(settings), metricsToken: settings.metricsToken },
+    ...{ domains: settings.domains, websiteDomain: settings.websiteDomain },
+    metricsToken: settings.metricsToken,
     state: () => board.state,
     site: () => board.site,
     replication: () => board.replication,
@@ -177,11 +178,6 @@ function warnAtStart(
   const lastWriteMs = hlcMs(store.stats().hlc);
   const moment = { host: where.host, hasTls: where.secure, nowMs: clock.nowMs(), lastWriteMs };
   for (const warning of startWarnings(moment)) log.warn({}, warning);
-}
-
-/** Hosts below these belong to buckets, whatever their path. */
-function bucketDomains({ domains, websiteDomain }: Settings): readonly string[] {
-  return websiteDomain === undefined ? domains : [...domains, websiteDomain];
 }
 
 function describeServer(running: {
