@@ -12,7 +12,7 @@ type Lines = ReadonlyArray<readonly [name: string, value: string]>;
 /** A request of a client for another site to answer. Its body has been verified. */
 export type ForwardedRequest = {
   readonly method: string;
-  /** Path and query as they came. */
+  /** Path and query as they came, but in path style always. */
   readonly target: string;
   /** Names in lower case. */
   readonly headers: Lines;

@@ -69,7 +69,8 @@ export function answerForwarded(
   auth: AuthResult,
   deps: HandlerDeps,
 ): Reply | Promise<Reply> {
-  const route = routeRequest(trace.exchange, deps.settings.domains);
+  // Below the domains of this site its host means nothing: it is addressed in path style.
+  const route = routeRequest(trace.exchange, []);
   trace.bucket = route.bucketText;
   trace.key = route.key;
   trace.isForwarded = true;

@@ -69,6 +69,8 @@ async function openHomePair(): Promise<HomePair> {
     },
   });
   berlin = await openS3Site({
+    // Each site is reached under a domain of its own, if under any.
+    domains: ["s3.test"],
     home: { ...alone, ...toParis(paris, link), self: BERLIN, applied: () => new Map() },
   });
   for (const site of [berlin, paris]) {

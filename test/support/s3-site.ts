@@ -28,6 +28,8 @@ const OWNER_ID = "1".padStart(64, "0");
 export type SignedRequest = {
   readonly method: string;
   readonly path: string;
+  /** The site's own address in path style, unless given. */
+  readonly host?: string;
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: Uint8Array | string;
   readonly abortAfterBytes?: number;
@@ -69,6 +71,7 @@ export async function openS3Site({
   ...settings
 }: {
   readonly requestsMax?: number;
+  readonly domains?: readonly string[];
   readonly applied?: AppliedSource;
   readonly home?: S3ServiceDeps["home"];
 } = {}): Promise<S3Site> {
@@ -130,11 +133,11 @@ export async function openS3Site({
 }
 
 function askSigned(handler: HttpHandler, request: SignedRequest): Promise<FakeAnswer> {
-  const { method, path, headers = {}, as: credential = ROOT_CREDENTIAL } = request;
+  const { method, path, host = HOST, headers = {}, as: credential = ROOT_CREDENTIAL } = request;
   const body = Buffer.from(request.body ?? "");
   const signed = aws4.sign(
     {
-      ...{ method, path, host: HOST, service: "s3", region: REGION },
+      ...{ method, path, host, service: "s3", region: REGION },
       headers: { ...headers, "Content-Length": String(body.length) },
       body,
     },

@@ -6,7 +6,9 @@ import type {
 } from "../../core/forwarded-request.ts";
 import { LIMITS } from "../../core/limits.ts";
 import { payloadOf } from "../handlers/request-body.ts";
-import type { BucketCall, HandlerDeps, Reply } from "../operation.ts";
+import { encodeName } from "../list/wish.ts";
+import type { BucketCall, HandlerDeps, HomeVisit, Reply } from "../operation.ts";
+import { decodePercent } from "../target.ts";
 
 /**
  * Headers that are not forwarded: they are about how the body came, who signed, or this connection.
@@ -35,6 +37,7 @@ const OWN_LINES: ReadonlySet<string> = new Set([
 ]);
 
 type Lines = ForwardedHead["headers"];
+type ForwardedCall = HomeVisit["call"];
 
 /** The length of the body as it will be counted, as far as the client has announced it. */
 export function announcedBytes({ headers }: Pick<BucketCall, "headers">): number {
@@ -48,7 +51,7 @@ export function announcedBytes({ headers }: Pick<BucketCall, "headers">): number
  * made of something else.
  */
 export async function takeRequest(
-  call: BucketCall,
+  call: ForwardedCall,
   deps: HandlerDeps,
   headers = call.headers,
 ): Promise<ForwardedRequest> {
@@ -67,13 +70,32 @@ export async function takeRequest(
 }
 
 /** A request without its body, with headers that say how the body will follow. */
-export function headOf(call: BucketCall, headers: Lines): ForwardedHead {
+export function headOf(call: ForwardedCall, headers: Lines): ForwardedHead {
   const { exchange, auth } = call;
   return {
-    ...{ method: exchange.method, target: exchange.target, headers },
+    ...{ method: exchange.method, ...inPathStyle(call, headers) },
     ...{ remoteAddress: exchange.remoteAddress, secure: exchange.secure },
     principal: principalOf(auth.credential),
   };
+}
+
+/**
+ * The address of a request without a bucket in its host: a site knows its own domains, and would
+ * take the beginning of the key for the bucket below those of another.
+ */
+function inPathStyle(
+  { exchange, bucket, key }: ForwardedCall,
+  headers: Lines,
+): Pick<ForwardedHead, "target" | "headers"> {
+  const { target } = exchange;
+  const path = target.replace(/\?.*$/s, "");
+  if (decodePercent(path) !== `/${key ?? ""}`) return { target, headers };
+  const query = target.slice(path.length);
+  const withBucket = key === undefined ? `/${bucket}` : `/${bucket}/${encodeName(key)}`;
+  const lines = headers.map(([name, value]) => {
+    return [name, name === "host" ? value.slice(bucket.length + 1) : value] as const;
+  });
+  return { target: `${withBucket}${query}`, headers: lines };
 }
 
 /** The headers that mean the same at another site. */

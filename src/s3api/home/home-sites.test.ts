@@ -127,6 +127,21 @@ describe("a conditional write at a site that is not the bucket's home", () => {
     expect(link.forwarded).toHaveLength(2);
   });
 
+  test("means the bucket in front of this site's domain, which the home does not know", async () => {
+    const host = "photos.s3.test:9000";
+    const path = "/photos/in%20photos";
+    const put = { method: "PUT", path, host, headers: ABSENT, body: "x" };
+    const there = await berlin.ask(put);
+    expect(there.status).toBe(200);
+    const inPathStyle = { method: "HEAD", path: `/photos${path}` };
+    expect(await statusOf(paris, inPathStyle)).toBe("200");
+    const etag = `<ETag>${there.headers["etag"]}</ETag>`;
+    const body = deleteOf(`<Key>photos/in photos</Key>${etag}`);
+    const many = await berlin.ask({ method: "POST", path: "/?delete", host, body });
+    expect(String(many.body)).toContain("<Deleted><Key>photos/in photos</Key></Deleted>");
+    expect(await statusOf(paris, inPathStyle)).toBe("404");
+  });
+
   test("is refused with 503 while the home is out of reach, and nothing is stored", async () => {
     link.isCut = true;
     const put = { method: "PUT", path: "/photos/dog", headers: ABSENT, body: "x" };

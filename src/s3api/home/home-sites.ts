@@ -142,7 +142,8 @@ export class HomeSites implements HomeGate {
     const home = homeOf(call.bucketSettings);
     if (home === undefined) throw homeUnavailable();
     const lines = keptLines(call).filter(([name]) => !OF_BODY.test(name));
-    const head = headOf(call, [...lines, ["content-length", String(body.length)]]);
+    const ofBucket = { ...call, key: undefined };
+    const head = headOf(ofBucket, [...lines, ["content-length", String(body.length)]]);
     return this.#deps.forward(home.site, { ...head, body }).catch(refuseClient);
   }
 

@@ -184,6 +184,14 @@ describe("an upload that is completed with a condition, away from home", () => {
     expect(await statusOf(berlin, { ...complete, path: never })).toBe("404 NoSuchUpload");
   });
 
+  test("may be asked for below a domain of this site's own, and is found there", async () => {
+    const { complete } = await upload(berlin, "/photos/below", [1]);
+    const path = complete.path.replace("/photos/", "/");
+    const done = await berlin.ask({ ...complete, path, host: "photos.s3.test:9000" });
+    expect(String(done.body)).toContain("<Location>http://s3.test:9000/photos/below</Location>");
+    expect(await statusOf(paris, { method: "HEAD", path: "/photos/below" })).toBe("200");
+  });
+
   test("is refused when the condition does not hold, and no byte of it travels", async () => {
     await paris.ask({ method: "PUT", path: "/photos/taken", body: "x" });
     const { complete } = await upload(berlin, "/photos/taken", [5, 1]);

@@ -9,7 +9,7 @@ import type { BodyTarget } from "../body/block-pipe.ts";
 import { PUT_PAYLOAD } from "../body/payload.ts";
 import { S3Error } from "../errors.ts";
 import { payloadOf } from "../handlers/request-body.ts";
-import type { BucketCall, HandlerDeps } from "../operation.ts";
+import type { HandlerDeps, HomeVisit } from "../operation.ts";
 import { headOf, keptLines } from "./forward.ts";
 
 /** The header that says that a checksum follows the body, which is framed by aws-chunked then. */
@@ -20,7 +20,7 @@ const TRAILER = "x-amz-trailer";
  * body is ended there only when everything that the client claimed about it has been verified here.
  */
 export async function streamThere(
-  call: BucketCall,
+  call: HomeVisit["call"],
   deps: HandlerDeps,
   open: (head: ForwardedHead) => Promise<ForwardedFlow>,
 ): Promise<ForwardedAnswer> {
