@@ -127,6 +127,18 @@ describe("a conditional write at a site that is not the bucket's home", () => {
     expect(link.forwarded).toHaveLength(2);
   });
 
+  test.each(["if-match", "if-none-match", "if-modified-since", "if-unmodified-since"])(
+    "may be a rename whose source is asked for by %s",
+    async (condition) => {
+      const headers = {
+        "x-amz-rename-source": "/photos/old",
+        [`x-amz-rename-source-${condition}`]: "Sun, 06 Nov 1994 08:49:37 GMT",
+      };
+      await berlin.ask({ method: "PUT", path: "/photos/new?renameObject", headers });
+      expect(link.forwarded).toHaveLength(1);
+    },
+  );
+
   test("means the bucket in front of this site's domain, which the home does not know", async () => {
     const host = "photos.s3.test:9000";
     const path = "/photos/in%20photos";

@@ -50,6 +50,8 @@ const CONDITIONS = [
   "x-amz-write-offset-bytes",
   "x-amz-rename-source-if-match",
   "x-amz-rename-source-if-none-match",
+  "x-amz-rename-source-if-modified-since",
+  "x-amz-rename-source-if-unmodified-since",
 ] as const;
 
 /** Headers by which a client vouches for the body that it sent itself. */
