@@ -1,4 +1,6 @@
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
+import { ask } from "../../test/support/fake-exchange.ts";
+import { credentialOf, openS3Site } from "../../test/support/s3-site.ts";
 import type { Store } from "../storage/store.ts";
 import { S3Error } from "./errors.ts";
 import { requireComplete, whileIncomplete } from "./incomplete-site.ts";
@@ -24,6 +26,32 @@ test("a site that merges rows of another one into its own answers as before", ()
   const failure = new S3Error("NoSuchKey");
   expect(whileIncomplete(storeWith("merge"), failure)).toBe(failure);
   expect(() => requireComplete(storeWith("merge"), "ListObjectsV2")).not.toThrow();
+});
+
+test("who may not list, and who visits a website, comes again as well", async () => {
+  const site = await openS3Site({ websiteDomain: "web.test" });
+  const alice = credentialOf("ALICE", {});
+  site.add(alice);
+  await site.ask({ method: "PUT", path: "/pages" });
+  const read = { Effect: "Allow", Principal: "*", Action: ["s3:GetObject", "s3:GetObjectVersion"] };
+  const policy = JSON.stringify({ Statement: { ...read, Resource: "arn:aws:s3:::pages/*" } });
+  await site.ask({ method: "PUT", path: "/pages?policy", body: policy });
+  const website =
+    "<WebsiteConfiguration><IndexDocument><Suffix>i</Suffix></IndexDocument></WebsiteConfiguration>";
+  await site.ask({ method: "PUT", path: "/pages?website", body: website });
+  const visit = (host: string) =>
+    ask(site.handler, { method: "GET", target: "/page", headers: { host }, body: Buffer.alloc(0) });
+  const statuses = async () => {
+    const paths = ["/pages/page", `/pages/page?versionId=${"0".repeat(32)}`];
+    const asked = paths.map((path) => site.ask({ method: "GET", path, as: alice }));
+    const answers = [...asked, visit("pages.web.test"), visit("others.web.test")];
+    return (await Promise.all(answers)).map(({ status }) => status);
+  };
+  expect(await statuses()).toEqual([403, 403, 403, 404]);
+  const bootstrap = vi.spyOn(site.store.rows, "bootstrap");
+  bootstrap.mockReturnValue({ position: "" } as unknown as ReturnType<typeof bootstrap>);
+  expect(await statuses()).toEqual([503, 503, 503, 503]);
+  await site.close();
 });
 
 test("other failures stay what they are", () => {

@@ -1,7 +1,6 @@
 import type { Store } from "../storage/store.ts";
 import { S3Error } from "./errors.ts";
 import { slowDown } from "./guard/request-guard.ts";
-import type { OperationName } from "./operations.ts";
 
 /*
  * While a site takes over all rows of another one, what it does not find may still be on its way:
@@ -11,7 +10,7 @@ import type { OperationName } from "./operations.ts";
 
 const AGAIN_MS = 5000;
 const MISSING: ReadonlySet<string> = new Set(["NoSuchKey", "NoSuchBucket", "NoSuchVersion"]);
-const LISTS: ReadonlySet<OperationName> = new Set([
+const LISTS: ReadonlySet<string> = new Set([
   "ListBuckets",
   "ListObjects",
   "ListObjectsV2",
@@ -26,8 +25,16 @@ export function whileIncomplete({ rows }: Rows, failure: unknown): unknown {
   return isIncomplete({ rows }) ? slowDown(AGAIN_MS) : failure;
 }
 
+/**
+ * What a caller is told who must not hear whether something is there: while the site is incomplete
+ * that it is absent here says nothing, and who may read it can come again.
+ */
+export function hiddenAbsence({ store }: { readonly store: Rows }): S3Error {
+  return isIncomplete(store) ? slowDown(AGAIN_MS) : new S3Error("AccessDenied");
+}
+
 /** Refuses listings while the site is incomplete. */
-export function requireComplete({ rows }: Rows, operation: OperationName): void {
+export function requireComplete({ rows }: Rows, operation: string): void {
   if (LISTS.has(operation) && isIncomplete({ rows })) throw slowDown(AGAIN_MS);
 }
 

@@ -72,6 +72,7 @@ export async function openS3Site({
 }: {
   readonly requestsMax?: number;
   readonly domains?: readonly string[];
+  readonly websiteDomain?: string;
   readonly applied?: AppliedSource;
   readonly home?: S3ServiceDeps["home"];
 } = {}): Promise<S3Site> {

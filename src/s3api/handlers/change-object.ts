@@ -2,6 +2,7 @@ import { unreachable } from "../../core/assert.ts";
 import type { ChangeOutcome, RequestedChange, StoredObject } from "../../storage/store.ts";
 import { S3Error } from "../errors.ts";
 import { versionOf } from "../headers/version-ref.ts";
+import { hiddenAbsence } from "../incomplete-site.ts";
 import type { HandlerDeps, ObjectCall } from "../operation.ts";
 import { writeRefusal } from "./write-refusal.ts";
 
@@ -19,21 +20,22 @@ export async function changeObject(
   const place = version === undefined ? { bucket, key } : { bucket, key, version };
   const outcome = await deps.store.changeObject({ ...place, change });
   if (outcome.outcome === "changed") return outcome.object;
-  throw changeRefusal(call, outcome);
+  throw changeRefusal(call, deps, outcome);
 }
 
 function changeRefusal(
   { allows, bucket, key, query }: ObjectCall,
+  deps: HandlerDeps,
   outcome: Exclude<ChangeOutcome, { outcome: "changed" }>,
 ): S3Error {
   switch (outcome.outcome) {
     case "no-such-version":
-      if (!allows("s3:ListBucket", bucket)) return new S3Error("AccessDenied");
+      if (!allows("s3:ListBucket", bucket)) return hiddenAbsence(deps);
       return new S3Error("NoSuchVersion", {
         fields: { Key: key, VersionId: query.get("versionId") ?? "" },
       });
     case "no-such-key":
-      if (!allows("s3:ListBucket", bucket)) return new S3Error("AccessDenied");
+      if (!allows("s3:ListBucket", bucket)) return hiddenAbsence(deps);
       return writeRefusal(outcome, bucket, key);
     case "delete-marker":
       return new S3Error("MethodNotAllowed", {

@@ -6,6 +6,7 @@ import { S3Error } from "../errors.ts";
 import { formatHttpDate } from "../headers/dates.ts";
 import type { HeaderLines } from "../headers/object-headers.ts";
 import { type VersionRef, versionOf } from "../headers/version-ref.ts";
+import { hiddenAbsence } from "../incomplete-site.ts";
 import type { Call, HandlerDeps, ObjectCall } from "../operation.ts";
 
 type DeleteMarker = Extract<StoredVersion, { kind: "delete-marker" }>;
@@ -30,7 +31,7 @@ export function existingObject(call: ObjectCall, deps: HandlerDeps): StoredObjec
   const object = deps.store.object(call.bucket, call.key);
   if (object !== undefined) return object;
   const marker = currentMarker(deps, call, call.bucketSettings);
-  throw absentKey(call, call, marker === undefined ? undefined : markerHeaders(marker));
+  throw absentKey(call, deps, call, marker);
 }
 
 /**
@@ -57,7 +58,7 @@ export function copiedObject(
   const { bucket, key, version } = source;
   if (version !== undefined) {
     const found = deps.store.version(bucket, key, version) ?? conflictOf(deps, source, version);
-    if (found === undefined) throw absentVersion(call, source, version);
+    if (found === undefined) throw absentVersion(call, deps, source, version);
     if (found.kind === "object") return found.object;
     throw new S3Error("InvalidRequest", {
       message:
@@ -67,12 +68,12 @@ export function copiedObject(
   const object = deps.store.object(bucket, key);
   if (object !== undefined) return object;
   const marker = currentMarker(deps, source, source.settings);
-  throw absentKey(call, source, marker === undefined ? undefined : markerHeaders(marker));
+  throw absentKey(call, deps, source, marker);
 }
 
 function namedObject(call: ObjectCall, deps: HandlerDeps, ref: VersionRef): StoredObject {
   const found = deps.store.version(call.bucket, call.key, ref) ?? conflictOf(deps, call, ref);
-  if (found === undefined) throw absentVersion(call, call, ref);
+  if (found === undefined) throw absentVersion(call, deps, call, ref);
   if (found.kind === "object") return found.object;
   throw notForMarkers(call, [
     ["Allow", "DELETE"],
@@ -114,14 +115,20 @@ function notForMarkers(call: ObjectCall, headers: HeaderLines): S3Error {
   return new S3Error("MethodNotAllowed", { fields, headers });
 }
 
-function absentKey(call: Call, place: Place, headers: HeaderLines | undefined): S3Error {
-  if (!call.allows("s3:ListBucket", place.bucket)) return new S3Error("AccessDenied");
+function absentKey(
+  call: Call,
+  deps: HandlerDeps,
+  place: Place,
+  marker: DeleteMarker | undefined,
+): S3Error {
+  if (!call.allows("s3:ListBucket", place.bucket)) return hiddenAbsence(deps);
   const fields = { Key: place.key };
-  return new S3Error("NoSuchKey", headers === undefined ? { fields } : { fields, headers });
+  const told = marker === undefined ? { fields } : { fields, headers: markerHeaders(marker) };
+  return new S3Error("NoSuchKey", told);
 }
 
-function absentVersion(call: Call, place: Place, ref: VersionRef): S3Error {
-  if (!call.allows("s3:ListBucket", place.bucket)) return new S3Error("AccessDenied");
+function absentVersion(call: Call, deps: HandlerDeps, place: Place, ref: VersionRef): S3Error {
+  if (!call.allows("s3:ListBucket", place.bucket)) return hiddenAbsence(deps);
   return new S3Error("NoSuchVersion", { fields: { Key: place.key, VersionId: ref } });
 }
 

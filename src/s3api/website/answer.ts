@@ -3,6 +3,7 @@ import { S3Error } from "../errors.ts";
 import { getObject } from "../handlers/get-object.ts";
 import { headObject } from "../handlers/head-object.ts";
 import { headersOf } from "../headers/header-list.ts";
+import { whileIncomplete } from "../incomplete-site.ts";
 import type { HandlerDeps, ObjectCall, OpenRequest, Reply } from "../operation.ts";
 import { emptyReply } from "../reply.ts";
 import { WEBSITE, type Website } from "../settings/website.ts";
@@ -46,7 +47,8 @@ export function answerWebsite(request: WebsiteRequest, deps: HandlerDeps): Reply
   try {
     return openWebsite(request, deps);
   } catch (failure) {
-    return errorPage(requireClientError(failure), request.requestId);
+    const error = requireClientError(whileIncomplete(deps.store, failure));
+    return errorPage(error, request.requestId);
   }
 }
 
@@ -150,7 +152,7 @@ function orErrorPage(visit: Visit, answer: () => Reply | Promise<Reply>): Reply 
 
 function showError(visit: Visit, failure: unknown): Reply | Promise<Reply> {
   const { request, pages, web } = visit;
-  const error = requireClientError(failure);
+  const error = requireClientError(whileIncomplete(visit.deps.store, failure));
   const redirect = redirectByRules(pages, web, error.status);
   if (redirect !== undefined) return redirectReply(redirect);
   const plain = (custom?: unknown): Reply =>
