@@ -26,6 +26,8 @@ import {
   exitCodeOf,
   explain,
   isReaderGone,
+  type Output,
+  type OutputEnd,
   watchOutput,
 } from "./output.ts";
 
@@ -89,6 +91,7 @@ export async function runCommandLine(
   typed: readonly string[],
 ): Promise<ExitCode> {
   let exitCode: ExitCode = EXIT_CODES.fine;
+  const end = watchOutput();
   const parser = newParser("atoll")
     .description(INTRODUCTION)
     .version(program.version, "-V, --version", "print the version")
@@ -96,7 +99,7 @@ export async function runCommandLine(
   for (const command of COMMANDS) {
     const sub = place(parser, program, command);
     sub.action(async (..._operands: unknown[]) => {
-      exitCode = await run(program, command, sub);
+      exitCode = await run({ program, command, sub, end });
     });
   }
   try {
@@ -105,11 +108,30 @@ export async function runCommandLine(
   } catch (failure) {
     // Commander has written its message already: help and versions are fine, the rest is usage.
     if (!(failure instanceof CommanderError)) throw failure;
-    return failure.exitCode === 0 ? EXIT_CODES.fine : EXIT_CODES.usage;
+    if (failure.exitCode !== 0) return EXIT_CODES.usage;
+    return end.flush().then(
+      () => EXIT_CODES.fine,
+      (unwritten: unknown) => failed(createOutput(false), "atoll", unwritten),
+    );
+  } finally {
+    end.stop();
   }
 }
 
-async function run(program: Program, command: Command, sub: Parser): Promise<ExitCode> {
+/** Tells of a failure, but not to a reader who went away. */
+function failed(output: Output, what: string, failure: unknown): ExitCode {
+  if (!isReaderGone(failure)) output.notice(`${what}: ${explain(failure)}`);
+  return exitCodeOf(failure);
+}
+
+type Run = {
+  readonly program: Program;
+  readonly command: Command;
+  readonly sub: Parser;
+  readonly end: OutputEnd;
+};
+
+async function run({ program, command, sub, end }: Run): Promise<ExitCode> {
   const options: Record<string, unknown> = sub.opts();
   const output = createOutput(options["json"] === true);
   const values = new Map<string, readonly string[]>();
@@ -117,17 +139,13 @@ async function run(program: Program, command: Command, sub: Parser): Promise<Exi
     const value = options[camelCase(flag)];
     if (value !== undefined) values.set(flag, Array.isArray(value) ? value : [String(value)]);
   }
-  const end = watchOutput();
   try {
     const input = { operands: sub.args, values, output, program };
     const exitCode = await Promise.race([command.run(input), end.broken]);
     await end.flush();
     return exitCode;
   } catch (failure) {
-    if (!isReaderGone(failure)) output.notice(`atoll ${command.name}: ${explain(failure)}`);
-    return exitCodeOf(failure);
-  } finally {
-    end.stop();
+    return failed(output, `atoll ${command.name}`, failure);
   }
 
   function camelCase(flag: string): string {
@@ -179,11 +197,15 @@ function groupOf(parser: Parser, words: readonly string[]): Parser {
 }
 
 function newParser(name: string): Parser {
-  return new Parser(name)
-    .exitOverride()
-    .showSuggestionAfterError()
-    .showHelpAfterError(`Try: atoll help`)
-    .configureHelp({ sortSubcommands: false });
+  return (
+    new Parser(name)
+      .exitOverride()
+      .showSuggestionAfterError()
+      .showHelpAfterError(`Try: atoll help`)
+      // Told as everything else is: nobody may read it any more.
+      .configureOutput({ writeErr: (text) => createOutput(false).notice(text.trimEnd()) })
+      .configureHelp({ sortSubcommands: false })
+  );
 }
 
 /** Only the server makes a directory that is not there. */

@@ -77,9 +77,9 @@ export function watchOutput(): OutputEnd {
     const failure = await new Promise<unknown>((resolve) => {
       stdout.write("", (after) => resolve(stdout.errored ?? after));
     });
-    if (!(failure instanceof Error)) return;
-    fail(failure);
-    await broken;
+    if (failure instanceof Error) fail(failure);
+    // The stream tells of a failure once: what was written after it seems to have been taken.
+    if (failed) await broken;
   };
   // After a failure it stays: the stream may tell of it once more, and nobody else would listen.
   const stop = (): void => void (failed || stdout.off("error", fail));

@@ -202,6 +202,24 @@ describe("a running site, from the operator's side", () => {
     expect(shown).toMatchObject({ status: 0, stderr: "ended: 1\n" });
   });
 
+  test("help that nobody reads to its end is no fault of the program", async () => {
+    const typed = `"${process.execPath}" "${MAIN}"`;
+    const piped = (tail: string) =>
+      runProgram("sh", [
+        "-c",
+        `{ sleep 0.1; ${typed} ${tail}; echo "ended: $?" >&3; } 3>&2 | true`,
+      ]);
+    for (const asked of ["--help", "serve --help", "--version"]) {
+      expect(await piped(asked), asked).toMatchObject({ stderr: "ended: 1\n" });
+    }
+    expect(await piped("no-such-command 2>&1")).toMatchObject({ stderr: "ended: 2\n" });
+    const full = await runProgram("sh", ["-c", `${typed} --help > /dev/full`]);
+    expect([full.status, full.stderr]).toEqual([
+      1,
+      "atoll: what it says cannot be written (ENOSPC).\n",
+    ]);
+  });
+
   test("a port in use is said in one line with exit code 4", async () => {
     const directory = mkdtempSync(join(tmpdir(), "atoll-operator-"));
     for (const engine of ["uws", "node"]) {
