@@ -126,6 +126,11 @@ function findObstacle(deps: JoinDeps, token: JoinToken): JoinOutcome | undefined
   if (token.expiresMs <= clock.nowMs()) {
     return refused("The token is late: ask for a new one with `atoll repl-invite` there.");
   }
+  const shared = deps.ownRecord().addresses.find((address) => token.addresses.includes(address));
+  if (shared !== undefined) {
+    const message = `At ${shared} others reach ${token.siteName}: say where they reach this site.`;
+    return refused(message);
+  }
   return undefined;
 }
 

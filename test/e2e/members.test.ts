@@ -128,6 +128,9 @@ test("what cannot be is refused in words, and changes nothing", async () => {
   expect(await failure(paris, "repl-join", "no-token", "--address", "https://x")).toContain(
     "token",
   );
+  const asBerlin = ["repl-join", token, "--address", plain, "--insecure-peer"];
+  expect(await failure(paris, ...asBerlin)).toContain(`At ${plain} others reach berlin`);
+  expect(await members(berlin)).toEqual(["berlin active self"]);
   await joinWith(paris, second, token);
   const used = ["repl-join", token, "--address", `http://127.0.0.1:${third.port}`];
   expect(await failure(rome, ...used, "--insecure-peer")).toContain("used by another site");
