@@ -85,6 +85,10 @@ test("Ctrl-C ends a command and not what the server does, and says how it goes o
   const running = ok({ state: "running", rows: 1, rows_total: 7, seconds_left: 6 });
   expect(await type(["repl-bootstrap", "--from", "berlin"], [begun, running, CTRL_C])).toBe(1);
   expect(err.join("\n")).toContain("The server goes on by itself");
+  expect(await type(["repl-bootstrap", "--import", "/media/box"], [CTRL_C])).toBe(1);
+  expect(err.slice(-2)[0]).toContain("`atoll repl-status` tells when it is done");
+  expect(await type(["repl-bootstrap", "--export", "/media/box"], [CTRL_C])).toBe(1);
+  expect(err.slice(-2)[0]).toContain("the directory is whole when archive.json is in it");
   const first = ok({ rows: 5, differences: [], next: "Dphotos" });
   const sites = ok({ sites: SITES.map((site) => ({ ...site, state: "active" })) });
   calls = [];

@@ -44,7 +44,9 @@ export const replBootstrapCommand: Command = {
     }
     const client = await input.program.runningServer(input);
     try {
-      if (wish !== "from") return await moveByDisk(input, client, wish);
+      if (wish !== "from") {
+        return await untilInterrupted(client, (asked) => moveByDisk(input, asked, wish));
+      }
       const peer = flagValue(input, "from");
       const begun = expectSuccess(await client.call("POST", "repl-bootstrap", { peer }));
       if (input.values.has("background")) {
@@ -58,7 +60,7 @@ export const replBootstrapCommand: Command = {
     } catch (failure) {
       if (failure === INTERRUPTED) {
         input.output.progress("");
-        input.output.notice(GOES_ON);
+        input.output.notice(wish === "export" ? GOES_ON_EXPORTING : GOES_ON);
       }
       throw failure;
     } finally {
@@ -68,6 +70,8 @@ export const replBootstrapCommand: Command = {
 };
 
 const GOES_ON = "The server goes on by itself; `atoll repl-status` tells when it is done.";
+const GOES_ON_EXPORTING =
+  "The server goes on by itself; the directory is whole when archive.json is in it.";
 
 /** Works with a client whose calls end when somebody presses Ctrl-C, whatever they wait for. */
 async function untilInterrupted<Result>(
