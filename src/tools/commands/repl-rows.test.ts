@@ -66,6 +66,8 @@ test("one of peer, export and import is said, directories in full", async () => 
     ["repl-bootstrap"],
     ["repl-bootstrap", "--from", "a", "--import", "/b"],
     ["repl-bootstrap", "--export", "box"],
+    ["repl-bootstrap", "--export", "/box", "--background"],
+    ["repl-bootstrap", "--import", "/box", "--background"],
   ]) {
     expect(await type(words, []), words.join(" ")).toBe(2);
   }

@@ -26,7 +26,7 @@ export const replBootstrapCommand: Command = {
     },
     {
       ...{ flag: "background", placeholder: undefined },
-      description: "Only begin; the server goes on by itself, also after a restart",
+      description: "Only begin; with --from, which the server goes on with, also after a restart",
     },
   ],
   settings: "place",
@@ -41,6 +41,9 @@ export const replBootstrapCommand: Command = {
     const [wish] = wishes;
     if (wish === undefined || wishes.length > 1) {
       throw new UsageError("Say one of --from PEER, --export DIR and --import DIR.");
+    }
+    if (wish !== "from" && input.values.has("background")) {
+      throw new UsageError(`--background goes with --from: --${wish} is waited for.`);
     }
     const client = await input.program.runningServer(input);
     try {
