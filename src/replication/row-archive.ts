@@ -54,7 +54,7 @@ const HEAD_NAME = "archive.json";
  * Writes all rows with their bytes into a directory that is empty or not there yet.
  *
  * @throws StorageFault "unsupported" when the directory is in use, "busy" when rows cannot be taken
- *   from this site now, and what the disk says.
+ *   from this site now, the reason of `signal` when it aborts, and what the disk says.
  */
 export async function writeArchive(
   deps: ArchiveDeps,
@@ -74,7 +74,7 @@ export async function writeArchive(
   if (settled.length > LIMITS.settledWritesMax) {
     throw new StorageFault("busy", "too many writes are known here by what overwrote them alone");
   }
-  const writer = new ArchiveWriter(deps, directory);
+  const writer = new ArchiveWriter(deps, directory, signal);
   const pages: string[] = [];
   const digests: string[] = [];
   for (let from: string | undefined = ""; from !== undefined; ) {
@@ -97,14 +97,16 @@ export async function writeArchive(
 class ArchiveWriter {
   readonly #deps: ArchiveDeps;
   readonly #directory: string;
+  readonly #signal: AbortSignal;
   readonly #written = new Set<ContentHash>();
   rows = 0;
   bytes = 0;
   skipped = 0;
 
-  constructor(deps: ArchiveDeps, directory: string) {
+  constructor(deps: ArchiveDeps, directory: string, signal: AbortSignal) {
     this.#deps = deps;
     this.#directory = directory;
+    this.#signal = signal;
   }
 
   /** Writes a page of rows behind the bodies that it names; gives the digest of its file. */
@@ -133,6 +135,8 @@ class ArchiveWriter {
     for (const chunk of chunks) {
       if (this.#written.has(chunk.hash)) continue;
       this.#written.add(chunk.hash);
+      // Bodies of a page take long, and the site is not closed before this has ended.
+      this.#signal.throwIfAborted();
       const bytes = await this.#deps.replica.readChunk(chunk.hash, 0, chunk.bytes);
       if (bytes === undefined) this.skipped += 1;
       else await this.file(`chunk-${chunk.hash}`, bytes);

@@ -86,6 +86,8 @@ export class RowsService {
   #try = new AbortController();
   /** The import of a directory that is under way, the opening of it included. */
   #importing: Promise<unknown> | undefined;
+  /** Resolves when no directory is being written; never rejects. */
+  #exporting: Promise<unknown> = Promise.resolve();
   /** Whether a try is under way: rows may arrive at any moment. */
   #isTaking = false;
   /** Peers whose logs begin too late for this site; each is reported once. */
@@ -129,10 +131,12 @@ export class RowsService {
   }
 
   async stop(): Promise<void> {
-    this.#stop.abort();
+    const hint = "Ask for it once more when it runs again.";
+    this.#stop.abort(new StorageFault("closed", "the server stops in the middle of it", { hint }));
     this.#try.abort();
     this.#release();
     await this.#importing?.catch(ignore);
+    await this.#exporting;
     await this.#running;
   }
 
@@ -190,7 +194,9 @@ export class RowsService {
     const { disk, replica, rows, cluster, site } = this.#deps;
     const heads = () => this.#heads();
     const deps = { disk, replica, rows, cluster, site, heads };
-    return writeArchive(deps, directory, this.#stop.signal);
+    const work = writeArchive(deps, directory, this.#stop.signal);
+    this.#exporting = Promise.allSettled([this.#exporting, work]);
+    return work;
   }
 
   /**

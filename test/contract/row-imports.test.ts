@@ -39,6 +39,27 @@ test("an import of a directory that is damaged says what is to be done", async (
   expect(await service.import("/srv/box")).toMatchObject({ state: "done" });
 });
 
+test("a site that stops ends a directory that is being written, and waits for that", async () => {
+  const site = await SimSite.open("stops");
+  await putLarge(site, new Seed("stops").bytes(9_000_000));
+  const { service } = serviceFor(await SimSite.open("stops-peer"), site);
+  const writing = service.export("/srv/box").then(
+    () => "written",
+    (failure: unknown) => failure,
+  );
+  let isOver = false;
+  void writing.then(() => {
+    isOver = true;
+  });
+  await service.stop();
+  expect(isOver).toBe(true);
+  expect(await writing).toMatchObject({
+    kind: "closed",
+    message: expect.stringContaining("stops"),
+  });
+  expect(await site.machine.disk.list("/srv/box")).not.toContain("archive.json");
+});
+
 test("what a peer gives too slowly is left off for a directory, and for another peer", async () => {
   const from = await SimSite.open("slow-from");
   await fill(from, new Seed("slow"), 60);
