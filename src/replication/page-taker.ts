@@ -31,8 +31,8 @@ export type PageTakerDeps = {
   ) => Promise<FetchedBody>;
 };
 
-/** The reason noted for an operation that is parked while its bytes are being fetched. */
-const FETCHING = "its bytes are being fetched";
+/** The reason noted when bytes are still to be fetched: it stays when nobody has them any more. */
+const FETCHING = "its bytes have not come yet";
 const NO_BODY = "the peer had it without its body";
 
 /** Bodies of one page that are fetched at once. */

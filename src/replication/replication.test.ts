@@ -122,7 +122,7 @@ test("small operations do not wait behind a large object: it is parked and fetch
   await clock.advance(1000);
   expect(paris.replica.received().get(berlin.owner.origin)?.seq).toBe(2);
   expect(paris.replica.parked().map(({ dot, reason }) => [dot.seq, reason])).toEqual([
-    [1, "its bytes are being fetched"],
+    [1, "its bytes have not come yet"],
   ]);
   expect(appliedSeqs(paris)).toEqual([0]);
   world.meddle = undefined;
