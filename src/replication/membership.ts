@@ -36,6 +36,8 @@ export type RemoveOutcome =
   | { readonly outcome: "removed"; readonly site: MemberSite }
   | { readonly outcome: "refused"; readonly message: string };
 
+const WAS_REMOVED = "This site was removed from its cluster.";
+
 /** Who belongs to the cluster, and what this site says of itself. */
 export class Membership {
   readonly #deps: MembershipDeps;
@@ -82,10 +84,7 @@ export class Membership {
     const record = this.#record(wish);
     const problem = addressProblem(record);
     if (problem !== undefined) return { outcome: "refused", message: problem };
-    const own = store.site(identity.siteId);
-    if (own?.state === "removed") {
-      return { outcome: "refused", message: "This site was removed from its cluster." };
-    }
+    if (this.#isRemoved()) return { outcome: "refused", message: WAS_REMOVED };
     const secret = random.bytes(32);
     const expiresMs = clock.nowMs() + lifeMs;
     if (!(await invitations.issue(makeSiteKeyPair(secret).publicKey, expiresMs))) {
@@ -128,6 +127,8 @@ export class Membership {
   async remove(name: string): Promise<RemoveOutcome> {
     this.#requireClock();
     const { store, identity } = this.#deps;
+    // What it says would be told to all when it comes back, and hold.
+    if (this.#isRemoved()) return { outcome: "refused", message: WAS_REMOVED };
     const [found, ...others] = this.#find(name);
     if (others.length > 0) {
       return { outcome: "refused", message: `Several sites are called ${name}: give the id.` };
@@ -141,6 +142,11 @@ export class Membership {
     const { removedOrigins: _, ...record } = found;
     await store.putSite({ ...record, state: "removed" });
     return { outcome: "removed", site: store.site(found.id) ?? found };
+  }
+
+  #isRemoved(): boolean {
+    const { store, identity } = this.#deps;
+    return store.site(identity.siteId)?.state === "removed";
   }
 
   #requireClock(): void {

@@ -297,6 +297,18 @@ describe("a site that is removed", () => {
     });
   });
 
+  test("removes nobody: when it comes back, all others would hear of it", async () => {
+    const [first, second] = [await make("berlin"), await make("paris")];
+    await second.join(await first.invite());
+    const own = required(second.site.store.site(second.site.identity.siteId), "site");
+    const { removedOrigins: _, ...record } = own;
+    await second.site.store.putSite({ ...record, state: "removed" });
+    expect(await second.membership.remove("berlin")).toEqual({
+      ...{ outcome: "refused", message: "This site was removed from its cluster." },
+    });
+    expect(namesOf(second)).toContain(`${first.site.identity.siteId} active`);
+  });
+
   test("is not itself the one that does it, and is one that is there", async () => {
     const [first, second] = [await make("berlin"), await make("paris")];
     await second.join(await first.invite());
