@@ -6,7 +6,7 @@ import { nearestName, UsageError } from "./core/usage-error.ts";
 /** A disk that holds only these files. */
 function diskWith(files: Readonly<Record<string, string>>): SettingInput["disk"] {
   return {
-    readFile: async (path) => {
+    readNamed: async (path) => {
       const content = files[path];
       if (content !== undefined) return Buffer.from(content);
       throw Object.assign(new Error("not there"), { code: "ENOENT" });
@@ -92,7 +92,7 @@ describe("settings", () => {
 
   test("of a directory that is closed to this user say whom to be", async () => {
     const disk: SettingInput["disk"] = {
-      readFile: () => Promise.reject(Object.assign(new Error("closed"), { code: "EACCES" })),
+      readNamed: () => Promise.reject(Object.assign(new Error("closed"), { code: "EACCES" })),
     };
     const refused = await load({ disk, flags: { data: "/d" } }).catch(
       (failure: unknown) => failure,

@@ -189,7 +189,7 @@ export type LoadedSettings = {
 export type SettingInput = {
   /** By setting name, as typed. `config` names the file. */
   readonly flags: Readonly<Record<string, string | undefined>>;
-  readonly disk: Pick<Disk, "readFile">;
+  readonly disk: Pick<Disk, "readNamed">;
   /** The process's own environment when absent. */
   readonly environment?: Readonly<Record<string, string | undefined>>;
 };
@@ -285,7 +285,7 @@ async function readSettingsFile(
   const path = named === undefined ? resolve(directory, "atoll.json") : resolve(named);
   let content: string;
   try {
-    content = Buffer.from(await input.disk.readFile(path)).toString("utf8");
+    content = Buffer.from(await input.disk.readNamed(path)).toString("utf8");
   } catch (failure) {
     const code = errnoOf(failure);
     if (named === undefined && (code === "ENOENT" || code === "ENOTDIR")) return new Map();

@@ -46,7 +46,7 @@ const program: Program = {
     if (server !== undefined) return server;
     throw await noServer(data);
   },
-  readFile: (path) => createNodeDisk().readFile(path),
+  readFile: (path) => createNodeDisk().readNamed(path),
   rebuildIndex,
 };
 

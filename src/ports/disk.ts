@@ -15,8 +15,13 @@ export interface Disk {
   openWrite(path: string, mode: WriteMode): Promise<WriteFile>;
   /** Opens an existing file for reading. Does not follow a symbolic link. */
   openRead(path: string): Promise<ReadFile>;
-  /** The whole of a small file. */
+  /** The whole of a small file. Does not follow a symbolic link. */
   readFile(path: string): Promise<Uint8Array>;
+  /**
+   * The whole of a small file that the operator names, wherever a symbolic link leads: renewed
+   * certificates and mounted settings are put in place by links.
+   */
+  readNamed(path: string): Promise<Uint8Array>;
   /** Creates a directory with mode 0700; its parent must exist. An existing one is fine. */
   makeDirectory(path: string): Promise<void>;
   /** Names in a directory, sorted; without "." and "..". */

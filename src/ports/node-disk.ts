@@ -31,6 +31,7 @@ export function createNodeDisk(): Disk {
     openWrite: (path, mode) => openForWriting(path, mode, 0, pace),
     openRead: async (path) => new NodeReadFile(await open(path, O_RDONLY | O_NOFOLLOW)),
     readFile,
+    readNamed: (path) => call<Buffer>((done) => fs.readFile(path, done)),
     makeDirectory,
     list: async (path) => (await call<string[]>((done) => fs.readdir(path, done))).sort(),
     stat,

@@ -65,7 +65,10 @@ export async function removeIfThere(disk: Disk, path: string): Promise<void> {
 }
 
 /** A whole text file, undefined when it is not there. */
-export async function readText(disk: Disk, path: string): Promise<string | undefined> {
+export async function readText(
+  disk: Pick<Disk, "readFile">,
+  path: string,
+): Promise<string | undefined> {
   try {
     return Buffer.from(await disk.readFile(path)).toString("utf8");
   } catch (failure) {

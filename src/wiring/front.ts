@@ -34,7 +34,7 @@ export function hostToListen(host: string, isThere: () => boolean): string {
 }
 
 function nodeDeps({ clock, disk }: SitePorts): NodeServerDeps {
-  return { clock, readFile: (path) => disk.readFile(path) };
+  return { clock, readFile: (path) => disk.readNamed(path) };
 }
 
 /** The site is locked: a socket file that is still there belongs to nobody. */

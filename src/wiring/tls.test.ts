@@ -1,7 +1,7 @@
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { expect, onTestFinished, test } from "vitest";
+import { expect, onTestFinished, test, vi } from "vitest";
 import { createMemoryLog } from "../../test/sim/memory-log.ts";
 import { SimClock } from "../../test/sim/sim-clock.ts";
 import { createInlineHash } from "../../test/sim/sim-hash.ts";
@@ -32,7 +32,7 @@ test("changed files are taken within a minute, and tried again until they fit to
   };
   const clock = new SimClock(0);
   const log = createMemoryLog();
-  const disk = { readFile: async (path: string) => Buffer.from(contents.get(path) ?? "") };
+  const disk = { readNamed: async (path: string) => Buffer.from(contents.get(path) ?? "") };
   const ports = { clock, log, disk, hash: await createInlineHash() } as unknown as SitePorts;
   const watch = watchTls(FILES, server, ports);
   await clock.advance(3 * MINUTE_MS);
@@ -47,6 +47,31 @@ test("changed files are taken within a minute, and tried again until they fit to
   expect(taken).toEqual(["two"]);
   watch.end();
   expect(clock.pendingTimers).toBe(0);
+});
+
+test("files are looked at behind symbolic links, which renewals put in their place", async () => {
+  const place = mkdtempSync(join(tmpdir(), "atoll-linked-certificate-"));
+  onTestFinished(() => rmSync(place, { recursive: true }));
+  for (const name of ["one", "two"]) writeFileSync(join(place, name), name);
+  const live = join(place, "live.pem");
+  symlinkSync("one", live);
+  let reloads = 0;
+  const reloadTls = async () => {
+    reloads += 1;
+  };
+  const clock = new SimClock(0);
+  const log = createMemoryLog();
+  const hash = await createInlineHash();
+  const ports = { clock, log, disk: createNodeDisk(), hash } as unknown as SitePorts;
+  const files = { certificatePath: live, keyPath: live };
+  const watch = watchTls(files, { port: 0, close: async () => undefined, reloadTls }, ports);
+  await vi.waitFor(() => expect(clock.pendingTimers).toBe(1));
+  symlinkSync("two", join(place, "next"));
+  renameSync(join(place, "next"), live);
+  await clock.advance(MINUTE_MS);
+  await vi.waitFor(() => expect(reloads).toBe(1));
+  expect(log.lines.filter(({ level }) => level === "warn")).toEqual([]);
+  watch.end();
 });
 
 test("a certificate of the site's own is kept, and what it does not name is told", async () => {

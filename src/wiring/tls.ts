@@ -2,6 +2,7 @@ import type { Settings } from "../config.ts";
 import { StorageFault } from "../core/faults.ts";
 import type { HttpServer, TlsFiles } from "../http/exchange.ts";
 import type { Cancel } from "../ports/clock.ts";
+import type { Disk } from "../ports/disk.ts";
 import { certificateEndMs, hostsNotNamed, makeSelfSigned } from "../ports/self-signed.ts";
 import { ensureDirectory } from "../storage/data-dir.ts";
 import { createSynced, readText, removeIfThere } from "../storage/json-file.ts";
@@ -50,7 +51,7 @@ export async function toldCertificates(
     return own === undefined ? [] : [own];
   }
   if (path === undefined) return [];
-  const text = await readText(disk, path);
+  const text = await readNamedText(disk, path);
   const found = text?.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----\n?/g) ?? [];
   const isFit = found.every(
     (one) => one.length <= TOLD_CHARS_MAX && certificateEndMs(one) !== undefined,
@@ -140,8 +141,12 @@ export async function reloadTls(
 
 async function versionOf(
   { certificatePath, keyPath }: TlsFiles,
-  ports: SitePorts,
+  { disk, hash }: SitePorts,
 ): Promise<string> {
-  const texts = [await readText(ports.disk, certificatePath), await readText(ports.disk, keyPath)];
-  return ports.hash.digest("SHA256", Buffer.from(texts.join("\0"))).toString("hex");
+  const texts = [await readNamedText(disk, certificatePath), await readNamedText(disk, keyPath)];
+  return hash.digest("SHA256", Buffer.from(texts.join("\0"))).toString("hex");
+}
+
+function readNamedText(disk: Disk, path: string): Promise<string | undefined> {
+  return readText({ readFile: (named) => disk.readNamed(named) }, path);
 }

@@ -231,6 +231,16 @@ describe.each([
     expect((await disk.stat(`${root}/link`))?.kind).toBe("symlink");
   });
 
+  test("what the operator names is read wherever a symbolic link leads; no directory is", async () => {
+    await write(`${root}/renewed.pem`, "certificate");
+    fixture.symlink(`${root}/live.pem`, `${root}/renewed.pem`);
+    for (const name of ["live.pem", "renewed.pem"]) {
+      expect(Buffer.from(await disk.readNamed(`${root}/${name}`)).toString()).toBe("certificate");
+    }
+    await expect(disk.readNamed(root)).rejects.toMatchObject({ code: "EISDIR" });
+    await expect(disk.readNamed(`${root}/none`)).rejects.toMatchObject({ code: "ENOENT" });
+  });
+
   test("files are for their owner only, directories too", async () => {
     await write(`${root}/f`, "12345");
     await disk.makeDirectory(`${root}/d`);

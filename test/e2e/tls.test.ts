@@ -8,6 +8,7 @@ import {
   readFileSync,
   rmSync,
   statSync,
+  symlinkSync,
   writeFileSync,
 } from "node:fs";
 import { Agent, request } from "node:https";
@@ -226,6 +227,26 @@ describe.each(ENGINES)("TLS on the %s engine", (engine) => {
       expect(await statusOver(waiting)).toBe("HTTP/1.1 200 OK");
     } finally {
       await end();
+    }
+  });
+
+  test("files may be symbolic links: certbot's are, and mounted settings", async () => {
+    const place = mkdtempSync(join(tmpdir(), "atoll-tls-linked-"));
+    const linked = (name: string, target: string): string => {
+      symlinkSync(target, join(place, name));
+      return join(place, name);
+    };
+    const settings = join(place, "settings-1.json");
+    const [tlsCert, tlsKey] = [linked("cert.pem", certificate), linked("key.pem", key)];
+    writeFileSync(settings, JSON.stringify({ tlsCert, tlsKey }));
+    const config = ["--config", linked("settings.json", settings)];
+    const own = await startTls(join(place, "data"), engine, config);
+    try {
+      expect((await ask(own, "GET", "/")).status).toBe(200);
+    } finally {
+      own.child.kill("SIGTERM");
+      await once(own.child, "close");
+      rmSync(place, { recursive: true, force: true });
     }
   });
 

@@ -153,6 +153,11 @@ export class SimDisk implements Disk {
     });
   }
 
+  async readNamed(path: string): Promise<Uint8Array> {
+    const node = this.#tree.node(path);
+    return await this.readFile(node.kind === "symlink" ? node.target : path);
+  }
+
   makeDirectory(path: string): Promise<void> {
     return this.#run("make-directory", path, () => {
       const place = this.#tree.place(path);
