@@ -4,7 +4,8 @@ import { makeVersionId } from "../core/names.ts";
 import type { Dot, LogStart, RowName, Vector } from "../core/records.ts";
 import type { PeerPosition } from "./acknowledgements.ts";
 import { readHeads } from "./log-starts.ts";
-import { TABLES, type Table } from "./metadata/rows.ts";
+import { decodeRow, TABLES, type Table } from "./metadata/rows.ts";
+import { indexKey } from "./metadata/stored-rows.ts";
 import type { TombstoneRow } from "./metadata/tombstone-row.ts";
 import type { VoidedRow } from "./metadata/voided-rows.ts";
 import { readKeyName, versionOfInverted } from "./row-operations.ts";
@@ -64,16 +65,17 @@ async function dropFrom<Row>(
 
 /**
  * A mark may go when every member has applied it, and when everything that any member wrote before
- * it has arrived here: only such a write could still lose to it.
+ * it has been applied here: only such a write could still lose to it.
  */
 function judgeOf(
-  { timeBounds }: Pick<StoreParts, "timeBounds">,
+  parts: Pick<StoreParts, "kv" | "hash" | "timeBounds">,
   { peers, held, nowMs }: MarkReaders,
   heads: readonly LogStart[],
 ): Judge {
+  const { timeBounds } = parts;
   const known = new Map(heads.map((head) => [head.origin, head]));
   const vectors = [...peers.map(({ applied }) => applied), ...held];
-  let horizon: Hlc | undefined;
+  let horizon = firstParked(parts, heads);
   for (const { applied } of peers) {
     for (const [origin, seq] of applied) {
       const head = known.get(origin);
@@ -87,6 +89,26 @@ function judgeOf(
     if (horizon !== undefined && mark.hlc >= horizon) return false;
     return vectors.every((vector) => covers(vector, mark));
   };
+}
+
+/**
+ * When the earliest operation was written that waits here for its bytes; undefined when none does.
+ * In the log of an origin later operations have later readings.
+ */
+function firstParked(
+  { kv, hash }: Pick<StoreParts, "kv" | "hash">,
+  heads: readonly LogStart[],
+): Hlc | undefined {
+  const { prefix } = TABLES.parked;
+  let first: Hlc | undefined;
+  for (const { origin } of heads) {
+    const range = { gte: indexKey(prefix, origin), lt: indexKey(prefix, `${origin}~`), limit: 1 };
+    for (const { value } of kv.range(range)) {
+      const { hlc } = decodeRow(TABLES.parked, value, hash.crc32);
+      if (first === undefined || hlc < first) first = hlc;
+    }
+  }
+  return first;
 }
 
 function tombstoneNames(key: string, { stamp }: TombstoneRow, isOld: Judge): readonly RowName[] {

@@ -6,6 +6,7 @@ import { createMemoryLog } from "../sim/memory-log.ts";
 import { Seed } from "../sim/seed.ts";
 import { dumpRows } from "../sim/sim-machine.ts";
 import { bucketOf, keyOf } from "../sim/store-journal.ts";
+import { entriesFor, handOverAll } from "../support/hand-over.ts";
 import { dumpLogicalRows, takeAllRows } from "../support/logical-rows.ts";
 import { fetchFrom, linkRows } from "../support/row-link.ts";
 import { BUCKETS, put, removeVersion, setUp } from "../support/row-workload.ts";
@@ -126,6 +127,36 @@ test("marks stay while something that a peer wrote before may still come", async
   site.machine.clock.leap(8 * DAY_MS);
   await keepHouse(site);
   expect(marksOf(site)).toBe(2);
+});
+
+test("marks stay while a write that they stand against waits for its bytes", async () => {
+  const from = await SimSite.open("waits-from");
+  const to = await SimSite.open("waits-to");
+  await setUp(from);
+  await handOverAll(from, to);
+  await put(from.store, 0, 0, Buffer.from("deleted"));
+  await put(from.store, 1, 0, Buffer.from("removed"));
+  const late = await entriesFor(from, to);
+  for (const one of late) {
+    const parked = { kind: "parked", reason: "it is on its way" } as const;
+    await to.store.replica.ingest([{ ...one, inline: undefined, state: parked }], []);
+  }
+  await from.store.deleteObject({ bucket: PLAIN, key: keyOf("a") });
+  await removeVersion(from.store, { bucket: VERSIONED, key: keyOf("a") });
+  await handOverAll(from, to);
+  await meet(to);
+  acknowledge(to, from.store.replica.applied());
+  to.machine.clock.leap(8 * DAY_MS);
+  await keepHouse(to);
+  expect(marksOf(to)).toBe(2);
+  for (const one of late) {
+    expect(await to.store.replica.ingest([one], [])).toEqual([{ outcome: "applied" }]);
+  }
+  expect(to.store.object(PLAIN, keyOf("a"))).toBeUndefined();
+  expect(to.store.currentVersion(VERSIONED, keyOf("a"))).toBeUndefined();
+  to.machine.clock.leap(DAY_MS);
+  await keepHouse(to);
+  expect(marksOf(to)).toBe(0);
 });
 
 test("a site that was away until the marks were dropped resurrects nothing when it comes back", async () => {
