@@ -228,7 +228,10 @@ export class House {
     });
   }
 
-  /** Walks all tombstones and marks, so only now and then; a site without peers keeps none. */
+  /**
+   * Walks all tombstones and marks, so only now and then; a site without peers drops none. A member
+   * that was not heard of yet may bring writes that are older than any of them.
+   */
   async #dropMarks(): Promise<void> {
     const { parts, clock, log } = this.#deps;
     const peers = this.#peers();
@@ -238,6 +241,7 @@ export class House {
     const { acknowledgements, timeBounds } = parts;
     const nowMs = clock.nowMs();
     const positions = peers.flatMap((site) => acknowledgements.position(site) ?? []);
+    if (positions.length < peers.length) return;
     const awaited = positions.filter((position) => isAwaited(position, nowMs, timeBounds.peerMs));
     const readers = { peers: awaited, held: acknowledgements.held(), nowMs };
     const marks = await dropOldMarks(parts, readers);

@@ -129,6 +129,17 @@ test("marks stay while something that a peer wrote before may still come", async
   expect(marksOf(site)).toBe(2);
 });
 
+test("marks stay for a peer that was not heard of yet: what it wrote may be older than they are", async () => {
+  const site = await siteWithMarks("unheard");
+  site.machine.clock.leap(8 * DAY_MS);
+  await keepHouse(site);
+  expect(marksOf(site)).toBe(2);
+  acknowledge(site);
+  site.machine.clock.leap(DAY_MS);
+  await keepHouse(site);
+  expect(marksOf(site)).toBe(0);
+});
+
 test("marks stay while a write that they stand against waits for its bytes", async () => {
   const from = await SimSite.open("waits-from");
   const to = await SimSite.open("waits-to");
