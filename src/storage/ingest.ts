@@ -12,7 +12,7 @@ import type { ForeignOperation, OpenBatch } from "./batch.ts";
 import { endUploadsOfGone } from "./buckets.ts";
 import { ChainedEntry } from "./chained-entry.ts";
 import { hasBytes, isNamedRightly, takeManifest } from "./incoming-bytes.ts";
-import { logRunKeyOf } from "./metadata/keys.ts";
+import { BOOTSTRAP_KEY, logRunKeyOf } from "./metadata/keys.ts";
 import { TABLES } from "./metadata/rows.ts";
 import { stagedChunks } from "./objects.ts";
 import type { OriginLogs } from "./origin-logs.ts";
@@ -211,6 +211,9 @@ class Ingest {
       }
       const { kind } = incoming.state;
       if (!isParked || parkedReason !== undefined) return { outcome: "duplicate" };
+      if (kind !== "void" && isBeingTakenOver(batch, dot)) {
+        return refusal("gap", dot, "rows that say what became of it are being taken over");
+      }
       if (kind !== "void" && !hasBytes(batch, operation, incoming)) return noBytes(dot);
       const as = kind === "void" ? "void-again" : "again";
       return { operation, encoded, chain, inline, as };
@@ -331,6 +334,12 @@ function outcomeOf(as: ForeignOperation["as"]): "applied" | "parked" | "void" {
  */
 function isParkedAs({ as }: ForeignOperation): boolean {
   return typeof as === "object";
+}
+
+/** Whether a bootstrap that is under way brings what is left of an operation. */
+function isBeingTakenOver({ context: { view } }: OpenBatch, { origin, seq }: Dot): boolean {
+  const heads = view.get(TABLES.bootstrap, BOOTSTRAP_KEY)?.record.heads ?? [];
+  return heads.some((head) => head.origin === origin && head.seq >= seq);
 }
 
 function noBytes(dot: Dot): IngestOutcome {

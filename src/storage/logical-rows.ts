@@ -123,6 +123,8 @@ export interface LogicalRows {
   heads(): readonly LogStart[];
   /** Settled writes that those heads do not cover, read in the same turn. */
   settled(): readonly SettledWrite[];
-  /** Ends a bootstrap: logs go on behind these heads. */
+  /**
+   * Ends a bootstrap: logs go on behind these heads, and what is parked here up to them is over.
+   */
   setFloors(heads: readonly LogStart[]): Promise<void>;
 }

@@ -5,14 +5,19 @@ import type { Damage, LogicalRows } from "./logical-rows.ts";
 import { decodeRow, TABLES } from "./metadata/rows.ts";
 import { indexKey } from "./metadata/stored-rows.ts";
 import type { RemoteBodies } from "./remote-bodies.ts";
-import { importRows, readBootstrap, readFloors, setFloors } from "./row-import.ts";
+import type { Replica } from "./replica.ts";
+import { endParked, importRows, readBootstrap, readFloors, setFloors } from "./row-import.ts";
 import { readRows } from "./row-walk.ts";
 import { readSettled } from "./settled-writes.ts";
 import type { StoreParts } from "./store-parts.ts";
 import type { StoredObject } from "./stored.ts";
 
 /** The logical rows of a store. */
-export function createLogicalRows(parts: StoreParts, remote: RemoteBodies): LogicalRows {
+export function createLogicalRows(
+  parts: StoreParts,
+  remote: RemoteBodies,
+  replica: Replica,
+): LogicalRows {
   const mender = new BodyMender(parts);
   return {
     remote,
@@ -31,7 +36,10 @@ export function createLogicalRows(parts: StoreParts, remote: RemoteBodies): Logi
     floors: () => readFloors(parts),
     heads: () => readHeads(parts),
     settled: () => readSettled(parts),
-    setFloors: (heads) => setFloors(parts, heads),
+    setFloors: async (heads) => {
+      await endParked(replica, heads);
+      await setFloors(parts, heads);
+    },
   };
 }
 

@@ -21,9 +21,11 @@ import { BOOTSTRAP_KEY, FLOORS_KEY } from "./metadata/keys.ts";
 import { TABLES } from "./metadata/rows.ts";
 import { stagedChunks } from "./objects.ts";
 import { mayStayRemote, sayRemote } from "./remote-manifests.ts";
+import type { Replica } from "./replica.ts";
 import type { StoreParts } from "./store-parts.ts";
 
 const RECORD_BYTES = 1024;
+const VOID = { kind: "void" } as const;
 
 /**
  * Takes over rows of another site. In one commit all that are wanted become part of the log and
@@ -168,6 +170,32 @@ export function readBootstrap({ index }: Pick<StoreParts, "index">): Bootstrap |
 /** Where logs begin here that came as rows. */
 export function readFloors({ index }: Pick<StoreParts, "index">): readonly LogStart[] {
   return index.get(TABLES.floors, FLOORS_KEY)?.record.heads ?? [];
+}
+
+/** Parked operations that are ended at once. */
+const ENDED_AT_ONCE = 100;
+
+/**
+ * Ends parked operations that the rows of another site stand for: it had applied them, so whatever
+ * is left of them is among its rows. One that was deleted there may have no mark any more that
+ * would keep it away when its bytes come.
+ */
+export async function endParked(
+  replica: Pick<Replica, "parked" | "parkedEntry" | "ingest">,
+  heads: readonly LogStart[],
+): Promise<void> {
+  for (const { origin, seq } of heads) {
+    for (let behind = 0; behind < seq; ) {
+      const part = replica.parked({ origin, behind, countMax: ENDED_AT_ONCE });
+      behind = part.at(-1)?.dot.seq ?? seq;
+      const covered = part.filter(({ dot }) => dot.seq <= seq);
+      const entries = await Promise.all(covered.map(({ dot }) => replica.parkedEntry(dot)));
+      const known = entries.filter((entry) => entry !== undefined);
+      // Each by itself and in their order: so groups may end of which a part has come.
+      const ended = known.map((entry) => replica.ingest([{ ...entry, state: VOID }], []));
+      await Promise.all(ended);
+    }
+  }
 }
 
 /**

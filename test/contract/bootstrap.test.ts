@@ -7,7 +7,7 @@ import { createMemoryLog } from "../sim/memory-log.ts";
 import { Seed } from "../sim/seed.ts";
 import { dumpRows } from "../sim/sim-machine.ts";
 import { bucketOf, keyOf } from "../sim/store-journal.ts";
-import { handOverAll } from "../support/hand-over.ts";
+import { entriesFor, handOverAll } from "../support/hand-over.ts";
 import { dumpLogicalRows, takeAllRows } from "../support/logical-rows.ts";
 import { fetchFrom, linkRows, ownHead, type RowLink } from "../support/row-link.ts";
 import {
@@ -35,12 +35,12 @@ async function removeForGood({ store }: Site, operations: readonly Operation[]):
   await store.rows.import({ rows: [], removed, progress: undefined, rewrite: false });
 }
 
-function bootstrap(from: Site, to: Site, { calls }: RowLink): BootstrapRun {
+function bootstrap(from: Site, to: Site, { calls }: RowLink, bytesMax = 600): BootstrapRun {
   const source = {
     site: from.running.site.identity.siteId,
     start: calls.start.bind(calls),
     rows: (request: Parameters<typeof calls.rows>[0], signal: AbortSignal) =>
-      calls.rows({ ...request, bytesMax: 600 }, signal),
+      calls.rows({ ...request, bytesMax }, signal),
   };
   const deps = { rows: to.store.rows, clock: to.clock, log: createMemoryLog() };
   const own = () => to.running.site.identity.origin;
@@ -210,6 +210,57 @@ test.each([
     expect(await contentsOf(to.store)).toEqual(await contentsOf(from.store));
     const usage = to.store.bucketUsage(PLAIN_BUCKET);
     expect(usage).toEqual(from.store.bucketUsage(PLAIN_BUCKET));
+    const kept = dumpRows(to.kv, to.hash);
+    await to.restart(true);
+    expect(dumpRows(to.kv, to.hash)).toEqual(kept);
+  },
+);
+
+test.each([
+  ["deleted", 0],
+  ["removed version", 1],
+])(
+  "a %s that waited for its bytes while its site was away does not come behind the rows",
+  async (what, at) => {
+    const from = await SimSite.open(`parked-from ${what}`);
+    const to = await SimSite.open(`parked-to ${what}`);
+    await setUp(from);
+    await handOverAll(from, to);
+    await put(from.store, at, 0, Buffer.from("gone"));
+    await put(from.store, at, 1, Buffer.from("live"));
+    const late = await entriesFor(from, to);
+    for (const one of late) {
+      const parked = { kind: "parked", reason: "it is on its way" } as const;
+      await to.store.replica.ingest([{ ...one, inline: undefined, state: parked }], []);
+    }
+    const bucket = BUCKETS[at] ?? PLAIN_BUCKET;
+    if (at === 0) await from.store.deleteObject({ bucket, key: A });
+    else await removeVersion(from.store, { bucket, key: A });
+    const { rows } = from.store.rows.read({ from: "D", to: undefined }, 100);
+    const marks = rows
+      .map(({ operation }) => operation)
+      .filter(({ body }) => "key" in body && body.key === A);
+    await removeForGood(from, marks);
+    const link = linkRows(from, to);
+    let pages = 0;
+    link.weather = (path) => {
+      pages += path === "/v1/repl/rows" ? 1 : 0;
+      if (pages > 1) throw new Error("the link was cut");
+    };
+    const run = bootstrap(from, to, link, 1);
+    await expect(run.run(NEVER)).rejects.toThrow("the link was cut");
+    for (const one of late) {
+      const [outcome] = await to.store.replica.ingest([one], []);
+      expect(outcome).toMatchObject({ outcome: "refused", reason: "gap" });
+    }
+    link.weather = () => undefined;
+    await bootstrap(from, to, link).run(NEVER);
+    expect(to.store.replica.parked()).toEqual([]);
+    for (const one of late) {
+      expect(await to.store.replica.ingest([one], [])).toEqual([{ outcome: "duplicate" }]);
+    }
+    expect(dumpLogicalRows(to.store)).toEqual(dumpLogicalRows(from.store));
+    expect(await contentsOf(to.store)).toEqual(await contentsOf(from.store));
     const kept = dumpRows(to.kv, to.hash);
     await to.restart(true);
     expect(dumpRows(to.kv, to.hash)).toEqual(kept);
