@@ -128,7 +128,11 @@ export class House {
   }
 
   async #keep(): Promise<HouseReport> {
-    const { batches } = this.#deps.parts.committer;
+    const { admission, committer } = this.#deps.parts;
+    // What follows writes, and may use the room that was set aside for it.
+    await admission.refresh();
+    await admission.makeRoom();
+    const { batches } = committer;
     if (batches !== this.#batchesSeen) this.#lastWriteMs = this.#deps.clock.monotonicMs();
     this.#batchesSeen = batches;
     const segmentsSealed = (await this.#sealLeftovers()) + (await this.#sealIdle());
@@ -137,7 +141,7 @@ export class House {
     const dropped = await this.#dropDead();
     await this.#moveMarks();
     const checkpointTaken = await this.#checkpoint();
-    await this.#deps.parts.admission.restoreReserve();
+    await admission.restoreReserve();
     return { segmentsSealed, resultsExpired, checkpointTaken, ...dropped };
   }
 
@@ -223,6 +227,7 @@ export class House {
     const { parts } = this.#deps;
     const records = parts.acknowledgements.due(this.#peers());
     if (records.length === 0) return;
+    parts.admission.admitSmall();
     await parts.committer.submit(records.length * 256, (batch) => {
       for (const record of records) batch.local(record);
     });
@@ -313,6 +318,7 @@ export class House {
     const { parts } = this.#deps;
     const candidates = await this.#candidates();
     if (candidates.length === 0) return [];
+    parts.admission.admitSmall();
     return await parts.committer.submit(1024, (batch) => {
       const { view } = batch.context;
       const dead = candidates.filter(({ facts }) => this.#isDead(facts, view));

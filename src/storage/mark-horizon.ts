@@ -54,6 +54,7 @@ async function dropFrom<Row>(
     const names = found.flatMap(({ key, row }) => namesOf(key, row, isOld));
     for (let at = 0; at < names.length; at += ROWS_PER_COMMIT) {
       const rows = names.slice(at, at + ROWS_PER_COMMIT);
+      parts.admission.admitSmall();
       await parts.committer.submit(rows.length * 256, (batch) => {
         batch.local({ kind: "rows-removed", rows });
       });

@@ -39,7 +39,7 @@ export class OldRows {
 
   /** Forgets what came of uploads that were completed long ago, and gives how many. */
   async expireResults(): Promise<number> {
-    const { committer, clock, hash } = this.#parts;
+    const { admission, committer, clock, hash } = this.#parts;
     const before = clock.nowMs() - LIMITS.completedUploadMsMin;
     const uploadIds: UploadId[] = [];
     for (const { value } of this.#results.rows()) {
@@ -47,6 +47,7 @@ export class OldRows {
       if (completed.completedMs < before) uploadIds.push(completed.uploadId);
     }
     if (uploadIds.length === 0) return 0;
+    admission.admitSmall();
     await committer.submit(uploadIds.length * RESULT_BYTES, (batch) => {
       batch.local({ kind: "results-expired", uploadIds });
     });
@@ -61,7 +62,9 @@ export class OldRows {
   async forgetConflicts(): Promise<void> {
     const records = [...this.#endedConflicts(), ...this.#endedKeeping()];
     if (records.length === 0) return;
-    await this.#parts.committer.submit(records.length * RECORD_BYTES, (batch) => {
+    const { admission, committer } = this.#parts;
+    admission.admitSmall();
+    await committer.submit(records.length * RECORD_BYTES, (batch) => {
       for (const record of records) batch.local(record);
     });
   }

@@ -1,4 +1,5 @@
 import { afterEach, expect, test } from "vitest";
+import { parseOriginId, parseSiteId } from "../../src/core/names.ts";
 import type { PutObjectRequest, StagedBody } from "../../src/storage/store.ts";
 import { Seed } from "../sim/seed.ts";
 import { readBody } from "../sim/store-check.ts";
@@ -145,4 +146,25 @@ test("a body that nothing names yet stays until it is named, or given up", async
   other.discard();
   expect(await keepHouse(site)).toBeGreaterThan(0);
   expect(site.store.stats().segments.deadBytes).toBeLessThan(before - BYTES.length / 2);
+});
+
+test("on a disk that is full to the last byte housekeeping waits for space, and the server goes on", async () => {
+  const site = await openSite("full");
+  await putStaged(site, await stage(site));
+  await site.store.deleteObject({ bucket, key });
+  const peer = parseSiteId("00000000000000aa");
+  const origin = parseOriginId("00000000000000bb");
+  if (peer === undefined || origin === undefined) throw new Error("no ids");
+  // What it is to be told is written down: a look at the house writes.
+  await site.store.putSite({
+    ...{ id: peer, name: "paris", publicKey: "00".repeat(32), addresses: [], certificates: [] },
+    ...{ origins: [origin], state: "active", featureLevel: 1, insecure: false },
+  });
+  const { disk, clock } = site.machine;
+  disk.freeBytes = 0;
+  clock.leap(60_000);
+  await expect(site.store.keepHouse()).rejects.toThrow("the disk is full to the last byte");
+  disk.freeBytes = 2 ** 30;
+  expect(await keepHouse(site)).toBeGreaterThan(0);
+  await putStaged(site, await stage(site, OTHER));
 });
