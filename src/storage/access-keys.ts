@@ -21,9 +21,17 @@ export function* listAccessKeys({ kv, hash }: StoreParts): Generator<AccessKeyRe
   }
 }
 
-/** Makes or changes a key; a change of a revoked one leaves it revoked. */
-export function putAccessKey({ committer }: StoreParts, accessKey: AccessKeyRecord): Promise<void> {
-  return committer.submit<void>(RECORD_BYTES, (batch) => {
+/**
+ * Makes or changes a key; a change of a revoked one leaves it revoked.
+ *
+ * @throws StorageFault "disk-full".
+ */
+export async function putAccessKey(
+  { committer, admission }: StoreParts,
+  accessKey: AccessKeyRecord,
+): Promise<void> {
+  admission.admitSmall();
+  await committer.submit<void>(RECORD_BYTES, (batch) => {
     const before = batch.context.view.get(TABLES.accessKey, accessKey.id);
     const revoked = before !== undefined && recordOf(before.operation)?.state === "revoked";
     // Revoked is for ever. An operation that changes nothing would leave no row, and a rebuild
@@ -36,13 +44,16 @@ export function putAccessKey({ committer }: StoreParts, accessKey: AccessKeyReco
 /**
  * Seals a key's secret in another way; judged by the key as it is in the commit, so that a change
  * which came before is kept. False when there is no secret, or `reseal` leaves it as it is.
+ *
+ * @throws StorageFault "disk-full".
  */
-export function resealAccessKey(
-  { committer }: StoreParts,
+export async function resealAccessKey(
+  { committer, admission }: StoreParts,
   id: AccessKeyId,
   reseal: (sealed: Uint8Array) => Uint8Array | undefined,
 ): Promise<boolean> {
-  return committer.submit<boolean>(RECORD_BYTES, (batch) => {
+  admission.admitSmall();
+  return await committer.submit<boolean>(RECORD_BYTES, (batch) => {
     const row = batch.context.view.get(TABLES.accessKey, id);
     const before = row === undefined ? undefined : recordOf(row.operation);
     if (before === undefined || before.state === "revoked") return false;
