@@ -136,6 +136,15 @@ test("a comparison goes on until there is nothing behind, and ends with 3 when d
   expect(await type(words, [ok({ rows: 5, differences: [FOUND] })])).toBe(0);
 });
 
+test("a position that was not copied rightly is none: nothing would be compared", async () => {
+  for (const text of ["", "!!!", "zzzzzzzz"]) {
+    const words = ["repl-verify", "--peer", "paris", "--continue", text];
+    expect(await type(words, []), text).toBe(2);
+  }
+  expect(err.at(-1)).toContain("as it was printed");
+  expect(calls).toEqual([]);
+});
+
 test("bytes that may stand elsewhere are told, and are no difference", async () => {
   const remote = { ...FOUND, key: "film", kind: "remote", repaired: false };
   const steps = [ok({ rows: 2, differences: [remote, { ...remote, key: "b", repaired: true }] })];
