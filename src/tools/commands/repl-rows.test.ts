@@ -90,7 +90,7 @@ test("Ctrl-C ends a command and not what the server does, and says how it goes o
   expect(await type(["repl-bootstrap", "--import", "/media/box"], [CTRL_C])).toBe(1);
   expect(err.slice(-2)[0]).toContain("`atoll repl-status` tells when it is done");
   expect(await type(["repl-bootstrap", "--export", "/media/box"], [CTRL_C])).toBe(1);
-  expect(err.slice(-2)[0]).toContain("the directory is whole when archive.json is in it");
+  expect(err.slice(-2)[0]).toContain("DIR is whole when it has archive.json");
   const first = ok({ rows: 5, differences: [], next: "Dphotos" });
   const sites = ok({ sites: SITES.map((site) => ({ ...site, state: "active" })) });
   calls = [];
@@ -143,6 +143,15 @@ test("a position that was not copied rightly is none: nothing would be compared"
   }
   expect(err.at(-1)).toContain("as it was printed");
   expect(calls).toEqual([]);
+});
+
+test("a bucket that is nowhere is not said to be without differences", async () => {
+  const words = ["repl-verify", "--bucket", "fotos"];
+  expect(await type(words, [ok({ sites: SITES }), ok({ rows: 0, differences: [] })])).toBe(2);
+  expect(err.at(-1)).toContain("There is no bucket fotos");
+  expect(out).toEqual([]);
+  const there = { ...FOUND, kind: "missing-here" };
+  expect(await type(words, [ok({ sites: SITES }), ok({ rows: 0, differences: [there] })])).toBe(0);
 });
 
 test("bytes that may stand elsewhere are told, and are no difference", async () => {

@@ -73,8 +73,7 @@ export const replBootstrapCommand: Command = {
 };
 
 const GOES_ON = "The server goes on by itself; `atoll repl-status` tells when it is done.";
-const GOES_ON_EXPORTING =
-  "The server goes on by itself; the directory is whole when archive.json is in it.";
+const GOES_ON_EXPORTING = "The server goes on by itself; DIR is whole when it has archive.json.";
 
 /** Works with a client whose calls end when somebody presses Ctrl-C, whatever they wait for. */
 async function untilInterrupted<Result>(
@@ -207,6 +206,12 @@ async function verify(input: CommandInput, client: AdminClient, from: string): P
       input.output.notice(explain(failure));
       failed.push(one.peer);
     }
+  }
+  const bucket = flagValue(input, "bucket");
+  const isNothing = sums.rows + sums.differences === 0 && failed.length < peers.length;
+  // A bucket has a row of its own: it is nowhere.
+  if (bucket !== undefined && from === "" && isNothing) {
+    throw new UsageError(`There is no bucket ${bucket}, neither here nor at a peer.`);
   }
   const mends = await mendsOf(input, client, left);
   showEnd(input, { peers: peers.length - failed.length, failed, sums, mends });
