@@ -283,7 +283,7 @@ describe("the command line", () => {
   test("helps with every command by an example that it understands", async () => {
     for (const command of COMMANDS) {
       out = [];
-      const { program } = programWith({ status: 200, body: { ...KEY, policy: POLICY } });
+      const { program } = programWith({ status: 200, body: { ...KEY, policy: POLICY, rows: 1 } });
       expect(await runCommandLine(program, [...command.name.split(" "), "--help"])).toBe(0);
       const help = out.join("");
       expect(help).toContain(command.summary.slice(0, 20));
@@ -327,6 +327,17 @@ describe("the command line", () => {
     expect(out.join("")).toMatch(/Address of the S3 service\.\s+Default:\s+127\.0\.0\.1:9000/);
     expect(await runCommandLine(program, ["keys", "show", "--nonsense"])).toBe(2);
     expect(err.join("")).toContain("Try: atoll keys show --help");
+  });
+
+  test("an argument that is empty is refused before anybody is asked", async () => {
+    for (const words of [["repl-remove"], ["keys", "delete"], ["conflicts", "keep", "photos"]]) {
+      const { program, inputs } = programWith({ status: 200, body: {} });
+      expect(await runCommandLine(program, [...words, ""]), words.join(" ")).toBe(2);
+      expect(inputs).toEqual([]);
+    }
+    expect(err.at(-1)).toBe(
+      "atoll conflicts keep: An argument is empty. Try: atoll conflicts keep --help",
+    );
   });
 
   test("a grant that is none is refused with those there are", async () => {

@@ -1,4 +1,5 @@
 import { CommanderError, Command as Parser } from "commander";
+import { UsageError } from "../core/usage-error.ts";
 import type { Command, CommandFlag, Program } from "./command.ts";
 import { CLOCK_COMMANDS } from "./commands/clock.ts";
 import { configShowCommand } from "./commands/config-show.ts";
@@ -140,6 +141,8 @@ async function run({ program, command, sub, end }: Run): Promise<ExitCode> {
     if (value !== undefined) values.set(flag, Array.isArray(value) ? value : [String(value)]);
   }
   try {
+    // As of a variable of a script that is not set; no name is empty.
+    if (sub.args.includes("")) throw new UsageError("An argument is empty.", tryHelp(command));
     const input = { operands: sub.args, values, output, program };
     const exitCode = await Promise.race([command.run(input), end.broken]);
     await end.flush();
@@ -153,15 +156,17 @@ async function run({ program, command, sub, end }: Run): Promise<ExitCode> {
   }
 }
 
+function tryHelp({ name }: Command): string {
+  return `Try: atoll ${name} --help`;
+}
+
 /** Makes the parser of a command, under the groups that the words before its last one name. */
 function place(parser: Parser, program: Program, command: Command): Parser {
   const words = command.name.split(" ");
   const last = words.pop() ?? "";
   let parent = parser;
   for (const at of words.keys()) parent = groupOf(parent, words.slice(0, at + 1));
-  const sub = newParser(last)
-    .description(command.summary)
-    .showHelpAfterError(`Try: atoll ${command.name} --help`);
+  const sub = newParser(last).description(command.summary).showHelpAfterError(tryHelp(command));
   for (const operand of command.operands ?? []) sub.argument(`<${operand}>`);
   for (const operand of command.optionalOperands ?? []) sub.argument(`[${operand}]`);
   for (const flag of flagsOf(program, command)) addFlag(sub, flag);
