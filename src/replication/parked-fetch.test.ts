@@ -67,3 +67,26 @@ test("what comes with operations of a site that does not answer waits for one of
   expect(paris.replica.applied().get(oslo.owner.origin)).toBe(1);
   await stop();
 });
+
+test("while rows are taken over, which may end what is parked, no bytes of it are fetched", async () => {
+  const { clock, site, start, stop, world } = await openTwins(["berlin", "paris"]);
+  const [berlin, paris] = [site("berlin"), site("paris")];
+  const isForBodies = (path: string) => /manifests|chunk/.test(path);
+  world.meddle = (_to, { path }, deliver) =>
+    isForBodies(path) ? Promise.reject(new Error("the link was cut")) : deliver();
+  writeHuge(berlin, 1);
+  start();
+  await clock.advance(3000);
+  expect(paris.replica.parked()).toHaveLength(1);
+  world.takingOver = "paris";
+  world.meddle = undefined;
+  await clock.advance(10_000);
+  const before = paris.asked.filter(({ path }) => isForBodies(path)).length;
+  await clock.advance(600_000);
+  expect(paris.asked.filter(({ path }) => isForBodies(path))).toHaveLength(before);
+  expect(paris.replica.parked()).toHaveLength(1);
+  world.takingOver = undefined;
+  await clock.advance(10_000);
+  expect(paris.replica.parked()).toEqual([]);
+  await stop();
+});

@@ -21,6 +21,8 @@ export type ParkedFetchDeps = {
   readonly log: Log;
   /** The operation with its small body, or its large one, from whoever has it. */
   readonly search: Pick<ByteSearch, "entry" | "ofOperation">;
+  /** Whether all rows of a peer are being taken over, which may end what is parked. */
+  readonly held?: (() => boolean) | undefined;
 };
 
 /** What came of a look for the bytes of an operation. */
@@ -41,6 +43,8 @@ const UNHEARD = "a site that may have its bytes could not be asked";
 const VOID: IncomingOperation["state"] = { kind: "void" };
 
 const IDLE_MS = 60_000;
+/** How often it is looked whether rows are still being taken over. */
+const HELD_MS = 5000;
 
 /**
  * Fetches the bytes of parked operations beside everything else: large bodies that must not keep
@@ -119,7 +123,7 @@ export class ParkedFetch {
   async #run(): Promise<void> {
     const { signal } = this.#stop;
     while (!signal.aborted) {
-      const restMs = this.#startDue();
+      const restMs = this.#deps.held?.() === true ? HELD_MS : this.#startDue();
       await this.#rest.take(restMs);
     }
   }

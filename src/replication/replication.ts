@@ -51,7 +51,7 @@ export type ReplicationDeps = {
    * it was set back to an earlier state.
    */
   readonly setBack?: (peer: SiteRecord) => void;
-  /** Whether all rows of a peer are being taken over: meanwhile nothing is pulled. */
+  /** Whether all rows of a peer are being taken over: meanwhile nothing is pulled or fetched. */
   readonly held?: () => boolean;
 };
 
@@ -93,7 +93,7 @@ export class Replication {
   constructor(deps: ReplicationDeps, settings: ReplicationSettings) {
     this.#deps = deps;
     this.#settings = settings;
-    const { replica, clock, log, hash, owner, watch } = deps;
+    const { replica, clock, log, hash, owner, watch, held } = deps;
     this.passedOver = new PassedOver({ log, watch });
     this.#leases = new ChunkLeases({ clock, hold: (chunks) => replica.leaseChunks(chunks) });
     this.#pages = new PageServer({
@@ -119,7 +119,7 @@ export class Replication {
         this.counts.chunkBytesTaken += bytes;
       },
     });
-    this.#parked = new ParkedFetch({ replica, clock, log, search: this.#search });
+    this.#parked = new ParkedFetch({ replica, clock, log, search: this.#search, held });
   }
 
   /** What peers may ask of this site. */

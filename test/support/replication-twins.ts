@@ -45,7 +45,11 @@ export async function openTwins(names: readonly string[], bytesPerSecond?: numbe
   const members: MemberSite[] = [];
   const sites = new Map<string, TwinSite>();
   const cut = new Set<string>();
-  const world = { meddle: undefined as Meddler | undefined };
+  const world = {
+    meddle: undefined as Meddler | undefined,
+    /** The site that takes over all rows of another one. */
+    takingOver: undefined as string | undefined,
+  };
   for (const [at, name] of names.entries()) {
     const keyPair = makeSiteKeyPair(Buffer.alloc(32, at + 1));
     const id = required(parseSiteId(`${at + 1}`.repeat(16)), "site");
@@ -76,6 +80,7 @@ export async function openTwins(names: readonly string[], bytesPerSecond?: numbe
         sites: () => members,
         quarantine: new Quarantine({ clock, log, driftMsMax: 5000 }),
         belowFloor: (peer, origins) => floors.push([peer.name, origins]),
+        held: () => world.takingOver === name,
       },
       { bytesPerSecond },
     );
