@@ -168,3 +168,14 @@ test("on a disk that is full to the last byte housekeeping waits for space, and 
   expect(await keepHouse(site)).toBeGreaterThan(0);
   await putStaged(site, await stage(site, OTHER));
 });
+
+test("a full disk is given space back by housekeeping alone, in the room that was set aside for it", async () => {
+  const site = await SimSite.open("set aside", {}, 4 * 1024 * 1024);
+  await site.store.createBucket({ name: bucket, owner: "o" });
+  await putStaged(site, await stage(site));
+  // The file that sets the room aside is made.
+  await site.store.keepHouse();
+  await site.store.deleteObject({ bucket, key });
+  site.machine.disk.freeBytes = 0;
+  expect(await keepHouse(site)).toBeGreaterThan(0);
+});

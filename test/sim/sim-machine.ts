@@ -30,6 +30,7 @@ export type MachineSettings = {
   readonly directIo: "on" | "off";
   readonly segmentBytes: number;
   readonly timeBounds?: Partial<TimeBounds>;
+  readonly reserveFileBytes?: number;
   readonly sabotage?: Sabotage;
 };
 
@@ -66,6 +67,7 @@ export class SimMachine {
       directIo: this.#settings.directIo,
       segmentBytes: this.#settings.segmentBytes,
       freeReserveBytes: 0,
+      reserveFileBytes: this.#settings.reserveFileBytes ?? 0,
       timeBounds: this.#settings.timeBounds ?? {},
       rebuildIndex: options.rebuildIndex ?? false,
       failStop: (fault) => faults.push(fault),

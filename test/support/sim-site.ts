@@ -30,10 +30,14 @@ export class SimSite {
     this.running = running;
   }
 
-  static async open(name: string, timeBounds: Partial<TimeBounds> = {}): Promise<SimSite> {
+  static async open(
+    name: string,
+    timeBounds: Partial<TimeBounds> = {},
+    reserveFileBytes = 0,
+  ): Promise<SimSite> {
     const hash = await createInlineHash();
     const shape = { directIo: "on", segmentBytes: 64 * 1024 } as const;
-    const settings = { hash, ...shape, timeBounds };
+    const settings = { hash, ...shape, timeBounds, reserveFileBytes };
     const machine = new SimMachine(new Seed(name), settings);
     const site = new SimSite(machine, hash, await machine.open());
     opened.push(site);
