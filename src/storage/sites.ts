@@ -39,8 +39,10 @@ function membersIn(rows: RowReader): Members["byId"] {
 /**
  * Says what a site is. Incarnations that are known of it are kept, so that a removal covers them
  * all; what says nothing new is not written.
+ *
+ * @throws StorageFault "disk-full".
  */
-export function putSite({ committer }: StoreParts, record: SiteRecord): Promise<void> {
+export function putSite({ committer, admission }: StoreParts, record: SiteRecord): Promise<void> {
   const bytes = RECORD_BYTES + [...record.addresses, ...record.certificates].join("").length * 3;
   return committer.submit<void>(bytes, (batch) => {
     const row = batch.context.view.get(TABLES.site, record.id);
@@ -48,6 +50,7 @@ export function putSite({ committer }: StoreParts, record: SiteRecord): Promise<
     const all = new Set([...(before?.origins ?? []), ...record.origins]);
     const site = { ...record, origins: [...all].sort() };
     if (before !== undefined && saysTheSame(before, site)) return;
+    admission.admitSmall();
     batch.operation(batch.nextHlc(), { kind: "site-put", site });
   });
 }
