@@ -53,6 +53,12 @@ function listHomes(desk: HomesDesk): AdminAnswer {
   return { status: 200, body: { homes } };
 }
 
+/** The buckets whose conditional writes a site judges. */
+export function bucketsAtHome(store: Pick<Store, "buckets">, site: SiteId): BucketName[] {
+  const buckets = [...store.buckets()].filter((bucket) => homeOf(bucket)?.site === site);
+  return buckets.map(({ name }) => name);
+}
+
 function put(
   desk: HomesDesk,
   bucket: StoredBucket,

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { parseOriginId, parseSiteId } from "../core/names.ts";
+import { parseBucketName, parseOriginId, parseSiteId } from "../core/names.ts";
 import type { MemberSite } from "../core/site-record.ts";
 import { required } from "../core/tagged-fields.ts";
 import type { AdminAnswer } from "./admin-call.ts";
@@ -7,6 +7,7 @@ import { routeSites, SITES_PATH, type SitesDesk } from "./admin-sites.ts";
 
 const [OWN, OTHER] = ["a", "b"].map((digit) => required(parseSiteId(digit.repeat(16)), "site"));
 const ORIGIN = required(parseOriginId("1".repeat(16)), "origin");
+const PHOTOS = required(parseBucketName("photos"), "bucket");
 
 function siteOf(id: MemberSite["id"] | undefined, name: string): MemberSite {
   return {
@@ -26,7 +27,7 @@ function deskWith(changes: Partial<SitesDesk> = {}): SitesDesk {
     sites: () => [siteOf(OWN, "berlin"), PARIS],
     invite: async () => ({ outcome: "invited", token: "atoll-join-1.AAAA", expiresMs: 0 }),
     join: async () => ({ outcome: "joined", peer: "berlin", resealed: 3, unreadable: 0 }),
-    remove: async () => ({ outcome: "removed", site: PARIS }),
+    remove: async () => ({ outcome: "removed", site: PARIS, homes: [PHOTOS] }),
     refusals: () =>
       new Map([
         ["replayed", 2],

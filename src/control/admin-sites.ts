@@ -1,4 +1,5 @@
 import { z } from "zod";
+import type { BucketName } from "../core/names.ts";
 import type { MemberSite } from "../core/site-record.ts";
 import { type AdminAnswer, type AdminCall, adminProblem, decodedPart } from "./admin-call.ts";
 
@@ -28,7 +29,14 @@ type JoinOutcome =
     }
   | { readonly outcome: "already"; readonly peer: string }
   | Refused;
-type RemoveOutcome = { readonly outcome: "removed"; readonly site: MemberSite } | Refused;
+type RemoveOutcome =
+  | {
+      readonly outcome: "removed";
+      readonly site: MemberSite;
+      /** Buckets that it is still the home of. */
+      readonly homes: readonly BucketName[];
+    }
+  | Refused;
 
 export const SITES_PATH = "/v1/admin/sites";
 
@@ -105,5 +113,6 @@ async function remove(desk: SitesDesk, name: string): Promise<AdminAnswer> {
   if (name === "") return adminProblem(404, "There is no such site.");
   const removed = await desk.remove(name);
   if (removed.outcome === "refused") return adminProblem(404, removed.message);
-  return { status: 200, body: showSite(removed.site, desk.ownId) };
+  const { site, homes } = removed;
+  return { status: 200, body: { ...showSite(site, desk.ownId), homes } };
 }

@@ -1,6 +1,6 @@
 import type { Settings } from "../config.ts";
 import type { AdminRoute } from "../control/admin-call.ts";
-import { HOMES_PATH, type HomesDesk, routeHomes } from "../control/admin-homes.ts";
+import { bucketsAtHome, HOMES_PATH, type HomesDesk, routeHomes } from "../control/admin-homes.ts";
 import { MODES_PATH, routeModes } from "../control/admin-modes.ts";
 import { PULL_PATH, PUSH_PATH, type ReplicationMoves, routeMoves } from "../control/admin-moves.ts";
 import { PARKED_PATH, type ParkedDesk, routeParked } from "../control/admin-parked.ts";
@@ -306,7 +306,8 @@ function createDesk(
     remove: async (name) => {
       const removed = await membership.remove(name);
       tellMissing(site, log);
-      return removed;
+      if (removed.outcome === "refused") return removed;
+      return { ...removed, homes: bucketsAtHome(site.store, removed.site.id) };
     },
     refusals: () => refusals.counts(),
   };

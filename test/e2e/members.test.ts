@@ -138,8 +138,10 @@ test("what cannot be is refused in words, and changes nothing", async () => {
   expect(await failure(berlin, "repl-remove", "nowhere")).toContain("nowhere");
   expect(await failure(berlin, "repl-remove", "berlin")).toContain("by another one");
   // A dead site is removed as well as one that runs.
+  const bucket = await makeBucket(sdkFor(first));
+  await told(berlin, "repl-home", "set", bucket, "paris");
   await second.kill("SIGKILL");
-  await told(berlin, "repl-remove", "paris");
+  expect(await told(berlin, "repl-remove", "paris")).toMatchObject({ homes: [bucket] });
   expect(await members(berlin)).toEqual(["berlin active self", "paris removed"]);
 });
 

@@ -62,7 +62,7 @@ const replRemove: Command = {
   examples: ["atoll repl-remove paris"],
   run: (input) =>
     askServer(input, "DELETE", `sites/${encodeURIComponent(input.operands[0] ?? "")}`, {
-      show: (answer) => `${String(answer["name"])} was removed: nothing it writes is taken now.`,
+      show: showRemoved,
     }),
 };
 
@@ -107,6 +107,18 @@ function showJoined(answer: Answer): string {
     ["sealed anew", String(answer["resealed"])],
     ...(unreadable > 0 ? ([["not readable", String(unreadable)]] as const) : []),
   ]);
+}
+
+function showRemoved(answer: Answer): string {
+  const name = String(answer["name"]);
+  const homes = Array.isArray(answer["homes"]) ? answer["homes"].map(String) : [];
+  const removed = `${name} was removed: nothing it writes is taken now.`;
+  if (homes.length === 0) return removed;
+  return [
+    removed,
+    "It was the home of these buckets, whose conditional writes are refused until another site is:",
+    ...homes.map((bucket) => `atoll repl-home set ${bucket} SITE --force`),
+  ].join("\n");
 }
 
 function showSites(answer: Answer): string {
