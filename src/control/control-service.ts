@@ -1,3 +1,4 @@
+import { bucketInFront, hostNameOf } from "../core/bucket-host.ts";
 import { equalsInConstantTime } from "../core/hmac.ts";
 import type { Exchange, ResponseHeaders } from "../http/exchange.ts";
 import { CONFLICTS_WISH, listConflicts } from "./conflict-facts.ts";
@@ -155,15 +156,13 @@ function problem(status: number, message: string): Answer {
   return json(status, { error: { message } });
 }
 
-// The bucket is whatever stands in front of a domain; a domain of S3 itself is addressed by path,
-// also where it lies below another one. The S3 router reads hosts in the same way, so that each
-// request belongs to exactly one of the two.
+/** Whether S3 takes the host for a bucket's, or for that of its website: it reads it as here. */
 function isBelowDomain(
   host: string,
   { domains, websiteDomain }: Pick<ControlDeps, "domains" | "websiteDomain">,
 ): boolean {
-  const name = host.replace(/:.*$/s, "").toLowerCase();
+  const name = hostNameOf(host);
   if (domains.includes(name)) return false;
   const above = websiteDomain === undefined ? domains : [...domains, websiteDomain];
-  return above.some((domain) => name.length > domain.length + 1 && name.endsWith(`.${domain}`));
+  return above.some((domain) => bucketInFront(name, [domain]) !== undefined);
 }

@@ -1,3 +1,4 @@
+import { bucketInFront, hostNameOf } from "../core/bucket-host.ts";
 import {
   type BucketName,
   type ObjectKey,
@@ -36,7 +37,7 @@ type Request = {
  */
 export function routeRequest(request: Request, domains: readonly string[]): Route {
   const { path, query } = splitTarget(request.target);
-  const hostBucket = domains.length === 0 ? undefined : bucketOfHost(request.headers, domains);
+  const hostBucket = domains.length === 0 ? undefined : bucketOfHost(request, domains);
   const bucketEnd = hostBucket === undefined ? slashAfterBucket(path) : 0;
   const bucketText = hostBucket ?? decodeOrRefuse(path.slice(1, bucketEnd));
   if (bucketText === "") {
@@ -85,26 +86,8 @@ function keyOrRefuse(text: string): ObjectKey {
   throw new S3Error("InvalidURI");
 }
 
-/**
- * The bucket in front of a domain; undefined for a host that is addressed in path style. A domain
- * may lie below another one, and the longest that fits is meant.
- */
-function bucketOfHost(headers: RequestHeaders, domains: readonly string[]): string | undefined {
-  const host = hostName(headers.get("host") ?? "");
-  let bucket: string | undefined;
-  for (const domain of domains) {
-    if (host === domain) return undefined;
-    if (host.length <= domain.length + 1 || !host.endsWith(`.${domain}`)) continue;
-    const label = host.slice(0, -domain.length - 1);
-    if (bucket === undefined || label.length < bucket.length) bucket = label;
-  }
-  return bucket;
-}
-
-/** Without port; names in lower case. An address in brackets is never a bucket. */
-function hostName(header: string): string {
-  const end = header.startsWith("[") ? header.indexOf("]") + 1 : header.indexOf(":");
-  return (end > 0 ? header.slice(0, end) : header).toLowerCase();
+function bucketOfHost({ headers }: Request, domains: readonly string[]): string | undefined {
+  return bucketInFront(hostNameOf(headers.get("host") ?? ""), domains);
 }
 
 type Candidate = {
