@@ -1,28 +1,23 @@
 import { CREATOR_SETTING, creatorOf } from "../core/bucket-creator.ts";
 import type { AccessKeyId, BucketName } from "../core/names.ts";
 import type { KeyUsage } from "./local-quotas.ts";
+import { keptUntilChanged } from "./metadata/kept-until-changed.ts";
 import { TABLES } from "./metadata/rows.ts";
 import type { RowReader } from "./metadata/stored-rows.ts";
 import { findBucket } from "./store-parts.ts";
-
-type Creations = {
-  /** `bucketChanges` of the rows that this was made from. */
-  readonly changes: number;
-  readonly byKey: ReadonlyMap<AccessKeyId, readonly BucketName[]>;
-};
 
 /**
  * The buckets by the key that made them: they change rarely, and a write of a key with a quota
  * needs them.
  */
-const creations = new WeakMap<RowReader, Creations>();
+const creations = keptUntilChanged("bucketChanges", readCreations);
 
 /** What the buckets of a key hold together. Costs a look-up for each of them. */
 export function keyUsage(rows: RowReader, id: AccessKeyId): KeyUsage {
   let buckets = 0;
   let bytes = 0;
   let objects = 0;
-  for (const bucket of bucketsOf(rows, id)) {
+  for (const bucket of creations(rows).get(id) ?? []) {
     if (findBucket(rows, bucket) === undefined) continue;
     buckets += 1;
     const usage = rows.get(TABLES.usage, bucket);
@@ -32,16 +27,7 @@ export function keyUsage(rows: RowReader, id: AccessKeyId): KeyUsage {
   return { buckets, bytes, objects };
 }
 
-function bucketsOf(rows: RowReader, id: AccessKeyId): readonly BucketName[] {
-  let known = creations.get(rows);
-  if (known === undefined || known.changes !== rows.bucketChanges) {
-    known = { changes: rows.bucketChanges, byKey: readCreations(rows) };
-    creations.set(rows, known);
-  }
-  return known.byKey.get(id) ?? [];
-}
-
-function readCreations(rows: RowReader): Creations["byKey"] {
+function readCreations(rows: RowReader): ReadonlyMap<AccessKeyId, readonly BucketName[]> {
   const byKey = new Map<AccessKeyId, BucketName[]>();
   for (const { row } of rows.rows(TABLES.bucket, "", "~")) {
     const creator = creatorOf(row.settings.get(CREATOR_SETTING)?.value);

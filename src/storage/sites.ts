@@ -1,20 +1,17 @@
 import type { SiteId } from "../core/names.ts";
 import type { MemberSite, SiteRecord } from "../core/site-record.ts";
+import { keptUntilChanged } from "./metadata/kept-until-changed.ts";
 import { TABLES } from "./metadata/rows.ts";
 import { memberOf } from "./metadata/site-rows.ts";
-import type { RowReader } from "./metadata/stored-rows.ts";
 import type { StoreParts } from "./store-parts.ts";
 
 const RECORD_BYTES = 2048;
 
-type Members = {
-  /** `siteChanges` of the rows that this was made from. */
-  readonly changes: number;
-  readonly byId: ReadonlyMap<SiteId, MemberSite>;
-};
-
 /** Every message of a peer asks who it is from, and every page who else there is. */
-const members = new WeakMap<RowReader, Members>();
+const membersIn = keptUntilChanged("siteChanges", (rows): ReadonlyMap<SiteId, MemberSite> => {
+  const all = rows.rows(TABLES.site, "", "~").map(({ row }) => memberOf(row));
+  return new Map(all.map((site) => [site.id, site]));
+});
 
 /** A site that is or was a member of the cluster; undefined when none ever had that id. */
 export function findSite({ index }: StoreParts, id: SiteId): MemberSite | undefined {
@@ -24,16 +21,6 @@ export function findSite({ index }: StoreParts, id: SiteId): MemberSite | undefi
 /** Every site by id, this one and removed ones too. */
 export function listSites({ index }: Pick<StoreParts, "index">): MemberSite[] {
   return [...membersIn(index).values()];
-}
-
-function membersIn(rows: RowReader): Members["byId"] {
-  let known = members.get(rows);
-  if (known === undefined || known.changes !== rows.siteChanges) {
-    const all = rows.rows(TABLES.site, "", "~").map(({ row }) => memberOf(row));
-    known = { changes: rows.siteChanges, byId: new Map(all.map((site) => [site.id, site])) };
-    members.set(rows, known);
-  }
-  return known.byId;
 }
 
 /**
