@@ -1,18 +1,13 @@
 import { afterEach, expect, test } from "vitest";
-import { parseAccessKeyId, parseOriginId, parseSiteId } from "../../src/core/names.ts";
-import type { SiteRecord } from "../../src/core/site-record.ts";
+import { parseAccessKeyId } from "../../src/core/names.ts";
+import { memberRecord } from "../support/member-record.ts";
 import { closeSimSites, SimSite } from "../support/sim-site.ts";
 
 afterEach(closeSimSites);
 
 test("a site that is said to be a member on a full disk is refused, and the server goes on", async () => {
   const { store, machine } = await SimSite.open("full-members");
-  const id = parseSiteId("00000000000000aa");
-  const origin = parseOriginId("00000000000000bb");
-  if (id === undefined || origin === undefined) throw new Error("no site id");
-  const where = { addresses: [], certificates: [], insecure: false };
-  const record = { id, publicKey: "00".repeat(32), ...where, origins: [origin], featureLevel: 1 };
-  const paris: SiteRecord = { ...record, name: "paris", state: "active" };
+  const paris = memberRecord("a");
   await store.putSite(paris);
   machine.disk.freeBytes = 0;
   machine.clock.leap(60_000);
@@ -23,7 +18,7 @@ test("a site that is said to be a member on a full disk is refused, and the serv
   machine.disk.freeBytes = 2 ** 30;
   machine.clock.leap(60_000);
   await store.putSite({ ...paris, name: "lutetia" });
-  expect(store.site(id)?.name).toBe("lutetia");
+  expect(store.site(paris.id)?.name).toBe("lutetia");
 });
 
 test("an access key that is made on a full disk is refused, and the server goes on", async () => {

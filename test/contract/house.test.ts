@@ -1,9 +1,9 @@
 import { afterEach, expect, test } from "vitest";
-import { parseOriginId, parseSiteId } from "../../src/core/names.ts";
 import type { PutObjectRequest, StagedBody } from "../../src/storage/store.ts";
 import { Seed } from "../sim/seed.ts";
 import { readBody } from "../sim/store-check.ts";
 import { bucketOf, keyOf } from "../sim/store-journal.ts";
+import { memberRecord } from "../support/member-record.ts";
 import { closeSimSites, SimSite } from "../support/sim-site.ts";
 
 /*
@@ -152,14 +152,8 @@ test("on a disk that is full to the last byte housekeeping waits for space, and 
   const site = await openSite("full");
   await putStaged(site, await stage(site));
   await site.store.deleteObject({ bucket, key });
-  const peer = parseSiteId("00000000000000aa");
-  const origin = parseOriginId("00000000000000bb");
-  if (peer === undefined || origin === undefined) throw new Error("no ids");
   // What it is to be told is written down: a look at the house writes.
-  await site.store.putSite({
-    ...{ id: peer, name: "paris", publicKey: "00".repeat(32), addresses: [], certificates: [] },
-    ...{ origins: [origin], state: "active", featureLevel: 1, insecure: false },
-  });
+  await site.store.putSite(memberRecord("a"));
   const { disk, clock } = site.machine;
   disk.freeBytes = 0;
   clock.leap(60_000);
