@@ -17,7 +17,13 @@ import { runCommandLine } from "./tools/cli.ts";
 import { type CommandInput, flagValue, type Program } from "./tools/command.ts";
 import { EXIT_CODES, type ExitCode, explain } from "./tools/output.ts";
 import { killSelf, onHangup, type ProcessEnd, watchProcessEnd } from "./tools/process-end.ts";
-import { findServer, noServer, openForCommand, openOffline } from "./wiring/offline.ts";
+import {
+  findServer,
+  noServer,
+  openForCommand,
+  openOffline,
+  reissueAhead,
+} from "./wiring/offline.ts";
 import { startServer } from "./wiring/server.ts";
 import { createPorts } from "./wiring/site.ts";
 
@@ -48,6 +54,7 @@ const program: Program = {
   },
   readFile: (path) => createNodeDisk().readNamed(path),
   rebuildIndex,
+  reissueAhead: async (input) => reissueAhead((await settingsOf(input)).settings),
 };
 
 // Whatever is created, by native libraries too, is for its owner only.

@@ -32,7 +32,7 @@ export interface AdminApi {
 }
 
 export type AdminSite = KeyRingSite & {
-  readonly identity: Omit<SiteIdentity, "keyPair">;
+  readonly identity: Omit<SiteIdentity, "keyPair" | "withdrawn" | "withdrawing">;
   readonly lifecycle: LifecycleDesk["lifecycle"];
 };
 

@@ -26,7 +26,7 @@ export type StatsDeps = {
   readonly site: () =>
     | {
         readonly store: Store;
-        readonly identity: Omit<SiteIdentity, "keyPair">;
+        readonly identity: Omit<SiteIdentity, "keyPair" | "withdrawn" | "withdrawing">;
         readonly lifecycle: Pick<LifecycleSchedule, "stats">;
       }
     | undefined;
@@ -106,7 +106,7 @@ function showIdentity({
   name,
   clusterId,
   incarnation,
-}: Omit<SiteIdentity, "keyPair">): Record<string, unknown> {
+}: Omit<SiteIdentity, "keyPair" | "withdrawn" | "withdrawing">): Record<string, unknown> {
   return { id: siteId, name, cluster: clusterId, incarnation };
 }
 

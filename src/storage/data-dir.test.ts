@@ -209,7 +209,7 @@ describe("a data directory", () => {
     await openAndRelease();
     const path = join(settings.directory, "site.json");
     const stored = JSON.parse(await readFile(path, "utf8"));
-    await writeFile(path, JSON.stringify({ ...stored, format: 2 }));
+    await writeFile(path, JSON.stringify({ ...stored, format: 3 }));
     await expect(openAndRelease()).rejects.toMatchObject({ kind: "unsupported" });
   });
 

@@ -120,6 +120,13 @@ async function readAreas(
   });
 }
 
+/** Bytes of the record of an operation's inline body; 0 when it has none. */
+export function inlineRecordBytes({ body, hlc, dot }: Operation): number {
+  if (body.kind !== "object-put" || body.object.body.kind !== "inline") return 0;
+  const owner = bodyOwner(body.bucket, body.key, makeVersionId(hlc, dot.origin));
+  return bodyRecordBytes(owner.length, body.object.body.bytes);
+}
+
 /** Bodies are in the order of the operations they belong to, so a damaged one hides no other. */
 function nextBody({ body, hlc, dot }: Operation, walk: BodyWalk, crc32: Hash["crc32"]): Body {
   if (body.kind !== "object-put" || body.object.body.kind !== "inline") return NO_BODY;

@@ -14,6 +14,12 @@ import { CommitLane, type LogEnd } from "./commit-lane.ts";
 import { discoverSegments, type FoundSegments } from "./discovery.ts";
 import { House } from "./house.ts";
 import { openLocalQuotas } from "./local-quotas.ts";
+import {
+  type BatchPlace,
+  type LogBatchDeps,
+  type LoggedOperation,
+  readLogBatch,
+} from "./log-batch.ts";
 import { isDropped } from "./metadata/apply.ts";
 import { DROPPED_KEY } from "./metadata/keys.ts";
 import { ReferenceCounts } from "./metadata/references.ts";
@@ -31,6 +37,7 @@ import type { Store } from "./store.ts";
 import { createStore } from "./store-face.ts";
 import { DEFAULT_TIME_BOUNDS, type TimeBounds } from "./time-bounds.ts";
 import { WarmPages } from "./warm-pages.ts";
+import { Withdrawals } from "./withdrawn.ts";
 import { gateWrites } from "./write-gate.ts";
 import { WriteHold } from "./write-hold.ts";
 
@@ -43,6 +50,8 @@ export type StoreSettings = {
   readonly reserveFileBytes: number;
   readonly timeBounds: Partial<TimeBounds>;
   readonly belief: "trusted" | "untrusted" | "rebuild";
+  /** What the index leaves out; unless given, what the identity says has been withdrawn. */
+  readonly withdrawals?: Withdrawals;
   /** Where the log ended when that was last written down. */
   readonly knownEnd: LogEnd | undefined;
   /** Writes it down. */
@@ -63,6 +72,11 @@ export type OpenedStore = {
   readonly activity: () => number;
   /** Whether keeping house would find nothing to do. */
   readonly isAtRest: () => boolean;
+  /**
+   * The operations that are withdrawn just now, in the order of the log, each verified; among
+   * others.
+   */
+  readonly withdrawing: AsyncIterable<LoggedOperation>;
 };
 
 /** Finds the segments, recovers the index, settles the end of the log and begins a new segment. */
@@ -84,11 +98,13 @@ export async function openStore(ports: SitePorts, settings: StoreSettings): Prom
   const found = await discoverSegments({ disk, hash, directory, owner });
   for (const { facts } of found.log) segments.add(facts);
   for (const facts of found.bulk) segments.add(facts);
+  const withdrawals = settings.withdrawals ?? new Withdrawals(identity.withdrawn);
   const recovered = await recoverIndex(
     {
       ...{ disk, hash, clock, segments, openKv: ports.openKv, logger: ports.log },
       log: found.log,
       origin: identity.origin,
+      withdrawals,
       indexDirectory: `${settings.directory}/index`,
       checkpointDirectory: `${settings.directory}/checkpoint`,
       noteEnd: settings.noteEnd,
@@ -158,9 +174,8 @@ async function assemble(
   const hlc = new HlcClock(() => clock.nowMs(), replay.head.hlc);
   const sealing: SealingDeps = { disk, hash, segments, origin, yieldTurn: () => turn(ports) };
   const seal = sealInBackground(ports, sealing);
-  const before = replay.position.segment === 0 ? undefined : replay.position;
-  const lanes = { sealing, seal, segmentBytes: settings.segmentBytes, hlc, before };
-  const { lane, bulk } = await openLanes(lanes);
+  const lanes = { sealing, seal, segmentBytes: settings.segmentBytes, hlc };
+  const { lane, bulk } = await openLanes(lanes, replay.position);
   const view = new IndexView(kv, hash.crc32);
   const index = view.stored;
   const references = new ReferenceCounts(view, { keepUnnamed: false });
@@ -199,9 +214,17 @@ async function assemble(
   const made = createStore({ parts, house, stats, lane, segments, ...logs, sealed: seal.ended });
   const hold = new WriteHold();
   const store = gateWrites(made, { guard, hold });
-  const rest = { activity: () => house.activity, isAtRest: () => house.isAtRest };
+  const withdrawing = readBatches({ segments, hash }, replay.withdrawing);
+  const rest = { activity: () => house.activity, isAtRest: () => house.isAtRest, withdrawing };
   const opening = { replayedOperations: replay.operations, logEnd: () => lane.end };
   return { store, guard, hold, ...opening, ...rest };
+}
+
+async function* readBatches(
+  deps: LogBatchDeps,
+  places: readonly BatchPlace[],
+): AsyncIterable<LoggedOperation> {
+  for (const place of places) yield* await readLogBatch(deps, place);
 }
 
 function batchBytesMaxOf({ writeMode }: StoreSettings): number {
@@ -214,14 +237,17 @@ function tellOfDamage(log: Log): (segment: number, offset: number) => void {
 }
 
 /** Begins a new segment in the commit lane; the bulk lane begins one when it needs it. */
-async function openLanes(deps: {
-  readonly sealing: SealingDeps;
-  readonly seal: Seal;
-  readonly segmentBytes: number;
-  readonly hlc: HlcClock;
-  readonly before: LogEnd | undefined;
-}): Promise<{ lane: CommitLane; bulk: BulkLane }> {
-  const { sealing, seal, segmentBytes, hlc, before } = deps;
+async function openLanes(
+  deps: {
+    readonly sealing: SealingDeps;
+    readonly seal: Seal;
+    readonly segmentBytes: number;
+    readonly hlc: HlcClock;
+  },
+  end: LogEnd,
+): Promise<{ lane: CommitLane; bulk: BulkLane }> {
+  const { sealing, seal, segmentBytes, hlc } = deps;
+  const before = end.segment === 0 ? undefined : end;
   const { disk, hash, segments } = sealing;
   const makeFooter = (facts: SegmentFacts) => newFooter(sealing, facts);
   const shared = { disk, hash, segments, segmentBytes, seal, makeFooter };

@@ -8,6 +8,7 @@ import { chainAfter, decodeOperation, encodeOperation } from "../core/operation-
 import { ChainChecks } from "./chain-checks.ts";
 import { OriginLogs } from "./origin-logs.ts";
 import { ReplayLogs } from "./replay-logs.ts";
+import { Withdrawals } from "./withdrawn.ts";
 
 const OWN = "00000000000000aa";
 const OTHER = "ffffffffffffffbb";
@@ -29,6 +30,7 @@ describe.each([
       ...{ origin: must(parseOriginId(OWN)), hash, checks, gap: false },
       head: { ...zero, hlc: HLC_ZERO, ownHlc: HLC_ZERO },
       origins: new OriginLogs(),
+      withdrawals: new Withdrawals([]),
     });
     const sha256 = (input: Uint8Array): Buffer => hash.digest("SHA256", input);
     return { checks, logs, sha256 };

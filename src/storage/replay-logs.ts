@@ -12,6 +12,7 @@ import { logRunKeyOf } from "./metadata/keys.ts";
 import { TABLES } from "./metadata/rows.ts";
 import type { IndexView } from "./metadata/view.ts";
 import type { OriginLogs } from "./origin-logs.ts";
+import type { Withdrawals } from "./withdrawn.ts";
 
 const NO_CHAIN = new Uint8Array(32);
 const CHAIN_BYTES = 32;
@@ -28,6 +29,8 @@ type LastLog = {
    */
   readonly low: number;
   readonly high: number;
+  /** From here on each operation is looked at: it may not count. */
+  readonly until: number;
   seq: Seq;
   hlcLow: number;
   hlcHigh: number;
@@ -51,6 +54,7 @@ export class ReplayLogs {
   readonly #own: OriginId;
   readonly #hash: Hash;
   readonly #checks: ChainChecks;
+  readonly #withdrawals: Withdrawals;
   #head: LogHead;
   /**
    * Whether a dropped segment may lie between two batches: then the chains cannot be followed
@@ -72,9 +76,11 @@ export class ReplayLogs {
     readonly checks: ChainChecks;
     readonly head: LogHead;
     readonly origins: OriginLogs;
+    readonly withdrawals: Withdrawals;
     readonly gap: boolean;
   }) {
     this.#own = deps.origin;
+    this.#withdrawals = deps.withdrawals;
     this.#hash = deps.hash;
     this.#checks = deps.checks;
     this.#head = deps.head;
@@ -105,13 +111,20 @@ export class ReplayLogs {
     this.#takenUp.clear();
   }
 
-  /** Takes note of what a record says of logs. */
-  hear(record: LocalRecord): void {
+  /** Takes note of what a record in this segment says of logs. */
+  hear(record: LocalRecord, segment: number): void {
     if (record.kind === "floors") {
       this.#leaveLast();
       this.origins.startAt(record.heads);
     }
-    if (record.kind === "origin-heads") this.#takeUp(record.heads);
+    if (record.kind === "origin-heads") this.#takeUp(record.heads, segment);
+  }
+
+  /** Passes over an operation that does not count: its log stays where it was before it. */
+  passOver({ origin }: Dot, segment: number): void {
+    this.#leaveLast();
+    const before = this.#withdrawals.before(origin, segment, this.#stateOf(origin));
+    if (before !== undefined) this.#startAt(before);
   }
 
   /** Another origin's reading counts too: time goes on behind it. */
@@ -165,7 +178,7 @@ export class ReplayLogs {
     if (bytes.readInt32LE(from + 4) !== last.high) return false;
     if (bytes.readUInt32LE(from + AT.seq) !== (last.seq + 1) % 0x1_0000_0000) return false;
     const seq = parseSeq(last.seq + 1);
-    if (seq === undefined) return false;
+    if (seq === undefined || seq >= last.until) return false;
     if (bytes.readUInt32LE(from + AT.seq + 4) !== Math.floor(seq / 0x1_0000_0000)) return false;
     const chainAt = from + AT.chain;
     const { chain } = last;
@@ -240,6 +253,7 @@ export class ReplayLogs {
       origin: dot.origin,
       low: view.readInt32LE(0),
       high: view.readInt32LE(4),
+      until: this.#withdrawals.firstOf(dot.origin),
       seq: dot.seq,
       hlcLow: 0,
       hlcHigh: 0,
@@ -248,17 +262,29 @@ export class ReplayLogs {
   }
 
   /** At the beginning of a segment all logs are named; from here on they can be followed. */
-  #takeUp(heads: readonly OriginState[]): void {
+  #takeUp(heads: readonly OriginState[], segment: number): void {
     this.#leaveLast();
-    for (const head of heads) {
-      if (head.origin !== this.#own) this.origins.startAt([head]);
-      else if (head.seq > this.#head.seq) {
-        const { seq, chain, vector } = head;
-        this.#head = { seq, chain, vector, ownHlc: head.hlc, hlc: this.#head.hlc };
-        this.observe(head.hlc);
-      }
+    for (const said of heads) {
+      const head = this.#withdrawals.left(said, segment, this.#stateOf(said.origin));
+      if (head !== undefined) this.#startAt(head);
     }
     this.#gap = false;
+  }
+
+  #startAt(head: OriginState): void {
+    if (head.origin !== this.#own) {
+      this.origins.startAt([head]);
+    } else if (head.seq > this.#head.seq) {
+      const { seq, chain, vector } = head;
+      this.#head = { seq, chain, vector, ownHlc: head.hlc, hlc: this.#head.hlc };
+      this.observe(head.hlc);
+    }
+  }
+
+  #stateOf(origin: OriginId): OriginState | undefined {
+    if (origin !== this.#own) return this.origins.state(origin);
+    const { seq, chain, ownHlc: hlc, vector } = this.#head;
+    return seq === 0 ? undefined : { origin, seq, chain, hlc, vector };
   }
 }
 

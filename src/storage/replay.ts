@@ -6,7 +6,7 @@ import { ignore } from "../core/ignore.ts";
 import { LIMITS } from "../core/limits.ts";
 import { decodeLocal } from "../core/local-codec.ts";
 import { decodeManifest } from "../core/manifest-codec.ts";
-import { makeVersionId, type OriginId, parseContentHash, SEQ_ZERO } from "../core/names.ts";
+import { type OriginId, parseContentHash, SEQ_ZERO } from "../core/names.ts";
 import { decodeOperation } from "../core/operation-codec.ts";
 import type { Operation, Vector } from "../core/records.ts";
 import type { Clock } from "../ports/clock.ts";
@@ -16,6 +16,8 @@ import type { LogHead } from "./batch.ts";
 import { ChainChecks } from "./chain-checks.ts";
 import type { LogEnd } from "./commit-lane.ts";
 import { GatheredRows } from "./gathered-rows.ts";
+import { LeftOut } from "./left-out.ts";
+import { type BatchPlace, inlineRecordBytes } from "./log-batch.ts";
 import { hasBatchBehind, type ScannedBatch, type ScanRequest, scanBatches } from "./log-scan.ts";
 import { applyLocal, applyManifest, applyOperation, isDropped } from "./metadata/apply.ts";
 import type { ApplyContext } from "./metadata/apply-context.ts";
@@ -28,9 +30,10 @@ import { OriginLogs } from "./origin-logs.ts";
 import { PlainWrites } from "./plain-writes.ts";
 import { ReplayLogs } from "./replay-logs.ts";
 import { BATCH_HEADER_BYTES, type BatchRecord, verifiedRecord } from "./segment/batch.ts";
-import { bodyOwner, bodyRecordBytes, opPayloadAt } from "./segment/record.ts";
+import { opPayloadAt } from "./segment/record.ts";
 import type { SegmentFacts, Segments } from "./segment/segments.ts";
 import { type Special, SpecialOperations } from "./special-operations.ts";
+import type { Withdrawals } from "./withdrawn.ts";
 
 /** A commit-lane segment in the replay; `batchesEnd` is where its footer begins, or its size. */
 export type LogSegment = { readonly facts: SegmentFacts; readonly batchesEnd: number };
@@ -43,6 +46,7 @@ export type ReplayDeps = {
   readonly log: readonly LogSegment[];
   /** Tells how fast the log is read. */
   readonly clock: Clock;
+  readonly withdrawals: Withdrawals;
 };
 
 export type ReplayResult = {
@@ -53,18 +57,16 @@ export type ReplayResult = {
   readonly ends: ReadonlyMap<number, number>;
   /** Where the log ends now. */
   readonly position: { readonly segment: number; readonly offset: number };
+  /** The batches with operations that are withdrawn just now, in the order of the log. */
+  readonly withdrawing: readonly BatchPlace[];
 };
 
 /** So many changed rows are brought into the index in one sorted write. */
 const ROWS_PER_WRITE = 20_000;
 /** About what an operation takes in the log, without its body. */
 const OPERATION_BYTES = 200;
-const NO_HEAD = {
-  seq: SEQ_ZERO,
-  chain: new Uint8Array(32),
-  ownHlc: HLC_ZERO,
-  vector: NOTHING_SEEN,
-};
+const NO_CHAIN = new Uint8Array(32);
+const NO_HEAD = { seq: SEQ_ZERO, chain: NO_CHAIN, ownHlc: HLC_ZERO, vector: NOTHING_SEEN };
 
 /**
  * Brings the index up to the end of the log, from the position it has applied (or from nothing).
@@ -87,7 +89,11 @@ class Replay {
   readonly #logs: ReplayLogs;
   /** Only of an index that was empty: what another one holds is not known, so nothing is plain. */
   readonly #plain: PlainWrites | undefined;
+  /** Only while operations are being withdrawn. */
+  readonly #leftOut: LeftOut | undefined;
   #position: { segment: number; offset: number };
+  /** The batch that is being applied. */
+  #batchPlace: BatchPlace = { segment: 0, offset: 0 };
   #operations = 0;
   /** What records of the current batch say of operations behind them. */
   readonly #special = new SpecialOperations();
@@ -119,6 +125,8 @@ class Replay {
     }
     const gap = applied === undefined;
     this.#logs = new ReplayLogs({ ...deps, checks: this.#checks, head, origins, gap });
+    const { isWithdrawing } = deps.withdrawals;
+    this.#leftOut = isWithdrawing ? new LeftOut(this.#context) : undefined;
     const parts = { rows: this.#rows, context: this.#context, logs: this.#logs };
     const keysExpected = logBytes / OPERATION_BYTES;
     const isEmpty = applied === undefined && deps.kv.count() === 0;
@@ -148,6 +156,7 @@ class Replay {
       operations: this.#operations,
       ends: this.#ends,
       position: this.#position,
+      withdrawing: this.#leftOut?.places ?? [],
     };
   }
 
@@ -177,6 +186,7 @@ class Replay {
   async #batch(segment: number, { header, records }: ScannedBatch): Promise<void> {
     this.#logs.beginBatch();
     this.#special.clear();
+    this.#batchPlace = { segment, offset: header.offset };
     let continues: LogEnd = { segment: 0, offset: 0 };
     const body = { segment, offset: header.offset + BATCH_HEADER_BYTES + header.opsBytes };
     for (let at = 0; at < records.length; ) {
@@ -192,7 +202,7 @@ class Replay {
       } else at = plain;
     }
     this.#checkOpen(header.batchNumber, continues);
-    this.#logs.putRuns(this.#view, { segment, offset: header.offset });
+    this.#logs.putRuns(this.#view, this.#batchPlace);
     this.#position = { segment, offset: header.offset + header.batchBytes };
     this.#moved = true;
     if (this.#checks.isBehind) await this.#checks.catchUp();
@@ -231,9 +241,11 @@ class Replay {
         body.offset += this.#operation(kind, payload, body);
         return undefined;
       case "local": {
-        const record = decodeLocal(Buffer.from(payload));
+        const { withdrawals } = this.#deps;
+        const record = withdrawals.without(decodeLocal(Buffer.from(payload)), body.segment);
+        if (record === undefined) return undefined;
         this.#plain?.note(record);
-        this.#logs.hear(record);
+        this.#logs.hear(record, body.segment);
         this.#special.hear(record, this.#logs.origins);
         applyLocal(this.#context, record, body.segment);
         return record.kind === "log-continues" ? record : undefined;
@@ -269,6 +281,7 @@ class Replay {
   ): number {
     const bytes = Buffer.from(payload);
     const operation = decodeOperation(bytes);
+    if (kind === "op" && this.#leavesOut(operation)) return inlineRecordBytes(operation);
     this.#operations += 1;
     this.#plain?.note(operation.body);
     const special = this.#special.of(operation.dot);
@@ -288,6 +301,14 @@ class Replay {
     const context = vector.size === 0 ? this.#context : { ...this.#context, causal: vector };
     applyOperation(context, operation, { home: body.segment, body: place });
     return inlineBytes;
+  }
+
+  #leavesOut({ dot, body }: Operation): boolean {
+    const place = this.#batchPlace;
+    if (!this.#deps.withdrawals.covers(dot, place.segment)) return false;
+    this.#logs.passOver(dot, place.segment);
+    this.#leftOut?.add(body, place);
+    return true;
   }
 
   #follow(operation: Operation, bytes: Buffer, special: Special | undefined): Vector {
@@ -357,6 +378,7 @@ class Replay {
   async #finish(): Promise<void> {
     await this.#checks.finish();
     this.#plain?.settle();
+    this.#leftOut?.keepBytes();
     this.#references.sweep();
     this.#checkHomes();
     if (this.#rows.versions > 0) await this.#flushVersions();
@@ -367,12 +389,6 @@ class Replay {
     if (this.#moved || this.#view.changed > 0) await this.#write();
     await this.#writing;
   }
-}
-
-function inlineRecordBytes({ body, hlc, dot }: Operation): number {
-  if (body.kind !== "object-put" || body.object.body.kind !== "inline") return 0;
-  const owner = bodyOwner(body.bucket, body.key, makeVersionId(hlc, dot.origin));
-  return bodyRecordBytes(owner.length, body.object.body.bytes);
 }
 
 function damaged(at: { segment: number; offset: number; reason: string }): StorageFault {

@@ -14,8 +14,19 @@ import type { Disk } from "../ports/disk.ts";
 import type { Log } from "../ports/log.ts";
 import type { Random } from "../ports/random.ts";
 import { asFields, readJsonFile, refuseNewerFormat, writeJsonFile } from "./json-file.ts";
+import type { Withdrawn } from "./withdrawn.ts";
+import {
+  encodeWithdrawn,
+  parseAll,
+  parseWithdrawing,
+  parseWithdrawn,
+  type Withdrawing,
+} from "./withdrawn-fields.ts";
 
-const FORMAT = 1;
+/** A site that has withdrawn operations: a program that does not know of it must not open it. */
+const FORMAT = 2;
+/** Any other site. */
+const FORMAT_PLAIN = 1;
 /** Its presence makes a directory a site. */
 export const SITE_FILE = "site.json";
 
@@ -33,6 +44,10 @@ export type SiteIdentity = {
   readonly incarnation: number;
   readonly keyPair: SiteKeyPair;
   readonly createdMs: number;
+  /** Operations in the log that do not count. */
+  readonly withdrawn: readonly Withdrawn[];
+  /** Operations that the next start withdraws, and issues again, before anything else. */
+  readonly withdrawing: Withdrawing | undefined;
 };
 
 export type SiteIdentityDeps = {
@@ -62,17 +77,14 @@ export async function openSiteIdentity(
   }
   const identity = { ...stored.identity, name: name ?? stored.identity.name };
   const isHere = stored.device === place.device && stored.inode === place.inode;
-  if (isHere && !stored.originRetired) {
+  // Whoever withdraws operations ends with a new incarnation as well.
+  if ((isHere && !stored.originRetired) || identity.withdrawing !== undefined) {
     if (identity.name !== stored.identity.name) {
       await writeJsonFile(deps.disk, path, encode(identity, place));
     }
     return identity;
   }
-  const renewed: SiteIdentity = {
-    ...identity,
-    origin: freshOrigin(deps.random),
-    incarnation: identity.incarnation + 1,
-  };
+  const renewed = { ...identity, ...nextIncarnation(identity, freshOrigin(deps.random)) };
   await writeJsonFile(deps.disk, path, encode(renewed, place));
   deps.log.warn(
     { origin: renewed.origin, incarnation: renewed.incarnation },
@@ -115,6 +127,49 @@ export async function retireOrigin(
   await writeJsonFile(disk, `${directory}/${SITE_FILE}`, stored);
 }
 
+/**
+ * Has the next start withdraw operations and issue them again as another incarnation, durably.
+ * Undefined takes the wish back.
+ */
+export async function noteWithdrawing(
+  disk: Disk,
+  directory: string,
+  identity: SiteIdentity,
+  withdrawing: Withdrawing | undefined,
+): Promise<SiteIdentity> {
+  return writeIdentity(disk, directory, { ...identity, withdrawing });
+}
+
+/** Ends a withdrawal, durably: from now on the site is the incarnation that issued them again. */
+export async function endWithdrawing(
+  disk: Disk,
+  directory: string,
+  identity: SiteIdentity,
+  { into, withdrawn }: { readonly into: OriginId; readonly withdrawn: readonly Withdrawn[] },
+): Promise<SiteIdentity> {
+  const next = { ...nextIncarnation(identity, into), withdrawn, withdrawing: undefined };
+  return writeIdentity(disk, directory, { ...identity, ...next });
+}
+
+/** An id for another incarnation of a site. */
+export function freshOrigin(random: Random): OriginId {
+  return requireParsed(parseOriginId(toHex(random.bytes(8))));
+}
+
+async function writeIdentity(
+  disk: Disk,
+  directory: string,
+  identity: SiteIdentity,
+): Promise<SiteIdentity> {
+  const place = await placeOf(disk, directory);
+  await writeJsonFile(disk, `${directory}/${SITE_FILE}`, encode(identity, place));
+  return identity;
+}
+
+function nextIncarnation({ incarnation }: SiteIdentity, origin: OriginId) {
+  return { origin, incarnation: incarnation + 1 };
+}
+
 type Place = { readonly device: number; readonly inode: number };
 
 async function placeOf(disk: Disk, directory: string): Promise<Place> {
@@ -134,11 +189,9 @@ function makeIdentity(deps: SiteIdentityDeps, name: string | undefined): SiteIde
     incarnation: 1,
     keyPair: makeSiteKeyPair(deps.random.bytes(32)),
     createdMs: deps.clock.nowMs(),
+    withdrawn: [],
+    withdrawing: undefined,
   };
-}
-
-function freshOrigin(random: Random): OriginId {
-  return requireParsed(parseOriginId(toHex(random.bytes(8))));
 }
 
 function requireParsed<Value>(value: Value | undefined): Value {
@@ -147,10 +200,13 @@ function requireParsed<Value>(value: Value | undefined): Value {
 }
 
 function encode(identity: SiteIdentity, place: Place): unknown {
-  const { keyPair, formerClusterIds, ...rest } = identity;
+  const { keyPair, formerClusterIds, withdrawn, withdrawing, ...rest } = identity;
+  const isPlain = withdrawn.length === 0 && withdrawing === undefined;
   return {
-    format: FORMAT,
+    format: isPlain ? FORMAT_PLAIN : FORMAT,
     ...rest,
+    ...(withdrawn.length > 0 && { withdrawn: withdrawn.map(encodeWithdrawn) }),
+    ...(withdrawing !== undefined && { withdrawing }),
     ...(formerClusterIds.length > 0 && { formerClusterIds }),
     publicKey: keyPair.publicKey,
     privateKeySeed: keyPair.seed,
@@ -170,9 +226,17 @@ function parseStored(
   const siteId = parseSiteId(String(fields["siteId"]));
   const origin = parseOriginId(String(fields["origin"]));
   const seed = parseHex(String(fields["privateKeySeed"]), 32);
-  const formerClusterIds = parseClusterIds(fields["formerClusterIds"] ?? []);
+  const formerClusterIds = parseAll(fields["formerClusterIds"] ?? [], (id) =>
+    parseClusterId(String(id)),
+  );
   if (clusterId === undefined || siteId === undefined || origin === undefined) return undefined;
-  if (fields["format"] !== FORMAT || seed === undefined || typeof name !== "string") {
+  if (!isFormat(fields["format"]) || seed === undefined || typeof name !== "string") {
+    return undefined;
+  }
+  const withdrawn = parseAll(fields["withdrawn"] ?? [], parseWithdrawn);
+  const wish = fields["withdrawing"];
+  const withdrawing = parseWithdrawing(wish);
+  if (withdrawn === undefined || (wish !== undefined && withdrawing === undefined)) {
     return undefined;
   }
   if (formerClusterIds === undefined) return undefined;
@@ -182,15 +246,13 @@ function parseStored(
   const keyPair = makeSiteKeyPair(seed);
   if (keyPair.publicKey !== fields["publicKey"]) return undefined;
   const ids = { clusterId, formerClusterIds, siteId, origin };
-  const identity = { ...ids, name, incarnation, keyPair, createdMs };
+  const facts = { name, incarnation, keyPair, createdMs };
+  const identity = { ...ids, ...facts, withdrawn, withdrawing };
   return { identity, device, inode, originRetired: fields["originRetired"] === true };
 }
 
-function parseClusterIds(value: unknown): ClusterId[] | undefined {
-  if (!Array.isArray(value)) return undefined;
-  const ids = value.map((text) => parseClusterId(String(text)));
-  const known = ids.filter((id) => id !== undefined);
-  return known.length === ids.length ? known : undefined;
+function isFormat(value: unknown): boolean {
+  return value === FORMAT || value === FORMAT_PLAIN;
 }
 
 // Device numbers and inodes may pass 2^53 in theory; JSON and stat() lose the same digits.

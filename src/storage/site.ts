@@ -4,8 +4,9 @@ import type { ClockGuard } from "./clock-guard.ts";
 import { type DataDir, openDataDir } from "./data-dir.ts";
 import { probeWriteMode } from "./direct-io.ts";
 import { LifecycleSchedule } from "./lifecycle/lifecycle-schedule.ts";
-import { type OpenedStore, openStore } from "./open-store.ts";
+import { type OpenedStore, openStore, type StoreSettings } from "./open-store.ts";
 import { isIndexTrusted } from "./recovery.ts";
+import { type ReissueSettings, reissueWithdrawn } from "./reissue.ts";
 import type { SiteIdentity } from "./site-identity.ts";
 import type { SitePorts } from "./site-ports.ts";
 import type { Store } from "./store.ts";
@@ -92,7 +93,7 @@ async function openLocked(
   settings: SiteSettings,
   dataDir: DataDir,
 ): Promise<Site> {
-  const { directory, identity } = dataDir;
+  const { directory } = dataDir;
   const mark = await readBootMark(ports.disk, directory);
   const here = { bootId: ports.processFacts.self.bootId, fileSystem: dataDir.fileSystem };
   const trusted = isIndexTrusted(mark, (before) => isSameMount(before, here));
@@ -113,18 +114,17 @@ async function openLocked(
     failed = true;
     settings.failStop(fault);
   };
-  const opened = await openStore(ports, {
-    directory,
-    identity,
-    writeMode,
-    segmentBytes: settings.segmentBytes,
-    freeReserveBytes: settings.freeReserveBytes,
-    reserveFileBytes: settings.reserveFileBytes ?? 0,
-    timeBounds: settings.timeBounds ?? {},
+  const opening: Omit<StoreSettings, "identity" | "belief"> = {
+    ...{ directory, writeMode, ...shapeOf(settings) },
     knownEnd: mark?.logEnd,
     noteEnd: (logEnd) => setMark({ ...started, logEnd }),
-    belief: settings.rebuildIndex === true ? "rebuild" : trusted ? "trusted" : "untrusted",
     failStop,
+  };
+  const belief = trusted ? "trusted" : "untrusted";
+  const identity = await identityNow(ports, { ...opening, belief }, dataDir.identity);
+  const opened = await openStore(ports, {
+    ...{ ...opening, identity },
+    belief: settings.rebuildIndex === true ? "rebuild" : belief,
   });
   await setMark({ clean: false, failedStarts: 0, logEnd: opened.logEnd() });
   const stopHouse = keepHouseRegularly(ports, opened);
@@ -141,8 +141,30 @@ async function openLocked(
     }
   };
   const { store, guard, hold, activity, replayedOperations } = opened;
-  const opening = { replayedOperations, directIo: writeMode === "direct" };
-  return { store, lifecycle, identity, dataDir, guard, hold, activity, opening, close };
+  const start = { replayedOperations, directIo: writeMode === "direct" };
+  const parts = { store, lifecycle, identity, dataDir: { ...dataDir, identity } };
+  return { ...parts, guard, hold, activity, opening: start, close };
+}
+
+function shapeOf({ segmentBytes, freeReserveBytes, ...rest }: SiteSettings) {
+  const { reserveFileBytes = 0, timeBounds = {} } = rest;
+  return { segmentBytes, freeReserveBytes, reserveFileBytes, timeBounds };
+}
+
+/** Who the site is: another incarnation than before, when operations had to be withdrawn. */
+async function identityNow(
+  ports: SitePorts,
+  opening: Omit<StoreSettings, "identity">,
+  identity: SiteIdentity,
+): Promise<SiteIdentity> {
+  const { withdrawing } = identity;
+  if (withdrawing === undefined) return identity;
+  const { directory } = opening;
+  const open: ReissueSettings["open"] = (former, withdrawals) => {
+    const anew = withdrawals && { withdrawals, belief: "rebuild" as const };
+    return openStore(ports, { ...opening, identity: former, ...anew });
+  };
+  return reissueWithdrawn(ports, { directory, open }, { identity, withdrawing });
 }
 
 function startLifecycle({ clock, log }: SitePorts, opened: OpenedStore): LifecycleSchedule {

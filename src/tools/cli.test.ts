@@ -40,6 +40,7 @@ function programWith(reply: AdminReply, changes: Partial<Program> = {}) {
     runningServer: async () => client,
     readFile: async () => Buffer.from(JSON.stringify(POLICY)),
     rebuildIndex: async () => ({ operations: 7 }),
+    reissueAhead: async () => ({ operations: 0 }),
     ...changes,
   };
   return { program, asked, inputs, closed: () => closed };

@@ -62,6 +62,8 @@ export interface Program {
   readFile(path: string): Promise<Uint8Array>;
   /** Builds the index anew from the segments; the server must not run. */
   rebuildIndex(input: CommandInput): Promise<Readonly<Record<string, unknown>>>;
+  /** Issues again what was written with a clock that was ahead; the server must not run. */
+  reissueAhead(input: CommandInput): Promise<Readonly<Record<string, unknown>>>;
 }
 
 /** The one value of a flag, undefined when it was not given. */

@@ -1,13 +1,15 @@
 import type { LoadedSettings, Settings } from "../config.ts";
 import { StorageFault } from "../core/faults.ts";
+import { hlcFromMs } from "../core/hlc.ts";
 import { UsageError } from "../core/usage-error.ts";
 import { createNodeDisk } from "../ports/node-disk.ts";
 import { createNodeNetwork } from "../ports/node-network.ts";
 import { createPinoLog } from "../ports/pino-log.ts";
 import { createProcessFacts } from "../ports/process-facts.ts";
 import { systemClock } from "../ports/system-clock.ts";
+import { type OperationsAhead, operationsAhead } from "../storage/ahead-of-clock.ts";
 import { readLockHolder } from "../storage/data-lock.ts";
-import { SITE_FILE } from "../storage/site-identity.ts";
+import { noteWithdrawing, SITE_FILE } from "../storage/site-identity.ts";
 import { type AdminClient, answersOnSocket, connectAdminSocket } from "../tools/admin-client.ts";
 import { explain } from "../tools/output.ts";
 import { createAdmin } from "./admin.ts";
@@ -74,4 +76,30 @@ export async function openOffline(loaded: LoadedSettings, version: string): Prom
     call: (method, path, body) => admin.call({ method, path: `/v1/admin/${path}`, body }),
     close,
   };
+}
+
+/**
+ * Issues again what the site wrote while its clock was ahead, with times of now. Gives what the
+ * operator is told.
+ */
+export async function reissueAhead(settings: Settings): Promise<Readonly<Record<string, unknown>>> {
+  const { ports, site, close } = await openForCommand(settings, false);
+  const nowMs = ports.clock.nowMs();
+  let ahead: OperationsAhead;
+  try {
+    const limit = hlcFromMs(nowMs + settings.clockDriftMax);
+    ahead = await operationsAhead(site.store.replica, limit);
+    const { from } = ahead;
+    if (from.length > 0) {
+      const { disk } = ports;
+      await noteWithdrawing(disk, settings.data, site.identity, { from, times: "new" });
+    }
+  } finally {
+    await close();
+  }
+  // The next opening does it, as it would after a kill.
+  if (ahead.from.length > 0) await (await openForCommand(settings, false)).close();
+  const { operations, latestMs } = ahead;
+  const latest = latestMs === undefined ? {} : { latest: new Date(latestMs).toISOString() };
+  return { operations, clock: new Date(nowMs).toISOString(), ...latest };
 }

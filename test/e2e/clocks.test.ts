@@ -8,6 +8,8 @@ const TIMEOUT_MS = 300_000;
 /** What a clock may be ahead, and so much more that a slow machine has time to look at it. */
 const DRIFT_MS = 5000;
 const AHEAD_MS = 60_000;
+/** Ahead, and still heard by clients and peers. */
+const FUTURE_MS = 600_000;
 /** No message of a peer is believed that is dated a quarter of an hour from the own time. */
 const UNHEARD_MS = 3_600_000;
 
@@ -124,3 +126,44 @@ test(
   },
   TIMEOUT_MS,
 );
+
+test(
+  "what a site wrote in the future is issued again with the time of now",
+  async () => {
+    sites = await startCluster([{ name: "berlin" }, { name: "oslo" }]);
+    const [berlin, oslo] = sites;
+    if (berlin === undefined || oslo === undefined) throw new Error("two");
+    await send(berlin, "PUT", "/photos");
+    await untilInSync(sites);
+    expect(await reissued(oslo)).toMatchObject({ operations: 0 });
+    const shim = { LD_PRELOAD: await buildShim(), UV_USE_IO_URING: "0" };
+    // Of two sites neither outvotes the other: this one goes on.
+    await oslo.start({ ...shim, CRASH_CLOCK_MS: String(FUTURE_MS) });
+    for (const key of ["early", "late"]) {
+      const put = await send(oslo, "PUT", `/photos/${key}`, key);
+      expect([put.status, tokenMs(put) > Date.now() + FUTURE_MS / 2]).toEqual([200, true]);
+    }
+    expect((await send(oslo, "DELETE", "/photos/early")).status).toBe(204);
+    const told = await reissued(oslo);
+    expect(told["operations"]).toBeGreaterThanOrEqual(3);
+    expect(Date.parse(String(told["latest"]))).toBeGreaterThan(Date.now() + FUTURE_MS / 2);
+    expect(await reissued(oslo)).toMatchObject({ operations: 0 });
+    await oslo.start({});
+    await untilInSync(sites);
+    for (const site of sites) {
+      const late = await send(site, "GET", "/photos/late");
+      expect([late.status, late.body.toString()]).toEqual([200, "late"]);
+      const modified = Date.parse(late.headers["last-modified"] ?? "");
+      expect(modified).toBeLessThanOrEqual(Date.now());
+      expect((await send(site, "GET", "/photos/early")).status).toBe(404);
+    }
+    const now = await send(oslo, "PUT", "/photos/now", "x");
+    expect(tokenMs(now)).toBeLessThan(Date.now() + DRIFT_MS);
+  },
+  TIMEOUT_MS,
+);
+
+async function reissued(site: RunningSite): Promise<Record<string, unknown>> {
+  if (site.isRunning()) await site.kill();
+  return site.told("clock", "reissue");
+}

@@ -16,7 +16,13 @@ const TIMEOUT_MS = 240_000;
 /** What only a person can stop is not begun by a test. */
 const ENDLESS = /--watch\b/;
 
-type Machine = { readonly port: number; readonly disks: string[]; server?: ChildProcess };
+type Machine = {
+  readonly port: number;
+  readonly disks: string[];
+  /** How its server was started. */
+  typed: readonly string[];
+  server?: ChildProcess;
+};
 
 describe("docs/REPLICATION.md", () => {
   const parent = mkdtempSync(join(tmpdir(), "atoll-replication-doc-"));
@@ -26,7 +32,7 @@ describe("docs/REPLICATION.md", () => {
   let key = "no key was made";
 
   beforeAll(async () => {
-    for (const name of SITES) machines.set(name, { port: await freePort(), disks: [] });
+    for (const name of SITES) machines.set(name, { port: await freePort(), disks: [], typed: [] });
   });
 
   afterAll(async () => {
@@ -85,13 +91,19 @@ describe("docs/REPLICATION.md", () => {
     const machine = machineOf(site);
     const isServer = words[1] === "serve";
     if (isServer) machine.disks.push(join(parent, `${site}-${machine.disks.length}`));
-    if (remark !== undefined) expect(remark).toBe("on a new disk");
+    if (remark !== undefined) expect(["on a new disk", "stopped"]).toContain(remark);
     const typed = words.slice(1).map((word) => translate(word, machine));
     if (isServer) {
+      machine.typed = typed;
       await serve(machine, typed);
       return undefined;
     }
-    return runProgram(process.execPath, [MAIN, ...typed, "--data", machine.disks.at(-1) ?? ""]);
+    const isStopped = remark === "stopped";
+    if (isStopped) await stop(machine);
+    const data = machine.disks.at(-1) ?? "";
+    const finished = await runProgram(process.execPath, [MAIN, ...typed, "--data", data]);
+    if (isStopped) await serve(machine, machine.typed);
+    return finished;
   }
 
   test("has commands in it, all of them of this program and none that never ends", () => {

@@ -47,3 +47,18 @@ test.each([
   expect(await runCommandLine(program as unknown as Program, typed.split(" "))).toBe(0);
   expect([asked, out]).toEqual([[question], [said]]);
 });
+
+test.each([
+  [
+    { operations: 0, clock: "2026-11-22T10:00:00.000Z" },
+    "Nothing was written ahead of the clock, which says 2026-11-22T10:00:00.000Z.\nIf that is not the time, set it right first.",
+  ],
+  [
+    { operations: 3, clock: "2026-11-22T10:00:00.000Z", latest: "2200-01-01T00:00:00.000Z" },
+    "3 operations up to 2200-01-01T00:00:00.000Z were withdrawn, and issued again with the time of now.\nOther sites get them once the server runs.",
+  ],
+])("atoll clock reissue tells of %j", async (report, said) => {
+  const program = { version: "1", settingFlags: [], reissueAhead: async () => report };
+  expect(await runCommandLine(program as unknown as Program, ["clock", "reissue"])).toBe(0);
+  expect(out).toEqual([said]);
+});

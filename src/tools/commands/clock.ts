@@ -26,7 +26,20 @@ const accept: Command = {
     ),
 };
 
-export const CLOCK_COMMANDS: readonly Command[] = [show, accept];
+const reissue: Command = {
+  name: "clock reissue",
+  summary: "Issue again what was written with a clock that was ahead; the server must not run",
+  settings: "place",
+  json: true,
+  examples: ["atoll clock reissue", "atoll clock reissue --data /srv/atoll"],
+  async run(input) {
+    const report = await input.program.reissueAhead(input);
+    input.output.result(report, () => showReissued(report));
+    return EXIT_CODES.fine;
+  },
+};
+
+export const CLOCK_COMMANDS: readonly Command[] = [show, accept, reissue];
 
 /** Only a server that runs has a clock to be watched. */
 async function ask(
@@ -49,6 +62,16 @@ const WITNESSES: Readonly<Record<string, string>> = {
   monotonic: "It jumped forward.",
   peers: "It is ahead of the clocks of most sites.",
 };
+
+function showReissued({ operations, clock, latest }: Answer): string {
+  if (operations === 0) {
+    const help = "If that is not the time, set it right first.";
+    return `Nothing was written ahead of the clock, which says ${clock}.\n${help}`;
+  }
+  const what = `${operations} ${operations === 1 ? "operation" : "operations"} up to ${latest}`;
+  const help = "Other sites get them once the server runs.";
+  return `${what} were withdrawn, and issued again with the time of now.\n${help}`;
+}
 
 function showClock(answer: Answer): string {
   if (answer["state"] === "trusted") return "The clock is believed.";

@@ -179,8 +179,24 @@ export class ClusterSite {
     return most;
   }
 
+  /** What was told of an operation that was withdrawn is true of the one issued in its place. */
+  #follow({ site: { store, identity } }: Running): void {
+    const { observer } = this.#deps;
+    for (const { origin, from } of identity.withdrawn) {
+      observer.withdraw(this.name, origin, from);
+      this.#acknowledged = this.#acknowledged.map((one) => {
+        if (one.origin !== origin || one.upTo < from) return one;
+        const isBefore = observer.find(origin, one.after, from - 1, one.proof);
+        if (isBefore) return { ...one, upTo: from - 1 };
+        const upTo = store.logHead()?.seq ?? 0;
+        return { ...one, origin: identity.origin, after: 0, upTo };
+      });
+    }
+  }
+
   #checkKept(running: Running): void {
     const { store } = running.site;
+    this.#follow(running);
     for (const [origin, { seq }] of store.replica.received()) {
       const told = this.acknowledgedUpTo(origin);
       if (seq >= told) continue;

@@ -1,5 +1,11 @@
 import { hlcMs } from "../../../src/core/hlc.ts";
-import { makeVersionId, type OriginId, type Seq, type VersionId } from "../../../src/core/names.ts";
+import {
+  makeVersionId,
+  type OriginId,
+  parseSeq,
+  type Seq,
+  type VersionId,
+} from "../../../src/core/names.ts";
 import { chainAfter, decodeOperation } from "../../../src/core/operation-codec.ts";
 import type { Operation, Vector } from "../../../src/core/records.ts";
 import type { Hash } from "../../../src/ports/hash.ts";
@@ -98,6 +104,15 @@ export class LogObserver {
   ): boolean {
     const all = this.#origins.get(origin) ?? [];
     return all.slice(after, upTo).some(({ operation }) => fits(operation));
+  }
+
+  /** A site has withdrawn the end of its own log, which nobody else had. */
+  withdraw(site: string, origin: OriginId, from: number): void {
+    const operations = this.#origins.get(origin) ?? [];
+    operations.length = Math.min(operations.length, from - 1);
+    const seen = this.#seenBy(site);
+    const left = parseSeq(Math.min(seen.get(origin) ?? 0, from - 1));
+    if (left !== undefined) seen.set(origin, left);
   }
 
   /** Forgets what no site holds any more, because one was set back to an older state. */

@@ -1,7 +1,11 @@
 import { expect, test, vi } from "vitest";
-import { hlcMs } from "../../../src/core/hlc.ts";
+import { hlcFromMs, hlcMs } from "../../../src/core/hlc.ts";
+import { operationsAhead } from "../../../src/storage/ahead-of-clock.ts";
+import { noteWithdrawing } from "../../../src/storage/site-identity.ts";
 import { Seed } from "../seed.ts";
 import { createInlineHash } from "../sim-hash.ts";
+import { SIM_DIRECTORY } from "../sim-machine.ts";
+import { checkAgreement } from "./checkers.ts";
 import { Client } from "./client.ts";
 import { Cluster } from "./cluster.ts";
 import type { ClusterSite } from "./cluster-site.ts";
@@ -26,6 +30,18 @@ async function write(cluster: Cluster, clients: ReadonlyMap<ClusterSite, Client>
     }
     await cluster.pass(200);
   }
+}
+
+/** What `atoll clock reissue` does. */
+async function reissueAhead(site: ClusterSite, nowMs: number): Promise<void> {
+  const running = site.running?.site;
+  if (running === undefined) throw new Error("it does not run");
+  const limit = hlcFromMs(nowMs + DRIFT_MS_MAX);
+  const { from } = await operationsAhead(running.store.replica, limit);
+  const { disk } = site.machine;
+  await noteWithdrawing(disk, SIM_DIRECTORY, running.identity, { from, times: "new" });
+  site.stop("kill");
+  await site.start();
 }
 
 test.each([1, 2, 3, 4, 5])(
@@ -78,5 +94,20 @@ test.each([1, 2, 3, 4, 5])(
     if (head === undefined) throw new Error("nothing was written");
     expect(hlcMs(head.hlc)).toBeLessThanOrEqual(cluster.nowMs + DRIFT_MS_MAX);
     expect(headOf(east, north)).toBe(before);
+    // Once its clock is right, the site issues again what it wrote.
+    const former = east.running?.site.identity.origin;
+    east.machine.wall.set(cluster.nowMs);
+    await reissueAhead(east, cluster.nowMs);
+    const after = headOf(east, east);
+    expect(after).toBeGreaterThan(0);
+    await write(cluster, clients);
+    await cluster.pass(120_000);
+    expect(east.running?.site.identity.origin).not.toBe(former);
+    for (const site of cluster.sites) await cluster.observe(site);
+    for (const site of cluster.sites) site.checkAcknowledged("all");
+    const { observer, contents, members, time } = cluster;
+    const plan = { locks: false, aged: false, mayLose: false, halfTaken: false };
+    const deps = { hash, observer, contents, ...plan, isGivenUp: () => false };
+    await time.until(checkAgreement(members.looked(), deps), "the look at what there is");
   },
 );

@@ -1,0 +1,40 @@
+import type { ManifestRef, OperationBody } from "../core/records.ts";
+import { manifestsOf } from "./batch.ts";
+import type { BatchPlace } from "./log-batch.ts";
+import type { ApplyContext } from "./metadata/apply-context.ts";
+import { TABLES } from "./metadata/rows.ts";
+
+/**
+ * What a replay has left out because it is withdrawn: where it stands, for it is to be issued
+ * again, and the bytes that it names, which nothing else may name until then.
+ */
+export class LeftOut {
+  readonly #context: ApplyContext;
+  readonly #places: BatchPlace[] = [];
+  readonly #manifests: ManifestRef[] = [];
+
+  constructor(context: ApplyContext) {
+    this.#context = context;
+  }
+
+  /** The batches, in the order of the log. */
+  get places(): readonly BatchPlace[] {
+    return this.#places;
+  }
+
+  /** Notes an operation of a batch. */
+  add(body: OperationBody, place: BatchPlace): void {
+    if (this.#places.at(-1) !== place) this.#places.push(place);
+    this.#manifests.push(...manifestsOf(body));
+  }
+
+  /**
+   * Has the bytes that are here counted as named. The index is for issuing the operations again
+   * only: the counts are wrong for anything else.
+   */
+  keepBytes(): void {
+    const { view, references } = this.#context;
+    const here = this.#manifests.filter(({ hash }) => view.get(TABLES.manifest, hash));
+    references.addManifestRefs(here);
+  }
+}

@@ -1,0 +1,163 @@
+import { describe, expect, test } from "vitest";
+import { hlcFromMs } from "../core/hlc.ts";
+import {
+  makeVersionId,
+  parseBucketName,
+  parseObjectKey,
+  parseOriginId,
+  parseSeq,
+} from "../core/names.ts";
+import type { OriginState } from "../core/origin-records.ts";
+import type { LocalRecord } from "../core/records.ts";
+import { required } from "../core/tagged-fields.ts";
+import { Withdrawals, type Withdrawn } from "./withdrawn.ts";
+import { encodeWithdrawn, parseWithdrawing, parseWithdrawn } from "./withdrawn-fields.ts";
+
+const OWN = required(parseOriginId("a".repeat(16)), "origin");
+const OTHER = required(parseOriginId("b".repeat(16)), "origin");
+const NAME = {
+  bucket: required(parseBucketName("photos"), "bucket"),
+  key: required(parseObjectKey("cat"), "key"),
+};
+
+function seqOf(value: number) {
+  return required(parseSeq(value), "sequence");
+}
+
+function stateAt(seq: number): OriginState {
+  const vector = new Map([[OTHER, seqOf(3)]]);
+  return {
+    origin: OWN,
+    seq: seqOf(seq),
+    hlc: hlcFromMs(seq),
+    chain: Buffer.alloc(32, seq),
+    vector,
+  };
+}
+
+function stampAt(seq: number, origin = OWN) {
+  return { origin, seq: seqOf(seq), hlc: hlcFromMs(seq) };
+}
+
+const FROM_TEN: Withdrawn = { origin: OWN, from: seqOf(10), through: 5, before: stateAt(9) };
+
+describe("operations that are withdrawn", () => {
+  test("are those of one origin from one place on, in segments up to one", () => {
+    const withdrawals = new Withdrawals([FROM_TEN]);
+    expect(withdrawals.covers(stampAt(10), 5)).toBe(true);
+    expect(withdrawals.covers(stampAt(9), 5)).toBe(false);
+    expect(withdrawals.covers(stampAt(10), 6)).toBe(false);
+    expect(withdrawals.covers(stampAt(10, OTHER), 5)).toBe(false);
+    expect([withdrawals.firstOf(OWN), withdrawals.firstOf(OTHER)]).toEqual([
+      10,
+      Number.POSITIVE_INFINITY,
+    ]);
+  });
+
+  test("are taken off the heads of logs that count them, and off no others", () => {
+    const withdrawals = new Withdrawals([FROM_TEN]);
+    expect(withdrawals.left(stateAt(12), 5, undefined)).toEqual(stateAt(9));
+    expect(withdrawals.left(stateAt(12), 6, undefined)).toEqual(stateAt(12));
+    expect(withdrawals.left(stateAt(8), 5, undefined)).toEqual(stateAt(8));
+    const all = new Withdrawals([{ ...FROM_TEN, from: seqOf(1), before: undefined }]);
+    expect(all.left(stateAt(12), 5, undefined)).toBeUndefined();
+  });
+
+  test("note the state of the log before them while they are being withdrawn", () => {
+    const withdrawals = new Withdrawals([], [{ origin: OWN, from: seqOf(10) }]);
+    expect(withdrawals.isWithdrawing).toBe(true);
+    expect(withdrawals.before(OWN, 4, stateAt(9))).toEqual(stateAt(9));
+    expect(withdrawals.left(stateAt(12), 5, undefined)).toEqual(stateAt(9));
+    expect(withdrawals.settled(5)).toEqual([FROM_TEN]);
+  });
+
+  test("cannot be withdrawn when the log before them is not there", () => {
+    const withdrawals = new Withdrawals([], [{ origin: OWN, from: seqOf(10) }]);
+    expect(() => withdrawals.before(OWN, 4, stateAt(7))).toThrow("has been dropped");
+  });
+});
+
+test.each<[string, LocalRecord, LocalRecord | undefined]>([
+  [
+    "verdicts about them",
+    {
+      ...{ kind: "conflicts-judged", ...NAME },
+      verdicts: [
+        { verdict: "expected", write: stampAt(11) },
+        { verdict: "settled", write: stampAt(3, OTHER) },
+      ],
+    },
+    {
+      ...{ kind: "conflicts-judged", ...NAME },
+      verdicts: [{ verdict: "settled", write: stampAt(3, OTHER) }],
+    },
+  ],
+  [
+    "nothing but verdicts about them",
+    { kind: "conflicts-judged", ...NAME, verdicts: [{ verdict: "ended", write: stampAt(10) }] },
+    undefined,
+  ],
+  [
+    "what became of a version that they made",
+    {
+      ...{ kind: "deletes-judged", ...NAME, what: "kept", deletes: [] },
+      version: makeVersionId(hlcFromMs(10), OWN),
+    },
+    undefined,
+  ],
+  [
+    "a delete of theirs that was void",
+    {
+      ...{ kind: "deletes-judged", ...NAME, what: "void", deletes: [stampAt(10)] },
+      version: makeVersionId(hlcFromMs(9), OWN),
+    },
+    undefined,
+  ],
+  [
+    "where the log begins, behind them",
+    {
+      ...{ kind: "segments-dropped", segments: [1, 2] },
+      trimPoints: [{ origin: OWN, seq: seqOf(11), chain: Buffer.alloc(32, 11) }],
+    },
+    {
+      ...{ kind: "segments-dropped", segments: [1, 2] },
+      trimPoints: [{ origin: OWN, seq: seqOf(9), chain: Buffer.alloc(32, 9) }],
+    },
+  ],
+])("a record loses %s", (_what, record, left) => {
+  const withdrawals = new Withdrawals([FROM_TEN]);
+  expect(withdrawals.without(record, 5)).toEqual(left);
+  expect(withdrawals.without(record, 6)).toEqual(record);
+});
+
+describe("what site.json says of them", () => {
+  test.each([FROM_TEN, { ...FROM_TEN, before: undefined }])("is read back", (one) => {
+    expect(parseWithdrawn(JSON.parse(JSON.stringify(encodeWithdrawn(one))))).toEqual(one);
+  });
+
+  test.each([{ times: "kept" }, { times: "new", attempt: { into: OTHER, through: 7 } }])(
+    "is read back as a wish: %j",
+    (rest) => {
+      const wish = { from: [{ origin: OWN, from: 10 }], ...rest };
+      expect(parseWithdrawing(JSON.parse(JSON.stringify(wish)))).toEqual(wish);
+    },
+  );
+
+  test.each([
+    ["origin", "x"],
+    ["from", 0],
+    ["through", "later"],
+    ["before", { seq: 1 }],
+    ["before", { seq: 9, hlc: "0", chain: "", vector: {} }],
+  ])("is not believed when %s is %j", (name, value) => {
+    const stored = JSON.parse(JSON.stringify(encodeWithdrawn(FROM_TEN)));
+    expect(parseWithdrawn({ ...stored, [name]: value })).toBeUndefined();
+  });
+
+  test.each([
+    { from: [{ origin: OWN, from: 10 }], times: "never" },
+    { from: "all", times: "kept" },
+    { from: [{ origin: OWN, from: 10 }], times: "kept", attempt: { into: "x", through: 1 } },
+    undefined,
+  ])("is no wish: %j", (wish) => expect(parseWithdrawing(wish)).toBeUndefined());
+});

@@ -1,0 +1,137 @@
+import { StorageFault } from "../core/faults.ts";
+import type { OriginId, Seq, VersionId } from "../core/names.ts";
+import type { OriginState } from "../core/origin-records.ts";
+import type { Dot, LocalRecord } from "../core/records.ts";
+import { writeIdOf } from "./metadata/key-versions.ts";
+
+/** From where on the log of one of this site's own origins does not count any more. */
+export type WithdrawnFrom = { readonly origin: OriginId; readonly from: Seq };
+
+/**
+ * Operations of this site that no other site has and none will ever take. They stand in the log,
+ * and every replay passes over them; a later incarnation has issued them again.
+ */
+export type Withdrawn = WithdrawnFrom & {
+  /** Number of the last segment where they stand: what is behind it came from peers. */
+  readonly through: number;
+  /** The state of the origin's log before the first of them; undefined when nothing was. */
+  readonly before: OriginState | undefined;
+};
+
+/** Tells what a replay passes over. */
+export class Withdrawals {
+  readonly #known: readonly Withdrawn[];
+  /** What is being withdrawn just now: the log before it is noted when the replay gets there. */
+  readonly #wanted: readonly WithdrawnFrom[];
+  readonly #found = new Map<OriginId, OriginState | undefined>();
+
+  constructor(known: readonly Withdrawn[], wanted: readonly WithdrawnFrom[] = []) {
+    this.#known = known;
+    this.#wanted = wanted;
+  }
+
+  /** Whether there is nothing to pass over. */
+  get isEmpty(): boolean {
+    return this.#known.length === 0 && this.#wanted.length === 0;
+  }
+
+  /** Whether operations are being withdrawn just now, and are to be issued again. */
+  get isWithdrawing(): boolean {
+    return this.#wanted.length > 0;
+  }
+
+  /** The first operation of an origin that may have to be passed over. */
+  firstOf(origin: OriginId): number {
+    let first = Number.POSITIVE_INFINITY;
+    for (const one of this.#known) if (one.origin === origin) first = Math.min(first, one.from);
+    for (const one of this.#wanted) if (one.origin === origin) first = Math.min(first, one.from);
+    return first;
+  }
+
+  /** Whether an operation that stands in this segment, or is named there, does not count. */
+  covers({ origin, seq }: Dot, segment: number): boolean {
+    const entry = this.#entryOf(origin, segment);
+    return entry !== undefined && seq >= entry.from;
+  }
+
+  /**
+   * The state of a log as it is without what does not count; undefined when nothing is left of it.
+   *
+   * @param now how far the replay has followed that log.
+   * @throws StorageFault "corrupt" when the log before it has been dropped.
+   */
+  left(head: OriginState, segment: number, now: OriginState | undefined): OriginState | undefined {
+    const entry = this.#entryOf(head.origin, segment);
+    if (entry === undefined || head.seq < entry.from) return head;
+    return this.before(head.origin, segment, now);
+  }
+
+  /** The state of a log before what does not count. As `left`. */
+  before(origin: OriginId, segment: number, now: OriginState | undefined): OriginState | undefined {
+    const entry = this.#entryOf(origin, segment);
+    if (entry === undefined) return now;
+    if ("before" in entry) return entry.before;
+    if (!this.#found.has(origin)) this.#found.set(origin, whole(entry, now));
+    return this.#found.get(origin);
+  }
+
+  /** What a record says, without what it says of operations that do not count. */
+  without(record: LocalRecord, segment: number): LocalRecord | undefined {
+    if (this.isEmpty) return record;
+    switch (record.kind) {
+      case "conflicts-judged": {
+        const verdicts = record.verdicts.filter(({ write }) => !this.covers(write, segment));
+        return verdicts.length === 0 ? undefined : { ...record, verdicts };
+      }
+      case "deletes-judged": {
+        if (this.#coversVersion(record.version, segment)) return undefined;
+        const deletes = record.deletes.filter((dot) => !this.covers(dot, segment));
+        const isLost = record.what === "void" && deletes.length === 0;
+        return isLost ? undefined : { ...record, deletes };
+      }
+      case "segments-dropped": {
+        const trimPoints = record.trimPoints.flatMap((point) => {
+          if (!this.covers(point, segment)) return [point];
+          const before = this.before(point.origin, segment, undefined);
+          return before === undefined ? [] : [{ ...point, seq: before.seq, chain: before.chain }];
+        });
+        return { ...record, trimPoints };
+      }
+      default:
+        return record;
+    }
+  }
+
+  /** What has been withdrawn in all, once the log has been replayed. */
+  settled(through: number): readonly Withdrawn[] {
+    const added = this.#wanted.map((one) => ({
+      ...one,
+      through,
+      before: this.#found.get(one.origin),
+    }));
+    return [...this.#known, ...added];
+  }
+
+  #entryOf(origin: OriginId, segment: number): WithdrawnFrom | Withdrawn | undefined {
+    const known = this.#known.find((one) => one.origin === origin && segment <= one.through);
+    return known ?? this.#wanted.find((one) => one.origin === origin);
+  }
+
+  /** A version is named by the clock reading of its write, which grows along a log. */
+  #coversVersion(version: VersionId, segment: number): boolean {
+    const { hlc, origin } = writeIdOf(version);
+    const entry = this.#entryOf(origin, segment);
+    if (entry === undefined) return false;
+    // The replay has met none of them yet: then nothing is said of them either.
+    if (!("before" in entry) && !this.#found.has(origin)) return false;
+    const before = this.before(origin, segment, undefined);
+    return before === undefined || hlc > before.hlc;
+  }
+}
+
+/** The state of a log that ends where operations are withdrawn. */
+function whole({ origin, from }: WithdrawnFrom, now: OriginState | undefined) {
+  if ((now?.seq ?? 0) === from - 1) return now;
+  const message = `operations from ${from} of ${origin} cannot be withdrawn`;
+  throw new StorageFault("corrupt", `${message}: what was before them has been dropped`);
+}
