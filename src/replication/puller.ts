@@ -26,6 +26,8 @@ export type PullerDeps = PullStandingDeps & {
   readonly servedElsewhere: (peer: SiteId) => ReadonlySet<OriginId>;
   /** Whether all rows of a peer are being taken over: its log is pulled again afterwards. */
   readonly held?: () => boolean;
+  /** Looks for the place where the peer's copy of this site's own log and that log part. */
+  readonly findFork: (signal: AbortSignal) => Promise<void>;
 };
 
 /** What one round with a peer brought, for those who asked for it by hand. */
@@ -53,6 +55,8 @@ const WAIT_MS = 20_000;
  */
 const WAIT_SKIPPING_MS = 5000;
 const NEEDS_ROWS_MS = 15_000;
+/** A fork of our own log that could not be found is looked for again after this time. */
+const FORK_MS = 60_000;
 /**
  * While rows are being taken over, nothing is requested; this is how often it is checked whether
  * they still are.
@@ -80,11 +84,9 @@ const IDLE_ROUNDS_MAX = 5;
  */
 export class Puller {
   readonly #deps: PullerDeps;
-  /**
-   * When a peer claims to have more of our own log than we do, that is only its word; our signature
-   * under it is proof.
-   */
-  #proof: "wanted" | "asked for" | undefined;
+  /** Whether the peer's copy of our own log seems to be another one than ours. */
+  #doubted = false;
+  #doubtedMs = Number.NEGATIVE_INFINITY;
   readonly #stop = new AbortController();
   readonly #rest: Rest;
   readonly #holds: PullHolds;
@@ -141,6 +143,13 @@ export class Puller {
     if (!this.isSuspended) this.#rest.end();
   }
 
+  /** It says that its copy of this site's own log is another one. */
+  doubted(): void {
+    this.#doubted = true;
+    this.restart();
+    this.#rest.end();
+  }
+
   /** Bytes that it gave for others were not what their hash says. */
   suspect(lie: PeerLie): void {
     this.#suspicion = lie;
@@ -169,6 +178,7 @@ export class Puller {
       let waitMs = 0;
       try {
         this.#accuse();
+        if (this.#isForkDue()) await this.#lookForFork();
         if (wishes.length > 0) {
           const report = await this.#pullUntilEqual();
           for (const { resolve } of wishes) resolve(report);
@@ -188,6 +198,16 @@ export class Puller {
     const suspicion = this.#suspicion;
     this.#suspicion = undefined;
     if (suspicion !== undefined) throw suspicion;
+  }
+
+  #isForkDue(): boolean {
+    return this.#doubted && this.#deps.clock.monotonicMs() - this.#doubtedMs >= FORK_MS;
+  }
+
+  async #lookForFork(): Promise<void> {
+    this.#doubtedMs = this.#deps.clock.monotonicMs();
+    this.#doubted = false;
+    await this.#deps.findFork(this.#stop.signal);
   }
 
   /** One request, perhaps one that waits at the peer; returns how long to wait before the next. */
@@ -263,7 +283,8 @@ export class Puller {
     const checked = check(page);
     const diverged = [...page.head.diverged, ...checked.diverged, ...this.#lostHere(page)];
     this.#standing.diverged(diverged);
-    if (!diverged.includes(this.#deps.own())) this.#vouch();
+    if (diverged.includes(this.#deps.own())) this.#doubted = true;
+    else this.#vouch();
     const isWhole = diverged.length === 0 && checked.unknown.length === 0;
     // There is more behind it: the peer reads and sends that while this page is taken.
     if (isWhole && page.head.more) this.#questions.askAhead(checked.heads, { skip, waitMs });
@@ -285,9 +306,7 @@ export class Puller {
     const { replica } = this.#deps;
     const own = this.#deps.own();
     const here = replica.received().get(own)?.seq ?? 0;
-    if ((head.received.get(own) ?? 0) <= here) return [];
-    this.#proof ??= "wanted";
-    return [own];
+    return (head.received.get(own) ?? 0) <= here ? [] : [own];
   }
 
   #skip(leaveToOthers: boolean): ReadonlySet<OriginId> {
@@ -295,10 +314,6 @@ export class Puller {
     const elsewhere = leaveToOthers ? servedElsewhere(this.peer.id) : NONE;
     const skip = this.#holds.skip(elsewhere).add(this.#deps.own());
     for (const { origin } of quarantine.list()) skip.add(origin);
-    if (this.#proof === "wanted") {
-      skip.delete(this.#deps.own());
-      this.#proof = "asked for";
-    }
     return skip;
   }
 

@@ -1,5 +1,5 @@
 import { LIMITS } from "../core/limits.ts";
-import type { BucketName, OriginId, SiteId } from "../core/names.ts";
+import type { BucketName, OriginId, Seq, SiteId } from "../core/names.ts";
 import type { Vector } from "../core/records.ts";
 import type { MemberSite, SiteRecord } from "../core/site-record.ts";
 import type { Cancel, Clock } from "../ports/clock.ts";
@@ -13,6 +13,7 @@ import { answerChunk, answerManifests } from "./body-server.ts";
 import { ByteSearch } from "./byte-search.ts";
 import { ChunkLeases } from "./chunk-leases.ts";
 import { HintSender } from "./hint-sender.ts";
+import { findOwnFork, type OwnForkDeps } from "./own-fork.ts";
 import { type CheckedPage, checkPage } from "./page-check.ts";
 import { type LogOwner, PageServer } from "./page-server.ts";
 import { takePage } from "./page-taker.ts";
@@ -48,9 +49,9 @@ export type ReplicationDeps = {
   readonly belowFloor: (peer: SiteRecord, origins: readonly OriginId[]) => void;
   /**
    * A peer has operations of this very origin that this site does not know of, signed by this site:
-   * it was set back to an earlier state.
+   * it was set back to an earlier state. From this operation on, what is here was written since.
    */
-  readonly setBack?: (peer: SiteRecord) => void;
+  readonly setBack?: (peer: SiteRecord, from: Seq) => void;
   /** Whether all rows of a peer are being taken over: meanwhile nothing is pulled or fetched. */
   readonly held?: () => boolean;
 };
@@ -89,6 +90,7 @@ export class Replication {
   #forget: () => void = () => undefined;
   #look: Cancel | undefined;
   #stopped = false;
+  #forked = false;
 
   constructor(deps: ReplicationDeps, settings: ReplicationSettings) {
     this.#deps = deps;
@@ -276,10 +278,9 @@ export class Replication {
         if (!isActive(members, site.id)) return NOTHING;
         const known = { received: replica.received(), sites: members, written: site.origins };
         const page = { entries, heads: head.heads, ...known };
-        const checked = checkPage({ clusterId: owner.clusterId, own: owner.origin, hash }, page);
-        if (checked.diverged.includes(owner.origin)) this.#deps.setBack?.(site);
-        return checked;
+        return checkPage({ clusterId: owner.clusterId, own: owner.origin, hash }, page);
       },
+      findFork: (signal) => this.#findFork(calls, signal),
       take: async (page, from, signal) => {
         const { showsRowsFirst = NEVER } = this.#deps;
         // At most a second's worth, so that small operations do not wait behind bodies on a slow
@@ -330,6 +331,21 @@ export class Replication {
   #diverged(peer: SiteRecord, origins: readonly OriginId[]): void {
     const message = `it has another history of ${origins.join(", ")}: one of the two is a copy`;
     this.#deps.watch.failed(peer.id, message);
+    if (origins.includes(this.#deps.owner.origin)) this.#links.get(peer.id)?.puller.doubted();
+  }
+
+  /** Nothing comes after it: who was set back begins anew. */
+  async #findFork(calls: PeerCalls, signal: AbortSignal): Promise<void> {
+    const { replica, owner, hash, sites, setBack } = this.#deps;
+    const own = owner.origin;
+    const check: OwnForkDeps["check"] = ({ entries, head: { heads } }, received) => {
+      const known = { received, sites: sites(), written: [] };
+      return checkPage({ clusterId: owner.clusterId, own, hash }, { entries, heads, ...known });
+    };
+    const from = await findOwnFork({ replica, calls, check }, signal);
+    if (from === undefined || this.#forked) return;
+    this.#forked = true;
+    setBack?.(calls.peer, from);
   }
 
   #lied(peer: SiteId, lie: PeerLie): void {

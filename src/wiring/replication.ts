@@ -8,6 +8,7 @@ import { routeSites, SITES_PATH, type SitesDesk } from "../control/admin-sites.t
 import { rateAt } from "../core/bandwidth-plan.ts";
 import { StorageFault } from "../core/faults.ts";
 import type { ForwardedFlow } from "../core/forwarded-request.ts";
+import type { Seq } from "../core/names.ts";
 import type { MemberSite } from "../core/site-record.ts";
 import type { Log } from "../ports/log.ts";
 import { type BroughtBytesDeps, bringParts } from "../replication/brought-bytes.ts";
@@ -29,7 +30,7 @@ import type { HomeDeps } from "../s3api/home/home-sites.ts";
 import { type Invitations, openInvitations } from "../storage/invitations.ts";
 import { readParkedWrites } from "../storage/parked-writes.ts";
 import type { Site } from "../storage/site.ts";
-import { adoptCluster, retireOrigin } from "../storage/site-identity.ts";
+import { adoptCluster, noteWithdrawing, retireOrigin } from "../storage/site-identity.ts";
 import type { Store } from "../storage/store.ts";
 import { releaseWhenVouched } from "./first-word.ts";
 import { peersWhenWritten } from "./known-peers.ts";
@@ -203,7 +204,7 @@ function createEngine(
       showsRowsFirst: (bucket) => store.remote.showsRowsFirst(bucket),
       linkChanged: () => readThrough.retry(),
       held: () => rows.isTakingOver,
-      setBack: (peer) => void beginAnew(parts, peer.name),
+      setBack: (peer, from) => void beginAnew(parts, peer.name, from),
     },
     { bytesPerSecond: (wallMs) => rateAt(settings.peerBandwidth, wallMs) },
   );
@@ -213,17 +214,23 @@ function createEngine(
  * Handles that the site was set back, to a snapshot of its disk for example: its next writes would
  * take places in its log that its peers have filled with something else. It stops, and its next
  * start is a new incarnation, which gets back what it lost from its peers like any other
- * operations.
+ * operations, and issues again what it has written since.
  */
-async function beginAnew({ ports, site, fail }: ReplicationParts, peer: string): Promise<void> {
+async function beginAnew(
+  { ports, site, fail }: ReplicationParts,
+  peer: string,
+  from: Seq,
+): Promise<void> {
   const message = `${peer} has operations that this site wrote and has lost: it was set back`;
-  const hint = "Start it again: it continues as a new origin and fetches what it has lost.";
+  const next = "it continues as a new origin, fetches what it has lost and keeps what it has";
+  const { identity, dataDir } = site;
+  const wish = { from: [{ origin: identity.origin, from }], times: "kept" } as const;
   try {
-    await retireOrigin(ports.disk, site.dataDir.directory, site.identity);
+    await noteWithdrawing(ports.disk, dataDir.directory, identity, wish);
   } catch (failure) {
     ports.log.error({ err: failure }, "the new origin could not be noted");
   }
-  fail(new StorageFault("corrupt", message, { hint }));
+  fail(new StorageFault("corrupt", message, { hint: `Start it again: ${next}.` }));
 }
 
 /** Administration of single buckets: their homes, and how their bytes reach other sites. */

@@ -1,7 +1,12 @@
 import { cpSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { GetObjectCommand, PutObjectCommand } from "@aws-sdk/client-s3";
+import {
+  DeleteObjectCommand,
+  GetObjectCommand,
+  ListObjectsV2Command,
+  PutObjectCommand,
+} from "@aws-sdk/client-s3";
 import { expect, test } from "vitest";
 import { makeBucket, patternBytes } from "../support/sdk.ts";
 import type { TestServer } from "../support/server.ts";
@@ -11,6 +16,11 @@ const LOST = patternBytes(1000, 3);
 
 function originOf({ dataDirectory }: RunningSite): string {
   return String(JSON.parse(readFileSync(join(dataDirectory, "site.json"), "utf8")).origin);
+}
+
+function takeSnapshot({ dataDirectory }: RunningSite, snapshot: string): void {
+  const filter = (path: string): boolean => !path.endsWith(".sock");
+  cpSync(dataDirectory, snapshot, { recursive: true, filter });
 }
 
 /** Puts back what a snapshot held: the directory stays the one that it is. */
@@ -64,8 +74,7 @@ test("a site that was set back to a snapshot stops, and gets back what it has lo
     const bucket = await makeBucket(paris.s3());
     await untilInSync(sites);
     await paris.kill();
-    const filter = (path: string): boolean => !path.endsWith(".sock");
-    cpSync(paris.dataDirectory, snapshot, { recursive: true, filter });
+    takeSnapshot(paris, snapshot);
     await paris.start();
     await paris.s3().send(new PutObjectCommand({ Bucket: bucket, Key: "lost", Body: LOST }));
     await until("berlin has the object", () => readLost(berlin, bucket));
@@ -92,8 +101,7 @@ test("a site that was set back acknowledges no write before its peers have told 
     const bucket = await makeBucket(rome.s3());
     await untilInSync(sites);
     await rome.kill();
-    const filter = (path: string): boolean => !path.endsWith(".sock");
-    cpSync(rome.dataDirectory, snapshot, { recursive: true, filter });
+    takeSnapshot(rome, snapshot);
     await rome.start();
     await rome.s3().send(new PutObjectCommand({ Bucket: bucket, Key: "lost", Body: LOST }));
     await until("bonn has the object", () => readLost(bonn, bucket));
@@ -114,6 +122,48 @@ test("a site that was set back acknowledges no write before its peers have told 
     bonn.wire.set("whole");
     expect(await untilStopped(rome.server())).toContain("it was set back");
     expect(await outcome).toBe("refused");
+  } finally {
+    for (const site of sites) await site.close();
+    rmSync(snapshot, { recursive: true, force: true });
+  }
+});
+
+test("what a site wrote alone, after it was set back, is kept and reaches the others", async () => {
+  const sites = await startCluster([{ name: "lima" }, { name: "cuzco" }]);
+  const [lima, cuzco] = sites as [RunningSite, RunningSite];
+  const snapshot = `${cuzco.dataDirectory}-snapshot`;
+  const large = patternBytes(600_000, 5);
+  try {
+    const bucket = await makeBucket(cuzco.s3());
+    await cuzco.s3().send(new PutObjectCommand({ Bucket: bucket, Key: "old", Body: LOST }));
+    await untilInSync(sites);
+    await cuzco.kill();
+    takeSnapshot(cuzco, snapshot);
+    await cuzco.start();
+    await cuzco.s3().send(new PutObjectCommand({ Bucket: bucket, Key: "lost", Body: LOST }));
+    await until("lima has the object", () => readLost(lima, bucket));
+    await cuzco.kill();
+    setBack(cuzco, snapshot);
+    const origin = originOf(cuzco);
+    for (const { wire } of sites) wire.set("refuses");
+    await cuzco.start();
+    // More than was lost, so that its log is the longer one.
+    const s3 = cuzco.s3();
+    await s3.send(new PutObjectCommand({ Bucket: bucket, Key: "early", Body: large }));
+    await s3.send(new PutObjectCommand({ Bucket: bucket, Key: "small", Body: LOST }));
+    await s3.send(new DeleteObjectCommand({ Bucket: bucket, Key: "old" }));
+    for (const { wire } of sites) wire.set("whole");
+    expect(await untilStopped(cuzco.server())).toContain("it was set back");
+    await cuzco.start();
+    expect(originOf(cuzco)).not.toBe(origin);
+    await until("cuzco has again what it lost", () => readLost(cuzco, bucket));
+    await untilInSync(sites);
+    for (const site of sites) {
+      const listed = await site.s3().send(new ListObjectsV2Command({ Bucket: bucket }));
+      expect(listed.Contents?.map(({ Key }) => Key)).toEqual(["early", "lost", "small"]);
+      const got = await site.s3().send(new GetObjectCommand({ Bucket: bucket, Key: "early" }));
+      expect(large.equals((await got.Body?.transformToByteArray()) ?? Buffer.alloc(0))).toBe(true);
+    }
   } finally {
     for (const site of sites) await site.close();
     rmSync(snapshot, { recursive: true, force: true });

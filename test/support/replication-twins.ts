@@ -31,6 +31,8 @@ export type TwinSite = {
   readonly watch: PeerWatch;
   readonly log: ReturnType<typeof createMemoryLog>;
   readonly floors: Array<readonly [string, readonly OriginId[]]>;
+  /** Who showed that this site was set back, and behind what. */
+  readonly setBacks: Array<readonly [string, number]>;
   /** What this site asked of others, in order. */
   readonly asked: Array<{ readonly to: string; readonly path: string; readonly bytes: number }>;
 };
@@ -67,6 +69,7 @@ export async function openTwins(names: readonly string[], bytesPerSecond?: numbe
     const watch = new PeerWatch({ clock, log });
     const floors: TwinSite["floors"] = [];
     const asked: TwinSite["asked"] = [];
+    const setBacks: TwinSite["setBacks"] = [];
     const ask: AskPeer = async (peer, request) => {
       const to = peer.name;
       asked.push({ to, path: request.path, bytes: request.body?.length ?? 0 });
@@ -81,10 +84,11 @@ export async function openTwins(names: readonly string[], bytesPerSecond?: numbe
         quarantine: new Quarantine({ clock, log, driftMsMax: 5000 }),
         belowFloor: (peer, origins) => floors.push([peer.name, origins]),
         held: () => world.takingOver === name,
+        setBack: (peer, from) => setBacks.push([peer.name, from]),
       },
       { bytesPerSecond },
     );
-    sites.set(name, { member, owner, replica, replication, watch, log, floors, asked });
+    sites.set(name, { member, owner, replica, replication, watch, log, floors, asked, setBacks });
   }
 
   async function answerOf(from: string, to: string, request: TwinRequest): Promise<TwinAnswer> {

@@ -1,0 +1,75 @@
+import { afterEach, expect, test } from "vitest";
+import { openTwins, writeSmall } from "../../test/support/replication-twins.ts";
+import { ByteWriter } from "../core/bytes.ts";
+import { signHead } from "../core/head-signature.ts";
+import { parseSeq } from "../core/names.ts";
+import { decodeOperation, encodeOperation } from "../core/operation-codec.ts";
+import { chainBehind } from "./log-entries.ts";
+
+let stop: () => Promise<void> = async () => undefined;
+
+afterEach(() => stop());
+
+async function open() {
+  const twins = await openTwins(["berlin", "paris"]);
+  stop = twins.stop;
+  return { ...twins, berlin: twins.site("berlin"), paris: twins.site("paris") };
+}
+
+test.each([
+  ["nothing but lost its end", 5, 3, 0],
+  ["written less than it lost", 5, 7, 2],
+  ["written as much as it lost", 5, 4, 4],
+  ["written more than it lost", 5, 2, 30],
+  ["written much since long ago", 1, 300, 900],
+  ["lost everything", 0, 4, 0],
+  ["written from its beginning on", 0, 3, 40],
+])(
+  "a site that was set back and has %s learns where: %i left, %i lost, %i written",
+  async (_how, left, lost, written) => {
+    const { berlin, paris, clock, start } = await open();
+    for (let count = 0; count < left + lost; count++) writeSmall(berlin, `before ${count}`);
+    writeSmall(paris, "its own");
+    start();
+    await clock.advance(5000);
+    expect(paris.replica.entries.length).toBe(left + lost + 1);
+    berlin.replica.setBack(left);
+    for (let count = 0; count < written; count++) writeSmall(berlin, `since ${count}`);
+    await clock.advance(60_000);
+    expect(berlin.setBacks).toEqual([["paris", left + 1]]);
+    expect(paris.setBacks).toEqual([]);
+    const asked = berlin.asked.filter(({ path }) => path === "/v1/repl/pull");
+    expect(asked.length).toBeLessThan(80);
+  },
+);
+
+test("what a site has not signed is no proof that it was set back", async () => {
+  const { berlin, paris, hash, clock, start } = await open();
+  writeSmall(berlin, "one");
+  start();
+  await clock.advance(5000);
+  const last = berlin.replica.entries.find(({ encoded }) => {
+    return decodeOperation(encoded).dot.origin === berlin.owner.origin;
+  });
+  const seq = parseSeq(2);
+  if (last === undefined || seq === undefined) throw new Error("nothing was written");
+  const writer = new ByteWriter();
+  const operation = decodeOperation(last.encoded);
+  const chainBefore = chainBehind(hash, last.encoded);
+  const dot = { ...operation.dot, seq };
+  encodeOperation(writer, { ...operation, dot, chainBefore });
+  const encoded = writer.finish();
+  const { clusterId: cluster, siteId: site, origin } = berlin.owner;
+  const head = { cluster, site, origin, seq, chain: chainBehind(hash, encoded) };
+  const signature = signHead(paris.owner.keyPair, head);
+  const state = { kind: "whole", manifests: [] } as const;
+  await paris.replica.ingest(
+    [{ encoded, inline: last.inline, state }],
+    [{ site, origin, seq, chain: head.chain, signature }],
+  );
+  await clock.advance(40_000);
+  expect(berlin.setBacks).toEqual([]);
+  const told = berlin.log.lines.map(({ fields }) => String(fields["problem"]));
+  expect(told).toContain(`the head of ${origin} has not been signed by its site`);
+  expect(berlin.watch.facts(paris.member.id).link).toBe("suspended");
+});

@@ -1,0 +1,108 @@
+import { parseSeq, type Seq } from "../core/names.ts";
+import { operationHeader } from "../core/operation-codec.ts";
+import type { Vector } from "../core/records.ts";
+import type { LogEntry, OriginHead, Replica } from "../storage/replica.ts";
+import { chainBeforeOf, sameChain, seqsOf } from "./log-entries.ts";
+import type { CheckedPage, ReceivedPage } from "./page-check.ts";
+import type { PeerCalls, PulledPage } from "./peer-calls.ts";
+import { type KnownHead, markOf } from "./wire-pages.ts";
+
+export type OwnForkDeps = {
+  readonly replica: Pick<Replica, "origin" | "received" | "floors" | "readLog">;
+  readonly calls: Pick<PeerCalls, "pull">;
+  /** Checks that a page says what its origins' sites have signed. */
+  readonly check: (page: PulledPage, received: ReceivedPage["received"]) => CheckedPage;
+};
+
+/** A place in this site's own log, with the chain there; undefined before the first operation. */
+type Place = { readonly seq: Seq; readonly head: OriginHead | undefined };
+
+const PAGE_BYTES = 256 * 1024;
+/** Steps back grow twofold, and pages forward are full: no log needs more. */
+const QUESTIONS_MAX = 10_000;
+
+/**
+ * Where a peer's copy of this site's own log and the log here part: the first operation that is not
+ * the same. The log here may end there; then it has only lost its end. What the peer shows counts
+ * only with this site's own signature under it: it is proof that this site wrote it, and has been
+ * set back to an earlier state since.
+ *
+ * @returns undefined when the peer shows nothing else than what is here, or when that cannot be
+ * told, because either log does not reach back to there any more.
+ * @throws PeerLie when the peer's page is not what this site has signed.
+ */
+export async function findOwnFork(
+  { replica, calls, check }: OwnForkDeps,
+  signal: AbortSignal,
+): Promise<Seq | undefined> {
+  const { origin } = replica;
+  let place = await placeAt(replica, replica.received().get(origin)?.seq ?? 0);
+  let back = 1;
+  for (let asked = 0; asked < QUESTIONS_MAX && place !== undefined; asked++) {
+    const { seq, head } = place;
+    const known: KnownHead[] = head === undefined ? [] : [[origin, seq, markOf(head.chain)]];
+    const wish = { received: known, applied: new Map(), only: [origin], skip: [], waitMs: 0 };
+    const page = await calls.pull(wish, signal, PAGE_BYTES);
+    if (page.head.outcome !== "page") return undefined;
+    const there = page.head.received.get(origin) ?? 0;
+    if (there < seq) {
+      place = await placeAt(replica, there);
+    } else if (page.head.diverged.includes(origin)) {
+      place = seq === 0 ? undefined : await placeAt(replica, Math.max(0, seq - back));
+      back *= 2;
+    } else {
+      const received = new Map(head === undefined ? [] : [[origin, head]]);
+      if (!check(page, received).diverged.includes(origin)) return undefined;
+      const parted = await firstOther(replica, seq, page.entries);
+      if (parted !== undefined) return parted;
+      place = await placeAt(replica, seq + page.entries.length);
+    }
+  }
+  return undefined;
+}
+
+/** A place in the own log; undefined when the log does not reach back to it any more. */
+async function placeAt(replica: OwnForkDeps["replica"], at: number): Promise<Place | undefined> {
+  const { origin } = replica;
+  const seq = parseSeq(at);
+  if (seq === undefined || seq === 0)
+    return seq === undefined ? undefined : { seq, head: undefined };
+  const head = replica.received().get(origin);
+  if (head === undefined || head.seq === seq) return head && { seq, head };
+  const [next] = await ownEntries(replica, seq);
+  return next && { seq, head: { ...head, seq, chain: chainBeforeOf(next.encoded) } };
+}
+
+/** The first of a peer's operations that is not the one here. */
+async function firstOther(
+  replica: OwnForkDeps["replica"],
+  behind: number,
+  theirs: readonly LogEntry[],
+): Promise<Seq | undefined> {
+  let ours: readonly LogEntry[] = [];
+  let before = behind;
+  for (const { encoded } of theirs) {
+    const { seq } = operationHeader(encoded);
+    if (seq - before > ours.length) {
+      before = seq - 1;
+      ours = await ownEntries(replica, before);
+    }
+    const own = ours[seq - before - 1];
+    // The chain before it covers all of them.
+    if (own === undefined || !sameChain(own.encoded, encoded)) return seq;
+  }
+  return undefined;
+}
+
+/** Operations of the own log behind a place; none when it ends there, or begins later. */
+async function ownEntries(
+  replica: OwnForkDeps["replica"],
+  behind: number,
+): Promise<readonly LogEntry[]> {
+  const { origin } = replica;
+  const seq = parseSeq(behind);
+  if (seq === undefined || (replica.floors().get(origin) ?? 0) > seq) return [];
+  const after: Vector = new Map([...seqsOf(replica.received()), [origin, seq]]);
+  const page = await replica.readLog(after, PAGE_BYTES);
+  return page.outcome === "page" ? page.entries : [];
+}
