@@ -1,8 +1,38 @@
+import { decodeOperation, operationHeader } from "../core/operation-codec.ts";
 import type { ManifestRef, OperationBody } from "../core/records.ts";
+import type { Hash } from "../ports/hash.ts";
 import { manifestsOf } from "./batch.ts";
 import type { BatchPlace } from "./log-batch.ts";
 import type { ApplyContext } from "./metadata/apply-context.ts";
 import { TABLES } from "./metadata/rows.ts";
+import { batchRecords } from "./segment/batch.ts";
+import type { Withdrawals } from "./withdrawn.ts";
+
+/**
+ * Which records of a batch were written because of an operation that does not count: those in front
+ * of it, by where they stand among the batch's records.
+ */
+export function recordsBefore(
+  records: Uint8Array,
+  segment: number,
+  { withdrawals, hash }: { readonly withdrawals: Withdrawals; readonly hash: Hash },
+): ReadonlyMap<number, OperationBody> {
+  if (!withdrawals.mayStandIn(segment)) return NONE;
+  const found = new Map<number, OperationBody>();
+  let before: number[] = [];
+  for (const { kind, payload, offset } of batchRecords(records, hash.crc32)) {
+    if (kind === "local") before.push(offset);
+    if (kind !== "op" && kind !== "row") continue;
+    if (kind === "op" && withdrawals.covers(operationHeader(payload), segment)) {
+      const { body } = decodeOperation(Buffer.from(payload));
+      for (const at of before) found.set(at, body);
+    }
+    before = [];
+  }
+  return found;
+}
+
+const NONE: ReadonlyMap<number, OperationBody> = new Map();
 
 /**
  * What a replay has left out because it is withdrawn: where it stands, for it is to be issued

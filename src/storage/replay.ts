@@ -8,7 +8,7 @@ import { decodeLocal } from "../core/local-codec.ts";
 import { decodeManifest } from "../core/manifest-codec.ts";
 import { type OriginId, parseContentHash, SEQ_ZERO } from "../core/names.ts";
 import { decodeOperation } from "../core/operation-codec.ts";
-import type { Operation, Vector } from "../core/records.ts";
+import type { Operation, OperationBody, Vector } from "../core/records.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Hash } from "../ports/hash.ts";
 import type { Kv } from "../ports/kv.ts";
@@ -16,7 +16,7 @@ import type { LogHead } from "./batch.ts";
 import { ChainChecks } from "./chain-checks.ts";
 import type { LogEnd } from "./commit-lane.ts";
 import { GatheredRows } from "./gathered-rows.ts";
-import { LeftOut } from "./left-out.ts";
+import { LeftOut, recordsBefore } from "./left-out.ts";
 import { type BatchPlace, inlineRecordBytes } from "./log-batch.ts";
 import { hasBatchBehind, type ScannedBatch, type ScanRequest, scanBatches } from "./log-scan.ts";
 import { applyLocal, applyManifest, applyOperation, isDropped } from "./metadata/apply.ts";
@@ -90,7 +90,7 @@ class Replay {
   /** Only of an index that was empty: what another one holds is not known, so nothing is plain. */
   readonly #plain: PlainWrites | undefined;
   /** Only while operations are being withdrawn. */
-  readonly #leftOut: LeftOut | undefined;
+  readonly #leftOut?: LeftOut;
   #position: { segment: number; offset: number };
   /** The batch that is being applied. */
   #batchPlace: BatchPlace = { segment: 0, offset: 0 };
@@ -125,8 +125,7 @@ class Replay {
     }
     const gap = applied === undefined;
     this.#logs = new ReplayLogs({ ...deps, checks: this.#checks, head, origins, gap });
-    const { isWithdrawing } = deps.withdrawals;
-    this.#leftOut = isWithdrawing ? new LeftOut(this.#context) : undefined;
+    if (deps.withdrawals.isWithdrawing) this.#leftOut = new LeftOut(this.#context);
     const parts = { rows: this.#rows, context: this.#context, logs: this.#logs };
     const keysExpected = logBytes / OPERATION_BYTES;
     const isEmpty = applied === undefined && deps.kv.count() === 0;
@@ -187,6 +186,7 @@ class Replay {
     this.#logs.beginBatch();
     this.#special.clear();
     this.#batchPlace = { segment, offset: header.offset };
+    const causes = recordsBefore(records, segment, this.#deps);
     let continues: LogEnd = { segment: 0, offset: 0 };
     const body = { segment, offset: header.offset + BATCH_HEADER_BYTES + header.opsBytes };
     for (let at = 0; at < records.length; ) {
@@ -197,7 +197,7 @@ class Replay {
         // What is applied the long way may look for versions, which must be stored by then.
         if (this.#rows.versions > 0) await this.#cutVersions();
         const record = verifiedRecord(records, at, this.#deps.hash.crc32);
-        continues = this.#record(record, body) ?? continues;
+        continues = this.#record(record, body, causes.get(at)) ?? continues;
         at = record.nextOffset;
       } else at = plain;
     }
@@ -233,6 +233,7 @@ class Replay {
   #record(
     { kind, payload }: BatchRecord,
     body: { segment: number; offset: number },
+    cause: OperationBody | undefined,
   ): LogEnd | undefined {
     this.#plain?.settle();
     switch (kind) {
@@ -241,8 +242,8 @@ class Replay {
         body.offset += this.#operation(kind, payload, body);
         return undefined;
       case "local": {
-        const { withdrawals } = this.#deps;
-        const record = withdrawals.without(decodeLocal(Buffer.from(payload)), body.segment);
+        const local = decodeLocal(Buffer.from(payload));
+        const record = this.#deps.withdrawals.without(local, body.segment, cause);
         if (record === undefined) return undefined;
         this.#plain?.note(record);
         this.#logs.hear(record, body.segment);

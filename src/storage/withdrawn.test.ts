@@ -126,8 +126,30 @@ test.each<[string, LocalRecord, LocalRecord | undefined]>([
   ],
 ])("a record loses %s", (_what, record, left) => {
   const withdrawals = new Withdrawals([FROM_TEN]);
-  expect(withdrawals.without(record, 5)).toEqual(left);
-  expect(withdrawals.without(record, 6)).toEqual(record);
+  expect(withdrawals.without(record, 5, undefined)).toEqual(left);
+  expect(withdrawals.without(record, 6, undefined)).toEqual(record);
+});
+
+test("what one of them did to another write of its key is judged anew", () => {
+  const withdrawals = new Withdrawals([FROM_TEN]);
+  const version = makeVersionId(hlcFromMs(3), OTHER);
+  const cause = { kind: "version-delete", ...NAME, version } as const;
+  const kept: LocalRecord = {
+    ...{ kind: "deletes-judged", ...NAME, version, what: "kept", deletes: [] },
+  };
+  const verdicts = [{ verdict: "expected", write: stampAt(3, OTHER) }] as const;
+  const judged: LocalRecord = { kind: "conflicts-judged", ...NAME, verdicts };
+  const elsewhere = { ...cause, key: required(parseObjectKey("dog"), "key") };
+  for (const record of [kept, judged]) {
+    expect(withdrawals.without(record, 5, cause)).toBeUndefined();
+    expect(withdrawals.without(record, 5, elsewhere)).toEqual(record);
+  }
+  // What has been forgotten since stays forgotten: its bytes may be gone.
+  const ended: LocalRecord = {
+    ...{ kind: "conflicts-judged", ...NAME },
+    verdicts: [{ verdict: "ended", write: stampAt(3, OTHER) }],
+  };
+  expect(withdrawals.without(ended, 5, cause)).toEqual(ended);
 });
 
 describe("what site.json says of them", () => {

@@ -1,8 +1,8 @@
 import { StorageFault } from "../core/faults.ts";
 import type { OriginId, Seq, VersionId } from "../core/names.ts";
 import type { OriginState } from "../core/origin-records.ts";
-import type { Dot, LocalRecord } from "../core/records.ts";
-import { writeIdOf } from "./metadata/key-versions.ts";
+import type { Dot, LocalRecord, OperationBody } from "../core/records.ts";
+import { type KeyName, writeIdOf } from "./metadata/key-versions.ts";
 
 /** From where on the log of one of this site's own origins does not count any more. */
 export type WithdrawnFrom = { readonly origin: OriginId; readonly from: Seq };
@@ -30,14 +30,14 @@ export class Withdrawals {
     this.#wanted = wanted;
   }
 
-  /** Whether there is nothing to pass over. */
-  get isEmpty(): boolean {
-    return this.#known.length === 0 && this.#wanted.length === 0;
-  }
-
   /** Whether operations are being withdrawn just now, and are to be issued again. */
   get isWithdrawing(): boolean {
     return this.#wanted.length > 0;
+  }
+
+  /** Whether any of them may stand in a segment. */
+  mayStandIn(segment: number): boolean {
+    return this.isWithdrawing || this.#known.some(({ through }) => segment <= through);
   }
 
   /** The first operation of an origin that may have to be passed over. */
@@ -75,15 +75,27 @@ export class Withdrawals {
     return this.#found.get(origin);
   }
 
-  /** What a record says, without what it says of operations that do not count. */
-  without(record: LocalRecord, segment: number): LocalRecord | undefined {
-    if (this.isEmpty) return record;
+  /**
+   * What a record says, without what it says of operations that do not count.
+   *
+   * @param cause the operation that it was written for, when that does not count: what it does to
+   * others is judged anew when it is issued again.
+   */
+  without(
+    record: LocalRecord,
+    segment: number,
+    cause: OperationBody | undefined,
+  ): LocalRecord | undefined {
     switch (record.kind) {
       case "conflicts-judged": {
-        const verdicts = record.verdicts.filter(({ write }) => !this.covers(write, segment));
+        const isCaused = isAbout(record, cause);
+        const verdicts = record.verdicts.filter(({ verdict, write }) => {
+          return !this.covers(write, segment) && (verdict === "ended" || !isCaused);
+        });
         return verdicts.length === 0 ? undefined : { ...record, verdicts };
       }
       case "deletes-judged": {
+        if (record.what !== "ended" && isAbout(record, cause)) return undefined;
         if (this.#coversVersion(record.version, segment)) return undefined;
         const deletes = record.deletes.filter((dot) => !this.covers(dot, segment));
         const isLost = record.what === "void" && deletes.length === 0;
@@ -127,6 +139,11 @@ export class Withdrawals {
     const before = this.before(origin, segment, undefined);
     return before === undefined || hlc > before.hlc;
   }
+}
+
+/** Whether a record is about the key that an operation changes. */
+function isAbout({ bucket, key }: KeyName, cause: OperationBody | undefined): boolean {
+  return cause !== undefined && "key" in cause && cause.bucket === bucket && cause.key === key;
 }
 
 /** The state of a log that ends where operations are withdrawn. */
