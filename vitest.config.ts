@@ -39,6 +39,8 @@ export default defineConfig({
           name: "sim",
           include: ["test/sim/**/*.test.ts"],
           ...guards,
+          // What test/sim/bundled.ts makes is run as it is.
+          server: { deps: { external: [/\/\.cache\/sim\//] } },
           testTimeout: 1_200_000,
         },
       },

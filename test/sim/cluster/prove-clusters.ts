@@ -1,4 +1,5 @@
 import type { Hash } from "../../../src/ports/hash.ts";
+import { createInlineHash } from "../sim-hash.ts";
 import { BrokenPromise } from "../store-check.ts";
 import { type ClusterReport, runCluster } from "./cluster-run.ts";
 
@@ -64,10 +65,12 @@ function add(sum: Sum, report: ClusterReport): void {
 }
 
 /** The seeds of the suite, or what `npm run sim` wants instead. */
-export async function proveClusters(
-  hash: Hash,
-  suite: { readonly first: number; readonly count: number; readonly sites: number },
-): Promise<void> {
+export async function proveClusters(suite: {
+  readonly first: number;
+  readonly count: number;
+  readonly sites: number;
+}): Promise<void> {
+  const hash = await createInlineHash();
   const byHand = readByHand(suite.sites);
   if (byHand === undefined) {
     const seeds = countFrom(suite.first, suite.first + suite.count);
