@@ -62,7 +62,10 @@ class LogOnPaper {
   }
 
   received = (): ReadonlyMap<OriginId, OriginHead> => this.heads;
-  applied = (): Vector => new Map([...this.heads].map(([origin, { seq }]) => [origin, seq]));
+  /** What is parked is received, and nothing behind it counts as applied without exception. */
+  parkedAt = new Map<OriginId, Seq>();
+  applied = (): Vector =>
+    new Map([...this.heads].map(([origin, { seq }]) => [origin, this.parkedAt.get(origin) ?? seq]));
   parked = () => [];
   floors = (): Vector => this.floor;
 
@@ -175,6 +178,33 @@ describe("the status of a peer", () => {
     expect((await peer()).state).toBe("unreachable");
     facts.clear();
     expect(await peer()).toMatchObject({ state: "connecting", behind: undefined });
+  });
+
+  test("is not in sync while the same write is parked at both", async () => {
+    for (let at = 0; at < 3; at++) log.write(OF_OSLO, put(PHOTOS, 1), START_MS);
+    // The third has been applied here, and has not arrived there: positions alone do not tell.
+    log.parkedAt.set(OF_OSLO, must(parseSeq(1)));
+    paris(vectorOf([OF_OSLO, 1]), vectorOf([OF_OSLO, 2]));
+    expect(await peer()).toMatchObject({
+      ...{ state: "catching-up", behind: { operations: 2 }, ahead: 1 },
+    });
+    log.parkedAt.clear();
+    paris(vectorOf([OF_OSLO, 3]));
+    expect(await peer()).toMatchObject({
+      ...{ state: "in-sync", behind: { operations: 0 }, ahead: 0 },
+    });
+  });
+
+  test("is not in sync by what it said while it was asked", async () => {
+    log.write(OF_BERLIN, put(PHOTOS, 1), START_MS);
+    paris(vectorOf([OF_BERLIN, 1]), vectorOf([OF_BERLIN, 1], [OF_PARIS, 1]));
+    ask = () => {
+      log.write(OF_PARIS, put(PHOTOS, 1), START_MS);
+      paris(vectorOf([OF_BERLIN, 1], [OF_PARIS, 1]));
+      return undefined;
+    };
+    expect(await peer()).toMatchObject({ state: "catching-up", ahead: 1 });
+    expect(await peer()).toMatchObject({ state: "in-sync", ahead: 0 });
   });
 
   test("is never behind in what it wrote itself", async () => {

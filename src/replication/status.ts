@@ -41,7 +41,10 @@ export type GivenUp = {
   readonly reasons: readonly string[];
 };
 
-/** How two sites stand to each other; "in-sync" only when their applied vectors are equal. */
+/**
+ * How two sites stand to each other. "in-sync" only when their applied vectors are equal, and
+ * neither has received what the other has not applied: the same write may be parked at both.
+ */
 export type PeerState = "in-sync" | "catching-up" | Exclude<LinkState, "connected">;
 
 export type PeerStatus = {
@@ -211,13 +214,15 @@ async function statusOf(look: Look, peer: MemberSite): Promise<PeerStatus> {
   const { applied, received, skewMs, lastError, heardMonotonicMs } = facts;
   const isNamesake = peers.some((other) => other.name === name && other.id !== id);
   const nowMs = deps.clock.monotonicMs();
+  const behind = applied === undefined ? undefined : await lagOf(look, peer, applied);
+  const ahead = await aheadOf(deps, peer, received);
+  const isEven = behind?.operations === 0 && ahead.ahead === 0;
+  // Computed last: what was asked above may have taken a moment, and "in-sync" must not be said
+  // too early; nor beside figures of a moment ago that say something else.
+  const state = stateOf(deps, peer, deps.facts(id));
   return {
     ...{ site: id, label: isNamesake ? `${name} (${id})` : name, addresses, skewMs, lastError },
-    behind: applied === undefined ? undefined : await lagOf(look, peer, applied),
-    ...(await aheadOf(deps, peer, received)),
-    // Computed last: what was asked above may have taken a moment, and "in-sync" must not be said
-    // too early.
-    state: stateOf(deps, peer, deps.facts(id)),
+    ...{ behind, ...ahead, state: state === "in-sync" && !isEven ? "catching-up" : state },
     heardSecondsAgo: heardMonotonicMs === undefined ? undefined : (nowMs - heardMonotonicMs) / 1000,
   };
 }
@@ -236,12 +241,15 @@ async function aheadOf(
 }
 
 function stateOf(deps: StatusDeps, peer: MemberSite, facts: PeerFacts): PeerState {
-  const { link, applied } = facts;
+  const { link, applied, received } = facts;
   if (applied !== undefined && isBelowFloor(deps, peer, applied)) return "needs-bootstrap";
   if (link !== "connected") return link;
-  return applied !== undefined && isEqual(applied, deps.replica.applied())
-    ? "in-sync"
-    : "catching-up";
+  if (applied === undefined || received === undefined) return "catching-up";
+  const own = deps.replica.applied();
+  const lacksNothing =
+    missingOf(received, own) === 0 &&
+    operationsBehind(deps, applied, new Set(peer.origins)) === 0;
+  return lacksNothing && isEqual(applied, own) ? "in-sync" : "catching-up";
 }
 
 async function lagOf(look: Look, peer: MemberSite, applied: Vector): Promise<PeerLag> {
