@@ -36,7 +36,7 @@ const paris: PeerStatus = {
     buckets: new Map([["music", { operations: 2, bytes: 50 }]]),
   },
   ...{ skewMs: 3.4, heardSecondsAgo: 0.25 },
-  lastError: { message: "connection refused", atMs: NOW_MS },
+  lastError: { message: "connection refused", atMs: NOW_MS, overMs: NOW_MS + 9000 },
 };
 const oslo: PeerStatus = {
   ...{ site: must(parseSiteId("5c".repeat(8))), label: "oslo", state: "connecting" },

@@ -4,6 +4,7 @@ import {
   type LagDetail,
   NOTHING_MOVED,
   type PeerStatus,
+  type PeerTrouble,
   type ReplicationStatus,
 } from "../replication/status.ts";
 import { clockFacts } from "./admin-clock.ts";
@@ -73,11 +74,13 @@ function peerFacts(peer: PeerStatus): Record<string, unknown> {
     buckets: bucketFacts(peer),
     clock_skew_ms: skewMs === undefined ? undefined : Math.round(skewMs),
     heard_seconds_ago: heardSecondsAgo === undefined ? undefined : seconds(heardSecondsAgo),
-    last_error:
-      lastError === undefined
-        ? null
-        : { message: lastError.message, at: new Date(lastError.atMs).toISOString() },
+    last_error: lastError === undefined ? null : troubleFacts(lastError),
   };
+}
+
+function troubleFacts({ message, atMs, overMs }: PeerTrouble): Record<string, unknown> {
+  const at = (ms: number): string => new Date(ms).toISOString();
+  return { message, at: at(atMs), over_since: overMs === undefined ? null : at(overMs) };
 }
 
 /** Those that wait for most come first; the names are bounded as everywhere in the statistics. */

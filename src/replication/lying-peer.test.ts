@@ -115,6 +115,19 @@ test.each(LIES)(
   },
 );
 
+test("what went wrong with a peer is over when it answers well again, and not before", async () => {
+  let lies = true;
+  const { paris, berlin, clock } = await openLiar((page) => (lies ? Buffer.from("no page") : page));
+  const trouble = () => paris.watch.facts(berlin.member.id).lastError;
+  expect(trouble()).toMatchObject({ overMs: undefined });
+  const wrongMs = trouble()?.atMs ?? Number.NaN;
+  lies = false;
+  await clock.advance(5 * 60_000);
+  expect(paris.watch.facts(berlin.member.id).link).toBe("connected");
+  expect(trouble()?.atMs).toBe(wrongMs);
+  expect(trouble()?.overMs).toBeGreaterThan(wrongMs);
+});
+
 /** Paris hears of what berlin writes from rome alone, which alters the bodies. */
 async function openAlteringRelay(alter: (entry: LogEntry) => LogEntry, key = "a") {
   const twins = await openTwins(["berlin", "paris", "rome"]);
@@ -235,6 +248,7 @@ test.each([
       const facts = one.watch.facts(other.member.id);
       expect(facts.link).toBe("suspended");
       expect(facts.lastError?.message).toContain("another history");
+      expect(facts.lastError?.overMs).toBeUndefined();
     }
   },
 );

@@ -33,7 +33,16 @@ test("the last word counts, and failures are kept with their time", async () => 
   watch.failed(PARIS.id, "x".repeat(600));
   const facts = watch.facts(PARIS.id);
   expect(facts).toMatchObject({ link: "connected", skewMs: 0, heardMonotonicMs: 0 });
-  expect(facts.lastError).toEqual({ message: "x".repeat(500), atMs: 1_000_010 });
+  const trouble = { message: "x".repeat(500), atMs: 1_000_010 };
+  expect(facts.lastError).toEqual({ ...trouble, overMs: undefined });
+  await clock.advance(5);
+  for (let times = 0; times < 2; times++) {
+    watch.answeredWell(PARIS.id);
+    await clock.advance(5);
+  }
+  expect(watch.facts(PARIS.id).lastError).toEqual({ ...trouble, overMs: 1_000_015 });
+  watch.failed(PARIS.id, "again");
+  expect(watch.facts(PARIS.id).lastError).toMatchObject({ message: "again", overMs: undefined });
   watch.forget(PARIS.id);
   expect(watch.facts(PARIS.id).lastError).toBeUndefined();
 });

@@ -77,7 +77,16 @@ export class PeerWatch {
   /** Something went wrong with a peer; the message is shown to operators. */
   failed(peer: SiteId, message: string): void {
     const atMs = this.#deps.clock.nowMs();
-    this.#of(peer).lastError = { message: message.slice(0, MESSAGE_CHARS_MAX), atMs };
+    const cut = message.slice(0, MESSAGE_CHARS_MAX);
+    this.#of(peer).lastError = { message: cut, atMs, overMs: undefined };
+  }
+
+  /** A peer has answered and nothing was wrong with it: what went wrong before is over. */
+  answeredWell(peer: SiteId): void {
+    const seen = this.#of(peer);
+    const { lastError } = seen;
+    if (lastError === undefined || lastError.overMs !== undefined) return;
+    seen.lastError = { ...lastError, overMs: this.#deps.clock.nowMs() };
   }
 
   /** Forgets a site that is no peer any more. */

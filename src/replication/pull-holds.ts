@@ -36,6 +36,11 @@ export class PullHolds {
     this.#refused.set(origin, { untilMs, reason });
   }
 
+  /** Whether something of the peer was refused a moment ago, and is not asked for. */
+  get isRefusing(): boolean {
+    return this.#refused.size > 0;
+  }
+
   /** Why an origin was refused a moment ago; undefined when it was not. */
   reasonOf(origin: OriginId): string | undefined {
     return this.#refused.get(origin)?.reason;

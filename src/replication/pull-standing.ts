@@ -72,6 +72,7 @@ export class PullStanding {
       return;
     }
     watch.link(this.#peer.id, isDiverged ? "suspended" : "connected");
+    if (!this.#holds.isRefusing) watch.answeredWell(this.#peer.id);
     if (checked.entries.length > 0 || checked.unknown.length === 0) this.#failures = 0;
     if (this.#connected) return;
     this.#connected = true;

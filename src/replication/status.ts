@@ -20,6 +20,14 @@ export type LinkState =
   | "suspended"
   | "needs-bootstrap";
 
+/** What went wrong with a peer last; times of the wall clock, in Unix milliseconds. */
+export type PeerTrouble = {
+  readonly message: string;
+  readonly atMs: number;
+  /** Since when it answers well again; undefined as long as it has not. */
+  readonly overMs: number | undefined;
+};
+
 /** What is known of a peer from what it said last. */
 export type PeerFacts = {
   readonly link: LinkState;
@@ -28,8 +36,7 @@ export type PeerFacts = {
   readonly heardMonotonicMs: number | undefined;
   /** How far its clock is ahead of ours, in milliseconds. */
   readonly skewMs: number | undefined;
-  /** Wall clock in Unix milliseconds, and what went wrong. */
-  readonly lastError: { readonly message: string; readonly atMs: number } | undefined;
+  readonly lastError: PeerTrouble | undefined;
 };
 
 /** What became of parked operations that somebody wanted to be given up. */
@@ -247,8 +254,7 @@ function stateOf(deps: StatusDeps, peer: MemberSite, facts: PeerFacts): PeerStat
   if (applied === undefined || received === undefined) return "catching-up";
   const own = deps.replica.applied();
   const lacksNothing =
-    missingOf(received, own) === 0 &&
-    operationsBehind(deps, applied, new Set(peer.origins)) === 0;
+    missingOf(received, own) === 0 && operationsBehind(deps, applied, new Set(peer.origins)) === 0;
   return lacksNothing && isEqual(applied, own) ? "in-sync" : "catching-up";
 }
 

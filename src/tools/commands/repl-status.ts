@@ -111,9 +111,11 @@ function showBuckets(peers: ReturnType<typeof peersOf>): string {
 
 function showErrors(peers: ReturnType<typeof peersOf>): string {
   const rows = peers.flatMap(([name, { last_error: error }]) =>
-    isRecord(error) ? [[name, show(error["at"]), printable(show(error["message"]))]] : [],
+    isRecord(error)
+      ? [[name, ...["at", "over_since", "message"].map((fact) => printable(show(error[fact])))]]
+      : [],
   );
-  return rows.length === 0 ? "" : table(["PEER", "LAST ERROR", ""], rows);
+  return rows.length === 0 ? "" : table(["PEER", "LAST ERROR", "OVER SINCE", ""], rows);
 }
 
 function showRest(status: Answer): string {
