@@ -98,6 +98,26 @@ async function endOfStart(
   if (start.isStarting()) log.warn({}, "stopped before the site was open");
 }
 
+/**
+ * SIGHUP never ends a server, from its first moment on: whoever renews certificates sends it to all
+ * servers alike. One that comes during the start is carried out behind it.
+ */
+function takeHangups(log: Log): { readonly handTo: (reload: () => Promise<void>) => void } {
+  let reload: (() => Promise<void>) | undefined;
+  let isWaiting = false;
+  const take = (): void => {
+    isWaiting = reload === undefined;
+    reload?.().catch((err: unknown) => log.error({ err }, "the certificate stays as it was"));
+  };
+  onHangup(take);
+  return {
+    handTo: (now) => {
+      reload = now;
+      if (isWaiting) take();
+    },
+  };
+}
+
 async function serve(input: CommandInput): Promise<ExitCode> {
   const loaded = await settingsOf(input);
   const { logLevel: level, logFormat, drainSeconds } = loaded.settings;
@@ -105,6 +125,7 @@ async function serve(input: CommandInput): Promise<ExitCode> {
   const pretty = logFormat === "pretty" || (logFormat === "auto" && isTerminal);
   const log = createPinoLog({ level, pretty });
   const end = watchProcessEnd();
+  const hangups = takeHangups(log);
   const starting = startServer({
     ...{ version: VERSION, loaded, ports: await createPorts(log), fail: end.fail },
   });
@@ -117,12 +138,7 @@ async function serve(input: CommandInput): Promise<ExitCode> {
   if (server === undefined) return EXIT_CODES.fine;
   if (isTerminal && pretty) input.output.text(serveBanner(server.banner));
   log.info(server.facts, "serving");
-  const { reloadTls } = server;
-  if (reloadTls !== undefined) {
-    onHangup(() => {
-      reloadTls().catch((err: unknown) => log.error({ err }, "the certificate stays as it was"));
-    });
-  }
+  hangups.handTo(server.reload);
   const reason = await end.reason;
   if (reason.kind === "failed") {
     log.error({ err: reason.failure }, `stopped: ${explain(reason.failure)}`);

@@ -25,15 +25,15 @@ import { giveBackWhenQuiet } from "./quiet.ts";
 import { type HomeLinks, type RunningReplication, startReplication } from "./replication.ts";
 import { createS3 } from "./s3.ts";
 import { openFromSettings, openKeys, type WiringPorts } from "./site.ts";
-import { openTls, reloadTls, trustFile, watchTls } from "./tls.ts";
+import { openTls, reloadTls, tellNothingToReload, trustFile, watchTls } from "./tls.ts";
 
 const ADMIN_DRAIN_MS = 1000;
 
 export type RunningServer = {
   readonly banner: Parameters<typeof serveBanner>[0];
   readonly facts: Readonly<Record<string, unknown>>;
-  /** Reads the certificate again; undefined without TLS. */
-  readonly reloadTls: (() => Promise<void>) | undefined;
+  /** Takes anew what can be without a restart: the certificate. Without TLS it says so. */
+  readonly reload: () => Promise<void>;
   stop(): Promise<void>;
 };
 
@@ -72,6 +72,8 @@ export async function startServer({
     if (control.serves(exchange)) (doorOf(board, exchange) ?? control).handle(exchange);
     else board.s3(exchange);
   });
+  // From here on: a start may last, and a certificate be renewed meanwhile.
+  const watch = tls === undefined ? undefined : watchTls(tls, front, ports);
   const where = { ...settings.listen, port: front.port, secure: tls !== undefined };
   const known = { endpoint: endpointOf(where), data: settings.data, region: settings.region };
   const { pid } = ports.processFacts.self;
@@ -88,11 +90,10 @@ export async function startServer({
   door.open(createAdmin({ ...parts, ...shown, routes: () => replication.adminRoutes }));
   board.state = "serving";
   warnAtStart(ports, site, where);
-  const watch = tls === undefined ? undefined : watchTls(tls, front, ports);
   const stopGiving = giveBackWhenQuiet(clock, ports.openHeap(), ports.hash);
   return {
     ...describeServer({ version, settings, site, rootKey, where }),
-    reloadTls: tls === undefined ? undefined : () => reloadTls(tls, front, ports),
+    reload: () => (tls === undefined ? tellNothingToReload(ports) : reloadTls(tls, front, ports)),
     stop: async () => {
       board.state = "draining";
       watch?.end();

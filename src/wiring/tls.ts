@@ -139,6 +139,12 @@ export async function reloadTls(
   log.info({ certificatePath }, "new connections use the certificate as it is now");
 }
 
+/** What there is to say to a wish for a new certificate where there is none. */
+export async function tellNothingToReload({ log }: Pick<SitePorts, "log">): Promise<void> {
+  const hint = "Changed settings are taken by a restart.";
+  log.info({ hint }, "there is nothing to take anew: without TLS no file is read again");
+}
+
 async function versionOf(
   { certificatePath, keyPath }: TlsFiles,
   { disk, hash }: SitePorts,

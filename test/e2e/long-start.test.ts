@@ -64,8 +64,10 @@ describe("a start that takes its time", () => {
     hideHolder(data);
     const second = await atoll("serve", "--data", data, "--listen", "127.0.0.1:0");
     expect([second.status, second.stderr]).toEqual([4, expect.stringContaining("is in use by")]);
+    child.kill("SIGHUP");
     writeFileSync(pipe, CONTENT);
-    await expect.poll(() => said, { timeout: 20_000 }).toContain('"serving"');
+    await expect.poll(() => said, { timeout: 20_000 }).toContain("there is nothing to take anew");
+    expect(said).toContain('"serving"');
     expect((await atoll("keys", "list", "--data", data)).status).toBe(0);
   });
 

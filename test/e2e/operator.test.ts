@@ -166,6 +166,12 @@ describe("a running site, from the operator's side", () => {
     }
   });
 
+  test("a hangup ends no server: without TLS it says that there is nothing to read", async () => {
+    process.kill(server.pid, "SIGHUP");
+    await expect.poll(() => server.log()).toContain("there is nothing to take anew");
+    expect(await json("status", "--data", data)).toMatchObject({ state: "serving" });
+  });
+
   test("what would open the same directory is refused with exit code 4", async () => {
     const second = ["--data", data, "--listen", `127.0.0.1:${await freePort()}`];
     for (const typed of [
