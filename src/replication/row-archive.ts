@@ -1,5 +1,6 @@
 import { StorageFault } from "../core/faults.ts";
 import { sha256Hex } from "../core/hmac.ts";
+import { ignore } from "../core/ignore.ts";
 import { LIMITS } from "../core/limits.ts";
 import { encodeManifest } from "../core/manifest-codec.ts";
 import type { ClusterId, ContentHash, SiteId } from "../core/names.ts";
@@ -7,6 +8,7 @@ import { decodeOperation } from "../core/operation-codec.ts";
 import type { LogStart } from "../core/records.ts";
 import { compareUtf8 } from "../core/utf8-order.ts";
 import type { Disk } from "../ports/disk.ts";
+import { removeIfThere } from "../storage/json-file.ts";
 import type { LogicalRows } from "../storage/logical-rows.ts";
 import type { LogEntry, Replica } from "../storage/replica.ts";
 import { positionOfRow } from "../storage/row-operations.ts";
@@ -51,7 +53,8 @@ export type ArchiveFacts = {
 const HEAD_NAME = "archive.json";
 
 /**
- * Writes all rows with their bytes into a directory that is empty or not there yet.
+ * Writes all rows with their bytes into a directory that is empty or not there yet. When it ends
+ * before all is written, it takes back what it has written, and the directory if it made that.
  *
  * @throws StorageFault "unsupported" when the directory is in use, "busy" when rows cannot be taken
  *   from this site now, the reason of `signal` when it aborts, and what the disk says.
@@ -61,20 +64,38 @@ export async function writeArchive(
   directory: string,
   signal: AbortSignal,
 ): Promise<ArchiveFacts> {
-  const { disk, rows } = deps;
+  const { disk } = deps;
+  const isNew = (await disk.stat(directory)) === undefined;
   await disk.makeDirectory(directory);
   if ((await disk.list(directory)).length > 0) {
     throw new StorageFault("unsupported", `${directory} is not empty`, {
-      hint: "Name a new directory: an archive is never written over anything.",
+      hint:
+        "Name a new directory: an archive is never written over anything. One without " +
+        `${HEAD_NAME} was never finished, and may be removed.`,
     });
   }
+  const writer = new ArchiveWriter(deps, directory, signal);
+  try {
+    return await writeAll(deps, writer, signal);
+  } catch (failure) {
+    // What cannot be removed is refused by the next one, which says what to do with it.
+    await writer.takeBack(isNew).catch(ignore);
+    throw failure;
+  }
+}
+
+async function writeAll(
+  deps: ArchiveDeps,
+  writer: ArchiveWriter,
+  signal: AbortSignal,
+): Promise<ArchiveFacts> {
+  const { rows } = deps;
   const heads = deps.heads();
   if ("problem" in heads) throw new StorageFault("busy", heads.problem);
   const settled = rows.settled();
   if (settled.length > LIMITS.settledWritesMax) {
     throw new StorageFault("busy", "too many writes are known here by what overwrote them alone");
   }
-  const writer = new ArchiveWriter(deps, directory, signal);
   const pages: string[] = [];
   const digests: string[] = [];
   for (let from: string | undefined = ""; from !== undefined; ) {
@@ -90,7 +111,7 @@ export async function writeArchive(
   const said = { rows: writer.rows, heads: [...heads], settled: [...settled] };
   const head = { cluster: cluster(), site, ...said, pages, digests };
   await writer.file(HEAD_NAME, writeArchiveHead(head));
-  await disk.syncDirectory(directory);
+  await writer.end();
   return { rows: writer.rows, bytes: writer.bytes, skipped: writer.skipped };
 }
 
@@ -99,6 +120,7 @@ class ArchiveWriter {
   readonly #directory: string;
   readonly #signal: AbortSignal;
   readonly #written = new Set<ContentHash>();
+  readonly #files: string[] = [];
   rows = 0;
   bytes = 0;
   skipped = 0;
@@ -145,7 +167,9 @@ class ArchiveWriter {
   }
 
   async file(name: string, bytes: Uint8Array): Promise<void> {
-    const file = await this.#deps.disk.create(`${this.#directory}/${name}`, "buffered");
+    const path = `${this.#directory}/${name}`;
+    const file = await this.#deps.disk.create(path, "buffered");
+    this.#files.push(path);
     try {
       await file.write(bytes, 0);
       await file.sync();
@@ -153,6 +177,20 @@ class ArchiveWriter {
       await file.close();
     }
     this.bytes += bytes.length;
+  }
+
+  /** Makes the names of all files durable. */
+  async end(): Promise<void> {
+    await this.#deps.disk.syncDirectory(this.#directory);
+  }
+
+  /** Removes the files that were written, and nothing else; then the directory, if it is new. */
+  async takeBack(isNew: boolean): Promise<void> {
+    const { disk } = this.#deps;
+    for (const path of this.#files) await removeIfThere(disk, path);
+    if (isNew && (await disk.list(this.#directory)).length === 0) {
+      await disk.removeTree(this.#directory);
+    }
   }
 }
 

@@ -15,7 +15,9 @@ export function tellOperator(failure: unknown): never {
 export function tellOfDisk(failure: unknown): never {
   if (errnoOf(failure) === undefined || !(failure instanceof Error)) throw failure;
   throw new StorageFault("io", failure.message, {
-    hint: "Name a directory that the server may use, on a disk with room.",
+    hint:
+      "Name a directory that the server may use, on a disk with room; as a service of systemd it " +
+      "writes below ReadWritePaths alone.",
     cause: failure,
   });
 }

@@ -1,4 +1,4 @@
-import { afterEach, expect, test } from "vitest";
+import { afterEach, expect, test, vi } from "vitest";
 import { LIMITS } from "../../src/core/limits.ts";
 import { fetchBody } from "../../src/replication/body-fetch.ts";
 import { BootstrapRun } from "../../src/replication/bootstrap.ts";
@@ -123,7 +123,25 @@ test("a site that remembers more than it can tell writes nothing now, and says w
     kind: "busy",
     message: expect.stringContaining("too many writes"),
   });
-  expect(await disk.list(BOX)).toEqual([]);
+  expect(await disk.stat(BOX)).toBeUndefined();
+});
+
+test("what was written of an archive that came to no end is taken back, and nothing else", async () => {
+  const seed = new Seed("archive-no-end");
+  const from = await SimSite.open("archive-no-end");
+  await fill(from, seed, 5);
+  await put(from.store, 0, 1, seed.bytes(9_000_000));
+  const { disk } = from.machine;
+  // The directory is the operator's own, and somebody else writes to it meanwhile.
+  await disk.makeDirectory(BOX);
+  const create = disk.create.bind(disk);
+  vi.spyOn(disk, "create").mockImplementation(async (path, mode) => {
+    if (path.endsWith("archive.json")) throw new Error("no space");
+    if (path.includes("/manifest-")) await (await create(`${BOX}/foreign`, mode)).close();
+    return await create(path, mode);
+  });
+  await expect(exported(from)).rejects.toThrow("no space");
+  expect(await disk.list(BOX)).toEqual(["foreign"]);
 });
 
 test("a directory that is in use, not whole, of another cluster, or altered is refused", async () => {

@@ -57,7 +57,8 @@ test("a site that stops ends a directory that is being written, and waits for th
     kind: "closed",
     message: expect.stringContaining("stops"),
   });
-  expect(await site.machine.disk.list("/srv/box")).not.toContain("archive.json");
+  // What was written so far would fill the disk that is to travel, and is good for nothing.
+  expect(await site.machine.disk.stat("/srv/box")).toBeUndefined();
 });
 
 test("what a peer gives too slowly is left off for a directory, and for another peer", async () => {
