@@ -24,6 +24,7 @@ function deskWith(changes: Partial<RowsDesk> = {}): { desk: RowsDesk; asked: unk
   const asked: unknown[] = [];
   const desk: RowsDesk = {
     peers: () => [PARIS, ...TWINS],
+    isRemoved: () => false,
     bootstrap: (peer) => asked.push(["bootstrap", peer.id]) > 0,
     progress: () => FACTS,
     exportTo: async (directory) => {
@@ -102,6 +103,11 @@ test("directories are named in full, and one thing is done at a time", async () 
   expect((await ask({ export: "/a", import: "/a" })).status).toBe(400);
   expect((await ask({ import: "/a" })).status).toBe(409);
   expect((await ask({ peer: "paris" })).status).toBe(409);
+  const removed = deskWith({ isRemoved: () => true });
+  expect(await routeBootstrap(removed.desk, { ...POST, body: { peer: "paris" } })).toMatchObject({
+    ...{ status: 409, body: { error: { message: expect.stringContaining("join again") } } },
+  });
+  expect(removed.asked).toEqual([]);
   const none = deskWith({ progress: () => undefined });
   const shown = await routeBootstrap(none.desk, { method: "GET", path: "", body: undefined });
   expect(shown).toEqual({ status: 200, body: { state: "none" } });

@@ -11,7 +11,7 @@ type Range = { readonly from: string; readonly to: string | undefined };
 /** How a bootstrap stands, as replication tells it. */
 export type BootstrapFacts = {
   readonly site: string;
-  readonly state: "running" | "done" | "failed";
+  readonly state: "running" | "done" | "failed" | "refused";
   readonly rows: number;
   readonly rowsTotal: number;
   readonly bytes: number;
@@ -37,6 +37,8 @@ export type VerifiedStep = {
 /** Rows between sites, as the operator asks for them; replication answers. */
 export type RowsDesk = {
   peers(): readonly MemberSite[];
+  /** Whether this site knows that it was removed from its cluster. */
+  isRemoved(): boolean;
   /** Begins or goes on, leaving off other peers; false while a directory is imported. */
   bootstrap(peer: MemberSite): boolean;
   /** Undefined when there was none since the start. */
@@ -81,6 +83,13 @@ export function routeBootstrap(
   if ("import" in wish.data) return importRows(desk, wish.data.import);
   const peer = findPeer(desk, wish.data.peer);
   if ("status" in peer) return peer;
+  if (desk.isRemoved()) {
+    return adminProblem(
+      409,
+      "This site was removed from its cluster. To come back it must join again: `atoll repl-join` " +
+        "with a new token.",
+    );
+  }
   if (!desk.bootstrap(peer)) return busy();
   return { status: 202, body: { state: "running", site: peer.id } };
 }

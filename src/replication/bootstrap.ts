@@ -9,6 +9,7 @@ import type { Bootstrap, IncomingRow, LogicalRow, LogicalRows } from "../storage
 import type { LogEntry } from "../storage/replica.ts";
 import { encodeLogicalRow, positionOfRow, rowNameOf, SECTIONS } from "../storage/row-operations.ts";
 import type { FetchedBody } from "./body-fetch.ts";
+import { saysRemoved } from "./peer-fault.ts";
 import { PeerLie } from "./peer-lie.ts";
 import { type RowCalls, RowRefusal } from "./row-calls.ts";
 
@@ -38,7 +39,8 @@ export type BootstrapDeps = {
 /** How a bootstrap stands; times in milliseconds. */
 export type BootstrapProgress = {
   readonly site: SiteId;
-  readonly state: "running" | "done" | "failed";
+  /** `refused`: nobody lets this site take over rows, for it was removed from its cluster. */
+  readonly state: "running" | "done" | "failed" | "refused";
   readonly rows: number;
   /** About how many rows there are in all. */
   readonly rowsTotal: number;
@@ -123,8 +125,9 @@ export class BootstrapRun {
       await this.#takeAll(signal);
       this.#state = "done";
     } catch (failure) {
-      this.#state = "failed";
+      this.#state = saysRemoved(failure) ? "refused" : "failed";
       this.#failure = failure instanceof Error ? failure.message : String(failure);
+      if (saysRemoved(failure)) this.#failure += `. ${failure.hint ?? ""}`;
       throw failure;
     }
   }

@@ -193,7 +193,7 @@ function accept(peer: Callee, answer: PeerResponse): PeerResponse {
   const why = message.replace(/\.$/, "");
   throw new PeerFault("refused", `${peer.name} refuses this site (${reason}): ${why}`, {
     hint: HINTS[reason] ?? "Its log and `atoll repl-status` there say more.",
-    wallMs,
+    ...{ wallMs, reason },
   });
 }
 

@@ -16,15 +16,23 @@ export class PeerFault extends Error {
    * The peer's clock, in Unix milliseconds, when it refused this site because their clocks differ.
    */
   readonly wallMs: number | undefined;
+  /** In one word, why the peer refused this site. */
+  readonly reason: string | undefined;
 
   constructor(
     kind: PeerFaultKind,
     message: string,
-    options?: { hint?: string; cause?: unknown; wallMs?: number | undefined },
+    options?: { hint?: string; cause?: unknown; wallMs?: number | undefined; reason?: string },
   ) {
     super(message, options?.cause === undefined ? undefined : { cause: options.cause });
     this.kind = kind;
     this.hint = options?.hint;
     this.wallMs = options?.wallMs;
+    this.reason = options?.reason;
   }
+}
+
+/** Whether a peer says that this site was removed: trying again changes nothing. */
+export function saysRemoved(failure: unknown): failure is PeerFault {
+  return failure instanceof PeerFault && failure.reason === "removed-site";
 }

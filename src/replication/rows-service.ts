@@ -18,7 +18,7 @@ import { type BootstrapProgress, BootstrapRun, type RowSource } from "./bootstra
 import { BootstrapLeases } from "./bootstrap-leases.ts";
 import type { PassedOver } from "./passed-over.ts";
 import type { AskPeer, PeerCalls } from "./peer-calls.ts";
-import { PeerFault } from "./peer-fault.ts";
+import { PeerFault, saysRemoved } from "./peer-fault.ts";
 import type { PeerRoute } from "./peer-server.ts";
 import { rightBytes } from "./right-bytes.ts";
 import {
@@ -352,9 +352,11 @@ export class RowsService {
         if (signal.aborted) continue;
         const message = failure instanceof Error ? failure.message : String(failure);
         const from = peer?.id ?? site;
-        if (merges && this.#deps.rows.bootstrap() === undefined) {
+        const isOver = merges || saysRemoved(failure);
+        if (isOver && this.#deps.rows.bootstrap() === undefined) {
           if (message !== this.#whyNotMerged) {
-            log.info({ peer: from, failure: message }, "a peer's rows are to be taken over later");
+            const end = merges ? "a peer's rows are to be taken over later" : REFUSED;
+            log.info({ peer: from, failure: message }, end);
           }
           this.#whyNotMerged = message;
           this.#wanted = undefined;
@@ -390,4 +392,5 @@ export class RowsService {
 /** A peer whose rows are wanted, and whether this site had all of its own data before. */
 type Wanted = { readonly site: SiteId; readonly merges: boolean };
 
+const REFUSED = "no rows are taken over: this site was removed from its cluster";
 const NOBODY: Promise<undefined> = Promise.resolve(undefined);

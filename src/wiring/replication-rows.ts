@@ -40,10 +40,12 @@ export function openRows(parts: {
 /** What operators ask of them. */
 export function rowAdminRoutes(
   service: RowsService,
+  { store, identity }: Site,
   peers: () => readonly MemberSite[],
 ): AdminRoute[] {
   const desk: RowsDesk = {
     peers,
+    isRemoved: () => store.site(identity.siteId)?.state === "removed",
     bootstrap: (peer) => service.bootstrap(peer.id),
     progress: () => service.progress(),
     exportTo: (directory) => service.export(directory).catch(tellOfDisk),

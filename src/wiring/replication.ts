@@ -109,7 +109,7 @@ export async function startReplication(parts: ReplicationParts): Promise<Running
       ...watch.adminRoutes,
       ...bucketRoutes(parts),
       ...moveRoutes(engine, store, peers),
-      ...rowAdminRoutes(rows, peers),
+      ...rowAdminRoutes(rows, parts.site, peers),
     ],
     stop: async () => {
       letWrite();

@@ -2,6 +2,7 @@ import { afterEach, expect, test } from "vitest";
 import { parseSiteId } from "../../src/core/names.ts";
 import { required } from "../../src/core/tagged-fields.ts";
 import type { AskPeer } from "../../src/replication/peer-calls.ts";
+import { PeerFault } from "../../src/replication/peer-fault.ts";
 import { writeArchive } from "../../src/replication/row-archive.ts";
 import { Seed } from "../sim/seed.ts";
 import { dumpLogicalRows } from "../support/logical-rows.ts";
@@ -128,5 +129,28 @@ test("an import is under way from the moment it is asked for", async () => {
   expect(dumpLogicalRows(to.store)).toEqual(dumpLogicalRows(from.store));
   await expect(service.import("/srv/nothing")).rejects.toMatchObject({ kind: "unsupported" });
   expect(service.bootstrap(peer.id)).toBe(true);
+  await service.stop();
+});
+
+test("a site that its cluster has removed takes over no rows, and asks no more", async () => {
+  const [from, to] = [await SimSite.open("removed-from"), await SimSite.open("removed")];
+  let asked = 0;
+  const ask: AskPeer = async () => {
+    asked += 1;
+    const hint = "Join again.";
+    throw new PeerFault("refused", "it was removed", { reason: "removed-site", hint });
+  };
+  const { service, peer, log } = serviceFor(from, to, {}, { ask });
+  service.start();
+  expect(service.bootstrap(peer.id)).toBe(true);
+  await untilIdle(service);
+  expect(service.progress()).toMatchObject({
+    ...{ site: peer.id, state: "refused", failure: "it was removed. Join again." },
+  });
+  for (let turn = 0; turn < 100; turn++) await settle();
+  expect([asked, service.isTakingOver]).toEqual([1, false]);
+  expect(log.lines.map(({ message }) => message)).toEqual([
+    "no rows are taken over: this site was removed from its cluster",
+  ]);
   await service.stop();
 });

@@ -29,8 +29,16 @@ test("a site that was removed is heard no more, until it comes back with all tha
   const [berlin, paris] = sites as [RunningSite, RunningSite];
   try {
     const bucket = await makeBucket(berlin.s3());
+    await berlin.told("repl-home", "set", bucket, "paris");
     await untilInSync(sites);
-    await berlin.told("repl-remove", "paris");
+    const removed = await berlin.atoll("repl-remove", "paris");
+    expect(removed.stdout).toContain("paris was removed: nothing it writes is taken now.");
+    // What it says is to be typed is typed, with a site in the place of SITE.
+    const told = /^atoll (repl-home set \S+) SITE (--force)$/m.exec(removed.stdout);
+    const [, before = "", after = ""] = told ?? [];
+    expect(before).toBe(`repl-home set ${bucket}`);
+    const home = await berlin.told(...before.split(" "), "berlin", after);
+    expect(home).toMatchObject({ bucket, name: "berlin", is_here: true });
     await until("berlin asks paris no more", async () => {
       const peers = await peerStates(berlin);
       return peers.has("paris") ? undefined : true;
@@ -43,6 +51,12 @@ test("a site that was removed is heard no more, until it comes back with all tha
       };
       return (refused["removed-site"] ?? 0) > 0 ? true : undefined;
     });
+    const rows = await paris.atoll("repl-bootstrap", "--from", "berlin");
+    // It may have heard of it itself, as the last that berlin told it.
+    expect([rows.status, rows.stderr]).toEqual([
+      2,
+      expect.stringMatching(/^atoll repl-bootstrap: .*: `atoll repl-join` with a new token\.\n$/),
+    ]);
     expect(await has(paris, bucket, "from-berlin")).toBeUndefined();
     expect(await has(berlin, bucket, "from-paris")).toBeUndefined();
     const reach = ["--address", berlin.address, "--insecure-peer"];

@@ -61,6 +61,13 @@ test("a bootstrap is followed to its end, interruptions are told once, and what 
   expect(await type([...words, "--background"], [begun])).toBe(0);
 });
 
+test("a bootstrap that nobody lets this site do ends with the reason", async () => {
+  const begun: Reply = { status: 202, body: { state: "running" } };
+  const refused = ok({ state: "refused", rows: 0, failure: "That site was removed. Join again." });
+  expect(await type(["repl-bootstrap", "--from", "berlin"], [begun, refused])).toBe(2);
+  expect(err.at(-1)).toBe("atoll repl-bootstrap: That site was removed. Join again.");
+});
+
 test("one of peer, export and import is said, directories in full", async () => {
   for (const words of [
     ["repl-bootstrap"],

@@ -116,6 +116,7 @@ async function followBootstrap(input: CommandInput, client: AdminClient): Promis
   let told: unknown;
   for (;;) {
     const facts = expectSuccess(await client.call("GET", "repl-bootstrap"));
+    if (facts["state"] === "refused") throw new UsageError(String(facts["failure"]));
     if (facts["state"] !== "running" && facts["state"] !== "failed") {
       input.output.progress("");
       input.output.result(facts, () => showDone(facts));
