@@ -86,8 +86,8 @@ export function routeBootstrap(
   if (desk.isRemoved()) {
     return adminProblem(
       409,
-      "This site was removed from its cluster. To come back it must join again: `atoll repl-join` " +
-        "with a new token.",
+      "This site was removed from its cluster. " +
+        "To come back it must join again: `atoll repl-join` with a new token.",
     );
   }
   if (!desk.bootstrap(peer)) return busy();

@@ -1,6 +1,6 @@
 import type { Disk } from "../ports/disk.ts";
 import type { LogEnd } from "./commit-lane.ts";
-import { asFields, parseText, readText, writeJsonFile } from "./json-file.ts";
+import { asFields, parseText, readText, refuseNewerFormat, writeJsonFile } from "./json-file.ts";
 
 /**
  * What is known of the last use of the data directory. After a clean shutdown, or on the same boot
@@ -25,10 +25,13 @@ const FORMAT = 1;
 /**
  * The mark in this data directory; undefined when there is none or it is torn. Never its backup:
  * that one may say "clean" of an earlier use.
+ *
+ * @throws StorageFault "unsupported" when a newer program wrote it.
  */
 export async function readBootMark(disk: Disk, directory: string): Promise<BootMark | undefined> {
-  const text = await readText(disk, `${directory}/${FILE_NAME}`);
-  return text === undefined ? undefined : parseText(text, parseMark);
+  const path = `${directory}/${FILE_NAME}`;
+  const text = await readText(disk, path);
+  return text === undefined ? undefined : parseText(text, (value) => parseMark(path, value));
 }
 
 /** Replaces the mark, durably. */
@@ -42,9 +45,11 @@ export function isSameMount(mark: BootMark, now: Pick<BootMark, "bootId" | "file
   return mark.bootId === now.bootId && mark.fileSystem === now.fileSystem;
 }
 
-function parseMark(value: unknown): BootMark | undefined {
+function parseMark(path: string, value: unknown): BootMark | undefined {
   const fields = asFields(value);
-  if (fields === undefined || fields["format"] !== FORMAT) return undefined;
+  if (fields === undefined) return undefined;
+  refuseNewerFormat(path, fields["format"], FORMAT);
+  if (fields["format"] !== FORMAT) return undefined;
   const { bootId, fileSystem, clean, failedStarts } = fields;
   if (typeof clean !== "boolean" || typeof failedStarts !== "number") return undefined;
   return {

@@ -102,9 +102,10 @@ describe("a data directory", () => {
     expect(second.identity).toEqual(first.identity);
     expect(second.keyRing).toEqual(first.keyRing);
     expect(first.identity.incarnation).toBe(1);
-    for (const name of ["", "segments", "index", "checkpoint", "quarantine"]) {
+    for (const name of ["", "segments", "index", "checkpoint"]) {
       expect((await stat(join(settings.directory, name))).mode & 0o777).toBe(0o700);
     }
+    expect(await createNodeDisk().list(settings.directory)).not.toContain("quarantine");
     for (const name of ["site.json", "cluster-key.json"]) {
       expect((await stat(join(settings.directory, name))).mode & 0o777).toBe(0o600);
     }
@@ -235,6 +236,24 @@ describe("a data directory", () => {
     expect(new Set(pairs.map(({ secret }) => secret)).size).toBe(4);
     expect(rootKey.current()).toEqual(pairs[3]);
     expect(await readRootKey(deps.disk, settings.directory)).toEqual(pairs[3]);
+  });
+
+  test("may hold the directory that earlier programs made for nothing, before and after", async () => {
+    await mkdir(join(settings.directory, "quarantine"), { recursive: true, mode: 0o700 });
+    await chmod(settings.directory, 0o700);
+    const first = await openAndRelease();
+    expect((await openAndRelease()).identity).toEqual(first.identity);
+    expect(await createNodeDisk().list(settings.directory)).toContain("quarantine");
+  });
+
+  test("whose boot mark a newer program wrote is refused by name", async () => {
+    await openAndRelease();
+    const path = join(settings.directory, "boot.json");
+    await writeFile(path, JSON.stringify({ format: 2, clean: true, failedStarts: 0 }));
+    // Taken for torn, it would no longer say where the log has to end.
+    await expect(readBootMark(createNodeDisk(), settings.directory)).rejects.toMatchObject({
+      ...{ kind: "unsupported", message: `${path} has format 2, newer than this program` },
+    });
   });
 
   test("forgets a torn boot mark rather than believing an older one", async () => {

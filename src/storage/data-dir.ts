@@ -41,8 +41,10 @@ export type DataDir = {
   release(): Promise<void>;
 };
 
-/** Directories made in every data directory. Nothing uses `quarantine`; `tls` is made on demand. */
-const DIRECTORIES = ["segments", "index", "checkpoint", "quarantine"] as const;
+/** Directories made in every data directory. */
+const DIRECTORIES = ["segments", "index", "checkpoint"] as const;
+/** Made on demand; and by earlier programs, empty and for nothing. */
+const OTHER_DIRECTORIES = ["tls", "quarantine"] as const;
 
 /** What may lie in a directory that has no site yet without looking like somebody's files. */
 const HARMLESS_NAMES =
@@ -115,7 +117,7 @@ async function checkDirectory(deps: DataDirDeps, directory: string): Promise<voi
   const names = await deps.disk.list(directory);
   // One that holds segments was a site's: what it lacks is said once it has been looked for.
   if (names.includes(SITE_FILE) || (await hasSegments(deps.disk, directory, names))) return;
-  const known = new Set<string>([...DIRECTORIES, "tls"]);
+  const known = new Set<string>([...DIRECTORIES, ...OTHER_DIRECTORIES]);
   const foreign = names.find((name) => !known.has(name) && !HARMLESS_NAMES.test(name));
   if (foreign !== undefined) {
     throw new StorageFault(
