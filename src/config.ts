@@ -144,7 +144,7 @@ export const SETTINGS = {
   ...REQUEST_SETTINGS,
   siteName: {
     schema: text
-      .regex(/^[A-Za-z0-9._-]{1,64}$/, "use letters, digits, dots and hyphens")
+      .regex(/^[A-Za-z0-9._-]{1,64}$/, "use 1 to 64 letters, digits, dots, hyphens and underscores")
       .optional(),
     fallback: undefined,
     placeholder: "NAME",

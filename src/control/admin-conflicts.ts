@@ -12,6 +12,7 @@ import type { ConflictOutcome } from "../storage/conflict-wishes.ts";
 import type { Store } from "../storage/store.ts";
 import { type AdminAnswer, type AdminCall, adminProblem } from "./admin-call.ts";
 import { CONFLICTS_WISH, conflictFacts, listConflicts } from "./conflict-facts.ts";
+import { readWish } from "./read-wish.ts";
 
 export const CONFLICTS_PATH = "/v1/admin/conflicts";
 
@@ -42,8 +43,8 @@ export function routeConflicts(
 }
 
 function list(store: ConflictStore, body: unknown): AdminAnswer {
-  const wish = CONFLICTS_WISH.safeParse(body ?? {});
-  if (!wish.success) return adminProblem(400, z.prettifyError(wish.error));
+  const wish = readWish(CONFLICTS_WISH, body);
+  if (!wish.success) return wish.refusal;
   const page = listConflicts(store, wish.data);
   return page === undefined
     ? adminProblem(400, `${wish.data.bucket} is no name of a bucket.`)
@@ -51,8 +52,8 @@ function list(store: ConflictStore, body: unknown): AdminAnswer {
 }
 
 function show(store: ConflictStore, body: unknown): AdminAnswer {
-  const wish = SHOW.safeParse(body);
-  if (!wish.success) return adminProblem(400, z.prettifyError(wish.error));
+  const wish = readWish(SHOW, body);
+  if (!wish.success) return wish.refusal;
   const name = nameOf(wish.data);
   const found =
     name?.version === undefined
@@ -62,8 +63,8 @@ function show(store: ConflictStore, body: unknown): AdminAnswer {
 }
 
 async function settle(store: ConflictStore, body: unknown): Promise<AdminAnswer> {
-  const parsed = SETTLE.safeParse(body);
-  if (!parsed.success) return adminProblem(400, z.prettifyError(parsed.error));
+  const parsed = readWish(SETTLE, body);
+  if (!parsed.success) return parsed.refusal;
   const { wish } = parsed.data;
   const name = nameOf(parsed.data);
   if (name === undefined) return none();

@@ -5,6 +5,7 @@ import type { Vector } from "../core/records.ts";
 import type { MemberSite } from "../core/site-record.ts";
 import type { Store, StoredBucket } from "../storage/store.ts";
 import { type AdminAnswer, type AdminCall, adminProblem } from "./admin-call.ts";
+import { readWish } from "./read-wish.ts";
 
 export const HOMES_PATH = "/v1/admin/repl-homes";
 
@@ -64,8 +65,8 @@ function put(
   bucket: StoredBucket,
   body: unknown,
 ): AdminAnswer | Promise<AdminAnswer> {
-  const wish = PUT.safeParse(body ?? {});
-  if (!wish.success) return adminProblem(400, z.prettifyError(wish.error));
+  const wish = readWish(PUT, body);
+  if (!wish.success) return wish.refusal;
   const { site: named } = wish.data;
   const found = desk.store
     .sites()
@@ -81,8 +82,8 @@ function remove(
   bucket: StoredBucket,
   body: unknown,
 ): AdminAnswer | Promise<AdminAnswer> {
-  const wish = DELETE.safeParse(body ?? {});
-  if (!wish.success) return adminProblem(400, z.prettifyError(wish.error));
+  const wish = readWish(DELETE, body);
+  if (!wish.success) return wish.refusal;
   return change(desk, bucket, undefined, wish.data.force);
 }
 

@@ -13,6 +13,7 @@ import type { Random } from "../ports/random.ts";
 import { type RewrapPosition, rewrapStep } from "../storage/rewrap.ts";
 import type { Store } from "../storage/store.ts";
 import { type AdminAnswer, type AdminCall, adminProblem } from "./admin-call.ts";
+import { readWish } from "./read-wish.ts";
 
 /** What the administration of the key ring works on. */
 export type KeyRingSite = {
@@ -70,8 +71,8 @@ async function rewrap(
   { store, dataDir }: KeyRingSite,
   body: unknown,
 ): Promise<AdminAnswer> {
-  const parsed = REWRAP.safeParse(body ?? {});
-  if (!parsed.success) return adminProblem(400, z.prettifyError(parsed.error));
+  const parsed = readWish(REWRAP, body);
+  if (!parsed.success) return parsed.refusal;
   const { after, versions = LIMITS.rewrapVersionsMax } = parsed.data;
   const from = after === undefined ? undefined : readPosition(after);
   if (after !== undefined && from === undefined) {

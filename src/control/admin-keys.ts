@@ -16,6 +16,7 @@ import type { Clock } from "../ports/clock.ts";
 import type { Random } from "../ports/random.ts";
 import type { Store } from "../storage/store.ts";
 import { type AdminAnswer, adminProblem, decodedPart } from "./admin-call.ts";
+import { readWish } from "./read-wish.ts";
 
 /** What a key may be granted; each becomes a policy document. */
 const GRANTS = [
@@ -82,8 +83,8 @@ export async function createKey(
   store: Store,
   body: unknown,
 ): Promise<AdminAnswer> {
-  const parsed = CREATE.safeParse(body);
-  if (!parsed.success) return adminProblem(400, `${z.prettifyError(parsed.error)}`);
+  const parsed = readWish(CREATE, body);
+  if (!parsed.success) return parsed.refusal;
   const { grants, name } = parsed.data;
   const buckets: BucketName[] = [];
   for (const text of parsed.data.buckets) {

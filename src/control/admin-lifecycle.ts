@@ -12,6 +12,7 @@ import {
 import type { Store } from "../storage/store.ts";
 import { type AdminAnswer, adminProblem } from "./admin-call.ts";
 import { lifecycleCounts, lifecycleFacts } from "./lifecycle-facts.ts";
+import { readWish } from "./read-wish.ts";
 
 export type LifecycleDesk = {
   readonly store: Store;
@@ -32,8 +33,8 @@ export function showLifecycle({ lifecycle }: LifecycleDesk): AdminAnswer {
 
 /** Carries out what is due now, in one bucket or in all of them, and tells what was done. */
 export async function runLifecycle(desk: LifecycleDesk, body: unknown): Promise<AdminAnswer> {
-  const wish = RUN.safeParse(body ?? {});
-  if (!wish.success) return adminProblem(400, z.prettifyError(wish.error));
+  const wish = readWish(RUN, body);
+  if (!wish.success) return wish.refusal;
   const { bucket: name } = wish.data;
   if (name === undefined) {
     return { status: 200, body: lifecycleCounts(await desk.lifecycle.runNow(undefined)) };
@@ -45,8 +46,8 @@ export async function runLifecycle(desk: LifecycleDesk, body: unknown): Promise<
 
 /** Walks a bucket without touching it, and tells what will be done and when. */
 export async function planLifecycle(desk: LifecycleDesk, body: unknown): Promise<AdminAnswer> {
-  const wish = PLAN.safeParse(body ?? {});
-  if (!wish.success) return adminProblem(400, z.prettifyError(wish.error));
+  const wish = readWish(PLAN, body);
+  if (!wish.success) return wish.refusal;
   const { bucket: name, limit } = wish.data;
   const bucket = bucketWithRules(desk.store, name);
   if (typeof bucket !== "string") return bucket.problem;

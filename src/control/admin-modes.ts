@@ -3,6 +3,7 @@ import { isMetadataFirst, METADATA_FIRST, REPLICATE_SETTING } from "../core/meta
 import { parseBucketName } from "../core/names.ts";
 import type { Store, StoredBucket } from "../storage/store.ts";
 import { type AdminAnswer, type AdminCall, adminProblem } from "./admin-call.ts";
+import { readWish } from "./read-wish.ts";
 
 export const MODES_PATH = "/v1/admin/repl-modes";
 
@@ -39,8 +40,8 @@ function listModes({ store }: ModesDesk): AdminAnswer {
 }
 
 async function put({ store }: ModesDesk, { name }: StoredBucket, body: unknown) {
-  const wish = PUT.safeParse(body ?? {});
-  if (!wish.success) return adminProblem(400, z.prettifyError(wish.error));
+  const wish = readWish(PUT, body);
+  if (!wish.success) return wish.refusal;
   const value = MODES[wish.data.mode];
   const { outcome } = await store.putBucketSetting({
     ...{ bucket: name, name: REPLICATE_SETTING, value },

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { type AdminAnswer, type AdminCall, adminProblem } from "./admin-call.ts";
+import { readWish } from "./read-wish.ts";
 
 export const PULL_PATH = "/v1/admin/repl-pull";
 export const PUSH_PATH = "/v1/admin/repl-push";
@@ -41,8 +42,8 @@ export function routeMoves(
 }
 
 async function pull(moves: ReplicationMoves, body: unknown): Promise<AdminAnswer> {
-  const wish = PULL.safeParse(body ?? {});
-  if (!wish.success) return adminProblem(400, z.prettifyError(wish.error));
+  const wish = readWish(PULL, body);
+  if (!wish.success) return wish.refusal;
   const wanted = wish.data.peer;
   const found = wanted === undefined ? [] : findPeers(moves, wanted);
   const [peer] = found;
@@ -58,8 +59,8 @@ async function pull(moves: ReplicationMoves, body: unknown): Promise<AdminAnswer
 }
 
 async function push(moves: ReplicationMoves, body: unknown): Promise<AdminAnswer> {
-  const wish = PUSH.safeParse(body ?? {});
-  if (!wish.success) return adminProblem(400, z.prettifyError(wish.error));
+  const wish = readWish(PUSH, body);
+  if (!wish.success) return wish.refusal;
   const reports = await moves.push(wish.data.wait_seconds * 1000);
   const peers = reports.map(({ peer: { id, name }, operationsBehind }) => {
     return { site: id, name, operations_behind: operationsBehind };

@@ -2,6 +2,7 @@ import { z } from "zod";
 import type { GivenUp } from "../replication/status.ts";
 import type { ParkedWrite } from "../storage/parked-writes.ts";
 import { type AdminAnswer, type AdminCall, adminProblem } from "./admin-call.ts";
+import { readWish } from "./read-wish.ts";
 
 export const PARKED_PATH = "/v1/admin/repl-parked";
 
@@ -27,8 +28,8 @@ export function routeParked(desk: ParkedDesk, call: AdminCall): AdminAnswer | Pr
 }
 
 async function list(desk: ParkedDesk, body: unknown): Promise<AdminAnswer> {
-  const wish = LIST.safeParse(body ?? {});
-  if (!wish.success) return adminProblem(400, z.prettifyError(wish.error));
+  const wish = readWish(LIST, body);
+  if (!wish.success) return wish.refusal;
   const { writes, operations } = await desk.list(wish.data.limit);
   return { status: 200, body: { operations, writes: writes.map(factsOf) } };
 }

@@ -5,6 +5,7 @@ import type { AccessKeyRecord } from "../core/records.ts";
 import type { Store } from "../storage/store.ts";
 import { type AdminAnswer, adminProblem, decodedPart } from "./admin-call.ts";
 import { findKey, noSuchKey } from "./admin-keys.ts";
+import { readWish } from "./read-wish.ts";
 
 /** May a key, or somebody without one, do something? */
 export type AccessInquiry = {
@@ -79,8 +80,8 @@ export async function putPolicy(
   place: { readonly id: string; readonly name: string },
   body: unknown,
 ): Promise<AdminAnswer> {
-  const parsed = PUT.safeParse(body);
-  if (!parsed.success) return adminProblem(400, z.prettifyError(parsed.error));
+  const parsed = readWish(PUT, body);
+  if (!parsed.success) return parsed.refusal;
   const name = decodedPart(place.name);
   if (!NAME.test(name)) {
     return adminProblem(400, "A policy's name has 1 to 128 letters, digits or _+=,.@-");
@@ -121,8 +122,8 @@ async function change(
 
 /** Says whether a policy could be used, without using it. */
 export function validatePolicy(desk: PolicyDesk, body: unknown): AdminAnswer {
-  const parsed = VALIDATE.safeParse(body);
-  if (!parsed.success) return adminProblem(400, z.prettifyError(parsed.error));
+  const parsed = readWish(VALIDATE, body);
+  if (!parsed.success) return parsed.refusal;
   const { policy, bucket } = parsed.data;
   const problem = desk.problemOf(JSON.stringify(policy ?? null), bucket);
   return problem === undefined
@@ -132,8 +133,8 @@ export function validatePolicy(desk: PolicyDesk, body: unknown): AdminAnswer {
 
 /** Explains a decision: the same one that a request would get now. */
 export function testPolicy(desk: PolicyDesk, body: unknown): AdminAnswer {
-  const parsed = TEST.safeParse(body);
-  if (!parsed.success) return adminProblem(400, z.prettifyError(parsed.error));
+  const parsed = readWish(TEST, body);
+  if (!parsed.success) return parsed.refusal;
   const { access_key: idText, action, bucket, key, values } = parsed.data;
   if (key !== undefined && bucket === undefined) {
     return adminProblem(400, "A key is in a bucket: give that too.");

@@ -4,6 +4,7 @@ import { type AccessKeyId, parseBucketName } from "../core/names.ts";
 import type { Store, StoredBucket } from "../storage/store.ts";
 import { type AdminAnswer, type AdminCall, adminProblem } from "./admin-call.ts";
 import { findKey, keyIdOf } from "./admin-keys.ts";
+import { readWish } from "./read-wish.ts";
 
 export const QUOTAS_PATH = "/v1/admin/quotas";
 
@@ -61,8 +62,8 @@ async function routeKeyQuota(
     case "GET":
       return { status: 200, body: showKeyQuota(store, id, quota) };
     case "PUT": {
-      const wish = PUT.safeParse(body ?? {});
-      if (!wish.success) return adminProblem(400, z.prettifyError(wish.error));
+      const wish = readWish(PUT, body);
+      if (!wish.success) return wish.refusal;
       const next = { bytesMax: wish.data.bytes, objectsMax: wish.data.objects };
       await store.quotas.putKey(id, next);
       return { status: 200, body: showKeyQuota(store, id, next) };
@@ -93,8 +94,8 @@ function put(
   bucket: StoredBucket,
   body: unknown,
 ): AdminAnswer | Promise<AdminAnswer> {
-  const wish = PUT.safeParse(body ?? {});
-  if (!wish.success) return adminProblem(400, z.prettifyError(wish.error));
+  const wish = readWish(PUT, body);
+  if (!wish.success) return wish.refusal;
   const { bytes: bytesMax, objects: objectsMax } = wish.data;
   return change(store, bucket, { bytesMax, objectsMax });
 }

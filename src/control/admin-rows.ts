@@ -2,6 +2,7 @@ import { z } from "zod";
 import { parseBucketName } from "../core/names.ts";
 import type { MemberSite } from "../core/site-record.ts";
 import { type AdminAnswer, type AdminCall, adminProblem } from "./admin-call.ts";
+import { readWish } from "./read-wish.ts";
 
 export const BOOTSTRAP_PATH = "/v1/admin/repl-bootstrap";
 export const VERIFY_PATH = "/v1/admin/repl-verify";
@@ -54,11 +55,14 @@ export type RowsDesk = {
 
 const POSITION_CHARS_MAX = 4096;
 const directory = z.string().startsWith("/", "a directory is named in full").max(4096);
-const BOOTSTRAP = z.union([
-  z.strictObject({ peer: z.string().min(1).max(200) }),
-  z.strictObject({ export: directory }),
-  z.strictObject({ import: directory }),
-]);
+const BOOTSTRAP = z.union(
+  [
+    z.strictObject({ peer: z.string().min(1).max(200) }),
+    z.strictObject({ export: directory }),
+    z.strictObject({ import: directory }),
+  ],
+  { error: "say one of peer, export and import, a directory in full" },
+);
 const VERIFY = z.strictObject({
   peer: z.string().min(1).max(200),
   from: z.string().max(POSITION_CHARS_MAX).default(""),
@@ -77,8 +81,8 @@ export function routeBootstrap(
     return { status: 200, body: facts === undefined ? { state: "none" } : showFacts(facts) };
   }
   if (method !== "POST") return adminProblem(405, "A bootstrap begins with POST, shows with GET.");
-  const wish = BOOTSTRAP.safeParse(body ?? {});
-  if (!wish.success) return adminProblem(400, z.prettifyError(wish.error));
+  const wish = readWish(BOOTSTRAP, body);
+  if (!wish.success) return wish.refusal;
   if ("export" in wish.data) return exportRows(desk, wish.data.export);
   if ("import" in wish.data) return importRows(desk, wish.data.import);
   const peer = findPeer(desk, wish.data.peer);
@@ -113,8 +117,8 @@ export async function routeVerify(
   { method, body }: AdminCall,
 ): Promise<AdminAnswer> {
   if (method !== "POST") return adminProblem(405, "Sites are compared with POST.");
-  const wish = VERIFY.safeParse(body ?? {});
-  if (!wish.success) return adminProblem(400, z.prettifyError(wish.error));
+  const wish = readWish(VERIFY, body);
+  if (!wish.success) return wish.refusal;
   const { peer: name, from, bucket, repair, deep } = wish.data;
   const peer = findPeer(desk, name);
   if ("status" in peer) return peer;

@@ -2,6 +2,7 @@ import { z } from "zod";
 import type { BucketName } from "../core/names.ts";
 import type { MemberSite } from "../core/site-record.ts";
 import { type AdminAnswer, type AdminCall, adminProblem, decodedPart } from "./admin-call.ts";
+import { readWish } from "./read-wish.ts";
 
 /** Who belongs to the cluster, as the operator asks; replication answers. */
 export type SitesDesk = {
@@ -88,8 +89,8 @@ function showSite(site: MemberSite, ownId: string): Record<string, unknown> {
 }
 
 async function invite(desk: SitesDesk, body: unknown): Promise<AdminAnswer> {
-  const wish = INVITE.safeParse(body ?? {});
-  if (!wish.success) return adminProblem(400, z.prettifyError(wish.error));
+  const wish = readWish(INVITE, body);
+  if (!wish.success) return wish.refusal;
   const { addresses, insecure, hours } = wish.data;
   const invited = await desk.invite({ addresses, insecure }, hours * HOUR_MS);
   if (invited.outcome === "refused") return adminProblem(409, invited.message);
@@ -98,8 +99,8 @@ async function invite(desk: SitesDesk, body: unknown): Promise<AdminAnswer> {
 }
 
 async function join(desk: SitesDesk, body: unknown): Promise<AdminAnswer> {
-  const wish = JOIN.safeParse(body ?? {});
-  if (!wish.success) return adminProblem(400, z.prettifyError(wish.error));
+  const wish = readWish(JOIN, body);
+  if (!wish.success) return wish.refusal;
   const { addresses, insecure, token } = wish.data;
   const joined = await desk.join(token, { addresses, insecure });
   if (joined.outcome === "refused") return adminProblem(409, joined.message);
