@@ -153,6 +153,21 @@ describe("a data directory", () => {
     });
   });
 
+  test("that cannot be where it is asked for is refused with what to do", async () => {
+    const file = join(settings.directory, "file");
+    await mkdir(settings.directory, { recursive: true, mode: 0o700 });
+    await writeFile(file, "");
+    for (const [directory, code] of [
+      [join(file, "data"), "ENOTDIR"],
+      ["/proc/atoll-data", "ENOENT"],
+    ] as const) {
+      await expect(openDataDir(depsWith(), { ...settings, directory })).rejects.toMatchObject({
+        ...{ kind: "unsupported", hint: expect.stringContaining("--data") },
+        message: `the data directory ${directory} cannot be used (${code})`,
+      });
+    }
+  });
+
   test("that everybody can write is refused", async () => {
     await openAndRelease();
     await chmod(settings.directory, 0o777);

@@ -1,4 +1,4 @@
-import { StorageFault } from "../core/faults.ts";
+import { errnoOf, StorageFault } from "../core/faults.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Disk, FileFacts } from "../ports/disk.ts";
 import type { Log } from "../ports/log.ts";
@@ -77,7 +77,9 @@ const DOUBTFUL_FILE_SYSTEMS: ReadonlyMap<number, string> = new Map([
  */
 export async function openDataDir(deps: DataDirDeps, settings: DataDirSettings): Promise<DataDir> {
   const { directory } = settings;
-  await ensureDirectory(deps.disk, directory);
+  await ensureDirectory(deps.disk, directory).catch((cause: unknown) =>
+    refuseUnusable(directory, cause),
+  );
   await checkDirectory(deps, directory);
   await makeRoomToStart(deps.disk, directory);
   const lock = await acquireDataLock(deps, directory, settings.socketPath);
@@ -103,6 +105,24 @@ export async function ensureDirectory(disk: Disk, directory: string): Promise<vo
   await ensureDirectory(disk, parent);
   await disk.makeDirectory(directory);
   await disk.syncDirectory(parent);
+}
+
+/** What it means is that the directory cannot be where it was asked for. */
+const WRONG_PLACE: ReadonlySet<string> = new Set([
+  ...["ENOENT", "ENOTDIR", "EACCES", "EPERM", "EROFS", "ENAMETOOLONG", "ELOOP"],
+]);
+
+function refuseUnusable(directory: string, cause: unknown): never {
+  const code = errnoOf(cause);
+  if (code === undefined || !WRONG_PLACE.has(code)) throw cause;
+  throw new StorageFault(
+    "unsupported",
+    `the data directory ${directory} cannot be used (${code})`,
+    {
+      hint: "Choose another with --data, or give atoll the right to make it there.",
+      cause,
+    },
+  );
 }
 
 async function checkDirectory(deps: DataDirDeps, directory: string): Promise<void> {
@@ -156,13 +176,19 @@ function ownershipProblem(deps: DataDirDeps, facts: FileFacts): Problem | undefi
   if (uid !== undefined && facts.uid !== uid) {
     return {
       what: `belongs to user ${facts.uid}, but atoll runs as user ${uid}`,
-      hint: `Run atoll as that user, or give it the directory: chown -R ${uid} DIRECTORY`,
+      // Most often it is the operator who is the wrong one: what a service owns must stay its own.
+      hint:
+        `Run atoll as that user: sudo -u '#${facts.uid}' atoll. Only a copy that was made for ` +
+        `this user is to be given to it: chown -R ${uid} DIRECTORY`,
     };
   }
   if ((facts.mode & 0o002) !== 0) {
     return {
       what: "can be written by every user",
-      hint: "Take that right away first: chmod 700 DIRECTORY",
+      // What is named by mistake may be /tmp.
+      hint:
+        "Choose a directory of its own with --data, or, if this one is for atoll alone, take " +
+        "that right away: chmod 700 DIRECTORY",
     };
   }
   return undefined;
