@@ -85,7 +85,7 @@ function addProcess(registry: Registry, deps: StatsDeps): void {
   gauge(
     registry,
     "event_loop_delay_seconds",
-    "99th percentile of the event loop's delay since the last look.",
+    "99th percentile of the event loop's delay, over the last minute at least.",
     () => processFacts.eventLoopDelayP99Ms() / 1000,
   );
 }

@@ -1,5 +1,6 @@
 import { lstatSync, readdirSync, readFileSync } from "node:fs";
 import { monitorEventLoopDelay } from "node:perf_hooks";
+import { systemClock } from "./system-clock.ts";
 
 /** What a process is known by: a pid alone is reused, a pid with its start time is not. */
 export type ProcessIdentity = {
@@ -23,12 +24,16 @@ export interface ProcessFacts {
   rssBytes(): number;
   /** Open file descriptors; undefined where the system does not tell. */
   openFiles(): number | undefined;
-  /** 99th percentile of the event loop's delay in milliseconds since the call before. */
+  /**
+   * 99th percentile of the event loop's delay in milliseconds, over the last minute at least.
+   * Asking changes nothing: several may watch one site.
+   */
   eventLoopDelayP99Ms(): number;
 }
 
 // Each look wakes an idle process; ten a second cost nothing that can be measured.
 const LOOP_RESOLUTION_MS = 100;
+const LOOP_SPAN_MS = 60_000;
 
 /** The facts as /proc tells them on Linux; elsewhere only what Node itself knows. */
 export function createProcessFacts(): ProcessFacts {
@@ -37,8 +42,6 @@ export function createProcessFacts(): ProcessFacts {
     startedAt: startTimeOf(process.pid),
     bootId: readText("/proc/sys/kernel/random/boot_id")?.trim(),
   };
-  const delay = monitorEventLoopDelay({ resolution: LOOP_RESOLUTION_MS });
-  delay.enable();
   return {
     self,
     uid: process.geteuid?.(),
@@ -46,11 +49,30 @@ export function createProcessFacts(): ProcessFacts {
     mountOf,
     rssBytes: () => process.memoryUsage.rss(),
     openFiles: countOpenFiles,
-    eventLoopDelayP99Ms() {
-      const delayMs = delay.percentile(99) / 1e6 - LOOP_RESOLUTION_MS;
+    eventLoopDelayP99Ms: watchLoopDelay(),
+  };
+}
+
+/**
+ * The delays of two spans after each other, of which the later one is a minute old at most when
+ * somebody asks: no timer wakes a process that nobody watches.
+ */
+function watchLoopDelay(): () => number {
+  const delay = monitorEventLoopDelay({ resolution: LOOP_RESOLUTION_MS });
+  delay.enable();
+  let beganMs = systemClock.monotonicMs();
+  let beforeMs = 0;
+  return () => {
+    const found = delay.percentile(99) / 1e6 - LOOP_RESOLUTION_MS;
+    const delayMs = Number.isFinite(found) ? Math.max(0, found) : 0;
+    const shownMs = Math.max(delayMs, beforeMs);
+    const nowMs = systemClock.monotonicMs();
+    if (nowMs - beganMs >= LOOP_SPAN_MS) {
+      beforeMs = delayMs;
+      beganMs = nowMs;
       delay.reset();
-      return Number.isFinite(delayMs) ? Math.max(0, delayMs) : 0;
-    },
+    }
+    return shownMs;
   };
 }
 
