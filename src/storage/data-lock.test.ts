@@ -41,6 +41,8 @@ function machine(living: Set<number>) {
   return { process, warnings, answering };
 }
 
+const ENOSPC = Object.assign(new Error("no space"), { code: "ENOSPC" });
+
 describe("LOCK", () => {
   let directory: string;
   let living: Set<number>;
@@ -62,6 +64,20 @@ describe("LOCK", () => {
     });
     expect(await readdir(directory)).toEqual(["LOCK"]);
     await lock.release();
+    expect(await readdir(directory)).toEqual([]);
+  });
+
+  test("leaves nothing behind on a disk on which it cannot be written", async () => {
+    const disk = createNodeDisk();
+    const full: LockDeps["disk"] = {
+      ...disk,
+      create: async (path, mode) => {
+        const file = await disk.create(path, mode);
+        return { ...file, close: () => file.close(), write: () => Promise.reject(ENOSPC) };
+      },
+    };
+    const taking = acquireDataLock({ ...host.process(1), disk: full }, directory, undefined);
+    await expect(taking).rejects.toBe(ENOSPC);
     expect(await readdir(directory)).toEqual([]);
   });
 

@@ -46,8 +46,8 @@ export async function acquireDataLock(
   const id = toHex(deps.random.bytes(8));
   const holder: LockHolder = { ...deps.processFacts.self, id, socketPath };
   const own = `${path}.new-${id}`;
-  await createSynced(deps.disk, own, `${JSON.stringify(holder)}\n`);
   try {
+    await createSynced(deps.disk, own, `${JSON.stringify(holder)}\n`);
     await take(deps, path, own);
     await sweep(deps, directory);
     await deps.disk.syncDirectory(directory);
