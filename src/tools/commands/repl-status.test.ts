@@ -47,7 +47,8 @@ describe("atoll repl-status", () => {
 
   test("shows every peer, the buckets that wait, and what went wrong", async () => {
     const quarantined = { abab: { ahead_seconds: 61 } };
-    const status = { peers: { paris: PARIS, oslo: { state: "connecting" } }, quarantined };
+    const clock = { state: "jumped", ahead_seconds: 61 };
+    const status = { peers: { paris: PARIS, oslo: { state: "connecting" } }, quarantined, clock };
     expect(await type("repl-status", [{ ...status, conflicts: 2, parked: 0 }])).toBe(0);
     expect(out.join("\n").split("\n")).toEqual([
       "PEER   STATE        BEHIND  BYTES  SECONDS  ETA  AHEAD  SKEW MS",
@@ -60,6 +61,7 @@ describe("atoll repl-status", () => {
       "PEER   LAST ERROR                OVER SINCE",
       "paris  2026-11-20T21:00:00.000Z  -           refused?[2J",
       "",
+      "Writes wait: the clock is 61 s ahead (atoll clock show).",
       "Operations of origin abab are held back: their clock is 61 s ahead.",
       "conflicts: 2",
     ]);

@@ -124,6 +124,12 @@ function showRest(status: Answer): string {
     const ahead = isRecord(held) ? show(held["ahead_seconds"]) : "?";
     return `Operations of origin ${origin} are held back: their clock is ${ahead} s ahead.`;
   });
+  const { clock } = status;
+  if (isRecord(clock) && clock["state"] === "jumped") {
+    lines.unshift(
+      `Writes wait: the clock is ${show(clock["ahead_seconds"])} s ahead (atoll clock show).`,
+    );
+  }
   for (const fact of ["conflicts", "parked", "remote_bodies", "remote_bytes"]) {
     if (Number(status[fact] ?? 0) > 0) lines.push(`${fact}: ${show(status[fact])}`);
   }
