@@ -1,3 +1,6 @@
+import type { Clock } from "../ports/clock.ts";
+import { systemClock } from "../ports/system-clock.ts";
+
 /** Why a process ends: it was asked to, or something failed after which it must. */
 export type EndReason =
   | { readonly kind: "asked" }
@@ -10,19 +13,30 @@ export type ProcessEnd = {
   readonly fail: (failure: unknown) => void;
 };
 
+/** One wish may come twice: whoever ends a group of processes tells a server and its parent. */
+const SAME_WISH_MS = 1000;
+
 /**
- * Watches for what ends a server: the first SIGTERM or SIGINT asks it to, a second one ends it at
- * once. A failure that nobody handled leaves the program in an unknown state, so it ends too.
+ * Watches for what ends a server: the first SIGTERM or SIGINT asks it to, one that comes a second
+ * later or more ends it at once. A failure that nobody handled leaves the program in an unknown
+ * state, so it ends too.
  */
-export function watchProcessEnd(): ProcessEnd {
-  let settle: (reason: EndReason) => void = killSelf;
+export function watchProcessEnd({
+  clock = systemClock,
+  endNow = killSelf,
+}: {
+  readonly clock?: Pick<Clock, "monotonicMs">;
+  readonly endNow?: () => void;
+} = {}): ProcessEnd {
+  let settle: (reason: EndReason) => void = endNow;
   const reason = new Promise<EndReason>((resolve) => {
     settle = resolve;
   });
-  let asked = false;
+  let askedMs: number | undefined;
   const onSignal = (): void => {
-    if (asked) killSelf();
-    asked = true;
+    const nowMs = clock.monotonicMs();
+    if (askedMs !== undefined && nowMs - askedMs >= SAME_WISH_MS) endNow();
+    askedMs ??= nowMs;
     settle({ kind: "asked" });
   };
   const fail = (failure: unknown): void => settle({ kind: "failed", failure });
