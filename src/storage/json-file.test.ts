@@ -61,4 +61,15 @@ describe("a JSON file on the real disk", () => {
 test("a file of a newer program is refused by name", () => {
   expect(() => refuseNewerFormat("/d/site.json", 2, 1)).toThrow(/site\.json has format 2/);
   expect(() => refuseNewerFormat("/d/site.json", 1, 1)).not.toThrow();
+  expect(() => refuseNewerFormat("/d/site.json", 1, 2)).not.toThrow();
+  expect(() => refuseNewerFormat("/d/site.json", undefined, 1)).not.toThrow();
 });
+
+test.each(["2", 0, 1.5, null, {}])(
+  "a file of format %j is refused, not taken for torn",
+  (format) => {
+    expect(() => refuseNewerFormat("/d/site.json", format, 1)).toThrow(
+      `/d/site.json has format ${JSON.stringify(format)}, which this program does not know`,
+    );
+  },
+);

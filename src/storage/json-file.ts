@@ -105,9 +105,20 @@ export function asFields(value: unknown): Readonly<Record<string, unknown>> | un
     : undefined;
 }
 
-/** Refuses a file that a newer program wrote, by name. */
+/**
+ * Refuses a file that a newer program wrote, by name; and one whose format is none that this
+ * program has ever written, for it would be taken for torn, and what stands in its backup for true.
+ * A file without a format is torn.
+ */
 export function refuseNewerFormat(path: string, format: unknown, supported: number): void {
-  if (typeof format === "number" && format > supported) {
+  if (format === undefined) return;
+  if (!Number.isInteger(format) || Number(format) < 1) {
+    const what = `has format ${JSON.stringify(format)}, which this program does not know`;
+    throw new StorageFault("unsupported", `${path} ${what}`, {
+      hint: `Bring ${path} back from a copy of the data directory; nothing has been changed.`,
+    });
+  }
+  if (Number(format) > supported) {
     throw new StorageFault("unsupported", `${path} has format ${format}, newer than this program`, {
       hint: "Start the newer version of atoll that wrote it.",
     });
