@@ -83,8 +83,8 @@ export async function startServer({
     return () => socket.close(ADMIN_DRAIN_MS);
   };
   const site = await openFromSettings(ports, settings, { socketPath, failStop: fail, locked });
-  const rootKey = await openKeys(settings, ports);
-  const replication = await openFor(board, { settings, ports, site, rootKey, requests, fail });
+  const opened = { settings, ports, site, requests, fail };
+  const { rootKey, replication } = await orClose(site, () => openFor(board, opened));
   const parts = { version, loaded, ports, site, rootKey, endpoint: known.endpoint };
   const shown = { state: () => board.state, replication: () => board.replication };
   door.open(createAdmin({ ...parts, ...shown, routes: () => replication.adminRoutes }));
@@ -107,6 +107,16 @@ export async function startServer({
       await ports.hash.close();
     },
   };
+}
+
+/** A start that fails behind the opening of its site leaves it as a shutdown does. */
+async function orClose<Result>(site: Site, work: () => Promise<Result>): Promise<Result> {
+  try {
+    return await work();
+  } catch (failure) {
+    await site.close();
+    throw failure;
+  }
 }
 
 function createControl(
@@ -135,9 +145,11 @@ function createControl(
 /** Puts S3 and replication in place: each of them answers for the other's clients. */
 async function openFor(
   board: Switchboard,
-  parts: Omit<Parameters<typeof createS3>[0], "links"> &
+  opened: Omit<Parameters<typeof createS3>[0], "links" | "rootKey"> &
     Omit<Parameters<typeof startReplication>[0], "s3">,
-): Promise<RunningReplication> {
+): Promise<{ readonly rootKey: RootKey; readonly replication: RunningReplication }> {
+  const rootKey = await openKeys(opened.settings, opened.ports);
+  const parts = { ...opened, rootKey };
   const links: HomeLinks = {
     forward: (...asked) => board.links.forward(...asked),
     open: (...asked) => board.links.open(...asked),
@@ -149,7 +161,7 @@ async function openFor(
   const { server: peers, status } = replication;
   const { site } = parts;
   Object.assign(board, s3, { site, peers, replication: status, links: replication.links });
-  return replication;
+  return { rootKey, replication };
 }
 
 function newBoard({ random }: WiringPorts): Switchboard {

@@ -13,9 +13,14 @@ const SELF_SIGNED_DAYS = 825;
 const LEFT_MS_MIN = 30 * 24 * 3600 * 1000;
 const LOOK_MS = 60_000;
 
-/** The files the service is encrypted with; undefined when it speaks plain HTTP. */
+/**
+ * The files the service is encrypted with; undefined when it speaks plain HTTP.
+ *
+ * @throws StorageFault as `toldCertificates` does, before anything else is begun.
+ */
 export async function openTls(settings: Settings, ports: SitePorts): Promise<TlsFiles | undefined> {
   const { tlsCert: certificatePath, tlsKey: keyPath } = settings;
+  if (settings.tlsAuthority !== undefined) await toldCertificates(settings, ports);
   if (certificatePath !== undefined && keyPath !== undefined) return { certificatePath, keyPath };
   return settings.tlsSelfSigned ? openSelfSigned(settings, ports) : undefined;
 }

@@ -81,3 +81,23 @@ describe("a start that takes its time", () => {
     expect(await ended).toBe(0);
   });
 });
+
+test("a start that fails when its site is open already leaves it closed in order", async () => {
+  const data = mkdtempSync(join(tmpdir(), "atoll-late-failure-"));
+  try {
+    await (await startServer({ dataDirectory: data })).stop();
+    // Written by a newer program, and read behind the opening of the site.
+    writeFileSync(join(data, "root-key.json"), JSON.stringify({ format: 2 }));
+    const started = await atoll("serve", "--data", data, "--listen", "127.0.0.1:0");
+    expect([started.status, started.stderr]).toEqual([
+      1,
+      expect.stringMatching(/^atoll serve: .*root-key\.json has format 2, newer than .*\n$/),
+    ]);
+    expect(existsSync(join(data, "LOCK"))).toBe(false);
+    expect(JSON.parse(readFileSync(join(data, "boot.json"), "utf8"))).toMatchObject({
+      clean: true,
+    });
+  } finally {
+    rmSync(data, { recursive: true, force: true });
+  }
+});

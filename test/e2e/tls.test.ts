@@ -184,6 +184,18 @@ describe.each(ENGINES)("TLS on the %s engine", (engine) => {
     expect(stderr).toMatch(/^atoll serve: the TLS certificate or its key cannot be used\. .*\n$/);
   });
 
+  test("an authority that is none is refused before a site is made", async () => {
+    const elsewhere = join(data, `authority-${engine}`);
+    const place = ["--data", elsewhere, "--listen", `127.0.0.1:${await freePort()}`];
+    const { status, stderr } = await runProgram(process.execPath, [
+      ...[MAIN, "serve", ...place, "--engine", engine, "--tls-key", key],
+      ...["--tls-cert", certificate, "--tls-authority", key],
+    ]);
+    expect(status).toBe(1);
+    expect(stderr).toMatch(/^atoll serve: .* holds no certificates .*\n$/);
+    expect(existsSync(elsewhere)).toBe(false);
+  });
+
   test("a renewed certificate is taken on SIGHUP; connections of before go on", async () => {
     const { renewed, first, write, certificatePath, end } = await startRenewable(engine);
     try {
