@@ -2,6 +2,7 @@ import type { LoadedSettings, Settings } from "../config.ts";
 import { StorageFault } from "../core/faults.ts";
 import { hlcFromMs } from "../core/hlc.ts";
 import { UsageError } from "../core/usage-error.ts";
+import type { Disk } from "../ports/disk.ts";
 import { createNodeDisk } from "../ports/node-disk.ts";
 import { createNodeNetwork } from "../ports/node-network.ts";
 import { createPinoLog } from "../ports/pino-log.ts";
@@ -18,15 +19,40 @@ import { createPorts, openFromSettings, openKeys } from "./site.ts";
 /** The administration of the server that runs on a directory, undefined when none does. */
 export async function findServer(directory: string): Promise<AdminClient | undefined> {
   const network = createNodeNetwork();
-  const holder = await readLockHolder(createNodeDisk(), directory);
+  const disk = createNodeDisk();
+  const holder = await readLockHolder(disk, directory);
   if (holder?.socketPath === undefined) return undefined;
   if (!(await answersOnSocket(network, systemClock, holder.socketPath))) return undefined;
-  return connectAdminSocket(network, holder.socketPath);
+  const client = connectAdminSocket(network, holder.socketPath);
+  const { data } = (await client.call("GET", "status")).body;
+  const isOther = typeof data === "string" && (await areOthers(disk, directory, data));
+  return isOther ? undefined : client;
+}
+
+/**
+ * Whether two paths lead to two directories: a copy that was made while a server ran has its LOCK,
+ * and whoever names the copy must not change the original. A path that leads nowhere here is what
+ * a server in a container calls the same one.
+ */
+async function areOthers(disk: Disk, directory: string, served: string): Promise<boolean> {
+  const [here, there] = [await disk.stat(directory), await disk.stat(served)];
+  if (here?.kind !== "directory" || there?.kind !== "directory") return false;
+  return here.device !== there.device || here.inode !== there.inode;
 }
 
 /** Why there is no server to ask, for the operator. */
 export async function noServer(directory: string): Promise<StorageFault> {
   const holder = await readLockHolder(createNodeDisk(), directory);
+  const { socketPath } = holder ?? {};
+  const hasAnswer =
+    socketPath !== undefined &&
+    (await answersOnSocket(createNodeNetwork(), systemClock, socketPath));
+  if (hasAnswer) {
+    const message = `no server runs on ${directory}: its LOCK is that of a server elsewhere`;
+    return new StorageFault("unreachable", message, {
+      hint: "It is a copy, made while that server ran. Only of a copy LOCK may be removed.",
+    });
+  }
   if (holder !== undefined && createProcessFacts().isAlive(holder)) {
     const message = `process ${holder.pid} has ${directory} and does not answer`;
     return new StorageFault("unreachable", message, {

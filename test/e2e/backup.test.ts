@@ -1,10 +1,11 @@
-import { cpSync, mkdtempSync, rmSync } from "node:fs";
+import { cpSync, mkdtempSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { GetObjectCommand, ListObjectsV2Command, PutObjectCommand } from "@aws-sdk/client-s3";
 import { afterAll, describe, expect, test } from "vitest";
+import { runProgram } from "../support/run-program.ts";
 import { makeBucket, patternBytes, sdkFor } from "../support/sdk.ts";
-import { startServer } from "../support/server.ts";
+import { MAIN, startServer } from "../support/server.ts";
 
 const SIZES = [0, 100, 200 * 1024, 5 * 1024 * 1024];
 
@@ -47,5 +48,30 @@ describe("the backup of docs/OPERATIONS.md: stop and copy", () => {
     });
     await expectEverything(lean);
     await expectEverything(original);
+  });
+
+  test("a command that names a copy does nothing to the server whose LOCK is in it", async () => {
+    const server = await startServer({ dataDirectory: original });
+    const copy = join(scratch, "live");
+    // As in a snapshot of the file system that is mounted beside the original.
+    cpSync(original, copy, { recursive: true, filter: (path) => !path.endsWith(".sock") });
+    const create = ["keys", "create", "--grant", "read", "--data"];
+    const refused = await runProgram(process.execPath, [MAIN, ...create, copy]);
+    expect([refused.status, refused.stderr]).toEqual([4, expect.stringContaining("is in use by")]);
+    const status = await runProgram(process.execPath, [MAIN, "status", "--data", copy]);
+    expect([status.status, status.stderr]).toEqual([
+      4,
+      expect.stringContaining("its LOCK is that of a server elsewhere. It is a copy"),
+    ]);
+    const link = join(scratch, "link");
+    symlinkSync(original, link);
+    for (const own of [original, link]) {
+      const listed = await runProgram(process.execPath, [MAIN, "keys", "list", "--data", own]);
+      expect([listed.status, listed.stdout]).toEqual([
+        0,
+        expect.stringContaining("no access keys"),
+      ]);
+    }
+    expect(await server.stop()).toBe(0);
   });
 });
