@@ -71,7 +71,7 @@ export async function writeArchive(
     throw new StorageFault("unsupported", `${directory} is not empty`, {
       hint:
         "Name a new directory: an archive is never written over anything. One without " +
-        `${HEAD_NAME} was never finished, and may be removed.`,
+        `${HEAD_NAME} may be removed, unless it is being written just now.`,
     });
   }
   const writer = new ArchiveWriter(deps, directory, signal);
