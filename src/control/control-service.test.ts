@@ -242,6 +242,10 @@ describe("/v1/ on the S3 port", () => {
     expect((await ask(service, "/v1/meta/stats", bearer)).status).toBe(503);
     expect((await ask(service, "/v1/metrics", bearer)).body).toContain("atoll_ready 0");
     expect((await ask(service, "/v1/repl/pull")).status).toBe(503);
+    // Who signs with a key cannot be known yet; a wrong token is wrong already.
+    expect((await ask(service, "/v1/meta/stats")).status).toBe(503);
+    const wrong = { authorization: "Bearer not-the-token-at-all" };
+    expect((await ask(service, "/v1/meta/stats", wrong)).status).toBe(403);
   });
 
   test("metrics follow Prometheus' conventions and never hold the token", async () => {

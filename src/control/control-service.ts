@@ -97,19 +97,21 @@ async function answer(exchange: Exchange, deps: ControlDeps, metrics: Metrics): 
   if (exchange.method !== "GET" && exchange.method !== "HEAD") {
     return send(exchange, problem(405, "Only GET and HEAD are answered here."));
   }
-  if (route.access === "stats" && !(await mayWatch(exchange, deps))) {
-    return send(
-      exchange,
-      problem(403, "Send the metrics token, or sign with a key that may watch."),
-    );
-  }
-  send(exchange, await route.answer(deps, metrics, exchange));
+  const refusal = route.access === "stats" ? await refusalToWatch(exchange, deps) : undefined;
+  send(exchange, refusal ?? (await route.answer(deps, metrics, exchange)));
 }
 
-async function mayWatch(exchange: Exchange, deps: ControlDeps): Promise<boolean> {
+async function refusalToWatch(exchange: Exchange, deps: ControlDeps): Promise<Answer | undefined> {
   const bearer = /^Bearer +(\S+)$/i.exec(exchange.headers.get("authorization") ?? "")?.[1];
-  if (bearer === undefined) return deps.authorizeStats(exchange);
-  return deps.metricsToken !== undefined && equalsInConstantTime(bearer, deps.metricsToken);
+  // Keys cannot be judged before the site is open: a monitor must not take that for a wrong one.
+  if (bearer === undefined && deps.state() === "recovering") return problem(503, STARTING);
+  const { metricsToken } = deps;
+  const mayWatch =
+    bearer === undefined
+      ? await deps.authorizeStats(exchange)
+      : metricsToken !== undefined && equalsInConstantTime(bearer, metricsToken);
+  if (mayWatch) return undefined;
+  return problem(403, "Send the metrics token, or sign with a key that may watch.");
 }
 
 function readiness(deps: ControlDeps): Answer {
