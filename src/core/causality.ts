@@ -1,10 +1,10 @@
 import type { Dot, Operation, Vector } from "./records.ts";
 
-/** The vector of an operation whose origin had applied nothing of others. */
+/** The vector of an operation whose origin had received nothing of others. */
 export const NOTHING_SEEN: Vector = new Map();
 
 /**
- * What an operation's origin had applied of other origins when it wrote the operation: the vector
+ * What an operation's origin had received of other origins when it wrote the operation: the vector
  * that runs along the origin's log, updated by the operation's own entries. A full vector stands
  * for itself.
  *
@@ -16,12 +16,12 @@ export function effectiveVector(running: Vector, stated: Operation["vector"]): V
   return new Map([...running, ...stated.entries]);
 }
 
-/** A change with what its origin had applied: enough to tell what it knew of another one. */
+/** A change with what its origin had received: enough to tell what it knew of another one. */
 export type Witness = Dot & { readonly vector: Vector };
 
 /**
  * Whether a change was made with knowledge of another: it is later in the log of the same origin,
- * or its origin had applied the other. Two changes that have not seen each other are concurrent.
+ * or its origin had received the other. Two changes that have not seen each other are concurrent.
  */
 export function hasSeen(witness: Witness, dot: Dot): boolean {
   if (witness.origin === dot.origin) return dot.seq < witness.seq;
@@ -55,9 +55,9 @@ export function sameDot(left: Dot, right: Dot): boolean {
 /**
  * The vector that an operation states: everything, or what changed since the operation before it.
  */
-export function statedVector(applied: Vector, before: Vector | undefined): Operation["vector"] {
-  if (before === undefined) return { full: true, entries: applied };
-  if (before === applied) return { full: false, entries: NOTHING_SEEN };
-  const changed = [...applied].filter(([origin, seq]) => before.get(origin) !== seq);
+export function statedVector(received: Vector, before: Vector | undefined): Operation["vector"] {
+  if (before === undefined) return { full: true, entries: received };
+  if (before === received) return { full: false, entries: NOTHING_SEEN };
+  const changed = [...received].filter(([origin, seq]) => before.get(origin) !== seq);
   return { full: false, entries: new Map(changed) };
 }

@@ -8,7 +8,7 @@ export type OriginState = {
   /** Hash chain after that operation: 32 bytes. */
   readonly chain: Uint8Array;
   readonly hlc: Hlc;
-  /** What the origin had applied of others when it issued that operation. */
+  /** What the origin had received of others when it issued that operation. */
   readonly vector: ReadonlyMap<OriginId, Seq>;
 };
 
@@ -43,7 +43,7 @@ export type OriginRecord =
   /** These operations were parked, and follow in the same batch again, with their bytes. */
   | {
       readonly kind: "operations-unparked";
-      /** With what its origin had applied of others: the log has moved on since. */
+      /** With what its origin had received of others: the log has moved on since. */
       readonly operations: ReadonlyArray<
         OriginDot & { readonly vector: ReadonlyMap<OriginId, Seq> }
       >;

@@ -191,7 +191,7 @@ export type Operation = {
   /** Hash chain of this origin's log before this operation: 32 bytes, zero before the first. */
   readonly chainBefore: Uint8Array;
   /**
-   * What the origin had applied of others: whole in the first operation of a batch (`full`), and
+   * What the origin had received of others: whole in the first operation of a batch (`full`), and
    * what changed since the operation before it in the rest.
    */
   readonly vector: { readonly full: boolean; readonly entries: Vector };
@@ -272,7 +272,7 @@ export type LogStart = {
   readonly hlc: Hlc;
   /** 32 bytes: the hash chain after that operation. */
   readonly chain: Uint8Array;
-  /** What that operation's origin had applied of others by then. */
+  /** What that operation's origin had received of others by then. */
   readonly vector: Vector;
 };
 

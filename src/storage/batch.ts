@@ -49,7 +49,7 @@ export type BatchBody = {
 /**
  * The state of this origin's log, which moves on with every operation. `hlc` is the greatest clock
  * reading in the whole log, of any origin's operations. `ownHlc` is that of this origin's last
- * operation, and `vector` what that operation says it had applied of other origins.
+ * operation, and `vector` what that operation says it had received of other origins.
  */
 export type LogHead = { seq: Seq; chain: Uint8Array; hlc: Hlc; ownHlc: Hlc; vector: Vector };
 
@@ -160,18 +160,18 @@ export class OpenBatch {
     const { origin, hash, head, origins } = this.#deps;
     const { view } = this.context;
     const seq = parseSeq(head.seq + 1) ?? head.seq;
-    const { applied } = origins;
+    const { received } = origins;
     const operation: Operation = {
       dot: { origin, seq },
       hlc,
       chainBefore: head.chain,
-      vector: statedVector(applied, this.operationCount === 0 ? undefined : head.vector),
+      vector: statedVector(received, this.operationCount === 0 ? undefined : head.vector),
       group,
       body: origins.hasRowsOfOthers(view) ? withPrior(view, body) : body,
       unknownFields: [],
     };
-    this.#judgeDeletes(operation, applied);
-    const causal = applied.size === 0 ? undefined : applied;
+    this.#judgeDeletes(operation, received);
+    const causal = received.size === 0 ? undefined : received;
     const { isApplied, hasArrived } = this;
     const verdicts = judgeOwn(view, operation, { isApplied, hasArrived, causal });
     if (verdicts !== undefined) this.local(verdicts);
@@ -181,14 +181,14 @@ export class OpenBatch {
     head.seq = seq;
     head.hlc = hlc;
     head.ownHlc = hlc;
-    head.vector = applied;
+    head.vector = received;
     const place = this.#place(operation, recordOffset, inline);
     this.#note(operation, recordOffset, place);
     this.operationCount += 1;
     if (this.firstSeq === 0) this.firstSeq = seq;
     this.#observe(hlc);
     const home = this.position.segment;
-    applyOperation(this.#contextOf(applied), operation, { home, body: place });
+    applyOperation(this.#contextOf(received), operation, { home, body: place });
     return { hlc, origin, seq };
   }
 
@@ -292,7 +292,7 @@ export class OpenBatch {
     if (hlc > this.lastHlc) this.lastHlc = hlc;
   }
 
-  /** The context with what an operation's origin had applied; kept while the vector is the same. */
+  /** The context with what an operation's origin had received; kept while that is the same. */
   #contextOf(causal: Vector): ApplyContext {
     if (causal.size === 0) return this.context;
     if (this.#causal?.causal !== causal) this.#causal = { ...this.context, causal };

@@ -1,6 +1,6 @@
 import { effectiveVector } from "../core/causality.ts";
 import type { Hlc } from "../core/hlc.ts";
-import { type OriginId, parseOriginId, parseSeq, type Seq } from "../core/names.ts";
+import { type OriginId, parseOriginId } from "../core/names.ts";
 import type { OriginState } from "../core/origin-records.ts";
 import type { Dot, Operation, Vector, WriteStamp } from "../core/records.ts";
 import { dotOfKey } from "./metadata/apply-origins.ts";
@@ -32,7 +32,7 @@ export class OriginLogs {
   /** Parked writes of null slots, loaded when they are first needed. */
   #slots: ParkedSlots | undefined;
   readonly #changed = new Set<OriginId>();
-  #applied: Vector | undefined = NOTHING;
+  #received: Vector | undefined = NOTHING;
   #takesOver: boolean | undefined;
 
   /** Loads what the index knows. */
@@ -46,7 +46,7 @@ export class OriginLogs {
       const dot = dotOfKey(key);
       if (dot !== undefined) logs.park(dot);
     }
-    logs.#applied = undefined;
+    logs.#received = undefined;
     return logs;
   }
 
@@ -78,38 +78,25 @@ export class OriginLogs {
     return [...this.#states.values()].sort((left, right) => (left.origin < right.origin ? -1 : 1));
   }
 
-  /** How far each of them has been applied; the same map until one has moved. */
-  get applied(): Vector {
-    this.#applied ??= this.#appliedNow();
-    return this.#applied;
-  }
-
-  #appliedNow(): Vector {
-    const applied = new Map<OriginId, Seq>();
-    for (const { origin, seq } of this.#states.values()) {
-      const first = this.#firstParked(origin);
-      const until = first === undefined ? seq : parseSeq(first - 1);
-      if (until !== undefined && until > 0) applied.set(origin, until);
-    }
-    return applied;
-  }
-
   /**
-   * Parked operations are in the order of their log, and there may be very many: only the first is
-   * read.
+   * How far each of them is here; the same map until one has moved. That is what operations of this
+   * site have seen: changes which may be made beside each other (of buckets and their settings,
+   * deletes of versions, locks) are never parked, so that all of them up to here have been applied.
    */
-  #firstParked(origin: OriginId): number | undefined {
-    for (const seq of this.#parked.get(origin) ?? []) return seq;
-    return undefined;
+  get received(): Vector {
+    this.#received ??= new Map(
+      Array.from(this.#states.values(), ({ origin, seq }) => [origin, seq]),
+    );
+    return this.#received;
   }
 
-  /** What an operation's origin had applied of others when it issued it. */
+  /** What an operation's origin had received of others when it issued it. */
   vectorOf({ dot, vector }: Operation): Vector {
     return effectiveVector(this.#states.get(dot.origin)?.vector ?? NOTHING, vector);
   }
 
   /**
-   * Notes that the next operation of its origin is in the log; returns what it had applied of
+   * Notes that the next operation of its origin is in the log; returns what it had received of
    * others.
    */
   advance(operation: Operation, chain: Uint8Array): Vector {
@@ -139,7 +126,6 @@ export class OriginLogs {
     const parked = this.#parked.get(origin);
     if (parked === undefined) this.#parked.set(origin, new Set([seq]));
     else parked.add(seq);
-    this.#applied = undefined;
     if (write === undefined) this.#slots = undefined;
     else if (write.slot !== undefined)
       this.#slots?.add({ origin, seq, hlc: write.hlc }, write.slot);
@@ -157,7 +143,6 @@ export class OriginLogs {
     const parked = this.#parked.get(origin);
     parked?.delete(seq);
     if (parked?.size === 0) this.#parked.delete(origin);
-    this.#applied = undefined;
   }
 
   isParked({ origin, seq }: Dot): boolean {
@@ -198,6 +183,6 @@ export class OriginLogs {
   #set(state: OriginState): void {
     this.#states.set(state.origin, state);
     this.#changed.add(state.origin);
-    this.#applied = undefined;
+    this.#received = undefined;
   }
 }

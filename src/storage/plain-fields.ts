@@ -33,7 +33,7 @@ export class PlainFields {
    * Looks at the operation from `from` up to `to`. Undefined for everything that the decoder has to
    * see: other operations, other fields, damage.
    *
-   * @param seen the field that says what its origin had applied of others so far.
+   * @param seen the field that says what its origin had received of others so far.
    */
   read(
     bytes: Buffer,

@@ -160,7 +160,7 @@ export class ReplayLogs {
     return vector;
   }
 
-  /** The field that says once more what the origin of the operation before had applied. */
+  /** The field that says once more what the origin of the operation before had received. */
   get seen(): Buffer | undefined {
     const last = this.#last;
     if (last !== undefined) last.seen ??= encodeVectorField(last.vector);

@@ -92,7 +92,7 @@ export function bucketRows(row: BucketRow): LogicalRow[] {
 }
 
 /**
- * A creation or deletion with what its origin had applied, which tells what it removes or leaves.
+ * A creation or deletion with what its origin had received, which tells what it removes or leaves.
  */
 function eventRow(
   start: string,

@@ -10,7 +10,7 @@ import type { IndexView } from "./view.ts";
 export type ApplyContext = {
   readonly view: IndexView;
   readonly references: ReferenceCounts;
-  /** What the origin of the operation at hand had applied of others; undefined: nothing. */
+  /** What the origin of the operation at hand had received of others; undefined: nothing. */
   readonly causal?: Vector | undefined;
 };
 

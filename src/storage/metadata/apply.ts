@@ -64,7 +64,7 @@ export function applyOperation(
   }
 }
 
-/** What an operation's origin had applied of others. A row states that itself, where it counts. */
+/** What an operation's origin had received of others. A row states that itself, where it counts. */
 function seenBy({ causal }: ApplyContext, { vector }: Operation): Vector | undefined {
   return causal ?? (vector.full ? vector.entries : undefined);
 }

@@ -12,7 +12,7 @@ export type SettingRow = {
   readonly value: Uint8Array | undefined;
 };
 
-/** A creation or deletion, with what its origin had applied. */
+/** A creation or deletion, with what its origin had received. */
 type BucketEvent = Witness & { readonly hlc: Hlc; readonly home: number };
 export type BucketCreation = BucketEvent & { readonly createdMs: number; readonly owner: string };
 

@@ -38,7 +38,7 @@ export type JudgeFacts = {
   readonly isApplied: (dot: Dot) => boolean;
   /** Whether a write has been applied here, or never will be. */
   readonly hasArrived: (write: WriteId) => boolean;
-  /** What the operation's origin had applied of others; undefined when that was nothing. */
+  /** What the operation's origin had received of others; undefined when that was nothing. */
   readonly causal: Vector | undefined;
   /**
    * Its bytes exist nowhere any more: it takes no place itself, but what it overwrote is

@@ -15,7 +15,7 @@ import { validDeletes } from "./voided-rows.ts";
  * delete and a lock that did not know of each other, the delete is void. The verdict is logged
  * because the lock itself may be gone from the log when the index is rebuilt.
  *
- * @param causal what the operation's origin had applied of others.
+ * @param causal what the operation's origin had received of others.
  */
 export function judgeDeletes(
   view: IndexView,

@@ -5,7 +5,7 @@ import type { ObjectLock, Retention } from "../../core/object-lock-state.ts";
 import type { ObjectChange, Vector } from "../../core/records.ts";
 import type { Stamp } from "./stamp.ts";
 
-/** A change of a version's retention or legal hold, with what its origin had applied. */
+/** A change of a version's retention or legal hold, with what its origin had received. */
 export type LockChange = {
   readonly stamp: Stamp;
   readonly home: number;

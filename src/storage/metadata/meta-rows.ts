@@ -25,7 +25,7 @@ export type Aspect<Change extends ObjectChange = ObjectChange> = {
   readonly stamp: Stamp;
   readonly home: number;
   readonly change: Change;
-  /** What its origin had applied of others, where that matters. */
+  /** What its origin had received of others, where that matters. */
   readonly vector?: Vector | undefined;
 };
 type Of<Kind extends ObjectChange["kind"]> = Aspect<Extract<ObjectChange, { kind: Kind }>>;

@@ -19,7 +19,7 @@ type Slot = { readonly bucket: BucketName; readonly key: ObjectKey };
 export type ParkedRow = {
   readonly home: number;
   readonly hlc: Hlc;
-  /** What its origin had applied of others. */
+  /** What its origin had received of others. */
   readonly vector: Vector;
   readonly reason: string;
   /** The null slot that it writes; undefined: none, or an older program wrote the row. */

@@ -15,7 +15,7 @@ import {
 } from "./stamp.ts";
 import { decodeVersion, encodeVersion, type VersionRow } from "./version-rows.ts";
 
-/** A delete of one version, with what its origin had applied. */
+/** A delete of one version, with what its origin had received. */
 export type VersionDelete = Witness & { readonly hlc: Hlc; readonly home: number };
 
 /** A delete that is void, and the segment of the record that said so. */
