@@ -125,7 +125,7 @@ export async function deleteBucket(
   });
 }
 
-/** Uploads in progress are this site's own: they end with a bucket that another site deleted. */
+/** Uploads in progress are this site's own: they end with a bucket, however that went. */
 export function endUploadsOfGone(batch: OpenBatch, bucket: BucketName): void {
   if (findBucket(batch.context.view, bucket) === undefined) abortUploads(batch, bucket);
 }

@@ -149,6 +149,7 @@ export class House {
   async #forgetOld(): Promise<number> {
     if (this.#deps.refusal() !== undefined) return 0;
     const resultsExpired = await this.#oldRows.expireResults();
+    await this.#oldRows.endUploads();
     await this.#oldRows.forgetConflicts();
     await this.#dropMarks();
     return resultsExpired;

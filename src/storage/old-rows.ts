@@ -1,14 +1,15 @@
 import { hlcMs } from "../core/hlc.ts";
 import { LIMITS } from "../core/limits.ts";
-import type { SiteId, UploadId } from "../core/names.ts";
+import { type BucketName, parseBucketName, type SiteId, type UploadId } from "../core/names.ts";
 import type { ConflictsRecord, DeletesRecord } from "../core/records.ts";
+import { endUploadsOfGone } from "./buckets.ts";
 import { createKeeping } from "./kept-versions.ts";
 import { decodeRow, TABLES } from "./metadata/rows.ts";
 import type { VoidedRow } from "./metadata/voided-rows.ts";
 import { readKeyName, versionOfInverted } from "./row-operations.ts";
 import { judgeOver } from "./settled-writes.ts";
 import { SpreadWalk } from "./spread-walk.ts";
-import type { StoreParts } from "./store-parts.ts";
+import { findBucket, type StoreParts } from "./store-parts.ts";
 
 /** About what a verdict takes in the log. */
 const RECORD_BYTES = 2048;
@@ -21,6 +22,7 @@ export class OldRows {
   readonly #parts: StoreParts;
   readonly #siteId: SiteId;
   readonly #results: SpreadWalk;
+  readonly #uploads: SpreadWalk;
   readonly #history: SpreadWalk;
   readonly #kept: SpreadWalk;
 
@@ -28,13 +30,15 @@ export class OldRows {
     this.#parts = parts;
     this.#siteId = siteId;
     this.#results = new SpreadWalk(parts.kv, TABLES.result, ROWS_PER_LOOK);
+    this.#uploads = new SpreadWalk(parts.kv, TABLES.upload, ROWS_PER_LOOK);
     this.#history = new SpreadWalk(parts.kv, TABLES.history, ROWS_PER_LOOK);
     this.#kept = new SpreadWalk(parts.kv, TABLES.kept, ROWS_PER_LOOK);
   }
 
   /** True while there are rows that no look has gone over since the first one of its table. */
   get isUnderWay(): boolean {
-    return [this.#results, this.#history, this.#kept].some(({ isUnderWay }) => isUnderWay);
+    const walks = [this.#results, this.#uploads, this.#history, this.#kept];
+    return walks.some(({ isUnderWay }) => isUnderWay);
   }
 
   /** Forgets what came of uploads that were completed long ago, and gives how many. */
@@ -52,6 +56,28 @@ export class OldRows {
       batch.local({ kind: "results-expired", uploadIds });
     });
     return uploadIds.length;
+  }
+
+  /**
+   * Ends uploads in progress whose bucket has gone without a delete that was carried out here: the
+   * last of what had kept it was removed, or its deletion came as a row.
+   */
+  async endUploads(): Promise<void> {
+    const { admission, committer, index } = this.#parts;
+    const gone = new Set<BucketName>();
+    let last: string | undefined;
+    for (const { key } of this.#uploads.rows()) {
+      const [text = ""] = key.split("\0", 1);
+      if (text === last) continue;
+      last = text;
+      const bucket = parseBucketName(text);
+      if (bucket !== undefined && findBucket(index, bucket) === undefined) gone.add(bucket);
+    }
+    if (gone.size === 0) return;
+    admission.admitSmall();
+    await committer.submit(gone.size * RECORD_BYTES, (batch) => {
+      for (const bucket of gone) endUploadsOfGone(batch, bucket);
+    });
   }
 
   /**
