@@ -5,7 +5,13 @@ import type { LogStart, ManifestRef, Operation, RowName } from "../core/records.
 import { compareUtf8 } from "../core/utf8-order.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Log } from "../ports/log.ts";
-import type { Bootstrap, IncomingRow, LogicalRow, LogicalRows } from "../storage/logical-rows.ts";
+import type {
+  Bootstrap,
+  ImportStep,
+  IncomingRow,
+  LogicalRow,
+  LogicalRows,
+} from "../storage/logical-rows.ts";
 import type { LogEntry } from "../storage/replica.ts";
 import { encodeLogicalRow, positionOfRow, rowNameOf, SECTIONS } from "../storage/row-operations.ts";
 import type { FetchedBody } from "./body-fetch.ts";
@@ -64,6 +70,8 @@ const STEP_BYTES = 2 * 1024 * 1024;
 /** Rows of this site that are compared in one turn. */
 const OWN_ROWS_PER_TURN = 2000;
 const REMOVED_AT_ONCE = 1000;
+/** How often rows are taken over whose bytes go away meanwhile, until they are left out. */
+const IMPORT_TRIES = 3;
 
 type Gathered = {
   readonly incoming: IncomingRow[];
@@ -187,7 +195,7 @@ export class BootstrapRun {
     try {
       for (const { entry, operation, position } of entries) {
         if (isFull(gathered) || (gathered.saysOfBuckets && namesBodies(operation))) {
-          at = await this.#commit(at, gathered, position);
+          at = await this.#commit(at, gathered, position, signal);
           const refused = page.refused.filter((one) => compareUtf8(one, position) >= 0);
           gathered = { ...emptyStep(), there: new Set(refused) };
           // A step with large bodies takes a while: renewing the lease shows the other site that we
@@ -196,7 +204,7 @@ export class BootstrapRun {
         }
         await this.#gather(gathered, { entry, operation, position }, signal);
       }
-      return await this.#commit(at, gathered, last);
+      return await this.#commit(at, gathered, last, signal);
     } catch (failure) {
       const staged = gathered.incoming.flatMap(({ manifests }) => manifests);
       for (const manifest of staged) manifest.staged?.discard();
@@ -258,7 +266,12 @@ export class BootstrapRun {
   }
 
   /** Commits what was gathered, and removes rows that were removed there, up to a position. */
-  async #commit(progress: Bootstrap, gathered: Gathered, position: string): Promise<Bootstrap> {
+  async #commit(
+    progress: Bootstrap,
+    gathered: Gathered,
+    position: string,
+    signal: AbortSignal,
+  ): Promise<Bootstrap> {
     const { rows, clock } = this.#deps;
     const next = { ...progress, position, rows: progress.rows + gathered.there.size };
     const removed: RowName[] = [];
@@ -278,16 +291,40 @@ export class BootstrapRun {
       }
       if (from !== undefined) await clock.sleep(0);
     }
-    const outcome = await rows.import({
-      ...{ rows: gathered.incoming, removed, progress: next, rewrite: false },
-    });
-    for (const { why } of outcome.refused) {
-      if (why === "clock") throw new Error("a row's clock is far ahead; mend the clocks first");
-      this.#skipped += 1;
-    }
+    await this.#import(gathered, { removed, progress: next }, signal);
     this.#rows = next.rows;
     this.#bytes += gathered.bytes + gathered.bodyBytes;
     return next;
+  }
+
+  /**
+   * Takes over what was gathered. Rows whose bytes have gone since they were found here, with what
+   * else had named them, are gathered once more.
+   */
+  async #import(
+    gathered: Gathered,
+    { removed, progress }: Pick<ImportStep, "removed" | "progress">,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { rows } = this.#deps;
+    for (let tries = 1; ; tries++) {
+      const incoming = gathered.incoming.splice(0);
+      const { refused } = await rows.import({ rows: incoming, removed, progress, rewrite: false });
+      if (refused.some(({ why }) => why === "clock")) {
+        throw new Error("a row's clock is far ahead; mend the clocks first");
+      }
+      if (refused.length === 0) return;
+      if (tries === IMPORT_TRIES) {
+        this.#skipped += refused.length;
+        await rows.import({ rows: [], removed: [], progress, rewrite: false });
+        return;
+      }
+      for (const { row, operation } of refused) {
+        const { encoded, inline } = row;
+        const position = positionOfRow(operation) ?? "";
+        await this.#gather(gathered, { entry: { encoded, inline }, operation, position }, signal);
+      }
+    }
   }
 }
 

@@ -67,10 +67,11 @@ export type ImportStep = {
 export type ImportOutcome = {
   readonly imported: number;
   /**
-   * Rows whose bytes disappeared meanwhile; or rows too far in the future, and then nothing was
-   * taken.
+   * Rows whose bytes disappeared meanwhile: the others were taken, and the bootstrap's progress was
+   * not noted. Or rows too far in the future, and then nothing was taken.
    */
   readonly refused: ReadonlyArray<{
+    readonly row: IncomingRow;
     readonly operation: Operation;
     readonly why: "bytes" | "clock";
   }>;

@@ -2,7 +2,7 @@ import { LayoutError } from "../core/bytes.ts";
 import { hlcMs } from "../core/hlc.ts";
 import { decodeOperation } from "../core/operation-codec.ts";
 import { hasWritableDates } from "../core/operation-dates.ts";
-import type { LogStart, Operation } from "../core/records.ts";
+import type { LogStart, ManifestRef, Operation } from "../core/records.ts";
 import { manifestsOf, type OpenBatch } from "./batch.ts";
 import { isWhole, takeManifest } from "./incoming-bytes.ts";
 import type {
@@ -68,15 +68,16 @@ function judgeImport(
   const ahead = decoded.filter(({ operation }) => isAhead(parts, operation));
   if (ahead.length > 0) {
     // Nothing of the step is taken: it is repeated once this site's clock has caught up.
-    return { imported: 0, refused: ahead.map(({ operation }) => ({ operation, why: "clock" })) };
+    return { imported: 0, refused: ahead.map((one) => ({ ...one, why: "clock" })) };
   }
   for (const one of step.settled ?? []) takeSettled(batch, one);
   const refused: Array<ImportOutcome["refused"][number]> = [];
   let imported = 0;
   const isBootstrap = step.progress !== undefined;
+  const held = holdBytes(batch, decoded, step);
   for (const { row, operation } of decoded) {
     if (!hasBytes(batch, { row, operation })) {
-      refused.push({ operation, why: "bytes" });
+      refused.push({ row, operation, why: "bytes" });
     } else if (step.rewrite || isNews(batch, operation, step)) {
       for (const manifest of row.manifests) takeManifest(batch, manifest);
       takeRow(batch, { row, operation }, isBootstrap);
@@ -84,8 +85,35 @@ function judgeImport(
     }
   }
   if (step.removed.length > 0) batch.local({ kind: "rows-removed", rows: step.removed });
-  if (step.progress !== undefined) batch.local({ kind: "bootstrap", ...step.progress });
+  batch.context.references.dropManifestRefs(held);
+  // What was refused has still to come.
+  const isWhole = refused.length === 0;
+  if (step.progress !== undefined && isWhole) batch.local({ kind: "bootstrap", ...step.progress });
   return { imported, refused };
+}
+
+/**
+ * Takes in bytes that come with the rows, and holds those that are here: a row may take away what
+ * named them, and one behind it name them too. Gives what has to be let go of again.
+ */
+function holdBytes(
+  batch: OpenBatch,
+  decoded: readonly Decoded[],
+  step: ImportStep,
+): readonly ManifestRef[] {
+  const { view, references } = batch.context;
+  const held: ManifestRef[] = [];
+  for (const one of decoded) {
+    const refs = manifestsOf(one.operation.body);
+    if (refs.length === 0) continue;
+    const isWanted = step.rewrite || isNews(batch, one.operation, step);
+    if (isWanted && hasBytes(batch, one)) {
+      for (const manifest of one.row.manifests) takeManifest(batch, manifest);
+    }
+    held.push(...refs.filter(({ hash }) => view.get(TABLES.manifest, hash) !== undefined));
+  }
+  references.addManifestRefs(held);
+  return held;
 }
 
 /**
