@@ -130,17 +130,15 @@ function shareBody(batch: OpenBatch, source: StoredObject): BodyRef | undefined 
 }
 
 /**
- * Puts a staged body's manifest into the batch, with the places of chunks that are new here. Chunks
- * and manifests that are known already are only named: what was written again is dead space.
+ * Puts a staged body's manifest into the batch, with the places of its chunks. Chunks that are
+ * known already are read from the new place from now on: these bytes have just been written, and
+ * nobody knows what has become of the others. Of the two copies one is dead space in any case.
  */
 export function nameChunks(hash: Hash, batch: OpenBatch, body: StagedBody): ManifestRef {
   const staged = stagedChunks(body);
   const { view } = batch.context;
-  const fresh = new Map(staged.chunks.map((chunk) => [chunk.hash, chunk]));
-  for (const known of [...fresh.keys()]) {
-    if (view.get(TABLES.chunk, known) !== undefined) fresh.delete(known);
-  }
-  if (fresh.size > 0) batch.local({ kind: "chunks-placed", chunks: [...fresh.values()] });
+  const placed = new Map(staged.chunks.map((chunk) => [chunk.hash, chunk]));
+  if (placed.size > 0) batch.local({ kind: "chunks-placed", chunks: [...placed.values()] });
   const chunks = staged.chunks.map((chunk) => ({ hash: chunk.hash, bytes: chunk.place.bytes }));
   const manifest = parseContentHash(toHex(hash.digest("BLAKE3", encodeManifest(chunks))));
   if (manifest === undefined) throw new StorageFault("corrupt", "a manifest has no hash");

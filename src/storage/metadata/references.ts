@@ -42,7 +42,7 @@ export class ReferenceCounts {
   }
 
   /**
-   * Notes where a chunk lies: where its last record says. It is logged only when no copy was there.
+   * Notes where a chunk lies: where its last record says. An older copy is dead space from now on.
    */
   placeChunk(hash: ContentHash, place: ChunkPlace, home: number): void {
     const before = this.#view.get(TABLES.chunk, hash);
