@@ -124,7 +124,10 @@ export async function gatherRows(
   { range, positions, bytesMax, bodies }: RowsRequest,
 ): Promise<{ entries: LogEntry[]; next: string | undefined; refused: string[] }> {
   const wanted = positions.length === 0 ? undefined : new Set(positions);
-  const step = rows.read(range, ROWS_PER_PAGE);
+  const step = rows.read(
+    wanted === undefined ? { ...range, withKept: true } : range,
+    ROWS_PER_PAGE,
+  );
   const entries: LogEntry[] = [];
   const refused: string[] = [];
   let bytes = 0;

@@ -23,7 +23,7 @@ import { applyLocal, applyManifest, applyOperation } from "./metadata/apply.ts";
 import type { ApplyContext } from "./metadata/apply-context.ts";
 import { parkOperation, writtenSlot } from "./metadata/apply-origins.ts";
 import { type JudgeFacts, judgeConflicts, judgeOwn, judgeRow } from "./metadata/judge-conflicts.ts";
-import { judgeDeletes } from "./metadata/judge-deletes.ts";
+import { judgeDeletes, judgeRowDeletes } from "./metadata/judge-deletes.ts";
 import type { KeyName } from "./metadata/key-versions.ts";
 import { logRunKeyOf } from "./metadata/keys.ts";
 import { withPrior } from "./metadata/prior.ts";
@@ -311,6 +311,7 @@ export class OpenBatch {
       isBootstrap,
     });
     if (verdicts !== undefined) this.local(verdicts);
+    for (const record of judgeRowDeletes(this.context.view, operation)) this.local(record);
     const recordOffset = this.records.length;
     this.#record("row", (writer) => encodeOperation(writer, operation));
     clock.observe(operation.hlc);

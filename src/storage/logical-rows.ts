@@ -19,7 +19,16 @@ export type LogicalRow = {
 };
 
 /** A stretch of positions: from `from` up to but not including `to`, which may be open. */
-export type RowRange = { readonly from: string; readonly to: string | undefined };
+export type RowRange = {
+  readonly from: string;
+  readonly to: string | undefined;
+  /**
+   * Whether versions that are kept behind their deletes stand in front of those, as if they had not
+   * been deleted: whoever takes all rows over has to keep them too. Sites that agree about all else
+   * may differ in what they keep, so nothing else asks for them.
+   */
+  readonly withKept?: true;
+};
 
 export type RowStep = {
   readonly rows: readonly LogicalRow[];

@@ -152,6 +152,12 @@ export function voidedRows(name: KeyName, inverted: string, row: VoidedRow): Log
   return rows.sort((left, right) => (left.position < right.position ? -1 : 1));
 }
 
+/** What is kept behind the deletes of a version, as the rows that it was: they stand in front. */
+export function keptRows(name: KeyName, { kept }: VoidedRow): LogicalRow[] {
+  const changes = kept?.meta === undefined ? [] : metaRows(name, false, kept.meta);
+  return kept?.version === undefined ? changes : [...changes, ...versionRows(name, kept.version)];
+}
+
 /**
  * A conflict: a write that lost to one that did not know of it. A write that is only expected to
  * become one is no fact yet. Its position is behind the one it had in its slot, so that a walk in

@@ -11,6 +11,7 @@ import {
   accessKeyRows,
   bucketRows,
   historyRows,
+  keptRows,
   metaRows,
   objectRows,
   readKeyName,
@@ -29,7 +30,7 @@ type Source = {
   readonly table: Table<unknown>;
   /** The index key to begin at for a position in this section (given without its letter). */
   readonly seek: (rest: string) => string;
-  readonly read: (key: string, value: Uint8Array, hash: Hash) => LogicalRow[];
+  readonly read: (key: string, value: Uint8Array, hash: Hash, range: RowRange) => LogicalRow[];
 };
 
 /** The parts of an object's index key: bucket and key, and what follows them. */
@@ -65,10 +66,10 @@ function seekVersion(rest: string): string {
 
 function source<Row>(
   at: { section: string; table: Table<Row>; seek: (rest: string) => string },
-  rowsOf: (row: Row, key: string) => LogicalRow[],
+  rowsOf: (row: Row, key: string, range: RowRange) => LogicalRow[],
 ): Source {
-  const read: Source["read"] = (key, value, hash) =>
-    rowsOf(decodeRow(at.table, value, hash.crc32), key);
+  const read: Source["read"] = (key, value, hash, range) =>
+    rowsOf(decodeRow(at.table, value, hash.crc32), key, range);
   return { section: at.section, table: at.table as Table<unknown>, seek: at.seek, read };
 }
 
@@ -103,9 +104,10 @@ const SOURCES: ReadonlyArray<readonly Source[]> = [
     source({ ...objects, table: TABLES.version }, (row, key) =>
       versionRows(splitKey(key).name, row),
     ),
-    source({ ...objects, table: TABLES.voided }, (row, key) => {
+    source({ ...objects, table: TABLES.voided }, (row, key, { withKept }) => {
       const { name, rest } = splitKey(key);
-      return voidedRows(name, rest, row);
+      const deletes = voidedRows(name, rest, row);
+      return withKept === true ? [...keptRows(name, row), ...deletes] : deletes;
     }),
     source({ ...objects, table: TABLES.history }, (row, key) =>
       historyRows(splitKey(key).name, row),
@@ -179,15 +181,16 @@ function* merged(
 function* tableRows(
   { kv, hash }: RowWalkDeps,
   { section, table, seek, read }: Source,
-  { from }: RowRange,
+  range: RowRange,
 ): Generator<LogicalRow> {
+  const { from } = range;
   const begin = from.startsWith(section) ? seek(from.slice(section.length)) : "";
   const gte = rangeStart(indexKey(table.prefix, begin));
   const lt = indexKey(behind(table.prefix), "");
   for (const { key, value } of kv.range({ gte, lt })) {
     const text = asBuffer(key).toString("utf8", table.prefix.length);
     // Both are copied out of the snapshot here: the next read makes them invalid.
-    for (const row of read(text, value, hash)) {
+    for (const row of read(text, value, hash, range)) {
       if (compareUtf8(row.position, from) >= 0) yield row;
     }
   }

@@ -1,7 +1,7 @@
 import { hasSeen, type Witness } from "../../core/causality.ts";
 import type { DeletesRecord, Operation, Vector } from "../../core/records.ts";
 import { deletesOf } from "./apply-deletes.ts";
-import { metaKeyOf, writeIdOf } from "./key-versions.ts";
+import { metaKeyOf, versionById, writeIdOf } from "./key-versions.ts";
 import { isLocking, lockChange } from "./lock-changes.ts";
 import { TABLES } from "./rows.ts";
 import type { IndexView } from "./view.ts";
@@ -47,6 +47,18 @@ export function judgeDeletes(
   if (beside.length === 0) return [];
   const deletes = beside.map((one) => ({ hlc: one.hlc, origin: one.origin, seq: one.seq }));
   return [{ kind: "deletes-judged", bucket, key, version, what: "void", deletes }];
+}
+
+/**
+ * Judges a row in the same way, which comes outside every log. The version that a row deletes comes
+ * in front of it where it has to be kept, so none is waited for.
+ */
+export function judgeRowDeletes(view: IndexView, operation: Operation): DeletesRecord[] {
+  const { body, vector } = operation;
+  const records = judgeDeletes(view, operation, vector.entries);
+  if (body.kind !== "version-delete") return records;
+  const isThere = versionById(view, body, writeIdOf(body.version)) !== undefined;
+  return records.filter(({ what }) => what !== "kept" || isThere);
 }
 
 function areBeside(left: Witness, right: Witness): boolean {
