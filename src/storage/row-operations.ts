@@ -116,7 +116,10 @@ export function versionRows(name: KeyName, { kind, row }: VersionRow): LogicalRo
     return [{ position, operation: rowOperation(stamp, body), stored }];
   }
   const { deletedMs } = row;
-  const slot = { nullSlot, nullMarker: nullSlot, deletedMs };
+  // The marker of an expired version stands where it was not made: of several one is to stay.
+  const isExpiry = !nullSlot && hlcMs(stamp.hlc) !== deletedMs;
+  const place = isExpiry ? { standsAt: stamp.hlc } : {};
+  const slot = { nullSlot, nullMarker: nullSlot, deletedMs, ...place };
   const body = { kind: "object-delete", ...name, ...slot } as const;
   return [{ position, operation: rowOperation(stamp, body), stored: undefined }];
 }

@@ -1,13 +1,11 @@
 import { afterEach, describe, expect, test } from "vitest";
-import { BootstrapRun } from "../../src/replication/bootstrap.ts";
 import type { StoredObject } from "../../src/storage/store.ts";
-import { createMemoryLog } from "../sim/memory-log.ts";
 import { dumpRows } from "../sim/sim-machine.ts";
 import { readBody } from "../sim/store-check.ts";
 import { bucketOf, keyOf } from "../sim/store-journal.ts";
 import { handOverAll } from "../support/hand-over.ts";
 import { dumpLogicalRows } from "../support/logical-rows.ts";
-import { fetchFrom, linkRows } from "../support/row-link.ts";
+import { takeOver } from "../support/row-link.ts";
 import { BUCKETS, put, setUp } from "../support/row-workload.ts";
 import { closeSimSites, SimSite } from "../support/sim-site.ts";
 
@@ -22,22 +20,6 @@ const VERSIONED = BUCKETS[1] ?? bucketOf("versioned");
 const KEY = keyOf("a");
 
 type Name = Pick<StoredObject, "bucket" | "key" | "version">;
-
-/** All rows, as a site takes them over; the logs go on behind them. */
-async function takeOver(from: SimSite, to: SimSite): Promise<void> {
-  const link = linkRows(from, to);
-  link.heads = [...from.store.rows.heads()];
-  const { calls } = link;
-  const source = {
-    site: from.running.site.identity.siteId,
-    start: calls.start.bind(calls),
-    rows: calls.rows.bind(calls),
-  };
-  const deps = { rows: to.store.rows, clock: to.clock, log: createMemoryLog() };
-  const own = () => to.running.site.identity.origin;
-  const run = new BootstrapRun({ ...deps, own, fetch: fetchFrom(from, to) }, source);
-  await run.run(new AbortController().signal);
-}
 
 /** Two sites with a version, and one that has nothing yet. */
 async function threeSites(

@@ -3,6 +3,7 @@ import type { LogStart } from "../../src/core/records.ts";
 import type { SiteRecord } from "../../src/core/site-record.ts";
 import { Bandwidth } from "../../src/replication/bandwidth.ts";
 import type { FetchedBody } from "../../src/replication/body-fetch.ts";
+import { BootstrapRun } from "../../src/replication/bootstrap.ts";
 import { BootstrapLeases } from "../../src/replication/bootstrap-leases.ts";
 import type { AskPeer } from "../../src/replication/peer-calls.ts";
 import { RowCalls } from "../../src/replication/row-calls.ts";
@@ -15,6 +16,7 @@ import {
 } from "../../src/replication/row-server.ts";
 import { decodeRow, TABLES } from "../../src/storage/metadata/rows.ts";
 import { indexKey } from "../../src/storage/metadata/stored-rows.ts";
+import { createMemoryLog } from "../sim/memory-log.ts";
 import { Seed } from "../sim/seed.ts";
 import { createSimRandom } from "../sim/sim-random.ts";
 import type { SimSite } from "./sim-site.ts";
@@ -101,4 +103,20 @@ export async function chunkOf(site: SimSite, hash: string): Promise<Buffer> {
   await file.read(bytes, place.offset);
   await file.close();
   return bytes;
+}
+
+/** Takes over all rows of a site, as a new member does; logs go on behind them. */
+export async function takeOver(from: SimSite, to: SimSite): Promise<void> {
+  const link = linkRows(from, to);
+  link.heads = [...from.store.rows.heads()];
+  const { calls } = link;
+  const source = {
+    site: from.running.site.identity.siteId,
+    start: calls.start.bind(calls),
+    rows: calls.rows.bind(calls),
+  };
+  const deps = { rows: to.store.rows, clock: to.clock, log: createMemoryLog() };
+  const own = () => to.running.site.identity.origin;
+  const run = new BootstrapRun({ ...deps, own, fetch: fetchFrom(from, to) }, source);
+  await run.run(new AbortController().signal);
 }
