@@ -6,8 +6,9 @@ import type { ApplyContext } from "./apply-context.ts";
 import { deletesOf, dropKept, putDeletes } from "./apply-deletes.ts";
 import { dropNullMeta } from "./apply-versions.ts";
 import { dropNullChanges } from "./change-rows.ts";
+import { bury } from "./graves.ts";
 import { nullVersion, sameWrite, versionById, writeIdOf } from "./key-versions.ts";
-import { BOOTSTRAP_KEY, DROPPED_KEY, FLOORS_KEY, graveKeyOf } from "./keys.ts";
+import { BOOTSTRAP_KEY, DROPPED_KEY, FLOORS_KEY } from "./keys.ts";
 import { TABLES } from "./rows.ts";
 import { removeTombstone, removeVersion, tombstoneOf } from "./version-places.ts";
 import { isDeleted } from "./voided-rows.ts";
@@ -92,10 +93,7 @@ function outliveEarlier({ view, references }: ApplyContext, home: number): void 
   const dropped = view.get(TABLES.dropped, DROPPED_KEY)?.record.segments ?? [];
   for (const [first, last] of gapsOf(dropped, home)) {
     for (let segment = first; segment <= last; segment++) {
-      const key = graveKeyOf(home, segment);
-      if (view.get(TABLES.grave, key) !== undefined) return;
-      view.put(TABLES.grave, key, {});
-      references.addLive(home, 1, 0);
+      bury({ view, references }, home, segment);
     }
   }
 }
