@@ -112,8 +112,9 @@ function isOwn(owner: SegmentOwner, clusterId: ClusterId): boolean {
   return owner.clusterId === clusterId || owner.formerClusterIds.includes(clusterId);
 }
 
-async function readFooterOffset(
-  deps: DiscoveryDeps,
+/** Where the footer of a segment begins; undefined when it is not sealed. */
+export async function readFooterOffset(
+  deps: Pick<DiscoveryDeps, "hash">,
   file: ReadFile,
   { id, sizeBytes }: { id: number; sizeBytes: number },
 ): Promise<number | undefined> {

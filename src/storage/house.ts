@@ -7,6 +7,7 @@ import type { Disk } from "../ports/disk.ts";
 import type { Log } from "../ports/log.ts";
 import { isAwaited } from "./acknowledgements.ts";
 import type { CommitLane } from "./commit-lane.ts";
+import { Graveyards } from "./graveyards.ts";
 import { placeOfOperation } from "./log-pages.ts";
 import { endsOfLogs, isNeeded, type OriginEnd } from "./log-trim.ts";
 import { dropOldMarks } from "./mark-horizon.ts";
@@ -69,6 +70,7 @@ export class House {
   #batchesSeen = -1;
   #marksLookedAtMs: number;
   readonly #markMoves: MarkMoves;
+  readonly #graveyards: Graveyards;
   #marksMovedAtMs = Number.NEGATIVE_INFINITY;
   #lastWriteMs: number;
   #bytesAtCheckpoint: number;
@@ -82,6 +84,7 @@ export class House {
     this.#deps = deps;
     this.#oldRows = new OldRows(deps.parts, deps.siteId);
     this.#markMoves = new MarkMoves(deps.parts);
+    this.#graveyards = new Graveyards(deps.parts, deps.segments);
     this.#lastWriteMs = deps.clock.monotonicMs();
     this.#marksLookedAtMs = this.#lastWriteMs;
     this.#bytesAtCheckpoint = this.#logBytes();
@@ -192,10 +195,17 @@ export class House {
     return !bulk.isPinned(segment) && view.get(TABLES.segment, segmentKeyOf(segment)) === undefined;
   }
 
+  /** Whether a segment is only needed for removals, which may be said elsewhere. */
+  #isGraveyard({ id, lane }: SegmentFacts): boolean {
+    return lane === "commit" && this.#graveyards.isOne(id, this.#deps.parts.index);
+  }
+
   #isDead(facts: SegmentFacts, view?: RowReader): boolean {
     const { lane, parts } = this.#deps;
     if (lane.holds(facts.id) || parts.bulk.currentSegment === facts.id) return false;
-    return this.#isUnneeded(facts.id, view);
+    return (
+      this.#isUnneeded(facts.id, view) || this.#graveyards.isCleared(facts.id, view ?? parts.index)
+    );
   }
 
   /**
@@ -276,7 +286,7 @@ export class House {
     const last = this.#lastOperation();
     const unneeded = [...segments.facts.values()]
       .filter(({ id, lane, sealed }) => sealed && (lane === "bulk" || (id < logEnd && id !== last)))
-      .filter((facts) => this.#isDead(facts));
+      .filter((facts) => this.#isDead(facts) || this.#isGraveyard(facts));
     // A slow reader keeps the segments that it reads from being dropped, and no others.
     const dead = unneeded.filter(({ id }) => !parts.bodies.isRead(id));
     this.#isHeldUp = dead.length < unneeded.length;
@@ -319,6 +329,8 @@ export class House {
     const { parts } = this.#deps;
     const candidates = await this.#candidates();
     if (candidates.length === 0) return [];
+    const graveyards = candidates.map(({ facts }) => facts).filter((one) => !this.#isDead(one));
+    await this.#graveyards.clear(graveyards);
     parts.admission.admitSmall();
     return await parts.committer.submit(1024, (batch) => {
       const { view } = batch.context;

@@ -1,4 +1,5 @@
 import type { Operation } from "../core/records.ts";
+import { countGraves } from "./metadata/graves.ts";
 import { segmentKeyOf } from "./metadata/keys.ts";
 import { TABLES, type Table } from "./metadata/rows.ts";
 import type { RowReader } from "./metadata/stored-rows.ts";
@@ -76,7 +77,7 @@ export class MarkMoves {
     });
     for (const [segment, count] of rows) {
       if (marks.get(segment) === count) continue;
-      this.#mixed.set(segment, count);
+      this.#mixed.set(segment, this.#liveIn(segment)?.rows ?? 0);
       rows.delete(segment);
     }
     let moved = 0;
@@ -88,15 +89,23 @@ export class MarkMoves {
     return moved;
   }
 
-  /** Segments where few rows are live, and no body is, with how many rows. */
+  /**
+   * Segments where few rows are live, and no body is, with how many rows. Graves are left aside:
+   * what they stand for can be said elsewhere, once nothing else is left.
+   */
   #worthMoving(sealed: readonly SegmentFacts[]): Map<number, number> {
     const worth = new Map<number, number>();
     for (const { id, sizeBytes } of sealed) {
-      const live = this.#parts.index.get(TABLES.segment, segmentKeyOf(id));
+      const live = this.#liveIn(id);
       if (live === undefined || live.bytes > 0 || this.#mixed.get(id) === live.rows) continue;
-      if (live.rows * MARK_BYTES <= sizeBytes * SEGMENT_SHARE) worth.set(id, live.rows);
+      const rows = live.rows - countGraves(this.#parts.index, id);
+      if (rows > 0 && rows * MARK_BYTES <= sizeBytes * SEGMENT_SHARE) worth.set(id, rows);
     }
     return worth;
+  }
+
+  #liveIn(segment: number): { readonly rows: number; readonly bytes: number } | undefined {
+    return this.#parts.index.get(TABLES.segment, segmentKeyOf(segment));
   }
 
   async #walkAll(segments: ReadonlyMap<number, unknown>, visit: Visit): Promise<void> {

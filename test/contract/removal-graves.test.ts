@@ -5,6 +5,7 @@ import { dumpRows } from "../sim/sim-machine.ts";
 import { keyOf } from "../sim/store-journal.ts";
 import { PLAIN } from "../support/remote-sites.ts";
 import { put, setUp } from "../support/row-workload.ts";
+import { uploadAndDelete } from "../support/short-lived.ts";
 import { closeSimSites, SimSite } from "../support/sim-site.ts";
 
 afterEach(closeSimSites);
@@ -12,30 +13,12 @@ afterEach(closeSimSites);
 const DAY_MS = 24 * 3600 * 1000;
 const PEER = required(parseSiteId("00000000000000aa"), "site id");
 const ORIGIN = required(parseOriginId("00000000000000bb"), "origin");
-const ATTRIBUTES = { system: [], user: [], storageClass: undefined, tags: [] };
-const PART = { partNumber: 1, etag: "0".repeat(32), checksums: [] };
 
 async function meet({ store }: SimSite): Promise<void> {
   await store.putSite({
     ...{ id: PEER, name: "paris", publicKey: "00".repeat(32), addresses: [], certificates: [] },
     ...{ origins: [ORIGIN], state: "active", featureLevel: 1, insecure: false },
   });
-}
-
-/** An object that is uploaded in parts, and deleted: only the result of its upload stays. */
-async function uploadAndDelete({ store }: SimSite): Promise<void> {
-  const at = { bucket: PLAIN, key: keyOf("up") };
-  const asked = { ...at, initiator: "i", attributes: ATTRIBUTES, encryption: undefined };
-  const begun = await store.createUpload({ ...asked, checksum: undefined });
-  if (begun.outcome !== "created") throw new Error(begun.outcome);
-  const { uploadId } = begun.upload;
-  const writer = await store.stageBody();
-  await writer.write(Buffer.from("part"));
-  const body = { kind: "staged", staged: await writer.finish() } as const;
-  await store.putPart({ ...at, ...PART, uploadId, body });
-  const done = await store.completeUpload({ ...at, uploadId, parts: [PART], combine: () => [] });
-  expect(done.outcome).toBe("stored");
-  await store.deleteObject(at);
 }
 
 /** Everything is acknowledged and old, and the house is kept. */
@@ -50,7 +33,7 @@ async function age(site: SimSite): Promise<void> {
 test("the removal of a mark stays as long as any segment in which its object may be", async () => {
   const site = await SimSite.open("removal-graves");
   await site.store.createBucket({ name: PLAIN, owner: "o" });
-  await uploadAndDelete(site);
+  await uploadAndDelete(site, keyOf("up"));
   await site.store.deleteBucket(PLAIN);
   await site.restart();
   await setUp(site);

@@ -233,10 +233,12 @@ function dropSegments(
   view.put(TABLES.dropped, DROPPED_KEY, { home, record });
   references.addLive(home, 1, 0);
   for (const { key } of view.rows(TABLES.grave, "", "~")) {
-    const createdIn = Number(key.slice(10));
-    if (!isDropped(record.segments, createdIn)) continue;
+    const [removedIn, createdIn] = [Number(key.slice(0, 10)), Number(key.slice(10))];
+    // A segment with removals goes before what it removed when they are said elsewhere as well.
+    const isOver = isDropped(record.segments, createdIn) || isDropped(record.segments, removedIn);
+    if (!isOver) continue;
     view.remove(TABLES.grave, key);
-    references.addLive(Number(key.slice(0, 10)), -1, 0);
+    references.addLive(removedIn, -1, 0);
   }
   for (const trim of record.trimPoints) {
     const from = trim.origin;
