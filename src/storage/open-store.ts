@@ -232,8 +232,8 @@ function batchBytesMaxOf({ writeMode }: StoreSettings): number {
 }
 
 function tellOfDamage(log: Log): (segment: number, offset: number) => void {
-  return (segment, offset) =>
-    log.error({ segment, offset }, "stored bytes are damaged; run a check of this site");
+  const hint = "look at the disk; with peers, `atoll repl-verify --peer NAME --repair` mends it";
+  return (segment, offset) => log.error({ segment, offset, hint }, "stored bytes are damaged");
 }
 
 /** Begins a new segment in the commit lane; the bulk lane begins one when it needs it. */
