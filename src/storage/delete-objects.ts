@@ -5,10 +5,12 @@ import type { OperationBody } from "../core/records.ts";
 import type { OpenBatch } from "./batch.ts";
 import { judgeConditions } from "./conditions.ts";
 import { deletesOf } from "./metadata/apply-deletes.ts";
-import type { KeyName } from "./metadata/key-versions.ts";
+import { type KeyName, newestVersion } from "./metadata/key-versions.ts";
 import { objectKeyOf } from "./metadata/keys.ts";
+import type { ObjectRow } from "./metadata/object-row.ts";
 import { TABLES } from "./metadata/rows.ts";
-import type { DeleteObjectRequest, DeleteOutcome } from "./store.ts";
+import type { RowReader } from "./metadata/stored-rows.ts";
+import type { DeleteObjectRequest, DeleteOutcome, Refusal } from "./store.ts";
 import { findBucket, type StoreParts } from "./store-parts.ts";
 import { isKept, judgeOverwrite, namedVersion, versioningIn } from "./versions.ts";
 
@@ -69,7 +71,7 @@ function judgeCurrentDelete(
   const { bucket, key } = request;
   const { view } = batch.context;
   const current = view.get(TABLES.object, objectKeyOf(bucket, key));
-  const refusal = judgeConditions(request.conditions, current);
+  const refusal = judgeDemands(view, request, current);
   if (refusal !== undefined) return refusal;
   const versioning = versioningIn(view, bucket);
   const existed = current !== undefined;
@@ -94,6 +96,23 @@ function judgeCurrentDelete(
   return deleted(existed, nullSlot ? undefined : makeVersionId(standsAt ?? hlc, origin));
 }
 
+/**
+ * Judges what a delete demands of its key. That is always said of the current version, also where
+ * the request names another one, and a key that a delete marker hides is one that has changed.
+ * https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-deletes.html
+ */
+function judgeDemands(
+  view: RowReader,
+  request: DeleteObjectRequest,
+  current: ObjectRow | undefined,
+): Refusal | undefined {
+  const refusal = judgeConditions(request.conditions, current);
+  if (refusal?.outcome !== "no-such-key" || newestVersion(view, request) === undefined) {
+    return refusal;
+  }
+  return { outcome: "precondition-failed", condition: "If-Match" };
+}
+
 function deleted(existed: boolean, deleteMarker: VersionId | "null" | undefined): DeleteOutcome {
   return { outcome: "deleted", existed, deleteMarker, removedMarker: false, version: undefined };
 }
@@ -113,9 +132,12 @@ function judgeVersionDelete(
   request: DeleteObjectRequest & { readonly version: NonNullable<DeleteObjectRequest["version"]> },
 ): DeleteOutcome {
   const { bucket, key, version, bypassGovernance = false } = request;
-  const found = namedVersion(batch.context.view, request, version);
-  const object = found?.kind === "object" ? found.row : undefined;
-  const refusal = judgeConditions(request.conditions, object);
+  const { view } = batch.context;
+  const found = namedVersion(view, request, version);
+  const refusal =
+    request.conditions === undefined
+      ? undefined
+      : judgeDemands(view, request, view.get(TABLES.object, objectKeyOf(bucket, key)));
   if (refusal !== undefined) return refusal;
   const done = { outcome: "deleted", deleteMarker: undefined, version } as const;
   if (found === undefined) return { ...done, existed: false, removedMarker: false };

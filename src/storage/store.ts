@@ -263,7 +263,7 @@ export type DeleteObjectRequest = {
   readonly version?: VersionId | "null";
   /** The caller may pass over governance retention, and wants to. */
   readonly bypassGovernance?: boolean;
-  /** Judged against the version that is named, or else the current one. */
+  /** Judged against the current version, whichever is named. */
   readonly conditions?: WriteConditions;
 };
 

@@ -106,16 +106,23 @@ describe.each(SITES)("versions that are changed or locked in %s", (_name, make) 
     await expectSameAfterRebuild();
   });
 
-  test("are judged by conditions of the version that is named", async () => {
+  test("are judged by conditions on the current version, whichever is named", async () => {
     await setVersioning("enabled");
     const one = await put("a", "one");
+    const former = store().object(alpha, keyOf("a"))?.record.etag ?? "";
     await put("a", "two");
     const etag = store().object(alpha, keyOf("a"))?.record.etag ?? "";
-    const conditions = { ifMatch: [etag] };
     const name = { bucket: alpha, key: keyOf("a"), version: one as NonNullable<Id> };
-    const wrong = await store().deleteObject({ ...name, conditions });
-    expect(wrong.outcome).toBe("precondition-failed");
+    const when = async (ifMatch: string) =>
+      (await store().deleteObject({ ...name, conditions: { ifMatch: [ifMatch] } })).outcome;
+    expect(await when(former)).toBe("precondition-failed");
+    expect(await when(etag)).toBe("deleted");
+    expect(await shown()).toEqual(["a: two latest"]);
     await remove("a");
+    // A marker hides the key, which is not the same as never having been there.
+    expect(await when("*")).toBe("precondition-failed");
+    const nowhere = { ...name, key: keyOf("b"), conditions: { ifMatch: ["*"] } };
+    expect((await store().deleteObject(nowhere)).outcome).toBe("no-such-key");
     const created = await store().putObject({
       ...putRequest("a", "three"),
       conditions: { ifNoneMatch: ["*"] },

@@ -347,7 +347,7 @@ describe.each(ENGINES)("versioning on %s", (engine) => {
       await s3.send(new DeleteObjectCommand(target));
       expect(await refusalOf(put({ IfMatch: first.ETag }))).toBe("404 NoSuchKey");
       const remove = new DeleteObjectCommand({ ...target, IfMatch: "*" });
-      expect(await refusalOf(s3.send(remove))).toBe("404 NoSuchKey");
+      expect(await refusalOf(s3.send(remove))).toBe("412 PreconditionFailed");
       const again = await put({ IfNoneMatch: "*" });
       expect(again.VersionId).not.toBe(first.VersionId);
       expect(await historyOf(s3, Bucket)).toHaveLength(3);
@@ -359,9 +359,11 @@ describe.each(ENGINES)("versioning on %s", (engine) => {
       const target = { Bucket, Key: "k" };
       const old = await s3.send(new PutObjectCommand({ ...target, Body: "old" }));
       const now = await s3.send(new PutObjectCommand({ ...target, Body: "new" }));
-      const remove = (IfMatch: string | undefined) =>
-        s3.send(new DeleteObjectCommand({ ...target, IfMatch }));
+      const remove = (IfMatch: string | undefined, VersionId?: string) =>
+        s3.send(new DeleteObjectCommand({ ...target, IfMatch, VersionId }));
       expect(await refusalOf(remove(old.ETag))).toBe("412 PreconditionFailed");
+      expect(await refusalOf(remove(old.ETag, old.VersionId))).toBe("412 PreconditionFailed");
+      expect((await remove(now.ETag, old.VersionId)).VersionId).toBe(old.VersionId);
       expect((await remove(now.ETag)).DeleteMarker).toBe(true);
     });
   });
