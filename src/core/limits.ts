@@ -13,12 +13,11 @@ export const LIMITS = {
   bucketNameBytesMax: 63,
   /** AWS: names and values of user metadata together. */
   userMetadataBytesMax: 2 * KIB,
-  /** AWS: one PUT carries at most 5 GiB. */
+  /** AWS: one PUT carries at most 5 GiB, of an object or of a part. */
   putBytesMax: 5 * GIB,
   /** AWS: 48.8 TiB (10,000 parts of 5 GiB). */
   objectBytesMax: 10_000 * 5 * GIB,
   partBytesMin: 5 * MIB,
-  partBytesMax: 5 * GIB,
   partNumberMax: 10_000,
   deleteObjectsKeysMax: 1000,
   listKeysMax: 1000,

@@ -1,4 +1,5 @@
 import { VERSIONING_SETTING } from "../../core/bucket-versioning.ts";
+import { LIMITS } from "../../core/limits.ts";
 import type { StoredObject } from "../../storage/store.ts";
 import { S3Error } from "../errors.ts";
 import { checkCopySource } from "../headers/conditionals.ts";
@@ -26,6 +27,16 @@ export function readableSource(
   const object = copiedObject(call, deps, { ...source, settings: bucket.settings });
   checkCopySource(call.headers, object.record, deps.nowMs);
   return object;
+}
+
+/** One request copies no more than one PUT could bring: an object, or a range for a part. */
+export function requireCopyable(bytes: number): void {
+  if (bytes <= LIMITS.putBytesMax) return;
+  throw new S3Error("InvalidRequest", {
+    message:
+      "The specified copy source is larger than the maximum allowable size for a copy source: " +
+      String(LIMITS.putBytesMax),
+  });
 }
 
 /**

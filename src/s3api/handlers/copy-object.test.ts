@@ -106,3 +106,23 @@ test("an object leaves its client's key when it is copied onto itself without on
     status: 400,
   });
 });
+
+test("more than 5 GiB is too much for one copy, of an object and of a part alike", async () => {
+  await site.ask({ method: "PUT", path: "/plain/large", body: "x" });
+  const begun = await site.ask({ method: "POST", path: "/plain/whole?uploads" });
+  const id = /<UploadId>(\w+)/.exec(begun.body.toString())?.[1];
+  const { object } = site.store;
+  const grown: typeof object = (bucket, key) => {
+    const found = object(bucket, key);
+    return found && { ...found, record: { ...found.record, size: 6 * 1024 ** 3 } };
+  };
+  Object.assign(site.store, { object: grown });
+  const headers = { "x-amz-copy-source": "/plain/large" };
+  for (const path of ["/plain/whole", `/plain/whole?partNumber=1&uploadId=${id}`]) {
+    const { status, body } = await site.ask({ method: "PUT", path, headers });
+    expect(status).toBe(400);
+    expect(body.toString()).toContain("<Code>InvalidRequest</Code>");
+    expect(body.toString()).toContain("allowable size for a copy source: 5368709120");
+  }
+  Object.assign(site.store, { object });
+});

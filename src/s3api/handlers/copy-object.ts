@@ -1,4 +1,3 @@
-import { LIMITS } from "../../core/limits.ts";
 import type { ObjectAttributes } from "../../core/records.ts";
 import type { StoredObject } from "../../storage/store.ts";
 import { pushEncryption } from "../encryption/body-encryption.ts";
@@ -15,7 +14,12 @@ import { BUCKET_ENCRYPTION } from "../settings/bucket-encryption.ts";
 import { XmlWriter } from "../xml/writer.ts";
 import { writeObjectChecksums } from "./checksum-xml.ts";
 import { copyBody } from "./copied-body.ts";
-import { pushSourceVersionId, readableSource, requireTagsAllowed } from "./copy-access.ts";
+import {
+  pushSourceVersionId,
+  readableSource,
+  requireCopyable,
+  requireTagsAllowed,
+} from "./copy-access.ts";
 import { lockOfWrite } from "./lock-of-write.ts";
 import { pushStoredVersionId } from "./object-version.ts";
 import { hasGone } from "./remote-body.ts";
@@ -52,13 +56,7 @@ async function copyOnce(
 ): Promise<Reply | undefined> {
   const { bucket, key } = call;
   const found = readableSource(call, deps, source);
-  if (found.record.size > LIMITS.putBytesMax) {
-    throw new S3Error("InvalidRequest", {
-      message:
-        "The specified copy source is larger than the maximum allowable size for a copy source: " +
-        String(LIMITS.putBytesMax),
-    });
-  }
+  requireCopyable(found.record.size);
   const attributes = copiedAttributes(call, found);
   if (attributes.tags.length > 0 && attributes.tags === found.record.attributes.tags) {
     requireTagsAllowed(call, source, attributes.tags);

@@ -1,4 +1,3 @@
-import { LIMITS } from "../../core/limits.ts";
 import type { UploadRecord } from "../../core/records.ts";
 import type { ByteRange, StoredObject } from "../../storage/store.ts";
 import { DEFAULT_CHECKSUM } from "../body/checksums.ts";
@@ -20,7 +19,7 @@ import type { HandlerDeps, ObjectCall, Reply } from "../operation.ts";
 import { xmlReply } from "../reply.ts";
 import { XmlWriter } from "../xml/writer.ts";
 import { writeChecksums } from "./checksum-xml.ts";
-import { pushSourceVersionId, readableSource } from "./copy-access.ts";
+import { pushSourceVersionId, readableSource, requireCopyable } from "./copy-access.ts";
 import { hasGone } from "./remote-body.ts";
 import { stageSealed } from "./request-body.ts";
 import { digestBody } from "./stored-body.ts";
@@ -54,11 +53,7 @@ async function copyOnce(call: ObjectCall, deps: HandlerDeps): Promise<Reply | un
   const encryption = encryptionOfUpload(deps, upload, call.headers);
   const range = readCopyRange(call.headers.get("x-amz-copy-source-range"), source.record.size);
   const size = range.end - range.start;
-  if (size > LIMITS.partBytesMax) {
-    throw new S3Error("EntityTooLarge", {
-      fields: { ProposedSize: String(size), MaxSizeAllowed: String(LIMITS.partBytesMax) },
-    });
-  }
+  requireCopyable(size);
   refuseOverQuota(call, deps, size);
   const copy = { source, range, partNumber, decryption, encryption };
   const part = await receiveCopy(deps, upload, copy).catch((failure: unknown) => {
