@@ -121,6 +121,12 @@ describe.each(ENGINES)("corners of conditions on %s", (engine) => {
     [{ "if-none-match": ETAG, "if-modified-since": PAST }, 412],
     [{ "if-match": OTHER }, 412],
     [{ "if-unmodified-since": PAST }, 412],
+    // A copy whose condition nobody can read must not go ahead without it.
+    [{ "if-unmodified-since": "tomorrow" }, 400],
+    [{ "if-modified-since": "" }, 400],
+    [{ "if-none-match": `"${ETAG}" "${OTHER}"` }, 400],
+    [{ "if-match": `"${ETAG}" "${OTHER}"` }, 412],
+    [{ "if-modified-since": "Fri, 01 Jan 2100 00:00:00 GMT" }, 200],
   ])("copying when the source is %j answers %i", async (conditions, status) => {
     const named = Object.entries(conditions).map(([name, value]) => [
       `x-amz-copy-source-${name}`,

@@ -79,7 +79,8 @@ const DIFFERENCES = `## Where Atoll differs from AWS, or AWS has no answer
   version that has none is \`NoSuchObjectLockConfiguration\`. A write under retention needs Content-MD5
   or a checksum, as AWS documents it, also where the bucket's default is what asks for it.
 - **Copies** share the bytes of their source. A copy of a multipart object keeps its ETag and parts,
-  where AWS writes one part with a new ETag.
+  where AWS writes one part with a new ETag. A condition on the source of a copy or a rename that
+  cannot be read is \`InvalidArgument\`, where AWS copies as if it had not been there.
 - **Creating one's own bucket again** succeeds in \`us-east-1\` and is \`BucketAlreadyOwnedByYou\` in other
   regions, as at AWS, and wherever it asks for a lock, tags, ownership or an ACL that the bucket has
   not. Without a location constraint a bucket is made in the site's region, always; a constraint

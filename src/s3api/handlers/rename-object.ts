@@ -1,8 +1,7 @@
 import { type ObjectKey, objectKeyProblem, parseObjectKey } from "../../core/names.ts";
-import type { RenameObjectRequest } from "../../storage/store.ts";
 import type { KnownValues } from "../authorize.ts";
 import { S3Error } from "../errors.ts";
-import { judgeRead, readConditions } from "../headers/conditionals.ts";
+import { readSourceConditions } from "../headers/conditionals.ts";
 import { headersOf } from "../headers/header-list.ts";
 import type { HandlerDeps, ObjectCall, Reply } from "../operation.ts";
 import { emptyReply } from "../reply.ts";
@@ -28,7 +27,7 @@ export async function renameObject(call: ObjectCall, deps: HandlerDeps): Promise
     if (!call.allows(action, bucket, source, known)) throw new S3Error("AccessDenied");
   }
   const conditions = allowedConditions(call);
-  const sourceConditions = readSourceConditions(call, deps);
+  const sourceConditions = readSourceConditions(call.headers, deps.nowMs, SOURCE_HEADER);
   const outcome = await deps.store.renameObject({
     ...{ bucket, source, key, token: readToken(call), lock: defaultLock(call, deps) },
     ...(conditions === undefined ? {} : { conditions }),
@@ -82,20 +81,4 @@ function readToken({ headers }: ObjectCall): string | undefined {
     message: "A client token has up to 64 printable ASCII characters.",
     fields: { ArgumentName: TOKEN_HEADER, ArgumentValue: token },
   });
-}
-
-/** Each condition that does not hold is a failed precondition; there is no "not modified". */
-function readSourceConditions(
-  { headers }: ObjectCall,
-  { nowMs }: HandlerDeps,
-): RenameObjectRequest["sourceConditions"] {
-  const conditions = readConditions(headers, nowMs, `${SOURCE_HEADER}-`);
-  if (conditions === undefined) return undefined;
-  return (source) => {
-    const verdict = judgeRead(conditions, source);
-    if (verdict.kind === "proceed") return undefined;
-    if (verdict.kind === "failed") return `${SOURCE_HEADER}-${verdict.condition}`;
-    const last = conditions.ifNoneMatch === undefined ? "If-Modified-Since" : "If-None-Match";
-    return `${SOURCE_HEADER}-${last}`;
-  };
 }

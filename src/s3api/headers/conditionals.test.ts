@@ -6,6 +6,7 @@ import {
   judgeRead,
   parseEntityTags,
   readConditions,
+  readSourceConditions,
   readWriteConditions,
 } from "./conditionals.ts";
 import { formatHttpDate } from "./dates.ts";
@@ -131,6 +132,22 @@ test("every unmet condition on a copy's source is a failed precondition", () => 
   ]) {
     expect(check(headers)).toThrow(
       expect.objectContaining({ code: "PreconditionFailed", status: 412 }),
+    );
+  }
+});
+
+test.each([
+  ["if-modified-since", "yesterday"],
+  ["if-unmodified-since", ""],
+  ["if-none-match", '"a" "b"'],
+])("a condition on a source that cannot be read is refused: %s %j", (name, value) => {
+  for (const header of ["x-amz-copy-source", "x-amz-rename-source"]) {
+    const headers = headersOf({ [`${header}-${name}`]: value });
+    expect(() => readSourceConditions(headers, nowMs, header)).toThrow(
+      expect.objectContaining({
+        code: "InvalidArgument",
+        fields: { ArgumentName: `${header}-${name}`, ArgumentValue: value },
+      }),
     );
   }
 });

@@ -100,25 +100,49 @@ function matches(tags: readonly EntityTag[], etag: string, weakly: boolean): boo
   return false;
 }
 
+type Judged = Pick<ObjectRecord, "etag" | "lastModifiedMs">;
+
+/**
+ * The conditions on the source of a copy or a rename, which that header names: gives the one that a
+ * source does not meet, if any. There is no "not modified" here. What nobody can read is refused:
+ * a read without its condition shows too much at worst, this would replace what was to be kept.
+ */
+export function readSourceConditions(
+  headers: RequestHeaders,
+  nowMs: () => number,
+  header: string,
+): ((source: Judged) => string | undefined) | undefined {
+  const conditions = readConditions(headers, nowMs, `${header}-`);
+  if (conditions === undefined) return undefined;
+  if (conditions.ifNoneMatch?.length === 0) throw unreadable(headers, `${header}-if-none-match`);
+  for (const date of [`${header}-if-modified-since`, `${header}-if-unmodified-since`]) {
+    const text = headers.get(date);
+    if (text !== undefined && parseHttpDate(text) === undefined) throw unreadable(headers, date);
+  }
+  const last = conditions.ifNoneMatch === undefined ? "If-Modified-Since" : "If-None-Match";
+  return (source) => {
+    const verdict = judgeRead(conditions, source);
+    if (verdict.kind === "proceed") return undefined;
+    return `${header}-${verdict.kind === "failed" ? verdict.condition : last}`;
+  };
+}
+
+function unreadable(headers: RequestHeaders, name: string): S3Error {
+  return new S3Error("InvalidArgument", {
+    message: "This condition on the source cannot be read.",
+    fields: { ArgumentName: name, ArgumentValue: headers.get(name) ?? "" },
+  });
+}
+
 /** The conditions on the source of a copy: each that does not hold is a failed precondition. */
 export function checkCopySource(
   headers: RequestHeaders,
-  source: Pick<ObjectRecord, "etag" | "lastModifiedMs">,
+  source: Judged,
   nowMs: () => number,
 ): void {
-  const conditions = readConditions(headers, nowMs, "x-amz-copy-source-");
-  if (conditions === undefined) return;
-  const verdict = judgeRead(conditions, source);
-  if (verdict.kind === "proceed") return;
-  const unmet =
-    verdict.kind === "failed"
-      ? verdict.condition
-      : conditions.ifNoneMatch === undefined
-        ? "If-Modified-Since"
-        : "If-None-Match";
-  throw new S3Error("PreconditionFailed", {
-    fields: { Condition: `x-amz-copy-source-${unmet}` },
-  });
+  const unmet = readSourceConditions(headers, nowMs, "x-amz-copy-source")?.(source);
+  if (unmet === undefined) return;
+  throw new S3Error("PreconditionFailed", { fields: { Condition: unmet } });
 }
 
 const WRITE_UNSUPPORTED = [
