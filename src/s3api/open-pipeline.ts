@@ -64,10 +64,13 @@ export function openRequest(
 /** Sees to it that a page of another origin can read the answer, where the bucket lets it. */
 export function answerOrigin(
   trace: Trace,
-  origin: string,
   bucket: BucketName | undefined,
   deps: HandlerDeps,
 ): void {
+  const { headers, method } = trace.exchange;
+  const origin = headers.get("origin");
+  // A preflight gets them as its whole answer.
+  if (origin === undefined || method === "OPTIONS") return;
   const stored = bucket === undefined ? undefined : deps.store.bucket(bucket);
   if (stored !== undefined) trace.corsLines = corsLines(trace.exchange, origin, stored.settings);
 }
@@ -86,8 +89,7 @@ export function visitWebsite(
   const bucket = parseBucketName(bucketText);
   trace.operation = "Website";
   trace.bucket = bucketText;
-  const origin = exchange.headers.get("origin");
-  if (origin !== undefined) answerOrigin(trace, origin, bucket, deps);
+  answerOrigin(trace, bucket, deps);
   const address = { bucketText, bucket, key: undefined };
   return answerWebsite(openRequest(trace, address, authDeps, deps), deps);
 }

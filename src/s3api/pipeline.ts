@@ -36,10 +36,7 @@ export function answerRequest(
   const route = routeRequest(exchange, domains);
   trace.bucket = route.bucketText;
   trace.key = route.key;
-  const origin = exchange.headers.get("origin");
-  if (origin !== undefined && exchange.method !== "OPTIONS") {
-    answerOrigin(trace, origin, route.bucket, deps);
-  }
+  answerOrigin(trace, route.bucket, deps);
   const { operation } = route;
   if (operation === undefined) return answerProven(trace, route, authDeps, deps);
   const row: OperationRow = OPERATIONS[operation];

@@ -2,6 +2,7 @@ import {
   DeleteBucketWebsiteCommand,
   DeleteObjectCommand,
   GetBucketWebsiteCommand,
+  PutBucketCorsCommand,
   PutBucketPolicyCommand,
   PutBucketVersioningCommand,
   PutBucketWebsiteCommand,
@@ -267,6 +268,33 @@ describe.each(ENGINES)("websites on %s", (engine) => {
     expect((await visit(server(), Bucket, "/a/")).body).toBe("second");
   });
 
+  test("pages of other origins ask what the bucket's CORS rules let them do", async () => {
+    const s3 = sdkFor(server());
+    const Bucket = await shownBucket(s3, PAGES);
+    await put(s3, Bucket, { "index.html": "<p>" });
+    const headers = { Origin: "http://a.test", "Access-Control-Request-Method": "GET" };
+    const ask = (more = {}) =>
+      visit(server(), Bucket, "/", { method: "OPTIONS", headers: { ...headers, ...more } });
+    const closed = await ask();
+    expect([closed.status, closed.headers["x-amz-error-code"]]).toEqual([403, "AccessForbidden"]);
+    expect(closed.headers["content-type"]).toMatch(/^text\/html/);
+    const CORSRules = [{ AllowedMethods: ["GET"], AllowedOrigins: ["http://a.test"] }];
+    const CORSConfiguration = { CORSRules };
+    await s3.send(new PutBucketCorsCommand({ Bucket, CORSConfiguration }));
+    const open = await ask();
+    expect([open.status, open.body]).toEqual([200, ""]);
+    expect(open.headers["access-control-allow-origin"]).toBe("http://a.test");
+    expect((await ask({ Origin: "http://b.test" })).status).toBe(403);
+    const got = await visit(server(), Bucket, "/", { headers: { Origin: "http://a.test" } });
+    expect([got.status, got.headers["access-control-allow-origin"]]).toEqual([
+      200,
+      "http://a.test",
+    ]);
+    const bare = await shownBucket(s3, undefined);
+    const nowhere = await visit(server(), bare, "/", { method: "OPTIONS", headers });
+    expect(nowhere.headers["x-amz-error-code"]).toBe("NoSuchWebsiteConfiguration");
+  });
+
   test("a form may be sent to the host of its bucket, beside its website", async () => {
     const s3 = sdkFor(server());
     const Bucket = await shownBucket(s3, PAGES);
@@ -294,10 +322,10 @@ describe.each(ENGINES)("websites on %s", (engine) => {
   test("only reading is possible, and the S3 operations are elsewhere", async () => {
     const s3 = sdkFor(server());
     const Bucket = await shownBucket(s3, PAGES);
-    for (const method of ["PUT", "POST", "DELETE", "OPTIONS"]) {
+    for (const method of ["PUT", "POST", "DELETE"]) {
       const answer = await visit(server(), Bucket, "/k", { method });
       expect([method, answer.status]).toEqual([method, 405]);
-      expect(answer.headers["allow"]).toBe("GET, HEAD");
+      expect(answer.headers["allow"]).toBe("GET, HEAD, OPTIONS");
     }
     const control = await visit(server(), Bucket, "/v1/health/live");
     expect([control.status, control.headers["x-amz-error-code"]]).toEqual([404, "NoSuchKey"]);

@@ -99,8 +99,9 @@ const DIFFERENCES = `## Where Atoll differs from AWS, or AWS has no answer
 - **Preflight.** \`OPTIONS\` needs no signature and takes any query. A bucket with CORS rules answers
   every request that has an \`Origin\` with \`Vary\`, also where no rule fits.
 - **Websites** are below the setting \`websiteDomain\` and nowhere else: \`GET\` and \`HEAD\`, as nobody, so
-  that a bucket's policy must show the objects to everybody. A query says nothing there. Redirects
-  by rules encode the key; what the owner wrote in a rule stays as it is.
+  that a bucket's policy must show the objects to everybody, and preflights, by the bucket's CORS
+  rules. A query says nothing there. Redirects by rules encode the key; what the owner wrote in a
+  rule stays as it is.
 - **Checksums of parts.** A part that comes without one gets the one its upload asked for. Completing
   a composite upload must list the checksum of each part, as at AWS. Of AWS's algorithms MD5 (but for
   \`Content-MD5\`), SHA512 and the XXHASHes are not there, and are refused with \`InvalidRequest\`.

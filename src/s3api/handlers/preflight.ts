@@ -9,7 +9,10 @@ import { CORS, parseCorsMethod } from "../settings/cors.ts";
  * nothing of what is stored but that the bucket is there.
  * https://docs.aws.amazon.com/AmazonS3/latest/API/RESTOPTIONSobject.html
  */
-export function answerPreflight(request: OpenRequest, deps: HandlerDeps): Reply {
+export function answerPreflight(
+  request: Pick<OpenRequest, "bucket" | "bucketText" | "key" | "exchange">,
+  deps: HandlerDeps,
+): Reply {
   const { bucket, bucketText, key } = request;
   const { headers } = request.exchange;
   const origin = headers.get("origin");

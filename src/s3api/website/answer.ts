@@ -1,7 +1,9 @@
+import { bucketInFront, hostNameOf } from "../../core/bucket-host.ts";
 import { objectKeyProblem, parseObjectKey } from "../../core/names.ts";
 import { S3Error } from "../errors.ts";
 import { getObject } from "../handlers/get-object.ts";
 import { headObject } from "../handlers/head-object.ts";
+import { answerPreflight } from "../handlers/preflight.ts";
 import { headersOf } from "../headers/header-list.ts";
 import { whileIncomplete } from "../incomplete-site.ts";
 import type { HandlerDeps, ObjectCall, OpenRequest, Reply } from "../operation.ts";
@@ -35,6 +37,7 @@ type Visit = {
 };
 
 const REDIRECT_ATTRIBUTE = "x-amz-website-redirect-location";
+const METHODS: readonly string[] = ["GET", "HEAD", "OPTIONS"];
 /** Headers that ask about the page that was not found, and not about the one that says so. */
 const ABOUT_THE_PAGE = /^(?:range|if-.*)$/;
 
@@ -60,10 +63,10 @@ function requireClientError(failure: unknown): S3Error {
 
 function openWebsite(request: WebsiteRequest, deps: HandlerDeps): Reply | Promise<Reply> {
   const { exchange, bucket, bucketText, received } = request;
-  if (exchange.method !== "GET" && exchange.method !== "HEAD") {
+  if (!METHODS.includes(exchange.method)) {
     throw new S3Error("MethodNotAllowed", {
       fields: { Method: exchange.method, ResourceType: "OBJECT" },
-      headers: [["Allow", "GET, HEAD"]],
+      headers: [["Allow", METHODS.join(", ")]],
     });
   }
   const stored = bucket === undefined ? undefined : deps.store.bucket(bucket);
@@ -74,6 +77,7 @@ function openWebsite(request: WebsiteRequest, deps: HandlerDeps): Reply | Promis
   if (website === undefined) {
     throw new S3Error("NoSuchWebsiteConfiguration", { fields: { BucketName: bucketText } });
   }
+  if (exchange.method === "OPTIONS") return answerPreflight(request, deps);
   const web = webRequestOf(request);
   if (website.kind === "redirect-all") return redirectReply(redirectAll(website, web));
   const { auth, allows } = request.anybody();
@@ -187,17 +191,11 @@ function redirectReply({ status, location }: WebRedirect): Reply {
  * of S3 below it wins.
  */
 export function websiteBucket(
-  host: string,
+  hostHeader: string,
   websiteDomain: string,
   domains: readonly string[],
 ): string | undefined {
-  const name = host.replace(/:\d*$/, "").toLowerCase();
-  if (!name.endsWith(`.${websiteDomain}`) || name.length === websiteDomain.length + 1) {
-    return undefined;
-  }
-  for (const domain of domains) {
-    const isBelow = domain.length > websiteDomain.length;
-    if (isBelow && (name === domain || name.endsWith(`.${domain}`))) return undefined;
-  }
-  return name.slice(0, -websiteDomain.length - 1);
+  const host = hostNameOf(hostHeader);
+  const bucket = bucketInFront(host, [websiteDomain]);
+  return bucketInFront(host, [websiteDomain, ...domains]) === bucket ? bucket : undefined;
 }
