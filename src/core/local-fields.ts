@@ -61,7 +61,7 @@ import { type FieldReader, readList, required } from "./tagged-fields.ts";
  * | 35  | 6       | upload ids: 16 bytes each                                            |
  * | 37  | 7       | segment before this one (varint)                                     |
  * | 39  | 7       | offset at which its batches end (varint)                             |
- * | 41  | 1       | lock of the object to be, as in an object                            |
+ * | 41  | 1       | lock that was asked for, as in an object                             |
  * | 44  | 3       | version that the upload became, unless the null version: 16 bytes    |
  */
 export const LOCAL_TAGS = {

@@ -267,10 +267,7 @@ export type DeleteObjectRequest = {
   readonly conditions?: WriteConditions;
 };
 
-/**
- * Deleting what is not there succeeds, as S3 has it; `existed` tells whether the version that was
- * named, or the current object, was there.
- */
+/** Deleting what is not there succeeds, as S3 has it; `existed` tells whether it was there. */
 export type DeleteOutcome =
   | {
       readonly outcome: "deleted";
@@ -379,6 +376,8 @@ export type CompleteUploadRequest = {
   }>;
   /** Computes the object's checksums from its parts; undefined when they do not allow it. */
   readonly combine: (parts: readonly PartSummary[], upload: UploadRecord) => StoredChecksum[];
+  /** The lock of the object, which is created then; without it, that of the upload. */
+  readonly lock?: (upload: UploadRecord, createdMs: number) => ObjectRecord["lock"];
   /** Makes the object's envelope out of the upload's; for an upload that is encrypted. */
   readonly seal?: (parts: readonly PartSummary[], upload: UploadRecord) => EncryptionEnvelope;
   readonly conditions?: WriteConditions;

@@ -284,7 +284,7 @@ function compose(
     checksums: request.combine(summaries, upload),
     parts: summaries,
     encryption: envelopeOf(request, summaries, upload),
-    lock: upload.lock,
+    lock: request.lock === undefined ? upload.lock : request.lock(upload, lastModifiedMs),
     body: { kind: "manifests", manifests: parts.map((part) => part.manifest) },
   };
 }

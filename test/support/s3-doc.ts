@@ -77,7 +77,9 @@ const DIFFERENCES = `## Where Atoll differs from AWS, or AWS has no answer
   start, and when rules change; \`x-amz-expiration\` comes with requests that name no version.
 - **Object lock.** A legal hold that is off is not shown in headers. Asking for the retention of a
   version that has none is \`NoSuchObjectLockConfiguration\`. A write under retention needs Content-MD5
-  or a checksum, as AWS documents it, also where the bucket's default is what asks for it.
+  or a checksum, as AWS documents it, also where the bucket's default is what asks for it. An object
+  made of parts is as old as its completion, where AWS counts from the beginning of the upload, and
+  so is the bucket's default retention counted.
 - **Copies** share the bytes of their source. A copy of a multipart object keeps its ETag and parts,
   where AWS writes one part with a new ETag. A condition on the source of a copy or a rename that
   cannot be read is \`InvalidArgument\`, where AWS copies as if it had not been there.

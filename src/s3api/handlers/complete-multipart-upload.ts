@@ -24,6 +24,7 @@ import { childText, requireKnownChildren, type XmlElement } from "../xml/reader.
 import { XmlWriter } from "../xml/writer.ts";
 import { readChecksumType } from "./checksum-wish.ts";
 import { writeObjectChecksums } from "./checksum-xml.ts";
+import { lockOfCompleted } from "./lock-of-write.ts";
 import { noSuchUpload, uploadIdOf } from "./upload-access.ts";
 import { allowedConditions } from "./write-conditions.ts";
 import { writeRefusal } from "./write-refusal.ts";
@@ -46,6 +47,7 @@ export async function completeMultipartUpload(call: ObjectCall, deps: HandlerDep
     uploadId,
     parts,
     combine: (stored, record) => combineParts(deps, stored, record),
+    lock: lockOfCompleted(call),
     ...(sealing === undefined ? {} : { seal: sealing.seal }),
     ...(conditions === undefined ? {} : { conditions }),
   });

@@ -10,7 +10,7 @@ import type { HandlerDeps, ObjectCall, Reply } from "../operation.ts";
 import { xmlReply } from "../reply.ts";
 import { XmlWriter } from "../xml/writer.ts";
 import { readChecksumPlan } from "./checksum-wish.ts";
-import { lockOfWrite } from "./lock-of-write.ts";
+import { lockOfUpload } from "./lock-of-write.ts";
 
 /** https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateMultipartUpload.html */
 export async function createMultipartUpload(call: ObjectCall, deps: HandlerDeps): Promise<Reply> {
@@ -24,7 +24,7 @@ export async function createMultipartUpload(call: ObjectCall, deps: HandlerDeps)
     attributes: readObjectAttributes(call.headers),
     encryption: encryption === undefined ? undefined : envelopeOfUpload(deps, encryption, bucket),
     checksum,
-    lock: lockOfWrite(call, deps),
+    lock: lockOfUpload(call, deps),
   });
   if (outcome.outcome === "no-such-bucket") {
     throw new S3Error("NoSuchBucket", { fields: { BucketName: bucket } });
