@@ -134,6 +134,46 @@ describe("the conditions of a DeleteObjects", () => {
   });
 });
 
+describe("what a bucket is made with", () => {
+  const create = (as: Key, name: string, inside = "") => {
+    const body =
+      inside === "" ? "" : `<CreateBucketConfiguration>${inside}</CreateBucketConfiguration>`;
+    return site.ask({ method: "PUT", path: `/${name}`, as, body });
+  };
+  const tags = (level: string) => `<Tags><Tag><Key>level</Key><Value>${level}</Value></Tag></Tags>`;
+  const REGION = "<LocationConstraint>us-east-1</LocationConstraint>";
+
+  test("is bounded by a policy on its location", async () => {
+    const as = keyDenied("s3:CreateBucket", {
+      StringNotEquals: { "s3:LocationConstraint": "us-east-1" },
+    });
+    expect((await create(as, "nowhere")).status).toBe(403);
+    expect(
+      (await create(as, "moon", "<LocationConstraint>moon-1</LocationConstraint>")).status,
+    ).toBe(403);
+    expect((await create(as, "here", REGION)).status).toBe(200);
+  });
+
+  test("is bounded by a policy on its tags, for either of the actions it needs", async () => {
+    const level = { StringNotEquals: { "aws:RequestTag/level": "public" } };
+    for (const action of ["s3:CreateBucket", "s3:TagResource"]) {
+      const as = keyDenied(action, level);
+      const name = action.slice("s3:".length).toLowerCase();
+      expect((await create(as, name, tags("secret"))).status).toBe(403);
+      expect((await create(as, name, tags("public"))).status).toBe(200);
+    }
+    const named = keyDenied("s3:CreateBucket", { Null: { "aws:TagKeys": "true" } });
+    expect((await create(named, "bare", REGION)).status).toBe(403);
+    expect((await create(named, "tagged", tags("any"))).status).toBe(200);
+  });
+
+  test("is told to be malformed only to who may make one", async () => {
+    const bad = "<LocationConstraint>";
+    expect((await create(keyDenied("s3:CreateBucket", {}), "bad", bad)).status).toBe(403);
+    expect((await create(keyDenied("s3:ListBucket", {}), "bad", bad)).status).toBe(400);
+  });
+});
+
 test("the tags that a copy brings along are what a policy on tags is asked about", async () => {
   const headers = { "x-amz-tagging": "level=secret" };
   await site.ask({ method: "PUT", path: `/${PLAIN}/tagged`, headers });

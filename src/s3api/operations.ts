@@ -68,6 +68,7 @@ export const OPERATIONS = {
     method: "PUT",
     level: "bucket",
     action: "s3:CreateBucket",
+    perKey: true,
     body: "xml",
     handler: createBucket,
     note: "without a location constraint the bucket is created in the site's region",

@@ -157,13 +157,29 @@ function existingTag(name: string, { query }: RequestFacts, asked: AskedFor): Va
 
 /** Tags of a request for conditions, where a handler finds them in a body. */
 export function requestTagValues(tags: Tags): ReadonlyMap<string, readonly string[]> {
+  return tagValues(tags, "s3:requestobjecttagkeys", REQUEST_TAG);
+}
+
+function tagValues(
+  tags: Tags,
+  keysName: string,
+  family: string,
+): ReadonlyMap<string, readonly string[]> {
   const values = new Map<string, readonly string[]>();
   values.set(
-    "s3:requestobjecttagkeys",
+    keysName,
     tags.map(([name]) => name),
   );
-  for (const [name, value] of tags) values.set(REQUEST_TAG + name, [value]);
+  for (const [name, value] of tags) values.set(family + name, [value]);
   return values;
+}
+
+/**
+ * Tags that a bucket is made with, for conditions: those on resources have names of their own.
+ * https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html
+ */
+export function resourceTagValues(tags: Tags): ReadonlyMap<string, readonly string[]> {
+  return tagValues(tags, "aws:tagkeys", "aws:requesttag/");
 }
 
 /** A lock for conditions, where a handler finds it in a body: headers then mean nothing. */

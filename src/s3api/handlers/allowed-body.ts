@@ -1,6 +1,6 @@
 import type { KnownValues } from "../authorize.ts";
 import { S3Error } from "../errors.ts";
-import type { ObjectCall } from "../operation.ts";
+import type { BucketCall, ObjectCall } from "../operation.ts";
 
 export type BodyAsked<Value> = {
   readonly action: string;
@@ -14,7 +14,7 @@ export type BodyAsked<Value> = {
  * is asked; but what is wrong with it is told only to who may do this at all.
  */
 export async function allowedBody<Value>(
-  { allows, bucket, key }: ObjectCall,
+  { allows, bucket, key }: Pick<BucketCall, "allows" | "bucket"> & Partial<Pick<ObjectCall, "key">>,
   { action, read, known }: BodyAsked<Value>,
 ): Promise<Value> {
   let value: Value;

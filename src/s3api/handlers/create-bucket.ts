@@ -1,37 +1,55 @@
 import { CREATOR_SETTING } from "../../core/bucket-creator.ts";
 import type { BucketSettings } from "../../core/records.ts";
 import type { StoredBucket } from "../../storage/store.ts";
+import type { KnownValues } from "../authorize.ts";
 import { S3Error } from "../errors.ts";
 import type { BucketCall, HandlerDeps, Reply } from "../operation.ts";
 import { emptyReply } from "../reply.ts";
+import { resourceTagValues } from "../request-values.ts";
 import { OBJECT_LOCK } from "../settings/object-lock.ts";
 import { readTagSet, TAGGED_BUCKET, type Tags } from "../settings/tag-set.ts";
-import { childNamed, childText, type XmlElement } from "../xml/reader.ts";
+import { childNamed, childText } from "../xml/reader.ts";
+import { allowedBody } from "./allowed-body.ts";
 import { initialLock } from "./initial-lock.ts";
 import { initialSettings } from "./initial-settings.ts";
 import { readXmlBody } from "./xml-body.ts";
 
+/** What the body asks for. */
+type Asked = { readonly constraint: string | undefined; readonly tags: Tags };
+
 /** https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateBucket.html */
 export async function createBucket(call: BucketCall, deps: HandlerDeps): Promise<Reply> {
   const { region, ownerId } = deps.settings;
-  const configuration = await readXmlBody(call, deps, "CreateBucketConfiguration");
-  if (configuration !== undefined) {
-    for (const { name } of configuration.children) {
-      if (name !== "LocationConstraint" && name !== "Tags") {
-        throw new S3Error("NotImplemented", { fields: { Element: name } });
-      }
-    }
-    requireOurRegion(childText(configuration, "LocationConstraint") ?? "", region);
-  }
-  const settings = new Map([...initialSettings(call, tagsOf(configuration)), ...initialLock(call)]);
+  const { constraint, tags } = await allowedBody(call, {
+    action: "s3:CreateBucket",
+    read: () => readAsked(call, deps),
+    known: (asked) => new Map([...locationValues(asked), ...resourceTagValues(asked.tags)]),
+  });
+  requireOurRegion(constraint ?? "", region);
+  const settings = new Map([...initialSettings(call, tags), ...initialLock(call)]);
   const outcome = await deps.store.createBucket({ name: call.bucket, owner: ownerId, settings });
   if (outcome.outcome === "exists") refuseExisting(call, deps, settings, outcome.bucket);
   return emptyReply(200, [["Location", `/${call.bucket}`]]);
 }
 
-function tagsOf(configuration: XmlElement | undefined): Tags {
-  const set = configuration === undefined ? undefined : childNamed(configuration, "Tags");
-  return set === undefined ? [] : readTagSet(set, TAGGED_BUCKET);
+async function readAsked(call: BucketCall, deps: HandlerDeps): Promise<Asked> {
+  const configuration = await readXmlBody(call, deps, "CreateBucketConfiguration");
+  if (configuration === undefined) return { constraint: undefined, tags: [] };
+  for (const { name } of configuration.children) {
+    if (name !== "LocationConstraint" && name !== "Tags") {
+      throw new S3Error("NotImplemented", { fields: { Element: name } });
+    }
+  }
+  const set = childNamed(configuration, "Tags");
+  return {
+    constraint: childText(configuration, "LocationConstraint"),
+    tags: set === undefined ? [] : readTagSet(set, TAGGED_BUCKET),
+  };
+}
+
+/** A policy sees the constraint as it was sent; a request without one has no value. */
+function locationValues({ constraint }: Asked): KnownValues {
+  return new Map(constraint === undefined ? [] : [["s3:locationconstraint", [constraint]]]);
 }
 
 function requireOurRegion(constraint: string, region: string): void {

@@ -1,10 +1,12 @@
 import { CREATOR_SETTING } from "../../core/bucket-creator.ts";
 import type { BucketSettings } from "../../core/records.ts";
 import { requireAclTaken } from "../acl-wish.ts";
+import type { KnownValues } from "../authorize.ts";
 import { S3Error } from "../errors.ts";
 import { ACL_HEADER } from "../headers/object-acl.ts";
 import type { BucketCall } from "../operation.ts";
 import { BUCKET_ACL, isPublicAcl } from "../policy/canned-acl.ts";
+import { resourceTagValues } from "../request-values.ts";
 import { readCannedAcl } from "../settings/bucket-acl.ts";
 import { BUCKET_TAGGING } from "../settings/bucket-tagging.ts";
 import { OBJECT_OWNERSHIPS, OWNERSHIP_CONTROLS } from "../settings/ownership-controls.ts";
@@ -22,7 +24,7 @@ export function initialSettings(call: BucketCall, tags: Tags): BucketSettings {
   addOwnership(settings, call);
   addAcl(settings, call);
   if (tags.length > 0) {
-    requireAllowedAtCreation(call, "s3:TagResource");
+    requireAllowedAtCreation(call, "s3:TagResource", resourceTagValues(tags));
     settings.set(BUCKET_TAGGING.name, BUCKET_TAGGING.encode(tags));
   }
   return settings;
@@ -65,7 +67,8 @@ function addAcl(settings: Map<string, Uint8Array>, call: BucketCall): void {
 export function requireAllowedAtCreation(
   { allows, auth, bucket }: BucketCall,
   action: string,
+  values: KnownValues = new Map(),
 ): void {
-  const known = new Map([["atoll:bucketcreator", [auth.credential.id]]]);
+  const known = new Map([...values, ["atoll:bucketcreator", [auth.credential.id]]]);
   if (!allows(action, bucket, undefined, known)) throw new S3Error("AccessDenied");
 }
