@@ -21,6 +21,8 @@ export type HandlerDeps = {
   /** The keys that seal how objects are encrypted. */
   readonly keyRing: KeyRing;
   readonly nowMs: () => number;
+  /** Lets everything else that waits go first; for handlers that walk long ways. */
+  readonly turn: () => Promise<void>;
   readonly settings: S3Settings;
   /** Undefined where no other site can be asked. */
   readonly home: HomeGate | undefined;

@@ -60,10 +60,10 @@ export type S3Service = {
 export function createS3Service(deps: S3ServiceDeps): S3Service {
   const { clock, random, store, hash, keyRing, settings, lookup } = deps;
   const nowMs = () => clock.nowMs();
-  const { region, requestsMax } = settings;
-  const auth: AuthDeps = { nowMs, lookup, region, signingKeys: new SigningKeys() };
+  const auth: AuthDeps = { nowMs, lookup, region: settings.region, signingKeys: new SigningKeys() };
   const home = deps.home === undefined ? undefined : new HomeSites(deps.home);
-  const handlerDeps: HandlerDeps = { store, hash, random, keyRing, nowMs, settings, home };
+  const turn = () => clock.sleep(0);
+  const handlerDeps: HandlerDeps = { store, hash, random, keyRing, nowMs, turn, settings, home };
   const guard = new RequestGuard(settings.guard ?? NO_GUARD, () => clock.monotonicMs());
   const responder = new Responder({ ...deps, logHead: () => store.logHead() });
   const waits = new AppliedWaits(deps.applied, clock);
@@ -79,7 +79,7 @@ export function createS3Service(deps: S3ServiceDeps): S3Service {
   const begin = (exchange: Exchange, answer: (trace: Trace) => Reply | Promise<Reply>): void => {
     const trace = responder.begin(exchange);
     try {
-      if (responder.underWay > requestsMax) throw slowDown(1000);
+      if (responder.underWay > settings.requestsMax) throw slowDown(1000);
       const reply = answer(trace);
       if (!(reply instanceof Promise)) {
         responder.send(trace, reply);

@@ -8,15 +8,16 @@ import { XmlWriter } from "../xml/writer.ts";
 import { writeOwner } from "./listing-xml.ts";
 
 const BUCKETS_MAX = 10_000;
+const JUDGED_PER_TURN = 256;
 
 /**
  * A caller sees the buckets it may list, and no others.
  * https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListBuckets.html
  */
-export function listBuckets(call: Call, deps: HandlerDeps): Reply {
+export async function listBuckets(call: Call, deps: HandlerDeps): Promise<Reply> {
   const { query } = call;
   const prefix = query.get("prefix") ?? "";
-  const { shown, truncated } = visibleBuckets(call, deps, prefix);
+  const { shown, truncated } = await visibleBuckets(call, deps, prefix);
   const paged = query.has("max-buckets") || query.has("continuation-token");
   const xml = new XmlWriter("ListAllMyBucketsResult");
   writeOwner(xml, "Owner", deps.settings.ownerId);
@@ -37,23 +38,29 @@ export function listBuckets(call: Call, deps: HandlerDeps): Reply {
   return xmlReply(xml.finish());
 }
 
-function visibleBuckets(
-  call: Call,
-  deps: HandlerDeps,
-  prefix: string,
-): { readonly shown: readonly StoredBucket[]; readonly truncated: boolean } {
+type Shown = { readonly shown: readonly StoredBucket[]; readonly truncated: boolean };
+
+/** Policies judge bucket by bucket: thousands of them would keep all other requests waiting. */
+async function visibleBuckets(call: Call, deps: HandlerDeps, prefix: string): Promise<Shown> {
   const max = readMaxBuckets(call.query.get("max-buckets"));
   const token = call.query.get("continuation-token");
-  const after = token === undefined ? undefined : decodeToken(deps.hash, token);
+  let after = token === undefined ? undefined : decodeToken(deps.hash, token);
   const region = call.query.get("bucket-region");
   const shown: StoredBucket[] = [];
   if (region !== undefined && region !== deps.settings.region) return { shown, truncated: false };
-  for (const bucket of deps.store.buckets(after)) {
-    if (!bucket.name.startsWith(prefix) || !call.allows("s3:ListBucket", bucket.name)) continue;
-    if (shown.length === max) return { shown, truncated: true };
-    shown.push(bucket);
+  for (;;) {
+    let judged = 0;
+    for (const bucket of deps.store.buckets(after)) {
+      if (judged === JUDGED_PER_TURN) break;
+      judged += 1;
+      after = bucket.name;
+      if (!bucket.name.startsWith(prefix) || !call.allows("s3:ListBucket", bucket.name)) continue;
+      if (shown.length === max) return { shown, truncated: true };
+      shown.push(bucket);
+    }
+    if (judged < JUDGED_PER_TURN) return { shown, truncated: false };
+    await deps.turn();
   }
-  return { shown, truncated: false };
 }
 
 function readMaxBuckets(text: string | undefined): number {
