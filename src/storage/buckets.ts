@@ -5,11 +5,12 @@ import {
 } from "../core/bucket-versioning.ts";
 import { formatHlc, hlcMs } from "../core/hlc.ts";
 import type { BucketName } from "../core/names.ts";
-import type { BucketSettings } from "../core/records.ts";
+import type { BucketSettings, UploadRecord } from "../core/records.ts";
 import type { OpenBatch } from "./batch.ts";
+import { uploadCursor } from "./cursors.ts";
 import { bucketEnd, bucketStart } from "./metadata/keys.ts";
 import { decodeRow, TABLES } from "./metadata/rows.ts";
-import { indexKey } from "./metadata/stored-rows.ts";
+import { indexKey, type RowReader } from "./metadata/stored-rows.ts";
 import type {
   CreateBucketOutcome,
   CreateBucketRequest,
@@ -19,8 +20,10 @@ import type {
   StoredBucket,
 } from "./store.ts";
 import { findBucket, isKeptByContent, type StoreParts, toStoredBucket } from "./store-parts.ts";
+import { findUpload } from "./uploads.ts";
 
 const RECORD_BYTES = 512;
+const UPLOADS_PER_COMMIT = 64;
 const NO_SETTINGS: BucketSettings = new Map();
 
 /** Existing buckets in name order, after a name when one is given. */
@@ -106,23 +109,78 @@ function isAllowedChange(
   return lock === undefined || next === "enabled";
 }
 
-/** Uploads in progress do not keep a bucket: they are aborted with it, in the same commit. */
+/**
+ * Uploads in progress do not keep a bucket: they are aborted with it, in the same commit. Of very
+ * many most are aborted before, so that an object that comes meanwhile finds its bucket without
+ * them.
+ */
 export async function deleteBucket(
-  { committer, admission }: StoreParts,
+  parts: StoreParts,
   name: BucketName,
 ): Promise<DeleteBucketOutcome> {
+  const { committer, admission } = parts;
   admission.admitSmall();
+  // Writes take effect in the order in which they are asked for: nothing is awaited without need.
+  if (hasManyUploads(parts, name)) await abortManyUploads(parts, name);
   return committer.submit<DeleteBucketOutcome>(RECORD_BYTES, (batch) => {
-    const { view } = batch.context;
-    if (findBucket(view, name) === undefined) return { outcome: "no-such-bucket" };
-    const usage = view.get(TABLES.usage, name);
-    const holds = usage === undefined ? 0 : usage.objects + usage.noncurrent + usage.markers;
-    if (holds > 0) return { outcome: "not-empty" };
+    const refusal = refusalOfDelete(batch.context.view, name);
+    if (refusal !== undefined) return refusal;
     abortUploads(batch, name);
     const hlc = batch.nextHlc();
     batch.operation(hlc, { kind: "bucket-delete", bucket: name, deletedMs: hlcMs(hlc) });
     return { outcome: "deleted" };
   });
+}
+
+function refusalOfDelete(view: RowReader, name: BucketName): DeleteBucketOutcome | undefined {
+  if (findBucket(view, name) === undefined) return { outcome: "no-such-bucket" };
+  const usage = view.get(TABLES.usage, name);
+  const holds = usage === undefined ? 0 : usage.objects + usage.noncurrent + usage.markers;
+  return holds > 0 ? { outcome: "not-empty" } : undefined;
+}
+
+/** Whether a bucket that could go now has more uploads than one commit should end. */
+function hasManyUploads(parts: StoreParts, bucket: BucketName): boolean {
+  if (refusalOfDelete(parts.index, bucket) !== undefined) return false;
+  return uploadsAfter(parts, bucket, undefined).length > UPLOADS_PER_COMMIT;
+}
+
+/** One commit for thousands of uploads, and all of their parts, would keep all others waiting. */
+async function abortManyUploads(parts: StoreParts, bucket: BucketName): Promise<void> {
+  let after: UploadRecord | undefined;
+  for (;;) {
+    const found = uploadsAfter(parts, bucket, after);
+    if (found.length <= UPLOADS_PER_COMMIT) return;
+    const ending = found.slice(0, UPLOADS_PER_COMMIT);
+    await parts.committer.submit<void>(RECORD_BYTES * ending.length, (batch) => {
+      for (const { key, uploadId } of ending) {
+        const name = { bucket, key, uploadId };
+        if (findUpload(batch.context.view, name) === undefined) continue;
+        batch.local({ kind: "upload-end", ...name, completed: undefined });
+      }
+    });
+    after = ending.at(-1);
+  }
+}
+
+function uploadsAfter(
+  parts: StoreParts,
+  bucket: BucketName,
+  after: UploadRecord | undefined,
+): readonly UploadRecord[] {
+  const cursor = uploadCursor(parts, bucket);
+  try {
+    if (after !== undefined) cursor.seekAfter(after.key, after.uploadId);
+    const found: UploadRecord[] = [];
+    while (found.length <= UPLOADS_PER_COMMIT) {
+      const upload = cursor.next();
+      if (upload === undefined) break;
+      found.push(upload);
+    }
+    return found;
+  } finally {
+    cursor.close();
+  }
 }
 
 /** Uploads in progress are this site's own: they end with a bucket, however that went. */
