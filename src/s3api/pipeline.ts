@@ -8,6 +8,7 @@ import { requireWishesAllowed } from "./acl-wish.ts";
 import { type AuthDeps, type AuthResult, authenticate } from "./auth/verify.ts";
 import { type Allows, authorizer } from "./authorize.ts";
 import { S3Error } from "./errors.ts";
+import { refusalWithRegion } from "./handlers/head-bucket.ts";
 import { withHoistedHeaders } from "./headers/header-list.ts";
 import { requireComplete } from "./incomplete-site.ts";
 import { answerOrigin, openRequest, visitWebsite } from "./open-pipeline.ts";
@@ -56,8 +57,13 @@ function answerProven(
   authDeps: AuthDeps,
   deps: HandlerDeps,
 ): Reply | Promise<Reply> {
-  const auth = authenticateExchange(trace.exchange, authDeps);
-  return answerAs(trace, route, auth, deps);
+  try {
+    const auth = authenticateExchange(trace.exchange, authDeps);
+    return answerAs(trace, route, auth, deps);
+  } catch (failure) {
+    if (route.operation !== "HeadBucket") throw failure;
+    throw refusalWithRegion(failure, deps.settings.region);
+  }
 }
 
 /** Answers a request that another site has authenticated, and has brought here for its bucket. */

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { sendSigned } from "../support/raw-http.ts";
+import { requestBytes, sendBytes, sendSigned } from "../support/raw-http.ts";
 import { ENGINES, type TestServer, useServer } from "../support/server.ts";
 
 const XMLNS = 'xmlns="http://s3.amazonaws.com/doc/2006-03-01/"';
@@ -47,6 +47,24 @@ describe.each(ENGINES)("buckets of another region than the first on %s", (engine
     await send("PUT", "/mine-already");
     const again = await send("PUT", "/mine-already");
     expect([again.status, again.code]).toEqual([409, "BucketAlreadyOwnedByYou"]);
+  });
+
+  test("whoever asks for the head of a bucket is told its region, and no more", async () => {
+    await send("PUT", "/whose");
+    const head = async (path: string, more: object) => {
+      const request = { method: "HEAD", path, headers: { Connection: "close" } };
+      const { status, headers } = await sendSigned(server(), { ...request, ...more });
+      return [status, headers["x-amz-bucket-region"]];
+    };
+    const region = "eu-west-1";
+    for (const path of ["/whose", "/no-such-bucket"]) {
+      const lines = { Host: server().host, Connection: "close" };
+      const unsigned = await sendBytes(server(), requestBytes({ method: "HEAD", path }, lines));
+      expect([unsigned?.status, unsigned?.headers["x-amz-bucket-region"]]).toEqual([403, region]);
+      expect(await head(path, { region, secretKey: "wrong" })).toEqual([403, region]);
+      expect(await head(path, { region: "us-east-1" })).toEqual([400, region]);
+    }
+    expect(await head("/no-such-bucket", { region })).toEqual([404, undefined]);
   });
 
   test("who signs for another region is told the right one", async () => {
