@@ -100,6 +100,15 @@ describe.each(ENGINES)("buckets on %s", (engine) => {
     const all = await s3.send(new ListBucketsCommand({}));
     expect((all.Buckets ?? []).map((bucket) => bucket.Name)).toEqual(expect.arrayContaining(names));
     expect(all.Buckets?.[0]?.CreationDate).toBeInstanceOf(Date);
+    const regionsFor = async (parameters: object) => {
+      const shown = await s3.send(new ListBucketsCommand(parameters));
+      return shown.Buckets?.map(({ BucketRegion }) => BucketRegion);
+    };
+    expect(await regionsFor({})).not.toContain(REGION);
+    const asked = [{ Prefix: "page-a" }, { BucketRegion: REGION, Prefix: "page-a" }];
+    for (const parameters of asked) expect(await regionsFor(parameters)).toEqual([REGION]);
+    expect(await regionsFor({ BucketRegion: REGION })).toContain(REGION);
+    expect(await regionsFor({ MaxBuckets: 1 })).toEqual([REGION]);
     expect(all.Owner?.ID).toBeTruthy();
   });
 

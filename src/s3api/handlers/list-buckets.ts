@@ -9,6 +9,7 @@ import { writeOwner } from "./listing-xml.ts";
 
 const BUCKETS_MAX = 10_000;
 const JUDGED_PER_TURN = 256;
+const PARAMETERS = ["max-buckets", "continuation-token", "prefix", "bucket-region"];
 
 /**
  * A caller sees the buckets it may list, and no others.
@@ -18,7 +19,8 @@ export async function listBuckets(call: Call, deps: HandlerDeps): Promise<Reply>
   const { query } = call;
   const prefix = query.get("prefix") ?? "";
   const { shown, truncated } = await visibleBuckets(call, deps, prefix);
-  const paged = query.has("max-buckets") || query.has("continuation-token");
+  // AWS shows it to whoever gives any parameter: clients of before know none.
+  const withRegion = PARAMETERS.some((name) => query.has(name));
   const xml = new XmlWriter("ListAllMyBucketsResult");
   writeOwner(xml, "Owner", deps.settings.ownerId);
   xml.open("Buckets");
@@ -26,7 +28,7 @@ export async function listBuckets(call: Call, deps: HandlerDeps): Promise<Reply>
     xml.open("Bucket");
     xml.text("Name", bucket.name);
     xml.text("CreationDate", formatIsoDate(bucket.createdMs));
-    if (paged) xml.text("BucketRegion", deps.settings.region);
+    if (withRegion) xml.text("BucketRegion", deps.settings.region);
     xml.close();
   }
   xml.close();
