@@ -82,6 +82,7 @@ test.each([
   ["s3:versionid", { query: "versionId=null", known: knownVersion("abc") }, ["abc"]],
   ["s3:x-amz-acl", { headers: { "x-amz-acl": "private" } }, ["private"]],
   ["s3:x-amz-copy-source", { headers: { "x-amz-copy-source": "/b/a%20b?versionId=1" } }, ["b/a b"]],
+  ["s3:x-amz-copy-source", { headers: { "x-amz-copy-source": "b/a+b%2Bc" } }, ["b/a b+c"]],
   ["s3:x-amz-content-sha256", { headers: { "x-amz-content-sha256": "of" } }, ["of"]],
   ["s3:x-amz-content-sha256", { presigned: true }, ["UNSIGNED-PAYLOAD"]],
   ["s3:x-amz-content-sha256", { presigned: true, query: "X-Amz-Content-Sha256=of" }, ["of"]],

@@ -3,13 +3,14 @@ import type { Exchange, RequestHeaders } from "../http/exchange.ts";
 import type { StoredBucket } from "../storage/store.ts";
 import { parseAmzDate } from "./auth/request-time.ts";
 import type { AuthResult } from "./auth/verify.ts";
+import { copySourcePath } from "./headers/copy-source.ts";
 import { formatIsoDate } from "./headers/dates.ts";
 import type { LockWish } from "./headers/object-lock-headers.ts";
 import { parseTaggingHeader } from "./headers/tagging-header.ts";
 import { ACCOUNT, principalArn, userNameOf } from "./policy/principal.ts";
 import type { ConditionValues } from "./policy/template.ts";
 import type { Tags } from "./settings/tag-set.ts";
-import { decodePercent, type Query } from "./target.ts";
+import type { Query } from "./target.ts";
 
 /** What a request says, as conditions of policies ask for it. */
 export type RequestFacts = {
@@ -219,9 +220,7 @@ function contentSha256({ auth, headers, query }: RequestFacts): string | undefin
 /** AWS compares `bucket/key`, decoded, without what clients write before and after it. */
 function copySource(headers: RequestHeaders): string | undefined {
   const header = headers.get("x-amz-copy-source");
-  if (header === undefined) return undefined;
-  const path = header.replace(/\?.*$/s, "").replace(/^\//, "");
-  return decodePercent(path) ?? path;
+  return header === undefined ? undefined : (copySourcePath(header) ?? header);
 }
 
 function remainingRetentionDays({ headers, nowMs }: RequestFacts): string | undefined {

@@ -50,7 +50,8 @@ export function parseQuery(raw: string): Query {
   return { entries, get: (name) => values.get(name), has: (name) => values.has(name) };
 }
 
-function decodeForm(text: string): string | undefined {
+/** As `decodePercent`, with a plus sign as a space, as forms have it. */
+export function decodeForm(text: string): string | undefined {
   return decodePercent(text.includes("+") ? text.replaceAll("+", " ") : text);
 }
 

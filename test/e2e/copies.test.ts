@@ -33,6 +33,20 @@ describe.each(ENGINES)("copies on %s", (engine) => {
     },
   );
 
+  test("a source may be encoded as a path or as a form", async () => {
+    const s3 = sdkFor(server());
+    const Bucket = await makeBucket(s3);
+    await s3.send(new PutObjectCommand({ Bucket, Key: "a b+c", Body: "x" }));
+    const copy = (key: string) =>
+      s3.send(new CopyObjectCommand({ Bucket, Key: "to", CopySource: `${Bucket}/${key}` }));
+    const form = new URLSearchParams({ "a b+c": "" }).toString().slice(0, -1);
+    expect(form).toBe("a+b%2Bc");
+    for (const key of [form, "a%20b%2Bc", "a%20b%2bc"]) {
+      expect((await copy(key)).CopyObjectResult?.ETag).toBeTruthy();
+    }
+    expect(await refusalOf(copy("a%20b+c"))).toBe("404 NoSuchKey");
+  });
+
   test("metadata comes along, or is replaced when the directive says so", async () => {
     const s3 = sdkFor(server());
     const Bucket = await makeBucket(s3);

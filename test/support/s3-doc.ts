@@ -60,8 +60,9 @@ const DIFFERENCES = `## Where Atoll differs from AWS, or AWS has no answer
 - **An empty \`Authorization\` header** is none: such a request has no signature.
 - **Presigned URLs.** \`x-amz-\` headers that a presigner moved into the query count as headers, but for
   checksums: the presigner had no body to sum up.
-- **Targets.** Bytes beyond ASCII must be percent-encoded. A plus sign in a query is a space; in a
-  path and in \`x-amz-copy-source\` it is itself. A key with a NUL byte is refused with \`InvalidURI\`.
+- **Targets.** Bytes beyond ASCII must be percent-encoded. A plus sign in a query and in
+  \`x-amz-copy-source\` is a space, as AWS reads both; in a path it is itself. A key with a NUL byte
+  is refused with \`InvalidURI\`.
 - **Metadata.** User metadata is kept byte for byte as UTF-8; values beyond printable ASCII come back
   as one RFC 2047 word (\`=?UTF-8?B?…?=\`), and encoded words come back as they were sent.
   With \`uws\` a header loses what its value begins or ends with beyond ASCII: a signed one is

@@ -6,7 +6,7 @@ import {
   parseObjectKey,
 } from "../../core/names.ts";
 import { S3Error } from "../errors.ts";
-import { decodePercent } from "../target.ts";
+import { decodeForm } from "../target.ts";
 import { parseVersionRef, type VersionRef } from "./version-ref.ts";
 
 export type CopySource = {
@@ -17,16 +17,26 @@ export type CopySource = {
 };
 
 /**
- * The one place that reads `x-amz-copy-source`: `/bucket/key?versionId=V`, the path percent-encoded
- * once, its leading slash optional. What comes out is what is authorised and what is read.
+ * `bucket/key` of a source, decoded once, without what clients write before and after it; undefined
+ * when it cannot be decoded. A plus sign is a space, as AWS reads it: what encodes spaces as forms
+ * do finds its objects, and what leaves a plus sign as it is does not, there and here.
+ */
+export function copySourcePath(header: string): string | undefined {
+  const queryAt = header.indexOf("?");
+  const path = queryAt < 0 ? header : header.slice(0, queryAt);
+  return decodeForm(path.startsWith("/") ? path.slice(1) : path);
+}
+
+/**
+ * Reads `x-amz-copy-source`: `/bucket/key?versionId=V`. What comes out is what is authorised and
+ * what is read.
  */
 export function parseCopySource(header: string): CopySource {
   if (header.startsWith("arn:")) {
     throw new S3Error("NotImplemented", { fields: { Header: "x-amz-copy-source" } });
   }
   const queryAt = header.indexOf("?");
-  const path = queryAt < 0 ? header : header.slice(0, queryAt);
-  const decoded = decodePercent(path.startsWith("/") ? path.slice(1) : path);
+  const decoded = copySourcePath(header);
   const slashAt = decoded === undefined ? -1 : decoded.indexOf("/");
   if (decoded === undefined || slashAt <= 0) throw invalidSource(header);
   const keyText = decoded.slice(slashAt + 1);
@@ -45,7 +55,7 @@ function versionOf(header: string, queryAt: number): VersionRef | undefined {
   if (queryAt < 0) return undefined;
   const match = /^versionId=([^&]*)$/.exec(header.slice(queryAt + 1));
   if (match === null) throw invalidSource(header);
-  const decoded = decodePercent(match[1] ?? "");
+  const decoded = decodeForm(match[1] ?? "");
   if (decoded === undefined) throw invalidSource(header);
   return parseVersionRef(decoded, "x-amz-copy-source");
 }
