@@ -2,6 +2,7 @@ import {
   CompleteMultipartUploadCommand,
   CreateMultipartUploadCommand,
   GetObjectAttributesCommand,
+  HeadObjectCommand,
   ObjectAttributes,
   PutObjectCommand,
   type S3Client,
@@ -86,9 +87,16 @@ describe.each(ENGINES)("GetObjectAttributes on %s", (engine) => {
     const s3 = sdkFor(server());
     const Bucket = await makeBucket(s3);
     await uploadParts(s3, { Bucket, Key: "parts" }, [2, 3, 7]);
+    const head = await s3.send(
+      new HeadObjectCommand({ Bucket, Key: "parts", ChecksumMode: "ENABLED" }),
+    );
+    expect(head.ChecksumSHA256).toMatch(/^.{43}=-3$/);
     const ask = async (page: { MaxParts?: number; PartNumberMarker?: string }) => {
       const request = { Bucket, Key: "parts", ObjectAttributes: ALL, ...page };
-      const { ObjectParts, ETag } = await s3.send(new GetObjectAttributesCommand(request));
+      const shown = await s3.send(new GetObjectAttributesCommand(request));
+      const { ObjectParts, ETag, Checksum } = shown;
+      expect(Checksum?.ChecksumType).toBe("COMPOSITE");
+      expect(`${Checksum?.ChecksumSHA256}-3`).toBe(head.ChecksumSHA256);
       expect(ETag).toMatch(/^[0-9a-f]{32}-3$/);
       expect(ObjectParts?.TotalPartsCount).toBe(3);
       return ObjectParts;

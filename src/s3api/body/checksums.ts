@@ -54,3 +54,8 @@ export function combineChecksums(
   const all = hash.digest(algorithm, Buffer.concat(digests.map(({ crc }) => crc)));
   return { algorithm, type, value: `${all.toString("base64")}-${parts.length}` };
 }
+
+/** The checksum alone, without the number of parts that a composite one ends with. */
+export function withoutPartCount(value: string): string {
+  return value.replace(/-\d+$/, "");
+}

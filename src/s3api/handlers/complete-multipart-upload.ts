@@ -10,7 +10,12 @@ import {
 } from "../../core/records.ts";
 import type { RequestHeaders } from "../../http/exchange.ts";
 import type { CompleteOutcome, CompleteUploadRequest, StoredObject } from "../../storage/store.ts";
-import { type ChecksumPlan, combineChecksums, DEFAULT_CHECKSUM } from "../body/checksums.ts";
+import {
+  type ChecksumPlan,
+  combineChecksums,
+  DEFAULT_CHECKSUM,
+  withoutPartCount,
+} from "../body/checksums.ts";
 import { invalidChecksumValue, parseChecksum } from "../body/integrity-claim.ts";
 import { sealingOf } from "../encryption/sealed-completion.ts";
 import { S3Error } from "../errors.ts";
@@ -165,7 +170,7 @@ function checkClaims(
         message: `The upload was not created with the ${algorithm} checksum algorithm.`,
       });
     }
-    if (value !== combined.value && value !== combined.value.replace(/-\d+$/, "")) {
+    if (value !== combined.value && value !== withoutPartCount(combined.value)) {
       throw new S3Error("BadDigest", {
         message: `The ${algorithm} you specified did not match the calculated checksum.`,
       });
@@ -194,7 +199,7 @@ function objectClaims(headers: RequestHeaders): Claims {
   for (const algorithm of CHECKSUM_ALGORITHMS) {
     const value = headers.get(`x-amz-checksum-${algorithm.toLowerCase()}`);
     if (value === undefined) continue;
-    if (parseChecksum(algorithm, value.replace(/-\d+$/, "")) === undefined) {
+    if (parseChecksum(algorithm, withoutPartCount(value)) === undefined) {
       throw invalidChecksumValue(algorithm);
     }
     claims.push([algorithm, value]);

@@ -1,6 +1,7 @@
 import { LIMITS } from "../../core/limits.ts";
 import type { ObjectRecord } from "../../core/records.ts";
 import type { RequestHeaders } from "../../http/exchange.ts";
+import { withoutPartCount } from "../body/checksums.ts";
 import { decryptionOfRead } from "../encryption/object-bytes.ts";
 import { S3Error } from "../errors.ts";
 import { formatHttpDate } from "../headers/dates.ts";
@@ -79,10 +80,14 @@ function readCount(headers: RequestHeaders, name: string): number | undefined {
   });
 }
 
+/** Of how many parts a composite checksum is, headers say in its value; here ObjectParts does. */
 function writeChecksum(xml: XmlWriter, { checksums }: ObjectRecord): void {
   if (checksums.length === 0) return;
   xml.open("Checksum");
-  writeObjectChecksums(xml, checksums);
+  writeObjectChecksums(
+    xml,
+    checksums.map((checksum) => ({ ...checksum, value: withoutPartCount(checksum.value) })),
+  );
   xml.close();
 }
 
