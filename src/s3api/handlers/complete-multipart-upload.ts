@@ -148,7 +148,7 @@ function checkClaims(
   const claims = objectClaims(headers);
   const type = readChecksumType(headers);
   if (type !== undefined && type !== (upload.checksum?.type ?? "FULL_OBJECT")) {
-    throw new S3Error("InvalidRequest", {
+    throw new S3Error("BadDigest", {
       message: `The upload was created with another checksum type than ${type}.`,
     });
   }
