@@ -49,7 +49,8 @@ const DIFFERENCES = `## Where Atoll differs from AWS, or AWS has no answer
   also for a bucket that does not exist, where AWS says \`NoSuchBucket\`.
 - **Policies.** A bucket's policy can deny the root key anything but the three operations on policies.
   What cannot be judged (a variable without a value, an address that is none, more than 8,192
-  characters) denies and never allows.
+  characters) denies and never allows. \`s3:LocationConstraint\` is what a CreateBucket says, and has no
+  value where it says nothing, also when it comes in the region that is meant.
   GetBucketPolicyStatus says whether the policy or the ACL makes a bucket public; where there is no
   policy AWS says \`NoSuchBucketPolicy\`.
 - **ACLs.** The canned ones, as headers or documents with the same grants; other grants, a document
