@@ -4,7 +4,7 @@ import { required } from "../../src/core/tagged-fields.ts";
 import { dumpRows } from "../sim/sim-machine.ts";
 import { keyOf } from "../sim/store-journal.ts";
 import { PLAIN } from "../support/remote-sites.ts";
-import { put, setUp } from "../support/row-workload.ts";
+import { BUCKETS, put, removeVersion, setUp } from "../support/row-workload.ts";
 import { uploadAndDelete } from "../support/short-lived.ts";
 import { closeSimSites, SimSite } from "../support/sim-site.ts";
 
@@ -50,5 +50,30 @@ test("the removal of a mark stays as long as any segment in which its object may
   const kept = dumpRows(site.kv, site.hash);
   await site.restart(true);
   expect(site.store.object(PLAIN, keyOf("a"))).toBeUndefined();
+  expect(dumpRows(site.kv, site.hash)).toEqual(kept);
+});
+
+test("a change of a removed version is gone with its mark, also where its segment stays", async () => {
+  const site = await SimSite.open("removed-changes");
+  await setUp(site);
+  await meet(site);
+  await site.restart();
+  for (const at of [0, 1]) await put(site.store, at, 0, Buffer.from("deleted"));
+  await site.restart();
+  for (const bucket of BUCKETS.slice(0, 2)) {
+    const change = { kind: "tags", tags: [["a", "tag"]] } as const;
+    await site.store.changeObject({ bucket, key: keyOf("a"), change });
+  }
+  await put(site.store, 0, 1, Buffer.from("stays"));
+  await site.restart();
+  await site.store.deleteObject({ bucket: PLAIN, key: keyOf("a") });
+  await removeVersion(site.store, { bucket: BUCKETS[1] ?? PLAIN, key: keyOf("a") });
+  for (let round = 0; round < 3; round++) {
+    await site.restart();
+    await put(site.store, 0, 2, Buffer.from(`round ${round}`));
+    await age(site);
+  }
+  const kept = dumpRows(site.kv, site.hash);
+  await site.restart(true);
   expect(dumpRows(site.kv, site.hash)).toEqual(kept);
 });

@@ -1,6 +1,5 @@
 import type { DeletesRecord } from "../../core/records.ts";
 import type { ApplyContext } from "./apply-context.ts";
-import { putChanges } from "./change-rows.ts";
 import { bury } from "./graves.ts";
 import {
   type KeyName,
@@ -15,7 +14,7 @@ import { holdObject, releaseObject } from "./object-holds.ts";
 import { TABLES } from "./rows.ts";
 import type { RowReader } from "./stored-rows.ts";
 import { addUsage } from "./usage.ts";
-import { placeVersion, removeVersion } from "./version-places.ts";
+import { placeVersion, removeVersion, removeVersionOf } from "./version-places.ts";
 import type { VersionRow } from "./version-rows.ts";
 import {
   isDeleted,
@@ -50,8 +49,7 @@ function takeAway(context: ApplyContext, name: KeyName, id: WriteId, row: Voided
   const { view } = context;
   const found = versionById(view, name, id);
   if (row.kept === undefined || found?.kind === "marker") {
-    if (found !== undefined) removeVersion(context, name, found);
-    else putChanges(context, name, versionKeyOf(name, id), undefined);
+    removeVersionOf(context, name, id);
     return;
   }
   const meta = takeMeta(view, name, id) ?? row.kept.meta;

@@ -7,10 +7,10 @@ import { deletesOf, dropKept, putDeletes } from "./apply-deletes.ts";
 import { dropNullMeta } from "./apply-versions.ts";
 import { dropNullChanges } from "./change-rows.ts";
 import { bury } from "./graves.ts";
-import { nullVersion, sameWrite, versionById, writeIdOf } from "./key-versions.ts";
+import { nullVersion, sameWrite, writeIdOf } from "./key-versions.ts";
 import { BOOTSTRAP_KEY, DROPPED_KEY, FLOORS_KEY } from "./keys.ts";
 import { TABLES } from "./rows.ts";
-import { removeTombstone, removeVersion, tombstoneOf } from "./version-places.ts";
+import { removeTombstone, removeVersion, removeVersionOf, tombstoneOf } from "./version-places.ts";
 import { isDeleted } from "./voided-rows.ts";
 
 type LocalOf<Kind extends LocalRecord["kind"]> = Extract<LocalRecord, { kind: Kind }>;
@@ -33,13 +33,13 @@ function removeRow(context: ApplyContext, row: RowName, home: number): void {
   const stamp = writeIdOf(row.stamp);
   switch (row.what) {
     case "version":
-      removeWritten(context, row, versionById(view, row, stamp));
+      removeVersionOf(context, row, stamp);
       return;
     case "null": {
       const found = nullVersion(view, row);
       // A rebuild may meet the write that the removed one had replaced.
       if (found !== undefined && !laterStamp(found.row.stamp, stamp)) {
-        removeWritten(context, row, found);
+        removeVersion(context, row, found);
       }
       dropNullMeta(context, row, stamp);
       dropNullChanges(context, row, (id) => sameWrite(id, stamp) && !mayBeConflict(view, row, id));
@@ -48,7 +48,7 @@ function removeRow(context: ApplyContext, row: RowName, home: number): void {
     case "tombstone": {
       const found = nullVersion(view, row);
       if (found !== undefined && laterStamp(stamp, found.row.stamp)) {
-        removeWritten(context, row, found);
+        removeVersion(context, row, found);
       }
       dropNullMeta(context, row, stamp);
       const tombstone = tombstoneOf(view, row);
@@ -61,9 +61,7 @@ function removeRow(context: ApplyContext, row: RowName, home: number): void {
       const target = writeIdOf(row.target ?? row.stamp);
       const known = deletesOf(view, row, target);
       // A row with only void deletes stays.
-      if (known === undefined || isDeleted(known)) {
-        removeWritten(context, row, versionById(view, row, target));
-      }
+      if (known === undefined || isDeleted(known)) removeVersionOf(context, row, target);
       if (known === undefined || !known.deletes.some((one) => sameWrite(one, stamp))) return;
       if (known.kept !== undefined) dropKept(context, known.kept);
       const deletes = known.deletes.filter((one) => !sameWrite(one, stamp));
@@ -75,14 +73,6 @@ function removeRow(context: ApplyContext, row: RowName, home: number): void {
       return;
   }
   unreachable(row.what);
-}
-
-function removeWritten(
-  context: ApplyContext,
-  name: RowName,
-  found: ReturnType<typeof versionById>,
-): void {
-  if (found !== undefined) removeVersion(context, name, found);
 }
 
 /**

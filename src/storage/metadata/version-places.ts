@@ -8,8 +8,10 @@ import {
   type Located,
   newestVersion,
   sameWrite,
+  versionById,
   versionKeyOf,
   versionsEnd,
+  type WriteId,
 } from "./key-versions.ts";
 import { objectKeyOf } from "./keys.ts";
 import { releaseObject } from "./object-holds.ts";
@@ -98,6 +100,13 @@ export function removeVersion(context: ApplyContext, name: KeyName, found: Locat
   // Changes of a null version are removed by the write that replaces it, which clears the slot.
   if (!nullSlot) putChanges(context, name, versionKeyOf(name, stamp), undefined);
   if (newest !== undefined && sameWrite(newest.row.stamp, stamp)) promote(view, name, stamp);
+}
+
+/** Removes a version of its own, and what was said about it, also where it is not there itself. */
+export function removeVersionOf(context: ApplyContext, name: KeyName, id: WriteId): void {
+  const found = versionById(context.view, name, id);
+  if (found !== undefined) removeVersion(context, name, found);
+  else putChanges(context, name, versionKeyOf(name, id), undefined);
 }
 
 /** The newest version behind a removed one becomes current, unless it is a delete marker. */
