@@ -21,7 +21,10 @@ afterEach(() => {
 test("a signal that comes twice at once is one wish; a later one ends the process", async () => {
   const clock = new SimClock(0);
   let ended = 0;
-  const { reason } = watchProcessEnd({ clock, endNow: () => void (ended += 1) });
+  const endNow = (): void => {
+    ended += 1;
+  };
+  const { reason } = watchProcessEnd({ clock, endNow });
   process.emit("SIGTERM");
   expect(await reason).toEqual({ kind: "asked" });
   // As of `timeout`, and of npm in a service whose whole group is told.
