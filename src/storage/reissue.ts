@@ -13,7 +13,7 @@ import {
   type SiteIdentity,
 } from "./site-identity.ts";
 import type { SitePorts } from "./site-ports.ts";
-import { Withdrawals } from "./withdrawn.ts";
+import { CannotWithdraw, Withdrawals } from "./withdrawn.ts";
 import type { Withdrawing } from "./withdrawn-fields.ts";
 
 export type ReissueSettings = {
@@ -37,7 +37,8 @@ const ROUND_OPERATIONS = 500;
  * needs is thrown away afterwards: the one to come follows from the log alone.
  *
  * @returns who the site is from now on.
- * @throws StorageFault "corrupt" when what was before them has been dropped; "io", "disk-full".
+ * @throws CannotWithdraw when that was asked for and what was before them has been dropped;
+ * StorageFault "corrupt", "io", "disk-full": the next start tries again.
  */
 export async function reissueWithdrawn(
   ports: SitePorts,
@@ -56,7 +57,7 @@ export async function reissueWithdrawn(
   const beginning = await noteWithdrawing(disk, directory, identity, begun);
   const withdrawals = new Withdrawals(identity.withdrawn, withdrawing.from);
   const opened = await openWithout(settings, beginning, withdrawals);
-  if (opened instanceof StorageFault) {
+  if (opened instanceof CannotWithdraw) {
     return giveUp(ports, directory, { identity, withdrawing, why: opened });
   }
   const withdrawn = withdrawals.settled(through);
@@ -75,16 +76,15 @@ export async function reissueWithdrawn(
   return endWithdrawing(disk, directory, identity, { into, withdrawn });
 }
 
-/** A fault when that index cannot be made. */
 async function openWithout(
   { open }: ReissueSettings,
   identity: SiteIdentity,
   withdrawals: Withdrawals,
-): Promise<OpenedStore | StorageFault> {
+): Promise<OpenedStore | CannotWithdraw> {
   try {
     return await open(identity, withdrawals);
   } catch (failure) {
-    if (failure instanceof StorageFault && failure.kind === "corrupt") return failure;
+    if (failure instanceof CannotWithdraw) return failure;
     throw failure;
   }
 }
@@ -93,7 +93,7 @@ async function openWithout(
  * Withdraws nothing. Who was set back begins anew all the same; who asked for it hears why not, and
  * goes on as before.
  *
- * @throws StorageFault "corrupt" when it was asked for.
+ * @throws CannotWithdraw when it was asked for.
  */
 async function giveUp(
   { disk, random, log }: SitePorts,
@@ -113,7 +113,7 @@ async function giveUp(
 type GivenUp = {
   readonly identity: SiteIdentity;
   readonly withdrawing: Withdrawing;
-  readonly why: StorageFault;
+  readonly why: CannotWithdraw;
 };
 
 /** Whether there is anything to withdraw: a site may only have lost the end of its log. */

@@ -10,7 +10,7 @@ import {
 import type { OriginState } from "../core/origin-records.ts";
 import type { LocalRecord } from "../core/records.ts";
 import { required } from "../core/tagged-fields.ts";
-import { Withdrawals, type Withdrawn } from "./withdrawn.ts";
+import { CannotWithdraw, Withdrawals, type Withdrawn } from "./withdrawn.ts";
 import { encodeWithdrawn, parseWithdrawing, parseWithdrawn } from "./withdrawn-fields.ts";
 
 const OWN = required(parseOriginId("a".repeat(16)), "origin");
@@ -73,7 +73,12 @@ describe("operations that are withdrawn", () => {
 
   test("cannot be withdrawn when the log before them is not there", () => {
     const withdrawals = new Withdrawals([], [{ origin: OWN, from: seqOf(10) }]);
-    expect(() => withdrawals.before(OWN, 4, stateAt(7))).toThrow("has been dropped");
+    expect(() => withdrawals.before(OWN, 4, stateAt(7))).toThrow(CannotWithdraw);
+  });
+
+  test("are none when the replay has met none", () => {
+    const wanted = { origin: OWN, from: seqOf(10) };
+    expect(new Withdrawals([FROM_TEN], [wanted]).settled(7)).toEqual([FROM_TEN]);
   });
 });
 

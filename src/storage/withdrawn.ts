@@ -18,6 +18,14 @@ export type Withdrawn = WithdrawnFrom & {
   readonly before: OriginState | undefined;
 };
 
+/** What was before the operations to be withdrawn is in the log no more. */
+export class CannotWithdraw extends StorageFault {
+  constructor({ origin, from }: WithdrawnFrom) {
+    const message = `operations from ${from} of ${origin} cannot be withdrawn`;
+    super("corrupt", `${message}: what was before them has been dropped`);
+  }
+}
+
 /** Tells what a replay passes over. */
 export class Withdrawals {
   readonly #known: readonly Withdrawn[];
@@ -58,7 +66,7 @@ export class Withdrawals {
    * The state of a log as it is without what does not count; undefined when nothing is left of it.
    *
    * @param now how far the replay has followed that log.
-   * @throws StorageFault "corrupt" when the log before it has been dropped.
+   * @throws CannotWithdraw when the log before it has been dropped.
    */
   left(head: OriginState, segment: number, now: OriginState | undefined): OriginState | undefined {
     const entry = this.#entryOf(head.origin, segment);
@@ -116,11 +124,8 @@ export class Withdrawals {
 
   /** What has been withdrawn in all, once the log has been replayed. */
   settled(through: number): readonly Withdrawn[] {
-    const added = this.#wanted.map((one) => ({
-      ...one,
-      through,
-      before: this.#found.get(one.origin),
-    }));
+    const met = this.#wanted.filter(({ origin }) => this.#found.has(origin));
+    const added = met.map((one) => ({ ...one, through, before: this.#found.get(one.origin) }));
     return [...this.#known, ...added];
   }
 
@@ -147,8 +152,7 @@ function isAbout({ bucket, key }: KeyName, cause: OperationBody | undefined): bo
 }
 
 /** The state of a log that ends where operations are withdrawn. */
-function whole({ origin, from }: WithdrawnFrom, now: OriginState | undefined) {
-  if ((now?.seq ?? 0) === from - 1) return now;
-  const message = `operations from ${from} of ${origin} cannot be withdrawn`;
-  throw new StorageFault("corrupt", `${message}: what was before them has been dropped`);
+function whole(wanted: WithdrawnFrom, now: OriginState | undefined): OriginState | undefined {
+  if ((now?.seq ?? 0) === wanted.from - 1) return now;
+  throw new CannotWithdraw(wanted);
 }

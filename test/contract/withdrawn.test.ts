@@ -8,9 +8,10 @@ import { Client } from "../sim/cluster/client.ts";
 import { type Contents, listVersions, readWhole } from "../sim/cluster/client-words.ts";
 import { Seed } from "../sim/seed.ts";
 import { dumpRows } from "../sim/sim-machine.ts";
-import { bucketOf } from "../sim/store-journal.ts";
+import { bucketOf, keyOf } from "../sim/store-journal.ts";
 import { handOverAll } from "../support/hand-over.ts";
 import { dumpLogicalRows } from "../support/logical-rows.ts";
+import { BUCKETS as PLAIN_BUCKETS, put, setUp } from "../support/row-workload.ts";
 import { closeSimSites, SimSite } from "../support/sim-site.ts";
 
 afterEach(closeSimSites);
@@ -19,6 +20,8 @@ afterEach(closeSimSites);
 type Ids = "dated" | "any";
 
 const BUCKETS = ["alpha", "beta", "gamma"].map(bucketOf);
+const [BUCKET = bucketOf("plain")] = PLAIN_BUCKETS;
+const KEY = keyOf("a");
 const PLAN = { versioned: true, locks: true, buckets: true, large: false, rowsFirst: false };
 
 /** Everything that a site shows to clients, but for who wrote it. */
@@ -179,4 +182,39 @@ test("a start that dies while it withdraws operations leaves nothing behind", as
   a.machine.disk.steps.cutPowerAt(Number.POSITIVE_INFINITY);
   expect(await shownBy(a, "dated")).toEqual(shown);
   await expectConverged({ a, b, behind });
+});
+
+describe("operations whose log before has been dropped", () => {
+  /** A site alone whose log begins late, with the place where it does. */
+  async function shortLog(name: string): Promise<{ site: SimSite; floor: number }> {
+    const site = await SimSite.open(name);
+    await setUp(site);
+    for (let count = 0; count < 60; count++) {
+      await put(site.store, 0, 0, Buffer.alloc(3000, count));
+      if (count === 30) await site.restart();
+    }
+    await site.store.keepHouse();
+    const floor = site.store.replica.floors().get(site.store.replica.origin) ?? 0;
+    expect(floor).toBeGreaterThan(0);
+    return { site, floor };
+  }
+
+  test("stay where they are when that was asked for, and the site goes on", async () => {
+    const { site, floor } = await shortLog("asked for");
+    const before = await withdraw(site, floor, "new");
+    await expect(site.machine.open()).rejects.toThrow("has been dropped");
+    site.running = await site.machine.open();
+    expect(site.store.replica.origin).toBe(before);
+    expect(site.store.object(BUCKET, KEY)?.record.size).toBe(3000);
+  });
+
+  test("stay where they are when a site was set back, and it begins anew", async () => {
+    const { site, floor } = await shortLog("set back");
+    const before = await withdraw(site, floor, "kept");
+    site.running = await site.machine.open();
+    expect(site.store.replica.origin).not.toBe(before);
+    expect(site.store.object(BUCKET, KEY)?.record.size).toBe(3000);
+    const told = site.machine.log.lines.map(({ message }) => message);
+    expect(told).toContain("what was written since cannot be issued again");
+  });
 });
