@@ -279,7 +279,7 @@ export class Cluster {
 
   #seeClocks(): void {
     for (const { machine } of this.sites) {
-      this.#mostMs = Math.max(this.#mostMs, machine.wall.nowMs());
+      this.#mostMs = Math.max(this.#mostMs, machine.wall.latestMs);
     }
   }
 

@@ -116,6 +116,7 @@ function turn(): Promise<void> {
 export class WallClock {
   readonly #time: WorldTime;
   #setAtMs = 0;
+  #latestMs = 0;
   #wallMs: number;
   #rate = 1;
 
@@ -126,6 +127,11 @@ export class WallClock {
 
   nowMs(): number {
     return Math.floor(this.#wallMs + (this.#time.nowMs - this.#setAtMs) * this.#rate);
+  }
+
+  /** The latest time that it has ever shown. */
+  get latestMs(): number {
+    return Math.max(this.#latestMs, this.nowMs());
   }
 
   jump(ms: number): void {
@@ -145,6 +151,7 @@ export class WallClock {
   }
 
   #rebase(wallMs: number): void {
+    this.#latestMs = this.latestMs;
     this.#wallMs = wallMs;
     this.#setAtMs = this.#time.nowMs;
   }
