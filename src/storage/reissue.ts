@@ -58,7 +58,7 @@ export async function reissueWithdrawn(
   const withdrawals = new Withdrawals(identity.withdrawn, withdrawing.from);
   const opened = await openWithout(settings, beginning, withdrawals);
   if (opened instanceof CannotWithdraw) {
-    return giveUp(ports, directory, { identity, withdrawing, why: opened });
+    return withdrawNothing(ports, directory, { identity, withdrawing, why: opened });
   }
   const withdrawn = withdrawals.settled(through);
   try {
@@ -95,10 +95,10 @@ async function openWithout(
  *
  * @throws CannotWithdraw when it was asked for.
  */
-async function giveUp(
+async function withdrawNothing(
   { disk, random, log }: SitePorts,
   directory: string,
-  { identity, withdrawing, why }: GivenUp,
+  { identity, withdrawing, why }: NotWithdrawn,
 ): Promise<SiteIdentity> {
   if (withdrawing.times === "new") {
     await noteWithdrawing(disk, directory, identity, undefined);
@@ -110,7 +110,7 @@ async function giveUp(
   return endWithdrawing(disk, directory, identity, { into, withdrawn: identity.withdrawn });
 }
 
-type GivenUp = {
+type NotWithdrawn = {
   readonly identity: SiteIdentity;
   readonly withdrawing: Withdrawing;
   readonly why: CannotWithdraw;

@@ -23,14 +23,14 @@ type Issued = { readonly hlc: Hlc; readonly seq: Seq };
 /**
  * Writes withdrawn operations anew, as those of another incarnation: what they say of the object,
  * the bucket or the key stays, and what they say of each other names the new ones. They state what
- * their origin had applied when they were made, so that what is concurrent with them remains so.
+ * their origin had received when they were made, so that what is concurrent with them remains so.
  */
 export class ReissuedOperations {
   readonly #deps: ReissueDeps;
   readonly #issued = new Map<VersionId, Issued>();
   /** Delete markers that do not stand at the time of their operation, by the id they had. */
   readonly #markers = new Map<VersionId, Hlc>();
-  /** What each of the origins had applied at its last operation. */
+  /** What each of the origins had received at its last operation. */
   readonly #vectors = new Map<OriginId, Vector>();
   #seq = SEQ_ZERO;
   #chain: Uint8Array = new Uint8Array(32);

@@ -30,6 +30,18 @@ async function age(site: SimSite): Promise<void> {
   }
 }
 
+/** Lets time pass over some starts, and makes the index anew; gives the rows of before. */
+async function ageAndRebuild(site: SimSite): Promise<string[]> {
+  for (let round = 0; round < 3; round++) {
+    await site.restart();
+    await put(site.store, 0, 2, Buffer.from(`round ${round}`));
+    await age(site);
+  }
+  const kept = dumpRows(site.kv, site.hash);
+  await site.restart(true);
+  return kept;
+}
+
 test("the removal of a mark stays as long as any segment in which its object may be", async () => {
   const site = await SimSite.open("removal-graves");
   await site.store.createBucket({ name: PLAIN, owner: "o" });
@@ -42,13 +54,7 @@ test("the removal of a mark stays as long as any segment in which its object may
   await put(site.store, 0, 1, Buffer.from("stays"));
   await site.restart();
   await site.store.deleteObject({ bucket: PLAIN, key: keyOf("a") });
-  for (let round = 0; round < 3; round++) {
-    await site.restart();
-    await put(site.store, 0, 2, Buffer.from(`round ${round}`));
-    await age(site);
-  }
-  const kept = dumpRows(site.kv, site.hash);
-  await site.restart(true);
+  const kept = await ageAndRebuild(site);
   expect(site.store.object(PLAIN, keyOf("a"))).toBeUndefined();
   expect(dumpRows(site.kv, site.hash)).toEqual(kept);
 });
@@ -68,12 +74,6 @@ test("a change of a removed version is gone with its mark, also where its segmen
   await site.restart();
   await site.store.deleteObject({ bucket: PLAIN, key: keyOf("a") });
   await removeVersion(site.store, { bucket: BUCKETS[1] ?? PLAIN, key: keyOf("a") });
-  for (let round = 0; round < 3; round++) {
-    await site.restart();
-    await put(site.store, 0, 2, Buffer.from(`round ${round}`));
-    await age(site);
-  }
-  const kept = dumpRows(site.kv, site.hash);
-  await site.restart(true);
+  const kept = await ageAndRebuild(site);
   expect(dumpRows(site.kv, site.hash)).toEqual(kept);
 });

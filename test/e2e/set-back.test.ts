@@ -66,6 +66,23 @@ function readLost(site: RunningSite, Bucket: string): Promise<true | undefined> 
     );
 }
 
+/** Has a site lose a write that its peer has: it is stopped, and what a snapshot before held. */
+async function loseWrite(world: {
+  readonly site: RunningSite;
+  readonly peer: RunningSite;
+  readonly bucket: string;
+  readonly snapshot: string;
+}): Promise<void> {
+  const { site, peer, bucket, snapshot } = world;
+  await site.kill();
+  takeSnapshot(site, snapshot);
+  await site.start();
+  await site.s3().send(new PutObjectCommand({ Bucket: bucket, Key: "lost", Body: LOST }));
+  await until(`${peer.name} has the object`, () => readLost(peer, bucket));
+  await site.kill();
+  setBack(site, snapshot);
+}
+
 test("a site that was set back to a snapshot stops, and gets back what it has lost", async () => {
   const sites = await startCluster([{ name: "berlin" }, { name: "paris" }]);
   const [berlin, paris] = sites as [RunningSite, RunningSite];
@@ -73,13 +90,7 @@ test("a site that was set back to a snapshot stops, and gets back what it has lo
   try {
     const bucket = await makeBucket(paris.s3());
     await untilInSync(sites);
-    await paris.kill();
-    takeSnapshot(paris, snapshot);
-    await paris.start();
-    await paris.s3().send(new PutObjectCommand({ Bucket: bucket, Key: "lost", Body: LOST }));
-    await until("berlin has the object", () => readLost(berlin, bucket));
-    await paris.kill();
-    setBack(paris, snapshot);
+    await loseWrite({ site: paris, peer: berlin, bucket, snapshot });
     const origin = originOf(paris);
     expect(await startToStop(paris)).toContain("it was set back");
     await paris.start();
@@ -100,13 +111,7 @@ test("a site that was set back acknowledges no write before its peers have told 
   try {
     const bucket = await makeBucket(rome.s3());
     await untilInSync(sites);
-    await rome.kill();
-    takeSnapshot(rome, snapshot);
-    await rome.start();
-    await rome.s3().send(new PutObjectCommand({ Bucket: bucket, Key: "lost", Body: LOST }));
-    await until("bonn has the object", () => readLost(bonn, bucket));
-    await rome.kill();
-    setBack(rome, snapshot);
+    await loseWrite({ site: rome, peer: bonn, bucket, snapshot });
     bonn.wire.set("refuses");
     await rome.start();
     const put = new PutObjectCommand({ Bucket: bucket, Key: "early", Body: LOST });
@@ -137,13 +142,7 @@ test("what a site wrote alone, after it was set back, is kept and reaches the ot
     const bucket = await makeBucket(cuzco.s3());
     await cuzco.s3().send(new PutObjectCommand({ Bucket: bucket, Key: "old", Body: LOST }));
     await untilInSync(sites);
-    await cuzco.kill();
-    takeSnapshot(cuzco, snapshot);
-    await cuzco.start();
-    await cuzco.s3().send(new PutObjectCommand({ Bucket: bucket, Key: "lost", Body: LOST }));
-    await until("lima has the object", () => readLost(lima, bucket));
-    await cuzco.kill();
-    setBack(cuzco, snapshot);
+    await loseWrite({ site: cuzco, peer: lima, bucket, snapshot });
     const origin = originOf(cuzco);
     for (const { wire } of sites) wire.set("refuses");
     await cuzco.start();
