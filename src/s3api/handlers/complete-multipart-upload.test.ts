@@ -1,5 +1,5 @@
-import { createHash } from "node:crypto";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { makeLockedBucket, retainTwoDays } from "../../../test/support/locked-bucket.ts";
 import { openS3Site, type S3Site } from "../../../test/support/s3-site.ts";
 import {
   type BucketName,
@@ -13,18 +13,12 @@ let site: S3Site;
 
 beforeAll(async () => {
   site = await openS3Site();
-  const lock = { "x-amz-bucket-object-lock-enabled": "true" };
-  await site.ask({ method: "PUT", path: "/locked", headers: lock });
+  await makeLockedBucket(site);
 });
 afterAll(() => site.close());
 
 test("the default retention counts from when the object is made, as its date does", async () => {
-  const body =
-    "<ObjectLockConfiguration><ObjectLockEnabled>Enabled</ObjectLockEnabled><Rule>" +
-    "<DefaultRetention><Mode>GOVERNANCE</Mode><Days>2</Days></DefaultRetention></Rule>" +
-    "</ObjectLockConfiguration>";
-  const headers = { "Content-MD5": createHash("md5").update(body).digest("base64") };
-  await site.ask({ method: "PUT", path: "/locked?object-lock", body, headers });
+  await retainTwoDays(site, "GOVERNANCE");
   const begun = await site.ask({ method: "POST", path: "/locked/film?uploads" });
   const place = `/locked/film?uploadId=${/<UploadId>(\w+)/.exec(begun.body.toString())?.[1]}`;
   const part = await site.ask({ method: "PUT", path: `${place}&partNumber=1`, body: "film" });
