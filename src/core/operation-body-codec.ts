@@ -301,7 +301,7 @@ export function buildBody(kind: OperationKind, found: BodyFields): OperationBody
       const deletedMs = required(found.timeMs, "time");
       const { nullSlot, nullMarker, write, standsAt } = found;
       if (nullMarker && !nullSlot) throw new LayoutError("a marker without its null slot");
-      if (nullSlot && standsAt !== undefined) throw new LayoutError("a place in the null slot");
+      if (nullMarker && standsAt !== undefined) throw new LayoutError("a marker elsewhere");
       const place = standsAt === undefined ? undefined : { standsAt };
       return { kind, bucket, key, nullSlot, nullMarker, deletedMs, ...priorOf(write), ...place };
     }

@@ -1,10 +1,12 @@
 import { createHash } from "node:crypto";
 import { describe, expect, test } from "vitest";
+import { bucketOf, keyOf } from "../../test/sim/store-journal.ts";
 import { decodedOrRefused, encoded } from "../../test/support/decoding.ts";
 import { fc } from "../../test/support/properties.ts";
 import { operations } from "../../test/support/record-arbitraries.ts";
 import { damaged } from "../../test/support/value-arbitraries.ts";
 import { ByteReader } from "./bytes.ts";
+import { type Hlc, hlcFromMs } from "./hlc.ts";
 import {
   chainAfter,
   decodeOperation,
@@ -118,6 +120,23 @@ describe("operations", () => {
     expect(() => decodeOperation(unknownField)).toThrow(
       expect.objectContaining({ kind: "unsupported" }),
     );
+  });
+
+  test("that say a delete again for a time that has not come are refused", () => {
+    const slot = { nullSlot: true, nullMarker: false, deletedMs: 5, standsAt: hlcFromMs(5) };
+    const body = {
+      kind: "object-delete",
+      bucket: bucketOf("plain"),
+      key: keyOf("k"),
+      ...slot,
+    } as const;
+    const [sample] = fc.sample(operations, { numRuns: 1, seed: 1 });
+    if (sample === undefined) throw new Error("no sample");
+    const bytesAt = (hlc: Hlc) => encoded(encodeOperation, { ...sample, hlc, body });
+    expect(decodeOperation(bytesAt(hlcFromMs(5))).body).toEqual(body);
+    expect(() => decodeOperation(bytesAt(hlcFromMs(4)))).toThrow("stands behind itself");
+    const marker = encoded(encodeOperation, { ...sample, body: { ...body, nullMarker: true } });
+    expect(() => decodeOperation(marker)).toThrow("a marker elsewhere");
   });
 
   test("are chained by SHA-256 over the chain before and their bytes", () => {

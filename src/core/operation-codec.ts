@@ -4,7 +4,7 @@ import { type Hlc, parseHlc } from "./hlc.ts";
 import { type OriginId, parseOriginId, parseSeq, type Seq } from "./names.ts";
 import { BodyFields, buildBody, readBodyField, writeBodyFields } from "./operation-body-codec.ts";
 import { BODY_TAGS } from "./operation-tags.ts";
-import type { Operation, OperationKind, Vector } from "./records.ts";
+import type { Operation, OperationBody, OperationKind, Vector } from "./records.ts";
 import { FieldReader, readText, required } from "./tagged-fields.ts";
 
 /*
@@ -206,7 +206,14 @@ export function decodeOperation(bytes: Uint8Array): Operation {
     else fields.passUnknown(tag);
   }
   const body = buildBody(kind, found);
+  checkPlace(body, hlc);
   return { dot: { origin, seq }, hlc, chainBefore, vector, group, body, unknownFields };
+}
+
+/** A delete that is said again was there before: one that is not would beat what is yet to come. */
+function checkPlace(body: OperationBody, hlc: Hlc): void {
+  if (body.kind !== "object-delete" || !body.nullSlot || body.standsAt === undefined) return;
+  if (body.standsAt > hlc) throw new LayoutError("a delete that stands behind itself");
 }
 
 function readVector(fields: FieldReader): Operation["vector"] {

@@ -31,7 +31,8 @@ import type { OperationKind } from "./records.ts";
  * | 61  | 1, 2, 10 | write that was overwritten, or is resolved: HLC (8), origin (8), |
  * |     |         | sequence (varint)                                            |
  * | 63  | 1       | it is a conflict: no value, present means true; only in rows |
- * | 65  | 2       | reading at which the marker of an expired version stands: HLC (8) |
+ * | 65  | 2       | reading at which the marker of an expired version stands, or |
+ * |     |         | a delete that is said again: HLC (8)                         |
  */
 /** Tags of those fields. */
 export const TAG = {

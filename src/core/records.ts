@@ -137,8 +137,9 @@ export type OperationBody =
       /** As of an object-put. */
       readonly prior?: WriteStamp | undefined;
       /**
-       * The clock reading at which the delete marker stands: right on top of the version that
-       * expired, whatever was written since. Of those that several sites make, one stays.
+       * The clock reading at which the delete stands, when that is not its own. A delete marker:
+       * right on top of the version that expired, whatever was written since; of those that several
+       * sites make, one stays. In the null slot: where the delete stands that is said again.
        */
       readonly standsAt?: Hlc | undefined;
     }

@@ -5,10 +5,9 @@ import { HLC_ZERO, type Hlc, type HlcClock } from "../core/hlc.ts";
 import { encodeLocal } from "../core/local-codec.ts";
 import { encodeManifest } from "../core/manifest-codec.ts";
 import type { BucketName, ContentHash, ObjectKey, OriginId } from "../core/names.ts";
-import { makeVersionId, parseSeq, type Seq, type VersionId } from "../core/names.ts";
+import { makeVersionId, parseSeq, type Seq } from "../core/names.ts";
 import { chainAfter, encodeOperation } from "../core/operation-codec.ts";
 import type {
-  ConflictsRecord,
   Dot,
   LocalRecord,
   ManifestChunk,
@@ -29,6 +28,7 @@ import { logRunKeyOf } from "./metadata/keys.ts";
 import { withPrior } from "./metadata/prior.ts";
 import { TABLES } from "./metadata/rows.ts";
 import type { Stamp } from "./metadata/stamp.ts";
+import { arisenIn, type NewConflict } from "./new-conflicts.ts";
 import type { OriginLogs } from "./origin-logs.ts";
 import type { NotedOperation, RecentBatches } from "./recent-batches.ts";
 import { RECORD_KIND_NUMBERS } from "./segment/format.ts";
@@ -73,13 +73,6 @@ export type ForeignOperation = {
   readonly inline: Uint8Array | undefined;
   /** "…again": the operation is in the log already, where it was parked; now it is applied. */
   readonly as: "whole" | "void" | "again" | "void-again" | { readonly parked: string };
-};
-
-/** A write that became a conflict when an operation came in. */
-type NewConflict = {
-  readonly bucket: BucketName;
-  readonly key: ObjectKey;
-  readonly version: VersionId;
 };
 
 /** Operations of one other origin in this batch. */
@@ -302,9 +295,13 @@ export class OpenBatch {
   /**
    * Adds a row of another site: an operation with its original dot, outside every hash chain. A row
    * that is here already is written again, and its body is read from the new place. `isBootstrap`:
-   * all rows of that site are being taken over.
+   * all rows of that site are being taken over. Gives the conflicts that it makes.
    */
-  row(operation: Operation, inline: Uint8Array | undefined, isBootstrap: boolean): void {
+  row(
+    operation: Operation,
+    inline: Uint8Array | undefined,
+    isBootstrap: boolean,
+  ): readonly NewConflict[] {
     const { clock, head } = this.#deps;
     const verdicts = judgeRow(this.context.view, operation, {
       isApplied: this.isApplied,
@@ -319,6 +316,7 @@ export class OpenBatch {
     this.#observe(operation.hlc);
     const place = this.#place(operation, recordOffset, inline);
     applyOperation(this.context, operation, { home: this.position.segment, body: place });
+    return arisenIn(verdicts);
   }
 
   local(record: LocalRecord): void {
@@ -379,14 +377,6 @@ export class OpenBatch {
     this.recordCount += 1;
     return writer.slice(payloadStart, end);
   }
-}
-
-function arisenIn(record: ConflictsRecord | undefined): NewConflict[] {
-  if (record === undefined) return [];
-  const { bucket, key } = record;
-  return record.verdicts
-    .filter(({ verdict }) => verdict === "expected")
-    .map(({ write }) => ({ bucket, key, version: makeVersionId(write.hlc, write.origin) }));
 }
 
 function parkedKeyOf({ origin, seq }: Dot): string {

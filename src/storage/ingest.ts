@@ -11,9 +11,11 @@ import type { Log } from "../ports/log.ts";
 import type { ForeignOperation, OpenBatch } from "./batch.ts";
 import { endUploadsOfGone } from "./buckets.ts";
 import { ChainedEntry } from "./chained-entry.ts";
+import { sayDeleteAgain } from "./deletes-again.ts";
 import { hasBytes, isNamedRightly, takeManifest } from "./incoming-bytes.ts";
 import { BOOTSTRAP_KEY, logRunKeyOf } from "./metadata/keys.ts";
 import { TABLES } from "./metadata/rows.ts";
+import type { NewConflict } from "./new-conflicts.ts";
 import { stagedChunks } from "./objects.ts";
 import type { OriginLogs } from "./origin-logs.ts";
 import { sayRemote } from "./remote-manifests.ts";
@@ -21,7 +23,10 @@ import type { IncomingOperation, IngestOutcome } from "./replica.ts";
 import type { StoreParts } from "./store-parts.ts";
 
 export type IngestDeps = {
-  readonly parts: Pick<StoreParts, "committer" | "admission" | "clock" | "hash" | "timeBounds">;
+  readonly parts: Pick<
+    StoreParts,
+    "committer" | "admission" | "clock" | "hash" | "timeBounds" | "mayStamp"
+  >;
   readonly origins: OriginLogs;
   readonly origin: OriginId;
   /** Seq of the last own operation, with what is ahead in line. */
@@ -88,7 +93,7 @@ class Ingest {
   readonly #outcomes: Array<IngestOutcome | undefined>;
   readonly #heads: readonly SignedHead[];
   /** Conflicts that arose. */
-  readonly conflicts: Array<Record<"bucket" | "key" | "version", string>> = [];
+  readonly conflicts: NewConflict[] = [];
   /** Origins with a refused operation: nothing more of them is taken. */
   readonly #stopped = new Set<OriginId>();
 
@@ -140,6 +145,7 @@ class Ingest {
 
   #take(batch: OpenBatch, unit: Unit): void {
     const judged = this.#judge(batch, unit);
+    const applied: Array<readonly [Operation, readonly NewConflict[]]> = [];
     for (const [index, readable] of unit.entries()) {
       const verdict = judged[index];
       if (verdict === undefined) continue;
@@ -151,10 +157,14 @@ class Ingest {
       const { state } = readable.incoming;
       if (state.kind === "whole") for (const one of state.manifests) takeManifest(batch, one);
       if (state.kind === "remote" && !isParkedAs(verdict)) sayRemote(batch, verdict.operation);
-      this.conflicts.push(...batch.foreign(verdict));
+      applied.push([verdict.operation, batch.foreign(verdict)]);
       const { body } = verdict.operation;
       if (body.kind === "bucket-delete") endUploadsOfGone(batch, body.bucket);
       this.#outcomes[readable.at] = { outcome: outcomeOf(verdict.as) };
+    }
+    for (const [operation, conflicts] of applied) {
+      sayDeleteAgain(batch, this.#deps.parts, operation, conflicts);
+      this.conflicts.push(...conflicts);
     }
   }
 

@@ -25,8 +25,8 @@ export type MarkReaders = {
 
 const ROWS_PER_COMMIT = 500;
 
-/** The write that made a mark: what decides whether the mark may go. */
-type Mark = Dot & { readonly hlc: Hlc };
+/** The write that made a mark, and when: what decides whether the mark may go. */
+type Mark = { readonly stamp: Dot & { readonly hlc: Hlc }; readonly madeMs: number };
 
 /**
  * Drops tombstones, and marks of removed versions, that are old enough and that every member has
@@ -85,10 +85,10 @@ function judgeOf(
       if (horizon === undefined || until < horizon) horizon = until;
     }
   }
-  return (mark) => {
-    if (nowMs - hlcMs(mark.hlc) < timeBounds.historyMs) return false;
-    if (horizon !== undefined && mark.hlc >= horizon) return false;
-    return vectors.every((vector) => covers(vector, mark));
+  return ({ stamp, madeMs }) => {
+    if (nowMs - madeMs < timeBounds.historyMs) return false;
+    if (horizon !== undefined && stamp.hlc >= horizon) return false;
+    return vectors.every((vector) => covers(vector, stamp));
   };
 }
 
@@ -112,8 +112,9 @@ function firstParked(
   return first;
 }
 
-function tombstoneNames(key: string, { stamp }: TombstoneRow, isOld: Judge): readonly RowName[] {
-  if (!isOld(stamp)) return [];
+function tombstoneNames(key: string, row: TombstoneRow, isOld: Judge): readonly RowName[] {
+  const { stamp, deletedMs } = row;
+  if (!isOld({ stamp, madeMs: deletedMs })) return [];
   const [bucket = "", name = ""] = key.split("\0");
   const version = makeVersionId(stamp.hlc, stamp.origin);
   return [{ what: "tombstone", ...readKeyName(bucket, name), stamp: version }];
@@ -124,7 +125,8 @@ function tombstoneNames(key: string, { stamp }: TombstoneRow, isOld: Judge): rea
  * removed.
  */
 function voidedNames(key: string, { deletes, voids }: VoidedRow, isOld: Judge): readonly RowName[] {
-  if (voids.length > 0 || !deletes.every(isOld)) return [];
+  const isOldDelete = (stamp: Mark["stamp"]) => isOld({ stamp, madeMs: hlcMs(stamp.hlc) });
+  if (voids.length > 0 || !deletes.every(isOldDelete)) return [];
   const [bucket = "", name = "", inverted = ""] = key.split("\0");
   const target = versionOfInverted(inverted);
   return deletes.map(({ hlc, origin }) => {

@@ -15,10 +15,17 @@ import {
   readLogOperation,
 } from "./log-batch.ts";
 import { placeOfOperation, readLogPage } from "./log-pages.ts";
+import { isOfDeleteAgain } from "./metadata/again.ts";
 import { historyOf } from "./metadata/apply-conflicts.ts";
 import { deletesOf } from "./metadata/apply-deletes.ts";
-import { type Located, nullVersion, sameWrite, versionById } from "./metadata/key-versions.ts";
-import { logRunKeyOf } from "./metadata/keys.ts";
+import {
+  type KeyName,
+  type Located,
+  nullVersion,
+  sameWrite,
+  versionById,
+} from "./metadata/key-versions.ts";
+import { logRunKeyOf, objectKeyOf } from "./metadata/keys.ts";
 import { TABLES } from "./metadata/rows.ts";
 import type { RowReader } from "./metadata/stored-rows.ts";
 import { isDeleted } from "./metadata/voided-rows.ts";
@@ -170,9 +177,15 @@ function isSuperseded(parts: StoreParts, operation: Operation, isGone = false): 
   const standing = stampInNullSlot(index, body);
   if (standing === undefined || !laterStamp(standing, stamp)) return false;
   // Who keeps a conflict has its bytes.
-  if (isGone || standing.origin === dot.origin) return true;
+  if (isGone || (standing.origin === dot.origin && !isDeletedAgain(index, body))) return true;
   const isOld = clock.nowMs() - hlcMs(hlc) > timeBounds.conflictMs;
   return isOld || historyOf(index, body, stamp)?.kind === "settled";
+}
+
+/** Whether the null slot was emptied by a delete of another origin than that which said it last. */
+function isDeletedAgain(index: RowReader, { bucket, key }: KeyName): boolean {
+  const tombstone = index.get(TABLES.tombstone, objectKeyOf(bucket, key));
+  return tombstone !== undefined && isOfDeleteAgain(tombstone);
 }
 
 /** Pins the segments of the chunks that are here; gives what lets go of them, once. */

@@ -38,8 +38,8 @@ import { createStore } from "./store-face.ts";
 import { DEFAULT_TIME_BOUNDS, type TimeBounds } from "./time-bounds.ts";
 import { WarmPages } from "./warm-pages.ts";
 import { Withdrawals } from "./withdrawn.ts";
-import { gateWrites } from "./write-gate.ts";
-import { WriteHold } from "./write-hold.ts";
+import { gateWrites, makeGates } from "./write-gate.ts";
+import type { WriteHold } from "./write-hold.ts";
 
 export type StoreSettings = {
   readonly directory: string;
@@ -195,7 +195,8 @@ async function assemble(
   const damaged = tellOfDamage(log);
   const bodies = new Bodies({ segments, hash, index, warm, damaged });
   const acknowledgements = new Acknowledgements(index, clock);
-  const bounds = { admission, quotas, acknowledgements, timeBounds };
+  const gates = makeGates(guard);
+  const bounds = { admission, quotas, acknowledgements, timeBounds, mayStamp: gates.areOpen };
   const parts = { kv, hash, random, clock, hlc, committer, index, bulk, bodies, ...bounds };
   const house = new House({
     ...{ parts, disk, log, clock, segments, lane, warm, sealing, refusal: () => guard.refusal() },
@@ -212,12 +213,11 @@ async function assemble(
   const known = { origin, ownOrigins, origins: replay.origins, ownSeq: () => head.seq };
   const logs = { ...known, damaged, log, recent };
   const made = createStore({ parts, house, stats, lane, segments, ...logs, sealed: seal.ended });
-  const hold = new WriteHold();
-  const store = gateWrites(made, { guard, hold });
+  const store = gateWrites(made, gates);
   const withdrawing = readBatches({ segments, hash }, replay.withdrawing);
   const rest = { activity: () => house.activity, isAtRest: () => house.isAtRest, withdrawing };
   const opening = { replayedOperations: replay.operations, logEnd: () => lane.end };
-  return { store, guard, hold, ...opening, ...rest };
+  return { store, guard, hold: gates.hold, ...opening, ...rest };
 }
 
 async function* readBatches(

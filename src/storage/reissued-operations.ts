@@ -93,7 +93,9 @@ export class ReissuedOperations {
         return body.prior === undefined ? body : { ...body, prior: this.#stamp(body.prior) };
       case "object-delete": {
         const prior = body.prior && this.#stamp(body.prior);
-        const standsAt = body.standsAt && this.#standsAt(body.standsAt, dot.origin);
+        // One that is said again is another site's, or as old.
+        if (body.nullSlot || body.standsAt === undefined) return { ...body, prior };
+        const standsAt = this.#standsAt(body.standsAt, dot.origin);
         return { ...body, prior, standsAt };
       }
       case "version-delete":

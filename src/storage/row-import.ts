@@ -4,6 +4,7 @@ import { decodeOperation } from "../core/operation-codec.ts";
 import { hasWritableDates } from "../core/operation-dates.ts";
 import type { LogStart, ManifestRef, Operation } from "../core/records.ts";
 import { manifestsOf, type OpenBatch } from "./batch.ts";
+import { sayDeleteAgain } from "./deletes-again.ts";
 import { isWhole, takeManifest } from "./incoming-bytes.ts";
 import type {
   Bootstrap,
@@ -19,6 +20,7 @@ import { judgeSettled } from "./metadata/judge-conflicts.ts";
 import { nullVersion, sameWrite, versionById, writeIdOf } from "./metadata/key-versions.ts";
 import { BOOTSTRAP_KEY, FLOORS_KEY } from "./metadata/keys.ts";
 import { TABLES } from "./metadata/rows.ts";
+import type { NewConflict } from "./new-conflicts.ts";
 import { stagedChunks } from "./objects.ts";
 import { mayStayRemote, sayRemote } from "./remote-manifests.ts";
 import type { Replica } from "./replica.ts";
@@ -75,17 +77,19 @@ function judgeImport(
   let imported = 0;
   const isBootstrap = step.progress !== undefined;
   const held = holdBytes(batch, decoded, step);
+  const taken: Array<readonly [Operation, readonly NewConflict[]]> = [];
   for (const { row, operation } of decoded) {
     if (!hasBytes(batch, { row, operation })) {
       refused.push({ row, operation, why: "bytes" });
     } else if (step.rewrite || isNews(batch, operation, step)) {
       for (const manifest of row.manifests) takeManifest(batch, manifest);
-      takeRow(batch, { row, operation }, isBootstrap);
+      taken.push([operation, takeRow(batch, { row, operation }, isBootstrap)]);
       imported += 1;
     }
   }
   if (step.removed.length > 0) batch.local({ kind: "rows-removed", rows: step.removed });
   batch.context.references.dropManifestRefs(held);
+  for (const [operation, conflicts] of taken) sayDeleteAgain(batch, parts, operation, conflicts);
   // What was refused has still to come.
   const isWhole = refused.length === 0;
   if (step.progress !== undefined && isWhole) batch.local({ kind: "bootstrap", ...step.progress });
@@ -118,15 +122,21 @@ function holdBytes(
 
 /**
  * Makes a row part of the log, with a record in front of it about what it names and is not here.
+ * Gives the conflicts that it makes.
  */
-function takeRow(batch: OpenBatch, { row, operation }: Decoded, isBootstrap: boolean): void {
+function takeRow(
+  batch: OpenBatch,
+  { row, operation }: Decoded,
+  isBootstrap: boolean,
+): readonly NewConflict[] {
   if (row.remote === true) sayRemote(batch, operation);
   const { references } = batch.context;
   // A row that loses to a later one names nothing, so nothing of it is kept, or reported missing.
   const manifests = manifestsOf(operation.body);
   references.addManifestRefs(manifests);
-  batch.row(operation, row.inline, isBootstrap);
+  const conflicts = batch.row(operation, row.inline, isBootstrap);
   references.dropManifestRefs(manifests);
+  return conflicts;
 }
 
 /** Remembers that a write will be no conflict when it arrives. */

@@ -34,6 +34,11 @@ export type StoreParts = {
   readonly quotas: LocalQuotas;
   readonly acknowledgements: Acknowledgements;
   readonly timeBounds: TimeBounds;
+  /**
+   * Whether this site may make operations of its own accord: its clock is believed, and it knows
+   * where its log ends.
+   */
+  readonly mayStamp: () => boolean;
 };
 
 /**

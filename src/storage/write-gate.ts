@@ -1,7 +1,7 @@
 import type { ClockGuard } from "./clock-guard.ts";
 import type { Conflicts } from "./conflict-wishes.ts";
 import type { Store } from "./store.ts";
-import type { WriteHold } from "./write-hold.ts";
+import { WriteHold } from "./write-hold.ts";
 
 /** Writes that take their time from this site's clock, and a place in its log. */
 const STAMPED = [
@@ -25,6 +25,22 @@ type Gate = {
   readonly guard: Pick<ClockGuard, "refusal">;
   readonly hold: Pick<WriteHold, "waiting">;
 };
+type Gates = {
+  readonly guard: Gate["guard"];
+  readonly hold: WriteHold;
+  /** Whether a write would go through at once. */
+  readonly areOpen: () => boolean;
+};
+
+/** What writes have to pass: the clock must be believed, and the end of the log be known. */
+export function makeGates(guard: Gate["guard"]): Gates {
+  const hold = new WriteHold();
+  return {
+    guard,
+    hold,
+    areOpen: () => hold.waiting === undefined && guard.refusal() === undefined,
+  };
+}
 
 /**
  * Puts a gate in front of the writes of clients: they wait while the hold lasts, and are rejected

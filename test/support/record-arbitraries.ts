@@ -116,10 +116,12 @@ const operationBodies: fc.Arbitrary<OperationBody> = fc.oneof(
     .chain((body) =>
       fc
         .option(hlcs, { nil: undefined })
-        .map((at) => (at === undefined || body.nullSlot ? body : { ...body, standsAt: at })),
+        .map((standsAt) => (standsAt === undefined ? body : { ...body, standsAt })),
     )
     .chain((body) =>
-      fc.boolean().map((marker) => ({ ...body, nullMarker: marker && body.nullSlot })),
+      fc.boolean().map((marker) => {
+        return { ...body, nullMarker: marker && body.nullSlot && !("standsAt" in body) };
+      }),
     ),
   fc.record({
     kind: fc.constant("version-delete" as const),
@@ -162,7 +164,7 @@ const unknownFields = fc
   )
   .map((fields) => fields.toSorted((left, right) => left.tag - right.tag));
 
-export const operations: fc.Arbitrary<Operation> = fc.record({
+const envelopes = fc.record({
   dot: fc.record({ origin: origins, seq: seqs }),
   hlc: hlcs,
   chainBefore: bytes(32, 32),
@@ -173,4 +175,12 @@ export const operations: fc.Arbitrary<Operation> = fc.record({
   group: fc.option(fc.record({ id: wellFormed, count }), { nil: undefined }),
   body: operationBodies,
   unknownFields,
+});
+
+/** Operations of all kinds. A delete that is said again stands before itself. */
+export const operations: fc.Arbitrary<Operation> = envelopes.map((operation) => {
+  const { body, hlc } = operation;
+  if (body.kind !== "object-delete" || !body.nullSlot) return operation;
+  if (body.standsAt === undefined || body.standsAt <= hlc) return operation;
+  return { ...operation, body: { ...body, standsAt: hlc } };
 });

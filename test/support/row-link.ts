@@ -105,8 +105,15 @@ export async function chunkOf(site: SimSite, hash: string): Promise<Buffer> {
   return bytes;
 }
 
-/** Takes over all rows of a site, as a new member does; logs go on behind them. */
-export async function takeOver(from: SimSite, to: SimSite): Promise<void> {
+/**
+ * Takes over all rows of a site, as a new member does; logs go on behind them. `merges`: into data
+ * that is whole.
+ */
+export async function takeOver(
+  from: SimSite,
+  to: SimSite,
+  merge: { readonly merges?: true } = {},
+): Promise<void> {
   const link = linkRows(from, to);
   link.heads = [...from.store.rows.heads()];
   const { calls } = link;
@@ -114,6 +121,7 @@ export async function takeOver(from: SimSite, to: SimSite): Promise<void> {
     site: from.running.site.identity.siteId,
     start: calls.start.bind(calls),
     rows: calls.rows.bind(calls),
+    ...merge,
   };
   const deps = { rows: to.store.rows, clock: to.clock, log: createMemoryLog() };
   const own = () => to.running.site.identity.origin;

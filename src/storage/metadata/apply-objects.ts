@@ -81,9 +81,8 @@ export function applyObjectDelete(
 ): void {
   const { nullSlot, nullMarker, deletedMs } = body;
   const { home } = place;
-  if (body.standsAt !== undefined) {
-    const row = { stamp: { ...stamp, hlc: body.standsAt }, home, nullSlot, deletedMs };
-    addExpiryMarker(context, body, row);
+  if (!nullSlot && body.standsAt !== undefined) {
+    addExpiryMarker(context, body, { stamp, home, nullSlot, deletedMs });
     return;
   }
   if (!nullSlot || nullMarker) {

@@ -2,6 +2,7 @@ import { unreachable } from "../../core/assert.ts";
 import { laterStamp } from "../../core/lww.ts";
 import type { ContentHash } from "../../core/names.ts";
 import type { LocalRecord, ManifestChunk, Operation, Vector } from "../../core/records.ts";
+import { standingOf } from "./again.ts";
 import { applyBucketCreate, applyBucketDelete, applyBucketSetting } from "./apply-buckets.ts";
 import { applyVerdicts, resolveConflict } from "./apply-conflicts.ts";
 import type { ApplyContext, Input, RecordPlace } from "./apply-context.ts";
@@ -33,7 +34,7 @@ export function applyOperation(
       applyObjectPut(context, { stamp, place, body });
       return;
     case "object-delete":
-      applyObjectDelete(context, { stamp, place, body });
+      applyObjectDelete(context, { stamp: standingOf(operation), place, body });
       return;
     case "bucket-create":
       applyBucketCreate(context, { stamp, place, body }, seenBy(context, operation));

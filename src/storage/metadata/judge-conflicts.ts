@@ -1,8 +1,10 @@
 import { laterStamp } from "../../core/lww.ts";
 import { SEQ_ZERO } from "../../core/names.ts";
 import type { ConflictsRecord, Dot, Operation, Vector, WriteStamp } from "../../core/records.ts";
+import { isSaidAgain, standingOf } from "./again.ts";
 import { hasHistory, historyOf } from "./apply-conflicts.ts";
 import { nullChanges } from "./change-rows.ts";
+import type { HistoryRow } from "./history-rows.ts";
 import {
   type KeyName,
   nullVersion,
@@ -63,10 +65,12 @@ export function judgeConflicts(
   if (body.kind === "object-put" || body.kind === "object-delete") {
     if (!body.nullSlot) return undefined;
     const { isApplied, hasArrived, causal, isVoid, parkedBefore } = facts;
-    const stamp = { hlc, origin: dot.origin, seq: dot.seq };
+    const stamp = standingOf({ dot, hlc, body });
     const isPut = body.kind === "object-put";
+    const isAgain = isSaidAgain(body);
     const { prior } = body;
-    const write = { stamp, isPut, prior, isApplied, hasArrived, causal, isVoid, parkedBefore };
+    const said = { stamp, isPut, isAgain, prior };
+    const write = { ...said, isApplied, hasArrived, causal, isVoid, parkedBefore };
     verdicts = judgeWrite(view, body, write);
   } else if (body.kind === "object-meta" && body.nullSlot) {
     verdicts = judgeChange(view, body, writeIdOf(body.version), facts);
@@ -129,7 +133,7 @@ export function judgeOwn(
   { dot, hlc, body }: Operation,
   { isApplied, hasArrived, causal }: Omit<JudgeFacts, "isVoid">,
 ): ConflictsRecord | undefined {
-  if (!("key" in body)) return undefined;
+  if (!("key" in body) || isSaidAgain(body)) return undefined;
   const isWrite = body.kind === "object-put" || body.kind === "object-delete";
   let verdicts = judgeEnded(view, body, isApplied);
   if (isWrite && body.nullSlot) {
@@ -183,18 +187,19 @@ export function judgeSettled(
 type Write = JudgeFacts & {
   readonly stamp: WriteStamp;
   readonly isPut: boolean;
+  /** It was made before, and what it replaced then has been judged then. */
+  readonly isAgain: boolean;
   readonly prior?: WriteStamp | undefined;
 };
 
 function judgeWrite(view: IndexView, name: KeyName, write: Write): readonly Verdict[] {
-  const { stamp, isPut, isVoid } = write;
+  const { stamp, isPut, isAgain, isVoid } = write;
   const current = nullVersion(view, name);
   const inSlot = current?.row.stamp ?? tombstoneOf(view, name)?.stamp;
   const inFront = { inSlot, isPut: current?.kind === "object" };
-  const overwritten = both(
-    judgeOverwritten(view, name, write, inFront),
-    judgeParked(view, name, write),
-  );
+  const overwritten = isAgain
+    ? NONE
+    : both(judgeOverwritten(view, name, write, inFront), judgeParked(view, name, write));
   // It arrived as a row before, which does not say what it replaced.
   if (inSlot !== undefined && sameWrite(inSlot, stamp)) return overwritten;
   const verdicts = both(overwritten, judgeAhead(view, name, write, overwritten));
@@ -205,7 +210,7 @@ function judgeWrite(view: IndexView, name: KeyName, write: Write): readonly Verd
   if (inSlot === undefined || isVoid) return verdicts;
   const loser = wins ? inSlot : stamp;
   const isLoserPut = wins ? current?.kind === "object" : isPut;
-  if (!isLoserPut || (wins && overwrites(write, inSlot))) return verdicts;
+  if (!isLoserPut || (wins && !isAgain && overwrites(write, inSlot))) return verdicts;
   const known = historyOf(view, name, loser)?.kind;
   if (known === "settled" && wins) {
     return [...verdicts, ...settle(view, name, loser, write.isApplied(loser))];
@@ -335,9 +340,18 @@ function expectAhead(view: IndexView, name: KeyName, id: WriteId): readonly Verd
 }
 
 function conflictsOf(view: IndexView, name: KeyName): WriteStamp[] {
+  return lostWrites(view, name).flatMap((one) => (one.kind === "conflict" ? [one.row.stamp] : []));
+}
+
+/** Whether writes of a key are conflicts, or will be when they come. */
+export function hasConflicts(view: IndexView, name: KeyName): boolean {
+  return lostWrites(view, name).some(({ kind }) => kind !== "settled");
+}
+
+function lostWrites(view: IndexView, name: KeyName): HistoryRow[] {
   if (!hasHistory(view, name)) return [];
   const rows = view.rows(TABLES.history, versionsStart(name), versionsEnd(name));
-  return rows.flatMap(({ row }) => (row.kind === "conflict" ? [row.row.stamp] : []));
+  return rows.map(({ row }) => row);
 }
 
 /** A resolution that comes before its conflict arises must be remembered until then. */

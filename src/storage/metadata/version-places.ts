@@ -17,15 +17,13 @@ import { objectKeyOf } from "./keys.ts";
 import { releaseObject } from "./object-holds.ts";
 import { TABLES } from "./rows.ts";
 import type { Stamp } from "./stamp.ts";
+import type { TombstoneRow } from "./tombstone-row.ts";
 import { addUsage } from "./usage.ts";
 import type { VersionRow } from "./version-rows.ts";
 import type { IndexView } from "./view.ts";
 
 /** The tombstone in the null slot of a key. Nothing is looked up in a bucket without any. */
-export function tombstoneOf(
-  view: IndexView,
-  { bucket, key }: KeyName,
-): { readonly stamp: Stamp; readonly home: number } | undefined {
+export function tombstoneOf(view: IndexView, { bucket, key }: KeyName): TombstoneRow | undefined {
   if ((view.get(TABLES.usage, bucket)?.tombstones ?? 0) === 0) return undefined;
   return view.get(TABLES.tombstone, objectKeyOf(bucket, key));
 }
