@@ -85,6 +85,8 @@ export type HttpHandler = (exchange: Exchange) => void;
 
 /** A running front end. */
 export interface HttpServer {
+  /** What serves: not what was asked for where that does not load. */
+  readonly engine: "uws" | "node";
   readonly port: number;
   /**
    * Reads the certificate and its key again: new connections use them, requests under way are

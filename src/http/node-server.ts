@@ -50,6 +50,7 @@ export async function startNodeServer(
   const address = server.address();
   const port = typeof address === "object" && address !== null ? address.port : 0;
   return {
+    engine: "node",
     port,
     reloadTls: async () => {
       if (tls === undefined || !("setSecureContext" in server)) return;

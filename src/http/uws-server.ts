@@ -41,6 +41,7 @@ export async function startUwsServer(
   const socket = await listen(door?.app ?? current.app, settings);
   const retired = new Set<Listener>();
   return {
+    engine: "uws",
     port: engine.us_socket_local_port(socket),
     reloadTls: async () => {
       if (door === undefined) return;

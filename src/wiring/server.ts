@@ -11,7 +11,7 @@ import { startWarnings } from "../control/start-warnings.ts";
 import type { SiteState } from "../control/stats.ts";
 import { StorageFault } from "../core/faults.ts";
 import { hlcMs } from "../core/hlc.ts";
-import type { Exchange, HttpHandler } from "../http/exchange.ts";
+import type { Exchange, HttpHandler, HttpServer } from "../http/exchange.ts";
 import type { PeerServer } from "../replication/peer-server.ts";
 import type { ReplicationWatch } from "../replication/status.ts";
 import { createWaitingService } from "../s3api/waiting-service.ts";
@@ -74,7 +74,8 @@ export async function startServer({
   });
   // From here on: a start may last, and a certificate be renewed meanwhile.
   const watch = tls === undefined ? undefined : watchTls(tls, front, ports);
-  const where = { ...settings.listen, port: front.port, secure: tls !== undefined };
+  const { port, engine } = front;
+  const where = { ...settings.listen, port, secure: tls !== undefined };
   const known = { endpoint: endpointOf(where), data: settings.data, region: settings.region };
   const { pid } = ports.processFacts.self;
   const door = new AdminDoor(() => ({ version, state: board.state, ...known, pid }));
@@ -92,7 +93,7 @@ export async function startServer({
   warnAtStart(ports, site, where);
   const stopGiving = giveBackWhenQuiet(clock, ports.openHeap(), ports.hash);
   return {
-    ...describeServer({ version, settings, site, rootKey, where }),
+    ...describeServer({ version, settings, site, rootKey, where, engine }),
     reload: () => (tls === undefined ? tellNothingToReload(ports) : reloadTls(tls, front, ports)),
     stop: async () => {
       board.state = "draining";
@@ -199,9 +200,10 @@ function describeServer(running: {
   readonly site: Site;
   readonly rootKey: RootKey;
   readonly where: { readonly host: string; readonly port: number; readonly secure: boolean };
+  readonly engine: HttpServer["engine"];
 }): Pick<RunningServer, "banner" | "facts"> {
-  const { version, site, rootKey, where } = running;
-  const { data, region, engine } = running.settings;
+  const { version, site, rootKey, where, engine } = running;
+  const { data, region } = running.settings;
   const { id, secret } = rootKey.current();
   const isOwn = rootKey.source === "settings";
   return {

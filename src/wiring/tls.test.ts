@@ -22,8 +22,6 @@ test("changed files are taken within a minute, and tried again until they fit to
   ]);
   const taken: string[] = [];
   const server = {
-    port: 0,
-    close: async () => undefined,
     reloadTls: async () => {
       const [certificate, key] = contents.values();
       if (certificate !== key) throw new StorageFault("unsupported", "they do not fit");
@@ -64,7 +62,7 @@ test("files are looked at behind symbolic links, which renewals put in their pla
   const hash = await createInlineHash();
   const ports = { clock, log, disk: createNodeDisk(), hash } as unknown as SitePorts;
   const files = { certificatePath: live, keyPath: live };
-  const watch = watchTls(files, { port: 0, close: async () => undefined, reloadTls }, ports);
+  const watch = watchTls(files, { reloadTls }, ports);
   await vi.waitFor(() => expect(clock.pendingTimers).toBe(1));
   symlinkSync("two", join(place, "next"));
   renameSync(join(place, "next"), live);

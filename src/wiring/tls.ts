@@ -110,7 +110,11 @@ function hostsOf({ listen, domains, siteName }: Settings): string[] {
  * Has the server read its certificate again whenever one of the files has changed. Files that do
  * not fit together (half of them replaced) leave the old certificate in force until they do.
  */
-export function watchTls(files: TlsFiles, server: HttpServer, ports: SitePorts): { end: Cancel } {
+export function watchTls(
+  files: TlsFiles,
+  server: Pick<HttpServer, "reloadTls">,
+  ports: SitePorts,
+): { end: Cancel } {
   const { clock, log } = ports;
   let seen: string | undefined;
   let ended = false;
@@ -137,7 +141,7 @@ export function watchTls(files: TlsFiles, server: HttpServer, ports: SitePorts):
 /** @throws StorageFault "unsupported" when the files cannot be used; the old ones stay in force. */
 export async function reloadTls(
   { certificatePath }: TlsFiles,
-  server: HttpServer,
+  server: Pick<HttpServer, "reloadTls">,
   { log }: SitePorts,
 ): Promise<void> {
   await server.reloadTls();
