@@ -284,8 +284,10 @@ export class NodeExchange implements Exchange {
     response.on("close", cancel);
   }
 
+  /** Node 22 tells who writes that the client has gone before it says so by "close". */
   #cut(): void {
     this.#response.destroy();
+    this.#closed();
   }
 
   #closed(): void {
