@@ -225,4 +225,30 @@ describe.each(ENGINES)("objects encrypted with the site's keys on %s", (engine) 
     const part = await ask("PUT", `?partNumber=1&uploadId=${begun.UploadId}`);
     expect([part.status, part.code]).toEqual([400, "InvalidArgument"]);
   });
+
+  test("completing an upload may say again that it is encrypted, where it is", async () => {
+    const s3 = sdkFor(server());
+    const Bucket = await makeBucket(s3);
+    const complete = async (Key: string, encryption: object) => {
+      const begun = await s3.send(new CreateMultipartUploadCommand({ Bucket, Key, ...encryption }));
+      const upload = { Bucket, Key, UploadId: begun.UploadId ?? "" };
+      const sent = await s3.send(new UploadPartCommand({ ...upload, PartNumber: 1, Body: Key }));
+      const part = `<Part><PartNumber>1</PartNumber><ETag>${sent.ETag}</ETag></Part>`;
+      const body = `<CompleteMultipartUpload>${part}</CompleteMultipartUpload>`;
+      const path = `/${Bucket}/${Key}?uploadId=${begun.UploadId}`;
+      const headers = { "x-amz-server-side-encryption": "AES256" };
+      const request = { method: "POST", path, headers, body };
+      return { first: await sendSigned(server(), request), request };
+    };
+    const sealed = await complete("sealed", AES256);
+    expect([sealed.first.status, sealed.first.code]).toEqual([200, ""]);
+    const { got, bytes } = await read(s3, { Bucket, Key: "sealed" });
+    expect([got.ServerSideEncryption, bytes.toString()]).toEqual(["AES256", "sealed"]);
+    const retry = await sendSigned(server(), sealed.request);
+    expect([retry.status, retry.body]).toEqual([200, sealed.first.body]);
+    const clear = await complete("clear", {});
+    expect([clear.first.status, clear.first.code]).toEqual([400, "InvalidArgument"]);
+    const missing = await refusalOf(s3.send(new HeadObjectCommand({ Bucket, Key: "clear" })));
+    expect(missing).toBe("404 NotFound");
+  });
 });

@@ -35,8 +35,9 @@ const DIFFERENCES = `## Where Atoll differs from AWS, or AWS has no answer
   \`ServerSideEncryptionConfigurationNotFoundError\`. SSE-KMS and DSSE-KMS are \`NotImplemented\`. Keys of
   clients (SSE-C) are taken without TLS too, since many run it in front of Atoll, and are not blocked
   by default; \`BlockedEncryptionTypes\` blocks them. A wrong key is \`AccessDenied\`, a missing one
-  \`InvalidRequest\`. An upload may be completed without its key. GET, HEAD, parts and Complete refuse
-  \`x-amz-server-side-encryption\`. A copy that changes encryption becomes one part, with a new ETag.
+  \`InvalidRequest\`. An upload may be completed without its key. GET, HEAD and parts refuse
+  \`x-amz-server-side-encryption\`; Complete hears it where it is true, for minio-go says it there to
+  all but AWS. A copy that changes encryption becomes one part, with a new ETag.
 - **Signature version 2** is refused by name. boto3 and awscli 1 still presign with it for endpoints
   in \`us-east-1\`: set \`signature_version\` to \`s3v4\`.
 - **Who is who.** One account, \`000000000000\`, owns everything. In policies an access key is the user

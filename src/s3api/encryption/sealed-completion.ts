@@ -18,7 +18,9 @@ export type SealedCompletion = {
 
 /**
  * AWS lets clients complete an upload without the key of its parts; one that is given must be the
- * right one. Undefined for an upload in the clear, or one that is no longer there.
+ * right one. AWS also refuses to hear AES256 again, but minio-go says it to every server that is
+ * not AWS's: it is heard where it is true, and of an upload that is no longer there. Undefined for
+ * that one, and for an upload in the clear.
  * https://docs.aws.amazon.com/AmazonS3/latest/API/API_CompleteMultipartUpload.html
  */
 export function sealingOf(
@@ -26,14 +28,13 @@ export function sealingOf(
   deps: HandlerDeps,
   upload: UploadRecord | undefined,
 ): SealedCompletion | undefined {
-  refuseEncryptionHeader(call.headers);
   if (upload === undefined) return undefined;
   const { encryption } = upload;
+  const secret = encryption && openSealed(deps, encryption, upload.bucket);
+  if (secret?.kind !== "managed") refuseEncryptionHeader(call.headers);
   const isGiven = asksForEncryption(call.headers);
-  if (encryption === undefined && !isGiven) return undefined;
   const unlocked = isGiven ? encryptionOfUpload(deps, upload, call.headers) : undefined;
-  if (encryption === undefined) return undefined;
-  const secret = openSealed(deps, encryption, upload.bucket);
+  if (secret === undefined) return undefined;
   const headers: HeaderLines = [];
   if (unlocked !== undefined) pushEncryption(headers, unlocked);
   else if (secret.kind === "managed") pushEncryption(headers, { customerMd5: undefined });
