@@ -87,7 +87,10 @@ export const SETTING_OPERATIONS = {
   GetBucketAccelerateConfiguration: shows(ACCELERATE),
   GetBucketCors: shows(CORS),
   GetBucketEncryption: shows(BUCKET_ENCRYPTION),
-  GetBucketLifecycleConfiguration: shows(LIFECYCLE, getBucketLifecycle),
+  GetBucketLifecycleConfiguration: {
+    ...shows(LIFECYCLE, getBucketLifecycle),
+    params: ["withUpdatedAt"],
+  },
   GetBucketLogging: shows(LOGGING),
   GetBucketNotificationConfiguration: neverSet(
     "notification",

@@ -111,6 +111,15 @@ describe.each(ENGINES)("lifecycles on %s", (engine) => {
     await s3.send(new DeleteBucketLifecycleCommand({ Bucket }));
   });
 
+  test("are shown to MinIO's clients, which ask for the time of the last change too", async () => {
+    const path = `/${Bucket}?lifecycle`;
+    const ask = (query: string) => sendSigned(server(), { method: "GET", path: path + query });
+    expect((await ask("&withUpdatedAt=true")).code).toBe("NoSuchLifecycleConfiguration");
+    await configure({ Status: "Enabled", Prefix: "a/", Expiration: { Days: 3 } });
+    const asked = await ask("&withUpdatedAt=true");
+    expect([asked.status, asked.body]).toEqual([200, (await ask("")).body]);
+  });
+
   test("in the old form come back in the old form, with a name for each rule", async () => {
     await configure({ Status: "Enabled", Prefix: "a/", Expiration: { Days: 31 } });
     const { Rules = [] } = await read();

@@ -14,7 +14,8 @@ const DIFFERENCES = `## Where Atoll differs from AWS, or AWS has no answer
 
 - **Query parameters.** One that an operation does not know is refused with \`NotImplemented\`, and one
   that comes twice with \`InvalidArgument\`; AWS ignores some of them. \`x-id\` is always welcome;
-  \`metadata\`, by which MinIO's clients ask listings for more, gets nothing more here, as at AWS.
+  \`metadata\` and \`withUpdatedAt\`, by which MinIO's clients ask listings and lifecycles for more,
+  get nothing more here, as at AWS.
 - **Headers.** One that demands what Atoll does not do is refused with \`NotImplemented\` and its name:
   \`x-amz-grant-*\`, \`x-amz-mfa\`, \`x-amz-object-lock-event-hold*\`, \`x-amz-if-match-initiated-time\` and
   \`x-amz-bucket-namespace: account-regional\`; \`x-amz-write-offset-bytes\` elsewhere than in PutObject.
