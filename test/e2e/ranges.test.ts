@@ -66,6 +66,15 @@ describe.each(ENGINES)("ranges on %s", (engine) => {
     expect(await refusalOf(got)).toBe("416 InvalidRange");
   });
 
+  test("the last bytes of an empty object are all of it, as readers of tails expect", async () => {
+    const headers = { Range: "bytes=-512", Connection: "close" };
+    for (const method of ["GET", "HEAD"]) {
+      const answer = await sendSigned(server(), { method, path: `/${Bucket}/empty`, headers });
+      expect([answer.status, answer.headers["content-length"]]).toEqual([200, "0"]);
+      expect(answer.headers["content-range"]).toBeUndefined();
+    }
+  });
+
   test.each([
     "bytes=5-3",
     "bytes=0-0,2-3",

@@ -41,12 +41,16 @@ describe("a range of ten bytes", () => {
   );
 });
 
-test.each([["bytes=0-0"], ["bytes=-1"], ["bytes=0-"]])(
+test.each([["bytes=0-0"], ["bytes=-0"], ["bytes=0-"]])(
   "an empty object has no bytes for %s",
   (header) => {
     expect(readRange(header, 0)).toEqual({ kind: "unsatisfiable" });
   },
 );
+
+test("the last bytes of an empty object are all of it", () => {
+  expect(readRange("bytes=-1", 0)).toEqual({ kind: "whole" });
+});
 
 test("a satisfiable range always lies inside the object and is never empty", () => {
   const number = fc.oneof(fc.constant(""), fc.nat(30).map(String));

@@ -16,7 +16,8 @@ const SINGLE_RANGE = /^bytes=[ \t]*(\d*)[ \t]*-[ \t]*(\d*)[ \t]*$/i;
 
 /**
  * AWS serves a single range. Several ranges, another unit, and what breaks the syntax of RFC 9110
- * (last before first included) are ignored: the whole object is sent.
+ * (last before first included) are ignored: the whole object is sent. So is an empty object when
+ * its last bytes are asked for: RFC 9110 calls that satisfiable, and no `Content-Range` can say it.
  */
 export function readRange(header: string | undefined, size: number): RangeWish {
   if (header === undefined) return WHOLE;
@@ -26,7 +27,8 @@ export function readRange(header: string | undefined, size: number): RangeWish {
   if (first === "") {
     if (last === "") return WHOLE;
     const length = Number(last);
-    if (length === 0 || size === 0) return UNSATISFIABLE;
+    if (length === 0) return UNSATISFIABLE;
+    if (size === 0) return WHOLE;
     return { kind: "part", range: { start: Math.max(0, size - length), end: size } };
   }
   const start = Number(first);
