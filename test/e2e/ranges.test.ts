@@ -113,6 +113,18 @@ describe.each(ENGINES)("ranges on %s", (engine) => {
     expect(await refusalOf(second)).toBe("416 InvalidPartNumber");
   });
 
+  test.each([
+    ["missing?partNumber=abc", {}, "400 InvalidArgument"],
+    ["small?partNumber=0", { "If-None-Match": "*" }, "400 InvalidArgument"],
+    ["small?partNumber=1", { "If-None-Match": "*", Range: "bytes=0-0" }, "400 InvalidRequest"],
+    ["missing?partNumber=1", { Range: "bytes=0-0" }, "400 InvalidRequest"],
+    ["missing?partNumber=1", {}, "404 NoSuchKey"],
+  ])("a part is named rightly before %s with %j is looked for", async (name, headers, refusal) => {
+    const path = `/${Bucket}/${name}`;
+    const answer = await sendSigned(server(), { method: "GET", path, headers });
+    expect(`${answer.status} ${answer.code}`).toBe(refusal);
+  });
+
   test("a range and a part number together are refused", async () => {
     const s3 = sdkFor(server());
     const both = new GetObjectCommand({ Bucket, Key: "small", PartNumber: 1, Range: "bytes=0-1" });

@@ -1,16 +1,17 @@
 import { pushEncryption } from "../encryption/body-encryption.ts";
 import { decryptionOfRead, openPlain, readSmallPlain } from "../encryption/object-bytes.ts";
 import type { HandlerDeps, ObjectCall, Reply } from "../operation.ts";
-import { planRead } from "./object-access.ts";
+import { planRead, wantedPart } from "./object-access.ts";
 import { pushTerms } from "./object-terms.ts";
 import { existingObject } from "./object-version.ts";
 import { hasGone, markRemote, startRemote } from "./remote-body.ts";
 
 /** Small and warm bodies are answered without a promise; this is the hot path of reads. */
 export function getObject(call: ObjectCall, deps: HandlerDeps): Reply | Promise<Reply> {
+  const partNumber = wantedPart(call);
   const object = existingObject(call, deps);
   const decryption = decryptionOfRead(call, deps, object);
-  const plan = planRead(call, deps, object);
+  const plan = planRead(call, deps, object, partNumber);
   if ("kind" in plan) return plan;
   pushEncryption(plan.headers, decryption);
   pushTerms(plan.headers, call, object);

@@ -32,11 +32,26 @@ export type ReadPlan = {
 /** What a cache is told of the object that it already has (RFC 9110, 15.4.5). */
 const RENEWED: ReadonlySet<string> = new Set(["ETag", "Last-Modified", "Cache-Control", "Expires"]);
 
+/**
+ * The part that a GET or HEAD asks for. As at AWS, a request that makes no sense is refused before
+ * anybody looks whether its object is there or has changed.
+ */
+export function wantedPart({ headers, query }: ObjectCall): number | undefined {
+  const text = query.get("partNumber");
+  if (text === undefined) return undefined;
+  const partNumber = parsePartNumber(text);
+  if (headers.get("range") === undefined) return partNumber;
+  throw new S3Error("InvalidRequest", {
+    message: "Cannot specify both Range header and partNumber query parameter",
+  });
+}
+
 /** Decides status, headers and bytes of a GET or HEAD; a reply when there is nothing to send. */
 export function planRead(
   call: ObjectCall,
   { nowMs }: Pick<HandlerDeps, "nowMs">,
   object: StoredObject,
+  partNumber: number | undefined,
 ): ReadPlan | Reply {
   const { record } = object;
   const headers = objectHeaders(
@@ -57,8 +72,7 @@ export function planRead(
   }
   pushVersionId(headers, call, object);
   const rangeHeader = call.headers.get("range");
-  const partText = call.query.get("partNumber");
-  if (partText !== undefined) return planPart(call, object, headers, partText);
+  if (partNumber !== undefined) return planPart(call, object, headers, partNumber);
   const wish =
     rangeHeader === undefined || !rangeStillMeant(call, object)
       ? undefined
@@ -78,15 +92,9 @@ function planPart(
   call: ObjectCall,
   object: StoredObject,
   headers: HeaderLines,
-  partText: string,
+  partNumber: number,
 ): ReadPlan {
   const { record } = object;
-  const partNumber = parsePartNumber(partText);
-  if (call.headers.get("range") !== undefined) {
-    throw new S3Error("InvalidRequest", {
-      message: "Cannot specify both Range header and partNumber query parameter",
-    });
-  }
   const { range, part } = partRange(record.parts, record.size, partNumber);
   if (part !== undefined) headers.push(["x-amz-mp-parts-count", String(record.parts.length)]);
   if (wantsChecksums(call.headers)) pushPartChecksums(headers, object, part);
