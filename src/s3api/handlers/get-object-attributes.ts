@@ -38,8 +38,12 @@ export function getObjectAttributes(call: ObjectCall, deps: HandlerDeps): Reply 
   if (!call.allows(read, bucket, key)) throw new S3Error("AccessDenied");
   const asked = readNames(headers);
   const wish: PartsWish = {
-    max: Math.min(readCount(headers, "x-amz-max-parts") ?? LIMITS.listKeysMax, LIMITS.listKeysMax),
-    after: readCount(headers, "x-amz-part-number-marker") ?? 0,
+    // AWS takes what is no count here as if it had not been said.
+    max: Math.min(
+      countOf(headers.get("x-amz-max-parts")) ?? LIMITS.listKeysMax,
+      LIMITS.listKeysMax,
+    ),
+    after: readMarker(headers.get("x-amz-part-number-marker")),
   };
   const object = existingObject(call, deps);
   decryptionOfRead(call, deps, object);
@@ -55,8 +59,16 @@ export function getObjectAttributes(call: ObjectCall, deps: HandlerDeps): Reply 
 
 /** Lists of header values come joined by commas or as several lines; at least one is needed. */
 function readNames(headers: RequestHeaders): ReadonlySet<string> {
+  const list = headers.get(HEADER) ?? "";
+  if (list === "") {
+    throw new S3Error("InvalidRequest", {
+      message:
+        "The x-amz-object-attributes header specifying the attributes to be retrieved is either " +
+        "missing or empty",
+    });
+  }
   const names = new Set<string>();
-  for (const part of (headers.get(HEADER) ?? "").split(",")) {
+  for (const part of list.split(",")) {
     const name = part.trim();
     if (!Object.hasOwn(ATTRIBUTES, name)) {
       throw new S3Error("InvalidArgument", {
@@ -69,14 +81,19 @@ function readNames(headers: RequestHeaders): ReadonlySet<string> {
   return names;
 }
 
-/** A count or a marker; S3 counts in 32 bits. */
-function readCount(headers: RequestHeaders, name: string): number | undefined {
-  const text = headers.get(name);
-  if (text === undefined) return undefined;
-  if (/^\d{1,10}$/.test(text) && Number(text) <= 0x7fff_ffff) return Number(text);
+/** A count or a marker, which S3 holds in 32 bits; undefined when the text is neither. */
+function countOf(text: string | undefined): number | undefined {
+  if (text === undefined || !/^\d{1,10}$/.test(text)) return undefined;
+  return Number(text) <= 0x7fff_ffff ? Number(text) : undefined;
+}
+
+function readMarker(text: string | undefined): number {
+  if (text === undefined) return 0;
+  const marker = countOf(text);
+  if (marker !== undefined) return marker;
   throw new S3Error("InvalidArgument", {
-    message: `Argument ${name} must be an integer between 0 and 2147483647`,
-    fields: { ArgumentName: name, ArgumentValue: text },
+    message: "Argument x-amz-part-number-marker must be an integer between 0 and 2147483647",
+    fields: { ArgumentName: "x-amz-part-number-marker", ArgumentValue: text },
   });
 }
 
