@@ -61,7 +61,7 @@ async function copyOnce(
   if (attributes.tags.length > 0 && attributes.tags === found.record.attributes.tags) {
     requireTagsAllowed(call, source, attributes.tags);
   }
-  refusePointlessCopy(call, deps, found);
+  refusePointlessCopy(call, source);
   const conditions = allowedConditions(call);
   const lock = lockOfWrite(call, deps);
   // Nothing may come between this and the commit: what has been written again would stay.
@@ -132,12 +132,13 @@ const OWN_SYSTEM: readonly string[] = [ACL_HEADER, REDIRECT];
 /**
  * AWS refuses a copy onto itself that names nothing to change; what it names may be what holds
  * already. The bucket's encryption counts as named: so what was there before it is encrypted. So
- * does a client's key that only the source is given with: the copy will do without. An older
- * version copied onto its own key becomes current again, which is how versions are restored.
+ * does a client's key that only the source is given with: the copy will do without. Who names the
+ * version to copy is not refused, be it the current one: so are versions restored, by clients that
+ * need not know which one is current.
  */
-function refusePointlessCopy(call: ObjectCall, deps: HandlerDeps, source: StoredObject): void {
+function refusePointlessCopy(call: ObjectCall, source: CopySource): void {
   if (source.bucket !== call.bucket || source.key !== call.key) return;
-  if (deps.store.object(source.bucket, source.key)?.version !== source.version) return;
+  if (source.version !== undefined) return;
   if (call.headers.get("x-amz-metadata-directive") === "REPLACE") return;
   for (const named of [REDIRECT, "x-amz-storage-class"]) {
     if (call.headers.get(named) !== undefined) return;
