@@ -28,6 +28,7 @@ export type SegmentId = Brand<number, "SegmentId">;
 export type ContentHash = Brand<string, "ContentHash">;
 
 const BUCKET_ALLOWED = /^[a-z0-9][a-z0-9.-]*[a-z0-9]$/;
+const BUCKET_ONCE_ALLOWED = /^[A-Za-z0-9._-]{3,255}$/;
 const IPV4_LOOK_ALIKE = /^\d+\.\d+\.\d+\.\d+$/;
 const BUCKET_RESERVED =
   /^(xn--|sthree-|amzn-s3-demo-)|(-s3alias|--ol-s3|\.mrap|--x-s3|--table-s3)$/;
@@ -45,6 +46,14 @@ export function parseBucketName(text: string): BucketName | undefined {
   if (text.includes(".-") || text.includes("-.")) return undefined;
   if (IPV4_LOOK_ALIKE.test(text) || BUCKET_RESERVED.test(text)) return undefined;
   return text as BucketName;
+}
+
+/**
+ * Whether AWS has ever taken a name like this. Its oldest buckets have capitals, underscores and
+ * up to 255 characters, so that such a one is merely not there; any other names nothing.
+ */
+export function wasEverBucketName(text: string): boolean {
+  return BUCKET_ONCE_ALLOWED.test(text);
 }
 
 export type KeyProblem = "empty" | "too-long" | "not-text";

@@ -1,6 +1,6 @@
 import { assert } from "../core/assert.ts";
 import { HOME_SETTING } from "../core/home-site.ts";
-import type { BucketName, ObjectKey } from "../core/names.ts";
+import { type BucketName, type ObjectKey, wasEverBucketName } from "../core/names.ts";
 import type { BucketSettings } from "../core/records.ts";
 import type { Exchange } from "../http/exchange.ts";
 import type { StoredBucket } from "../storage/store.ts";
@@ -202,13 +202,16 @@ function addressedBucket(
   operation: OperationName,
 ): AddressedBucket {
   const { bucket, bucketText = "" } = route;
+  const fields = { BucketName: bucketText };
   if (operation === "CreateBucket") {
     if (bucket !== undefined) return { name: bucket, settings: NO_SETTINGS };
-    throw new S3Error("InvalidBucketName", { fields: { BucketName: bucketText } });
+    throw new S3Error("InvalidBucketName", { fields });
   }
   if (stored !== undefined) return stored;
   // Nothing has been asked yet where the handler asks by itself.
   const { perKey }: OperationRow = OPERATIONS[operation];
   if (perKey === true && !allows("s3:ListBucket", bucketText)) throw new S3Error("AccessDenied");
-  throw new S3Error("NoSuchBucket", { fields: { BucketName: bucketText } });
+  throw new S3Error(wasEverBucketName(bucketText) ? "NoSuchBucket" : "InvalidBucketName", {
+    fields,
+  });
 }

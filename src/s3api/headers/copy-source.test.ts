@@ -29,7 +29,9 @@ test.each([
   ["/photos/%", "InvalidArgument"],
   ["/photos/k?other=1", "InvalidArgument"],
   ["/photos/k?versionId=1&x=2", "InvalidArgument"],
-  ["/Photos!/k", "NoSuchBucket"],
+  ["/Photos!/k", "InvalidArgument"],
+  ["ab/k", "InvalidArgument"],
+  ["/Old_Photos/k", "NoSuchBucket"],
   [`/photos/${"k".repeat(1025)}`, "KeyTooLongError"],
   ["arn:aws:s3:us-east-1:1:accesspoint/a/object/k", "NotImplemented"],
 ])("%s is refused as %s", (header, code) => {

@@ -4,6 +4,7 @@ import {
   objectKeyProblem,
   parseBucketName,
   parseObjectKey,
+  wasEverBucketName,
 } from "../../core/names.ts";
 import { S3Error } from "../errors.ts";
 import { decodeForm } from "../target.ts";
@@ -15,6 +16,9 @@ export type CopySource = {
   /** Undefined: the current version. */
   readonly version: VersionRef | undefined;
 };
+
+const WANTED =
+  "Copy Source must mention the source bucket and key: /sourcebucket/sourcekey, percent-encoded";
 
 /**
  * `bucket/key` of a source, decoded once, without what clients write before and after it; undefined
@@ -44,10 +48,13 @@ export function parseCopySource(header: string): CopySource {
   if (problem === "too-long") throw new S3Error("KeyTooLongError");
   const key = parseObjectKey(keyText);
   if (key === undefined) throw invalidSource(header);
-  const bucket = parseBucketName(decoded.slice(0, slashAt));
-  if (bucket === undefined) {
-    throw new S3Error("NoSuchBucket", { fields: { BucketName: decoded.slice(0, slashAt) } });
+  const bucketText = decoded.slice(0, slashAt);
+  if (!wasEverBucketName(bucketText)) {
+    throw invalidSource(header, "Invalid copy source bucket name");
   }
+  const bucket = parseBucketName(bucketText);
+  if (bucket === undefined)
+    throw new S3Error("NoSuchBucket", { fields: { BucketName: bucketText } });
   return { bucket, key, version: versionOf(header, queryAt) };
 }
 
@@ -60,11 +67,9 @@ function versionOf(header: string, queryAt: number): VersionRef | undefined {
   return parseVersionRef(decoded, "x-amz-copy-source");
 }
 
-function invalidSource(header: string): S3Error {
+function invalidSource(header: string, message = WANTED): S3Error {
   return new S3Error("InvalidArgument", {
-    message:
-      "Copy Source must mention the source bucket and key: /sourcebucket/sourcekey, " +
-      "percent-encoded",
+    message,
     fields: { ArgumentName: "x-amz-copy-source", ArgumentValue: header },
   });
 }
