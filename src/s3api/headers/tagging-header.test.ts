@@ -11,7 +11,8 @@ test("tags are read as a query string and sorted by key", () => {
 });
 
 test.each([
-  ["=1", "InvalidTag"],
+  ["=1", "InvalidArgument"],
+  ["=", "InvalidArgument"],
   [`${"k".repeat(129)}=1`, "InvalidTag"],
   [`a=${"v".repeat(257)}`, "InvalidTag"],
   ["a=%3Cb%3E", "InvalidTag"],

@@ -17,9 +17,9 @@ export function parseTaggingHeader(header: string | undefined): Tags {
     const [rawKey = "", rawValue = "", ...more] = pair.replaceAll("+", " ").split("=");
     const key = decodePercent(rawKey);
     const value = decodePercent(rawValue);
-    if (key === undefined || value === undefined || more.length > 0 || keys.has(key)) {
-      throw badHeader(header);
-    }
+    const unread = key === undefined || value === undefined || more.length > 0;
+    // A tag without a name is said to be badly encoded, and not a bad tag.
+    if (unread || key === "" || keys.has(key)) throw badHeader(header);
     keys.add(key);
     tags.push([key, value]);
   }
