@@ -237,6 +237,16 @@ describe("the status of a peer", () => {
     paris(vectorOf([OF_BERLIN, 40]));
     expect((await peer()).behind?.etaSeconds).toBe(0);
   });
+
+  test("tells so too of a peer that takes over as much as is written meanwhile", async () => {
+    for (let at = 0; at < 10; at++) log.write(OF_BERLIN, put(PHOTOS, 1), START_MS);
+    paris(vectorOf());
+    await peer();
+    await clock.advance(2000);
+    for (let at = 0; at < 40; at++) log.write(OF_BERLIN, put(PHOTOS, 1), START_MS);
+    paris(vectorOf([OF_BERLIN, 40]));
+    expect((await peer()).behind).toMatchObject({ operations: 10, etaSeconds: 0.5 });
+  });
 });
 
 test("what was counted, and what every peer has, is not read again", async () => {

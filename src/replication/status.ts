@@ -85,7 +85,10 @@ export type PeerLag = {
    * log is still being counted.
    */
   readonly detail: LagDetail | undefined;
-  /** Estimated from the pace since the last look; undefined when that says nothing. */
+  /**
+   * Until it has applied what is here now, at its pace since the last look; undefined when that
+   * says nothing.
+   */
   readonly etaSeconds: number | undefined;
 };
 
@@ -147,12 +150,14 @@ export type StatusDeps = {
   readonly guard: Pick<ClockGuard, "state">;
 };
 
-type Pace = { readonly atMs: number; readonly operations: number; etaSeconds: number | undefined };
+/** How many operations of what is here a peer had applied, and when. */
+type Pace = { readonly atMs: number; readonly applied: number; etaSeconds: number | undefined };
 
 /** Two looks closer together than this tell no pace. */
 const PACE_MS_MIN = 1000;
 const COUNT_PATIENCE_MS = 2000;
 const TRIES_MAX = 4;
+const NOTHING_APPLIED: Vector = new Map();
 const NO_LAG: Lag = { operations: 0, bytes: 0, oldestMs: undefined, buckets: new Map() };
 
 /** Makes the status of replication, exact from the positions that this site and its peers state. */
@@ -275,7 +280,10 @@ async function lagOf(look: Look, peer: MemberSite, applied: Vector): Promise<Pee
   return {
     operations,
     detail: lag === undefined ? undefined : detailOf(deps, lag),
-    etaSeconds: etaOf(deps, paces, peer.id, operations),
+    etaSeconds: etaOf(deps, paces, peer.id, {
+      operations,
+      applied: operationsBehind(deps, NOTHING_APPLIED, own) - operations,
+    }),
   };
 }
 
@@ -322,21 +330,22 @@ function isBeyondReach(
   return false;
 }
 
+/** Goes by what the peer has applied: what is behind may grow while it takes over as much. */
 function etaOf(
   { clock }: StatusDeps,
   paces: Map<SiteId, Pace>,
   site: SiteId,
-  operations: number,
+  { operations, applied }: { readonly operations: number; readonly applied: number },
 ): number | undefined {
   const atMs = clock.monotonicMs();
   const before = paces.get(site);
   if (before !== undefined && atMs - before.atMs < PACE_MS_MIN) {
     return operations === 0 ? 0 : before.etaSeconds;
   }
-  const done = (before?.operations ?? 0) - operations;
+  const done = applied - (before?.applied ?? applied);
   const seconds = (atMs - (before?.atMs ?? atMs)) / 1000;
   const pace = done > 0 && seconds > 0 ? (operations * seconds) / done : undefined;
   const etaSeconds = operations === 0 ? 0 : pace;
-  paces.set(site, { atMs, operations, etaSeconds });
+  paces.set(site, { atMs, applied, etaSeconds });
   return etaSeconds;
 }
