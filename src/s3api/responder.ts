@@ -4,6 +4,7 @@ import type { Clock } from "../ports/clock.ts";
 import type { Log } from "../ports/log.ts";
 import type { Random } from "../ports/random.ts";
 import { toS3Error } from "./errors.ts";
+import { FailureLog } from "./failure-log.ts";
 import type { Seating } from "./guard/request-guard.ts";
 import type { HeaderLines } from "./headers/object-headers.ts";
 import type { Reply } from "./operation.ts";
@@ -50,12 +51,14 @@ export type Trace = {
 export class Responder {
   readonly #deps: ResponderDeps;
   readonly #ids: RequestIds;
+  readonly #failures: FailureLog;
   readonly #token: () => string | undefined;
   #underWay = 0;
 
   constructor(deps: ResponderDeps) {
     this.#deps = deps;
     this.#ids = new RequestIds(deps.random);
+    this.#failures = new FailureLog(deps);
     this.#token = createWriteTokens(deps.logHead);
   }
 
@@ -119,7 +122,7 @@ export class Responder {
           return slice;
         } catch (failure) {
           // The engine cuts the connection; the reason must not be lost.
-          this.#logFailure(trace, failure);
+          this.#failures.tell(trace, failure);
           throw failure;
         }
       },
@@ -134,7 +137,7 @@ export class Responder {
   fail(trace: Trace, failure: unknown): void {
     const error = toS3Error(failure);
     trace.seating?.failed(error);
-    if (error.status >= 500 && error.cause !== undefined) this.#logFailure(trace, error.cause);
+    if (error.status >= 500 && error.cause !== undefined) this.#failures.tell(trace, error.cause);
     const { exchange } = trace;
     const headers: HeaderLines = [];
     this.#pushCommonHeaders(trace, headers);
@@ -170,14 +173,6 @@ export class Responder {
   #pushToken(headers: HeaderLines): void {
     const token = this.#token();
     if (token !== undefined) headers.push([TOKEN_HEADER, token]);
-  }
-
-  #logFailure(trace: Trace, failure: unknown): void {
-    const { requestId, operation, bucket, key } = trace;
-    this.#deps.log.error(
-      { requestId, operation, bucket, key, err: failure },
-      "a request could not be answered as it should have been",
-    );
   }
 
   #finish(trace: Trace, status: number, outBytes: number, errorCode: string | undefined): void {
