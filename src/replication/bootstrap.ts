@@ -15,9 +15,11 @@ import type {
 import type { LogEntry } from "../storage/replica.ts";
 import { encodeLogicalRow, positionOfRow, rowNameOf, SECTIONS } from "../storage/row-operations.ts";
 import type { FetchedBody } from "./body-fetch.ts";
+import { bodyBytesOf } from "./lag-counter.ts";
 import { saysRemoved } from "./peer-fault.ts";
 import { PeerLie } from "./peer-lie.ts";
 import { type RowCalls, RowRefusal } from "./row-calls.ts";
+import { type RowSum, timeLeftMs } from "./time-left.ts";
 
 /** Where rows are taken over from: a peer, or a directory that one has written. */
 export type RowSource = Pick<RowCalls, "start" | "rows"> & {
@@ -79,6 +81,8 @@ type Gathered = {
   readonly there: Set<string>;
   bytes: number;
   bodyBytes: number;
+  /** Of the bodies of all rows among them, here or not. */
+  metBytes: number;
   /**
    * Whether a setting arrived that may make a bucket metadata-first, or end that: large bodies wait
    * until it is stored.
@@ -100,7 +104,9 @@ export class BootstrapRun {
   #failure: string | undefined;
   #rows = 0;
   #rowsBefore = 0;
-  #rowsTotal = 0;
+  #total: RowSum = { rows: 0, bytes: 0 };
+  /** Bytes of the bodies of rows that were met since the last start, also of those held here. */
+  #metBytes = 0;
   #bytes = 0;
   #removed = 0;
   #skipped = 0;
@@ -114,13 +120,14 @@ export class BootstrapRun {
   /** How it stands now. */
   progress(): BootstrapProgress {
     const elapsedMs = this.#deps.clock.monotonicMs() - this.#startedMs;
-    const since = this.#rows - this.#rowsBefore;
-    const left = Math.max(0, this.#rowsTotal - this.#rows);
+    const since = { rows: this.#rows - this.#rowsBefore, bytes: this.#metBytes };
     return {
       ...{ site: this.#source.site, state: this.#state, failure: this.#failure },
-      ...{ rows: this.#rows, rowsTotal: Math.max(this.#rows, this.#rowsTotal) },
+      ...{ rows: this.#rows, rowsTotal: Math.max(this.#rows, this.#total.rows) },
       ...{ bytes: this.#bytes, removed: this.#removed, skipped: this.#skipped, elapsedMs },
-      leftMs: since === 0 ? undefined : Math.round((elapsedMs / since) * left),
+      leftMs: timeLeftMs({
+        ...{ total: this.#total, rowsBefore: this.#rowsBefore, since, elapsedMs },
+      }),
     };
   }
 
@@ -162,15 +169,16 @@ export class BootstrapRun {
     if (before?.site === site) {
       try {
         const renewed = await this.#source.start(before.lease, signal);
-        this.#rowsTotal = renewed.rows;
+        this.#total = renewed;
         return before;
       } catch (failure) {
         if (!(failure instanceof RowRefusal) || failure.status !== 410) throw failure;
         this.#deps.log.info({ peer: site }, "the bootstrap begins anew: its lease has ended");
       }
     }
-    const { lease, heads, rows, settled } = await this.#source.start(undefined, signal);
-    this.#rowsTotal = rows;
+    const started = await this.#source.start(undefined, signal);
+    const { lease, heads, settled } = started;
+    this.#total = started;
     const { merges } = this.#source;
     const merge = merges === undefined ? {} : { merges };
     const progress = { site, lease, position: "", rows: 0, heads, ...merge };
@@ -231,6 +239,7 @@ export class BootstrapRun {
     signal: AbortSignal,
   ): Promise<void> {
     gathered.there.add(position);
+    gathered.metBytes += bodyBytesOf(operation);
     if (this.#isHere(position, entry.encoded)) return;
     const { body } = operation;
     const large = body.kind === "object-put" && body.object.body.kind === "manifests";
@@ -293,6 +302,7 @@ export class BootstrapRun {
     }
     await this.#import(gathered, { removed, progress: next }, signal);
     this.#rows = next.rows;
+    this.#metBytes += gathered.metBytes;
     this.#bytes += gathered.bytes + gathered.bodyBytes;
     return next;
   }
@@ -331,7 +341,14 @@ export class BootstrapRun {
 const PAGE = { bytesMax: LIMITS.replicationPageBytes } as const;
 
 function emptyStep(): Gathered {
-  return { incoming: [], there: new Set(), bytes: 0, bodyBytes: 0, saysOfBuckets: false };
+  return {
+    incoming: [],
+    there: new Set(),
+    bytes: 0,
+    bodyBytes: 0,
+    metBytes: 0,
+    saysOfBuckets: false,
+  };
 }
 
 function isFull({ bytes, bodyBytes }: Gathered): boolean {

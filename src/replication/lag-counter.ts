@@ -117,7 +117,8 @@ function countedOf({ encoded }: LogEntry): CountedOperation {
   return { ...dot, bucket, bytes: bodyBytesOf(operation), hlcMs: hlcMs(hlc) };
 }
 
-function bodyBytesOf({ body }: Operation): number {
+/** Bytes of the body that belongs to an operation. */
+export function bodyBytesOf({ body }: Operation): number {
   if (body.kind !== "object-put") return 0;
   const stored = body.object.body;
   if (stored.kind === "inline") return stored.bytes;

@@ -238,7 +238,8 @@ export async function openArchive(
       ...{ site, hasBodies: true },
       start: async (asked) => {
         // Another directory holds rows that were read at another time.
-        if (asked === undefined || asked === lease) return { lease, rows, heads, settled };
+        if (asked === undefined || asked === lease)
+          return { lease, rows, bytes: 0, heads, settled };
         throw new RowRefusal(410, "the import that was begun is of another directory");
       },
       rows: ({ range }) => readPage(read, head, range.from),

@@ -11,6 +11,7 @@ import { encodePage } from "./page-frame.ts";
 import { refusalReply } from "./peer-replies.ts";
 import type { PeerAnswer, PeerRoute } from "./peer-server.ts";
 import { hashRange, listRange, type RowHashDeps } from "./row-hashes.ts";
+import type { RowSum } from "./time-left.ts";
 import {
   parseListRequest,
   parseRangesRequest,
@@ -26,7 +27,7 @@ import {
 export type RowServerDeps = RowHashDeps & {
   readonly rows: RowHashDeps["rows"] & {
     inlineBody(stored: NonNullable<LogicalRow["stored"]>): Promise<Uint8Array | undefined>;
-    count(): number;
+    sum(): RowSum;
     settled(): readonly SettledWrite[];
   };
   readonly random: Random;
@@ -65,11 +66,11 @@ export function answerBootstrap(deps: RowServerDeps, { peer, body }: RowCall): P
   const parsed = parseStartRequest(body);
   if (parsed.outcome === "bad") return refusalReply(400, parsed.problem);
   const { lease: asked } = parsed.value;
-  const rows = deps.rows.count();
+  const sum = deps.rows.sum();
   if (asked !== null) {
     const heads = deps.leases.renew(asked, peer.id);
     if (heads === undefined) return refusalReply(410, "that lease has ended");
-    return ok(writeStartAnswer({ lease: asked, rows, heads: [...heads], settled: [] }));
+    return ok(writeStartAnswer({ lease: asked, ...sum, heads: [...heads], settled: [] }));
   }
   const heads = deps.heads();
   if ("problem" in heads) return refusalReply(409, heads.problem);
@@ -79,7 +80,7 @@ export function answerBootstrap(deps: RowServerDeps, { peer, body }: RowCall): P
   }
   const lease = toHex(deps.random.bytes(LEASE_BYTES));
   if (!deps.leases.take(lease, peer.id, heads)) return refusalReply(503, "too many bootstraps");
-  return ok(writeStartAnswer({ lease, rows, heads: [...heads], settled }));
+  return ok(writeStartAnswer({ lease, ...sum, heads: [...heads], settled }));
 }
 
 /** `POST /v1/repl/rows`: rows in order of position with their small bodies, bounded by bytes. */

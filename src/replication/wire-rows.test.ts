@@ -69,7 +69,7 @@ test("everything comes back as it was written", () => {
     }),
     start: fc.record({
       lease: fc.string({ unit: "grapheme-ascii", minLength: 1, maxLength: 64 }),
-      ...{ rows: counts, heads, settled },
+      ...{ rows: counts, bytes: counts, heads, settled },
     }),
   });
   fc.assert(

@@ -78,8 +78,9 @@ const settledWrites = z
 const startRequest = z.object({ lease: z.string().max(64).nullable() });
 const startAnswer = z.object({
   lease: z.string().min(1).max(64),
-  /** About how many rows there are. */
+  /** About how many rows there are, and bytes of their bodies; older programs tell rows alone. */
   rows: count,
+  bytes: count.default(0),
   heads: logHeads,
   /** Writes that these do not cover, and that will be no conflicts when they come. */
   settled: settledWrites.default([]),
@@ -202,8 +203,8 @@ export function writeStartRequest(lease: string | undefined): Buffer {
 }
 
 /** Where every log stands, as it travels: chains and readings in hexadecimal. */
-export function writeStartAnswer({ lease, rows, heads, settled }: StartAnswer): Buffer {
-  return json({ lease, rows, heads: heads.map(showHead), settled: settled.map(showSettled) });
+export function writeStartAnswer({ heads, settled, ...rest }: StartAnswer): Buffer {
+  return json({ ...rest, heads: heads.map(showHead), settled: settled.map(showSettled) });
 }
 
 function showSettled({ bucket, key, write }: SettledWrite): unknown[] {

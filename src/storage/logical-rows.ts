@@ -109,8 +109,8 @@ export interface LogicalRows {
   readonly remote: RemoteBodies;
   /** Rows of a range in order of position, within this turn; at most `rowsMax`, at least 1. */
   read(range: RowRange, rowsMax: number): RowStep;
-  /** About how many rows there are; counted from usage, not by a walk. */
-  count(): number;
+  /** About how many rows there are, and bytes of their bodies; from usage, not by a walk. */
+  sum(): { readonly rows: number; readonly bytes: number };
   /** The verified bytes of an inline body; undefined when they are damaged or were removed. */
   inlineBody(stored: StoredObject): Promise<Uint8Array | undefined>;
   /** Takes rows over, in one commit. @throws StorageFault "disk-full", "busy" or "closed". */

@@ -29,7 +29,7 @@ export function createLogicalRows(
     mend: (damage, bytes) => mender.mend(damage, bytes),
     mended: () => mender.mended,
     read: (range, rowsMax) => readRows(parts, range, rowsMax),
-    count: () => countRows(parts),
+    sum: () => sumRows(parts),
     inlineBody: (stored) => readInline(parts, stored),
     import: (step) => importRows(parts, step),
     bootstrap: () => readBootstrap(parts),
@@ -43,15 +43,17 @@ export function createLogicalRows(
   };
 }
 
-function countRows({ kv, hash }: StoreParts): number {
+function sumRows({ kv, hash }: StoreParts): ReturnType<LogicalRows["sum"]> {
   const { prefix } = TABLES.usage;
-  let count = 0;
+  let rows = 0;
+  let bytes = 0;
   for (const { value } of kv.range({ gte: indexKey(prefix, ""), lt: indexKey(prefix, "~") })) {
     const usage = decodeRow(TABLES.usage, value, hash.crc32);
-    count += usage.objects + usage.noncurrent + usage.markers;
-    count += usage.tombstones + usage.voided + usage.metas;
+    rows += usage.objects + usage.noncurrent + usage.markers;
+    rows += usage.tombstones + usage.voided + usage.metas;
+    bytes += usage.bytes;
   }
-  return count;
+  return { rows, bytes };
 }
 
 async function readInline(

@@ -13,10 +13,15 @@ const PARIS = {
 const IN_SYNC = { ...PARIS, state: "in-sync", operations_behind: 0, buckets: {}, last_error: null };
 
 /** Types a command at a server that gives one answer after the other, and is gone then. */
-async function type(typed: string, answers: ReadonlyArray<Record<string, unknown>>) {
+async function type(
+  typed: string,
+  answers: ReadonlyArray<Record<string, unknown>>,
+  bootstrap: Record<string, unknown> = { state: "none" },
+) {
   const left = [...answers];
   const client: AdminClient = {
-    call: async () => {
+    call: async (_method, what) => {
+      if (what === "repl-bootstrap") return { status: 200, body: bootstrap };
       const body = left.shift();
       if (body === undefined) throw new StorageFault("unreachable", "the server has gone");
       return { status: 200, body };
@@ -64,6 +69,21 @@ describe("atoll repl-status", () => {
       "Writes wait: the clock is 61 s ahead (atoll clock show).",
       "Operations of origin abab are held back: their clock is 61 s ahead.",
       "conflicts: 2",
+    ]);
+  });
+
+  test("tells how rows of a peer are being taken over", async () => {
+    const rows = { rows: 90, rows_total: 120_000, bytes: 335_948_246 };
+    const running = { state: "running", ...rows, seconds_left: 600 };
+    expect(await type("repl-status", [{ peers: { paris: IN_SYNC } }], running)).toBe(0);
+    const failed = { state: "failed", ...rows, failure: "reset\u001b" };
+    expect(await type("repl-status", [{ peers: { paris: IN_SYNC } }], failed)).toBe(0);
+    const done = { state: "done", ...rows, seconds_left: 0 };
+    expect(await type("repl-status", [{ peers: { paris: IN_SYNC } }], done)).toBe(0);
+    const told = out.join("\n").split("\n");
+    expect(told.filter((line) => line.startsWith("Rows"))).toEqual([
+      "Rows are taken over: 90 of 120000, 335948246 bytes, about 600 s left.",
+      "Rows are taken over: 90 of 120000, 335948246 bytes. It was interrupted (reset?).",
     ]);
   });
 

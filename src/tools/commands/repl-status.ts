@@ -38,7 +38,8 @@ export const replStatusCommand: Command = {
     try {
       if (isWatched || isAwaited) return await watch(input, client, everyMs, isAwaited);
       const status = await look(client);
-      input.output.result(status, () => showStatus(status));
+      const bootstrap = input.output.json ? {} : await lookAtBootstrap(client);
+      input.output.result(status, () => showStatus(status, bootstrap));
       return EXIT_CODES.fine;
     } finally {
       await client.close();
@@ -63,7 +64,10 @@ async function watch(
     const status = await look(client);
     // For programs: a line for each look.
     if (output.json) output.text(JSON.stringify(status));
-    else output.text(`${output.isTerminal ? CLEAR : ""}${showStatus(status)}`);
+    else {
+      const bootstrap = await lookAtBootstrap(client);
+      output.text(`${output.isTerminal ? CLEAR : ""}${showStatus(status, bootstrap)}`);
+    }
     if (isAwaited && isInSync(status)) return EXIT_CODES.fine;
     await systemClock.sleep(everyMs);
   }
@@ -71,6 +75,11 @@ async function watch(
 
 async function look(client: AdminClient): Promise<Answer> {
   return expectSuccess(await client.call("GET", "repl-status"));
+}
+
+/** How rows of a peer are being taken over, which positions in logs do not tell. */
+async function lookAtBootstrap(client: AdminClient): Promise<Answer> {
+  return expectSuccess(await client.call("GET", "repl-bootstrap"));
 }
 
 function peersOf(status: Answer): Array<readonly [string, Answer]> {
@@ -83,7 +92,7 @@ function isInSync(status: Answer): boolean {
   return peersOf(status).every(([, peer]) => peer["state"] === "in-sync");
 }
 
-function showStatus(status: Answer): string {
+function showStatus(status: Answer, bootstrap: Answer): string {
   const peers = peersOf(status);
   if (peers.length === 0) return "This site has no peers.";
   const heads = ["PEER", "STATE", "BEHIND", "BYTES", "SECONDS", "ETA", "AHEAD", "SKEW MS"];
@@ -94,7 +103,8 @@ function showStatus(status: Answer): string {
     ),
     ...["operations_ahead", "clock_skew_ms"].map((fact) => show(peer[fact])),
   ]);
-  const sections = [table(heads, rows), showBuckets(peers), showErrors(peers), showRest(status)];
+  const sections = [table(heads, rows), showBuckets(peers), showErrors(peers)];
+  sections.push(showBootstrap(bootstrap), showRest(status));
   return sections.filter((section) => section !== "").join("\n\n");
 }
 
@@ -116,6 +126,14 @@ function showErrors(peers: ReturnType<typeof peersOf>): string {
       : [],
   );
   return rows.length === 0 ? "" : table(["PEER", "LAST ERROR", "OVER SINCE", ""], rows);
+}
+
+function showBootstrap(facts: Answer): string {
+  const { state, rows, rows_total: total, bytes, seconds_left: left, failure } = facts;
+  if (state !== "running" && state !== "failed") return "";
+  const eta = left === undefined ? "" : `, about ${show(left)} s left`;
+  const why = failure === undefined ? "" : ` It was interrupted (${printable(show(failure))}).`;
+  return `Rows are taken over: ${show(rows)} of ${show(total)}, ${show(bytes)} bytes${eta}.${why}`;
 }
 
 function showRest(status: Answer): string {
