@@ -1,7 +1,7 @@
 import { LIMITS } from "../core/limits.ts";
 import type { OriginId, SiteId } from "../core/names.ts";
 import { decodeOperation } from "../core/operation-codec.ts";
-import type { LogStart, ManifestRef, Operation, RowName } from "../core/records.ts";
+import type { LogStart, ManifestRef, RowName } from "../core/records.ts";
 import { compareUtf8 } from "../core/utf8-order.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Log } from "../ports/log.ts";
@@ -13,11 +13,19 @@ import type {
   LogicalRows,
 } from "../storage/logical-rows.ts";
 import type { LogEntry } from "../storage/replica.ts";
-import { encodeLogicalRow, positionOfRow, rowNameOf, SECTIONS } from "../storage/row-operations.ts";
+import { positionOfRow, rowNameOf, SECTIONS } from "../storage/row-operations.ts";
 import type { FetchedBody } from "./body-fetch.ts";
 import { bodyBytesOf } from "./lag-counter.ts";
 import { saysRemoved } from "./peer-fault.ts";
 import { PeerLie } from "./peer-lie.ts";
+import {
+  discardAll,
+  type FoundBody,
+  namesBodies,
+  type ReadRow,
+  RowBodies,
+  saysOfBucket,
+} from "./row-bodies.ts";
 import { type RowCalls, RowRefusal } from "./row-calls.ts";
 import { type RowSum, timeLeftMs } from "./time-left.ts";
 
@@ -99,6 +107,7 @@ type Gathered = {
 export class BootstrapRun {
   readonly #deps: BootstrapDeps;
   readonly #source: RowSource;
+  readonly #rowBodies: RowBodies;
   readonly #startedMs: number;
   #state: BootstrapProgress["state"] = "running";
   #failure: string | undefined;
@@ -114,6 +123,7 @@ export class BootstrapRun {
   constructor(deps: BootstrapDeps, source: RowSource) {
     this.#deps = deps;
     this.#source = source;
+    this.#rowBodies = new RowBodies(deps, source);
     this.#startedMs = deps.clock.monotonicMs();
   }
 
@@ -200,8 +210,10 @@ export class BootstrapRun {
     for (const position of page.refused) gathered.there.add(position);
     this.#skipped += page.refused.length;
     let at = progress;
+    const bodies = this.#rowBodies.ahead(entries, signal);
     try {
-      for (const { entry, operation, position } of entries) {
+      for (const [number, row] of entries.entries()) {
+        const { operation, position } = row;
         if (isFull(gathered) || (gathered.saysOfBuckets && namesBodies(operation))) {
           at = await this.#commit(at, gathered, position, signal);
           const refused = page.refused.filter((one) => compareUtf8(one, position) >= 0);
@@ -210,20 +222,20 @@ export class BootstrapRun {
           // are still there.
           await this.#source.start(lease, signal);
         }
-        await this.#gather(gathered, { entry, operation, position }, signal);
+        const found = await bodies.take(number, row, !gathered.saysOfBuckets);
+        gathered.metBytes += bodyBytesOf(operation);
+        this.#gather(gathered, row, found);
       }
       return await this.#commit(at, gathered, last, signal);
     } catch (failure) {
-      const staged = gathered.incoming.flatMap(({ manifests }) => manifests);
-      for (const manifest of staged) manifest.staged?.discard();
+      for (const { manifests } of gathered.incoming) discardAll(manifests);
       throw failure;
+    } finally {
+      await bodies.end();
     }
   }
 
-  #read(
-    entry: LogEntry,
-    { from, last }: { from: string; last: string },
-  ): { entry: LogEntry; operation: Operation; position: string } {
+  #read(entry: LogEntry, { from, last }: { from: string; last: string }): ReadRow {
     const operation = decodeOperation(entry.encoded);
     const position = positionOfRow(operation);
     if (position === undefined) throw new PeerLie("a row is no row");
@@ -233,24 +245,11 @@ export class BootstrapRun {
     return { entry, operation, position };
   }
 
-  async #gather(
-    gathered: Gathered,
-    { entry, operation, position }: { entry: LogEntry; operation: Operation; position: string },
-    signal: AbortSignal,
-  ): Promise<void> {
+  #gather(gathered: Gathered, { entry, operation, position }: ReadRow, found: FoundBody): void {
     gathered.there.add(position);
-    gathered.metBytes += bodyBytesOf(operation);
-    if (this.#isHere(position, entry.encoded)) return;
-    const { body } = operation;
-    const large = body.kind === "object-put" && body.object.body.kind === "manifests";
-    const refs = large && body.object.body.kind === "manifests" ? body.object.body.manifests : [];
-    if (body.kind.startsWith("bucket-")) gathered.saysOfBuckets = true;
-    const isShownFirst = large && this.#deps.rows.remote.showsRowsFirst(body.bucket);
-    const found: FetchedBody | "remote" =
-      isShownFirst && this.#source.hasBodies !== true
-        ? "remote"
-        : await this.#deps.fetch(refs, this.#source.site, signal);
-    if (found === "remote" || (found.outcome === "gone" && isShownFirst)) {
+    if (found === "here") return;
+    if (saysOfBucket(operation)) gathered.saysOfBuckets = true;
+    if (found === "remote") {
       gathered.incoming.push({ ...entry, manifests: [], remote: true });
       gathered.bytes += entry.encoded.length;
       return;
@@ -266,12 +265,6 @@ export class BootstrapRun {
     gathered.incoming.push({ ...entry, manifests: found.manifests });
     gathered.bytes += entry.encoded.length + (entry.inline?.length ?? 0);
     for (const { staged } of found.manifests) gathered.bodyBytes += staged?.bytes ?? 0;
-  }
-
-  #isHere(position: string, encoded: Uint8Array): boolean {
-    const range = { from: position, to: `${position}\0` };
-    const [own] = this.#deps.rows.read(range, 1).rows;
-    return own?.position === position && encodeLogicalRow(own).equals(encoded);
   }
 
   /** Commits what was gathered, and removes rows that were removed there, up to a position. */
@@ -332,7 +325,8 @@ export class BootstrapRun {
       for (const { row, operation } of refused) {
         const { encoded, inline } = row;
         const position = positionOfRow(operation) ?? "";
-        await this.#gather(gathered, { entry: { encoded, inline }, operation, position }, signal);
+        const again = { entry: { encoded, inline }, operation, position };
+        this.#gather(gathered, again, await this.#rowBodies.find(again, signal));
       }
     }
   }
@@ -353,10 +347,6 @@ function emptyStep(): Gathered {
 
 function isFull({ bytes, bodyBytes }: Gathered): boolean {
   return bodyBytes >= STEP_BODY_BYTES || bytes >= STEP_BYTES;
-}
-
-function namesBodies({ body }: Operation): boolean {
-  return body.kind === "object-put" && body.object.body.kind === "manifests";
 }
 
 /** Positions whose rows have been compared, and those of them that the other site has. */

@@ -35,7 +35,13 @@ async function removeForGood({ store }: Site, operations: readonly Operation[]):
   await store.rows.import({ rows: [], removed, progress: undefined, rewrite: false });
 }
 
-function bootstrap(from: Site, to: Site, { calls }: RowLink, bytesMax = 600): BootstrapRun {
+function bootstrap(
+  from: Site,
+  to: Site,
+  { calls }: RowLink,
+  bytesMax = 600,
+  fetch = fetchFrom(from, to),
+): BootstrapRun {
   const source = {
     site: from.running.site.identity.siteId,
     start: calls.start.bind(calls),
@@ -44,7 +50,7 @@ function bootstrap(from: Site, to: Site, { calls }: RowLink, bytesMax = 600): Bo
   };
   const deps = { rows: to.store.rows, clock: to.clock, log: createMemoryLog() };
   const own = () => to.running.site.identity.origin;
-  return new BootstrapRun({ ...deps, own, fetch: fetchFrom(from, to) }, source);
+  return new BootstrapRun({ ...deps, own, fetch }, source);
 }
 
 test("an empty site takes over everything, and knows where logs go on", async () => {
@@ -64,6 +70,27 @@ test("an empty site takes over everything, and knows where logs go on", async ()
   const kept = dumpRows(to.kv, to.hash);
   await to.restart(true);
   expect(dumpRows(to.kv, to.hash)).toEqual(kept);
+});
+
+test("large bodies of several rows come at once, for each is journeys over a long line", async () => {
+  const seed = new Seed("bootstrap-at-once");
+  const from = await SimSite.open("at-once-from");
+  await fill(from, seed, 1);
+  for (let key = 0; key < 6; key++) await put(from.store, 0, key, seed.bytes(200_000));
+  const to = await SimSite.open("at-once-to");
+  const fetchOne = fetchFrom(from, to);
+  let open = 0;
+  let most = 0;
+  const fetch: typeof fetchOne = async (...wish) => {
+    open += 1;
+    most = Math.max(most, open);
+    return await fetchOne(...wish).finally(() => {
+      open -= 1;
+    });
+  };
+  await bootstrap(from, to, linkRows(from, to), 100_000, fetch).run(NEVER);
+  expect([open, most]).toEqual([0, 4]);
+  expect(await contentsOf(to.store)).toEqual(await contentsOf(from.store));
 });
 
 test("a bootstrap that is cut and killed again and again, while writes go on, goes on where it was", async () => {
