@@ -1,6 +1,17 @@
 import { setImmediate } from "node:timers/promises";
-import { expect, test } from "vitest";
+import { afterEach, expect, test, vi } from "vitest";
 import { createHeap } from "./heap.ts";
+
+afterEach(() => {
+  vi.restoreAllMocks();
+});
+
+test("what is held can be told when no descriptor is left", () => {
+  vi.spyOn(process, "memoryUsage").mockImplementation(() => {
+    throw new Error("EMFILE: too many open files, uv_resident_set_memory");
+  });
+  expect(createHeap().heldBytes()).toBeGreaterThan(1024 * 1024);
+});
 
 test("garbage is given back when that is asked for", async () => {
   const heap = createHeap();

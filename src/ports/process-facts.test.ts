@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { createProcessFacts } from "./process-facts.ts";
 
 describe("the facts of this process", () => {
@@ -44,6 +44,18 @@ describe("the facts of this process", () => {
     expect(facts.rssBytes()).toBeGreaterThan(10 * 1024 * 1024);
     expect(facts.openFiles()).toBeGreaterThan(2);
     expect(facts.eventLoopDelayP99Ms()).toBeGreaterThanOrEqual(0);
+  });
+
+  test("tell the size that was seen last when no descriptor is left to look", () => {
+    const seen = facts.rssBytes();
+    const look = vi.spyOn(process.memoryUsage, "rss").mockImplementation(() => {
+      throw new Error("EMFILE: too many open files, uv_resident_set_memory");
+    });
+    try {
+      expect(facts.rssBytes()).toBe(seen);
+    } finally {
+      look.mockRestore();
+    }
   });
 
   test("tell everybody who asks that the event loop stood still", async () => {

@@ -20,7 +20,7 @@ export interface ProcessFacts {
   isAlive(process: ProcessIdentity): boolean;
   /** Tells one mount of one file system from another; undefined where the system does not. */
   mountOf(path: string): string | undefined;
-  /** Resident memory in bytes. */
+  /** Resident memory in bytes; what it was last while no descriptor is left to look. */
   rssBytes(): number;
   /** Open file descriptors; undefined where the system does not tell. */
   openFiles(): number | undefined;
@@ -47,9 +47,21 @@ export function createProcessFacts(): ProcessFacts {
     uid: process.geteuid?.(),
     isAlive: (other) => isAlive(self, other),
     mountOf,
-    rssBytes: () => process.memoryUsage.rss(),
+    rssBytes: watchResident(),
     openFiles: countOpenFiles,
     eventLoopDelayP99Ms: watchLoopDelay(),
+  };
+}
+
+function watchResident(): () => number {
+  let lastBytes = 0;
+  return () => {
+    try {
+      lastBytes = process.memoryUsage.rss();
+    } catch (failure) {
+      if (!(failure instanceof Error)) throw failure;
+    }
+    return lastBytes;
   };
 }
 
