@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { expect, test, vi } from "vitest";
 import { ask } from "../../test/support/fake-exchange.ts";
 import { credentialOf, openS3Site } from "../../test/support/s3-site.ts";
@@ -51,6 +52,32 @@ test("who may not list, and who visits a website, comes again as well", async ()
   const bootstrap = vi.spyOn(site.store.rows, "bootstrap");
   bootstrap.mockReturnValue({ position: "" } as unknown as ReturnType<typeof bootstrap>);
   expect(await statuses()).toEqual([503, 503, 503, 503]);
+  await site.close();
+});
+
+test("who deletes or unlocks what came ahead of its log is told to come again", async () => {
+  const site = await openS3Site();
+  const lock = { "x-amz-bucket-object-lock-enabled": "true" };
+  await site.ask({ method: "PUT", path: "/kept", headers: lock });
+  await site.ask({ method: "PUT", path: "/kept/k", body: "bytes" });
+  const ahead = { outcome: "ahead-of-log" } as const;
+  vi.spyOn(site.store, "deleteBucket").mockResolvedValue(ahead);
+  vi.spyOn(site.store, "deleteObject").mockResolvedValue(ahead);
+  vi.spyOn(site.store, "changeObject").mockResolvedValue(ahead);
+  const off = "<LegalHold><Status>OFF</Status></LegalHold>";
+  const md5 = createHash("md5").update(off).digest("base64");
+  const answers = await Promise.all([
+    site.ask({ method: "DELETE", path: "/kept" }),
+    site.ask({ method: "DELETE", path: `/kept/k?versionId=${"0".repeat(32)}` }),
+    site.ask({
+      method: "PUT",
+      path: "/kept/k?legal-hold",
+      body: off,
+      headers: { "content-md5": md5 },
+    }),
+  ]);
+  const codes = answers.map(({ status, body }) => [status, /<Code>(\w+)/.exec(`${body}`)?.[1]]);
+  expect(codes).toEqual(Array(3).fill([503, "SlowDown"]));
   await site.close();
 });
 

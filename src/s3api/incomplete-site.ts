@@ -38,6 +38,14 @@ export function requireComplete({ rows }: Rows, operation: string): void {
   if (LISTS.has(operation) && isIncomplete({ rows })) throw slowDown(AGAIN_MS);
 }
 
+/**
+ * What a caller is told whose change would have no effect yet: what it is about came as a row, also
+ * into a site that is whole, and the log behind the rows has still to come.
+ */
+export function untilLogHasCome(): S3Error {
+  return slowDown(AGAIN_MS);
+}
+
 function isIncomplete({ rows }: Rows): boolean {
   const bootstrap = rows.bootstrap();
   return bootstrap !== undefined && bootstrap.merges !== true;

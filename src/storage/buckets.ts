@@ -6,6 +6,7 @@ import {
 import { formatHlc, hlcMs } from "../core/hlc.ts";
 import type { BucketName } from "../core/names.ts";
 import type { BucketSettings, UploadRecord } from "../core/records.ts";
+import { isBucketAhead } from "./ahead-of-log.ts";
 import type { OpenBatch } from "./batch.ts";
 import { uploadCursor } from "./cursors.ts";
 import { bucketEnd, bucketStart } from "./metadata/keys.ts";
@@ -125,6 +126,7 @@ export async function deleteBucket(
   return committer.submit<DeleteBucketOutcome>(RECORD_BYTES, (batch) => {
     const refusal = refusalOfDelete(batch.context.view, name);
     if (refusal !== undefined) return refusal;
+    if (isBucketAhead(batch, name)) return { outcome: "ahead-of-log" };
     abortUploads(batch, name);
     const hlc = batch.nextHlc();
     batch.operation(hlc, { kind: "bucket-delete", bucket: name, deletedMs: hlcMs(hlc) });

@@ -2,6 +2,7 @@ import { type Hlc, hlcMs, parseHlc } from "../core/hlc.ts";
 import { LIMITS } from "../core/limits.ts";
 import { makeVersionId, type VersionId } from "../core/names.ts";
 import type { OperationBody } from "../core/records.ts";
+import { isDeleteAhead } from "./ahead-of-log.ts";
 import type { OpenBatch } from "./batch.ts";
 import { judgeConditions } from "./conditions.ts";
 import { deletesOf } from "./metadata/apply-deletes.ts";
@@ -142,6 +143,8 @@ function judgeVersionDelete(
   const done = { outcome: "deleted", deleteMarker: undefined, version } as const;
   if (found === undefined) return { ...done, existed: false, removedMarker: false };
   if (isKept(clock, found, bypassGovernance)) return { outcome: "locked" };
+  const isForGood = version !== "null";
+  if (isForGood && isDeleteAhead(batch, request, found)) return { outcome: "ahead-of-log" };
   const hlc = batch.nextHlc(found.row.stamp.hlc);
   batch.operation(hlc, deleteOf({ bucket, key, version }, hlcMs(hlc)));
   return { ...done, existed: true, removedMarker: found.kind === "marker" };

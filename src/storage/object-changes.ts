@@ -2,6 +2,7 @@ import { makeVersionId } from "../core/names.ts";
 import { mayRetain } from "../core/object-lock-state.ts";
 import type { ObjectChange } from "../core/records.ts";
 import type { Clock } from "../ports/clock.ts";
+import { isLockAhead } from "./ahead-of-log.ts";
 import type { OpenBatch } from "./batch.ts";
 import { judgeConditions } from "./conditions.ts";
 import { historyOf } from "./metadata/apply-conflicts.ts";
@@ -67,6 +68,7 @@ function changeFound(clock: Pick<Clock, "nowMs">, { batch, request, found }: Fou
   const refusal = judgeConditions(request.conditions, found.row);
   if (refusal !== undefined) return refusal;
   if (!isAllowed(found.row, request.change, clock.nowMs())) return { outcome: "locked" };
+  if (isLockAhead(batch, request, found, request.change)) return { outcome: "ahead-of-log" };
   const change = toChange(request.change);
   batch.operation(batch.nextHlc(stamp.hlc), {
     ...{ kind: "object-meta", bucket, key, version: id, nullSlot, change },

@@ -195,7 +195,9 @@ export type Refusal =
   | { readonly outcome: "precondition-failed"; readonly condition: string }
   | { readonly outcome: "no-such-key" }
   /** Retention or a legal hold forbids it. */
-  | { readonly outcome: "locked" };
+  | { readonly outcome: "locked" }
+  /** It would have no effect yet: `ahead-of-log.ts` says why. */
+  | { readonly outcome: "ahead-of-log" };
 
 export type ObjectName = { readonly bucket: BucketName; readonly key: ObjectKey };
 
@@ -330,7 +332,7 @@ export type CreateBucketOutcome =
   | { readonly outcome: "exists"; readonly bucket: StoredBucket };
 
 export type DeleteBucketOutcome = {
-  readonly outcome: "deleted" | "no-such-bucket" | "not-empty";
+  readonly outcome: "deleted" | "no-such-bucket" | "not-empty" | "ahead-of-log";
 };
 
 export type CreateUploadRequest = {

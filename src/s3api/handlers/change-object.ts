@@ -45,6 +45,7 @@ function changeRefusal(
     case "no-such-bucket":
     case "precondition-failed":
     case "locked":
+    case "ahead-of-log":
       return writeRefusal(outcome, bucket, key);
   }
   return unreachable(outcome);

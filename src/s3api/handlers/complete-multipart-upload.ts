@@ -244,6 +244,7 @@ function resultOf(call: ObjectCall, outcome: CompleteOutcome): Result {
     case "no-such-key":
     case "precondition-failed":
     case "locked":
+    case "ahead-of-log":
     case "over-quota":
       throw writeRefusal(outcome, call.bucket, call.key);
   }

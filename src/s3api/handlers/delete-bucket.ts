@@ -1,6 +1,7 @@
 import { unreachable } from "../../core/assert.ts";
 import { VERSIONING_SETTING } from "../../core/bucket-versioning.ts";
 import { S3Error } from "../errors.ts";
+import { untilLogHasCome } from "../incomplete-site.ts";
 import type { BucketCall, HandlerDeps, Reply } from "../operation.ts";
 import { emptyReply } from "../reply.ts";
 
@@ -24,6 +25,8 @@ export async function deleteBucket(call: BucketCall, deps: HandlerDeps): Promise
           ? { fields, message: VERSIONS_LEFT }
           : { fields },
       );
+    case "ahead-of-log":
+      throw untilLogHasCome();
   }
   return unreachable(outcome);
 }

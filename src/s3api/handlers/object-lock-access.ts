@@ -36,6 +36,7 @@ export async function changeLock(
     case "no-such-key":
     case "precondition-failed":
     case "locked":
+    case "ahead-of-log":
       throw writeRefusal(outcome, bucket, key);
   }
   return unreachable(outcome);

@@ -1,6 +1,7 @@
 import { unreachable } from "../../core/assert.ts";
 import type { OverQuota, Refusal } from "../../storage/store.ts";
 import { S3Error } from "../errors.ts";
+import { untilLogHasCome } from "../incomplete-site.ts";
 import type { HandlerDeps, ObjectCall } from "../operation.ts";
 
 /** What a client is told when the commit refused its write. */
@@ -16,6 +17,8 @@ export function writeRefusal(refusal: Refusal | OverQuota, bucket: string, key: 
       return new S3Error("AccessDenied", {
         message: "Access Denied because object protected by object lock.",
       });
+    case "ahead-of-log":
+      return untilLogHasCome();
     case "over-quota":
       return quotaExceeded(refusal, bucket);
   }

@@ -30,7 +30,7 @@ const LOCKS_KEPT = 4;
  */
 export function joinLocks(known: readonly LockChange[], next: LockChange): LockChange[] {
   const all = [...known.filter((one) => !sameDot(one.stamp, next.stamp)), next];
-  const kept = new Set([...unseen(all, "retention"), ...unseen(all, "legal-hold")]);
+  const kept = new Set([...unseenLocks(all, "retention"), ...unseenLocks(all, "legal-hold")]);
   const compliance = longestCompliance(all);
   if (compliance !== undefined) kept.add(compliance);
   // Deletes that had not seen a lock are void for ever, even after the lock has been lifted.
@@ -38,7 +38,11 @@ export function joinLocks(known: readonly LockChange[], next: LockChange): LockC
   return [...kept].sort(({ stamp: left }, { stamp: right }) => (laterStamp(left, right) ? 1 : -1));
 }
 
-function unseen(all: readonly LockChange[], kind: LockChange["change"]["kind"]): LockChange[] {
+/** Changes of one kind that none of the others has seen: those that count together. */
+export function unseenLocks(
+  all: readonly LockChange[],
+  kind: LockChange["change"]["kind"],
+): LockChange[] {
   const ofKind = all.filter(({ change }) => change.kind === kind);
   return ofKind.filter(({ stamp }) => {
     return !ofKind.some((other) => hasSeen({ ...other.stamp, vector: other.vector }, stamp));
@@ -99,8 +103,8 @@ export function lockAfter(
   base: ObjectLock | undefined,
   changes: readonly LockChange[],
 ): ObjectLock | undefined {
-  const retentions = unseen(changes, "retention");
-  const holds = unseen(changes, "legal-hold");
+  const retentions = unseenLocks(changes, "retention");
+  const holds = unseenLocks(changes, "legal-hold");
   if (retentions.length === 0 && holds.length === 0) return base;
   const held = holds.some(({ change }) => change.kind === "legal-hold" && change.on);
   const legalHold = holds.length === 0 ? (base?.legalHold ?? false) : held;
