@@ -30,6 +30,7 @@ import {
 } from "./row-archive.ts";
 import { RowCalls } from "./row-calls.ts";
 import { rowRoutes } from "./row-server.ts";
+import { type RowWish, sourceOf } from "./row-wish.ts";
 import { Verifier, type VerifyStep, type VerifyWish } from "./verify.ts";
 
 /** What the service needs of the engine that moves operations. */
@@ -81,7 +82,7 @@ export class RowsService {
   /** The loop that tries until all rows of a peer are here, and waits in between. */
   #running: Promise<void> | undefined;
   /** The peer whose rows it tries to take over; undefined when there is none any more. */
-  #wanted: Wanted | undefined;
+  #wanted: RowWish | undefined;
   /** Ends the current try, or the wait for the next one. */
   #try = new AbortController();
   /** The import of a directory that is under way, the opening of it included. */
@@ -156,12 +157,12 @@ export class RowsService {
     const buckets = { from: SECTIONS.buckets, to: undefined };
     if (rows.read(buckets, 1).rows.length === 0) {
       log.info({ peer: peer.id }, "this site is empty: it takes over all rows of a peer");
-      this.#begin(peer.id, false);
+      this.#begin({ site: peer.id, merges: false, isAny: true });
       return;
     }
     const received = replica.received();
     if (origins.every((origin) => !received.has(origin))) {
-      this.#begin(peer.id, true);
+      this.#begin({ site: peer.id, merges: true, isAny: false });
       return;
     }
     if (this.#needsRows.has(peer.id)) return;
@@ -176,9 +177,10 @@ export class RowsService {
    */
   bootstrap(peer: SiteId): boolean {
     if (this.#importing !== undefined) return false;
-    if (this.#running === undefined) this.#begin(peer, false);
-    else if (this.#wanted?.site !== peer) {
-      this.#wanted = { site: peer, merges: false };
+    const wish = { site: peer, merges: false, isAny: false };
+    if (this.#running === undefined) this.#begin(wish);
+    else if (this.#wanted?.site !== peer || this.#wanted.isAny) {
+      this.#wanted = wish;
       this.#try.abort(new Error("another peer's are asked for"));
     }
     return true;
@@ -309,11 +311,11 @@ export class RowsService {
     if (isOfArchive(before.lease)) {
       const message = "an import was interrupted: run `atoll repl-bootstrap --import DIR` again";
       this.#deps.log.warn({}, message);
-    } else this.#begin(before.site, before.merges === true);
+    } else this.#begin({ site: before.site, merges: before.merges === true, isAny: false });
   }
 
-  #begin(site: SiteId, merges: boolean): void {
-    this.#wanted = { site, merges };
+  #begin(wish: RowWish): void {
+    this.#wanted = wish;
     this.#running = this.#untilDone();
   }
 
@@ -331,9 +333,8 @@ export class RowsService {
       const { site, merges } = wanted;
       this.#try = new AbortController();
       const { signal } = this.#try;
-      // When its source was removed, a bootstrap can only begin anew from another member.
-      const others = peers();
-      const peer = others.find(({ id }) => id === site) ?? others[failures % others.length];
+      const begunAt = this.#deps.rows.bootstrap()?.site;
+      const peer = sourceOf(wanted, peers(), { begunAt, failures });
       try {
         if (peer === undefined) throw new Error("there is no other member");
         const calls = this.#callsTo(peer);
@@ -388,9 +389,6 @@ export class RowsService {
     return this.#deps.engine().fetch({ kind: "manifests", manifests }, site, signal);
   }
 }
-
-/** A peer whose rows are wanted, and whether this site had all of its own data before. */
-type Wanted = { readonly site: SiteId; readonly merges: boolean };
 
 const REFUSED = "no rows are taken over: this site was removed from its cluster";
 const NOBODY: Promise<undefined> = Promise.resolve(undefined);

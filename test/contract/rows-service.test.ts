@@ -59,6 +59,52 @@ test("an empty site whose peer's log begins too late takes over rows by itself",
   await service.stop();
 });
 
+test("an empty site asks another member when the first one has operations without their bytes", async () => {
+  const from = await SimSite.open("other-from");
+  await fill(from, new Seed("other"), 60);
+  const to = await SimSite.open("other-to");
+  const link = linkRows(from, to);
+  const waiting = { id: parseSiteId("00000000000000aa"), name: "waiting" } as MemberSite;
+  const asked: string[] = [];
+  let cuts = 1;
+  const ask: AskPeer = async (peer, request) => {
+    asked.push(`${peer.name} ${request.path}`);
+    const pages = asked.filter((one) => one === "berlin /v1/repl/rows").length;
+    // Once it has begun at one of them, it stays there.
+    if (pages === 3 && cuts-- > 0) throw new Error("the link was cut");
+    if (peer.id !== waiting.id) return link.ask(peer, request);
+    return { status: 409, body: Buffer.from('{"problem":"bytes are not here yet"}') };
+  };
+  const peers = () => [waiting, memberOf(from)];
+  const { service, log } = serviceFor(from, to, {}, { ask: inSmallPages(ask), peers });
+  service.start();
+  service.belowFloor(waiting, [ownHead(from).origin]);
+  while (service.progress()?.state !== "done") await settle();
+  expect(asked.filter((one) => one.startsWith("waiting"))).toEqual(["waiting /v1/repl/bootstrap"]);
+  expect(log.lines.map(({ fields }) => fields["failure"])).toContain("bytes are not here yet");
+  expect(dumpLogicalRows(to.store)).toEqual(dumpLogicalRows(from.store));
+  await service.stop();
+});
+
+test("who is named to give rows is asked again and again, and no other member", async () => {
+  const from = await SimSite.open("named-from");
+  const to = await SimSite.open("named-to");
+  const waiting = { id: parseSiteId("00000000000000aa"), name: "waiting" } as MemberSite;
+  const asked: string[] = [];
+  const ask: AskPeer = async (peer) => {
+    asked.push(peer.name);
+    return { status: 409, body: Buffer.from('{"problem":"bytes are not here yet"}') };
+  };
+  const peers = () => [waiting, memberOf(from)];
+  const { service } = serviceFor(from, to, {}, { ask, peers });
+  service.start();
+  expect(service.bootstrap(waiting.id)).toBe(true);
+  while (asked.length < 5) await settle();
+  expect(new Set(asked)).toEqual(new Set(["waiting"]));
+  expect(service.progress()).toMatchObject({ state: "failed", failure: "bytes are not here yet" });
+  await service.stop();
+});
+
 test("a site that was away is told the command, once, and does nothing by itself", async () => {
   const from = await SimSite.open("told-from");
   const to = await SimSite.open("told-to");

@@ -20,8 +20,8 @@ async function type(
 ) {
   const left = [...answers];
   const client: AdminClient = {
-    call: async (_method, what) => {
-      if (what === "repl-bootstrap") return { status: 200, body: bootstrap };
+    call: async (_method, name) => {
+      if (name === "repl-bootstrap") return { status: 200, body: bootstrap };
       const body = left.shift();
       if (body === undefined) throw new StorageFault("unreachable", "the server has gone");
       return { status: 200, body };
@@ -72,18 +72,34 @@ describe("atoll repl-status", () => {
     ]);
   });
 
-  test("tells how rows of a peer are being taken over", async () => {
-    const rows = { rows: 90, rows_total: 120_000, bytes: 335_948_246 };
-    const running = { state: "running", ...rows, seconds_left: 600 };
-    expect(await type("repl-status", [{ peers: { paris: IN_SYNC } }], running)).toBe(0);
-    const failed = { state: "failed", ...rows, failure: "reset\u001b" };
-    expect(await type("repl-status", [{ peers: { paris: IN_SYNC } }], failed)).toBe(0);
-    const done = { state: "done", ...rows, seconds_left: 0 };
-    expect(await type("repl-status", [{ peers: { paris: IN_SYNC } }], done)).toBe(0);
-    const told = out.join("\n").split("\n");
-    expect(told.filter((line) => line.startsWith("Rows"))).toEqual([
-      "Rows are taken over: 90 of 120000, 335948246 bytes, about 600 s left.",
-      "Rows are taken over: 90 of 120000, 335948246 bytes. It was interrupted (reset?).",
+  test("says whose rows are taken over, and why they still wait", async () => {
+    const oslo = { ...IN_SYNC, site: "0505050505050505", state: "needs-bootstrap" };
+    const facts = { site: oslo.site, rows: 40, rows_total: 90, bytes: 335_948_246 };
+    const failure = "bytes of some operations are not here yet\u001b[2J";
+    const states = [
+      { ...facts, state: "running" },
+      { ...facts, state: "running", seconds_left: 600 },
+      { ...facts, state: "failed", failure },
+      { ...facts, state: "done" },
+    ];
+    for (const state of states) await type("repl-status", [{ peers: { oslo } }], state);
+    // What failed before all agreed is nothing to look at.
+    await type("repl-status", [{ peers: { paris: IN_SYNC } }], { ...facts, state: "failed" });
+    expect(out.map((text) => text.split("\n\n").slice(1))).toEqual([
+      ["Rows of oslo are taken over: 40 of 90, 335948246 bytes."],
+      ["Rows of oslo are taken over: 40 of 90, 335948246 bytes, about 600 s left."],
+      [
+        "Rows of oslo wait to be taken over, and are asked for again: " +
+          "bytes of some operations are not here yet?[2J",
+      ],
+      [],
+      [],
+    ]);
+    await type("repl-status --json", [{ peers: { oslo } }], facts);
+    await type("repl-status --json", [{ peers: { oslo } }], { ...facts, state: "running" });
+    expect(out.slice(-2).map((line) => JSON.parse(line).bootstrap)).toEqual([
+      undefined,
+      { ...facts, state: "running" },
     ]);
   });
 

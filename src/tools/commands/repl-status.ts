@@ -38,8 +38,7 @@ export const replStatusCommand: Command = {
     try {
       if (isWatched || isAwaited) return await watch(input, client, everyMs, isAwaited);
       const status = await look(client);
-      const bootstrap = input.output.json ? {} : await lookAtBootstrap(client);
-      input.output.result(status, () => showStatus(status, bootstrap));
+      input.output.result(status, () => showStatus(status));
       return EXIT_CODES.fine;
     } finally {
       await client.close();
@@ -64,22 +63,22 @@ async function watch(
     const status = await look(client);
     // For programs: a line for each look.
     if (output.json) output.text(JSON.stringify(status));
-    else {
-      const bootstrap = await lookAtBootstrap(client);
-      output.text(`${output.isTerminal ? CLEAR : ""}${showStatus(status, bootstrap)}`);
-    }
+    else output.text(`${output.isTerminal ? CLEAR : ""}${showStatus(status)}`);
     if (isAwaited && isInSync(status)) return EXIT_CODES.fine;
     await systemClock.sleep(everyMs);
   }
 }
 
+/** What the site says of its peers, and of the bootstrap that it is in the middle of. */
 async function look(client: AdminClient): Promise<Answer> {
-  return expectSuccess(await client.call("GET", "repl-status"));
+  const status = expectSuccess(await client.call("GET", "repl-status"));
+  const bootstrap = expectSuccess(await client.call("GET", "repl-bootstrap"));
+  return isUnderWay(bootstrap, status) ? { ...status, bootstrap } : status;
 }
 
-/** How rows of a peer are being taken over, which positions in logs do not tell. */
-async function lookAtBootstrap(client: AdminClient): Promise<Answer> {
-  return expectSuccess(await client.call("GET", "repl-bootstrap"));
+/** Whether rows are taken over, or are to be; what failed before all agreed is over. */
+function isUnderWay({ state }: Answer, status: Answer): boolean {
+  return state === "running" || (state === "failed" && !isInSync(status));
 }
 
 function peersOf(status: Answer): Array<readonly [string, Answer]> {
@@ -92,7 +91,7 @@ function isInSync(status: Answer): boolean {
   return peersOf(status).every(([, peer]) => peer["state"] === "in-sync");
 }
 
-function showStatus(status: Answer, bootstrap: Answer): string {
+function showStatus(status: Answer): string {
   const peers = peersOf(status);
   if (peers.length === 0) return "This site has no peers.";
   const heads = ["PEER", "STATE", "BEHIND", "BYTES", "SECONDS", "ETA", "AHEAD", "SKEW MS"];
@@ -103,8 +102,7 @@ function showStatus(status: Answer, bootstrap: Answer): string {
     ),
     ...["operations_ahead", "clock_skew_ms"].map((fact) => show(peer[fact])),
   ]);
-  const sections = [table(heads, rows), showBuckets(peers), showErrors(peers)];
-  sections.push(showBootstrap(bootstrap), showRest(status));
+  const sections = [table(heads, rows), showBuckets(peers), showErrors(peers), showRest(status)];
   return sections.filter((section) => section !== "").join("\n\n");
 }
 
@@ -128,21 +126,14 @@ function showErrors(peers: ReturnType<typeof peersOf>): string {
   return rows.length === 0 ? "" : table(["PEER", "LAST ERROR", "OVER SINCE", ""], rows);
 }
 
-function showBootstrap(facts: Answer): string {
-  const { state, rows, rows_total: total, bytes, seconds_left: left, failure } = facts;
-  if (state !== "running" && state !== "failed") return "";
-  const eta = left === undefined ? "" : `, about ${show(left)} s left`;
-  const why = failure === undefined ? "" : ` It was interrupted (${printable(show(failure))}).`;
-  return `Rows are taken over: ${show(rows)} of ${show(total)}, ${show(bytes)} bytes${eta}.${why}`;
-}
-
 function showRest(status: Answer): string {
   const quarantined = isRecord(status["quarantined"]) ? Object.entries(status["quarantined"]) : [];
   const lines = quarantined.map(([origin, held]) => {
     const ahead = isRecord(held) ? show(held["ahead_seconds"]) : "?";
     return `Operations of origin ${origin} are held back: their clock is ${ahead} s ahead.`;
   });
-  const { clock } = status;
+  const { bootstrap, clock } = status;
+  if (isRecord(bootstrap)) lines.unshift(showBootstrap(bootstrap, peersOf(status)));
   if (isRecord(clock) && clock["state"] === "jumped") {
     lines.unshift(
       `Writes wait: the clock is ${show(clock["ahead_seconds"])} s ahead (atoll clock show).`,
@@ -152,6 +143,17 @@ function showRest(status: Answer): string {
     if (Number(status[fact] ?? 0) > 0) lines.push(`${fact}: ${show(status[fact])}`);
   }
   return lines.join("\n");
+}
+
+function showBootstrap(facts: Answer, peers: ReturnType<typeof peersOf>): string {
+  const { site, state, rows, rows_total: total, bytes, seconds_left: left, failure } = facts;
+  const [name] = peers.find(([, peer]) => peer["site"] === site) ?? [show(site)];
+  if (state === "running") {
+    const eta = left === undefined ? "" : `, about ${show(left)} s left`;
+    return `Rows of ${name} are taken over: ${show(rows)} of ${show(total)}, ${show(bytes)} bytes${eta}.`;
+  }
+  const why = printable(show(failure));
+  return `Rows of ${name} wait to be taken over, and are asked for again: ${why}`;
 }
 
 function show(value: unknown): string {
