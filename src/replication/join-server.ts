@@ -75,10 +75,24 @@ async function judge(
   }
   const refusal = findConflict(deps, request) ?? findClockProblem(deps);
   if (refusal !== undefined) return refusal;
-  if (!(await deps.invitations.bind(invitation, request.site.id))) {
+  const isNews = !isKnown(deps, request.site);
+  if (isNews && !(await deps.invitations.bind(invitation, request.site.id))) {
     return problem(403, "token", "The token was used by another site, or is late.");
   }
   return request.phase === "offer" ? makeOffer(deps, request) : admit(deps, request);
+}
+
+/**
+ * Whether a site is a member already, and says of itself what is known here: a token that was typed
+ * there by mistake stays good for the site that it is meant for.
+ */
+function isKnown({ store }: JoinServerDeps, { origins, ...site }: SiteRecord): boolean {
+  const known = store.site(site.id);
+  if (known?.state !== "active" || !origins.every((one) => known.origins.includes(one))) {
+    return false;
+  }
+  const [before, now] = [known, site].map((one) => bareRecord({ ...one, origins: [] }));
+  return JSON.stringify(before) === JSON.stringify(now);
 }
 
 function findConflict(deps: JoinServerDeps, { site }: JoinRequest): PeerAnswer | undefined {

@@ -189,11 +189,18 @@ describe("a token", () => {
     const [first, second, third] = [await make("berlin"), await make("paris"), await make("rome")];
     const token = await first.invite();
     await second.join(token);
-    // Who shows it puts a full stop behind it.
     await expect(third.join(token)).rejects.toThrow(/refuses this site \(token\): .*[^.]$/);
     expect(namesOf(first)).toHaveLength(2);
     expect(await second.join(token)).toMatchObject({ outcome: "already" });
     expect([...first.refusals.counts()]).toEqual([["token", 1]]);
+  });
+
+  test("that is typed at a member which has nothing new to say stays good for another site", async () => {
+    const [first, second, third] = [await make("berlin"), await make("paris"), await make("rome")];
+    await second.join(await first.invite());
+    const token = await first.invite();
+    const { outcome } = await second.join(token);
+    expect([outcome, (await third.join(token)).outcome]).toEqual(["already", "joined"]);
   });
 
   test("does not let two sites join at once that are called the same", async () => {
