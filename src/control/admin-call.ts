@@ -1,3 +1,5 @@
+import type { StorageFaultKind } from "../core/faults.ts";
+
 /** One request to the administration, from the admin socket or from a command. */
 export type AdminCall = {
   readonly method: string;
@@ -20,8 +22,12 @@ export type AdminRoute = {
 };
 
 /** An answer that says in one sentence what is wrong. */
-export function adminProblem(status: number, message: string): AdminAnswer {
-  return { status, body: { error: { message } } };
+export function adminProblem(
+  status: number,
+  message: string,
+  kind?: StorageFaultKind,
+): AdminAnswer {
+  return { status, body: { error: kind === undefined ? { message } : { message, kind } } };
 }
 
 /** A part of a path without its escapes; one with a broken escape names nothing. */

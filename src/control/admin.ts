@@ -78,7 +78,8 @@ export function createAdminApi(deps: AdminDeps): AdminApi {
         return await route(desk, call);
       } catch (failure) {
         if (failure instanceof StorageFault) {
-          return adminProblem(503, `${failure.message}. ${failure.hint ?? ""}`.trim());
+          const message = `${failure.message}. ${failure.hint ?? ""}`.trim();
+          return adminProblem(503, message, failure.kind);
         }
         throw failure;
       }

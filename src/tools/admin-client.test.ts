@@ -71,6 +71,19 @@ test.each([
   expect(() => expectSuccess(reply)).toThrow(expect.objectContaining({ name, message }));
 });
 
+test("a peer that the server cannot reach is told from a server that has too much to do", () => {
+  for (const [kind, told] of [
+    ["unreachable", "unreachable"],
+    ["busy", "busy"],
+    ["disk-full", "busy"],
+  ]) {
+    const body = { error: { message: "It did not work.", kind } };
+    expect(() => expectSuccess({ status: 503, body })).toThrow(
+      expect.objectContaining({ kind: told, message: "It did not work." }),
+    );
+  }
+});
+
 test("a server whose site is not open is no failure of the site", () => {
   const body = { error: { message: "The server is recovering." }, state: "recovering" };
   expect(() => expectSuccess({ status: 503, body })).toThrow(

@@ -72,7 +72,8 @@ export function expectSuccess(reply: AdminReply): Readonly<Record<string, unknow
   if (reply.status === 503) {
     // A server whose site is not open, or no more, says what it does instead.
     const isAlone = typeof reply.body["state"] === "string";
-    throw new StorageFault(isAlone ? "unreachable" : "busy", message);
+    const isAway = isRecord(error) && error["kind"] === "unreachable";
+    throw new StorageFault(isAlone || isAway ? "unreachable" : "busy", message);
   }
   if (reply.status >= 500) throw new StorageFault("io", message);
   throw new UsageError(message);

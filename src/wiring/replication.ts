@@ -34,7 +34,7 @@ import { adoptCluster, noteWithdrawing, retireOrigin } from "../storage/site-ide
 import type { Store } from "../storage/store.ts";
 import { releaseWhenVouched } from "./first-word.ts";
 import { peersWhenWritten } from "./known-peers.ts";
-import { tellOperator } from "./peer-problem.ts";
+import { tellClient, tellOperator } from "./peer-problem.ts";
 import { openRows, rowAdminRoutes } from "./replication-rows.ts";
 import { type OpenWatch, openWatch } from "./replication-watch.ts";
 import type { S3Front } from "./s3.ts";
@@ -155,17 +155,17 @@ function homeLinks(
     engine.fetch({ kind: "manifests", manifests: [manifest] }, first, signal);
   return {
     forward: (home, request) =>
-      forwardTo({ client, clock, random, peers }, home, request).catch(tellOperator),
+      forwardTo({ client, clock, random, peers }, home, request).catch(tellClient),
     open: async (home, head) =>
-      tellingFlow(await openFlow({ client, clock, random, peers }, home, head).catch(tellOperator)),
+      tellingFlow(await openFlow({ client, clock, random, peers }, home, head).catch(tellClient)),
     bring: (from, manifests, signal) => bringParts({ clock, ask }, manifests, from, signal),
   };
 }
 
 function tellingFlow(flow: ForwardedFlow): ForwardedFlow {
   return {
-    data: (bytes) => flow.data(bytes).catch(tellOperator),
-    end: () => flow.end().catch(tellOperator),
+    data: (bytes) => flow.data(bytes).catch(tellClient),
+    end: () => flow.end().catch(tellClient),
     cut: () => flow.cut(),
   };
 }

@@ -133,7 +133,8 @@ test("what cannot be is refused in words, and changes nothing", async () => {
   expect(await members(berlin)).toEqual(["berlin active self"]);
   await joinWith(paris, second, token);
   const used = ["repl-join", token, "--address", `http://127.0.0.1:${third.port}`];
-  expect(await failure(rome, ...used, "--insecure-peer")).toContain("used by another site");
+  const refused = await atoll(rome, ...used, "--insecure-peer");
+  expect(refused).toMatchObject({ status: 1, stderr: expect.stringContaining("by another site") });
   expect(await members(rome)).toEqual([]);
   expect(await failure(berlin, "repl-remove", "nowhere")).toContain("nowhere");
   expect(await failure(berlin, "repl-remove", "berlin")).toContain("by another one");
@@ -143,6 +144,11 @@ test("what cannot be is refused in words, and changes nothing", async () => {
   await second.kill("SIGKILL");
   expect(await told(berlin, "repl-remove", "paris")).toMatchObject({ homes: [bucket] });
   expect(await members(berlin)).toEqual(["berlin active self", "paris removed"]);
+  // Who does not answer is another matter than who refuses: scripts try again.
+  const unused = await invite(berlin, first);
+  await first.stop();
+  const silent = await atoll(rome, "repl-join", unused, ...used.slice(2), "--insecure-peer");
+  expect(silent).toMatchObject({ status: 4, stderr: expect.stringContaining("cannot be reached") });
 });
 
 test("a site that is not served says that it must be", async () => {
