@@ -245,14 +245,14 @@ export class House {
   }
 
   /**
-   * Walks all tombstones and marks, so only now and then; a site without peers drops none. A member
-   * that was not heard of yet may bring writes that are older than any of them.
+   * Walks all tombstones and marks, so only now and then. A member that was not heard of yet may
+   * bring writes that are older than any of them; a site without peers waits for nobody.
    */
   async #dropMarks(): Promise<void> {
     const { parts, clock, log } = this.#deps;
     const peers = this.#peers();
     const since = clock.monotonicMs() - this.#marksLookedAtMs;
-    if (peers.length === 0 || since < MARKS_LOOK_MS) return;
+    if (since < MARKS_LOOK_MS) return;
     this.#marksLookedAtMs = clock.monotonicMs();
     const { acknowledgements, timeBounds } = parts;
     const nowMs = clock.nowMs();

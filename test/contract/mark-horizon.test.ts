@@ -81,6 +81,26 @@ test("marks go when every peer has applied them and a week has passed, and a reb
   expect(site.store.currentVersion(VERSIONED, keyOf("a"))).toBeUndefined();
 });
 
+test("a site without any peer drops marks when a week has passed, and a rebuild agrees", async () => {
+  const site = await SimSite.open("alone");
+  await setUp(site);
+  for (const at of [0, 1]) await put(site.store, at, 0, Buffer.from("gone"));
+  await site.store.deleteObject({ bucket: PLAIN, key: keyOf("a") });
+  await removeVersion(site.store, { bucket: VERSIONED, key: keyOf("a") });
+  site.machine.clock.leap(6 * DAY_MS);
+  await keepHouse(site);
+  expect(marksOf(site)).toBe(2);
+  site.machine.clock.leap(2 * DAY_MS);
+  await keepHouse(site);
+  expect(marksOf(site)).toBe(0);
+  await site.restart();
+  const said = dumpLogicalRows(site.store);
+  await site.restart(true);
+  expect(dumpLogicalRows(site.store)).toEqual(said);
+  expect(site.store.object(PLAIN, keyOf("a"))).toBeUndefined();
+  expect(site.store.currentVersion(VERSIONED, keyOf("a"))).toBeUndefined();
+});
+
 test("a rebuild goes on with the log behind a last delete whose mark has gone", async () => {
   const site = await SimSite.open("last");
   await setUp(site);

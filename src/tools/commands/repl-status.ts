@@ -150,7 +150,8 @@ function showBootstrap(facts: Answer, peers: ReturnType<typeof peersOf>): string
   const [name] = peers.find(([, peer]) => peer["site"] === site) ?? [show(site)];
   if (state === "running") {
     const eta = left === undefined ? "" : `, about ${show(left)} s left`;
-    return `Rows of ${name} are taken over: ${show(rows)} of ${show(total)}, ${show(bytes)} bytes${eta}.`;
+    const done = `${show(rows)} of ${show(total)}, ${show(bytes)} bytes${eta}`;
+    return `Rows of ${name} are taken over: ${done}.`;
   }
   const why = printable(show(failure));
   return `Rows of ${name} wait to be taken over, and are asked for again: ${why}`;
