@@ -27,6 +27,7 @@ function deskWith(changes: Partial<RowsDesk> = {}): { desk: RowsDesk; asked: unk
     isRemoved: () => false,
     bootstrap: (peer) => asked.push(["bootstrap", peer.id]) > 0,
     progress: () => FACTS,
+    owed: () => [],
     exportTo: async (directory) => {
       asked.push(["export", directory]);
       return { rows: 3, bytes: 400, skipped: 0 };
@@ -67,6 +68,20 @@ test("the administration of rows answers as the golden file has it", async () =>
   };
   const text = `${JSON.stringify(answers, undefined, 2)}\n`;
   await expect(text).toMatchFileSnapshot("../../test/golden/control/rows.json");
+});
+
+test("rows that were left out are named, a hundred at most, also when no bootstrap was done", async () => {
+  const version = "f".repeat(31);
+  const owed = Array.from({ length: 101 }, (_, at) => `Dphotos\0${at}.jpg\0${version}0v`);
+  for (const progress of [() => FACTS, () => undefined]) {
+    const { desk } = deskWith({ progress, owed: () => owed });
+    const answer = await routeBootstrap(desk, { method: "GET", path: "", body: undefined });
+    expect(answer.body).toMatchObject({ left_out: 101 });
+    const named = answer.body["left_out_rows"] as unknown[];
+    expect(named).toHaveLength(100);
+    const detail = `${"0".repeat(31)}f`;
+    expect(named[7]).toEqual({ what: "object", bucket: "photos", key: "7.jpg", detail });
+  }
 });
 
 test("a comparison goes through a bucket's settings first, then through its objects", async () => {

@@ -44,6 +44,8 @@ export type RowsDesk = {
   bootstrap(peer: MemberSite): boolean;
   /** Undefined when there was none since the start. */
   progress(): BootstrapFacts | undefined;
+  /** Positions of rows that were left out: no member could give their bytes yet. */
+  owed(): readonly string[];
   exportTo(directory: string): Promise<ArchiveFacts>;
   /** Undefined while a directory is imported already. */
   importFrom(directory: string): Promise<BootstrapFacts | undefined>;
@@ -78,7 +80,7 @@ export function routeBootstrap(
 ): AdminAnswer | Promise<AdminAnswer> {
   if (method === "GET") {
     const facts = desk.progress();
-    return { status: 200, body: facts === undefined ? { state: "none" } : showFacts(facts) };
+    return { status: 200, body: facts === undefined ? noFacts(desk) : showFacts(desk, facts) };
   }
   if (method !== "POST") return adminProblem(405, "A bootstrap begins with POST, shows with GET.");
   const wish = readWish(BOOTSTRAP, body);
@@ -104,7 +106,7 @@ async function exportRows(desk: RowsDesk, to: string): Promise<AdminAnswer> {
 
 async function importRows(desk: RowsDesk, from: string): Promise<AdminAnswer> {
   const facts = await desk.importFrom(from);
-  return facts === undefined ? busy() : { status: 200, body: showFacts(facts) };
+  return facts === undefined ? busy() : { status: 200, body: showFacts(desk, facts) };
 }
 
 function busy(): AdminAnswer {
@@ -180,12 +182,26 @@ function findPeer(desk: RowsDesk, name: string): MemberSite | AdminAnswer {
   return peer;
 }
 
-function showFacts(facts: BootstrapFacts): Record<string, unknown> {
+/** So many rows that were left out are named. */
+const NAMED_MAX = 100;
+
+function leftOut(desk: RowsDesk): Record<string, unknown> {
+  const owed = desk.owed();
+  if (owed.length === 0) return {};
+  return { left_out: owed.length, left_out_rows: owed.slice(0, NAMED_MAX).map(whatAt) };
+}
+
+function noFacts(desk: RowsDesk): Record<string, unknown> {
+  return { state: "none", ...leftOut(desk) };
+}
+
+function showFacts(desk: RowsDesk, facts: BootstrapFacts): Record<string, unknown> {
   const { rowsTotal, elapsedMs, leftMs, failure, ...rest } = facts;
   return {
     ...rest,
     ...{ rows_total: rowsTotal, elapsed_seconds: Math.round(elapsedMs / 1000) },
     seconds_left: leftMs === undefined ? undefined : Math.ceil(leftMs / 1000),
     failure,
+    ...leftOut(desk),
   };
 }

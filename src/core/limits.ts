@@ -174,6 +174,8 @@ export const LIMITS = {
   rowRangesMax: 64,
   rowsHashedMax: 50_000,
   rowsListedMax: 512,
+  /** Rows that a bootstrap leaves out, for their bytes are damaged at its source, at most. */
+  rowsOwedMax: 1024,
   /** Overwritten writes, not yet arrived, that a site taking over rows is told of. */
   settledWritesMax: 8192,
   /** Sites that take over all rows of this one at the same time. */

@@ -31,8 +31,12 @@ import { FieldReader, readList, readText, required, writeVarintField } from "./t
  * |     |         | count of the vector (varint), and each origin (8), sequence (varint) |
  * | 11  | 15      | rows taken over so far: varint                                       |
  * | 12  | 15      | merged into a site that was whole: no value, present means true      |
+ * | 14  | 15, 16  | positions of rows whose bytes could not be had yet: each a text      |
+ * |     |         | behind its length                                                    |
  */
-const TAG = { rows: 1, site: 3, lease: 5, position: 7, heads: 9, count: 11, merges: 12 } as const;
+const TAG = {
+  ...{ rows: 1, site: 3, lease: 5, position: 7, heads: 9, count: 11, merges: 12, owed: 14 },
+} as const;
 
 const WHAT_NUMBERS = {
   version: 1,
@@ -68,9 +72,11 @@ export function writeRowRecord(writer: ByteWriter, record: RowRecord): void {
       writeHeads(writer, record.heads);
       writeVarintField(writer, TAG.count, record.rows);
       if (record.merges === true) writer.u8(TAG.merges).u8(0);
+      writeOwed(writer, record.owed);
       return;
     case "floors":
       writeHeads(writer, record.heads);
+      writeOwed(writer, record.owed);
       return;
   }
 }
@@ -95,6 +101,13 @@ function writeHeads(writer: ByteWriter, heads: readonly LogStart[]): void {
   writer.u8(TAG.heads).sized(scratch.view());
 }
 
+function writeOwed(writer: ByteWriter, owed: readonly string[] = []): void {
+  if (owed.length === 0) return;
+  scratch.reset();
+  for (const position of owed) scratch.text(position);
+  writer.u8(TAG.owed).sized(scratch.view());
+}
+
 function sortedVector(vector: LogStart["vector"]): Array<readonly [OriginId, Seq]> {
   return [...vector].sort(([left], [right]) => (left < right ? -1 : 1));
 }
@@ -111,7 +124,7 @@ export function readRowRecord(kind: RowRecord["kind"], reader: ByteReader, end: 
     case "rows-removed":
       return { kind, rows: found.rows };
     case "floors":
-      return { kind, heads: found.heads };
+      return { kind, heads: found.heads, ...owedOf(found) };
     case "bootstrap":
       return {
         kind,
@@ -121,8 +134,13 @@ export function readRowRecord(kind: RowRecord["kind"], reader: ByteReader, end: 
         heads: found.heads,
         rows: required(found.count, "count"),
         ...(found.merges === undefined ? {} : { merges: found.merges }),
+        ...owedOf(found),
       };
   }
+}
+
+function owedOf({ owed }: RowFields): { readonly owed?: readonly string[] } {
+  return owed.length === 0 ? {} : { owed };
 }
 
 class RowFields {
@@ -133,6 +151,7 @@ class RowFields {
   heads: readonly LogStart[] = [];
   count: number | undefined;
   merges: true | undefined;
+  owed: readonly string[] = [];
 }
 
 function readRowField(fields: FieldReader, tag: number, found: RowFields): void {
@@ -157,6 +176,9 @@ function readRowField(fields: FieldReader, tag: number, found: RowFields): void 
       return;
     case TAG.merges:
       found.merges = true;
+      return;
+    case TAG.owed:
+      found.owed = readList(fields, () => readText(fields.reader));
       return;
     default:
       fields.passUnknown(tag);

@@ -332,9 +332,16 @@ export type LocalRecord =
       readonly heads: readonly LogStart[];
       /** This site was whole before: what is not here meanwhile is not missing. */
       readonly merges?: true;
+      /** Positions of rows before it whose bytes that site could not give. */
+      readonly owed?: readonly string[];
     }
   /** Logs whose beginnings came as rows: this log has none of their operations up to there. */
-  | { readonly kind: "floors"; readonly heads: readonly LogStart[] };
+  | {
+      readonly kind: "floors";
+      readonly heads: readonly LogStart[];
+      /** Positions of rows of that time which are not here yet: their bytes could not be had. */
+      readonly owed?: readonly string[];
+    };
 
 /**
  * The verdicts about writes of a key's null slot, logged in front of the operation that caused

@@ -1,23 +1,18 @@
 import { LIMITS } from "../core/limits.ts";
 import type { OriginId, SiteId } from "../core/names.ts";
 import { decodeOperation } from "../core/operation-codec.ts";
-import type { LogStart, ManifestRef, RowName } from "../core/records.ts";
+import type { ManifestRef, RowName } from "../core/records.ts";
 import { compareUtf8 } from "../core/utf8-order.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Log } from "../ports/log.ts";
-import type {
-  Bootstrap,
-  ImportStep,
-  IncomingRow,
-  LogicalRow,
-  LogicalRows,
-} from "../storage/logical-rows.ts";
+import type { Bootstrap, ImportStep, IncomingRow, LogicalRows } from "../storage/logical-rows.ts";
 import type { LogEntry } from "../storage/replica.ts";
-import { positionOfRow, rowNameOf, SECTIONS } from "../storage/row-operations.ts";
+import { positionOfRow } from "../storage/row-operations.ts";
 import type { FetchedBody } from "./body-fetch.ts";
 import { bodyBytesOf } from "./lag-counter.ts";
 import { saysRemoved } from "./peer-fault.ts";
 import { PeerLie } from "./peer-lie.ts";
+import { ownFrom, removedThere } from "./removed-there.ts";
 import {
   discardAll,
   type FoundBody,
@@ -64,7 +59,7 @@ export type BootstrapProgress = {
   readonly bytes: number;
   /** Rows of this site that were removed at the other one. */
   readonly removed: number;
-  /** Rows whose bytes the other site could not give. */
+  /** Rows that the other site could not give. */
   readonly skipped: number;
   readonly elapsedMs: number;
   /** Undefined while nothing can be said. */
@@ -91,10 +86,7 @@ type Gathered = {
   bodyBytes: number;
   /** Of the bodies of all rows among them, here or not. */
   metBytes: number;
-  /**
-   * Whether a setting arrived that may make a bucket metadata-first, or end that: large bodies wait
-   * until it is stored.
-   */
+  /** A setting came that may make a bucket metadata-first, or end that: large bodies wait. */
   saysOfBuckets: boolean;
 };
 
@@ -118,7 +110,10 @@ export class BootstrapRun {
   #metBytes = 0;
   #bytes = 0;
   #removed = 0;
-  #skipped = 0;
+  /** Rows that were removed or replaced while they were asked for. */
+  #gone = 0;
+  /** Positions of rows whose bytes could not be had, and that are still to come. */
+  #owed: readonly string[] = [];
 
   constructor(deps: BootstrapDeps, source: RowSource) {
     this.#deps = deps;
@@ -134,7 +129,8 @@ export class BootstrapRun {
     return {
       ...{ site: this.#source.site, state: this.#state, failure: this.#failure },
       ...{ rows: this.#rows, rowsTotal: Math.max(this.#rows, this.#total.rows) },
-      ...{ bytes: this.#bytes, removed: this.#removed, skipped: this.#skipped, elapsedMs },
+      ...{ bytes: this.#bytes, removed: this.#removed, elapsedMs },
+      skipped: this.#gone + this.#owed.length,
       leftMs: timeLeftMs({
         ...{ total: this.#total, rowsBefore: this.#rowsBefore, since, elapsedMs },
       }),
@@ -159,6 +155,7 @@ export class BootstrapRun {
 
   async #takeAll(signal: AbortSignal): Promise<void> {
     let progress = await this.#begin(signal);
+    this.#owed = progress.owed ?? [];
     this.#rowsBefore = progress.rows;
     this.#rows = progress.rows;
     while (progress.position !== END) {
@@ -208,8 +205,7 @@ export class BootstrapRun {
     const entries = page.entries.map((entry) => this.#read(entry, { from, last }));
     let gathered = emptyStep();
     for (const position of page.refused) gathered.there.add(position);
-    this.#skipped += page.refused.length;
-    let at = progress;
+    let at = this.#owe(progress, page.refused);
     const bodies = this.#rowBodies.ahead(entries, signal);
     try {
       for (const [number, row] of entries.entries()) {
@@ -256,15 +252,20 @@ export class BootstrapRun {
     }
     if (found.outcome === "unreachable") throw new Error(found.reason);
     if (found.outcome === "gone") {
-      // The row was removed or replaced there meanwhile; the operation that did so will come by the
-      // log.
-      this.#skipped += 1;
+      // It was removed or replaced there meanwhile; what did so will come by the log.
+      this.#gone += 1;
       this.#deps.log.warn({ position }, "the bytes of a row are not there any more");
       return;
     }
     gathered.incoming.push({ ...entry, manifests: found.manifests });
     gathered.bytes += entry.encoded.length + (entry.inline?.length ?? 0);
     for (const { staged } of found.manifests) gathered.bodyBytes += staged?.bytes ?? 0;
+  }
+
+  /** Whether a row is here, whatever it says. */
+  #isHere(position: string): boolean {
+    const range = { from: position, to: `${position}\0` };
+    return this.#deps.rows.read(range, 1).rows.length > 0;
   }
 
   /** Commits what was gathered, and removes rows that were removed there, up to a position. */
@@ -293,11 +294,22 @@ export class BootstrapRun {
       }
       if (from !== undefined) await clock.sleep(0);
     }
-    await this.#import(gathered, { removed, progress: next }, signal);
-    this.#rows = next.rows;
+    const after = await this.#import(gathered, { removed, progress: next }, signal);
+    this.#rows = after.rows;
     this.#metBytes += gathered.metBytes;
     this.#bytes += gathered.bytes + gathered.bodyBytes;
-    return next;
+    return after;
+  }
+
+  /** Remembers rows that are left out for now, so that nobody takes them for removed. */
+  #owe(progress: Bootstrap, positions: readonly string[]): Bootstrap {
+    const lacking = positions.filter((position) => !this.#isHere(position));
+    for (const position of lacking) {
+      this.#deps.log.warn({ position }, "a row is left out: its bytes are damaged there");
+    }
+    this.#owed = [...new Set([...(progress.owed ?? []), ...lacking])];
+    if (this.#owed.length > LIMITS.rowsOwedMax) throw new Error("too many rows are damaged there");
+    return this.#owed.length === 0 ? progress : { ...progress, owed: this.#owed };
   }
 
   /**
@@ -306,9 +318,12 @@ export class BootstrapRun {
    */
   async #import(
     gathered: Gathered,
-    { removed, progress }: Pick<ImportStep, "removed" | "progress">,
+    {
+      removed,
+      progress,
+    }: { readonly removed: ImportStep["removed"]; readonly progress: Bootstrap },
     signal: AbortSignal,
-  ): Promise<void> {
+  ): Promise<Bootstrap> {
     const { rows } = this.#deps;
     for (let tries = 1; ; tries++) {
       const incoming = gathered.incoming.splice(0);
@@ -316,11 +331,12 @@ export class BootstrapRun {
       if (refused.some(({ why }) => why === "clock")) {
         throw new Error("a row's clock is far ahead; mend the clocks first");
       }
-      if (refused.length === 0) return;
+      if (refused.length === 0) return progress;
       if (tries === IMPORT_TRIES) {
-        this.#skipped += refused.length;
-        await rows.import({ rows: [], removed: [], progress, rewrite: false });
-        return;
+        const left = refused.map(({ operation }) => positionOfRow(operation) ?? "");
+        const after = this.#owe(progress, left);
+        await rows.import({ rows: [], removed: [], progress: after, rewrite: false });
+        return after;
       }
       for (const { row, operation } of refused) {
         const { encoded, inline } = row;
@@ -347,44 +363,4 @@ function emptyStep(): Gathered {
 
 function isFull({ bytes, bodyBytes }: Gathered): boolean {
   return bodyBytes >= STEP_BODY_BYTES || bytes >= STEP_BYTES;
-}
-
-/** Positions whose rows have been compared, and those of them that the other site has. */
-type Span = { readonly from: string; readonly to: string; readonly there: ReadonlySet<string> };
-
-/**
- * The names of a row to be removed, because the other site lacks it although it had applied it;
- * empty when it stays.
- */
-function removedThere(
-  { operation, position }: LogicalRow,
-  { from, to, there }: Span,
-  heads: readonly LogStart[],
-): readonly RowName[] {
-  if (!position.startsWith(SECTIONS.objects)) return [];
-  const { origin, seq } = operation.dot;
-  const head = heads.find((one) => one.origin === origin);
-  const name = head === undefined || head.seq < seq ? undefined : rowNameOf(operation);
-  if (name === undefined) return [];
-  // A write of a null slot is a row there as long as it is in its slot, or is a conflict.
-  const write = position.slice(0, -1);
-  const inSlot = `${write}v`;
-  const asConflict = `${write}w`;
-  if (name.what === "conflict") {
-    return there.has(inSlot) || compareUtf8(inSlot, from) < 0 ? [] : [name];
-  }
-  if (name.what !== "null" || operation.body.kind !== "object-put") return [name];
-  // The next page begins with it as a conflict, and then compares what comes before that as well.
-  if (compareUtf8(asConflict, to) >= 0) return [];
-  // A row of the current page may have taken its place, which made it a conflict here.
-  return there.has(asConflict) ? [name] : [name, { ...name, what: "conflict" }];
-}
-
-/**
- * Where the rows of this site begin that a page is compared with: a conflict may still be in its
- * slot here.
- */
-function ownFrom(position: string): string {
-  const isConflict = position.startsWith(SECTIONS.objects) && position.endsWith("w");
-  return isConflict ? `${position.slice(0, -1)}v` : position;
 }

@@ -2,8 +2,9 @@ import { toHex } from "../core/bytes.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { LogStart, Vector } from "../core/records.ts";
 import type { SiteRecord } from "../core/site-record.ts";
+import { compareUtf8 } from "../core/utf8-order.ts";
 import type { Random } from "../ports/random.ts";
-import type { LogicalRow, SettledWrite } from "../storage/logical-rows.ts";
+import type { LogicalRow, RowRange, RowStep, SettledWrite } from "../storage/logical-rows.ts";
 import type { LogEntry } from "../storage/replica.ts";
 import { encodeLogicalRow } from "../storage/row-operations.ts";
 import type { BootstrapLeases } from "./bootstrap-leases.ts";
@@ -29,6 +30,7 @@ export type RowServerDeps = RowHashDeps & {
     inlineBody(stored: NonNullable<LogicalRow["stored"]>): Promise<Uint8Array | undefined>;
     sum(): RowSum;
     settled(): readonly SettledWrite[];
+    owed(): readonly string[];
   };
   readonly random: Random;
   readonly leases: BootstrapLeases;
@@ -131,10 +133,14 @@ export async function gatherRows(
   );
   const entries: LogEntry[] = [];
   const refused: string[] = [];
+  let { next } = step;
   let bytes = 0;
   for (const row of step.rows) {
     if (wanted !== undefined && !wanted.has(row.position)) continue;
-    if (entries.length > 0 && bytes >= bytesMax) return { entries, next: row.position, refused };
+    if (entries.length > 0 && bytes >= bytesMax) {
+      next = row.position;
+      break;
+    }
     const encoded = encodeLogicalRow(row);
     const inline = bodies ? await inlineOf(rows, row) : undefined;
     if (inline === "damaged") {
@@ -144,7 +150,24 @@ export async function gatherRows(
     entries.push({ encoded, inline });
     bytes += encoded.length + (inline?.length ?? 0);
   }
-  return { entries, next: step.next, refused };
+  if (wanted === undefined) refused.push(...owedIn(rows, step, { ...range, to: next ?? range.to }));
+  return { entries, next, refused };
+}
+
+/**
+ * Rows of the range that a bootstrap of this site had to leave out: they were not removed, although
+ * they are not here.
+ */
+function owedIn(
+  rows: Pick<RowServerDeps["rows"], "owed">,
+  step: RowStep,
+  { from, to }: RowRange,
+): readonly string[] {
+  const here = new Set(step.rows.map(({ position }) => position));
+  return rows.owed().filter((one) => {
+    const isInside = compareUtf8(one, from) >= 0 && (to === undefined || compareUtf8(one, to) < 0);
+    return isInside && !here.has(one);
+  });
 }
 
 async function inlineOf(

@@ -16,6 +16,7 @@ import { Bandwidth, type Rate } from "./bandwidth.ts";
 import { type FetchedBody, fetchBody } from "./body-fetch.ts";
 import { type BootstrapProgress, BootstrapRun, type RowSource } from "./bootstrap.ts";
 import { BootstrapLeases } from "./bootstrap-leases.ts";
+import { OwedRows } from "./owed-rows.ts";
 import type { PassedOver } from "./passed-over.ts";
 import type { AskPeer, PeerCalls } from "./peer-calls.ts";
 import { PeerFault, saysRemoved } from "./peer-fault.ts";
@@ -77,6 +78,7 @@ const VERIFY_TRIES = 3;
 export class RowsService {
   readonly #deps: RowsServiceDeps;
   readonly #leases: BootstrapLeases;
+  readonly #owed: OwedRows;
   readonly #stop = new AbortController();
   #run: BootstrapRun | undefined;
   /** The loop that tries until all rows of a peer are here, and waits in between. */
@@ -103,6 +105,7 @@ export class RowsService {
   constructor(deps: RowsServiceDeps) {
     this.#deps = deps;
     this.#leases = new BootstrapLeases(deps.clock);
+    this.#owed = new OwedRows({ ...deps, verify: (peer, wish) => this.verify(peer, wish) });
   }
 
   /** What peers may ask of this site's rows. */
@@ -129,6 +132,7 @@ export class RowsService {
       },
     );
     this.#goOn();
+    this.#owed.look();
   }
 
   async stop(): Promise<void> {
@@ -139,6 +143,7 @@ export class RowsService {
     await this.#importing?.catch(ignore);
     await this.#exporting;
     await this.#running;
+    await this.#owed.stop();
   }
 
   /** Whether rows are being taken over: then no operations may be pulled. */
@@ -264,6 +269,7 @@ export class RowsService {
     } finally {
       this.#isTaking = false;
     }
+    this.#owed.look();
     return run.progress();
   }
 

@@ -119,6 +119,10 @@ export interface LogicalRows {
   bootstrap(): Bootstrap | undefined;
   /** Where the logs begin that came as rows, by origin. */
   floors(): readonly LogStart[];
+  /** Positions of rows that a bootstrap had to leave out: their bytes could not be had. */
+  owed(): readonly string[];
+  /** Notes which of them are owed no more. */
+  settleOwed(settled: ReadonlySet<string>): Promise<void>;
   /** Reads every byte of a body and hashes it anew; tells what of it is not right. */
   check(stored: StoredObject): Promise<readonly Damage[]>;
   /** From now on damaged bytes are fetched from this source, served, and written anew. */

@@ -6,7 +6,15 @@ import { decodeRow, TABLES } from "./metadata/rows.ts";
 import { indexKey } from "./metadata/stored-rows.ts";
 import type { RemoteBodies } from "./remote-bodies.ts";
 import type { Replica } from "./replica.ts";
-import { endParked, importRows, readBootstrap, readFloors, setFloors } from "./row-import.ts";
+import {
+  endParked,
+  importRows,
+  readBootstrap,
+  readFloors,
+  readOwed,
+  setFloors,
+  settleOwed,
+} from "./row-import.ts";
 import { readRows } from "./row-walk.ts";
 import { readSettled } from "./settled-writes.ts";
 import type { StoreParts } from "./store-parts.ts";
@@ -34,6 +42,8 @@ export function createLogicalRows(
     import: (step) => importRows(parts, step),
     bootstrap: () => readBootstrap(parts),
     floors: () => readFloors(parts),
+    owed: () => readOwed(parts),
+    settleOwed: (settled) => settleOwed(parts, settled),
     heads: () => readHeads(parts),
     settled: () => readSettled(parts),
     setFloors: async (heads) => {

@@ -45,9 +45,10 @@ export async function importRows(parts: StoreParts, step: ImportStep): Promise<I
     (sum, { encoded, inline }) => sum + encoded.length + (inline?.length ?? 0) + 64,
     RECORD_BYTES + (step.removed.length + (step.settled?.length ?? 0)) * 256,
   );
+  const all = bytes + bytesOf(step.progress?.owed ?? []);
   try {
-    parts.admission.admit(bytes);
-    return await parts.committer.submit(bytes, (batch) => judgeImport(parts, batch, step, decoded));
+    parts.admission.admit(all);
+    return await parts.committer.submit(all, (batch) => judgeImport(parts, batch, step, decoded));
   } finally {
     for (const body of staged) stagedChunks(body).release();
   }
@@ -210,6 +211,39 @@ export function readFloors({ index }: Pick<StoreParts, "index">): readonly LogSt
   return index.get(TABLES.floors, FLOORS_KEY)?.record.heads ?? [];
 }
 
+/** Positions of rows that came with no bytes from where they were taken over, and are not here. */
+export function readOwed({ index }: Pick<StoreParts, "index">): readonly string[] {
+  const before = index.get(TABLES.floors, FLOORS_KEY)?.record.owed ?? [];
+  return together(before, readBootstrap({ index })?.owed ?? []);
+}
+
+/** What positions take in a record, at most. */
+function bytesOf(positions: readonly string[]): number {
+  return positions.reduce((sum, { length }) => sum + 3 * length, 0);
+}
+
+function together(left: readonly string[], right: readonly string[]): readonly string[] {
+  return [...new Set([...left, ...right])];
+}
+
+/** Notes that rows are owed no more: they have come, or no member has them any more. */
+export function settleOwed(
+  { committer, admission, index }: StoreParts,
+  settled: ReadonlySet<string>,
+): Promise<void> {
+  admission.admitSmall();
+  const bytes = RECORD_BYTES + bytesOf(readOwed({ index }));
+  return committer.submit<void>(bytes, (batch) => {
+    const { view } = batch.context;
+    const before = view.get(TABLES.floors, FLOORS_KEY)?.record;
+    // The record ends a bootstrap: what one has brought is looked at when it is done.
+    const isBusy = view.get(TABLES.bootstrap, BOOTSTRAP_KEY) !== undefined;
+    if (before === undefined || isBusy) return;
+    const owed = before.owed?.filter((position) => !settled.has(position)) ?? [];
+    batch.local({ kind: "floors", heads: before.heads, owed });
+  });
+}
+
 /** Parked operations that are ended at once. */
 const ENDED_AT_ONCE = 100;
 
@@ -241,15 +275,17 @@ export async function endParked(
  * asked for from there on, and none before is relayed.
  */
 export function setFloors(
-  { committer, admission }: StoreParts,
+  { committer, admission, index }: StoreParts,
   heads: readonly LogStart[],
 ): Promise<void> {
   admission.admitSmall();
-  return committer.submit<void>(RECORD_BYTES + heads.length * 256, (batch) => {
+  const bytes = RECORD_BYTES + heads.length * 256 + bytesOf(readOwed({ index }));
+  return committer.submit<void>(bytes, (batch) => {
     const { view } = batch.context;
-    const merged = new Map(
-      (view.get(TABLES.floors, FLOORS_KEY)?.record.heads ?? []).map((head) => [head.origin, head]),
-    );
+    const before = view.get(TABLES.floors, FLOORS_KEY)?.record;
+    const brought = view.get(TABLES.bootstrap, BOOTSTRAP_KEY)?.record;
+    const owed = together(before?.owed ?? [], brought?.owed ?? []);
+    const merged = new Map((before?.heads ?? []).map((head) => [head.origin, head]));
     for (const head of heads) {
       const known = merged.get(head.origin);
       if (known === undefined || known.seq < head.seq) merged.set(head.origin, head);
@@ -257,6 +293,6 @@ export function setFloors(
     const sorted = [...merged.values()].sort((left, right) =>
       left.origin < right.origin ? -1 : 1,
     );
-    batch.local({ kind: "floors", heads: sorted });
+    batch.local({ kind: "floors", heads: sorted, owed });
   });
 }

@@ -48,6 +48,7 @@ export function rowAdminRoutes(
     isRemoved: () => store.site(identity.siteId)?.state === "removed",
     bootstrap: (peer) => service.bootstrap(peer.id),
     progress: () => service.progress(),
+    owed: () => store.rows.owed(),
     exportTo: (directory) => service.export(directory).catch(tellOfDisk),
     importFrom: (directory) => service.import(directory).catch(tellOfDisk),
     verify: (peer, wish) => service.verify(peer, wish).catch(tellOperator),

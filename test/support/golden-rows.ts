@@ -62,6 +62,7 @@ export const GOLDEN_ROW_LOCALS: readonly LocalRecord[] = [
     ...{ lease: "0123456789abcdef", position: "Dphotos\0ä/cat.jpg\0", rows: 4711, heads: HEADS },
   },
   { kind: "floors", heads: HEADS },
+  { kind: "floors", heads: HEADS, owed: ["Dphotos\0ä/cat.jpg\0", "Dphotos\0b\0"] },
 ];
 
 /** The golden file of these, by name. */

@@ -56,6 +56,8 @@ const logStarts = fc.array(
   { maxLength: 3 },
 );
 
+const positions = fc.array(wellFormed, { minLength: 1, maxLength: 3 });
+
 export const localRecords: fc.Arbitrary<LocalRecord> = fc.oneof(
   fc.record({
     kind: fc.constant("upload-create" as const),
@@ -123,11 +125,14 @@ export const localRecords: fc.Arbitrary<LocalRecord> = fc.oneof(
     {
       kind: fc.constant("bootstrap" as const),
       ...{ site: siteIds, lease: wellFormed, position: wellFormed },
-      ...{ rows: count, heads: logStarts, merges: fc.constant(true as const) },
+      ...{ rows: count, heads: logStarts, merges: fc.constant(true as const), owed: positions },
     },
     { requiredKeys: ["kind", "site", "lease", "position", "rows", "heads"] },
   ),
-  fc.record({ kind: fc.constant("floors" as const), heads: logStarts }),
+  fc.record(
+    { kind: fc.constant("floors" as const), heads: logStarts, owed: positions },
+    { requiredKeys: ["kind", "heads"] },
+  ),
   fc.record({
     kind: fc.constant("manifests-remote" as const),
     manifests: fc.array(

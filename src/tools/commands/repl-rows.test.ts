@@ -61,6 +61,16 @@ test("a bootstrap is followed to its end, interruptions are told once, and what 
   expect(await type([...words, "--background"], [begun])).toBe(0);
 });
 
+test("rows that were left out are named at the end, as far as the server names them", async () => {
+  const row = { what: "object", bucket: "photos", key: "a\u001b[2J.jpg", detail: "null" };
+  const owed = { skipped: 3, left_out: 3, left_out_rows: [row] };
+  const begun: Reply = { status: 202, body: { state: "running" } };
+  const words = ["repl-bootstrap", "--from", "berlin"];
+  expect(await type(words, [begun, ok({ ...DONE.body, ...owed })])).toBe(3);
+  const lines = out.join("\n").split("\n");
+  expect(lines.slice(-2)).toEqual(['object "photos/a\\u001b[2J.jpg" (null)', "and 2 more"]);
+});
+
 test("a bootstrap that nobody lets this site do ends with the reason", async () => {
   const begun: Reply = { status: 202, body: { state: "running" } };
   const refused = ok({ state: "refused", rows: 0, failure: "That site was removed. Join again." });

@@ -7,9 +7,9 @@ import type { Answer } from "../administer.ts";
 import { type Command, type CommandInput, flagValue } from "../command.ts";
 import { EXIT_CODES, type ExitCode, explain, pairs, versioned } from "../output.ts";
 import { INTERRUPTED, watchInterrupt } from "../process-end.ts";
+import { type Sums, showBar, showDifference, showDone, showSums } from "./row-texts.ts";
 
 const LOOK_MS = 500;
-const BAR_CHARS = 24;
 
 export const replBootstrapCommand: Command = {
   name: "repl-bootstrap",
@@ -132,27 +132,6 @@ async function followBootstrap(input: CommandInput, client: AdminClient): Promis
   }
 }
 
-function showBar(facts: Answer): string {
-  const total = Math.max(1, Number(facts["rows_total"] ?? 0));
-  const share = Math.min(1, Number(facts["rows"] ?? 0) / total);
-  const full = Math.round(share * BAR_CHARS);
-  const left = facts["seconds_left"];
-  const eta = left === undefined ? "" : `, ${String(left)} s left`;
-  const bar = `${"#".repeat(full)}${".".repeat(BAR_CHARS - full)}`;
-  return `[${bar}] ${Math.floor(share * 100)} %, ${String(facts["rows"] ?? 0)} rows${eta}`;
-}
-
-function showDone(facts: Answer): string {
-  if (facts["state"] !== "done") return "No bootstrap is under way.";
-  return pairs([
-    ["rows", String(facts["rows"])],
-    ["bytes", String(facts["bytes"])],
-    ["removed here", String(facts["removed"])],
-    ["left out", String(facts["skipped"])],
-    ["seconds", String(facts["elapsed_seconds"])],
-  ]);
-}
-
 export const replVerifyCommand: Command = {
   name: "repl-verify",
   summary:
@@ -242,7 +221,6 @@ async function peersOf(client: AdminClient, wanted: string | undefined): Promise
     .map((site) => String(site["id"]));
 }
 
-type Sums = { rows: number; differences: number; repaired: number; remote: number };
 /** Differences with a peer that are left, by the site that can mend them. */
 type Left = { readonly peer: string; here: number; there: number };
 
@@ -369,32 +347,4 @@ async function step(
     }
     throw failure;
   }
-}
-
-const KINDS: Readonly<Record<string, string>> = {
-  "missing-here": "missing here",
-  "missing-there": "missing there",
-  differs: "differs",
-  unsettled: "one site is behind the other: compare again",
-  damaged: "damaged here",
-  remote: "its bytes stand at other sites only, as its bucket is metadata-first",
-};
-
-function showDifference(difference: Answer): string {
-  const { what, name, bucket, key, detail } = difference;
-  // Keys come from clients, and may hold what a terminal would obey.
-  const thing = bucket === undefined ? JSON.stringify(name) : JSON.stringify(`${bucket}/${key}`);
-  const more = detail === undefined ? "" : ` (${JSON.stringify(detail).slice(1, -1)})`;
-  const kind = KINDS[String(difference["kind"])] ?? String(difference["kind"]);
-  const isBrought = difference["kind"] === "remote";
-  const end = difference["repaired"] === true ? (isBrought ? ", fetched" : ", mended") : "";
-  return `${String(what)} ${thing}${more}: ${kind}${end}`;
-}
-
-function showSums(peers: number, { rows, differences, repaired, remote }: Sums): string {
-  const found = differences === 0 ? "no difference" : `${differences} differences`;
-  const mended = differences === 0 ? "" : `, ${repaired} mended`;
-  const whom = `${peers} ${peers === 1 ? "peer" : "peers"}`;
-  const missing = remote === 0 ? "" : `, and bytes of ${remote} stand at other sites only`;
-  return `${rows} rows compared with ${whom}: ${found}${mended}${missing}.`;
 }

@@ -95,6 +95,8 @@ describe("atoll repl-status", () => {
       [],
       [],
     ]);
+    await type("repl-status", [{ peers: { paris: IN_SYNC } }], { state: "none", left_out: 2 });
+    expect(out.at(-1)).toContain("Rows that were left out, for their bytes are damaged: 2");
     await type("repl-status --json", [{ peers: { oslo } }], facts);
     await type("repl-status --json", [{ peers: { oslo } }], { ...facts, state: "running" });
     expect(out.slice(-2).map((line) => JSON.parse(line).bootstrap)).toEqual([

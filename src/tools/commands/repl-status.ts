@@ -73,12 +73,16 @@ async function watch(
 async function look(client: AdminClient): Promise<Answer> {
   const status = expectSuccess(await client.call("GET", "repl-status"));
   const bootstrap = expectSuccess(await client.call("GET", "repl-bootstrap"));
-  return isUnderWay(bootstrap, status) ? { ...status, bootstrap } : status;
+  return concerns(bootstrap, status) ? { ...status, bootstrap } : status;
 }
 
-/** Whether rows are taken over, or are to be; what failed before all agreed is over. */
-function isUnderWay({ state }: Answer, status: Answer): boolean {
-  return state === "running" || (state === "failed" && !isInSync(status));
+/**
+ * Whether rows are taken over, or are to be, or some were left out; what failed before all agreed
+ * is over.
+ */
+function concerns({ state, left_out: leftOut }: Answer, status: Answer): boolean {
+  if (Number(leftOut ?? 0) > 0 || state === "running") return true;
+  return state === "failed" && !isInSync(status);
 }
 
 function peersOf(status: Answer): Array<readonly [string, Answer]> {
@@ -133,7 +137,7 @@ function showRest(status: Answer): string {
     return `Operations of origin ${origin} are held back: their clock is ${ahead} s ahead.`;
   });
   const { bootstrap, clock } = status;
-  if (isRecord(bootstrap)) lines.unshift(showBootstrap(bootstrap, peersOf(status)));
+  if (isRecord(bootstrap)) lines.unshift(...showBootstrap(bootstrap, peersOf(status)));
   if (isRecord(clock) && clock["state"] === "jumped") {
     lines.unshift(
       `Writes wait: the clock is ${show(clock["ahead_seconds"])} s ahead (atoll clock show).`,
@@ -145,16 +149,20 @@ function showRest(status: Answer): string {
   return lines.join("\n");
 }
 
-function showBootstrap(facts: Answer, peers: ReturnType<typeof peersOf>): string {
+function showBootstrap(facts: Answer, peers: ReturnType<typeof peersOf>): string[] {
   const { site, state, rows, rows_total: total, bytes, seconds_left: left, failure } = facts;
+  const { left_out: leftOut } = facts;
   const [name] = peers.find(([, peer]) => peer["site"] === site) ?? [show(site)];
-  if (state === "running") {
-    const eta = left === undefined ? "" : `, about ${show(left)} s left`;
-    const done = `${show(rows)} of ${show(total)}, ${show(bytes)} bytes${eta}`;
-    return `Rows of ${name} are taken over: ${done}.`;
-  }
+  const eta = left === undefined ? "" : `, about ${show(left)} s left`;
+  const done = `${show(rows)} of ${show(total)}, ${show(bytes)} bytes${eta}`;
   const why = printable(show(failure));
-  return `Rows of ${name} wait to be taken over, and are asked for again: ${why}`;
+  const lines: Readonly<Record<string, string>> = {
+    running: `Rows of ${name} are taken over: ${done}.`,
+    failed: `Rows of ${name} wait to be taken over, and are asked for again: ${why}`,
+  };
+  const line = lines[String(state)];
+  const owed = `Rows that were left out, for their bytes are damaged: ${show(leftOut)}`;
+  return [...(line === undefined ? [] : [line]), ...(leftOut === undefined ? [] : [owed])];
 }
 
 function show(value: unknown): string {
