@@ -106,7 +106,8 @@ export class AwsChunkedDecoder {
     const linesMax =
       this.#state === "trailer" ? LIMITS.awsTrailerBytesMax : LIMITS.awsChunkHeaderBytesMax;
     if (this.#line.length + (end - at) > linesMax) {
-      throw framing("A chunk header or trailer is too long.");
+      if (this.#state === "trailer") throw malformedTrailer("is too long");
+      throw framing("A chunk header is too long.");
     }
     this.#line += input.toString("latin1", at, end);
     if (lf < 0) return end;
@@ -132,7 +133,7 @@ export class AwsChunkedDecoder {
         this.#takeTrailerLine(line);
         return;
       case "end":
-        if (line !== "") throw framing("There are bytes after the final chunk.");
+        if (line !== "") throw malformedTrailer("was not announced by x-amz-trailer");
         this.#state = "done";
         return;
       case "data":
@@ -228,10 +229,12 @@ export class AwsChunkedDecoder {
   }
 }
 
+/** AWS says of a body that is not coded as it should be that it ended too early. */
 function framing(message: string): S3Error {
-  return new S3Error("InvalidRequest", { message });
+  return new S3Error("IncompleteBody", { message });
 }
 
-function malformedTrailer(detail: string): S3Error {
+/** Refuses a trailer, or the absence of one. */
+export function malformedTrailer(detail: string): S3Error {
   return new S3Error("MalformedTrailerError", { message: `The trailer ${detail}.` });
 }

@@ -231,6 +231,13 @@ test.each([
   }
 });
 
+/** What becomes of each kind when its trailer is announced, or no longer is. */
+const FLIPPED = {
+  signed: "InvalidRequest",
+  "signed-trailer": "MalformedTrailerError",
+  "unsigned-trailer": "opened",
+};
+
 test("what cannot become good is refused before a byte is read", () => {
   const refused = (given: Case): string => {
     try {
@@ -259,10 +266,23 @@ test("what cannot become good is refused before a byte is read", () => {
     expect(refused(good)).toBe("opened");
     const { "x-amz-decoded-content-length": _length, ...unsized } = good.headers;
     expect(refused({ ...good, headers: unsized })).toBe("MissingContentLength");
+    const many = { ...unsized, "x-amz-decoded-content-length": "many" };
+    expect(refused({ ...good, headers: many })).toBe("MissingContentLength");
     const { "x-amz-trailer": announced, ...bare } = good.headers;
     const flipped =
       announced === undefined ? { ...bare, "x-amz-trailer": "x-amz-checksum-crc32" } : bare;
-    expect(refused({ ...good, headers: flipped })).toBe("InvalidRequest");
+    expect(refused({ ...good, headers: flipped })).toBe(FLIPPED[kind]);
+  }
+});
+
+test("a form named after its trailer does without one, and takes none unannounced", async () => {
+  const { headers, ...good } = chunked("unsigned-trailer", HELLO);
+  const { "x-amz-trailer": _announced, ...bare } = headers;
+  const given = { ...good, headers: bare };
+  const pieces = chunkedParts({ pieces: [HELLO] });
+  for (const way of WAYS) {
+    expect(await codeOf(way, { ...given, pieces })).toBe("accepted");
+    expect(await codeOf(way, given)).toBe("MalformedTrailerError");
   }
 });
 

@@ -6,7 +6,7 @@ import type { BodySink, Exchange, RequestHeaders } from "../../http/exchange.ts"
 import type { Hash } from "../../ports/hash.ts";
 import type { PayloadClaim } from "../auth/payload-claim.ts";
 import { S3Error } from "../errors.ts";
-import { AwsChunkedDecoder } from "./aws-chunked.ts";
+import { AwsChunkedDecoder, malformedTrailer } from "./aws-chunked.ts";
 import { BlockPipe, type BodyTarget } from "./block-pipe.ts";
 import { DEFAULT_CHECKSUM } from "./checksums.ts";
 import { ChunkVerifier } from "./chunk-signatures.ts";
@@ -117,24 +117,26 @@ function announcedBytes(
   lengthOptional: boolean,
 ): number | undefined {
   if (isChunked(body)) {
-    const bytes = lengthHeader(headers, "x-amz-decoded-content-length");
+    const bytes = lengthOf(headers.get("x-amz-decoded-content-length") ?? "");
+    // As at AWS, one that says nothing is none.
     if (bytes === undefined) throw new S3Error("MissingContentLength");
     return bytes;
   }
-  const bytes = lengthHeader(headers, "content-length");
+  const text = headers.get("content-length");
+  if (text === undefined) {
+    if (!lengthOptional) throw new S3Error("MissingContentLength");
+    return headers.get("transfer-encoding") === undefined ? 0 : undefined;
+  }
+  const bytes = lengthOf(text);
   if (bytes !== undefined) return bytes;
-  if (!lengthOptional) throw new S3Error("MissingContentLength");
-  return headers.get("transfer-encoding") === undefined ? 0 : undefined;
+  throw new S3Error("InvalidArgument", {
+    message: "The value of content-length is not a length.",
+    fields: { ArgumentName: "content-length", ArgumentValue: text },
+  });
 }
 
-function lengthHeader(headers: RequestHeaders, name: string): number | undefined {
-  const text = headers.get(name);
-  if (text === undefined) return undefined;
-  if (text.length <= 15 && /^\d+$/.test(text)) return Number(text);
-  throw new S3Error("InvalidArgument", {
-    message: `The value of ${name} is not a length.`,
-    fields: { ArgumentName: name, ArgumentValue: text },
-  });
+function lengthOf(text: string): number | undefined {
+  return text.length <= 15 && /^\d+$/.test(text) ? Number(text) : undefined;
 }
 
 function chunkedFormat(body: PayloadClaim, claim: IntegrityClaim): Decoding {
@@ -147,14 +149,13 @@ function chunkedFormat(body: PayloadClaim, claim: IntegrityClaim): Decoding {
       if (announced) throw trailerMismatch("is not possible with this x-amz-content-sha256");
       return { kind: "plain" };
     case "streaming-unsigned-trailer":
-      if (!announced) throw trailerMismatch("is missing");
+      // As at AWS, a body may do without the trailer that this form is named after.
       return { kind: "chunked", trailerName, chain: undefined };
     case "streaming-signed":
-      if (announced !== body.trailer) {
-        throw trailerMismatch(
-          announced ? "is not possible with this x-amz-content-sha256" : "is missing",
-        );
+      if (announced && !body.trailer) {
+        throw trailerMismatch("is not possible with this x-amz-content-sha256");
       }
+      if (!announced && body.trailer) throw malformedTrailer("was not announced by x-amz-trailer");
       return { kind: "chunked", trailerName, chain: body };
   }
   return unreachable(body);
