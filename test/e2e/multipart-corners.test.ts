@@ -147,6 +147,20 @@ describe.each(ENGINES)("corners of multipart uploads on %s", (engine) => {
     expect((await send("DELETE", place)).status).toBe(204);
   });
 
+  test("a part that is not there is named, with its upload and the tag that was listed", async () => {
+    const uploadId = await begin("/named");
+    const part = "<Part><ETag>x</ETag><PartNumber>134</PartNumber></Part>";
+    const refused = await complete(`/named?uploadId=${uploadId}`, part);
+    expect(refused.code).toBe("InvalidPart");
+    for (const field of [
+      `<UploadId>${uploadId}</UploadId>`,
+      "<PartNumber>134</PartNumber>",
+      "<ETag>x</ETag>",
+    ]) {
+      expect(refused.body).toContain(field);
+    }
+  });
+
   test("completing without any body is refused", async () => {
     const place = `/bodiless?uploadId=${await begin("/bodiless")}`;
     const refused = await send("POST", place, { "Content-Length": "0" });

@@ -56,7 +56,7 @@ export async function completeMultipartUpload(call: ObjectCall, deps: HandlerDep
     ...(sealing === undefined ? {} : { seal: sealing.seal }),
     ...(conditions === undefined ? {} : { conditions }),
   });
-  const { etag, checksums, version } = resultOf(call, outcome);
+  const { etag, checksums, version } = resultOf(call, parts, outcome);
   const xml = new XmlWriter("CompleteMultipartUploadResult");
   xml.text("Location", locationOf(call));
   xml.text("Bucket", bucket);
@@ -222,7 +222,11 @@ function checkObjectSize(
 
 type Result = Pick<CompletedUpload, "etag" | "checksums" | "version">;
 
-function resultOf(call: ObjectCall, outcome: CompleteOutcome): Result {
+function resultOf(
+  call: ObjectCall,
+  parts: readonly ListedPart[],
+  outcome: CompleteOutcome,
+): Result {
   switch (outcome.outcome) {
     case "stored":
       return resultNow(outcome.stored);
@@ -231,7 +235,7 @@ function resultOf(call: ObjectCall, outcome: CompleteOutcome): Result {
     case "no-such-upload":
       throw noSuchUpload(uploadIdOf(call));
     case "invalid-part":
-      throw new S3Error("InvalidPart", { fields: { PartNumber: String(outcome.partNumber) } });
+      throw invalidPart(call, parts, outcome.partNumber);
     case "part-too-small":
       throw new S3Error("EntityTooSmall", {
         fields: {
@@ -249,6 +253,13 @@ function resultOf(call: ObjectCall, outcome: CompleteOutcome): Result {
       throw writeRefusal(outcome, call.bucket, call.key);
   }
   return unreachable(outcome);
+}
+
+/** Says which of the listed parts is not there, or is another. */
+function invalidPart(call: ObjectCall, parts: readonly ListedPart[], partNumber: number): S3Error {
+  const etag = parts.find((part) => part.partNumber === partNumber)?.etag ?? "";
+  const fields = { UploadId: uploadIdOf(call), PartNumber: String(partNumber), ETag: etag };
+  return new S3Error("InvalidPart", { fields });
 }
 
 function resultNow({ record, isNull, version }: StoredObject): Result {
