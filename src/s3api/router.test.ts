@@ -170,7 +170,7 @@ test.each([
 });
 
 test.each([
-  ["PUT /photos/k?uploadId=1", "an upload id without a part number"],
+  ["GET /photos?uploadId=1", "does not accept an upload id."],
   ["PUT /photos/k?partNumber=1", "a part number without an upload id"],
   ["PUT /photos/k?versionId=null", "does not accept a version-id."],
   ["PUT /photos/k?partNumber=1&uploadId=1&versionId=null", "does not accept a version-id."],
@@ -181,6 +181,22 @@ test.each([
     if (found.operation !== undefined) refuseUnknownParameters(found.operation, found.query);
   }).toThrow(
     expect.objectContaining({ code: "InvalidArgument", message: expect.stringContaining(reason) }),
+  );
+});
+
+test.each([
+  ["PUT /photos/k?uploadId=1"],
+  ["HEAD /photos/k?uploadId=1"],
+  ["PUT /photos/k?tagging&uploadId=1"],
+])("%s is no method of an upload", (line) => {
+  const found = route(line);
+  expect(() => {
+    if (found.operation !== undefined) refuseUnknownParameters(found.operation, found.query);
+  }).toThrow(
+    expect.objectContaining({
+      code: "MethodNotAllowed",
+      fields: expect.objectContaining({ ResourceType: "UPLOAD" }),
+    }),
   );
 });
 

@@ -148,7 +148,7 @@ function isMet(candidate: Candidate, headers: RequestHeaders, query: Query): boo
 /** Parameters of S3 that mean something elsewhere, with what AWS says of them here. */
 const MISPLACED: ReadonlyMap<string, string> = new Map([
   ["partNumber", "This operation does not accept a part number without an upload id."],
-  ["uploadId", "This operation does not accept an upload id without a part number."],
+  ["uploadId", "This operation does not accept an upload id."],
   ["versionId", "This operation does not accept a version-id."],
 ]);
 
@@ -162,6 +162,9 @@ export function refuseUnknownParameters(operation: OperationName, query: Query):
   for (const [name] of query.entries) {
     if (row.query !== undefined && Object.hasOwn(row.query, name)) continue;
     if (row.params?.includes(name) === true || isForEverybody(name)) continue;
+    if (name === "uploadId" && !UPLOAD_METHODS.includes(row.method)) {
+      throw uploadMethodNotAllowed(row.method);
+    }
     const reason = MISPLACED.get(name);
     if (reason !== undefined) {
       const fields = { ArgumentName: name, ArgumentValue: query.get(name) ?? "" };
@@ -172,6 +175,16 @@ export function refuseUnknownParameters(operation: OperationName, query: Query):
       fields: { Parameter: name },
     });
   }
+}
+
+/** What can be done with an upload as such; AWS calls it a resource of its own. */
+const UPLOAD_METHODS: readonly string[] = ["DELETE", "POST", "GET"];
+
+function uploadMethodNotAllowed(method: string): S3Error {
+  return new S3Error("MethodNotAllowed", {
+    fields: { Method: method, ResourceType: "UPLOAD" },
+    headers: [["Allow", UPLOAD_METHODS.join(", ")]],
+  });
 }
 
 /** `x-id` is how SDKs name the operation to people; `x-amz-` belongs to signature and headers. */

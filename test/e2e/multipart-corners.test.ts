@@ -161,6 +161,14 @@ describe.each(ENGINES)("corners of multipart uploads on %s", (engine) => {
     }
   });
 
+  test("an upload id without a part number takes no body", async () => {
+    const place = `/bodiless?uploadId=${await begin("/bodiless")}`;
+    const refused = await send("PUT", place, {}, "x");
+    expect([refused.status, refused.code]).toEqual([405, "MethodNotAllowed"]);
+    expect(refused.headers["allow"]).toBe("DELETE, POST, GET");
+    expect((await send("HEAD", "/bodiless")).status).toBe(404);
+  });
+
   test("completing without any body is refused", async () => {
     const place = `/bodiless?uploadId=${await begin("/bodiless")}`;
     const refused = await send("POST", place, { "Content-Length": "0" });
