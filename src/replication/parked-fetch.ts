@@ -22,7 +22,7 @@ export type ParkedFetchDeps = {
   /** The operation with its small body, or its large one, from whoever has it. */
   readonly search: Pick<ByteSearch, "entry" | "ofOperation">;
   /** Whether all rows of a peer are being taken over, which may end what is parked. */
-  readonly held?: (() => boolean) | undefined;
+  readonly isHeld?: (() => boolean) | undefined;
 };
 
 /** What came of a look for the bytes of an operation. */
@@ -123,7 +123,7 @@ export class ParkedFetch {
   async #run(): Promise<void> {
     const { signal } = this.#stop;
     while (!signal.aborted) {
-      const restMs = this.#deps.held?.() === true ? HELD_MS : this.#startDue();
+      const restMs = this.#deps.isHeld?.() === true ? HELD_MS : this.#startDue();
       await this.#rest.take(restMs);
     }
   }

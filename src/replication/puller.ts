@@ -4,6 +4,7 @@ import type { Vector } from "../core/records.ts";
 import type { SiteRecord } from "../core/site-record.ts";
 import type { Replica } from "../storage/replica.ts";
 import { backoffMs } from "./backoff.ts";
+import type { HeldLogs } from "./held-logs.ts";
 import type { CheckedPage } from "./page-check.ts";
 import type { TakenPage } from "./page-taker.ts";
 import type { PeerCalls, PulledPage } from "./peer-calls.ts";
@@ -24,8 +25,8 @@ export type PullerDeps = PullStandingDeps & {
   readonly own: () => OriginId;
   /** Origins that arrive directly from their own site over another link. */
   readonly servedElsewhere: (peer: SiteId) => ReadonlySet<OriginId>;
-  /** Whether all rows of a peer are being taken over: its log is pulled again afterwards. */
-  readonly held?: () => boolean;
+  /** Logs that wait because rows are being taken over: they are pulled again afterwards. */
+  readonly held?: () => HeldLogs | undefined;
   /** Looks for the place where the peer's copy of this site's own log and that log part. */
   readonly findFork: (signal: AbortSignal) => Promise<void>;
 };
@@ -212,7 +213,7 @@ export class Puller {
 
   /** One request, perhaps one that waits at the peer; returns how long to wait before the next. */
   async #pullOnce(): Promise<number> {
-    if (this.#deps.held?.() === true) return HELD_MS;
+    if (this.#deps.held?.() === "all") return HELD_MS;
     const skip = this.#skip(true);
     const usualMs = skip.size > 1 ? WAIT_SKIPPING_MS : WAIT_MS;
     const dueMs = this.#deps.quarantine.nextMs() ?? usualMs;
@@ -243,7 +244,7 @@ export class Puller {
     let goal: Vector | undefined;
     const sums = { operations: 0, bytes: 0, parked: 0 };
     let idle = 0;
-    if (this.#deps.held?.() === true) return this.#report(sums, "rows are being taken over");
+    if (this.#deps.held?.() === "all") return this.#report(sums, "rows are being taken over");
     this.#holds.forgive();
     for (let rounds = 0; rounds < ROUNDS_BY_HAND_MAX; rounds++) {
       const skip = this.#skip(false);
@@ -281,6 +282,7 @@ export class Puller {
     if (page === undefined) return undefined;
     this.#heard(page);
     const checked = check(page);
+    if (this.#bringsHeld(checked)) return undefined;
     const diverged = [...page.head.diverged, ...checked.diverged, ...this.#lostHere(page)];
     this.#standing.diverged(diverged);
     if (diverged.includes(this.#deps.own())) this.#doubted = true;
@@ -314,7 +316,16 @@ export class Puller {
     const elsewhere = leaveToOthers ? servedElsewhere(this.peer.id) : NONE;
     const skip = this.#holds.skip(elsewhere).add(this.#deps.own());
     for (const { origin } of quarantine.list()) skip.add(origin);
+    const held = this.#deps.held?.();
+    if (held !== undefined && held !== "all") for (const origin of held) skip.add(origin);
     return skip;
+  }
+
+  /** Whether an answer brings what has to wait: the question is older than the taking over. */
+  #bringsHeld({ heads }: CheckedPage): boolean {
+    const held = this.#deps.held?.();
+    if (held === undefined || held === "all") return held === "all";
+    return heads.some(({ origin }) => held.has(origin));
   }
 
   #explain(failure: unknown): string {

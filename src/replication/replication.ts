@@ -12,6 +12,7 @@ import type { FetchedBody } from "./body-fetch.ts";
 import { answerChunk, answerManifests } from "./body-server.ts";
 import { ByteSearch } from "./byte-search.ts";
 import { ChunkLeases } from "./chunk-leases.ts";
+import type { HeldLogs } from "./held-logs.ts";
 import { HintSender } from "./hint-sender.ts";
 import { findOwnFork, type OwnForkDeps } from "./own-fork.ts";
 import { type CheckedPage, checkPage } from "./page-check.ts";
@@ -52,8 +53,8 @@ export type ReplicationDeps = {
    * it was set back to an earlier state. From this operation on, what is here was written since.
    */
   readonly setBack?: (peer: SiteRecord, from: Seq) => void;
-  /** Whether all rows of a peer are being taken over: meanwhile nothing is pulled or fetched. */
-  readonly held?: () => boolean;
+  /** Logs that wait because rows are being taken over; meanwhile nothing parked is fetched. */
+  readonly held?: () => HeldLogs | undefined;
 };
 
 export type ReplicationSettings = {
@@ -121,7 +122,8 @@ export class Replication {
         this.counts.chunkBytesTaken += bytes;
       },
     });
-    this.#parked = new ParkedFetch({ replica, clock, log, search: this.#search, held });
+    const isHeld = () => held?.() !== undefined;
+    this.#parked = new ParkedFetch({ replica, clock, log, search: this.#search, isHeld });
   }
 
   /** What peers may ask of this site. */

@@ -73,7 +73,7 @@ const VERIFY_TRIES = 3;
 /**
  * Rows between sites: serves them, takes all of a peer's over, compares them, and gets right bytes
  * for damaged ones. Invariant: one bootstrap is under way at a time, and as long as it is no
- * operations are pulled.
+ * operations are pulled that its rows may stand for.
  */
 export class RowsService {
   readonly #deps: RowsServiceDeps;

@@ -15,6 +15,7 @@ import { type BroughtBytesDeps, bringParts } from "../replication/brought-bytes.
 import { forwardRoute, forwardTo } from "../replication/forward.ts";
 import { openFlow } from "../replication/forward-flow.ts";
 import { ForwardGuests } from "../replication/forward-guests.ts";
+import { heldLogs } from "../replication/held-logs.ts";
 import { joinRoute } from "../replication/join-server.ts";
 import { lagRoute } from "../replication/lag-route.ts";
 import { Membership } from "../replication/membership.ts";
@@ -203,7 +204,7 @@ function createEngine(
       belowFloor: (peer, origins) => rows.belowFloor(peer, origins),
       showsRowsFirst: (bucket) => store.remote.showsRowsFirst(bucket),
       linkChanged: () => readThrough.retry(),
-      held: () => rows.isTakingOver,
+      held: () => heldLogs(rows, store.rows, store.replica),
       setBack: (peer, from) => void beginAnew(parts, peer.name, from),
     },
     { bytesPerSecond: (wallMs) => rateAt(settings.peerBandwidth, wallMs) },

@@ -2,6 +2,7 @@ import { makeSiteKeyPair } from "../../src/core/identity.ts";
 import { type OriginId, parseClusterId, parseOriginId, parseSiteId } from "../../src/core/names.ts";
 import type { MemberSite } from "../../src/core/site-record.ts";
 import { required } from "../../src/core/tagged-fields.ts";
+import type { HeldLogs } from "../../src/replication/held-logs.ts";
 import type { LogOwner } from "../../src/replication/page-server.ts";
 import type { AskPeer } from "../../src/replication/peer-calls.ts";
 import { PeerWatch } from "../../src/replication/peer-watch.ts";
@@ -51,6 +52,8 @@ export async function openTwins(names: readonly string[], bytesPerSecond?: numbe
     meddle: undefined as Meddler | undefined,
     /** The site that takes over all rows of another one. */
     takingOver: undefined as string | undefined,
+    /** The logs that wait there meanwhile. */
+    held: "all" as HeldLogs,
   };
   for (const [at, name] of names.entries()) {
     const keyPair = makeSiteKeyPair(Buffer.alloc(32, at + 1));
@@ -83,7 +86,7 @@ export async function openTwins(names: readonly string[], bytesPerSecond?: numbe
         sites: () => members,
         quarantine: new Quarantine({ clock, log, driftMsMax: 5000 }),
         belowFloor: (peer, origins) => floors.push([peer.name, origins]),
-        held: () => world.takingOver === name,
+        held: () => (world.takingOver === name ? world.held : undefined),
         setBack: (peer, from) => setBacks.push([peer.name, from]),
       },
       { bytesPerSecond },

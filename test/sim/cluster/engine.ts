@@ -4,6 +4,7 @@ import type { Hash } from "../../../src/ports/hash.ts";
 import type { Log } from "../../../src/ports/log.ts";
 import type { Network } from "../../../src/ports/network.ts";
 import type { Random } from "../../../src/ports/random.ts";
+import { heldLogs } from "../../../src/replication/held-logs.ts";
 import type { AskPeer } from "../../../src/replication/peer-calls.ts";
 import type { PeerRequest } from "../../../src/replication/peer-client.ts";
 import { createPeerClient } from "../../../src/replication/peer-client.ts";
@@ -86,7 +87,7 @@ export function startEngine(deps: EngineDeps): Engine {
       ...{ ask, clock, random, hash, log, watch },
       quarantine: new Quarantine({ clock, log, driftMsMax: DRIFT_MS_MAX }),
       belowFloor: (peer, origins) => rows.belowFloor(peer, origins),
-      held: () => rows.isTakingOver,
+      held: () => heldLogs(rows, store.rows, store.replica),
       showsRowsFirst: (bucket) => rowsFirst && store.remote.showsRowsFirst(bucket),
       linkChanged: () => through?.retry(),
     },
