@@ -89,13 +89,12 @@ export class OpenBatch {
   readonly bodies: BatchBody[] = [];
   readonly #deps: BatchDeps;
   /** Whether an operation has been applied here, for judging conflicts. */
-  readonly isApplied: JudgeFacts["isApplied"] = (dot) => {
-    const { origin, head, origins } = this.#deps;
-    return dot.origin === origin ? dot.seq <= head.seq : origins.isApplied(dot);
-  };
-  /** The same for a write of which only origin and clock reading are known. */
+  readonly isApplied: JudgeFacts["isApplied"] = (dot) =>
+    dot.origin === this.origin ? dot.seq <= this.#deps.head.seq : this.#deps.origins.isApplied(dot);
+  /** The same by clock reading. This very origin may have later ones, if its disk was set back. */
   readonly hasArrived: JudgeFacts["hasArrived"] = (write) =>
-    write.origin === this.origin || this.#deps.origins.hasArrived(this.context.view, write);
+    (write.origin === this.origin && write.hlc <= this.#deps.head.ownHlc) ||
+    this.#deps.origins.hasArrived(this.context.view, write);
   bodiesBytes = 0;
   recordCount = 0;
   operationCount = 0;

@@ -1,9 +1,11 @@
 import { decodeOperation, operationHeader } from "../core/operation-codec.ts";
-import type { ManifestRef, OperationBody } from "../core/records.ts";
+import type { ManifestRef, Operation, OperationBody } from "../core/records.ts";
 import type { Hash } from "../ports/hash.ts";
 import { manifestsOf } from "./batch.ts";
 import type { BatchPlace } from "./log-batch.ts";
+import { applyLocal } from "./metadata/apply.ts";
 import type { ApplyContext } from "./metadata/apply-context.ts";
+import { judgeSettled } from "./metadata/judge-conflicts.ts";
 import { TABLES } from "./metadata/rows.ts";
 import { batchRecords } from "./segment/batch.ts";
 import type { Withdrawals } from "./withdrawn.ts";
@@ -30,6 +32,20 @@ export function recordsBefore(
     before = [];
   }
   return found;
+}
+
+/** Notes what was not noted when an operation came in that names a lost write of this site. */
+export function settleLost(
+  context: ApplyContext,
+  withdrawals: Withdrawals,
+  operation: Operation,
+  segment: number,
+): void {
+  const { body } = operation;
+  const write = withdrawals.lostWrite(operation, segment);
+  if (write === undefined || !("key" in body)) return;
+  const record = judgeSettled(context.view, body, write, false);
+  if (record !== undefined) applyLocal(context, record, segment);
 }
 
 const NONE: ReadonlyMap<number, OperationBody> = new Map();

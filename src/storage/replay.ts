@@ -16,7 +16,7 @@ import type { LogHead } from "./batch.ts";
 import { ChainChecks } from "./chain-checks.ts";
 import type { LogEnd } from "./commit-lane.ts";
 import { GatheredRows } from "./gathered-rows.ts";
-import { LeftOut, recordsBefore } from "./left-out.ts";
+import { LeftOut, recordsBefore, settleLost } from "./left-out.ts";
 import { type BatchPlace, inlineRecordBytes } from "./log-batch.ts";
 import { hasBatchBehind, type ScannedBatch, type ScanRequest, scanBatches } from "./log-scan.ts";
 import { applyLocal, applyManifest, applyOperation, isDropped } from "./metadata/apply.ts";
@@ -209,16 +209,14 @@ class Replay {
     if (this.#view.changed >= ROWS_PER_WRITE) await this.#writePart();
   }
 
-  /**
-   * Applies the record at `at` without decoding it, when that can be done, and moves `body` behind
-   * its inline body. Gives where the next one is.
-   */
+  /** Applies the record at `at` without decoding it, if it can. Gives where the next one is. */
   #plainPut(
     records: Buffer,
     at: number,
     body: { segment: number; offset: number },
   ): ReturnType<PlainWrites["apply"]> {
     if (this.#plain === undefined || this.#special.size > 0) return undefined;
+    if (this.#deps.withdrawals.standsAmong(body.segment)) return undefined;
     const from = opPayloadAt(records, at, this.#deps.hash.crc32);
     if (from === undefined) return undefined;
     const to = from + records.readUInt32LE(at + 8);
@@ -289,12 +287,13 @@ class Replay {
     this.#logs.observe(operation.hlc);
     // A row stands outside every chain, whoever wrote the operation that it came from.
     const vector = kind === "op" ? this.#follow(operation, bytes, special) : NOTHING_SEEN;
-    if (special?.kind === "void") return 0;
     if (special?.kind === "parked") {
       const { reason } = special;
       parkOperation(this.#context, operation, { home: body.segment, reason, vector });
       return 0;
     }
+    settleLost(this.#context, this.#deps.withdrawals, operation, body.segment);
+    if (special?.kind === "void") return 0;
     const inlineBytes = inlineRecordBytes(operation);
     // A body in chunks has offset 0, as the commit writes it: rows must come out equal.
     const offset = inlineBytes === 0 ? 0 : body.offset;
@@ -304,11 +303,11 @@ class Replay {
     return inlineBytes;
   }
 
-  #leavesOut({ dot, body }: Operation): boolean {
+  #leavesOut(operation: Operation): boolean {
     const place = this.#batchPlace;
-    if (!this.#deps.withdrawals.covers(dot, place.segment)) return false;
-    this.#logs.passOver(dot, place.segment);
-    this.#leftOut?.add(body, place);
+    if (!this.#deps.withdrawals.leavesOut(operation, place.segment)) return false;
+    this.#logs.passOver(operation.dot, place.segment);
+    this.#leftOut?.add(operation.body, place);
     return true;
   }
 

@@ -8,7 +8,7 @@ import {
   parseSeq,
 } from "../core/names.ts";
 import type { OriginState } from "../core/origin-records.ts";
-import type { LocalRecord } from "../core/records.ts";
+import type { LocalRecord, Operation, WriteStamp } from "../core/records.ts";
 import { required } from "../core/tagged-fields.ts";
 import { CannotWithdraw, Withdrawals, type Withdrawn } from "./withdrawn.ts";
 import { encodeWithdrawn, parseWithdrawing, parseWithdrawn } from "./withdrawn-fields.ts";
@@ -37,6 +37,23 @@ function stateAt(seq: number): OriginState {
 
 function stampAt(seq: number, origin = OWN) {
   return { origin, seq: seqOf(seq), hlc: hlcFromMs(seq) };
+}
+
+/** A replay that has passed over two of them, in the last segment where they stand. */
+function passedOver(): Withdrawals {
+  const withdrawals = new Withdrawals([FROM_TEN]);
+  for (const seq of [10, 11]) expect(withdrawals.leavesOut(writeAt(seq), 5)).toBe(true);
+  return withdrawals;
+}
+
+/** A write of the key's null slot. */
+function writeAt(seq: number, prior?: WriteStamp, origin = OWN): Operation {
+  const dot = { origin, seq: seqOf(seq) };
+  const body = { kind: "object-delete", ...NAME, nullSlot: true, nullMarker: false } as const;
+  const vector = { full: true, entries: new Map() };
+  const chainBefore = Buffer.alloc(32);
+  const facts = { dot, hlc: hlcFromMs(seq), chainBefore, vector, group: undefined };
+  return { ...facts, unknownFields: [], body: { ...body, deletedMs: 1, prior } };
 }
 
 const FROM_TEN: Withdrawn = { origin: OWN, from: seqOf(10), through: 5, before: stateAt(9) };
@@ -130,9 +147,37 @@ test.each<[string, LocalRecord, LocalRecord | undefined]>([
     },
   ],
 ])("a record loses %s", (_what, record, left) => {
-  const withdrawals = new Withdrawals([FROM_TEN]);
+  const withdrawals = passedOver();
   expect(withdrawals.without(record, 5, undefined)).toEqual(left);
   expect(withdrawals.without(record, 6, undefined)).toEqual(record);
+});
+
+test("what is said of other writes that peers have under their sequences stays", () => {
+  const withdrawals = passedOver();
+  const lost = { ...stampAt(11), hlc: hlcFromMs(7) };
+  const verdicts = [{ verdict: "settled", write: lost }] as const;
+  const judged: LocalRecord = { kind: "conflicts-judged", ...NAME, verdicts };
+  const version = makeVersionId(lost.hlc, OWN);
+  const kept: LocalRecord = {
+    ...{ kind: "deletes-judged", ...NAME, version, what: "kept", deletes: [] },
+  };
+  for (const record of [judged, kept]) {
+    expect(withdrawals.without(record, 5, undefined)).toEqual(record);
+  }
+});
+
+test("a lost write that a peer's operation names is told from what was passed over", () => {
+  const withdrawals = passedOver();
+  const lost = { ...stampAt(11), hlc: hlcFromMs(7) };
+  expect(withdrawals.lostWrite(writeAt(4, lost, OTHER), 5)).toEqual(lost);
+  expect(withdrawals.lostWrite(writeAt(4, lost, OTHER), 6)).toBeUndefined();
+  expect(withdrawals.lostWrite(writeAt(4, stampAt(11), OTHER), 5)).toBeUndefined();
+  expect(withdrawals.lostWrite(writeAt(4, stampAt(9), OTHER), 5)).toBeUndefined();
+  expect(withdrawals.lostWrite(writeAt(4, undefined, OTHER), 5)).toBeUndefined();
+  const write = lost;
+  const resolve = { kind: "conflict-resolve", ...NAME, write } as const;
+  const resolution = { ...writeAt(4, undefined, OTHER), body: resolve } as Operation;
+  expect(withdrawals.lostWrite(resolution, 5)).toEqual(lost);
 });
 
 test("what one of them did to another write of its key is judged anew", () => {

@@ -1,7 +1,7 @@
 import { StorageFault } from "../core/faults.ts";
-import type { OriginId, Seq, VersionId } from "../core/names.ts";
+import { makeVersionId, type OriginId, type Seq, type VersionId } from "../core/names.ts";
 import type { OriginState } from "../core/origin-records.ts";
-import type { Dot, LocalRecord, OperationBody } from "../core/records.ts";
+import type { Dot, LocalRecord, Operation, OperationBody, WriteStamp } from "../core/records.ts";
 import { type KeyName, writeIdOf } from "./metadata/key-versions.ts";
 
 /** From where on the log of one of this site's own origins does not count any more. */
@@ -32,6 +32,11 @@ export class Withdrawals {
   /** What is being withdrawn just now: the log before it is noted when the replay gets there. */
   readonly #wanted: readonly WithdrawnFrom[];
   readonly #found = new Map<OriginId, OriginState | undefined>();
+  /**
+   * What the replay has passed over. Peers may have other operations under the same sequences, and
+   * what is said of those counts, also before they have come.
+   */
+  readonly #passed = new Set<VersionId>();
 
   constructor(known: readonly Withdrawn[], wanted: readonly WithdrawnFrom[] = []) {
     this.#known = known;
@@ -60,6 +65,34 @@ export class Withdrawals {
   covers({ origin, seq }: Dot, segment: number): boolean {
     const entry = this.#entryOf(origin, segment);
     return entry !== undefined && seq >= entry.from;
+  }
+
+  /** Whether the replay has to pass over an operation; if so, takes note of it. */
+  leavesOut({ dot, hlc, body }: Operation, segment: number): boolean {
+    if (!this.covers(dot, segment)) return false;
+    this.#passed.add(makeVersionId(hlc, dot.origin));
+    if (body.kind === "object-delete" && body.standsAt !== undefined) {
+      this.#passed.add(makeVersionId(body.standsAt, dot.origin));
+    }
+    return true;
+  }
+
+  /**
+   * The write of this site that an operation of a peer names and that is not here, though one that
+   * was passed over stood under its sequence: when the operation came in, it looked as if the write
+   * were here, and nothing was noted for the time when it comes.
+   */
+  lostWrite({ body }: Operation, segment: number): WriteStamp | undefined {
+    if (!this.standsAmong(segment)) return undefined;
+    const isWrite = body.kind === "object-put" || body.kind === "object-delete";
+    const named = isWrite ? body.prior : body.kind === "conflict-resolve" ? body.write : undefined;
+    if (named === undefined || !this.covers(named, segment)) return undefined;
+    return this.#isPassed(makeVersionId(named.hlc, named.origin), segment) ? undefined : named;
+  }
+
+  /** Whether what stands here in a segment may have come in behind what was passed over. */
+  standsAmong(segment: number): boolean {
+    return this.#passed.size > 0 && this.mayStandIn(segment);
   }
 
   /**
@@ -98,13 +131,14 @@ export class Withdrawals {
       case "conflicts-judged": {
         const isCaused = isAbout(record, cause);
         const verdicts = record.verdicts.filter(({ verdict, write }) => {
-          return !this.covers(write, segment) && (verdict === "ended" || !isCaused);
+          const isLost = this.#isPassed(makeVersionId(write.hlc, write.origin), segment);
+          return !isLost && (verdict === "ended" || !isCaused);
         });
         return verdicts.length === 0 ? undefined : { ...record, verdicts };
       }
       case "deletes-judged": {
         if (record.what !== "ended" && isAbout(record, cause)) return undefined;
-        if (this.#coversVersion(record.version, segment)) return undefined;
+        if (this.#isPassed(record.version, segment)) return undefined;
         const deletes = record.deletes.filter((dot) => !this.covers(dot, segment));
         const isLost = record.what === "void" && deletes.length === 0;
         return isLost ? undefined : { ...record, deletes };
@@ -129,20 +163,15 @@ export class Withdrawals {
     return [...this.#known, ...added];
   }
 
+  #isPassed(version: VersionId, segment: number): boolean {
+    return (
+      this.#passed.has(version) && this.#entryOf(writeIdOf(version).origin, segment) !== undefined
+    );
+  }
+
   #entryOf(origin: OriginId, segment: number): WithdrawnFrom | Withdrawn | undefined {
     const known = this.#known.find((one) => one.origin === origin && segment <= one.through);
     return known ?? this.#wanted.find((one) => one.origin === origin);
-  }
-
-  /** A version is named by the clock reading of its write, which grows along a log. */
-  #coversVersion(version: VersionId, segment: number): boolean {
-    const { hlc, origin } = writeIdOf(version);
-    const entry = this.#entryOf(origin, segment);
-    if (entry === undefined) return false;
-    // The replay has met none of them yet: then nothing is said of them either.
-    if (!("before" in entry) && !this.#found.has(origin)) return false;
-    const before = this.before(origin, segment, undefined);
-    return before === undefined || hlc > before.hlc;
   }
 }
 
