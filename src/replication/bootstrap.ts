@@ -37,8 +37,12 @@ export type BootstrapDeps = {
   readonly rows: LogicalRows;
   readonly clock: Clock;
   readonly log: Log;
-  /** This site's own origin, whose log goes on where it is, whatever others say about it. */
+  /** This site's own origin, whose log goes on where it is, or not at all. */
   readonly own: () => OriginId;
+  /** Whether the source knows more of that log, or something else: then this site begins anew. */
+  readonly isSetBack?:
+    | ((source: SiteId, heads: readonly LogStart[]) => Promise<boolean>)
+    | undefined;
   /** Fetches the chunks of a large body that are missing here. */
   readonly fetch: (
     refs: readonly ManifestRef[],
@@ -162,7 +166,9 @@ export class BootstrapRun {
       signal.throwIfAborted();
       progress = await this.#takePage(progress, signal);
     }
-    const { rows, own } = this.#deps;
+    const { rows, own, isSetBack } = this.#deps;
+    // The next start goes on here, under a new origin: what was its own is one of the others then.
+    if (await isSetBack?.(this.#source.site, progress.heads)) throw new Error(SET_BACK);
     await rows.setFloors(progress.heads.filter(({ origin }) => origin !== own()));
   }
 
@@ -348,6 +354,7 @@ export class BootstrapRun {
   }
 }
 
+const SET_BACK = "this site was set back: it begins anew, and then goes on with it";
 const PAGE = { bytesMax: LIMITS.replicationPageBytes } as const;
 
 function emptyStep(): Gathered {

@@ -2,9 +2,12 @@ import { afterEach, expect, test } from "vitest";
 import { openTwins, writeSmall } from "../../test/support/replication-twins.ts";
 import { ByteWriter } from "../core/bytes.ts";
 import { signHead } from "../core/head-signature.ts";
+import { HLC_ZERO } from "../core/hlc.ts";
 import { parseSeq } from "../core/names.ts";
 import { decodeOperation, encodeOperation } from "../core/operation-codec.ts";
 import { chainBehind } from "./log-entries.ts";
+import { findOwnFork, lostWithRows } from "./own-fork.ts";
+import type { PulledPage } from "./peer-calls.ts";
 
 let stop: () => Promise<void> = async () => undefined;
 
@@ -72,4 +75,41 @@ test("what a site has not signed is no proof that it was set back", async () => 
   const told = berlin.log.lines.map(({ fields }) => String(fields["problem"]));
   expect(told).toContain(`the head of ${origin} has not been signed by its site`);
   expect(berlin.watch.facts(paris.member.id).link).toBe("suspended");
+});
+
+test.each([
+  ["lost nothing", 5, 0, 0, undefined],
+  ["written more than the peer knows", 5, 0, 3, undefined],
+  ["nothing but lost its end", 5, 3, 0, 6],
+  ["written less than it lost", 5, 7, 2, 8],
+  ["written as much as it lost", 5, 4, 4, 9],
+  ["written more than it lost", 5, 2, 30, 7],
+  ["lost everything", 0, 4, 0, 1],
+])(
+  "a site that has %s learns of it where only rows are left: %i left, %i lost, %i written",
+  async (_how, left, lost, written, from) => {
+    const { berlin } = await open();
+    for (let count = 0; count < left + lost; count++) writeSmall(berlin, `before ${count}`);
+    const { origin } = berlin.owner;
+    const there = berlin.replica.received().get(origin);
+    if (there === undefined) throw new Error("nothing was written");
+    const { seq, chain } = there;
+    const own = { origin, seq, chain, hlc: HLC_ZERO, vector: new Map() };
+    berlin.replica.setBack(left);
+    for (let count = 0; count < written; count++) writeSmall(berlin, `since ${count}`);
+    expect(await lostWithRows(berlin.replica, [own])).toBe(from);
+    expect(await lostWithRows(berlin.replica, [])).toBeUndefined();
+  },
+);
+
+test("where a peer's log begins too late, its rows are asked for", async () => {
+  const { berlin } = await open();
+  for (let count = 0; count < 3; count++) writeSmall(berlin, `since ${count}`);
+  const calls = {
+    pull: async () => ({ head: { outcome: "below-floor" }, entries: [] }) as unknown as PulledPage,
+  };
+  const check = (): never => expect.unreachable("there is no page to check");
+  const { replica } = berlin;
+  const found = findOwnFork({ replica, calls, check }, new AbortController().signal);
+  expect(await found).toBe("below-floor");
 });

@@ -1,6 +1,6 @@
 import { parseSeq, type Seq } from "../core/names.ts";
 import { operationHeader } from "../core/operation-codec.ts";
-import type { Vector } from "../core/records.ts";
+import type { LogStart, Vector } from "../core/records.ts";
 import type { LogEntry, OriginHead, Replica } from "../storage/replica.ts";
 import { chainBeforeOf, sameChain, seqsOf } from "./log-entries.ts";
 import type { CheckedPage, ReceivedPage } from "./page-check.ts";
@@ -27,14 +27,15 @@ const QUESTIONS_MAX = 10_000;
  * only with this site's own signature under it: it is proof that this site wrote it, and has been
  * set back to an earlier state since.
  *
- * @returns undefined when the peer shows nothing else than what is here, or when that cannot be
- * told, because either log does not reach back to there any more.
+ * @returns "below-floor" when the peer's log does not reach back to there any more: then only its
+ * rows can tell (`lostWithRows`); undefined when the peer shows nothing else than what is here, or
+ * when the log here does not reach back.
  * @throws PeerLie when the peer's page is not what this site has signed.
  */
 export async function findOwnFork(
   { replica, calls, check }: OwnForkDeps,
   signal: AbortSignal,
-): Promise<Seq | undefined> {
+): Promise<Seq | "below-floor" | undefined> {
   const { origin } = replica;
   let place = await placeAt(replica, replica.received().get(origin)?.seq ?? 0);
   let back = 1;
@@ -43,7 +44,7 @@ export async function findOwnFork(
     const known: KnownHead[] = head === undefined ? [] : [[origin, seq, markOf(head.chain)]];
     const wish = { received: known, applied: new Map(), only: [origin], skip: [], waitMs: 0 };
     const page = await calls.pull(wish, signal, PAGE_BYTES);
-    if (page.head.outcome !== "page") return undefined;
+    if (page.head.outcome !== "page") return page.head.outcome;
     const there = page.head.received.get(origin) ?? 0;
     if (there < seq) {
       place = await placeAt(replica, there);
@@ -59,6 +60,28 @@ export async function findOwnFork(
     }
   }
   return undefined;
+}
+
+/**
+ * From where on this site's own log has to end because a peer whose rows are taken over knows
+ * another history of it: that may have left all logs since, so that no page can show where the two
+ * part. What was written here before that place is given up with its rows; what is behind it, if
+ * anything, is surely not what the peer knows.
+ *
+ * @param heads where the logs end that the rows cover.
+ * @returns undefined when the peer knows nothing else than what is here.
+ */
+export async function lostWithRows(
+  replica: OwnForkDeps["replica"],
+  heads: readonly LogStart[],
+): Promise<Seq | undefined> {
+  const there = heads.find(({ origin }) => origin === replica.origin);
+  const here = replica.received().get(replica.origin)?.seq ?? 0;
+  if (there === undefined) return undefined;
+  if (here < there.seq) return parseSeq(here + 1);
+  const place = await placeAt(replica, there.seq);
+  const isSame = place?.head === undefined || sameChain(place.head.chain, there.chain);
+  return isSame ? undefined : there.seq;
 }
 
 /** A place in the own log; undefined when the log does not reach back to it any more. */

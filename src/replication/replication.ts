@@ -346,6 +346,7 @@ export class Replication {
     };
     const from = await findOwnFork({ replica, calls, check }, signal);
     if (from === undefined || this.#forked) return;
+    if (from === "below-floor") return this.#deps.belowFloor(calls.peer, [own]);
     this.#forked = true;
     setBack?.(calls.peer, from);
   }

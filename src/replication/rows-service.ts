@@ -53,6 +53,7 @@ export type RowsServiceDeps = {
   /** Other members that are active. */
   readonly peers: () => readonly MemberSite[];
   readonly own: () => OriginId;
+  readonly isSetBack?: ConstructorParameters<typeof BootstrapRun>[0]["isSetBack"];
   readonly site: SiteId;
   readonly cluster: () => ClusterId;
   readonly disk: Disk;
@@ -253,10 +254,10 @@ export class RowsService {
     fetchFor: RowsEngine["fetch"],
     signal: AbortSignal,
   ): Promise<BootstrapProgress> {
-    const { rows, clock, log, own } = this.#deps;
+    const { rows, clock, log, own, isSetBack } = this.#deps;
     const run = new BootstrapRun(
       {
-        ...{ rows, clock, log, own },
+        ...{ rows, clock, log, own, isSetBack },
         fetch: (manifests, site, signal) =>
           fetchFor({ kind: "manifests", manifests }, site, signal),
       },

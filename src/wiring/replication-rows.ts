@@ -8,7 +8,9 @@ import {
   VERIFY_PATH,
 } from "../control/admin-rows.ts";
 import { rateAt } from "../core/bandwidth-plan.ts";
+import type { Seq, SiteId } from "../core/names.ts";
 import type { MemberSite } from "../core/site-record.ts";
+import { lostWithRows } from "../replication/own-fork.ts";
 import type { AskPeer } from "../replication/peer-calls.ts";
 import { type RowsEngine, RowsService } from "../replication/rows-service.ts";
 import type { Site } from "../storage/site.ts";
@@ -23,13 +25,20 @@ export function openRows(parts: {
   readonly peers: () => readonly MemberSite[];
   readonly ask: AskPeer;
   readonly engine: () => RowsEngine;
+  /** Handles that a peer knows another history of this site's own log, or more of it. */
+  readonly setBack: (peer: SiteId, from: Seq) => void;
 }): RowsService {
-  const { settings, site, peers, ask, engine } = parts;
+  const { settings, site, peers, ask, engine, setBack } = parts;
   const { clock, random, hash, log } = parts.ports;
   const { rows, replica } = site.store;
   return new RowsService({
     ...{ rows, replica, peers, ask, engine, clock, random, hash, log },
     own: () => site.identity.origin,
+    isSetBack: async (peer, heads) => {
+      const from = await lostWithRows(replica, heads);
+      if (from !== undefined) setBack(peer, from);
+      return from !== undefined;
+    },
     ...{ site: site.identity.siteId, disk: parts.ports.disk },
     cluster: () => site.identity.clusterId,
     marksKeptMs: settings.historyRetention,

@@ -8,7 +8,7 @@ import { routeSites, SITES_PATH, type SitesDesk } from "../control/admin-sites.t
 import { rateAt } from "../core/bandwidth-plan.ts";
 import { StorageFault } from "../core/faults.ts";
 import type { ForwardedFlow } from "../core/forwarded-request.ts";
-import type { Seq } from "../core/names.ts";
+import type { Seq, SiteId } from "../core/names.ts";
 import type { MemberSite } from "../core/site-record.ts";
 import type { Log } from "../ports/log.ts";
 import { type BroughtBytesDeps, bringParts } from "../replication/brought-bytes.ts";
@@ -84,7 +84,10 @@ export async function startReplication(parts: ReplicationParts): Promise<Running
   });
   const rings = new RingShare({ identity, keyRing, client, clock, random, log, ...lookedUp });
   const ask = client.request.bind(client);
-  const rows = openRows({ ...parts, peers, ask, engine: () => engine });
+  const setBack = (peer: SiteId, from: Seq): void => {
+    void beginAnew(parts, store.site(peer)?.name ?? peer, from);
+  };
+  const rows = openRows({ ...parts, peers, ask, setBack, engine: () => engine });
   const readThrough = createReadThrough(parts, () => engine);
   const engine = createEngine(parts, client, watch, { rows, readThrough });
   const guests = new ForwardGuests({ clock, open: parts.s3.openForwarded });

@@ -12,7 +12,7 @@ import {
   answerRows,
   type RowServerDeps,
 } from "../../src/replication/row-server.ts";
-import type { RowsService } from "../../src/replication/rows-service.ts";
+import type { RowsService, RowsServiceDeps } from "../../src/replication/rows-service.ts";
 import { Seed } from "../sim/seed.ts";
 import { createSimRandom } from "../sim/sim-random.ts";
 import { readBody } from "../sim/store-check.ts";
@@ -123,6 +123,32 @@ test("a site that was away is told the command, once, and does nothing by itself
   await untilIdle(service);
   expect(service.progress()).toMatchObject({ state: "done" });
   await service.stop();
+});
+
+test("a site that was set back does not end a bootstrap as what it was, but as what it is next", async () => {
+  const from = await SimSite.open("lost-from");
+  const to = await SimSite.open("lost-to");
+  await fill(from, new Seed("lost"), 20);
+  const asked: unknown[] = [];
+  const isSetBack: RowsServiceDeps["isSetBack"] = async (source, heads) => {
+    asked.push([source, heads]);
+    return true;
+  };
+  const before = serviceFor(from, to, {}, { isSetBack, own: () => ownHead(from).origin });
+  before.service.start();
+  before.service.bootstrap(before.peer.id);
+  while (asked.length === 0) await settle();
+  await before.service.stop();
+  expect(asked).toEqual([[before.peer.id, [ownHead(from)]]]);
+  expect(before.service.progress()).toMatchObject({ state: "failed" });
+  expect(to.store.rows.floors()).toEqual([]);
+  // The next start is another origin.
+  const next = serviceFor(from, to);
+  next.service.start();
+  await untilIdle(next.service);
+  expect(to.store.rows.floors()).toEqual([ownHead(from)]);
+  expect(dumpLogicalRows(to.store)).toEqual(dumpLogicalRows(from.store));
+  await next.service.stop();
 });
 
 test("a site with data takes over by itself what one had that it meets, and is whole meanwhile", async () => {

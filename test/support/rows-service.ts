@@ -27,7 +27,7 @@ export function serviceFor(
   from: SimSite,
   to: SimSite,
   engine: Partial<RowsEngine> = {},
-  changes: Partial<Pick<RowsServiceDeps, "ask" | "clock" | "peers">> = {},
+  changes: Partial<Pick<RowsServiceDeps, "ask" | "clock" | "isSetBack" | "own" | "peers">> = {},
 ): Service {
   const log = createMemoryLog();
   const link = linkRows(from, to);
