@@ -4,6 +4,7 @@ import type { BucketName, OriginId, Seq } from "../../../src/core/names.ts";
 import type { Dot, Operation } from "../../../src/core/records.ts";
 import type { Hash } from "../../../src/ports/hash.ts";
 import type { LogicalRow } from "../../../src/storage/logical-rows.ts";
+import type { OriginHead } from "../../../src/storage/replica.ts";
 import { encodeLogicalRow } from "../../../src/storage/row-operations.ts";
 import { readRows } from "../../../src/storage/row-walk.ts";
 import type { Store, StoredObject } from "../../../src/storage/store.ts";
@@ -70,13 +71,13 @@ function checkSame(what: string, left: readonly string[], right: readonly string
 }
 
 /** Why the sites do not stand at the same place yet; undefined when they do. */
-export function apart(sites: readonly Looked[]): string | undefined {
+export function apart(sites: readonly Looked[], observer: LogObserver): string | undefined {
   const [first, ...others] = sites.map((site) => [site.name, positionsOf(site)] as const);
   if (first === undefined) return undefined;
   for (const { name, running } of sites) {
     const parked = running.site.store.replica
       .parked()
-      .filter(({ dot }) => !isLostEverywhere(dot, sites));
+      .filter(({ dot }) => !isLostEverywhere(dot, sites, observer));
     if (parked.length > 0) return `${name} has parked ${parked.map(({ reason }) => reason)}`;
   }
   for (const [name, positions] of others) {
@@ -89,10 +90,16 @@ export function apart(sites: readonly Looked[]): string | undefined {
  * Whether an operation waits at every site for bytes that were lost with the site that wrote it: it
  * waits for ever, is told of, and nothing else waits for it.
  */
-function isLostEverywhere({ origin, seq }: Dot, sites: readonly Looked[]): boolean {
+function isLostEverywhere(
+  { origin, seq }: Dot,
+  sites: readonly Looked[],
+  observer: LogObserver,
+): boolean {
   return sites.every(({ running: { site } }) => {
     const { store } = site;
-    const isBurnt = store.sites().some(({ removedOrigins }) => removedOrigins.includes(origin));
+    const isBurnt =
+      observer.wasSetBack(origin) ||
+      store.sites().some(({ removedOrigins }) => removedOrigins.includes(origin));
     const parked = store.replica.parked();
     return isBurnt && parked.some(({ dot }) => dot.origin === origin && dot.seq === seq);
   });
@@ -109,10 +116,15 @@ function positionsOf({ running }: Looked): string {
 
 /** How far the sites' logs reach together. */
 export function furthest(sites: readonly Looked[]): Map<OriginId, Seq> {
-  const heads = new Map<OriginId, Seq>();
+  return new Map([...headsOf(sites)].map(([origin, { seq }]) => [origin, seq]));
+}
+
+/** Where the sites' logs end. */
+export function headsOf(sites: readonly Looked[]): Map<OriginId, OriginHead> {
+  const heads = new Map<OriginId, OriginHead>();
   for (const { running } of sites) {
-    for (const [origin, { seq }] of running.site.store.replica.received()) {
-      if ((heads.get(origin) ?? 0) < seq) heads.set(origin, seq);
+    for (const [origin, head] of running.site.store.replica.received()) {
+      if ((heads.get(origin)?.seq ?? 0) < head.seq) heads.set(origin, head);
     }
   }
   return heads;
@@ -146,7 +158,8 @@ export async function checkAgreement(sites: readonly Looked[], deps: Agreement):
     checkSame(what, dump, canonicalDump(other.running, deps));
   }
   if (deps.halfTaken) return dump.join("\n");
-  const isLost = (dot: Dot): boolean => deps.isGivenUp(dot) || isLostEverywhere(dot, sites);
+  const isLost = (dot: Dot): boolean =>
+    deps.isGivenUp(dot) || isLostEverywhere(dot, sites, deps.observer);
   checkLost(sites, deps.observer);
   const model = new ClusterModel(deps.observer.all, isLost);
   const misplaced = model.misplaced(deps.observer.all);

@@ -1,13 +1,15 @@
 import type { StorageFault } from "../../../src/core/faults.ts";
+import type { OriginId } from "../../../src/core/names.ts";
 import type { Disk } from "../../../src/ports/disk.ts";
 import type { Hash } from "../../../src/ports/hash.ts";
 import type { Kv } from "../../../src/ports/kv.ts";
 import type { ProcessFacts } from "../../../src/ports/process-facts.ts";
 import type { Random } from "../../../src/ports/random.ts";
 import type { LogicalRows } from "../../../src/storage/logical-rows.ts";
-import type { Replica } from "../../../src/storage/replica.ts";
+import type { OriginHead, Replica } from "../../../src/storage/replica.ts";
 import { openSite, type Site } from "../../../src/storage/site.ts";
 import type { SitePorts } from "../../../src/storage/site-ports.ts";
+import type { WithdrawnFrom } from "../../../src/storage/withdrawn.ts";
 import { createMemoryLog } from "../memory-log.ts";
 import type { Seed } from "../seed.ts";
 import { SimDisk } from "../sim-disk.ts";
@@ -24,6 +26,8 @@ export type PortSabotage = {
   readonly replica?: (replica: Replica) => Replica;
   /** What takes over rows is handed of the store. */
   readonly rows?: (rows: LogicalRows) => LogicalRows;
+  /** A site does not look for what its peers know of its own log. */
+  readonly neverSetBack?: boolean;
   /** A restored backup is not told from what it was copied from. */
   readonly sameInode?: boolean;
 };
@@ -50,6 +54,15 @@ export type Running = {
 
 /** The data directory of a machine at some moment. */
 export type Backup = { readonly disk: SimDisk };
+
+/** The disk of a machine at some moment, and what the site was that stood there. */
+export type Snapshot = {
+  readonly disk: SimDisk;
+  readonly origin: OriginId;
+  readonly received: ReadonlyMap<OriginId, OriginHead>;
+  /** From where on others knew more of that origin by then, or something else. */
+  readonly fork: WithdrawnFrom | undefined;
+};
 
 /** A machine with a disk and a clock of its own, on which one site lives many lives. */
 export class ClusterMachine {
@@ -105,6 +118,27 @@ export class ClusterMachine {
   restore({ disk }: Backup): void {
     this.disk = disk.copy(this.disk.seed.derive("restored"));
     if (this.#settings.sabotage?.sameInode !== true) this.disk.renewInode(SIM_DIRECTORY);
+    this.#boot += 1;
+    this.#pid += 1;
+  }
+
+  /** Looks at a disk of this machine as a program would find it that is started there. */
+  async peek(disk: SimDisk): Promise<Pick<Snapshot, "origin" | "received">> {
+    const copy = disk.copy(disk.seed.derive("peek"));
+    const random = createSimRandom(disk.seed.derive("peek/random"));
+    const { site, replica, clock } = await this.#open({ disk: copy, random, boot: "peek" }, {});
+    clock.stop();
+    return { origin: site.identity.origin, received: new Map(replica.received()) };
+  }
+
+  /** The disk as it is, or as a power cut at this moment would leave it: snapshots may be so. */
+  copy(seed: Seed, running: boolean): SimDisk {
+    return running ? this.disk.ghost(seed) : this.disk.copy(seed);
+  }
+
+  /** Puts a snapshot in place of the disk: nothing tells that it is not the same disk. */
+  setBack({ disk }: Snapshot): void {
+    this.disk = disk.copy(this.disk.seed.derive("set back"));
     this.#boot += 1;
     this.#pid += 1;
   }

@@ -81,6 +81,7 @@ export class ClusterMembers {
     this.#outside.delete(joiner);
     // What a backup of before knows is another cluster.
     joiner.backup = undefined;
+    joiner.snapshot = undefined;
     this.#note(`${joiner.name} joins by way of ${via.name}`);
     return via;
   }

@@ -4,12 +4,14 @@ import { Seed } from "../seed.ts";
 import { dumpRows } from "../sim-machine.ts";
 import { BrokenPromise, checkRows } from "../store-check.ts";
 import { checkAgreement, checkBody, checkClocks } from "./checkers.ts";
-import { Client, type ClientSettings } from "./client.ts";
+import { Client } from "./client.ts";
 import { listVersions } from "./client-words.ts";
 import { Cluster } from "./cluster.ts";
 import type { PortSabotage } from "./cluster-machine.ts";
+import { type Life, PLANS, type Plan } from "./cluster-plan.ts";
 import type { ClusterSite } from "./cluster-site.ts";
 import { canRead } from "./rows-first.ts";
+import { SetBacks } from "./set-backs.ts";
 
 const MINUTE_MS = 60_000;
 /** A day more than the log is kept at least. */
@@ -17,30 +19,6 @@ const WEEK_MS = 8 * 24 * 60 * MINUTE_MS;
 const IN_FLIGHT_MAX = 4;
 /** Clocks count in whole milliseconds and step by 1/65,536 of one. */
 const CLOCK_SLACK_MS = 10;
-
-/** What may go wrong in a run; each seed has some of it. */
-type Plan = ClientSettings & {
-  readonly exchange: "direct" | "engine";
-  readonly acts: number;
-  readonly crashes: boolean;
-  readonly cutSteps: boolean;
-  readonly lines: boolean;
-  readonly weather: boolean;
-  readonly clocks: boolean;
-  readonly jumps: boolean;
-  /** Sites watch their own clocks, and wait for an operator when they jump. */
-  readonly guarded: boolean;
-  readonly idle: boolean;
-  /** A week passes in the middle: logs and tombstones that nobody waits for are dropped. */
-  readonly ages: boolean;
-  readonly backups: boolean;
-  /** The last site joins when there is something to take over; what it wrote alone stays. */
-  readonly joins: "empty" | "with data" | undefined;
-  /** A site is removed for ever. */
-  readonly removes: boolean;
-  /** Now and then a site takes over all rows of another one by hand. */
-  readonly takesRows: boolean;
-};
 
 export type ClusterReport = {
   readonly events: string;
@@ -56,11 +34,14 @@ export type RunSettings = {
   readonly sabotage?: PortSabotage | undefined;
   /** Whether a site may join late. */
   readonly joins?: boolean;
+  /** What lives are about; anything, unless given. */
+  readonly life?: Life;
 };
 
 /** One seeded life of a cluster. Throws what it finds wrong. */
 export async function runCluster(number: number, settings: RunSettings): Promise<ClusterReport> {
-  const seed = new Seed(`cluster/${number}`);
+  const { life = "usual" } = settings;
+  const seed = new Seed(life === "usual" ? `cluster/${number}` : `${life}/${number}`);
   return await new Run(seed, settings).run();
 }
 
@@ -70,18 +51,21 @@ class Run {
   readonly #settings: RunSettings;
   readonly #cluster: Cluster;
   readonly #clients: ReadonlyMap<ClusterSite, Client>;
+  readonly #setBacks: SetBacks | undefined;
 
   constructor(seed: Seed, settings: RunSettings) {
     this.#seed = seed.derive("run");
     this.#settings = settings;
-    this.#plan = makePlan(seed.derive("plan"), settings.joins === true);
+    const { life = "usual", joins: mayJoin = false } = settings;
+    this.#plan = PLANS[life](seed.derive("plan"), mayJoin);
     const { hash, sites, sabotage } = settings;
     const segmentBytes = this.#seed.pick([16, 64, 256]) * 1024;
     const directIo = this.#seed.pick(["on", "off"] as const);
-    const { exchange, guarded, rowsFirst } = this.#plan;
+    const { exchange, guarded, rowsFirst, setBacks, holds } = this.#plan;
     const joins = this.#plan.joins !== undefined;
     const own = { hash, sites, exchange, guarded, joins, rowsFirst, segmentBytes, directIo };
-    this.#cluster = new Cluster(seed, { ...own, sabotage });
+    this.#cluster = new Cluster(seed, { ...own, setBacks, holds, sabotage });
+    if (setBacks) this.#setBacks = new SetBacks(seed.derive("set backs"), this.#cluster);
     this.#clients = new Map(
       this.#cluster.sites.map((site) => {
         const own = seed.derive(site.name);
@@ -109,6 +93,7 @@ class Run {
       // A site that is alone keeps its log for nobody: it is read before it is dropped.
       if (joins !== undefined && act < joinAt) await this.#watchJoiner();
       await this.#act();
+      await this.#setBacks?.act();
       await cluster.pass(this.#seed.int(this.#seed.chance(0.02) ? 10_000 : 60));
     }
     await cluster.heal();
@@ -337,9 +322,9 @@ class Run {
       site.checkAcknowledged(cluster.members.isRemoved(site) ? "as far as taken" : "all");
     }
     cluster.members.checkKept();
-    const { locks, ages: aged, backups, removes } = this.#plan;
+    const { locks, ages: aged, backups, removes, setBacks } = this.#plan;
     const { isHalfTaken: halfTaken } = cluster;
-    const mayLose = backups || removes;
+    const mayLose = backups || removes || setBacks;
     const isGivenUp = (dot: Dot): boolean => cluster.isGivenUp(dot);
     const deps = { hash, observer, contents, locks, aged, mayLose, halfTaken, isGivenUp };
     const checked = checkAgreement(cluster.members.looked(), deps);
@@ -358,41 +343,4 @@ class Run {
     await site.start({ rebuildIndex: true });
     if (site.running !== undefined) checkRows(kept, dumpRows(site.running.kv, hash));
   }
-}
-
-/** A swarm: each seed leaves some of the trouble out, so that the rest goes further. */
-function makePlan(seed: Seed, mayJoin: boolean): Plan {
-  const rowsFirst = process.env["SIM_ROWS_FIRST"] === "1";
-  const troubles = makeTroubles(seed);
-  const plan = rowsFirst ? { ...troubles, exchange: "engine" as const } : troubles;
-  const canMove = plan.exchange === "engine";
-  const joins = seed.chance(0.15) ? (["empty", "with data"] as const) : [];
-  const [removes, takesRows] = [seed.chance(0.15), seed.chance(0.15)];
-  return {
-    ...{ ...plan, rowsFirst },
-    joins: mayJoin && canMove && joins.length > 0 ? seed.pick(joins) : undefined,
-    removes: canMove && removes,
-    takesRows: canMove && takesRows,
-  };
-}
-
-function makeTroubles(seed: Seed): Omit<Plan, "joins" | "removes" | "takesRows" | "rowsFirst"> {
-  return {
-    exchange: seed.chance(0.6) ? "engine" : "direct",
-    acts: 10 + seed.int(70),
-    versioned: seed.chance(0.6),
-    locks: seed.chance(0.2),
-    buckets: seed.chance(0.5),
-    large: seed.chance(0.01),
-    crashes: seed.chance(0.5),
-    cutSteps: seed.chance(0.5),
-    lines: seed.chance(0.6),
-    weather: seed.chance(0.6),
-    clocks: seed.chance(0.2),
-    jumps: seed.chance(0.3),
-    guarded: seed.chance(0.5),
-    idle: seed.chance(0.03),
-    ages: seed.chance(0.15),
-    backups: seed.chance(0.2),
-  };
 }

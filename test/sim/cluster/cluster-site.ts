@@ -1,9 +1,11 @@
 import { StorageFault } from "../../../src/core/faults.ts";
-import type { OriginId } from "../../../src/core/names.ts";
+import type { OriginId, Seq } from "../../../src/core/names.ts";
 import type { Operation } from "../../../src/core/records.ts";
+import type { OriginHead } from "../../../src/storage/replica.ts";
+import type { WithdrawnFrom } from "../../../src/storage/withdrawn.ts";
 import { BrokenPromise } from "../store-check.ts";
 import type { Told, Wish } from "./client.ts";
-import type { Backup, ClusterMachine, Running } from "./cluster-machine.ts";
+import type { Backup, ClusterMachine, Running, Snapshot } from "./cluster-machine.ts";
 import type { LogObserver } from "./log-observer.ts";
 import type { WorldTime } from "./world-time.ts";
 
@@ -14,6 +16,8 @@ type Acknowledged = {
   readonly after: number;
   readonly upTo: number;
   readonly proof: (operation: Operation) => boolean;
+  /** The site was set back to an earlier state, and others have it. */
+  readonly elsewhere?: true;
 };
 
 const PUT_OFF: ReadonlySet<string> = new Set(["clock", "unreachable"]);
@@ -39,6 +43,10 @@ export class ClusterSite {
   #failure: unknown;
   /** What was kept of the data directory at some time. */
   backup: Backup | undefined;
+  /** What the whole disk was at some time, as a virtual machine is kept. */
+  snapshot: Snapshot | undefined;
+  /** The origin of which others know more than this site, which was set back, and where that was. */
+  fork: WithdrawnFrom | undefined;
   requests = 0;
   starts = 0;
 
@@ -83,6 +91,7 @@ export class ClusterSite {
       this.#running = running;
       const { origin } = running.site.identity;
       this.#deps.note(`${this.name} starts as ${origin}`);
+      if (this.fork?.origin !== origin) this.fork = undefined;
       this.#checkKept(running);
       this.#end = await this.#deps.time.until(this.#deps.started(running), "what begins with it");
       return;
@@ -158,6 +167,34 @@ export class ClusterSite {
   }
 
   /**
+   * What this site wrote after it was set back is withdrawn from here on. What it wrote before that
+   * is given up: no log reaches back to where its own and that of the others part (0033).
+   */
+  giveUpFork(from: Seq): void {
+    const { fork } = this;
+    if (fork === undefined || from <= fork.from) return;
+    this.#acknowledged = this.#acknowledged.filter(({ origin, upTo, elsewhere }) => {
+      return elsewhere === true || origin !== fork.origin || upTo < fork.from || upTo >= from;
+    });
+  }
+
+  /**
+   * A site has become an earlier one of itself. What this one told is true as far as anybody knows
+   * it still.
+   *
+   * @param here how far this site's logs reach, if it is the one.
+   */
+  setBack(here: ReadonlyMap<OriginId, OriginHead> | undefined): void {
+    const { observer } = this.#deps;
+    this.#acknowledged = this.#acknowledged.flatMap((one): Acknowledged[] => {
+      const { origin, after, upTo, proof, elsewhere } = one;
+      const isHere = here === undefined ? !elsewhere : upTo <= (here.get(origin)?.seq ?? 0);
+      if (isHere) return [one];
+      return observer.find(origin, after, upTo, proof) ? [{ ...one, elsewhere: true }] : [];
+    });
+  }
+
+  /**
    * Throws when something that a client was told of does not stand in the logs; of a site that was
    * removed, only as far as others had taken its log.
    */
@@ -174,7 +211,8 @@ export class ClusterSite {
   acknowledgedUpTo(origin: OriginId): number {
     let most = 0;
     for (const one of this.#acknowledged) {
-      if (one.origin === origin) most = Math.max(most, one.upTo);
+      if (one.origin !== origin || one.elsewhere === true) continue;
+      most = Math.max(most, one.upTo);
     }
     return most;
   }
@@ -185,7 +223,7 @@ export class ClusterSite {
     for (const { origin, from } of identity.withdrawn) {
       observer.withdraw(this.name, origin, from);
       this.#acknowledged = this.#acknowledged.map((one) => {
-        if (one.origin !== origin || one.upTo < from) return one;
+        if (one.origin !== origin || one.upTo < from || one.elsewhere === true) return one;
         const isBefore = observer.find(origin, one.after, from - 1, one.proof);
         if (isBefore) return { ...one, upTo: from - 1 };
         const upTo = store.logHead()?.seq ?? 0;

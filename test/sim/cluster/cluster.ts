@@ -1,11 +1,14 @@
 import { createHash } from "node:crypto";
+import type { Seq } from "../../../src/core/names.ts";
 import type { Dot } from "../../../src/core/records.ts";
 import type { Hash } from "../../../src/ports/hash.ts";
 import type { VerifyStep, VerifyWish } from "../../../src/replication/verify.ts";
+import { noteWithdrawing } from "../../../src/storage/site-identity.ts";
 import type { Seed } from "../seed.ts";
+import { SIM_DIRECTORY } from "../sim-machine.ts";
 import { SimNetwork } from "../sim-network.ts";
 import { BrokenPromise } from "../store-check.ts";
-import { apart, furthest } from "./checkers.ts";
+import { apart, headsOf } from "./checkers.ts";
 import type { Contents } from "./client-words.ts";
 import { ClusterMachine, type PortSabotage, type Running } from "./cluster-machine.ts";
 import { ClusterMembers } from "./cluster-members.ts";
@@ -31,6 +34,10 @@ export type ClusterSettings = {
   readonly joins: boolean;
   /** Buckets may show rows before their bytes are there. */
   readonly rowsFirst: boolean;
+  /** Disks are set back: sites look for what they have lost. */
+  readonly setBacks: boolean;
+  /** Writes wait at a start until peers have told what they know of the site's own log. */
+  readonly holds: boolean;
   readonly segmentBytes: number;
   readonly directIo: "on" | "off";
   readonly sabotage?: PortSabotage | undefined;
@@ -201,16 +208,21 @@ export class Cluster {
     await this.members.remind();
     const untilMs = this.time.nowMs + HEAL_MS_MAX;
     for (;;) {
+      // One that was set back has stopped when it heard of that.
+      for (const site of this.members.all) if (site.running === undefined) await site.start();
       const why = this.#unsettled();
       if (why === undefined && !(await this.#giveUpLost())) break;
-      if (this.time.nowMs > untilMs) throw new BrokenPromise(`the sites never agree: ${why}`);
+      if (this.time.nowMs > untilMs) {
+        throw new BrokenPromise(`the sites never agree: ${why}`);
+      }
       if (this.#settings.exchange === "direct") await this.#pullAll();
       await this.pass(5_000);
       this.#bringTogether();
     }
+    this.#seeClocks();
     if (this.isHalfTaken) await this.#verify();
     for (const site of this.members.all) await this.observe(site);
-    this.observer.cutTo(furthest(this.members.looked()));
+    this.observer.keepOnly([headsOf(this.members.looked())]);
     this.observer.checkWhole();
   }
 
@@ -239,7 +251,9 @@ export class Cluster {
     const taking = [...this.#engines].filter(
       ([name, { rows }]) => isMember(name) && rows.isTakingOver,
     );
-    return taking.length > 0 ? "rows are being taken over" : apart(this.members.looked());
+    return taking.length > 0
+      ? "rows are being taken over"
+      : apart(this.members.looked(), this.observer);
   }
 
   /** What an operator does with a site whose peers' logs begin too late for it. */
@@ -277,6 +291,19 @@ export class Cluster {
     }
   }
 
+  /** What the server does about it: it stops, and its next start issues again what it withdraws. */
+  async #beginAnew(site: ClusterSite, running: Running, from: Seq): Promise<void> {
+    const { identity } = running.site;
+    const wish = { from: [{ origin: identity.origin, from }], times: "kept" } as const;
+    this.note(`${site.name} was set back, and has lost ${from}`);
+    site.giveUpFork(from);
+    await noteWithdrawing(site.machine.disk, SIM_DIRECTORY, identity, wish);
+    // Between two turns of the world, as whatever ends a program here.
+    this.time.after(0, () => {
+      if (site.running === running) site.stop("kill");
+    });
+  }
+
   #seeClocks(): void {
     for (const { machine } of this.sites) {
       this.#mostMs = Math.max(this.#mostMs, machine.wall.latestMs);
@@ -291,10 +318,19 @@ export class Cluster {
     if (site !== undefined) this.members.started(site, running);
     if (this.#settings.guarded) running.site.guard.arm();
     if (this.#settings.exchange === "direct") return () => undefined;
-    const { hash, rowsFirst } = this.#settings;
+    const { hash, rowsFirst, holds, setBacks, sabotage } = this.#settings;
     const { network } = this;
     const { random, log, disk, name } = machine;
-    const engine = startEngine({ running, network, hash, random, log, disk, rowsFirst });
+    const { store, identity } = running.site;
+    // As the server does: the others must hear of an origin that is new.
+    const known = store.site(identity.siteId);
+    if (setBacks && known?.state === "active" && !known.origins.includes(identity.origin)) {
+      await store.putSite(siteRecordOf(running.site));
+    }
+    const looks = setBacks && sabotage?.neverSetBack !== true && site !== undefined;
+    const setBack = looks ? (from: Seq) => void this.#beginAnew(site, running, from) : undefined;
+    const own = { running, network, hash, random, log, disk, rowsFirst, holds, setBack };
+    const engine = startEngine(own);
     this.#engines.set(name, engine);
     return () => {
       engine.end();

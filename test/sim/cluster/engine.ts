@@ -1,10 +1,13 @@
+import type { Seq, SiteId } from "../../../src/core/names.ts";
 import type { MemberSite, SiteRecord } from "../../../src/core/site-record.ts";
 import type { Disk } from "../../../src/ports/disk.ts";
 import type { Hash } from "../../../src/ports/hash.ts";
 import type { Log } from "../../../src/ports/log.ts";
 import type { Network } from "../../../src/ports/network.ts";
 import type { Random } from "../../../src/ports/random.ts";
+import type { BootstrapDeps } from "../../../src/replication/bootstrap.ts";
 import { heldLogs } from "../../../src/replication/held-logs.ts";
+import { lostWithRows } from "../../../src/replication/own-fork.ts";
 import type { AskPeer } from "../../../src/replication/peer-calls.ts";
 import type { PeerRequest } from "../../../src/replication/peer-client.ts";
 import { createPeerClient } from "../../../src/replication/peer-client.ts";
@@ -15,7 +18,9 @@ import { Refusals } from "../../../src/replication/refusals.ts";
 import { Replication } from "../../../src/replication/replication.ts";
 import { RowsService } from "../../../src/replication/rows-service.ts";
 import { parseRowsRequest, writeRowsRequest } from "../../../src/replication/wire-rows.ts";
+import type { Replica } from "../../../src/storage/replica.ts";
 import type { Site } from "../../../src/storage/site.ts";
+import { releaseWhenVouched } from "../../../src/wiring/first-word.ts";
 import type { SimNetwork } from "../sim-network.ts";
 import type { Running } from "./cluster-machine.ts";
 import { startReadThrough } from "./rows-first.ts";
@@ -35,6 +40,10 @@ export type EngineDeps = {
   readonly disk: Disk;
   /** Whether buckets may show rows before their bytes are here. */
   readonly rowsFirst: boolean;
+  /** Whether writes wait at a start until peers have told what they know of this site's log. */
+  readonly holds: boolean;
+  /** A peer knows more of this site's own log, or something else, from this operation on. */
+  readonly setBack: ((from: Seq) => void) | undefined;
 };
 
 /** Replication of a program that runs. */
@@ -62,7 +71,7 @@ export function siteRecordOf({ identity }: Site): SiteRecord {
 
 /** All of replication of one program, as the server wires it. */
 export function startEngine(deps: EngineDeps): Engine {
-  const { running, network, hash, random, log, disk, rowsFirst } = deps;
+  const { running, network, hash, random, log, disk, rowsFirst, holds, setBack } = deps;
   const { site, clock, replica } = running;
   const { identity, store } = site;
   const refusals = new Refusals(log);
@@ -77,19 +86,26 @@ export function startEngine(deps: EngineDeps): Engine {
     ...{ rows: running.rows, replica, peers, ask, clock, random, hash, log, disk },
     engine: () => replication,
     own: () => identity.origin,
+    ...(setBack === undefined ? {} : { isSetBack: looksAtRows(replica, setBack) }),
     marksKeptMs: HISTORY_MS,
     ...{ site: identity.siteId, cluster: () => identity.clusterId, bytesPerSecond: undefined },
   });
   const watch = new PeerWatch({ clock, log });
+  // What the log tells operators, once.
+  const told = new Set<SiteId>();
   const replication = new Replication(
     {
       ...{ replica, sites: () => store.sites(), owner: identity },
       ...{ ask, clock, random, hash, log, watch },
       quarantine: new Quarantine({ clock, log, driftMsMax: DRIFT_MS_MAX }),
-      belowFloor: (peer, origins) => rows.belowFloor(peer, origins),
+      belowFloor: (peer, origins) => {
+        told.add(peer.id);
+        rows.belowFloor(peer, origins);
+      },
       held: () => heldLogs(rows, store.rows, store.replica),
       showsRowsFirst: (bucket) => rowsFirst && store.remote.showsRowsFirst(bucket),
       linkChanged: () => through?.retry(),
+      ...(setBack === undefined ? {} : { setBack: (_peer, from) => setBack(from) }),
     },
     { bytesPerSecond: undefined },
   );
@@ -104,12 +120,23 @@ export function startEngine(deps: EngineDeps): Engine {
     name,
     answerWith((exchange) => server.handle(exchange)),
   );
+  if (holds && peers().length > 0) site.hold.begin();
   replication.start();
   rows.start();
+  if (holds) releaseWhenVouched(site.hold, replication.vouched(), clock);
   const through = rowsFirst ? startReadThrough(running, log, () => replication) : undefined;
   const outOfReach = (): MemberSite[] =>
-    peers().filter(({ id }) => watch.facts(id).link === "needs-bootstrap");
+    peers().filter(({ id }) => told.has(id) || watch.facts(id).link === "needs-bootstrap");
   return { rows, outOfReach, giveUpParked: () => replication.giveUpParked(), end };
+}
+
+/** As the server does when rows are all that is left of what it has lost. */
+function looksAtRows(replica: Replica, setBack: (from: Seq) => void): BootstrapDeps["isSetBack"] {
+  return async (_peer, heads) => {
+    const from = await lostWithRows(replica, heads);
+    if (from !== undefined) setBack(from);
+    return from !== undefined;
+  };
 }
 
 /** There is little in a simulated site: so that its rows do not all come with one answer. */

@@ -9,7 +9,7 @@ import {
 import { chainAfter, decodeOperation } from "../../../src/core/operation-codec.ts";
 import type { Operation, Vector } from "../../../src/core/records.ts";
 import type { Hash } from "../../../src/ports/hash.ts";
-import type { LogEntry } from "../../../src/storage/replica.ts";
+import type { LogEntry, OriginHead } from "../../../src/storage/replica.ts";
 import type { Store } from "../../../src/storage/store.ts";
 import { BrokenPromise } from "../store-check.ts";
 import { bodyOf, type Contents, describe, writerOf } from "./client-words.ts";
@@ -31,6 +31,8 @@ export class LogObserver {
   readonly #hash: Hash;
   readonly #contents: Contents;
   readonly #origins = new Map<OriginId, Observed[]>();
+  /** Of origins whose site was set back: what stands in another history of theirs. */
+  readonly #beside = new Map<OriginId, Observed[]>();
   readonly #versions = new Set<string>();
   /** Versions that were read before they were seen in a log, and what to say of them. */
   readonly #expected = new Map<VersionId, string>();
@@ -71,6 +73,19 @@ export class LogObserver {
     }
   }
 
+  /** A site was set back: it may write other histories of its origins, until it hears of the first. */
+  setBack(site: string, origins: readonly OriginId[]): void {
+    this.forget(site);
+    for (const origin of origins) {
+      if (!this.#beside.has(origin)) this.#beside.set(origin, []);
+    }
+  }
+
+  /** Whether a site was set back that wrote under this origin. */
+  wasSetBack(origin: OriginId): boolean {
+    return this.#beside.has(origin);
+  }
+
   /** A site has become what it was before: it is read from its beginning again. */
   forget(site: string): void {
     this.#seen.delete(site);
@@ -103,22 +118,38 @@ export class LogObserver {
     fits: (operation: Operation) => boolean,
   ): boolean {
     const all = this.#origins.get(origin) ?? [];
-    return all.slice(after, upTo).some(({ operation }) => fits(operation));
+    if (all.slice(after, upTo).some(({ operation }) => fits(operation))) return true;
+    return (this.#beside.get(origin) ?? []).some(({ operation }) => {
+      const { seq } = operation.dot;
+      return seq > after && seq <= upTo && fits(operation);
+    });
   }
 
   /** A site has withdrawn the end of its own log, which nobody else had. */
   withdraw(site: string, origin: OriginId, from: number): void {
     const operations = this.#origins.get(origin) ?? [];
-    operations.length = Math.min(operations.length, from - 1);
+    // Of a site that was set back the others have what stands there in its first history.
+    if (!this.#beside.has(origin)) operations.length = Math.min(operations.length, from - 1);
     const seen = this.#seenBy(site);
     const left = parseSeq(Math.min(seen.get(origin) ?? 0, from - 1));
     if (left !== undefined) seen.set(origin, left);
   }
 
   /** Forgets what no site holds any more, because one was set back to an older state. */
-  cutTo(heads: ReadonlyMap<OriginId, Seq>): void {
+  keepOnly(heads: readonly ReadonlyMap<OriginId, OriginHead>[]): void {
     for (const [origin, operations] of this.#origins) {
-      operations.length = Math.min(operations.length, heads.get(origin) ?? 0);
+      const ends = heads.flatMap((each) => each.get(origin) ?? []);
+      const beside = this.#beside.get(origin);
+      if (beside === undefined) {
+        operations.length = Math.min(operations.length, Math.max(0, ...ends.map(({ seq }) => seq)));
+        continue;
+      }
+      const all = [...operations.splice(0), ...beside.splice(0)];
+      for (const one of new Set(ends.flatMap((end) => historyTo(end, all)))) {
+        const { seq } = one.operation.dot;
+        if (operations[seq - 1] === undefined) operations[seq - 1] = one;
+        else beside.push(one);
+      }
     }
   }
 
@@ -174,36 +205,45 @@ export class LogObserver {
     const known = this.#origins.get(origin) ?? [];
     this.#origins.set(origin, known);
     const same = known[seq - 1];
+    const beside = this.#beside.get(origin);
     if (same !== undefined) {
-      if (Buffer.compare(same.encoded, entry.encoded) === 0) return;
-      throw new BrokenPromise(`${what} is ${describe(same.operation)} elsewhere`);
+      if (sameBytes(same.encoded, entry.encoded)) return;
+      if (beside === undefined) {
+        throw new BrokenPromise(`${what} is ${describe(same.operation)} elsewhere`);
+      }
+      if (beside.some(({ encoded }) => sameBytes(encoded, entry.encoded))) return;
     }
     // What came as rows is in the logs of others, which are read later.
     const isBehindRows = (entry.floors.get(origin) ?? 0) >= seq - 1;
-    this.#checkNext(what, known, operation, isBehindRows);
+    const last = [known[seq - 2], ...(beside ?? [])].find(
+      (one) => one?.operation.dot.seq === seq - 1 && sameBytes(one.chain, operation.chainBefore),
+    );
+    this.#checkNext(what, last ?? (beside ? undefined : known[seq - 2]), operation, isBehindRows);
     this.#checkInline(what, operation, entry.inline);
     const hash = (bytes: Uint8Array): Buffer => this.#hash.digest("SHA256", bytes);
     const chain = chainAfter(hash, operation.chainBefore, entry.encoded);
     const next = known[seq];
-    if (next !== undefined && Buffer.compare(next.operation.chainBefore, chain) !== 0) {
+    const isOther = next !== undefined && !sameBytes(next.operation.chainBefore, chain);
+    if (isOther && beside === undefined) {
       throw new BrokenPromise(`${what} is not what ${describe(next.operation)} continues`);
     }
-    known[seq - 1] = { operation, encoded: Uint8Array.from(entry.encoded), chain };
+    const observed = { operation, encoded: Uint8Array.from(entry.encoded), chain };
+    if (same === undefined) known[seq - 1] = observed;
+    else beside?.push(observed);
     this.#versions.add(makeVersionId(operation.hlc, origin));
   }
 
   #checkNext(
     what: string,
-    known: readonly Observed[],
+    last: Observed | undefined,
     operation: Operation,
     isBehindRows: boolean,
   ): void {
-    const last = known[operation.dot.seq - 2];
     if (last === undefined) {
       if (operation.dot.seq === 1 || isBehindRows) return;
       throw new BrokenPromise(`${what} is the first that was seen of its origin`);
     }
-    if (Buffer.compare(last.chain, operation.chainBefore) !== 0) {
+    if (!sameBytes(last.chain, operation.chainBefore)) {
       throw new BrokenPromise(`${what} does not continue the chain of its origin`);
     }
     if (operation.hlc <= last.operation.hlc) {
@@ -219,4 +259,22 @@ export class LogObserver {
     if (!bodyOf(contents).equals(inline))
       throw new BrokenPromise(`${what} travels with others' bytes`);
   }
+}
+
+function sameBytes(left: Uint8Array, right: Uint8Array): boolean {
+  return Buffer.compare(left, right) === 0;
+}
+
+/** Of several histories of an origin, the one that ends so; any, when that is not known. */
+function historyTo({ seq, chain }: OriginHead, all: readonly (Observed | undefined)[]): Observed[] {
+  const known = all.filter((one) => one !== undefined);
+  const history: Observed[] = [];
+  let end: Uint8Array = chain;
+  for (;;) {
+    const one = known.find((each) => sameBytes(each.chain, end));
+    if (one === undefined) break;
+    history.push(one);
+    end = one.operation.chainBefore;
+  }
+  return history.length > 0 ? history : known.filter(({ operation: { dot } }) => dot.seq <= seq);
 }

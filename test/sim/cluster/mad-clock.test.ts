@@ -55,6 +55,8 @@ test.each([1, 2, 3, 4, 5])(
       guarded: false,
       joins: false,
       rowsFirst: false,
+      setBacks: false,
+      holds: false,
     } as const;
     const cluster = new Cluster(seed, { hash, ...fair, directIo: "on", segmentBytes: 64 * 1024 });
     for (const site of cluster.sites) await site.start();

@@ -1,4 +1,4 @@
-// What `npm run sim -- --seed N [--minutes M] [--sites K] [--events]` starts: the simulation of CI
+// What `npm run sim -- --seed N [--minutes M] [--sites K] [--life L] [--events]` starts: the simulation of CI
 // from another seed on and for longer, or one seed again.
 import { spawnSync } from "node:child_process";
 import { createRequire } from "node:module";
@@ -12,6 +12,7 @@ const { values } = parseArgs({
     seed: { type: "string", default: "1000000" },
     minutes: { type: "string" },
     sites: { type: "string" },
+    life: { type: "string" },
     events: { type: "boolean" },
   },
 });
@@ -35,6 +36,7 @@ const { status } = spawnSync(
       // The last life that is begun may take a while.
       HANGING_MINUTES: String(Number(minutes) + 25),
       ...(values.sites === undefined ? {} : { SIM_SITES: values.sites }),
+      ...(values.life === undefined ? {} : { SIM_LIFE: values.life }),
       ...(values.events === true ? { SIM_EVENTS: "1" } : {}),
     },
   },
