@@ -1,7 +1,7 @@
 import { LIMITS } from "../core/limits.ts";
 import type { OriginId, SiteId } from "../core/names.ts";
 import { decodeOperation } from "../core/operation-codec.ts";
-import type { ManifestRef, RowName } from "../core/records.ts";
+import type { LogStart, ManifestRef, RowName } from "../core/records.ts";
 import { compareUtf8 } from "../core/utf8-order.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Log } from "../ports/log.ts";
