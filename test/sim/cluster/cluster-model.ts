@@ -165,7 +165,10 @@ function idOf({ operation }: Any): string {
 function showKey(key: string, all: readonly Any[]): string[] {
   const gone = new Set(ofKind(all, "version-delete").map(({ body }) => body.version as string));
   const puts = ofKind(all, "object-put");
-  const deletes = ofKind(all, "object-delete");
+  // One that is said again stands where the first one stands, which is among them.
+  const deletes = ofKind(all, "object-delete").filter(
+    ({ body }) => !body.nullSlot || body.standsAt === undefined,
+  );
   const slot = latest([
     ...puts.filter(({ body }) => body.nullSlot),
     ...deletes.filter(({ body }) => body.nullSlot),
