@@ -19,7 +19,7 @@ import {
   writerOf,
 } from "./client-words.ts";
 import type { Running } from "./cluster-machine.ts";
-import { ClusterModel } from "./cluster-model.ts";
+import { ClusterModel, showLock } from "./cluster-model.ts";
 import type { LogObserver } from "./log-observer.ts";
 import { canRead, checkElsewhere } from "./rows-first.ts";
 
@@ -134,8 +134,6 @@ export type Agreement = {
   readonly hash: Hash;
   readonly observer: LogObserver;
   readonly contents: Contents;
-  /** Whether locks were used: then the model does not know which deletes are void. */
-  readonly locks: boolean;
   /** Whether time has passed after which sites forget what was deleted, each at its own pace. */
   readonly aged: boolean;
   /** Whether a site is gone, or was set back, that may have had bytes alone. */
@@ -204,7 +202,7 @@ async function checkStore(site: Looked, model: ClusterModel, deps: Looking): Pro
       .sort();
     checkSame(`settings of ${name} at ${site.name}`, shown, model.settings(name));
     const listed = showVersions(store, name);
-    if (!deps.locks) checkSame(`${name} at ${site.name}`, listed, model.versions(name));
+    checkSame(`${name} at ${site.name}`, listed, model.versions(name));
     checkObjects(site, name);
     await checkBodies(site, name, deps);
   }
@@ -217,7 +215,8 @@ function showVersions(store: Store, bucket: BucketName): string[] {
     const words = [key, version.version, isLatest ? "latest" : "", isNull ? "null" : ""];
     if (version.kind === "delete-marker") return [...words, "marker"].join(" ");
     const { record } = version.object;
-    return [...words, writerOf(record), record.etag, record.attributes.tags.join()].join(" ");
+    const { attributes, etag, lock } = record;
+    return [...words, writerOf(record), etag, attributes.tags.join(), showLock(lock)].join(" ");
   });
 }
 

@@ -40,6 +40,8 @@ export type ClientSettings = {
   /** Versions, locks, buckets that come and go, keys, large bodies: what a run is about. */
   readonly versioned: boolean;
   readonly locks: boolean;
+  /** Every bucket keeps versions, and two fifths of all requests are about them. */
+  readonly manyLocks?: boolean;
   readonly buckets: boolean;
   readonly large: boolean;
   /** Buckets show rows before their bytes are there, now and then. */
@@ -66,6 +68,7 @@ export class Client {
   /** The next request to a store; some look at what is there. */
   next(store: Store): Wish {
     const at = { bucket: this.#bucket(), key: keyOf(this.#seed.pick(KEYS)) };
+    if (this.#settings.manyLocks && this.#seed.chance(0.4)) return this.#aboutVersion(at, store);
     const dice = this.#seed.int(100);
     if (dice < 40) return this.#put(at);
     if (dice < 55) return this.#delete(at);
@@ -279,7 +282,8 @@ export class Client {
 
   #createBucket(name: BucketName): Wish {
     const settings = new Map<string, Uint8Array>();
-    if (this.#settings.versioned && this.#seed.chance(0.5)) {
+    const { manyLocks = false, versioned } = this.#settings;
+    if (manyLocks || (versioned && this.#seed.chance(0.5))) {
       settings.set(VERSIONING_SETTING, versioningSetting("enabled"));
       if (this.#settings.locks) settings.set(OBJECT_LOCK_SETTING, Buffer.from("on"));
     }

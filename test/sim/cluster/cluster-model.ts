@@ -1,5 +1,7 @@
+import { HLC_ZERO, hlcMs } from "../../../src/core/hlc.ts";
 import { makeVersionId, type OriginId, type Seq } from "../../../src/core/names.ts";
-import type { Dot, Operation, OperationBody } from "../../../src/core/records.ts";
+import type { ObjectLock, Retention } from "../../../src/core/object-lock-state.ts";
+import type { Dot, ObjectChange, Operation, OperationBody } from "../../../src/core/records.ts";
 import { describe, writerOf } from "./client-words.ts";
 import type { Observed } from "./log-observer.ts";
 
@@ -163,7 +165,7 @@ function idOf({ operation }: Any): string {
 }
 
 function showKey(key: string, all: readonly Any[]): string[] {
-  const gone = new Set(ofKind(all, "version-delete").map(({ body }) => body.version as string));
+  const gone = new Set(takenAway(all).map(({ body }) => body.version as string));
   const puts = ofKind(all, "object-put");
   // One that is said again stands where the first one stands, which is among them.
   const deletes = ofKind(all, "object-delete").filter(
@@ -201,5 +203,54 @@ function showVersion(
   const tagged = latest(metas.filter((meta) => meta.body.change.kind === "tags"));
   const change = tagged?.body.change;
   const tags = change?.kind === "tags" ? change.tags : body.object.attributes.tags;
-  return [...words, writerOf(body.object), body.object.etag, tags.join()].join(" ");
+  const lock = showLock(lockOf(body.object.lock, metas));
+  return [...words, writerOf(body.object), body.object.etag, tags.join(), lock].join(" ");
+}
+
+/** A lock in the words of lists. */
+export function showLock(lock: ObjectLock | undefined): string {
+  const { retention, legalHold = false } = lock ?? {};
+  const kept = retention === undefined ? "" : `${retention.mode} until ${retention.untilMs}`;
+  return `${kept}${legalHold ? " held" : ""}`;
+}
+
+/** Deletes of versions that are not void: each knew of every lock, or whoever put it knew of it. */
+function takenAway(all: readonly Any[]): Of<"version-delete">[] {
+  const locks = ofKind(all, "object-meta").filter(({ body: { change } }) => {
+    if (change.kind === "legal-hold") return change.on;
+    return change.kind === "retention" && change.retention !== undefined;
+  });
+  return ofKind(all, "version-delete").filter((one) =>
+    locks
+      .filter(({ body }) => body.version === one.body.version && !body.nullSlot)
+      .every((lock) => sees(one, lock) || sees(lock, one)),
+  );
+}
+
+/**
+ * What is said of a version in the end: a hold that is on, unless one knew of it that is off; the
+ * strictest of the retentions of which none knew another; and no compliance ends before its time.
+ */
+function lockOf(base: ObjectLock | undefined, metas: readonly Of<"object-meta">[]): ObjectLock {
+  const last = (kind: ObjectChange["kind"]): readonly Of<"object-meta">[] => {
+    const all = metas.filter(({ body }) => body.change.kind === kind);
+    return all.filter((one) => !all.some((other) => sees(other, one)));
+  };
+  const retentionOf = ({ body: { change } }: Of<"object-meta">): Retention | undefined =>
+    change.kind === "retention" ? change.retention : undefined;
+  const holds = last("legal-hold");
+  const isOn = holds.some(({ body: { change } }) => change.kind === "legal-hold" && change.on);
+  const legalHold = holds.length === 0 ? base?.legalHold === true : isOn;
+  const retentions = last("retention");
+  if (retentions.length === 0) return { retention: base?.retention, legalHold };
+  const changes = metas.filter(({ body }) => body.change.kind === "retention");
+  const lastMs = hlcMs(latest(changes)?.operation.hlc ?? HLC_ZERO);
+  const running = [base?.retention, ...changes.map(retentionOf)].filter(
+    (one) => one?.mode === "COMPLIANCE" && one.untilMs > lastMs,
+  );
+  const all = [...retentions.map(retentionOf), ...running].filter((one) => one !== undefined);
+  const strict = all.some(({ mode }) => mode === "COMPLIANCE") ? "COMPLIANCE" : "GOVERNANCE";
+  const times = all.filter(({ mode }) => mode === strict).map(({ untilMs }) => untilMs);
+  const untilMs = Math.max(...times);
+  return { retention: times.length === 0 ? undefined : { mode: strict, untilMs }, legalHold };
 }

@@ -30,7 +30,7 @@ export type Plan = ClientSettings & {
 };
 
 /** What a life is about: everything, or something that would be rare among everything. */
-export type Life = "usual" | "set back";
+export type Life = "usual" | "set back" | "locked";
 
 type MakePlan = (seed: Seed, mayJoin: boolean) => Plan;
 
@@ -44,6 +44,11 @@ export const PLANS: Readonly<Record<Life, MakePlan>> = {
     // Another way to lose the end of a log would let more be lost than what is counted here. And
     // where the peers' logs have been dropped, nothing tells where a site's own and theirs part.
     return { ...usual, exchange: "engine", ...own, backups: false, ages: false };
+  },
+  // Versions are held, retained, freed and deleted at all sites at once.
+  locked: (seed, mayJoin) => {
+    const own = { locks: true, manyLocks: true, versioned: true };
+    return { ...makePlan(seed, mayJoin), ...own };
   },
 };
 

@@ -322,11 +322,11 @@ class Run {
       site.checkAcknowledged(cluster.members.isRemoved(site) ? "as far as taken" : "all");
     }
     cluster.members.checkKept();
-    const { locks, ages: aged, backups, removes, setBacks } = this.#plan;
+    const { ages: aged, backups, removes, setBacks } = this.#plan;
     const { isHalfTaken: halfTaken } = cluster;
     const mayLose = backups || removes || setBacks;
     const isGivenUp = (dot: Dot): boolean => cluster.isGivenUp(dot);
-    const deps = { hash, observer, contents, locks, aged, mayLose, halfTaken, isGivenUp };
+    const deps = { hash, observer, contents, aged, mayLose, halfTaken, isGivenUp };
     const checked = checkAgreement(cluster.members.looked(), deps);
     cluster.note(await time.until(checked, "the look at what there is"));
     checkClocks(observer, cluster.mostMs + CLOCK_SLACK_MS);

@@ -108,7 +108,7 @@ test.each([1, 2, 3, 4, 5])(
     for (const site of cluster.sites) await cluster.observe(site);
     for (const site of cluster.sites) site.checkAcknowledged("all");
     const { observer, contents, members, time } = cluster;
-    const plan = { locks: false, aged: false, mayLose: false, halfTaken: false };
+    const plan = { aged: false, mayLose: false, halfTaken: false };
     const deps = { hash, observer, contents, ...plan, isGivenUp: () => false };
     await time.until(checkAgreement(members.looked(), deps), "the look at what there is");
   },
