@@ -1,7 +1,7 @@
 import { StorageFault } from "../core/faults.ts";
 import { ignore } from "../core/ignore.ts";
 import type { ClusterId, OriginId, SiteId } from "../core/names.ts";
-import type { BodyRef, LogStart } from "../core/records.ts";
+import type { BodyRef, LogStart, ManifestRef } from "../core/records.ts";
 import type { MemberSite, SiteRecord } from "../core/site-record.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Disk } from "../ports/disk.ts";
@@ -388,12 +388,8 @@ export class RowsService {
     return new RowCalls({ ask, bandwidth: new Bandwidth(clock, bytesPerSecond) }, peer);
   }
 
-  #fetch(
-    manifests: Extract<BodyRef, { kind: "manifests" }>["manifests"],
-    site: SiteId,
-    signal: AbortSignal,
-  ): Promise<FetchedBody> {
-    return this.#deps.engine().fetch({ kind: "manifests", manifests }, site, signal);
+  #fetch(refs: readonly ManifestRef[], site: SiteId, signal: AbortSignal): Promise<FetchedBody> {
+    return this.#deps.engine().fetch({ kind: "manifests", manifests: refs }, site, signal);
   }
 }
 
