@@ -18,15 +18,23 @@ import { createPorts, openFromSettings, openKeys } from "./site.ts";
 
 /** The administration of the server that runs on a directory, undefined when none does. */
 export async function findServer(directory: string): Promise<AdminClient | undefined> {
+  const found = await askHolder(directory);
+  return found === "silent" || found === "elsewhere" ? undefined : found;
+}
+
+/** Who answers where the LOCK of a directory points: its server, that of another one, or nobody. */
+async function askHolder(directory: string): Promise<AdminClient | "elsewhere" | "silent"> {
   const network = createNodeNetwork();
   const disk = createNodeDisk();
   const holder = await readLockHolder(disk, directory);
-  if (holder?.socketPath === undefined) return undefined;
-  if (!(await answersOnSocket(network, systemClock, holder.socketPath))) return undefined;
+  if (holder?.socketPath === undefined) return "silent";
+  if (!(await answersOnSocket(network, systemClock, holder.socketPath))) return "silent";
   const client = connectAdminSocket(network, holder.socketPath);
   const { data } = (await client.call("GET", "status")).body;
   const isOther = typeof data === "string" && (await areOthers(disk, directory, data));
-  return isOther ? undefined : client;
+  if (!isOther) return client;
+  await client.close();
+  return "elsewhere";
 }
 
 /**
@@ -43,14 +51,17 @@ async function areOthers(disk: Disk, directory: string, served: string): Promise
 /** Why there is no server to ask, for the operator. */
 export async function noServer(directory: string): Promise<StorageFault> {
   const holder = await readLockHolder(createNodeDisk(), directory);
-  const { socketPath } = holder ?? {};
-  const hasAnswer =
-    socketPath !== undefined &&
-    (await answersOnSocket(createNodeNetwork(), systemClock, socketPath));
-  if (hasAnswer) {
+  const found = await askHolder(directory);
+  if (found === "elsewhere") {
     const message = `no server runs on ${directory}: its LOCK is that of a server elsewhere`;
     return new StorageFault("unreachable", message, {
       hint: "It is a copy, made while that server ran. Only of a copy LOCK may be removed.",
+    });
+  }
+  if (found !== "silent") {
+    await found.close();
+    return new StorageFault("unreachable", `the server on ${directory} was too slow to answer`, {
+      hint: "It answers now: try again.",
     });
   }
   if (holder !== undefined && createProcessFacts().isAlive(holder)) {

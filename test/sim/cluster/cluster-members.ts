@@ -153,7 +153,9 @@ export class ClusterMembers {
       const heads = new Map<OriginId, Seq>();
       for (const [origin, before] of removed.heads) {
         const seq = now.get(origin);
-        if (seq !== undefined) heads.set(origin, seq < before ? seq : before);
+        if (seq === undefined) continue;
+        heads.set(origin, before);
+        if (seq < before) heads.set(origin, seq);
       }
       this.#removed.set(site, { ...removed, heads });
     }
