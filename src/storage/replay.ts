@@ -364,7 +364,8 @@ class Replay {
 
   /**
    * A copy of the index that is older than a drop may hold rows whose removal was dropped as well,
-   * together with what it removed: such rows rest on a segment that is gone.
+   * together with what it removed: such rows rest on a segment that is gone. So do rows that were
+   * replaced by what is withdrawn, until that has been issued again: no index is kept of it.
    */
   #checkHomes(): void {
     const runs = this.#view.get(TABLES.dropped, DROPPED_KEY)?.record.segments ?? [];
@@ -380,7 +381,7 @@ class Replay {
     this.#plain?.settle();
     this.#leftOut?.keepBytes();
     this.#references.sweep();
-    this.#checkHomes();
+    if (this.#leftOut === undefined) this.#checkHomes();
     if (this.#rows.versions > 0) await this.#flushVersions();
     if (this.#rows.hasGathered) await this.#flush();
     if (this.#written) this.#view.remove(TABLES.replaying, "");
