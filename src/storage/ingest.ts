@@ -194,7 +194,7 @@ class Ingest {
         return unit.map(({ operation: { dot } }) => ({ ...verdict, dot }));
       }
       const isNew = !("outcome" in verdict) && readable.operation.dot.seq > head.seq;
-      if (!isComplete && (isNew || this.#waitsForGroup(readable.operation))) {
+      if (!isComplete && (isNew || waitsForGroup(batch, readable.operation))) {
         return unit.map(({ operation: { dot } }) => refusal("gap", dot, "its group is not whole"));
       }
       verdicts.push(verdict);
@@ -252,17 +252,6 @@ class Ingest {
     return { operation, encoded, chain, inline, as: "whole" };
   }
 
-  /** Parked operations of a group may come one by one, if they come in their order. */
-  #waitsForGroup({ dot, group }: Operation): boolean {
-    const { origins } = this.#deps;
-    if (!origins.isParked(dot)) return false;
-    for (let seq = dot.seq - (group?.count ?? 1) + 1; seq < dot.seq; seq++) {
-      const earlier = parseSeq(seq);
-      if (earlier !== undefined && origins.isParked({ ...dot, seq: earlier })) return true;
-    }
-    return false;
-  }
-
   #headOf(origin: OriginId): LogPlace {
     // Nothing comes in of our own log: what is in it is a duplicate, whatever its chain says.
     if (origin === this.#deps.origin) return { seq: this.#deps.ownSeq(), chain: undefined };
@@ -289,6 +278,19 @@ class Ingest {
     });
     if (heads.length > 0) batch.local({ kind: "heads-signed", heads });
   }
+}
+
+/**
+ * Parked operations of a group may come one by one, if they come in their order. What stands in
+ * front of the group and is parked as well has nothing to do with it: it may wait for the group.
+ */
+function waitsForGroup({ context: { view } }: OpenBatch, { dot, group }: Operation): boolean {
+  if (view.get(TABLES.parked, logRunKeyOf(dot.origin, dot.seq)) === undefined) return false;
+  for (let seq = dot.seq - (group?.count ?? 1) + 1; seq < dot.seq; seq++) {
+    const earlier = view.get(TABLES.parked, logRunKeyOf(dot.origin, seq));
+    if (earlier !== undefined && earlier.group === group?.id) return true;
+  }
+  return false;
 }
 
 /** A place in a log; of our own log only the sequence is known here. */

@@ -196,4 +196,27 @@ describe("a group", () => {
     expect(await contentsOf(b.store)).toEqual(await contentsOf(a.store));
     await expectSameAfterRebuild(b);
   });
+
+  test("does not wait for what stands in front of it, which may wait for the group", async () => {
+    await put(a.store, 0, 0, LARGE);
+    const moved = await entriesFor(a, b);
+    await b.store.replica.ingest(parkedNow(moved), []);
+    const request = { bucket: PLAIN, source: keyOf("a"), key: keyOf("a/b"), token: undefined };
+    await a.store.renameObject(request);
+    const [first, second] = await entriesFor(a, b);
+    if (first === undefined || second === undefined) throw new Error("no operations");
+    await b.store.replica.ingest([...parkedNow([first]), second], []);
+    await a.store.deleteObject({ bucket: PLAIN, key: keyOf("a/b") });
+    await handOverAll(a, b);
+    await b.restart();
+    // Nobody has the bytes any more: the delete took the place of the first, the second that of
+    // what was moved.
+    expect(namesOf(await b.store.replica.ingest([second], []))).toEqual(["gap"]);
+    expect(namesOf(await b.store.replica.ingest(voidNow([first]), []))).toEqual(["void"]);
+    expect(namesOf(await b.store.replica.ingest([second], []))).toEqual(["applied"]);
+    expect(namesOf(await b.store.replica.ingest(voidNow(moved), []))).toEqual(["void"]);
+    expect(b.store.replica.parked()).toEqual([]);
+    expect(await contentsOf(b.store)).toEqual(await contentsOf(a.store));
+    await expectSameAfterRebuild(b);
+  });
 });

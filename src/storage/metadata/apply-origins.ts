@@ -49,10 +49,10 @@ export function writtenSlot(body: Operation["body"]): KeyName | undefined {
 /** An operation stands in the log without its bytes: what it says is not applied. */
 export function parkOperation(
   { view, references }: ApplyContext,
-  { dot, hlc, body }: Operation,
+  { dot, hlc, body, group }: Operation,
   { home, reason, vector }: { home: number; reason: string; vector: Vector },
 ): void {
-  const row = { home, hlc, reason, vector, slot: writtenSlot(body) };
+  const row = { home, hlc, reason, vector, slot: writtenSlot(body), group: group?.id };
   view.put(TABLES.parked, logRunKeyOf(dot.origin, dot.seq), row);
   references.addLive(home, 1, 0);
 }

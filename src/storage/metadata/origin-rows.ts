@@ -24,6 +24,8 @@ export type ParkedRow = {
   readonly reason: string;
   /** The null slot that it writes; undefined: none, or an older program wrote the row. */
   readonly slot?: Slot | undefined;
+  /** The id of the group that it belongs to. */
+  readonly group?: string | undefined;
 };
 export type SignedHeadRow = Pick<SignedHead, "site" | "chain" | "signature"> & {
   readonly home: number;
@@ -43,9 +45,12 @@ function readSite(reader: ByteReader): SiteId {
   return site;
 }
 
-function readSlot(reader: ByteReader): Slot {
-  const bucket = parseBucketName(reader.text());
-  const key = parseObjectKey(reader.text());
+/** A slot; two empty texts for none. */
+function readSlot(reader: ByteReader): Slot | undefined {
+  const [bucketText, keyText] = [reader.text(), reader.text()];
+  if (bucketText === "" && keyText === "") return undefined;
+  const bucket = parseBucketName(bucketText);
+  const key = parseObjectKey(keyText);
   if (bucket === undefined || key === undefined) throw new LayoutError("not an object key");
   return { bucket, key };
 }
@@ -70,12 +75,17 @@ export const ORIGIN_TABLES = {
     encode: (writer: ByteWriter, row: ParkedRow) => {
       writer.u32(row.home).bigU64(row.hlc).text(row.reason);
       writeVector(writer, row.vector);
-      if (row.slot !== undefined) writer.text(row.slot.bucket).text(row.slot.key);
+      const { slot, group } = row;
+      if (slot === undefined && group === undefined) return;
+      writer.text(slot?.bucket ?? "").text(slot?.key ?? "");
+      if (group !== undefined) writer.text(group);
     },
     decode: (reader: ByteReader): ParkedRow => {
       const at = { home: reader.u32(), hlc: readHlc(reader) };
       const row = { ...at, reason: reader.text(), vector: readVector(reader) };
-      return reader.remaining === 0 ? row : { ...row, slot: readSlot(reader) };
+      if (reader.remaining === 0) return row;
+      const slot = readSlot(reader);
+      return { ...row, slot, group: reader.remaining === 0 ? undefined : reader.text() };
     },
   },
   /** Signatures go when their segment goes: they are kept for operations that can be relayed. */
