@@ -20,6 +20,7 @@ import {
 } from "./client-words.ts";
 import type { Running } from "./cluster-machine.ts";
 import { ClusterModel, showLock } from "./cluster-model.ts";
+import type { ForgottenDeletes } from "./forgotten-deletes.ts";
 import type { LogObserver } from "./log-observer.ts";
 import { canRead, checkElsewhere } from "./rows-first.ts";
 
@@ -140,6 +141,8 @@ export type Agreement = {
   readonly mayLose: boolean;
   /** Whether a write was taken back because its bytes had burnt with a site. */
   readonly isGivenUp: (dot: Dot) => boolean;
+  /** Deletes of which the sites may know, or not. */
+  readonly forgotten: ForgottenDeletes;
   /** Whether rows of a site that is gone may be here of which no log tells any more. */
   readonly halfTaken: boolean;
 };
@@ -160,13 +163,23 @@ export async function checkAgreement(sites: readonly Looked[], deps: Agreement):
     deps.isGivenUp(dot) || isLostEverywhere(dot, sites, deps.observer);
   checkLost(sites, deps.observer);
   const model = new ClusterModel(deps.observer.all, isLost);
+  const models = { model, without: modelWithout(deps, isLost) ?? model };
   const misplaced = model.misplaced(deps.observer.all);
   if (misplaced !== undefined) throw new BrokenPromise(misplaced);
   for (const site of sites) {
     checkSame(`keys of ${site.name}`, showKeys(site.running.site.store), model.accessKeys());
-    await checkStore(site, model, { ...deps, sites });
+    await checkStore(site, models, { ...deps, sites });
   }
   return dump.join("\n");
+}
+
+/** What is right as well: deletes that a site may have forgotten were never made. */
+function modelWithout(
+  { observer, forgotten }: Agreement,
+  isLost: (dot: Dot) => boolean,
+): ClusterModel | undefined {
+  if (forgotten.isEmpty) return undefined;
+  return new ClusterModel(observer.all, (dot) => isLost(dot) || forgotten.has(dot));
 }
 
 /** What waits for bytes that are held for lost waits rightly: no site has them. */
@@ -188,23 +201,44 @@ function showKeys(store: Store): string[] {
   return [...store.accessKeys()].map(({ id, state, name }) => `${id} ${state} ${name}`);
 }
 
-async function checkStore(site: Looked, model: ClusterModel, deps: Looking): Promise<void> {
+type Models = { readonly model: ClusterModel; readonly without: ClusterModel };
+
+async function checkStore(site: Looked, models: Models, deps: Looking): Promise<void> {
   const { store } = site.running.site;
+  const { model, without } = models;
   const buckets = [...store.buckets()];
-  checkSame(
-    `buckets of ${site.name}`,
-    buckets.map(({ name }) => name),
-    model.buckets(),
-  );
+  const names = buckets.map(({ name }) => name);
+  if (names.join() !== without.buckets().join()) {
+    checkSame(`buckets of ${site.name}`, names, model.buckets());
+  }
   for (const { name, settings } of buckets) {
     const shown = [...settings]
       .map(([setting, value]) => `${setting}=${Buffer.from(value).toString("hex")}`)
       .sort();
     checkSame(`settings of ${name} at ${site.name}`, shown, model.settings(name));
-    const listed = showVersions(store, name);
-    checkSame(`${name} at ${site.name}`, listed, model.versions(name));
+    checkVersions(site, name, models, deps.forgotten);
     checkObjects(site, name);
     await checkBodies(site, name, deps);
+  }
+}
+
+function checkVersions(
+  { name: site, running }: Looked,
+  bucket: BucketName,
+  { model, without }: Models,
+  forgotten: ForgottenDeletes,
+): void {
+  const what = `${bucket} at ${site}`;
+  const keys = forgotten.keys(bucket);
+  const listed = showVersions(running.site.store, bucket);
+  const wanted = model.versions(bucket);
+  const isClear = (line: string): boolean => ![...keys].some((key) => line.startsWith(`${key} `));
+  checkSame(what, listed.filter(isClear), wanted.filter(isClear));
+  for (const key of keys) {
+    const linesOf = (all: readonly string[]) => all.filter((line) => line.startsWith(`${key} `));
+    const shown = linesOf(listed);
+    const isWithout = shown.join("\n") === linesOf(without.versions(bucket)).join("\n");
+    if (!isWithout) checkSame(what, shown, linesOf(wanted));
   }
 }
 

@@ -316,7 +316,7 @@ class Run {
   async #look(): Promise<void> {
     const { hash } = this.#settings;
     const cluster = this.#cluster;
-    const { observer, contents, time } = cluster;
+    const { observer, contents, time, forgotten } = cluster;
     for (const site of cluster.sites) {
       // Of what a removed site wrote, the others keep what they had; the rest is gone with it.
       site.checkAcknowledged(cluster.members.isRemoved(site) ? "as far as taken" : "all");
@@ -326,7 +326,7 @@ class Run {
     const { isHalfTaken: halfTaken } = cluster;
     const mayLose = backups || removes || setBacks;
     const isGivenUp = (dot: Dot): boolean => cluster.isGivenUp(dot);
-    const deps = { hash, observer, contents, aged, mayLose, halfTaken, isGivenUp };
+    const deps = { hash, observer, contents, aged, mayLose, halfTaken, isGivenUp, forgotten };
     const checked = checkAgreement(cluster.members.looked(), deps);
     cluster.note(await time.until(checked, "the look at what there is"));
     checkClocks(observer, cluster.mostMs + CLOCK_SLACK_MS);

@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { LIMITS } from "../../../src/core/limits.ts";
 import type { Seq } from "../../../src/core/names.ts";
 import type { Dot } from "../../../src/core/records.ts";
 import type { Hash } from "../../../src/ports/hash.ts";
@@ -15,6 +16,7 @@ import { ClusterMembers } from "./cluster-members.ts";
 import { ClusterSite } from "./cluster-site.ts";
 import { pullDirectly } from "./direct-exchange.ts";
 import { type Engine, siteRecordOf, startEngine } from "./engine.ts";
+import { ForgottenDeletes } from "./forgotten-deletes.ts";
 import { LogObserver } from "./log-observer.ts";
 import { ProcessClock, WallClock, WorldTime } from "./world-time.ts";
 
@@ -51,6 +53,7 @@ export class Cluster {
   readonly sites: readonly ClusterSite[];
   readonly members: ClusterMembers;
   readonly network: SimNetwork;
+  readonly forgotten = new ForgottenDeletes();
   readonly #engines = new Map<string, Engine>();
   readonly #seed: Seed;
   readonly #settings: ClusterSettings;
@@ -151,6 +154,9 @@ export class Cluster {
   /** The site that was alone joins. */
   async admit(joiner: ClusterSite, takesRows: boolean): Promise<void> {
     const via = await this.members.admit(joiner);
+    const origin = joiner.running?.site.identity.origin;
+    const own = origin === undefined ? undefined : this.observer.all.get(origin);
+    this.forgotten.look(own ?? [], this.nowMs - LIMITS.historyRetentionMs);
     if (takesRows) this.takeRows(via, joiner);
   }
 
@@ -256,8 +262,9 @@ export class Cluster {
       : apart(this.members.looked(), this.observer);
   }
 
-  /** What an operator does with a site whose peers' logs begin too late for it. */
+  /** What an operator does with a site whose peers' logs begin too late for it, while that shows. */
   #bringTogether(): void {
+    if (this.#unsettled() === undefined) return;
     for (const site of this.members.all) {
       const [peer] = this.#engines.get(site.name)?.outOfReach() ?? [];
       const from = this.members.all.find(({ name }) => name === peer?.name);

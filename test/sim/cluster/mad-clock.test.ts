@@ -107,9 +107,9 @@ test.each([1, 2, 3, 4, 5])(
     expect(east.running?.site.identity.origin).not.toBe(former);
     for (const site of cluster.sites) await cluster.observe(site);
     for (const site of cluster.sites) site.checkAcknowledged("all");
-    const { observer, contents, members, time } = cluster;
+    const { observer, contents, members, time, forgotten } = cluster;
     const plan = { aged: false, mayLose: false, halfTaken: false };
-    const deps = { hash, observer, contents, ...plan, isGivenUp: () => false };
+    const deps = { hash, observer, contents, forgotten, ...plan, isGivenUp: () => false };
     await time.until(checkAgreement(members.looked(), deps), "the look at what there is");
   },
 );
