@@ -90,7 +90,10 @@ function judgeImport(
   }
   if (step.removed.length > 0) batch.local({ kind: "rows-removed", rows: step.removed });
   batch.context.references.dropManifestRefs(held);
-  for (const [operation, conflicts] of taken) sayDeleteAgain(batch, parts, operation, conflicts);
+  // The first step of a bootstrap is not noted yet: who takes all rows over knows too little.
+  if (!isBootstrap || step.progress.merges === true) {
+    for (const [operation, conflicts] of taken) sayDeleteAgain(batch, parts, operation, conflicts);
+  }
   // What was refused has still to come.
   const isWhole = refused.length === 0;
   if (step.progress !== undefined && isWhole) batch.local({ kind: "bootstrap", ...step.progress });
