@@ -1,5 +1,6 @@
 import { lstatSync, readdirSync, readFileSync } from "node:fs";
 import { monitorEventLoopDelay } from "node:perf_hooks";
+import { errnoOf } from "../core/faults.ts";
 import { systemClock } from "./system-clock.ts";
 
 /** What a process is known by: a pid alone is reused, a pid with its start time is not. */
@@ -53,13 +54,15 @@ export function createProcessFacts(): ProcessFacts {
   };
 }
 
+const NO_DESCRIPTOR: ReadonlySet<string> = new Set(["EMFILE", "ENFILE"]);
+
 function watchResident(): () => number {
   let lastBytes = 0;
   return () => {
     try {
       lastBytes = process.memoryUsage.rss();
     } catch (failure) {
-      if (!(failure instanceof Error)) throw failure;
+      if (!NO_DESCRIPTOR.has(errnoOf(failure) ?? "")) throw failure;
     }
     return lastBytes;
   };

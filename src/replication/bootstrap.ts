@@ -13,6 +13,7 @@ import { bodyBytesOf } from "./lag-counter.ts";
 import { saysRemoved } from "./peer-fault.ts";
 import { PeerLie } from "./peer-lie.ts";
 import { ownFrom, removedThere } from "./removed-there.ts";
+import { rowAt } from "./row-at.ts";
 import {
   discardAll,
   type FoundBody,
@@ -268,12 +269,6 @@ export class BootstrapRun {
     for (const { staged } of found.manifests) gathered.bodyBytes += staged?.bytes ?? 0;
   }
 
-  /** Whether a row is here, whatever it says. */
-  #isHere(position: string): boolean {
-    const range = { from: position, to: `${position}\0` };
-    return this.#deps.rows.read(range, 1).rows.length > 0;
-  }
-
   /** Commits what was gathered, and removes rows that were removed there, up to a position. */
   async #commit(
     progress: Bootstrap,
@@ -309,7 +304,7 @@ export class BootstrapRun {
 
   /** Remembers rows that are left out for now, so that nobody takes them for removed. */
   #owe(progress: Bootstrap, positions: readonly string[]): Bootstrap {
-    const lacking = positions.filter((position) => !this.#isHere(position));
+    const lacking = positions.filter((at) => rowAt(this.#deps.rows, at) === undefined);
     for (const position of lacking) {
       this.#deps.log.warn({ position }, "a row is left out: its bytes are damaged there");
     }

@@ -1,8 +1,8 @@
-import { ignore } from "../core/ignore.ts";
 import type { MemberSite } from "../core/site-record.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Log } from "../ports/log.ts";
 import type { LogicalRows } from "../storage/logical-rows.ts";
+import { rangeOf, rowAt } from "./row-at.ts";
 import type { VerifyStep, VerifyWish } from "./verify.ts";
 
 export type OwedRowsDeps = {
@@ -39,7 +39,9 @@ export class OwedRows {
     this.#cancel?.();
     if (this.#stopped || this.#deps.rows.owed().length === 0) return;
     this.#cancel = this.#deps.clock.after(afterMs, () => {
-      this.#asking = this.ask().catch(ignore);
+      this.#asking = this.ask().catch((failure: unknown) => {
+        this.#deps.log.warn({ err: failure }, "rows that were left out could not be asked for");
+      });
     });
   }
 
@@ -72,8 +74,8 @@ export class OwedRows {
   /** Whether a row has come, or every member has said that it has none. */
   async #isSettled(position: string): Promise<boolean> {
     const { rows, peers, verify, log } = this.#deps;
-    const range = { from: position, to: `${position}\0` };
-    const isHere = () => rows.read(range, 1).rows.length > 0;
+    const range = rangeOf(position);
+    const isHere = () => rowAt(rows, position) !== undefined;
     if (isHere()) return true;
     const members = peers();
     let isKnown = members.length === 0;

@@ -5,6 +5,7 @@ import type { IncomingManifest, LogEntry } from "../storage/replica.ts";
 import { encodeLogicalRow } from "../storage/row-operations.ts";
 import { Ahead } from "./ahead.ts";
 import type { FetchedBody } from "./body-fetch.ts";
+import { rowAt } from "./row-at.ts";
 
 /** A row of another site that has been checked. */
 export type ReadRow = {
@@ -56,7 +57,8 @@ export class RowBodies {
 
   /** The bytes of a row that are not here. */
   async find({ entry, operation, position }: ReadRow, signal: AbortSignal): Promise<FoundBody> {
-    if (this.#isHere(position, entry.encoded)) return "here";
+    const own = rowAt(this.#deps.rows, position);
+    if (own !== undefined && encodeLogicalRow(own).equals(entry.encoded)) return "here";
     const { body } = operation;
     if (body.kind !== "object-put" || body.object.body.kind !== "manifests") return NO_BODY;
     const isShownFirst = this.#deps.rows.remote.showsRowsFirst(body.bucket);
@@ -64,12 +66,6 @@ export class RowBodies {
     const refs = body.object.body.manifests;
     const found = await this.#deps.fetch(refs, this.#source.site, signal);
     return found.outcome === "gone" && isShownFirst ? "remote" : found;
-  }
-
-  #isHere(position: string, encoded: Uint8Array): boolean {
-    const range = { from: position, to: `${position}\0` };
-    const [own] = this.#deps.rows.read(range, 1).rows;
-    return own?.position === position && encodeLogicalRow(own).equals(encoded);
   }
 }
 

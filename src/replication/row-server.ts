@@ -163,8 +163,10 @@ function owedIn(
   step: RowStep,
   { from, to }: RowRange,
 ): readonly string[] {
+  const owed = rows.owed();
+  if (owed.length === 0) return owed;
   const here = new Set(step.rows.map(({ position }) => position));
-  return rows.owed().filter((one) => {
+  return owed.filter((one) => {
     const isInside = compareUtf8(one, from) >= 0 && (to === undefined || compareUtf8(one, to) < 0);
     return isInside && !here.has(one);
   });

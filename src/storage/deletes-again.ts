@@ -33,8 +33,9 @@ export function sayDeleteAgain(
   if (!("key" in body) || (conflicts.length === 0 && !isDelete)) return;
   const { view } = batch.context;
   const tombstone = tombstoneOf(view, body);
-  if (tombstone === undefined || !hasConflicts(view, body)) return;
+  if (tombstone === undefined) return;
   if (clock.nowMs() - tombstone.deletedMs < timeBounds.historyMs * OLD_SHARE) return;
+  if (!hasConflicts(view, body)) return;
   // Rows of another site are being taken over, and this one knows too little to say anything.
   const underWay = view.get(TABLES.bootstrap, BOOTSTRAP_KEY)?.record;
   if (!mayStamp() || (underWay !== undefined && underWay.merges !== true)) return;

@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
+import { StorageFault } from "../core/faults.ts";
 import type { Store } from "./store.ts";
-import { gateWrites } from "./write-gate.ts";
+import { gateWrites, makeGates } from "./write-gate.ts";
 import { WriteHold } from "./write-hold.ts";
 
 test("writes wait in their order while the hold lasts, reads and later writes do not", async () => {
@@ -43,4 +44,16 @@ test("a clock that is not believed refuses the writes that waited, too", async (
   refusal = new Error("the clock has jumped");
   hold.end();
   await expect(put).rejects.toBe(refusal);
+});
+
+test("the gates are open while the clock is believed and nothing holds writes back", () => {
+  let refusal: StorageFault | undefined;
+  const { hold, areOpen } = makeGates({ refusal: () => refusal });
+  expect(areOpen()).toBe(true);
+  hold.begin();
+  expect(areOpen()).toBe(false);
+  hold.end();
+  expect(areOpen()).toBe(true);
+  refusal = new StorageFault("clock", "the clock has jumped");
+  expect(areOpen()).toBe(false);
 });

@@ -146,7 +146,7 @@ export class Client {
           first?.outcome === "deleted" && (first.existed || first.deleteMarker !== undefined);
         const outcome = done.map((one) => one.outcome).join();
         const proof = ({ body }: Operation): boolean =>
-          body.kind === "object-delete" && body.bucket === at.bucket && body.key === at.key;
+          isDelete(body) && body.bucket === at.bucket && body.key === at.key;
         return changed ? { outcome, proof } : { outcome };
       },
     };
@@ -333,6 +333,13 @@ export class Client {
   }
 }
 
+/** Whether it is a client's: what a site says again is no proof that a client was told the truth. */
+function isDelete(body: Operation["body"]): body is Deletion {
+  return body.kind === "object-delete" && body.standsAt === undefined;
+}
+
+type Deletion = Extract<Operation["body"], { kind: "object-delete" }>;
+
 function deleteVersion(at: At, version: VersionId | "null"): Wish {
   return {
     name: `delete version ${at.bucket}/${at.key} ${version}`,
@@ -340,7 +347,7 @@ function deleteVersion(at: At, version: VersionId | "null"): Wish {
       const done = await store.deleteObject({ ...at, version });
       const { outcome } = done;
       const proof = ({ body }: Operation): boolean =>
-        (body.kind === "version-delete" || body.kind === "object-delete") && body.key === at.key;
+        (body.kind === "version-delete" || isDelete(body)) && body.key === at.key;
       return done.outcome === "deleted" && done.existed ? { outcome, proof } : { outcome };
     },
   };
