@@ -26,7 +26,13 @@ function deskWith(changes: Partial<SitesDesk> = {}): SitesDesk {
     clusterId: () => "41".repeat(16),
     sites: () => [siteOf(OWN, "berlin"), PARIS],
     invite: async () => ({ outcome: "invited", token: "atoll-join-1.AAAA", expiresMs: 0 }),
-    join: async () => ({ outcome: "joined", peer: "berlin", resealed: 3, unreadable: 0 }),
+    join: async () => ({
+      outcome: "joined",
+      peer: "berlin",
+      resealed: 3,
+      unreadable: 0,
+      takesOver: true,
+    }),
     remove: async () => ({ outcome: "removed", site: PARIS, homes: [PHOTOS] }),
     refusals: () =>
       new Map([

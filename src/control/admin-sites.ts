@@ -27,6 +27,7 @@ type JoinOutcome =
       readonly peer: string;
       readonly resealed: number;
       readonly unreadable: number;
+      readonly takesOver: boolean;
     }
   | { readonly outcome: "already"; readonly peer: string }
   | Refused;
@@ -106,8 +107,10 @@ async function join(desk: SitesDesk, body: unknown): Promise<AdminAnswer> {
   if (joined.outcome === "refused") return adminProblem(409, joined.message);
   const resealed = joined.outcome === "joined" ? joined.resealed : 0;
   const unreadable = joined.outcome === "joined" ? joined.unreadable : 0;
+  const takes_over = joined.outcome === "joined" && joined.takesOver;
   const { outcome, peer } = joined;
-  return { status: 200, body: { outcome, cluster: desk.clusterId(), peer, resealed, unreadable } };
+  const sealed = { resealed, unreadable };
+  return { status: 200, body: { outcome, cluster: desk.clusterId(), peer, ...sealed, takes_over } };
 }
 
 async function remove(desk: SitesDesk, name: string): Promise<AdminAnswer> {

@@ -72,6 +72,9 @@ export type BootstrapProgress = {
   readonly failure: string | undefined;
 };
 
+/** The lease of a bootstrap for which no site has given one yet. */
+export const NO_LEASE = "";
+
 /** Behind the last row of all. */
 const END = "E";
 /** The most that one commit brings in: bytes of bodies beside the log, and bytes of rows in it. */
@@ -180,7 +183,7 @@ export class BootstrapRun {
   async #begin(signal: AbortSignal): Promise<Bootstrap> {
     const { site } = this.#source;
     const before = this.#deps.rows.bootstrap();
-    if (before?.site === site) {
+    if (before?.site === site && before.lease !== NO_LEASE) {
       try {
         const renewed = await this.#source.start(before.lease, signal);
         this.#total = renewed;

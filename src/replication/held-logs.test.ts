@@ -61,3 +61,33 @@ test("what was asked for before rows were taken over, and comes then, is asked f
   expect([...paris.replica.applied()]).toEqual([[berlin.owner.origin, 1]]);
   await stop();
 });
+
+test("while everything waits, each peer is still asked how it stands, and for no operation", async () => {
+  const { clock, site, start, stop, world } = await openTwins(["berlin", "oslo", "paris"]);
+  const [berlin, oslo, paris] = [site("berlin"), site("oslo"), site("paris")];
+  world.takingOver = "paris";
+  for (let count = 0; count < 50; count++) writeSmall(berlin, `news ${count}`, "x".repeat(500));
+  let answered = 0;
+  let bytes = 0;
+  world.meddle = async (_to, { path, body }, deliver) => {
+    const answer = await deliver();
+    if (path !== "/v1/repl/pull" || !body?.toString().includes(paris.owner.origin)) return answer;
+    answered += 1;
+    bytes += answer.body.length;
+    return answer;
+  };
+  start();
+  await clock.advance(59_000);
+  // Both clocks are witnesses of its own, and both say that they know no more of its log.
+  expect(paris.watch.skews()).toEqual([0, 0]);
+  await paris.replication.vouched();
+  expect([...paris.replica.applied()]).toEqual([]);
+  const pulls = paris.asked.filter(({ path }) => path === "/v1/repl/pull");
+  expect(pulls.map(({ to }) => to).sort()).toEqual([
+    ...Array(4).fill(berlin.member.name),
+    ...Array(4).fill(oslo.member.name),
+  ]);
+  expect(answered).toBeGreaterThanOrEqual(8);
+  expect(bytes / answered).toBeLessThan(2000);
+  await stop();
+});

@@ -4,7 +4,7 @@ import { signBytes } from "../core/ed25519.ts";
 import { makeSiteKeyPair } from "../core/identity.ts";
 import { decodeJoinToken, type JoinToken } from "../core/join-token.ts";
 import { LIMITS } from "../core/limits.ts";
-import { type ClusterId, parseAccessKeyId } from "../core/names.ts";
+import { type ClusterId, parseAccessKeyId, type SiteId } from "../core/names.ts";
 import { type KeyRing, unsealSecret } from "../core/seal.ts";
 import { makeBoxKeyPair, openBox } from "../core/sealed-box.ts";
 import type { SiteRecord } from "../core/site-record.ts";
@@ -30,6 +30,11 @@ export type JoinDeps = {
   readonly ownRecord: () => SiteRecord;
   readonly adoptCluster: (clusterId: ClusterId) => Promise<void>;
   readonly retireOrigin: () => Promise<void>;
+  /**
+   * Handles that the cluster has taken this site in, before this site says so itself. Whether it
+   * takes over all that others hold before it says of anything that it is not there.
+   */
+  readonly joined: (inviting: SiteId) => Promise<boolean>;
 };
 
 export type JoinOutcome =
@@ -39,6 +44,8 @@ export type JoinOutcome =
       /** Secrets and envelopes that were sealed anew. */
       readonly resealed: number;
       readonly unreadable: number;
+      /** Whether this site was empty, and says of nothing that it is not there until it has all. */
+      readonly takesOver: boolean;
     }
   | { readonly outcome: "already"; readonly peer: string }
   | { readonly outcome: "refused"; readonly message: string };
@@ -87,8 +94,9 @@ export async function joinCluster(deps: JoinDeps, text: string): Promise<JoinOut
   for (const site of offer.sites) await deps.store.putSite(site);
   const committed = await call("commit");
   if (committed.status !== 200) return explainRefusal(deps, committed);
+  const takesOver = await deps.joined(token.siteId);
   await deps.store.putSite(deps.ownRecord());
-  return { outcome: "joined", peer: token.siteName, ...resealed };
+  return { outcome: "joined", peer: token.siteName, ...resealed, takesOver };
 }
 
 /**

@@ -13,6 +13,7 @@ import { PullHolds } from "./pull-holds.ts";
 import { PullQuestions } from "./pull-questions.ts";
 import { PullStanding, type PullStandingDeps } from "./pull-standing.ts";
 import { Rest } from "./rest.ts";
+import { type KnownHead, markOf } from "./wire-pages.ts";
 
 export type PullerDeps = PullStandingDeps & {
   readonly replica: Pick<Replica, "received" | "applied">;
@@ -59,10 +60,11 @@ const NEEDS_ROWS_MS = 15_000;
 /** A fork of our own log that could not be found is looked for again after this time. */
 const FORK_MS = 60_000;
 /**
- * While rows are being taken over, nothing is requested; this is how often it is checked whether
- * they still are.
+ * While rows are being taken over, no operations are requested; this is how often it is checked
+ * whether they still are, and how often the peer is asked how it stands.
  */
 const HELD_MS = 500;
+const GREET_MS = 15_000;
 /**
  * A peer counts as busy when it sends at least BUSY_OPERATIONS, one in BUSY_EVERY_MS or more often.
  * The next request then waits until GATHER_MS behind the last one: a page costs as much as many
@@ -88,6 +90,7 @@ export class Puller {
   /** Whether the peer's copy of our own log seems to be another one than ours. */
   #doubted = false;
   #doubtedMs = Number.NEGATIVE_INFINITY;
+  #greetedMs = Number.NEGATIVE_INFINITY;
   readonly #stop = new AbortController();
   readonly #rest: Rest;
   readonly #holds: PullHolds;
@@ -213,7 +216,7 @@ export class Puller {
 
   /** One request, perhaps one that waits at the peer; returns how long to wait before the next. */
   async #pullOnce(): Promise<number> {
-    if (this.#deps.held?.() === "all") return HELD_MS;
+    if (this.#deps.held?.() === "all") return await this.#greet();
     const skip = this.#skip(true);
     const usualMs = skip.size > 1 ? WAIT_SKIPPING_MS : WAIT_MS;
     const dueMs = this.#deps.quarantine.nextMs() ?? usualMs;
@@ -238,6 +241,25 @@ export class Puller {
       return isBusy && !round.page.head.more ? Math.max(0, GATHER_MS - waitedMs) : 0;
     }
     return this.#standing.nothingTaken();
+  }
+
+  /**
+   * Asks the peer how it stands, while nothing is pulled: its clock is a witness of this site's
+   * also then, and what it knows of this site's own log. Returns how long to wait.
+   */
+  async #greet(): Promise<number> {
+    const { calls, clock, replica, own } = this.#deps;
+    const nowMs = clock.monotonicMs();
+    if (nowMs - this.#greetedMs < GREET_MS) return HELD_MS;
+    this.#greetedMs = nowMs;
+    const head = replica.received().get(own());
+    const received: KnownHead[] = head === undefined ? [] : [[own(), head.seq, markOf(head.chain)]];
+    const wish = { received, applied: replica.applied(), only: [own()], skip: [], waitMs: 0 };
+    const page = await calls.pull(wish, this.#stop.signal, 1);
+    this.#deps.watch.told(this.peer, page.head);
+    const isDoubted = page.head.diverged.includes(own()) || this.#lostHere(page).length > 0;
+    if (!isDoubted) this.#vouch();
+    return HELD_MS;
   }
 
   async #pullUntilEqual(): Promise<PullReport> {

@@ -5,14 +5,14 @@ import { LIMITS } from "../core/limits.ts";
 import { encodeManifest } from "../core/manifest-codec.ts";
 import type { ClusterId, ContentHash, SiteId } from "../core/names.ts";
 import { decodeOperation } from "../core/operation-codec.ts";
-import type { LogStart } from "../core/records.ts";
+import type { LogStart, ManifestRef } from "../core/records.ts";
 import { compareUtf8 } from "../core/utf8-order.ts";
 import type { Disk } from "../ports/disk.ts";
 import { removeIfThere } from "../storage/json-file.ts";
 import type { LogicalRows } from "../storage/logical-rows.ts";
 import type { LogEntry, Replica } from "../storage/replica.ts";
 import { positionOfRow } from "../storage/row-operations.ts";
-import type { BodyCalls } from "./body-fetch.ts";
+import { type BodyCalls, type FetchedBody, fetchBody } from "./body-fetch.ts";
 import type { RowSource } from "./bootstrap.ts";
 import { decodePage, encodePage } from "./page-frame.ts";
 import { PeerLie } from "./peer-lie.ts";
@@ -204,6 +204,27 @@ export type Archive = {
   readonly rows: RowSource;
   readonly bodies: BodyCalls;
 };
+
+/** Fetches bodies from an archive alone. */
+export function fetchFromArchive(
+  { replica, hash }: Pick<Parameters<typeof fetchBody>[0], "replica" | "hash">,
+  { bodies }: Archive,
+): (
+  body: { readonly manifests: readonly ManifestRef[] },
+  first: SiteId | undefined,
+  signal: AbortSignal,
+) => Promise<FetchedBody> {
+  const from = {
+    ...{ replica, hash, sources: () => [bodies], fetched: () => undefined },
+    lied: (_site: SiteId, lie: Error) => {
+      throw new StorageFault("corrupt", `the directory is damaged: ${lie.message}`, {
+        hint: "Copy it once more from where it was written, and import it again.",
+        cause: lie,
+      });
+    },
+  };
+  return ({ manifests }, first, signal) => fetchBody(from, manifests, first, signal);
+}
 
 /** The prefix of an import's lease name: the site that wrote the archive keeps nothing for it. */
 const ARCHIVE_LEASE = "archive";

@@ -13,25 +13,25 @@ import type { Replica } from "../storage/replica.ts";
 import { SECTIONS } from "../storage/row-operations.ts";
 import { backoffMs } from "./backoff.ts";
 import { Bandwidth, type Rate } from "./bandwidth.ts";
-import { type FetchedBody, fetchBody } from "./body-fetch.ts";
-import { type BootstrapProgress, BootstrapRun, type RowSource } from "./bootstrap.ts";
+import type { FetchedBody } from "./body-fetch.ts";
+import { type BootstrapProgress, BootstrapRun, NO_LEASE, type RowSource } from "./bootstrap.ts";
 import { BootstrapLeases } from "./bootstrap-leases.ts";
+import { BootstrapLoop } from "./bootstrap-loop.ts";
 import { OwedRows } from "./owed-rows.ts";
 import type { PassedOver } from "./passed-over.ts";
 import type { AskPeer, PeerCalls } from "./peer-calls.ts";
-import { PeerFault, saysRemoved } from "./peer-fault.ts";
+import { PeerFault } from "./peer-fault.ts";
 import type { PeerRoute } from "./peer-server.ts";
 import { rightBytes } from "./right-bytes.ts";
 import {
-  type Archive,
   type ArchiveFacts,
+  fetchFromArchive,
   isOfArchive,
   openArchive,
   writeArchive,
 } from "./row-archive.ts";
 import { RowCalls } from "./row-calls.ts";
 import { rowRoutes } from "./row-server.ts";
-import { type RowWish, sourceOf } from "./row-wish.ts";
 import { Verifier, type VerifyStep, type VerifyWish } from "./verify.ts";
 
 /** What the service needs of the engine that moves operations. */
@@ -80,14 +80,9 @@ export class RowsService {
   readonly #deps: RowsServiceDeps;
   readonly #leases: BootstrapLeases;
   readonly #owed: OwedRows;
+  readonly #loop: BootstrapLoop;
   readonly #stop = new AbortController();
   #run: BootstrapRun | undefined;
-  /** The loop that tries until all rows of a peer are here, and waits in between. */
-  #running: Promise<void> | undefined;
-  /** The peer whose rows it tries to take over; undefined when there is none any more. */
-  #wanted: RowWish | undefined;
-  /** Ends the current try, or the wait for the next one. */
-  #try = new AbortController();
   /** The import of a directory that is under way, the opening of it included. */
   #importing: Promise<unknown> | undefined;
   /** Resolves when no directory is being written; never rejects. */
@@ -96,17 +91,16 @@ export class RowsService {
   #isTaking = false;
   /** Peers whose logs begin too late for this site; each is reported once. */
   readonly #needsRows = new Set<SiteId>();
-  /**
-   * The last reason why nothing was merged: reported once, for it may last as long as the peer's
-   * own bootstrap.
-   */
-  #whyNotMerged: string | undefined;
   #release: () => void = () => undefined;
 
   constructor(deps: RowsServiceDeps) {
     this.#deps = deps;
     this.#leases = new BootstrapLeases(deps.clock);
     this.#owed = new OwedRows({ ...deps, verify: (peer, wish) => this.verify(peer, wish) });
+    this.#loop = new BootstrapLoop({
+      ...deps,
+      takeOver: (peer, merges, signal) => this.#takeOverFrom(peer, merges, signal),
+    });
   }
 
   /** What peers may ask of this site's rows. */
@@ -139,11 +133,11 @@ export class RowsService {
   async stop(): Promise<void> {
     const hint = "Ask for it once more when it runs again.";
     this.#stop.abort(new StorageFault("closed", "the server stops in the middle of it", { hint }));
-    this.#try.abort();
+    const looped = this.#loop.stop();
     this.#release();
     await this.#importing?.catch(ignore);
     await this.#exporting;
-    await this.#running;
+    await looped;
     await this.#owed.stop();
   }
 
@@ -153,22 +147,34 @@ export class RowsService {
   }
 
   /**
+   * Handles that a cluster has taken this site in. One that is empty takes over the rows of a
+   * member, also where logs would bring everything: that it wants them is part of its log before
+   * anybody can ask it for what is there, so it never says that there is nothing. Whether it does.
+   */
+  async joined(inviting: SiteId): Promise<boolean> {
+    if (this.#isBusy || !this.#isEmpty) return false;
+    const progress = { site: inviting, lease: NO_LEASE, position: "", rows: 0, heads: [] };
+    await this.#deps.rows.import({ rows: [], removed: [], progress, rewrite: false });
+    this.#loop.want({ site: inviting, merges: false, isAny: true });
+    return true;
+  }
+
+  /**
    * Handles that a peer's log begins too late, for these origins. An empty site takes over the
    * peer's rows by itself. So does a site that never had anything of those logs: they belong to a
    * site that had data when the two met. Otherwise operators are told.
    */
   belowFloor(peer: SiteRecord, origins: readonly OriginId[]): void {
-    if (this.#running !== undefined || this.#importing !== undefined || this.isTakingOver) return;
-    const { rows, log, replica } = this.#deps;
-    const buckets = { from: SECTIONS.buckets, to: undefined };
-    if (rows.read(buckets, 1).rows.length === 0) {
+    if (this.#isBusy) return;
+    const { log, replica } = this.#deps;
+    if (this.#isEmpty) {
       log.info({ peer: peer.id }, "this site is empty: it takes over all rows of a peer");
-      this.#begin({ site: peer.id, merges: false, isAny: true });
+      this.#loop.want({ site: peer.id, merges: false, isAny: true });
       return;
     }
     const received = replica.received();
     if (origins.every((origin) => !received.has(origin))) {
-      this.#begin({ site: peer.id, merges: true, isAny: false });
+      this.#loop.want({ site: peer.id, merges: true, isAny: false });
       return;
     }
     if (this.#needsRows.has(peer.id)) return;
@@ -177,18 +183,22 @@ export class RowsService {
     log.warn({ peer: peer.id }, `this site was away for too long: run \`${command}\` here`);
   }
 
+  get #isBusy(): boolean {
+    return this.#loop.isRunning || this.#importing !== undefined || this.isTakingOver;
+  }
+
+  get #isEmpty(): boolean {
+    const buckets = { from: SECTIONS.buckets, to: undefined };
+    return this.#deps.rows.read(buckets, 1).rows.length === 0;
+  }
+
   /**
    * Begins to take over a peer's rows, or continues. Those of another peer are abandoned, for it
    * may never come back. False while a directory is imported.
    */
   bootstrap(peer: SiteId): boolean {
     if (this.#importing !== undefined) return false;
-    const wish = { site: peer, merges: false, isAny: false };
-    if (this.#running === undefined) this.#begin(wish);
-    else if (this.#wanted?.site !== peer || this.#wanted.isAny) {
-      this.#wanted = wish;
-      this.#try.abort(new Error("another peer's are asked for"));
-    }
+    this.#loop.want({ site: peer, merges: false, isAny: false });
     return true;
   }
 
@@ -217,10 +227,9 @@ export class RowsService {
     const { disk, cluster } = this.#deps;
     // A directory without an archive interrupts nothing.
     const work = openArchive(disk, directory, cluster()).then(async (archive) => {
-      this.#wanted = undefined;
-      this.#try.abort(new Error("a directory is imported"));
-      await this.#running;
-      return await this.#import(archive);
+      await this.#loop.leaveOff("a directory is imported");
+      const fetch = fetchFromArchive(this.#deps, archive);
+      return await this.#takeOver(archive.rows, fetch, this.#stop.signal);
     });
     this.#importing = work;
     try {
@@ -233,20 +242,18 @@ export class RowsService {
     }
   }
 
-  async #import({ rows, bodies }: Archive): Promise<BootstrapProgress> {
-    const { replica, hash } = this.#deps;
-    const from = {
-      ...{ replica, hash, sources: () => [bodies], fetched: () => undefined },
-      lied: (_site: SiteId, lie: Error) => {
-        throw new StorageFault("corrupt", `the directory is damaged: ${lie.message}`, {
-          hint: "Copy it once more from where it was written, and import it again.",
-          cause: lie,
-        });
-      },
+  async #takeOverFrom(peer: MemberSite, merges: boolean, signal: AbortSignal): Promise<void> {
+    const calls = this.#callsTo(peer);
+    const source: RowSource = {
+      site: peer.id,
+      start: (lease, until) => calls.start(lease, until),
+      rows: (request, until) => calls.rows(request, until),
+      ...(merges ? { merges } : {}),
     };
-    const fetch: RowsEngine["fetch"] = ({ manifests }, first, signal) =>
-      fetchBody(from, manifests, first, signal);
-    return await this.#takeOver(rows, fetch, this.#stop.signal);
+    const fetch: RowsEngine["fetch"] = (...wish) => this.#deps.engine().fetch(...wish);
+    const done = await this.#takeOver(source, fetch, signal);
+    this.#needsRows.delete(peer.id);
+    this.#deps.log.info({ peer: peer.id, ...done }, "all rows of a peer have been taken over");
   }
 
   async #takeOver(
@@ -314,68 +321,14 @@ export class RowsService {
    */
   #goOn(): void {
     const before = this.#deps.rows.bootstrap();
-    if (before === undefined || this.#running !== undefined || this.#stop.signal.aborted) return;
+    if (before === undefined || this.#loop.isRunning || this.#stop.signal.aborted) return;
     if (isOfArchive(before.lease)) {
       const message = "an import was interrupted: run `atoll repl-bootstrap --import DIR` again";
       this.#deps.log.warn({}, message);
-    } else this.#begin({ site: before.site, merges: before.merges === true, isAny: false });
-  }
-
-  #begin(wish: RowWish): void {
-    this.#wanted = wish;
-    this.#running = this.#untilDone();
-  }
-
-  /**
-   * Tries until it succeeds: an interruption costs a step, not the bootstrap. Between tries that
-   * have brought nothing yet this site serves its own rows, so that of two sites that want each
-   * other's rows one goes first. A merge that nobody asked for is given up then: the peer's next
-   * answer begins it again.
-   */
-  async #untilDone(): Promise<void> {
-    const { clock, random, log, peers } = this.#deps;
-    for (let failures = 0; ; failures++) {
-      const wanted = this.#wanted;
-      if (wanted === undefined || this.#stop.signal.aborted) break;
-      const { site, merges } = wanted;
-      this.#try = new AbortController();
-      const { signal } = this.#try;
-      const begunAt = this.#deps.rows.bootstrap()?.site;
-      const peer = sourceOf(wanted, peers(), { begunAt, failures });
-      try {
-        if (peer === undefined) throw new Error("there is no other member");
-        const calls = this.#callsTo(peer);
-        const source: RowSource = {
-          site: peer.id,
-          start: (lease, until) => calls.start(lease, until),
-          rows: (request, until) => calls.rows(request, until),
-          ...(merges ? { merges } : {}),
-        };
-        const fetch: RowsEngine["fetch"] = (...wish) => this.#deps.engine().fetch(...wish);
-        const done = await this.#takeOver(source, fetch, signal);
-        this.#needsRows.delete(peer.id);
-        log.info({ peer: peer.id, ...done }, "all rows of a peer have been taken over");
-        if (this.#wanted === wanted) this.#wanted = undefined;
-      } catch (failure) {
-        if (signal.aborted) continue;
-        const message = failure instanceof Error ? failure.message : String(failure);
-        const from = peer?.id ?? site;
-        const isOver = merges || saysRemoved(failure);
-        if (isOver && this.#deps.rows.bootstrap() === undefined) {
-          if (message !== this.#whyNotMerged) {
-            const end = merges ? "a peer's rows are to be taken over later" : REFUSED;
-            log.info({ peer: from, failure: message }, end);
-          }
-          this.#whyNotMerged = message;
-          this.#wanted = undefined;
-          continue;
-        }
-        log.warn({ peer: from, failure: message }, "a bootstrap was interrupted; it goes on");
-        await clock.sleep(backoffMs(random, failures + 1), signal).catch(ignore);
-      }
+      return;
     }
-    // Cleared in the same turn that finds nothing wanted: a later wish begins a new loop.
-    this.#running = undefined;
+    const isAny = before.lease === NO_LEASE;
+    this.#loop.want({ site: before.site, merges: before.merges === true, isAny });
   }
 
   #rightBytes(damage: Damage): Promise<Uint8Array | undefined> {
@@ -393,5 +346,4 @@ export class RowsService {
   }
 }
 
-const REFUSED = "no rows are taken over: this site was removed from its cluster";
 const NOBODY: Promise<undefined> = Promise.resolve(undefined);

@@ -73,7 +73,7 @@ export async function startReplication(parts: ReplicationParts): Promise<Running
   const invitations = await openInvitations(ports, site.dataDir.directory);
   const refusals = new Refusals(log);
   const client = createPeerClient({ network, clock, random, identity, keyPair: identity.keyPair });
-  const membership = await openMembership(parts, invitations);
+  const membership = await openMembership(parts, invitations, () => rows);
   const peers = () => activePeers(store.sites(), site);
   if (peers().length > 0) site.hold.begin();
   const lookedUp = { peers: peersWhenWritten(site.activity, peers) };
@@ -278,6 +278,7 @@ function activePeers(sites: readonly MemberSite[], { identity }: Site): readonly
 async function openMembership(
   { settings, ports, site }: ReplicationParts,
   invitations: Awaited<ReturnType<typeof openInvitations>>,
+  rows: () => RowsService,
 ): Promise<Membership> {
   const { disk, clock, random, network } = ports;
   const { store, identity, dataDir, guard } = site;
@@ -289,6 +290,7 @@ async function openMembership(
       ...{ store, identity, keyRing, network, clock, random, invitations, guard },
       adoptCluster: (clusterId) => adoptCluster(disk, directory, identity, clusterId),
       retireOrigin: () => retireOrigin(disk, directory, identity),
+      joined: (inviting) => rows().joined(inviting),
     },
     { addresses, insecure, certificates },
   );

@@ -162,6 +162,34 @@ test(
 );
 
 test(
+  "an empty site that joins says of nothing that it is not there until it has all, killed or not",
+  async () => {
+    const berlin = await open("berlin");
+    const paris = await open("paris", ["--peer-bandwidth", "150000"]);
+    await berlin.s3().send(new CreateBucketCommand({ Bucket: BUCKET }));
+    await putAll(berlin.s3(), 0, 410);
+    await joinTo(berlin, paris);
+    const seen = new Set<string>();
+    const list = async (): Promise<void> => {
+      await versionsOf(paris.s3(), BUCKET);
+    };
+    const look = async (): Promise<boolean> => {
+      const before = await outcomeOf(list());
+      const answers = [before, await outcomeOf(bytesOf(paris.s3(), "album/101"))];
+      for (const answer of answers) seen.add(answer);
+      return before === "answered";
+    };
+    await look();
+    await paris.kill();
+    await paris.start();
+    await until("paris has what berlin has", async () => ((await look()) ? true : undefined));
+    for (const answer of seen) expect(["503 SlowDown", "answered"]).toContain(answer);
+    expect(await versionsOf(paris.s3(), BUCKET)).toEqual(await versionsOf(berlin.s3(), BUCKET));
+  },
+  TIMEOUT_MS,
+);
+
+test(
   "damaged bytes are read as a peer has them, and mended; a comparison finds the rest and heals it",
   async () => {
     const berlin = await open("berlin");

@@ -113,6 +113,7 @@ test(
     sites = await startCluster([{ name: "berlin" }, { name: "paris" }, { name: "oslo" }]);
     const [berlin, , oslo] = sites;
     if (berlin === undefined || oslo === undefined) throw new Error("three");
+    await untilInSync(sites);
     await oslo.kill();
     const shim = { LD_PRELOAD: await buildShim(), UV_USE_IO_URING: "0" };
     await oslo.start({ ...shim, CRASH_CLOCK_MS: String(UNHEARD_MS) });

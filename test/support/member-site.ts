@@ -112,6 +112,7 @@ export class MemberTestSite {
         ...{ store, identity, keyRing, network, clock, random, invitations, guard },
         adoptCluster: (id) => adoptCluster(disk, SIM_DIRECTORY, identity, id),
         retireOrigin: () => retireOrigin(disk, SIM_DIRECTORY, identity),
+        joined: async () => false,
       },
       { addresses: [], insecure: false, certificates: [] },
     );

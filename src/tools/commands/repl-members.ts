@@ -97,6 +97,8 @@ function showToken(answer: Answer): string {
   ].join("\n");
 }
 
+const TAKES_OVER = "everything; 503 for what is not here yet (atoll repl-status)";
+
 function showJoined(answer: Answer): string {
   const peer = String(answer["peer"]);
   if (answer["outcome"] === "already") return `This site is in the cluster of ${peer} already.`;
@@ -105,6 +107,7 @@ function showJoined(answer: Answer): string {
     ["joined", `the cluster of ${peer}`],
     ["cluster", String(answer["cluster"])],
     ["sealed anew", String(answer["resealed"])],
+    ...(answer["takes_over"] === true ? ([["takes over", TAKES_OVER]] as const) : []),
     ...(unreadable > 0 ? ([["not readable", String(unreadable)]] as const) : []),
   ]);
 }

@@ -157,7 +157,18 @@ export class Cluster {
     const origin = joiner.running?.site.identity.origin;
     const own = origin === undefined ? undefined : this.observer.all.get(origin);
     this.forgotten.look(own ?? [], this.nowMs - LIMITS.historyRetentionMs);
+    await this.#hasJoined(via, joiner);
     if (takesRows) this.takeRows(via, joiner);
+  }
+
+  /** As the server does once a cluster has taken it in. */
+  async #hasJoined(via: ClusterSite, joiner: ClusterSite): Promise<void> {
+    const inviting = via.running?.site.identity.siteId;
+    const rows = this.#engines.get(joiner.name)?.rows;
+    if (inviting === undefined || rows === undefined) return;
+    const takesOver = await joiner.during("what joins", () => rows.joined(inviting));
+    if (takesOver === true) this.#hasTaken = true;
+    this.note(`${joiner.name} takes over what others hold: ${takesOver}`);
   }
 
   /** A site is removed for ever, dead or not. */
