@@ -326,7 +326,7 @@ export class Replication {
 
   #told(peer: SiteRecord, told: Hint): void {
     this.#deps.watch.told(peer, told);
-    this.#deps.replica.acknowledge(peer.id, told.applied);
+    this.#deps.replica.acknowledge(peer.id, told.applied, told.received);
     this.#links.get(peer.id)?.puller.hinted();
   }
 

@@ -8,6 +8,11 @@ import type { RowReader } from "./metadata/stored-rows.ts";
 /** How far another site says it has applied the log, and when it last said so. */
 export type PeerPosition = {
   readonly applied: Vector;
+  /**
+   * How far its log reaches, behind what waits there for its bytes too; undefined until it has said
+   * so since this site's start.
+   */
+  readonly received?: Vector;
   /** Unix milliseconds. */
   readonly heardMs: number;
 };
@@ -38,9 +43,9 @@ export class Acknowledgements {
     this.#clock = clock;
   }
 
-  /** Notes how far a peer says it has applied everybody's operations. */
-  note(site: SiteId, applied: Vector): void {
-    this.#told.set(site, { applied, heardMs: this.#clock.nowMs() });
+  /** Notes how far a peer says it has applied, and received, everybody's operations. */
+  note(site: SiteId, applied: Vector, received: Vector): void {
+    this.#told.set(site, { applied, received, heardMs: this.#clock.nowMs() });
   }
 
   /** What a peer said last, now or before the last start; undefined when it never did. */

@@ -66,7 +66,8 @@ async function dropFrom<Row>(
 
 /**
  * A mark may go when every member has applied it, and when everything that any member wrote before
- * it has been applied here: only such a write could still lose to it.
+ * it has been applied here: only such a write could still lose to it. What a peer has received says
+ * what there is: of a log that waits there for bytes it has applied less.
  */
 function judgeOf(
   parts: Pick<StoreParts, "kv" | "hash" | "timeBounds">,
@@ -77,8 +78,10 @@ function judgeOf(
   const known = new Map(heads.map((head) => [head.origin, head]));
   const vectors = [...peers.map(({ applied }) => applied), ...held];
   let horizon = firstParked(parts, heads);
-  for (const { applied } of peers) {
-    for (const [origin, seq] of applied) {
+  for (const { received } of peers) {
+    // A peer that has not spoken since the start may know of more than what it had applied.
+    if (received === undefined) return () => false;
+    for (const [origin, seq] of received) {
       const head = known.get(origin);
       if (head !== undefined && head.seq >= seq) continue;
       const until = head?.hlc ?? HLC_ZERO;

@@ -73,7 +73,8 @@ export function createReplica(deps: ReplicaDeps): Replica {
       const entry = await parkedEntry(deps, dot);
       return entry !== undefined && giveUp(parts, deps.origins, decodeOperation(entry.encoded));
     },
-    acknowledge: (site, applied) => acknowledgements.note(site, applied),
+    acknowledge: (site, applied, received = applied) =>
+      acknowledgements.note(site, applied, received),
     holdLog: (vectors) => acknowledgements.hold(vectors),
     manifest: (name) => index.get(TABLES.manifest, name)?.chunks,
     hasChunk: (name) => index.get(TABLES.chunk, name) !== undefined,

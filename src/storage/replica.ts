@@ -145,10 +145,11 @@ export interface Replica {
    */
   giveUp(dot: Dot): Promise<boolean>;
   /**
-   * Notes what a peer has applied: what all peers have applied may be trimmed from the log. Cheap;
-   * calls may come in any order.
+   * Notes what a peer has applied: what all peers have applied may be trimmed from the log. What it
+   * has received is the same unless something waits there for its bytes. Cheap; calls may come in
+   * any order.
    */
-  acknowledge(site: SiteId, applied: Vector): void;
+  acknowledge(site: SiteId, applied: Vector, received?: Vector): void;
   /**
    * Keeps operations beyond the named vectors from being trimmed, until the returned function is
    * called.

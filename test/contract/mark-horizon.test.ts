@@ -1,6 +1,7 @@
 import { afterEach, expect, test } from "vitest";
 import { parseOriginId, parseSiteId } from "../../src/core/names.ts";
 import type { Vector } from "../../src/core/records.ts";
+import { required } from "../../src/core/tagged-fields.ts";
 import { BootstrapRun } from "../../src/replication/bootstrap.ts";
 import { createMemoryLog } from "../sim/memory-log.ts";
 import { Seed } from "../sim/seed.ts";
@@ -147,6 +148,27 @@ test("marks stay while something that a peer wrote before may still come", async
   site.machine.clock.leap(8 * DAY_MS);
   await keepHouse(site);
   expect(marksOf(site)).toBe(2);
+});
+
+test("marks stay while a peer has received what is not here, though it waits there for bytes", async () => {
+  const site = await siteWithMarks("behind");
+  const other = await SimSite.open("behind-other");
+  await setUp(other);
+  const { replica } = site.store;
+  const received = new Map([...replica.applied(), ...other.store.replica.applied()]);
+  replica.acknowledge(required(PEER, "site id"), replica.applied(), received);
+  site.machine.clock.leap(8 * DAY_MS);
+  await keepHouse(site);
+  expect(marksOf(site)).toBe(2);
+  // What it had received is not known any more, until it says so again.
+  await site.restart();
+  site.machine.clock.leap(DAY_MS);
+  await keepHouse(site);
+  expect(marksOf(site)).toBe(2);
+  acknowledge(site);
+  site.machine.clock.leap(DAY_MS);
+  await keepHouse(site);
+  expect(marksOf(site)).toBe(0);
 });
 
 test("marks stay for a peer that was not heard of yet: what it wrote may be older than they are", async () => {
