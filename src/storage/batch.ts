@@ -302,10 +302,9 @@ export class OpenBatch {
     isBootstrap: boolean,
   ): readonly NewConflict[] {
     const { clock, head } = this.#deps;
-    const verdicts = judgeRow(this.context.view, operation, {
-      isApplied: this.isApplied,
-      isBootstrap,
-    });
+    const { isApplied, hasArrived } = this;
+    const facts = { isApplied, hasArrived, isBootstrap };
+    const verdicts = judgeRow(this.context.view, operation, facts);
     if (verdicts !== undefined) this.local(verdicts);
     for (const record of judgeRowDeletes(this.context.view, operation)) this.local(record);
     const recordOffset = this.records.length;

@@ -77,8 +77,7 @@ export function judgeConflicts(
   } else if (body.kind === "conflict-resolve") {
     verdicts = judgeResolution(view, body, body.write, facts);
   }
-  if (verdicts.length === 0 || !("key" in body)) return undefined;
-  return { kind: "conflicts-judged", bucket: body.bucket, key: body.key, verdicts };
+  return "key" in body ? recordOf(body, verdicts) : undefined;
 }
 
 /** What is known where a row of another site comes in, outside every log. */
@@ -90,19 +89,25 @@ export type RowFacts = {
    * one.
    */
   readonly isBootstrap: boolean;
+  readonly hasArrived: JudgeFacts["hasArrived"];
 };
 
 /**
  * Judges a row of a null slot at another site before it enters the log. A write here that the other
  * site had not applied was concurrent with it: one of the two is a conflict, as it will be there. A
  * write that the other site knew of has its verdict in that site's rows: if it is in none of them
- * it is no conflict, and the bootstrap removes it again.
+ * it is no conflict, and the bootstrap removes it again. A change of a write that is in no row
+ * waits there for that write, and is kept for it here as well.
  */
 export function judgeRow(
   view: IndexView,
   { dot, hlc, body }: Operation,
-  { isApplied, isBootstrap }: RowFacts,
+  { isApplied, isBootstrap, hasArrived }: RowFacts,
 ): ConflictsRecord | undefined {
+  if (body.kind === "object-meta" && body.nullSlot) {
+    const ahead = judgeChange(view, body, writeIdOf(body.version), { hasArrived });
+    return recordOf(body, ahead);
+  }
   if (body.kind !== "object-put" && body.kind !== "object-delete") return undefined;
   if (!body.nullSlot || (body.kind === "object-put" && body.conflict === true)) return undefined;
   const current = nullVersion(view, body);
@@ -115,13 +120,19 @@ export function judgeRow(
     : body.kind === "object-put" && !isApplied(dot);
   const loser = wins ? inSlot : stamp;
   const known = historyOf(view, body, loser)?.kind;
-  const { bucket, key } = body;
   // A write that arrived by its log before does not arrive again: nothing has to be remembered for
   // it.
   const isOver = known === "settled" && wins && isApplied(inSlot);
   if (!isOver && (!isConflict || known !== undefined)) return undefined;
-  const verdicts = [{ verdict: isOver ? "ended" : "expected", write: loser }] as const;
-  return { kind: "conflicts-judged", bucket, key, verdicts };
+  return recordOf(body, [{ verdict: isOver ? "ended" : "expected", write: loser }]);
+}
+
+/** The record of verdicts about a key; undefined when there are none. */
+function recordOf(
+  { bucket, key }: KeyName,
+  verdicts: readonly Verdict[],
+): ConflictsRecord | undefined {
+  return verdicts.length === 0 ? undefined : { kind: "conflicts-judged", bucket, key, verdicts };
 }
 
 /**
@@ -142,8 +153,7 @@ export function judgeOwn(
     const ended = both(verdicts, judgeEarlier(view, body, write));
     verdicts = both(ended, judgeAhead(view, body, write, ended));
   }
-  if (verdicts.length === 0) return undefined;
-  return { kind: "conflicts-judged", bucket: body.bucket, key: body.key, verdicts };
+  return recordOf(body, verdicts);
 }
 
 function judgeEnded(
@@ -181,7 +191,7 @@ export function judgeSettled(
   // The write that replaces it in the slot has still to arrive.
   const stands = current !== undefined && sameWrite(current.row.stamp, write);
   const verdicts = settle(view, { bucket, key }, write, isApplied && !stands);
-  return verdicts.length === 0 ? undefined : { kind: "conflicts-judged", bucket, key, verdicts };
+  return recordOf({ bucket, key }, verdicts);
 }
 
 type Write = JudgeFacts & {
@@ -326,7 +336,7 @@ function judgeChange(
   view: IndexView,
   name: KeyName,
   id: WriteId,
-  { hasArrived }: JudgeFacts,
+  { hasArrived }: Pick<JudgeFacts, "hasArrived">,
 ): readonly Verdict[] {
   const inSlot = nullVersion(view, name)?.row.stamp ?? tombstoneOf(view, name)?.stamp;
   if (inSlot === undefined || !laterStamp(inSlot, id) || hasArrived(id)) return [];
