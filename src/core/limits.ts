@@ -178,6 +178,8 @@ export const LIMITS = {
   rowsOwedMax: 1024,
   /** Overwritten writes, not yet arrived, that a site taking over rows is told of. */
   settledWritesMax: 8192,
+  /** Operations that come once more to a site taking over rows: they stand behind parked ones. */
+  operationsAgainMax: 100_000,
   /** Sites that take over all rows of this one at the same time. */
   bootstrapsServedMax: 4,
   /** How long the log that a bootstrap rests on is kept after the other site was last heard. */

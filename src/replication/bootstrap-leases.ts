@@ -27,6 +27,11 @@ export class BootstrapLeases {
     return true;
   }
 
+  /** Ends a lease: what it was taken for cannot be given. */
+  end(id: string): void {
+    this.#leases.delete(id);
+  }
+
   /** Where the logs stood when the lease began; undefined when it has ended or is another's. */
   renew(id: string, site: SiteId): readonly LogStart[] | undefined {
     this.#endOld();

@@ -5,7 +5,7 @@ import { LIMITS } from "../core/limits.ts";
 import { encodeManifest } from "../core/manifest-codec.ts";
 import type { ClusterId, ContentHash, SiteId } from "../core/names.ts";
 import { decodeOperation } from "../core/operation-codec.ts";
-import type { LogStart, ManifestRef } from "../core/records.ts";
+import type { ManifestRef } from "../core/records.ts";
 import { compareUtf8 } from "../core/utf8-order.ts";
 import type { Disk } from "../ports/disk.ts";
 import { removeIfThere } from "../storage/json-file.ts";
@@ -39,8 +39,8 @@ export type ArchiveDeps = {
   readonly rows: RowServerDeps["rows"] & Pick<LogicalRows, "remote">;
   readonly cluster: () => ClusterId;
   readonly site: SiteId;
-  /** Where every log stands, or why rows must not be taken from this site now. */
-  readonly heads: () => readonly LogStart[] | { readonly problem: string };
+  /** What to begin with, or why rows must not be taken from this site now. */
+  readonly start: LogicalRows["start"];
 };
 
 export type ArchiveFacts = {
@@ -90,12 +90,9 @@ async function writeAll(
   signal: AbortSignal,
 ): Promise<ArchiveFacts> {
   const { rows } = deps;
-  const heads = deps.heads();
-  if ("problem" in heads) throw new StorageFault("busy", heads.problem);
-  const settled = rows.settled();
-  if (settled.length > LIMITS.settledWritesMax) {
-    throw new StorageFault("busy", "too many writes are known here by what overwrote them alone");
-  }
+  const started = await deps.start(() => undefined);
+  if ("problem" in started) throw new StorageFault("busy", started.problem);
+  const { heads, settled } = started;
   const pages: string[] = [];
   const digests: string[] = [];
   for (let from: string | undefined = ""; from !== undefined; ) {

@@ -1,10 +1,10 @@
 import { toHex } from "../core/bytes.ts";
 import { LIMITS } from "../core/limits.ts";
-import type { LogStart, Vector } from "../core/records.ts";
+import type { Vector } from "../core/records.ts";
 import type { SiteRecord } from "../core/site-record.ts";
 import { compareUtf8 } from "../core/utf8-order.ts";
 import type { Random } from "../ports/random.ts";
-import type { LogicalRow, RowRange, RowStep, SettledWrite } from "../storage/logical-rows.ts";
+import type { LogicalRow, LogicalRows, RowRange, RowStep } from "../storage/logical-rows.ts";
 import type { LogEntry } from "../storage/replica.ts";
 import { encodeLogicalRow } from "../storage/row-operations.ts";
 import type { BootstrapLeases } from "./bootstrap-leases.ts";
@@ -29,13 +29,12 @@ export type RowServerDeps = RowHashDeps & {
   readonly rows: RowHashDeps["rows"] & {
     inlineBody(stored: NonNullable<LogicalRow["stored"]>): Promise<Uint8Array | undefined>;
     sum(): RowSum;
-    settled(): readonly SettledWrite[];
     owed(): readonly string[];
   };
   readonly random: Random;
   readonly leases: BootstrapLeases;
-  /** Where every log stands here, or why rows must not be taken over from this site now. */
-  readonly heads: () => readonly LogStart[] | { readonly problem: string };
+  /** What to begin with, or why rows must not be taken over from this site now. */
+  readonly start: LogicalRows["start"];
   /** What has been applied here without exception. */
   readonly applied: () => Vector;
   readonly served: (peer: SiteRecord, bytes: number) => void;
@@ -64,25 +63,32 @@ const LEASE_BYTES = 16;
  * `POST /v1/repl/bootstrap`: where every log of this site stands, before the first row is read.
  * While the lease is renewed, nothing that comes after is dropped here.
  */
-export function answerBootstrap(deps: RowServerDeps, { peer, body }: RowCall): PeerAnswer {
+export async function answerBootstrap(
+  deps: RowServerDeps,
+  { peer, body }: RowCall,
+): Promise<PeerAnswer> {
   const parsed = parseStartRequest(body);
   if (parsed.outcome === "bad") return refusalReply(400, parsed.problem);
   const { lease: asked } = parsed.value;
+  const { leases } = deps;
   const sum = deps.rows.sum();
   if (asked !== null) {
-    const heads = deps.leases.renew(asked, peer.id);
+    const heads = leases.renew(asked, peer.id);
     if (heads === undefined) return refusalReply(410, "that lease has ended");
     return ok(writeStartAnswer({ lease: asked, ...sum, heads: [...heads], settled: [] }));
   }
-  const heads = deps.heads();
-  if ("problem" in heads) return refusalReply(409, heads.problem);
-  const settled = [...deps.rows.settled()];
-  if (settled.length > LIMITS.settledWritesMax) {
-    return refusalReply(409, "too many writes are known here by what overwrote them alone");
-  }
   const lease = toHex(deps.random.bytes(LEASE_BYTES));
-  if (!deps.leases.take(lease, peer.id, heads)) return refusalReply(503, "too many bootstraps");
-  return ok(writeStartAnswer({ lease, ...sum, heads: [...heads], settled }));
+  let isTaken = false;
+  const started = await deps.start((heads) => {
+    isTaken = leases.take(lease, peer.id, heads);
+  });
+  if ("problem" in started) {
+    leases.end(lease);
+    return refusalReply(409, started.problem);
+  }
+  if (!isTaken) return refusalReply(503, "too many bootstraps");
+  const { heads, settled } = started;
+  return ok(writeStartAnswer({ lease, ...sum, heads: [...heads], settled: [...settled] }));
 }
 
 /** `POST /v1/repl/rows`: rows in order of position with their small bodies, bounded by bytes. */

@@ -1,7 +1,7 @@
 import { StorageFault } from "../core/faults.ts";
 import { ignore } from "../core/ignore.ts";
 import type { ClusterId, OriginId, SiteId } from "../core/names.ts";
-import type { BodyRef, LogStart, ManifestRef } from "../core/records.ts";
+import type { BodyRef, ManifestRef } from "../core/records.ts";
 import type { MemberSite, SiteRecord } from "../core/site-record.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Disk } from "../ports/disk.ts";
@@ -108,7 +108,7 @@ export class RowsService {
     const { rows, hash, clock, random, replica } = this.#deps;
     return rowRoutes({
       ...{ rows, hash, clock, random, leases: this.#leases },
-      heads: () => this.#heads(),
+      start: (begun) => this.#startRows(begun),
       applied: () => replica.applied(),
       served: () => undefined,
     });
@@ -210,8 +210,8 @@ export class RowsService {
   /** Writes all rows with their bytes into a directory, for another member to import. */
   export(directory: string): Promise<ArchiveFacts> {
     const { disk, replica, rows, cluster, site } = this.#deps;
-    const heads = () => this.#heads();
-    const deps = { disk, replica, rows, cluster, site, heads };
+    const start: LogicalRows["start"] = (begun) => this.#startRows(begun);
+    const deps = { disk, replica, rows, cluster, site, start };
     const work = writeArchive(deps, directory, this.#stop.signal);
     this.#exporting = Promise.allSettled([this.#exporting, work]);
     return work;
@@ -306,13 +306,10 @@ export class RowsService {
     }
   }
 
-  #heads(): readonly LogStart[] | { readonly problem: string } {
-    const { rows, replica } = this.#deps;
-    if (this.isTakingOver) return { problem: "this site takes over rows itself" };
-    if (replica.parked().length > 0) {
-      return { problem: "bytes of some operations are not here yet (atoll repl-parked there)" };
-    }
-    return rows.heads();
+  async #startRows(...[begun]: Parameters<LogicalRows["start"]>): ReturnType<LogicalRows["start"]> {
+    const started = this.isTakingOver ? ITSELF : await this.#deps.rows.start(begun);
+    // It may have asked for some meanwhile.
+    return this.isTakingOver ? ITSELF : started;
   }
 
   /**
@@ -346,4 +343,5 @@ export class RowsService {
   }
 }
 
+const ITSELF = { problem: "this site takes over rows itself" } as const;
 const NOBODY: Promise<undefined> = Promise.resolve(undefined);

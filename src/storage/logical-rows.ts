@@ -57,6 +57,14 @@ export type SettledWrite = {
   readonly write: WriteStamp;
 };
 
+/** What whoever takes over all rows of a site has to know before it reads the first. */
+export type RowStart = {
+  /** Behind these the logs go on. */
+  readonly heads: readonly LogStart[];
+  /** Writes that the logs bring there, and that are overwritten or settled already. */
+  readonly settled: readonly SettledWrite[];
+};
+
 /** What is done in one commit of an import. */
 export type ImportStep = {
   readonly rows: readonly IncomingRow[];
@@ -133,10 +141,18 @@ export interface LogicalRows {
   mend(damage: Damage, bytes: Uint8Array): Promise<boolean>;
   /** Copies that have been written anew since the start. */
   mended(): number;
-  /** Where every log stands now, our own included: what rows that are read from now on cover. */
+  /** Where every log stands now, our own included. */
   heads(): readonly LogStart[];
   /** Settled writes that those heads do not cover, read in the same turn. */
   settled(): readonly SettledWrite[];
+  /**
+   * What whoever takes over all rows from now on begins with; or why it cannot do that here now.
+   * `begun` is told the heads in the turn in which the logs stand there: nothing behind them may be
+   * dropped from then on. In front of an operation that waits for its bytes a log stands still.
+   */
+  start(
+    begun: (heads: readonly LogStart[]) => void,
+  ): Promise<RowStart | { readonly problem: string }>;
   /**
    * Ends a bootstrap: logs go on behind these heads, and what is parked here up to them is over.
    */

@@ -15,7 +15,9 @@ import {
   setFloors,
   settleOwed,
 } from "./row-import.ts";
+import { startRows } from "./row-start.ts";
 import { readRows } from "./row-walk.ts";
+import type { Segments } from "./segment/segments.ts";
 import { readSettled } from "./settled-writes.ts";
 import type { StoreParts } from "./store-parts.ts";
 import type { StoredObject } from "./stored.ts";
@@ -25,6 +27,7 @@ export function createLogicalRows(
   parts: StoreParts,
   remote: RemoteBodies,
   replica: Replica,
+  segments: Segments,
 ): LogicalRows {
   const mender = new BodyMender(parts);
   return {
@@ -46,6 +49,7 @@ export function createLogicalRows(
     settleOwed: (settled) => settleOwed(parts, settled),
     heads: () => readHeads(parts),
     settled: () => readSettled(parts),
+    start: (begun) => startRows({ parts, replica, segments }, begun),
     setFloors: async (heads) => {
       await endParked(replica, heads);
       await setFloors(parts, heads);

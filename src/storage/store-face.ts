@@ -89,7 +89,7 @@ export function createStore(deps: StoreFaceDeps): Store {
     conflicts: createConflicts(parts),
     replica,
     remote,
-    rows: createLogicalRows(parts, remote, replica),
+    rows: createLogicalRows(parts, remote, replica, deps.segments),
 
     stats: () => readStats(stats),
     logHead: () => index.get(TABLES.position, POSITION_KEY),

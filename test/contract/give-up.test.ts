@@ -77,7 +77,7 @@ test("nothing ends a put whose bytes may still come", async () => {
   expect(b.store.replica.parked()).toHaveLength(1);
 });
 
-test("rows are given to others once nothing is parked, and not before", async () => {
+test("rows are given to others again once nothing is parked whose log nobody can tell on", async () => {
   const dot = await burn(PLAIN);
   const { service } = serviceFor(c, b);
   await expect(service.export("/box")).rejects.toThrow("(atoll repl-parked there)");

@@ -88,7 +88,7 @@ class Life {
     if (from === to || this.#takingOver.has(from)) return false;
     this.#takingOver.add(to);
     const link = linkRows(from, to);
-    link.heads = [...from.store.rows.heads()];
+    link.start = from.store.rows.start;
     const source = {
       site: from.running.site.identity.siteId,
       merges: true as const,

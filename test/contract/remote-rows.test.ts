@@ -113,7 +113,7 @@ async function boxed(site: SimSite): Promise<Awaited<ReturnType<typeof writeArch
   const { identity } = site.running.site;
   const { replica, rows } = site.store;
   const deps = { disk: site.machine.disk, replica, rows, cluster: () => identity.clusterId };
-  const about = { site: identity.siteId, heads: () => rows.heads() };
+  const about = { site: identity.siteId, start: rows.start };
   return await writeArchive({ ...deps, ...about }, BOX, NEVER);
 }
 

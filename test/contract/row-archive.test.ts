@@ -1,11 +1,11 @@
 import { afterEach, expect, test, vi } from "vitest";
-import { LIMITS } from "../../src/core/limits.ts";
 import { fetchBody } from "../../src/replication/body-fetch.ts";
 import { BootstrapRun } from "../../src/replication/bootstrap.ts";
 import { openArchive, writeArchive } from "../../src/replication/row-archive.ts";
 import { createMemoryLog } from "../sim/memory-log.ts";
 import { Seed } from "../sim/seed.ts";
 import { carryRow, dumpLogicalRows } from "../support/logical-rows.ts";
+import { knowTooMuch } from "../support/row-link.ts";
 import { contentsOf, fill, put } from "../support/row-workload.ts";
 import { closeSimSites, SimSite } from "../support/sim-site.ts";
 
@@ -21,11 +21,7 @@ async function exported(
   const { identity } = from.running.site;
   const { replica, rows } = from.store;
   const deps = { disk: from.machine.disk, replica, rows, cluster: () => identity.clusterId };
-  return await writeArchive(
-    { ...deps, site: identity.siteId, heads: () => rows.heads() },
-    box,
-    NEVER,
-  );
+  return await writeArchive({ ...deps, site: identity.siteId, start: rows.start }, box, NEVER);
 }
 
 async function imported(from: SimSite, to: SimSite, box = BOX): Promise<BootstrapRun> {
@@ -115,10 +111,10 @@ test("a site that remembers more than it can tell writes nothing now, and says w
   await fill(from, new Seed("archive-settled"), 5);
   const { disk } = from.machine;
   const { rows, replica } = from.store;
-  const settled = () => Array.from({ length: LIMITS.settledWritesMax + 1 }, () => ({}) as never);
+  await knowTooMuch(from);
   const { clusterId, siteId: site } = from.running.site.identity;
-  const deps = { disk, replica, rows: { ...rows, settled }, cluster: () => clusterId };
-  const writing = writeArchive({ ...deps, site, heads: () => rows.heads() }, BOX, NEVER);
+  const deps = { disk, replica, rows, cluster: () => clusterId };
+  const writing = writeArchive({ ...deps, site, start: rows.start }, BOX, NEVER);
   await expect(writing).rejects.toMatchObject({
     kind: "busy",
     message: expect.stringContaining("too many writes"),

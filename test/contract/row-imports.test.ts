@@ -19,8 +19,8 @@ async function carryBox(from: SimSite, to: SimSite): Promise<void> {
   const { siteId: site } = from.running.site.identity;
   const { clusterId } = to.running.site.identity;
   const deps = { disk: to.machine.disk, replica, rows, cluster: () => clusterId, site };
-  const heads = () => rows.heads();
-  await writeArchive({ ...deps, heads }, "/srv/box", new AbortController().signal);
+  const { start } = rows;
+  await writeArchive({ ...deps, start }, "/srv/box", new AbortController().signal);
 }
 
 test("an import of a directory that is damaged says what is to be done", async () => {

@@ -296,7 +296,7 @@ test("peers that ask for what cannot be are refused, and nothing is changed", as
   const deps = (changes: Partial<RowServerDeps> = {}): RowServerDeps => ({
     ...{ rows: site.store.rows, hash: site.hash, clock: site.clock, leases },
     ...{ random: createSimRandom(new Seed("asked")), applied: () => new Map() },
-    heads: () => [],
+    start: site.store.rows.start,
     served: () => undefined,
     ...changes,
   });
@@ -306,10 +306,12 @@ test("peers that ask for what cannot be are refused, and nothing is changed", as
       expect((await answer(deps(), { peer, body })).status).toBe(400);
     }
   }
-  const begin = (lease: string | null, changes?: Partial<RowServerDeps>) =>
-    answerBootstrap(deps(changes), { peer, body: Buffer.from(JSON.stringify({ lease })) }).status;
-  expect(begin("never given")).toBe(410);
-  expect(begin(null, { heads: () => ({ problem: "not now" }) })).toBe(409);
-  expect(begin(null)).toBe(200);
+  const begin = async (lease: string | null, changes?: Partial<RowServerDeps>) => {
+    const body = Buffer.from(JSON.stringify({ lease }));
+    return (await answerBootstrap(deps(changes), { peer, body })).status;
+  };
+  expect(await begin("never given")).toBe(410);
+  expect(await begin(null, { start: async () => ({ problem: "not now" }) })).toBe(409);
+  expect(await begin(null)).toBe(200);
   expect(dumpLogicalRows(site.store)).toEqual(before);
 });

@@ -1,5 +1,4 @@
 import { afterEach, expect, test, vi } from "vitest";
-import { LIMITS } from "../../src/core/limits.ts";
 import type { SiteRecord } from "../../src/core/site-record.ts";
 import { BootstrapRun } from "../../src/replication/bootstrap.ts";
 import { BootstrapLeases } from "../../src/replication/bootstrap-leases.ts";
@@ -13,7 +12,7 @@ import { dumpRows } from "../sim/sim-machine.ts";
 import { createSimRandom } from "../sim/sim-random.ts";
 import { handOverAll } from "../support/hand-over.ts";
 import { dumpLogicalRows } from "../support/logical-rows.ts";
-import { fetchFrom, linkRows } from "../support/row-link.ts";
+import { fetchFrom, knowTooMuch, linkRows } from "../support/row-link.ts";
 import { BUCKETS, put } from "../support/row-workload.ts";
 import { closeSimSites, SimSite } from "../support/sim-site.ts";
 
@@ -151,18 +150,17 @@ test("a conflict that is settled before its log has come stays settled when it c
 
 test("a site that remembers more than it can tell gives no rows now, and says why", async () => {
   const { from, to } = await joined();
-  const [one] = to.store.rows.settled();
-  const settled = () => Array.from({ length: LIMITS.settledWritesMax + 1 }, () => one as never);
+  await knowTooMuch(to);
   const { hash, clock } = to;
   const deps = {
-    ...{ rows: { ...to.store.rows, settled }, hash, clock, leases: new BootstrapLeases(clock) },
+    ...{ rows: to.store.rows, hash, clock, leases: new BootstrapLeases(clock) },
     random: createSimRandom(new Seed("settled")),
-    heads: () => to.store.rows.heads(),
+    start: to.store.rows.start,
     applied: () => new Map(),
     served: () => undefined,
   };
   const peer = { id: from.running.site.identity.siteId } as SiteRecord;
-  const reply = answerBootstrap(deps, { peer, body: writeStartRequest(undefined) });
+  const reply = await answerBootstrap(deps, { peer, body: writeStartRequest(undefined) });
   expect([reply.status, Buffer.from(reply.body).toString()]).toEqual([
     409,
     expect.stringContaining("too many writes"),

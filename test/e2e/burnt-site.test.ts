@@ -62,6 +62,10 @@ test(
     ]);
     await joinTo(berlin, oslo);
     await untilParked(oslo, 1);
+    // Who waits for bytes gives its rows, and who takes them over waits as well.
+    const rows = await oslo.told("repl-bootstrap", "--from", "berlin");
+    expect(rows).toMatchObject({ state: "done", skipped: 0 });
+    await untilParked(oslo, 1);
 
     expect(await berlin.told("repl-parked", "--give-up")).toMatchObject({ ended: 1, kept: 0 });
     await untilParked(berlin, 0);

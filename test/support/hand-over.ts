@@ -118,7 +118,10 @@ async function manifestOf(
 }
 
 /** Heads of the page's end, as if the site had signed them that hands it over. */
-function signedHere({ store, running, hash }: LogSite, entries: readonly LogEntry[]): SignedHead[] {
+export function signedHere(
+  { store, running, hash }: LogSite,
+  entries: readonly LogEntry[],
+): SignedHead[] {
   const last = entries.findLast(({ encoded }) => {
     return decodeOperation(encoded).dot.origin === store.replica.origin;
   });

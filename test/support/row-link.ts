@@ -1,6 +1,9 @@
-import { SEQ_ZERO, type SiteId } from "../../src/core/names.ts";
+import { hlcFromMs } from "../../src/core/hlc.ts";
+import { LIMITS } from "../../src/core/limits.ts";
+import { parseOriginId, parseSeq, SEQ_ZERO, type SiteId } from "../../src/core/names.ts";
 import type { LogStart } from "../../src/core/records.ts";
 import type { SiteRecord } from "../../src/core/site-record.ts";
+import { required } from "../../src/core/tagged-fields.ts";
 import { Bandwidth } from "../../src/replication/bandwidth.ts";
 import type { FetchedBody } from "../../src/replication/body-fetch.ts";
 import { BootstrapRun } from "../../src/replication/bootstrap.ts";
@@ -14,11 +17,13 @@ import {
   answerRows,
   type RowServerDeps,
 } from "../../src/replication/row-server.ts";
+import type { LogicalRows } from "../../src/storage/logical-rows.ts";
 import { decodeRow, TABLES } from "../../src/storage/metadata/rows.ts";
 import { indexKey } from "../../src/storage/metadata/stored-rows.ts";
 import { createMemoryLog } from "../sim/memory-log.ts";
 import { Seed } from "../sim/seed.ts";
 import { createSimRandom } from "../sim/sim-random.ts";
+import { bucketOf, keyOf } from "../sim/store-journal.ts";
 import type { SimSite } from "./sim-site.ts";
 
 /** One site's rows as another one asks for them, without a network between. */
@@ -28,6 +33,8 @@ export type RowLink = {
   readonly leases: BootstrapLeases;
   /** What the site says of its logs; tests move it on as they carry operations. */
   heads: LogStart[];
+  /** What the site answers to who begins to take over its rows. */
+  start: LogicalRows["start"];
   /** Called before each request with its path; may throw, as a broken link does. */
   weather: (path: string) => void;
 };
@@ -45,14 +52,18 @@ export function linkRows(server: SimSite, client: SimSite): RowLink {
   const { clock } = server;
   const leases = new BootstrapLeases(clock);
   const peer = { id: client.running.site.identity.siteId } as SiteRecord;
-  const link: { heads: LogStart[]; weather: (path: string) => void } = {
+  const link: Pick<RowLink, "heads" | "start" | "weather"> = {
     heads: [ownHead(server)],
+    start: async (begun) => {
+      begun(link.heads);
+      return { heads: link.heads, settled: server.store.rows.settled() };
+    },
     weather: () => undefined,
   };
   const deps = (): RowServerDeps => ({
     ...{ rows: server.store.rows, hash: server.hash, clock, leases },
     random: createSimRandom(new Seed(`leases-${clock.nowMs()}`)),
-    heads: () => link.heads,
+    start: (begun) => link.start(begun),
     applied: () => new Map(link.heads.map(({ origin, seq }) => [origin, seq])),
     served: () => undefined,
   });
@@ -115,7 +126,7 @@ export async function takeOver(
   merge: { readonly merges?: true } = {},
 ): Promise<void> {
   const link = linkRows(from, to);
-  link.heads = [...from.store.rows.heads()];
+  link.start = from.store.rows.start;
   const { calls } = link;
   const source = {
     site: from.running.site.identity.siteId,
@@ -127,4 +138,16 @@ export async function takeOver(
   const own = () => to.running.site.identity.origin;
   const run = new BootstrapRun({ ...deps, own, fetch: fetchFrom(from, to) }, source);
   await run.run(new AbortController().signal);
+}
+
+/** A site learns of more writes that will come overwritten than it can tell another one. */
+export async function knowTooMuch({ store }: SimSite): Promise<void> {
+  const origin = required(parseOriginId("00000000000000cc"), "origin");
+  const name = { bucket: bucketOf("plain"), key: keyOf("a") };
+  const settled = Array.from({ length: LIMITS.settledWritesMax + 1 }, (_, at) => {
+    const seq = required(parseSeq(at + 1), "sequence");
+    return { ...name, write: { hlc: hlcFromMs(at + 1), origin, seq } };
+  });
+  const nothing = { rows: [], removed: [], progress: undefined, rewrite: false };
+  await store.rows.import({ ...nothing, settled });
 }
