@@ -90,8 +90,8 @@ export class BootstrapLoop {
         if (signal.aborted) continue;
         const message = failure instanceof Error ? failure.message : String(failure);
         const from = peer?.id ?? wanted.site;
-        const isOver = wanted.merges || peer === undefined || saysRemoved(failure);
-        if (isOver && (await this.#givesUp(wanted, from, message))) continue;
+        const end = endOf(wanted, peer, failure);
+        if (end !== undefined && (await this.#givesUp(wanted, { from, message, end }))) continue;
         log.warn({ peer: from, failure: message }, "a bootstrap was interrupted; it goes on");
         await clock.sleep(backoffMs(random, failures + 1), signal).catch(ignore);
       }
@@ -111,7 +111,14 @@ export class BootstrapLoop {
    * peer's next answer begins it again. A site that is alone, or was removed, has all that it will
    * ever have.
    */
-  async #givesUp(wanted: RowWish, from: SiteId, message: string): Promise<boolean> {
+  async #givesUp(
+    wanted: RowWish,
+    {
+      from,
+      message,
+      end,
+    }: { readonly from: SiteId; readonly message: string; readonly end: string },
+  ): Promise<boolean> {
     const { rows, log } = this.#deps;
     if (this.#begunAt !== undefined) return false;
     try {
@@ -120,14 +127,21 @@ export class BootstrapLoop {
       log.warn({ err: failure }, "that no rows are taken over could not be noted");
       return false;
     }
-    if (message !== this.#whyGivenUp) {
-      log.info({ peer: from, failure: message }, wanted.merges ? LATER : NEVER);
-    }
+    if (message !== this.#whyGivenUp) log.info({ peer: from, failure: message }, end);
     this.#whyGivenUp = message;
     if (this.#wanted === wanted) this.#wanted = undefined;
     return true;
   }
 }
 
-const LATER = "a peer's rows are to be taken over later";
-const NEVER = "no rows are taken over: this site was removed from its cluster, or is alone";
+/** Why a wish is over that nothing has come of; undefined when another try may bring something. */
+function endOf(
+  { merges }: RowWish,
+  peer: MemberSite | undefined,
+  failure: unknown,
+): string | undefined {
+  if (merges) return "a peer's rows are to be taken over later";
+  if (peer === undefined) return "no rows are taken over: this site is alone";
+  if (!saysRemoved(failure)) return undefined;
+  return "no rows are taken over: this site was removed from its cluster";
+}
