@@ -19,9 +19,9 @@ test("a site that merges rows goes on with the logs that it has as far as these 
   const received = () => new Map(known.map((head) => [head.origin, head]));
   const replica = { received } as unknown as Pick<Replica, "received">;
   const heads = seqs([OURS, 9], [BOTH, 6], [THEIRS, 1]);
-  const held = (isTakingOver: boolean, bootstrap?: object) => {
+  const held = (holdsLogs: boolean, bootstrap?: object) => {
     const rows = { bootstrap: () => bootstrap } as unknown as Pick<LogicalRows, "bootstrap">;
-    return heldLogs({ isTakingOver }, rows, replica);
+    return heldLogs({ holdsLogs }, rows, replica);
   };
   expect(held(false)).toBeUndefined();
   expect(held(true)).toBe("all");

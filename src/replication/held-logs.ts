@@ -11,11 +11,11 @@ export type HeldLogs = "all" | ReadonlySet<OriginId>;
  * this log has still to bring. Operations that the rows stand for never come by their log.
  */
 export function heldLogs(
-  { isTakingOver }: { readonly isTakingOver: boolean },
+  { holdsLogs }: { readonly holdsLogs: boolean },
   rows: Pick<LogicalRows, "bootstrap">,
   replica: Pick<Replica, "received">,
 ): HeldLogs | undefined {
-  if (!isTakingOver) return undefined;
+  if (!holdsLogs) return undefined;
   const bootstrap = rows.bootstrap();
   // Until its first step is stored, nobody knows how far the rows go.
   if (bootstrap?.merges !== true) return "all";

@@ -141,9 +141,18 @@ export class RowsService {
     await this.#owed.stop();
   }
 
-  /** Whether rows are being taken over: then no operations may be pulled. */
+  /** Whether rows are being taken over, or wanted: this site gives none itself. */
   get isTakingOver(): boolean {
     return this.#isTaking || this.#deps.rows.bootstrap() !== undefined;
+  }
+
+  /**
+   * Whether logs have to wait, because rows may be here that stand for what they bring. As long as
+   * rows are only wanted and nobody gives any, what the logs bring is better than nothing.
+   */
+  get holdsLogs(): boolean {
+    const bootstrap = this.#deps.rows.bootstrap();
+    return this.#isTaking || (bootstrap !== undefined && bootstrap.lease !== NO_LEASE);
   }
 
   /**

@@ -40,6 +40,7 @@ test("it knows that it lacks something before anybody has given it a row, and af
   const { service } = serviceFor(from, to);
   expect(service.isTakingOver).toBe(true);
   service.start();
+  expect(service.holdsLogs).toBe(true);
   await untilIdle(service);
   expect(service.progress()).toMatchObject({ state: "done", skipped: 0 });
   expect(dumpLogicalRows(to.store)).toEqual(dumpLogicalRows(from.store));
@@ -60,6 +61,8 @@ test("when the site that let it in gives none, another member does, also after a
   before.service.start();
   await before.service.joined(WAITING.id);
   while (asked.length < 4) await settle();
+  // Until one of them begins to give rows, what the logs bring is taken.
+  expect([before.service.isTakingOver, before.service.holdsLogs]).toEqual([true, false]);
   expect(asked.slice(0, 4)).toEqual(["waiting", "berlin", "waiting", "berlin"]);
   await before.service.stop();
   await to.restart();

@@ -63,7 +63,7 @@ class Life {
   async hear(from: SimSite, to: SimSite, bytesMax = 1_000_000): Promise<number> {
     if (from === to) return 0;
     const { replica, rows } = to.store;
-    const held = heldLogs({ isTakingOver: this.#takingOver.has(to) }, rows, replica);
+    const held = heldLogs({ holdsLogs: this.#takingOver.has(to) }, rows, replica);
     if (held === "all") return 0;
     const position = positionOf(to);
     // Nothing of these logs is asked for.
