@@ -17,6 +17,8 @@ export type BootstrapLoopDeps = {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
+  /** Whether all that any other member has is here already. */
+  readonly hasAll: () => boolean;
   /** One try: rejects when it brings less than everything. */
   readonly takeOver: (peer: MemberSite, merges: boolean, signal: AbortSignal) => Promise<void>;
 };
@@ -90,7 +92,7 @@ export class BootstrapLoop {
         if (signal.aborted) continue;
         const message = failure instanceof Error ? failure.message : String(failure);
         const from = peer?.id ?? wanted.site;
-        const end = endOf(wanted, peer, failure);
+        const end = this.#endOf(wanted, peer, failure);
         if (end !== undefined && (await this.#givesUp(wanted, { from, message, end }))) continue;
         log.warn({ peer: from, failure: message }, "a bootstrap was interrupted; it goes on");
         await clock.sleep(backoffMs(random, failures + 1), signal).catch(ignore);
@@ -113,12 +115,9 @@ export class BootstrapLoop {
    */
   async #givesUp(
     wanted: RowWish,
-    {
-      from,
-      message,
-      end,
-    }: { readonly from: SiteId; readonly message: string; readonly end: string },
+    told: { readonly from: SiteId; readonly message: string; readonly end: string },
   ): Promise<boolean> {
+    const { from, message, end } = told;
     const { rows, log } = this.#deps;
     if (this.#begunAt !== undefined) return false;
     try {
@@ -132,16 +131,15 @@ export class BootstrapLoop {
     if (this.#wanted === wanted) this.#wanted = undefined;
     return true;
   }
+
+  /** Why a wish that nothing came of is over; undefined when another try may bring something. */
+  #endOf(wish: RowWish, peer: MemberSite | undefined, failure: unknown): string | undefined {
+    if (wish.merges) return "a peer's rows are to be taken over later";
+    if (peer === undefined) return "no rows are taken over: this site is alone";
+    if (saysRemoved(failure)) return REMOVED;
+    return wish.isAny && this.#deps.hasAll() ? NEEDLESS : undefined;
+  }
 }
 
-/** Why a wish is over that nothing has come of; undefined when another try may bring something. */
-function endOf(
-  { merges }: RowWish,
-  peer: MemberSite | undefined,
-  failure: unknown,
-): string | undefined {
-  if (merges) return "a peer's rows are to be taken over later";
-  if (peer === undefined) return "no rows are taken over: this site is alone";
-  if (!saysRemoved(failure)) return undefined;
-  return "no rows are taken over: this site was removed from its cluster";
-}
+const NEEDLESS = "no rows are taken over: the logs have brought all that they stand for";
+const REMOVED = "no rows are taken over: this site was removed from its cluster";

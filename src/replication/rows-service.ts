@@ -1,7 +1,7 @@
 import { StorageFault } from "../core/faults.ts";
 import { ignore } from "../core/ignore.ts";
 import type { ClusterId, OriginId, SiteId } from "../core/names.ts";
-import type { BodyRef, ManifestRef } from "../core/records.ts";
+import type { BodyRef, ManifestRef, Vector } from "../core/records.ts";
 import type { MemberSite, SiteRecord } from "../core/site-record.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Disk } from "../ports/disk.ts";
@@ -53,6 +53,8 @@ export type RowsServiceDeps = {
   /** Other members that are active. */
   readonly peers: () => readonly MemberSite[];
   readonly own: () => OriginId;
+  /** What a peer has last said to have received; undefined while it has said nothing. */
+  readonly receivedBy: (peer: SiteId) => Vector | undefined;
   readonly isSetBack?: ConstructorParameters<typeof BootstrapRun>[0]["isSetBack"];
   readonly site: SiteId;
   readonly cluster: () => ClusterId;
@@ -99,6 +101,7 @@ export class RowsService {
     this.#owed = new OwedRows({ ...deps, verify: (peer, wish) => this.verify(peer, wish) });
     this.#loop = new BootstrapLoop({
       ...deps,
+      hasAll: () => this.#hasAll(),
       takeOver: (peer, merges, signal) => this.#takeOverFrom(peer, merges, signal),
     });
   }
@@ -194,6 +197,17 @@ export class RowsService {
 
   get #isBusy(): boolean {
     return this.#loop.isRunning || this.#importing !== undefined || this.isTakingOver;
+  }
+
+  /** Whether all that any other member has said to have received is here. */
+  #hasAll(): boolean {
+    const { replica, peers, receivedBy } = this.#deps;
+    const ours = replica.received();
+    return peers().every(({ id }) => {
+      const theirs = receivedBy(id);
+      if (theirs === undefined) return false;
+      return [...theirs].every(([origin, seq]) => (ours.get(origin)?.seq ?? 0) >= seq);
+    });
   }
 
   get #isEmpty(): boolean {

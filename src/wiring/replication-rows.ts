@@ -12,6 +12,7 @@ import type { Seq, SiteId } from "../core/names.ts";
 import type { MemberSite } from "../core/site-record.ts";
 import { lostWithRows } from "../replication/own-fork.ts";
 import type { AskPeer } from "../replication/peer-calls.ts";
+import type { PeerWatch } from "../replication/peer-watch.ts";
 import { type RowsEngine, RowsService } from "../replication/rows-service.ts";
 import type { Site } from "../storage/site.ts";
 import { tellOfDisk, tellOperator } from "./peer-problem.ts";
@@ -25,15 +26,17 @@ export function openRows(parts: {
   readonly peers: () => readonly MemberSite[];
   readonly ask: AskPeer;
   readonly engine: () => RowsEngine;
+  readonly watch: { readonly peerWatch: Pick<PeerWatch, "facts"> };
   /** Handles that a peer knows another history of this site's own log, or more of it. */
   readonly setBack: (peer: SiteId, from: Seq) => void;
 }): RowsService {
-  const { settings, site, peers, ask, engine, setBack } = parts;
+  const { settings, site, peers, ask, engine, watch, setBack } = parts;
   const { clock, random, hash, log } = parts.ports;
   const { rows, replica } = site.store;
   return new RowsService({
     ...{ rows, replica, peers, ask, engine, clock, random, hash, log },
     own: () => site.identity.origin,
+    receivedBy: (peer) => watch.peerWatch.facts(peer).received,
     isSetBack: async (peer, heads) => {
       const from = await lostWithRows(replica, heads);
       if (from !== undefined) setBack(peer, from);

@@ -87,7 +87,7 @@ export async function startReplication(parts: ReplicationParts): Promise<Running
   const setBack = (peer: SiteId, from: Seq): void => {
     void beginAnew(parts, store.site(peer)?.name ?? peer, from);
   };
-  const rows = openRows({ ...parts, peers, ask, setBack, engine: () => engine });
+  const rows = openRows({ ...parts, peers, ask, setBack, watch, engine: () => engine });
   const readThrough = createReadThrough(parts, () => engine);
   const engine = createEngine(parts, client, watch, { rows, readThrough });
   const guests = new ForwardGuests({ clock, open: parts.s3.openForwarded });

@@ -96,6 +96,36 @@ test("when nobody is left, or it was removed, it has all that it will ever have"
   }
 });
 
+test("when the logs have brought all that any member has, rows are not wanted any more", async () => {
+  const from = await SimSite.open("logs-from");
+  await fill(from, new Seed("logs"), 20);
+  const to = await SimSite.open("logs-to");
+  const asked: string[] = [];
+  const ask: AskPeer = async (peer) => {
+    asked.push(peer.name);
+    return { status: 409, body: Buffer.from('{"problem":"too much came behind them"}') };
+  };
+  let isHeard = false;
+  const receivedBy = (site: MemberSite["id"]) =>
+    site === WAITING.id && !isHeard ? undefined : from.store.replica.applied();
+  const peers = () => [memberOf(from), WAITING];
+  const { service, peer, log } = serviceFor(from, to, {}, { ask, receivedBy, peers });
+  service.start();
+  await service.joined(peer.id);
+  while (asked.length < 3) await settle();
+  expect(service.isTakingOver).toBe(true);
+  await handOverAll(from, to);
+  const before = asked.length;
+  while (asked.length < before + 4) await settle();
+  // Another one may have more.
+  expect(service.isTakingOver).toBe(true);
+  isHeard = true;
+  while (service.isTakingOver) await settle();
+  expect(log.lines.at(-1)?.message).toContain("the logs have brought all");
+  expect(dumpLogicalRows(to.store)).toEqual(dumpLogicalRows(from.store));
+  await service.stop();
+});
+
 test("a site that has data takes over nothing because it joins", async () => {
   const from = await SimSite.open("full-from");
   const to = await SimSite.open("full-to");

@@ -27,7 +27,9 @@ export function serviceFor(
   from: SimSite,
   to: SimSite,
   engine: Partial<RowsEngine> = {},
-  changes: Partial<Pick<RowsServiceDeps, "ask" | "clock" | "isSetBack" | "own" | "peers">> = {},
+  changes: Partial<
+    Pick<RowsServiceDeps, "ask" | "clock" | "isSetBack" | "own" | "peers" | "receivedBy">
+  > = {},
 ): Service {
   const log = createMemoryLog();
   const link = linkRows(from, to);
@@ -40,6 +42,7 @@ export function serviceFor(
     ...{ hash: to.hash, random: createSimRandom(new Seed(identity.siteId)), peers: () => [peer] },
     ...{ disk: to.machine.disk, bytesPerSecond: undefined, marksKeptMs: 0, site: identity.siteId },
     own: () => identity.origin,
+    receivedBy: () => undefined,
     cluster: () => identity.clusterId,
     engine: () => ({
       fetch: ({ manifests }) => fetchBodies(manifests),

@@ -86,6 +86,7 @@ export function startEngine(deps: EngineDeps): Engine {
     ...{ rows: running.rows, replica, peers, ask, clock, random, hash, log, disk },
     engine: () => replication,
     own: () => identity.origin,
+    receivedBy: (peer) => watch.facts(peer).received,
     ...(setBack === undefined ? {} : { isSetBack: looksAtRows(replica, setBack) }),
     marksKeptMs: HISTORY_MS,
     ...{ site: identity.siteId, cluster: () => identity.clusterId, bytesPerSecond: undefined },
