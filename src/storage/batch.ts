@@ -10,6 +10,7 @@ import { chainAfter, encodeOperation } from "../core/operation-codec.ts";
 import type {
   Dot,
   LocalRecord,
+  LogStart,
   ManifestChunk,
   ManifestRef,
   Operation,
@@ -23,7 +24,7 @@ import type { ApplyContext } from "./metadata/apply-context.ts";
 import { parkOperation, writtenSlot } from "./metadata/apply-origins.ts";
 import { type JudgeFacts, judgeConflicts, judgeOwn, judgeRow } from "./metadata/judge-conflicts.ts";
 import { judgeDeletes, judgeRowDeletes } from "./metadata/judge-deletes.ts";
-import type { KeyName } from "./metadata/key-versions.ts";
+import type { KeyName, WriteId } from "./metadata/key-versions.ts";
 import { logRunKeyOf } from "./metadata/keys.ts";
 import { withPrior } from "./metadata/prior.ts";
 import { TABLES } from "./metadata/rows.ts";
@@ -293,17 +294,20 @@ export class OpenBatch {
 
   /**
    * Adds a row of another site: an operation with its original dot, outside every hash chain. A row
-   * that is here already is written again, and its body is read from the new place. `isBootstrap`:
-   * all rows of that site are being taken over. Gives the conflicts that it makes.
+   * that is here already is written again, and its body is read from the new place. `heads`: all
+   * rows of that site up to there are being taken over. Gives the conflicts that it makes.
    */
   row(
     operation: Operation,
     inline: Uint8Array | undefined,
-    isBootstrap: boolean,
+    heads: readonly LogStart[] | undefined,
   ): readonly NewConflict[] {
     const { clock, head } = this.#deps;
     const { isApplied, hasArrived } = this;
-    const facts = { isApplied, hasArrived, isBootstrap };
+    const isThere = ({ origin, hlc }: WriteId): boolean =>
+      heads?.some((head) => head.origin === origin && head.hlc >= hlc) === true;
+    const isComing = (write: WriteId) => !hasArrived(write) && !isThere(write);
+    const facts = { isApplied, isBootstrap: heads !== undefined, isComing };
     const verdicts = judgeRow(this.context.view, operation, facts);
     if (verdicts !== undefined) this.local(verdicts);
     for (const record of judgeRowDeletes(this.context.view, operation)) this.local(record);

@@ -140,7 +140,7 @@ export class MarkMoves {
       let moved = 0;
       for (const { operation, isThere } of marks) {
         if (!isThere(batch.context.view)) continue;
-        batch.row(operation, undefined, false);
+        batch.row(operation, undefined, undefined);
         moved += 1;
       }
       return moved;

@@ -84,7 +84,7 @@ function judgeImport(
       refused.push({ row, operation, why: "bytes" });
     } else if (step.rewrite || isNews(batch, operation, step)) {
       for (const manifest of row.manifests) takeManifest(batch, manifest);
-      taken.push([operation, takeRow(batch, { row, operation }, isBootstrap)]);
+      taken.push([operation, takeRow(batch, { row, operation }, step.progress?.heads)]);
       imported += 1;
     }
   }
@@ -131,14 +131,14 @@ function holdBytes(
 function takeRow(
   batch: OpenBatch,
   { row, operation }: Decoded,
-  isBootstrap: boolean,
+  heads: readonly LogStart[] | undefined,
 ): readonly NewConflict[] {
   if (row.remote === true) sayRemote(batch, operation);
   const { references } = batch.context;
   // A row that loses to a later one names nothing, so nothing of it is kept, or reported missing.
   const manifests = manifestsOf(operation.body);
   references.addManifestRefs(manifests);
-  const conflicts = batch.row(operation, row.inline, isBootstrap);
+  const conflicts = batch.row(operation, row.inline, heads);
   references.dropManifestRefs(manifests);
   return conflicts;
 }

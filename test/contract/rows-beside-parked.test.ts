@@ -1,7 +1,9 @@
 import { afterEach, expect, test, vi } from "vitest";
+import { parseSeq } from "../../src/core/names.ts";
 import { decodeOperation } from "../../src/core/operation-codec.ts";
 import { required } from "../../src/core/tagged-fields.ts";
 import { BootstrapRun } from "../../src/replication/bootstrap.ts";
+import { heldLogs } from "../../src/replication/held-logs.ts";
 import type { IncomingOperation, LogEntry } from "../../src/storage/replica.ts";
 import { createMemoryLog } from "../sim/memory-log.ts";
 import { Seed } from "../sim/seed.ts";
@@ -21,6 +23,7 @@ import { closeSimSites, SimSite } from "../support/sim-site.ts";
 afterEach(closeSimSites);
 
 const LIVES = 30;
+const NEVER_REACHED = required(parseSeq(Number.MAX_SAFE_INTEGER), "sequence");
 const NEVER = new AbortController().signal;
 const PARKED = { kind: "parked", reason: "it is on its way" } as const;
 
@@ -30,8 +33,17 @@ function mayWait({ encoded, inline }: LogEntry): boolean {
 }
 
 /** Hands on what is there, of which some waits for its bytes from then on. */
-async function hear(from: SimSite, to: SimSite, waits: () => boolean): Promise<number> {
-  const page = await from.store.replica.readLog(positionOf(to), 1 << 20);
+async function hear(
+  from: SimSite,
+  to: SimSite,
+  waits: () => boolean,
+  isTakingOver = false,
+): Promise<number> {
+  const held = heldLogs({ isTakingOver }, to.store.rows, to.store.replica);
+  if (held === "all") return 0;
+  const position = positionOf(to);
+  for (const origin of held ?? []) position.set(origin, NEVER_REACHED);
+  const page = await from.store.replica.readLog(position, 1 << 20);
   if (page.outcome !== "page") throw new Error("the log begins later");
   const incoming: IncomingOperation[] = [];
   for (const entry of page.entries) {
@@ -138,6 +150,7 @@ async function live(seed: Seed): Promise<number> {
   const merge = seed.chance(0.3) ? ({ merges: true } as const) : {};
   const walk = async (): Promise<void> => {
     if (seed.chance(0.5)) await step();
+    if (seed.chance(0.3)) await hear(from, late, () => seed.chance(0.3), true);
     if (seed.chance(0.1)) throw new Error("the link was cut");
   };
   for (let outcome = "cut"; outcome === "cut"; ) {
@@ -216,13 +229,16 @@ test("where bytes burnt with a site, a new one takes over rows, and all of them 
   await expectSame([first, second, late, next]);
 });
 
-test("a change that waits for its write comes among rows, and is kept until the write has come", async () => {
+test.each([
+  ["comes among rows", false],
+  ["came by the log before rows that overwrite it", true],
+])("a change of a write that waits for its bytes %s, and is kept for it", async (_how, isLog) => {
   const [from, first, second, late] = await Promise.all(
     ["writes", "waits", "changes", "takes"].map((name) => SimSite.open(name)),
   );
   if (!(from && first && second && late)) throw new Error("no site");
   await setUp(from);
-  for (const site of [first, second]) await hear(from, site, () => false);
+  for (const site of [first, second, late]) await hear(from, site, () => false);
   await put(from.store, 0, 0, Buffer.from("on its way"));
   await hear(from, first, () => true);
   await hear(from, second, () => false);
@@ -230,6 +246,7 @@ test("a change that waits for its write comes among rows, and is kept until the 
   const change = { kind: "tags", tags: [["said", "elsewhere"]] } as const;
   second.machine.clock.leap(5);
   await second.store.changeObject({ bucket, key: keyOf("a"), change });
+  if (isLog) await hear(second, late, () => true);
   first.machine.clock.leap(10);
   await put(first.store, 0, 0, Buffer.from("later"));
   await hear(second, first, () => false);

@@ -89,42 +89,54 @@ export type RowFacts = {
    * one.
    */
   readonly isBootstrap: boolean;
-  readonly hasArrived: JudgeFacts["hasArrived"];
+  /** Whether a write is neither here nor among those rows: its log has still to bring it. */
+  readonly isComing: (write: WriteId) => boolean;
 };
 
 /**
  * Judges a row of a null slot at another site before it enters the log. A write here that the other
  * site had not applied was concurrent with it: one of the two is a conflict, as it will be there. A
  * write that the other site knew of has its verdict in that site's rows: if it is in none of them
- * it is no conflict, and the bootstrap removes it again. A change of a write that is in no row
- * waits there for that write, and is kept for it here as well.
+ * it is no conflict, and the bootstrap removes it again. Changes of a write that has still to
+ * come are kept for it.
  */
 export function judgeRow(
   view: IndexView,
   { dot, hlc, body }: Operation,
-  { isApplied, isBootstrap, hasArrived }: RowFacts,
+  facts: RowFacts,
 ): ConflictsRecord | undefined {
+  const hasArrived: JudgeFacts["hasArrived"] = (write) => !facts.isComing(write);
   if (body.kind === "object-meta" && body.nullSlot) {
-    const ahead = judgeChange(view, body, writeIdOf(body.version), { hasArrived });
-    return recordOf(body, ahead);
+    return recordOf(body, judgeChange(view, body, writeIdOf(body.version), { hasArrived }));
   }
   if (body.kind !== "object-put" && body.kind !== "object-delete") return undefined;
   if (!body.nullSlot || (body.kind === "object-put" && body.conflict === true)) return undefined;
+  const stamp = { hlc, ...dot };
+  const judged = judgeSlot(view, body, stamp, facts);
+  return recordOf(body, both(judged, judgeAhead(view, body, { stamp, hasArrived }, judged)));
+}
+
+/** The verdict about what is in a slot and a row that comes for it: one of the two loses. */
+function judgeSlot(
+  view: IndexView,
+  body: Extract<Operation["body"], { kind: "object-put" | "object-delete" }>,
+  stamp: WriteStamp,
+  { isApplied, isBootstrap }: RowFacts,
+): readonly Verdict[] {
   const current = nullVersion(view, body);
   const inSlot = current?.row.stamp ?? tombstoneOf(view, body)?.stamp;
-  const stamp = { hlc, ...dot };
-  if (inSlot === undefined || sameWrite(inSlot, stamp)) return undefined;
+  if (inSlot === undefined || sameWrite(inSlot, stamp)) return NONE;
   const wins = laterStamp(stamp, inSlot);
   const isConflict = wins
     ? current?.kind === "object" && isBootstrap
-    : body.kind === "object-put" && !isApplied(dot);
+    : body.kind === "object-put" && !isApplied(stamp);
   const loser = wins ? inSlot : stamp;
   const known = historyOf(view, body, loser)?.kind;
   // A write that arrived by its log before does not arrive again: nothing has to be remembered for
   // it.
   const isOver = known === "settled" && wins && isApplied(inSlot);
-  if (!isOver && (!isConflict || known !== undefined)) return undefined;
-  return recordOf(body, [{ verdict: isOver ? "ended" : "expected", write: loser }]);
+  if (!isOver && (!isConflict || known !== undefined)) return NONE;
+  return [{ verdict: isOver ? "ended" : "expected", write: loser }];
 }
 
 /** The record of verdicts about a key; undefined when there are none. */
