@@ -1,5 +1,5 @@
 import { LIMITS } from "../core/limits.ts";
-import type { OriginId, SiteId } from "../core/names.ts";
+import type { OriginId, Seq, SiteId } from "../core/names.ts";
 import { decodeOperation } from "../core/operation-codec.ts";
 import type { LogStart, ManifestRef, RowName } from "../core/records.ts";
 import { compareUtf8 } from "../core/utf8-order.ts";
@@ -40,16 +40,21 @@ export type BootstrapDeps = {
   readonly log: Log;
   /** This site's own origin, whose log goes on where it is, or not at all. */
   readonly own: () => OriginId;
-  /** Whether the source knows more of that log, or something else: then this site begins anew. */
-  readonly isSetBack?:
-    | ((source: SiteId, heads: readonly LogStart[]) => Promise<boolean>)
-    | undefined;
+  readonly setBacks?: SetBacks | undefined;
   /** Fetches the chunks of a large body that are missing here. */
   readonly fetch: (
     refs: readonly ManifestRef[],
     source: SiteId,
     signal: AbortSignal,
   ) => Promise<FetchedBody>;
+};
+
+/** A source may know more of this site's own log, or something else: then this site begins anew. */
+export type SetBacks = {
+  /** From where on its log has to end; undefined when the source knows nothing else. */
+  readonly find: (heads: readonly LogStart[]) => Promise<Seq | undefined>;
+  /** Has this site stop, and begin anew at its next start. */
+  readonly beginAnew: (source: SiteId, from: Seq) => void;
 };
 
 /** How a bootstrap stands; times in milliseconds. */
@@ -163,6 +168,7 @@ export class BootstrapRun {
 
   async #takeAll(signal: AbortSignal): Promise<void> {
     let progress = await this.#begin(signal);
+    await this.#lookForSetBack(progress);
     this.#owed = progress.owed ?? [];
     this.#rowsBefore = progress.rows;
     this.#rows = progress.rows;
@@ -170,10 +176,22 @@ export class BootstrapRun {
       signal.throwIfAborted();
       progress = await this.#takePage(progress, signal);
     }
-    const { rows, own, isSetBack } = this.#deps;
-    // The next start goes on here, under a new origin: what was its own is one of the others then.
-    if (await isSetBack?.(this.#source.site, progress.heads)) throw new Error(SET_BACK);
+    const { rows, own } = this.#deps;
     await rows.setFloors(progress.heads.filter(({ origin }) => origin !== own()));
+  }
+
+  /**
+   * Looks before a row is removed because the source lacks it: what this site wrote since it was
+   * set back is issued again first, with its bytes. The next start goes on with this bootstrap
+   * under a new origin, and what was its own is one of the others then.
+   */
+  async #lookForSetBack(progress: Bootstrap): Promise<void> {
+    const { rows, setBacks } = this.#deps;
+    const from = await setBacks?.find(progress.heads);
+    if (from === undefined) return;
+    await rows.import({ rows: [], removed: [], progress, rewrite: false });
+    setBacks?.beginAnew(this.#source.site, from);
+    throw new Error(SET_BACK);
   }
 
   /**

@@ -2,7 +2,6 @@ import { afterEach, expect, test } from "vitest";
 import { openTwins, writeSmall } from "../../test/support/replication-twins.ts";
 import { ByteWriter } from "../core/bytes.ts";
 import { signHead } from "../core/head-signature.ts";
-import { HLC_ZERO } from "../core/hlc.ts";
 import { parseSeq } from "../core/names.ts";
 import { decodeOperation, encodeOperation } from "../core/operation-codec.ts";
 import { chainBehind } from "./log-entries.ts";
@@ -77,28 +76,73 @@ test("what a site has not signed is no proof that it was set back", async () => 
   expect(berlin.watch.facts(paris.member.id).link).toBe("suspended");
 });
 
+/** A site that was set back, with what a peer knows of its log: all that is left of it are rows. */
+async function setBackFar(left: number, lost: number, written: number, clock: "right" | "behind") {
+  const { berlin } = await open();
+  const { replica } = berlin;
+  const write = (what: string, count: number, nowMs: number): void => {
+    replica.nowMs = () => nowMs;
+    for (let at = 0; at < count; at++) writeSmall(berlin, `${what} ${at}`);
+  };
+  write("before", left, 1000);
+  write("lost", lost, 2000);
+  const there = replica.received().get(replica.origin);
+  if (there === undefined) throw new Error("nothing was written");
+  replica.setBack(left);
+  write("since", written, clock === "right" ? 3000 : 1500);
+  return { replica, heads: [{ ...there, vector: new Map() }] };
+}
+
 test.each([
-  ["lost nothing", 5, 0, 0, undefined],
-  ["written more than the peer knows", 5, 0, 3, undefined],
-  ["nothing but lost its end", 5, 3, 0, 6],
-  ["written less than it lost", 5, 7, 2, 8],
-  ["written as much as it lost", 5, 4, 4, 9],
-  ["written more than it lost", 5, 2, 30, 7],
-  ["lost everything", 0, 4, 0, 1],
+  ["nothing but lost its end", 5, 3, 0],
+  ["written less than it lost", 5, 7, 2],
+  ["written as much as it lost", 5, 4, 4],
+  ["written more than it lost", 5, 2, 300],
+  ["lost everything", 0, 4, 0],
+  ["written from its beginning on", 0, 3, 40],
 ])(
-  "a site that has %s learns of it where only rows are left: %i left, %i lost, %i written",
-  async (_how, left, lost, written, from) => {
-    const { berlin } = await open();
-    for (let count = 0; count < left + lost; count++) writeSmall(berlin, `before ${count}`);
-    const { origin } = berlin.owner;
-    const there = berlin.replica.received().get(origin);
-    if (there === undefined) throw new Error("nothing was written");
-    const { seq, chain } = there;
-    const own = { origin, seq, chain, hlc: HLC_ZERO, vector: new Map() };
-    berlin.replica.setBack(left);
-    for (let count = 0; count < written; count++) writeSmall(berlin, `since ${count}`);
-    expect(await lostWithRows(berlin.replica, [own])).toBe(from);
-    expect(await lostWithRows(berlin.replica, [])).toBeUndefined();
+  "a site that has %s learns where, though only rows are left: %i left, %i lost, %i written",
+  async (_how, left, lost, written) => {
+    const { replica, heads } = await setBackFar(left, lost, written, "right");
+    expect(await lostWithRows(replica, heads)).toBe(left + 1);
+    expect(await lostWithRows(replica, [])).toBeUndefined();
+  },
+);
+
+test.each([
+  ["lost nothing", 5, 0, 0],
+  ["written more than the peer knows", 5, 0, 3],
+])("a site that has %s was not set back", async (_how, left, lost, written) => {
+  const { replica, heads } = await setBackFar(left, lost, written, "right");
+  expect(await lostWithRows(replica, heads)).toBeUndefined();
+});
+
+test.each([
+  ["written less than it lost", 7, 2, 8],
+  ["written as much as it lost", 4, 4, 9],
+  ["written more than it lost", 2, 30, 7],
+])(
+  "a site that has %s with a clock that was behind begins anew where it must",
+  async (_how, lost, written, from) => {
+    const { replica, heads } = await setBackFar(5, lost, written, "behind");
+    expect(await lostWithRows(replica, heads)).toBe(from);
+  },
+);
+
+test.each([
+  [3, 6],
+  [5, 6],
+  [7, 8],
+])(
+  "of a log without its first %i operations no more is given up than has gone",
+  async (gone, from) => {
+    const { replica, heads } = await setBackFar(5, 4, 9, "right");
+    const { origin } = replica;
+    const floors = new Map([[origin, parseSeq(gone) ?? expect.unreachable()]]);
+    const received = () => replica.received();
+    const readLog = replica.readLog.bind(replica);
+    const late = { origin, received, floors: () => floors, readLog };
+    expect(await lostWithRows(late, heads)).toBe(from);
   },
 );
 

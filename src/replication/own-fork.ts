@@ -1,3 +1,4 @@
+import type { Hlc } from "../core/hlc.ts";
 import { parseSeq, type Seq } from "../core/names.ts";
 import { operationHeader } from "../core/operation-codec.ts";
 import type { LogStart, Vector } from "../core/records.ts";
@@ -65,8 +66,9 @@ export async function findOwnFork(
 /**
  * From where on this site's own log has to end because a peer whose rows are taken over knows
  * another history of it: that may have left all logs since, so that no page can show where the two
- * part. What was written here before that place is given up with its rows; what is behind it, if
- * anything, is surely not what the peer knows.
+ * part. Readings tell: whatever the peer knows is no later than where its copy ends, so what is
+ * later here was written since: all that was, unless this site's clock was behind then. What was
+ * written with such a clock is given up with its rows, but for what stands behind that end.
  *
  * @param heads where the logs end that the rows cover.
  * @returns undefined when the peer knows nothing else than what is here.
@@ -78,10 +80,25 @@ export async function lostWithRows(
   const there = heads.find(({ origin }) => origin === replica.origin);
   const here = replica.received().get(replica.origin)?.seq ?? 0;
   if (there === undefined) return undefined;
-  if (here < there.seq) return parseSeq(here + 1);
-  const place = await placeAt(replica, there.seq);
-  const isSame = place?.head === undefined || sameChain(place.head.chain, there.chain);
-  return isSame ? undefined : there.seq;
+  if (here >= there.seq) {
+    const place = await placeAt(replica, there.seq);
+    if (place?.head === undefined || sameChain(place.head.chain, there.chain)) return undefined;
+  }
+  const surely = Math.min(here + 1, there.seq);
+  return parseSeq(Math.min(surely, 1 + (await countUntil(replica, there.hlc))));
+}
+
+/** How many operations of the own log are no later than a reading, or have left the log. */
+async function countUntil(replica: OwnForkDeps["replica"], hlc: Hlc): Promise<number> {
+  const { origin } = replica;
+  let [from, to] = [replica.floors().get(origin) ?? 0, replica.received().get(origin)?.seq ?? 0];
+  while (from < to) {
+    const middle = Math.floor((from + to) / 2);
+    const [next] = await ownEntries(replica, middle);
+    if (next === undefined || operationHeader(next.encoded).hlc > hlc) to = middle;
+    else from = middle + 1;
+  }
+  return from;
 }
 
 /** A place in the own log; undefined when the log does not reach back to it any more. */

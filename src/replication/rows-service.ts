@@ -55,7 +55,7 @@ export type RowsServiceDeps = {
   readonly own: () => OriginId;
   /** What a peer has last said to have received; undefined while it has said nothing. */
   readonly receivedBy: (peer: SiteId) => Vector | undefined;
-  readonly isSetBack?: ConstructorParameters<typeof BootstrapRun>[0]["isSetBack"];
+  readonly setBacks?: ConstructorParameters<typeof BootstrapRun>[0]["setBacks"];
   readonly site: SiteId;
   readonly cluster: () => ClusterId;
   readonly disk: Disk;
@@ -284,10 +284,10 @@ export class RowsService {
     fetchFor: RowsEngine["fetch"],
     signal: AbortSignal,
   ): Promise<BootstrapProgress> {
-    const { rows, clock, log, own, isSetBack } = this.#deps;
+    const { rows, clock, log, own, setBacks } = this.#deps;
     const run = new BootstrapRun(
       {
-        ...{ rows, clock, log, own, isSetBack },
+        ...{ rows, clock, log, own, setBacks },
         fetch: (manifests, site, signal) =>
           fetchFor({ kind: "manifests", manifests }, site, signal),
       },

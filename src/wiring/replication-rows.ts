@@ -37,11 +37,7 @@ export function openRows(parts: {
     ...{ rows, replica, peers, ask, engine, clock, random, hash, log },
     own: () => site.identity.origin,
     receivedBy: (peer) => watch.peerWatch.facts(peer).received,
-    isSetBack: async (peer, heads) => {
-      const from = await lostWithRows(replica, heads);
-      if (from !== undefined) setBack(peer, from);
-      return from !== undefined;
-    },
+    setBacks: { find: (heads) => lostWithRows(replica, heads), beginAnew: setBack },
     ...{ site: site.identity.siteId, disk: parts.ports.disk },
     cluster: () => site.identity.clusterId,
     marksKeptMs: settings.historyRetention,

@@ -28,7 +28,7 @@ export function serviceFor(
   to: SimSite,
   engine: Partial<RowsEngine> = {},
   changes: Partial<
-    Pick<RowsServiceDeps, "ask" | "clock" | "isSetBack" | "own" | "peers" | "receivedBy">
+    Pick<RowsServiceDeps, "ask" | "clock" | "setBacks" | "own" | "peers" | "receivedBy">
   > = {},
 ): Service {
   const log = createMemoryLog();

@@ -41,9 +41,10 @@ export const PLANS: Readonly<Record<Life, MakePlan>> = {
     const usual = makePlan(seed, false);
     const [removes, takesRows] = [seed.chance(0.05), seed.chance(0.05)];
     const own = { setBacks: true, holds: seed.chance(0.5), removes, takesRows };
-    // Another way to lose the end of a log would let more be lost than what is counted here. And
-    // where the peers' logs have been dropped, nothing tells where a site's own and theirs part.
-    return { ...usual, exchange: "engine", ...own, backups: false, ages: false };
+    // Where the peers' logs have been dropped, only times tell where a site's own and theirs part.
+    const ages = usual.ages && !usual.clocks && !usual.jumps;
+    // Another way to lose the end of a log would let more be lost than what is counted here.
+    return { ...usual, exchange: "engine", ...own, backups: false, ages };
   },
   // Versions are held, retained, freed and deleted at all sites at once.
   locked: (seed, mayJoin) => {

@@ -1,5 +1,5 @@
 import { StorageFault } from "../../../src/core/faults.ts";
-import type { OriginId, Seq } from "../../../src/core/names.ts";
+import type { OriginId } from "../../../src/core/names.ts";
 import type { Operation } from "../../../src/core/records.ts";
 import type { OriginHead } from "../../../src/storage/replica.ts";
 import type { WithdrawnFrom } from "../../../src/storage/withdrawn.ts";
@@ -164,18 +164,6 @@ export class ClusterSite {
   /** The site is an older one of itself now: what it told since is not in its log. */
   forgetAll(): void {
     this.#acknowledged = [];
-  }
-
-  /**
-   * What this site wrote after it was set back is withdrawn from here on. What it wrote before that
-   * is given up: no log reaches back to where its own and that of the others part (0033).
-   */
-  giveUpFork(from: Seq): void {
-    const { fork } = this;
-    if (fork === undefined || from <= fork.from) return;
-    this.#acknowledged = this.#acknowledged.filter(({ origin, upTo, elsewhere }) => {
-      return elsewhere === true || origin !== fork.origin || upTo < fork.from || upTo >= from;
-    });
   }
 
   /**

@@ -314,7 +314,6 @@ export class Cluster {
     const { identity } = running.site;
     const wish = { from: [{ origin: identity.origin, from }], times: "kept" } as const;
     this.note(`${site.name} was set back, and has lost ${from}`);
-    site.giveUpFork(from);
     await noteWithdrawing(site.machine.disk, SIM_DIRECTORY, identity, wish);
     // Between two turns of the world, as whatever ends a program here.
     this.time.after(0, () => {

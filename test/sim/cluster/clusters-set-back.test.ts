@@ -12,3 +12,9 @@ test("a site starts whose withdrawn writes have taken the bytes of others with t
   const { proveClusters } = await loadClusters();
   await proveClusters({ first: 3050, count: 1, sites: 3, life: "set back" });
 });
+
+// A week passes, and the logs of the others begin later than the snapshot ended.
+test("what a site writes is kept although no log shows any more where it was set back", async () => {
+  const { proveClusters } = await loadClusters();
+  await proveClusters({ first: 3016, count: 1, sites: 3, life: "set back" });
+});

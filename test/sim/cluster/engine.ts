@@ -5,7 +5,7 @@ import type { Hash } from "../../../src/ports/hash.ts";
 import type { Log } from "../../../src/ports/log.ts";
 import type { Network } from "../../../src/ports/network.ts";
 import type { Random } from "../../../src/ports/random.ts";
-import type { BootstrapDeps } from "../../../src/replication/bootstrap.ts";
+import type { SetBacks } from "../../../src/replication/bootstrap.ts";
 import { heldLogs } from "../../../src/replication/held-logs.ts";
 import { lostWithRows } from "../../../src/replication/own-fork.ts";
 import type { AskPeer } from "../../../src/replication/peer-calls.ts";
@@ -87,7 +87,7 @@ export function startEngine(deps: EngineDeps): Engine {
     engine: () => replication,
     own: () => identity.origin,
     receivedBy: (peer) => watch.facts(peer).received,
-    ...(setBack === undefined ? {} : { isSetBack: looksAtRows(replica, setBack) }),
+    ...(setBack === undefined ? {} : { setBacks: looksAtRows(replica, setBack) }),
     marksKeptMs: HISTORY_MS,
     ...{ site: identity.siteId, cluster: () => identity.clusterId, bytesPerSecond: undefined },
   });
@@ -132,11 +132,10 @@ export function startEngine(deps: EngineDeps): Engine {
 }
 
 /** As the server does when rows are all that is left of what it has lost. */
-function looksAtRows(replica: Replica, setBack: (from: Seq) => void): BootstrapDeps["isSetBack"] {
-  return async (_peer, heads) => {
-    const from = await lostWithRows(replica, heads);
-    if (from !== undefined) setBack(from);
-    return from !== undefined;
+function looksAtRows(replica: Replica, setBack: (from: Seq) => void): SetBacks {
+  return {
+    find: (heads) => lostWithRows(replica, heads),
+    beginAnew: (_peer, from) => setBack(from),
   };
 }
 
