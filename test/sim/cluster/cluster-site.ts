@@ -188,11 +188,19 @@ export class ClusterSite {
    */
   checkAcknowledged(which: "all" | "as far as taken"): void {
     const { observer } = this.#deps;
-    for (const { name, origin, after, upTo, proof } of this.#acknowledged) {
-      if (which === "as far as taken" && (observer.all.get(origin)?.length ?? 0) < upTo) continue;
+    for (const one of this.#acknowledged) {
+      const { name, origin, after, upTo, proof } = one;
+      const isTaken = !this.#isOfFork(one) && (observer.all.get(origin)?.length ?? 0) >= upTo;
+      if (which === "as far as taken" && !isTaken) continue;
       if (observer.find(origin, after, upTo, proof)) continue;
       throw new BrokenPromise(`${this.name} has forgotten what it acknowledged: ${name}`);
     }
+  }
+
+  /** Whether it was written where others have something else, and has not been issued again. */
+  #isOfFork({ origin, upTo, elsewhere }: Acknowledged): boolean {
+    const { fork } = this;
+    return fork?.origin === origin && upTo >= fork.from && elsewhere !== true;
   }
 
   /** How far an origin's log is known to clients of this site. */

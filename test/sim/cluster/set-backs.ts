@@ -64,7 +64,8 @@ export class SetBacks {
       others.push(new Map(replica.received()));
     }
     const { origin, received } = snapshot;
-    const fork = snapshot.fork ?? forkOf(snapshot, others);
+    // From before a removal, a site still hears what it wrote from the one that was removed.
+    const fork = snapshot.fork ?? forkOf(snapshot, [...others, ...(await this.#headsApart())]);
     if (fork !== undefined && others.some((one) => seqOf(one, origin) < fork.from)) {
       return;
     }
@@ -72,6 +73,8 @@ export class SetBacks {
     site.fork = fork;
     observer.setBack(site.name, [origin, running?.site.identity.origin ?? origin]);
     observer.keepOnly([received, ...others]);
+    // What only a removed site holds is gone, and shows again in its log if it runs on.
+    for (const one of this.#cluster.sites) if (!members.isMember(one)) observer.forget(one.name);
     for (const one of this.#cluster.sites) one.setBack(one === site ? received : undefined);
     const known = others.map(textOf).join(" and ");
     this.#cluster.note(`${site.name} is set back to ${textOf(received)}, others know ${known}`);
@@ -80,12 +83,28 @@ export class SetBacks {
     members.setBack();
   }
 
+  /** What sites hold that were removed: they may run on. */
+  async #headsApart(): Promise<Heads[]> {
+    const { members, time, sites } = this.#cluster;
+    const apart: Heads[] = [];
+    for (const site of sites) {
+      if (members.isMember(site)) continue;
+      const { machine, running } = site;
+      const what = "a look at a site that was removed";
+      const { received } = await (running === undefined
+        ? time.until(machine.peek(machine.disk), what)
+        : { received: running.site.store.replica.received() });
+      apart.push(new Map(received));
+    }
+    return apart;
+  }
+
   /**
    * Whether this site would know so little of a site that writes another history of its own that it
    * would take that: it would stand apart from all others for ever, which is known (0033).
    */
   #mayTakeFork(site: ClusterSite, { received }: Snapshot): boolean {
-    return this.#cluster.members.all.some(({ fork, name }) => {
+    return this.#cluster.sites.some(({ fork, name }) => {
       if (fork === undefined || name === site.name) return false;
       return seqOf(received, fork.origin) < fork.from;
     });
