@@ -19,6 +19,7 @@ export type HeldOrigin = {
 };
 
 export type QuarantineDeps = {
+  /** The one by which operations are refused: this site's, as far as that is believed. */
   readonly clock: Pick<Clock, "nowMs">;
   readonly log: Pick<Log, "error">;
   /** How far ahead an operation may be, in milliseconds. */

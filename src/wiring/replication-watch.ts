@@ -42,7 +42,8 @@ export function openWatch(parts: {
   const { guard, store, identity } = parts.site;
   const { replica } = store;
   const peerWatch = new PeerWatch({ clock, log });
-  const quarantine = new Quarantine({ clock, log, driftMsMax: parts.driftMsMax });
+  // By the time that storage goes by, or what storage refuses would be asked for at once again.
+  const quarantine = new Quarantine({ clock: guard, log, driftMsMax: parts.driftMsMax });
   const stop = watchClock({
     ...{ clock, guard },
     hasPeers: () => parts.peers().length > 0,

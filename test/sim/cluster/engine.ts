@@ -98,7 +98,7 @@ export function startEngine(deps: EngineDeps): Engine {
     {
       ...{ replica, sites: () => store.sites(), owner: identity },
       ...{ ask, clock, random, hash, log, watch },
-      quarantine: new Quarantine({ clock, log, driftMsMax: DRIFT_MS_MAX }),
+      quarantine: new Quarantine({ clock: site.guard, log, driftMsMax: DRIFT_MS_MAX }),
       belowFloor: (peer, origins) => {
         told.add(peer.id);
         rows.belowFloor(peer, origins);
