@@ -161,7 +161,9 @@ async function identityNow(
   if (withdrawing === undefined) return identity;
   const { directory } = opening;
   const open: ReissueSettings["open"] = (former, withdrawals) => {
-    const anew = withdrawals && { withdrawals, belief: "rebuild" as const };
+    // What is issued again keeps its times, also those of a clock that was ahead: peers judge them.
+    const timeBounds = { ...opening.timeBounds, clockDriftMs: Number.POSITIVE_INFINITY };
+    const anew = withdrawals && { withdrawals, timeBounds, belief: "rebuild" as const };
     return openStore(ports, { ...opening, identity: former, ...anew });
   };
   return reissueWithdrawn(ports, { directory, open }, { identity, withdrawing });

@@ -160,6 +160,21 @@ describe.each(SEEDS)("what a site wrote after it was set back (%i)", (seed) => {
   });
 });
 
+test("what was written with a clock that was ahead is issued again, and waits for its time", async () => {
+  const { a, b, behind } = await fork("ahead");
+  a.machine.clock.jump(3_600_000);
+  await a.store.createBucket({ name: bucketOf("early"), owner: "o" });
+  a.machine.clock.jump(-3_600_000);
+  const shown = await shownBy(a, "dated");
+  await withdraw(a, behind, "kept");
+  a.running = await a.machine.open();
+  expect(await shownBy(a, "dated")).toEqual(shown);
+  expect(a.store.bucket(bucketOf("early"))).toBeDefined();
+  for (const { machine } of [a, b]) machine.clock.leap(3_600_000);
+  await expectConverged({ a, b, behind });
+  expect(b.store.bucket(bucketOf("early"))).toBeDefined();
+});
+
 test("a start that dies while it withdraws operations leaves nothing behind", async () => {
   const { a, b, behind } = await fork("cut off");
   const shown = await shownBy(a, "dated");
