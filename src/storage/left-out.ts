@@ -1,11 +1,12 @@
 import { decodeOperation, operationHeader } from "../core/operation-codec.ts";
-import type { ManifestRef, Operation, OperationBody } from "../core/records.ts";
+import type { LocalRecord, ManifestRef, Operation, OperationBody } from "../core/records.ts";
 import type { Hash } from "../ports/hash.ts";
 import { manifestsOf } from "./batch.ts";
 import type { BatchPlace } from "./log-batch.ts";
 import { applyLocal } from "./metadata/apply.ts";
 import type { ApplyContext } from "./metadata/apply-context.ts";
 import { judgeSettled } from "./metadata/judge-conflicts.ts";
+import { logRunKeyOf } from "./metadata/keys.ts";
 import { TABLES } from "./metadata/rows.ts";
 import { batchRecords } from "./segment/batch.ts";
 import type { Withdrawals } from "./withdrawn.ts";
@@ -34,18 +35,47 @@ export function recordsBefore(
   return found;
 }
 
-/** Notes what was not noted when an operation came in that names a lost write of this site. */
-export function settleLost(
-  context: ApplyContext,
-  withdrawals: Withdrawals,
-  operation: Operation,
-  segment: number,
-): void {
-  const { body } = operation;
-  const write = withdrawals.lostWrite(operation, segment);
-  if (write === undefined || !("key" in body)) return;
-  const record = judgeSettled(context.view, body, write, false);
-  if (record !== undefined) applyLocal(context, record, segment);
+/**
+ * Notes what was not noted when operations came in that name lost writes of this site. Of one that
+ * was parked then, nothing was to be noted before it was parked no more.
+ */
+export class LostNames {
+  readonly #context: ApplyContext;
+  readonly #withdrawals: Withdrawals;
+  /** Parked operations, by the key of their row. */
+  readonly #parked = new Map<string, Operation>();
+
+  constructor(context: ApplyContext, withdrawals: Withdrawals) {
+    this.#context = context;
+    this.#withdrawals = withdrawals;
+  }
+
+  /** An operation stands in a segment. */
+  note(operation: Operation, segment: number, isParked: boolean): void {
+    if (!isParked) this.#settle(operation, segment);
+    else if (this.#withdrawals.mayStandIn(segment)) {
+      this.#parked.set(logRunKeyOf(operation.dot.origin, operation.dot.seq), operation);
+    }
+  }
+
+  /** A record stands in a segment, which may say that operations are parked no more. */
+  hear(record: LocalRecord, segment: number): void {
+    if (record.kind !== "operations-unparked" || this.#parked.size === 0) return;
+    for (const { origin, seq } of record.operations) {
+      const key = logRunKeyOf(origin, seq);
+      const operation = this.#parked.get(key);
+      if (operation !== undefined) this.#settle(operation, segment);
+      this.#parked.delete(key);
+    }
+  }
+
+  #settle(operation: Operation, segment: number): void {
+    const { body } = operation;
+    const write = this.#withdrawals.lostWrite(operation, segment);
+    if (write === undefined || !("key" in body)) return;
+    const record = judgeSettled(this.#context.view, body, write, false);
+    if (record !== undefined) applyLocal(this.#context, record, segment);
+  }
 }
 
 const NONE: ReadonlyMap<number, OperationBody> = new Map();

@@ -16,7 +16,7 @@ import type { LogHead } from "./batch.ts";
 import { ChainChecks } from "./chain-checks.ts";
 import type { LogEnd } from "./commit-lane.ts";
 import { GatheredRows } from "./gathered-rows.ts";
-import { LeftOut, recordsBefore, settleLost } from "./left-out.ts";
+import { LeftOut, LostNames, recordsBefore } from "./left-out.ts";
 import { type BatchPlace, inlineRecordBytes } from "./log-batch.ts";
 import { hasBatchBehind, type ScannedBatch, type ScanRequest, scanBatches } from "./log-scan.ts";
 import { applyLocal, applyManifest, applyOperation, isDropped } from "./metadata/apply.ts";
@@ -89,6 +89,7 @@ class Replay {
   readonly #logs: ReplayLogs;
   /** Only of an index that was empty: what another one holds is not known, so nothing is plain. */
   readonly #plain: PlainWrites | undefined;
+  readonly #lostNames: LostNames;
   /** Only while operations are being withdrawn. */
   readonly #leftOut?: LeftOut;
   #position: { segment: number; offset: number };
@@ -112,13 +113,13 @@ class Replay {
     this.#view = new IndexView(this.#rows, hash.crc32);
     this.#references = new ReferenceCounts(this.#view, { keepUnnamed: true });
     this.#context = { view: this.#view, references: this.#references };
+    this.#lostNames = new LostNames(this.#context, deps.withdrawals);
     this.#checks = new ChainChecks(hash);
     const applied = this.#view.get(TABLES.position, POSITION_KEY);
     // A new incarnation begins a log of its own; time goes on.
     const own = applied?.origin === deps.origin ? applied : undefined;
-    const hlc = applied?.hlc ?? HLC_ZERO;
     const { seq, chain, ownHlc, vector } = own ?? NO_HEAD;
-    const head = { seq, chain, hlc, ownHlc, vector };
+    const head = { seq, chain, hlc: applied?.hlc ?? HLC_ZERO, ownHlc, vector };
     const origins = OriginLogs.load(this.#view);
     if (applied !== undefined && own === undefined && applied.seq > 0) {
       origins.startAt([{ ...applied, hlc: applied.ownHlc }]);
@@ -247,6 +248,7 @@ class Replay {
         this.#logs.hear(record, body.segment);
         this.#special.hear(record, this.#logs.origins);
         applyLocal(this.#context, record, body.segment);
+        this.#lostNames.hear(record, body.segment);
         return record.kind === "log-continues" ? record : undefined;
       }
       case "manifest":
@@ -287,19 +289,18 @@ class Replay {
     this.#logs.observe(operation.hlc);
     // A row stands outside every chain, whoever wrote the operation that it came from.
     const vector = kind === "op" ? this.#follow(operation, bytes, special) : NOTHING_SEEN;
+    const home = body.segment;
+    this.#lostNames.note(operation, home, special?.kind === "parked");
     if (special?.kind === "parked") {
-      const { reason } = special;
-      parkOperation(this.#context, operation, { home: body.segment, reason, vector });
+      parkOperation(this.#context, operation, { home, reason: special.reason, vector });
       return 0;
     }
-    settleLost(this.#context, this.#deps.withdrawals, operation, body.segment);
     if (special?.kind === "void") return 0;
     const inlineBytes = inlineRecordBytes(operation);
     // A body in chunks has offset 0, as the commit writes it: rows must come out equal.
     const offset = inlineBytes === 0 ? 0 : body.offset;
-    const place = { segment: body.segment, offset };
     const context = vector.size === 0 ? this.#context : { ...this.#context, causal: vector };
-    applyOperation(context, operation, { home: body.segment, body: place });
+    applyOperation(context, operation, { home, body: { segment: home, offset } });
     return inlineBytes;
   }
 
@@ -312,8 +313,7 @@ class Replay {
   }
 
   #follow(operation: Operation, bytes: Buffer, special: Special | undefined): Vector {
-    if (special?.kind === "again") return special.vector;
-    return this.#logs.follow(operation, bytes);
+    return special?.kind === "again" ? special.vector : this.#logs.follow(operation, bytes);
   }
 
   #manifest(payload: Uint8Array, segment: number): void {

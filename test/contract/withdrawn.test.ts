@@ -9,7 +9,7 @@ import { type Contents, listVersions, readWhole } from "../sim/cluster/client-wo
 import { Seed } from "../sim/seed.ts";
 import { dumpRows } from "../sim/sim-machine.ts";
 import { bucketOf, keyOf } from "../sim/store-journal.ts";
-import { handOverAll } from "../support/hand-over.ts";
+import { handOver, handOverAll } from "../support/hand-over.ts";
 import { dumpLogicalRows } from "../support/logical-rows.ts";
 import { BUCKETS as PLAIN_BUCKETS, put, setUp } from "../support/row-workload.ts";
 import { closeSimSites, SimSite } from "../support/sim-site.ts";
@@ -173,6 +173,39 @@ test("what was written with a clock that was ahead is issued again, and waits fo
   for (const { machine } of [a, b]) machine.clock.leap(3_600_000);
   await expectConverged({ a, b, behind });
   expect(b.store.bucket(bucketOf("early"))).toBeDefined();
+});
+
+test("what names a lost write counts also where it was parked, and its bytes came no more", async () => {
+  const a = await SimSite.open("parked a");
+  const b = await SimSite.open("parked b");
+  await setUp(a);
+  await handOverAll(a, b);
+  const write = async ({ store }: SimSite, key: number, text: string): Promise<void> => {
+    for (const { machine } of [a, b]) machine.clock.leap(10);
+    await put(store, 0, key, Buffer.from(text));
+  };
+  const behind = ownSeq(a);
+  await a.running.site.close();
+  const snapshot = a.machine.disk.copy(new Seed("parked snapshot"));
+  a.running = await a.machine.open();
+  await write(a, 0, "lost");
+  await handOverAll(a, b);
+  await write(b, 0, "over it");
+  await a.running.site.close();
+  a.machine.disk = snapshot.copy(new Seed("parked, set back"));
+  a.running = await a.machine.open();
+  await write(a, 1, "since");
+  await handOver(b, a, undefined, () => true);
+  await write(b, 0, "over both");
+  await handOverAll(b, a);
+  const [parked] = a.store.replica.parked();
+  const entry = parked && (await a.store.replica.parkedEntry(parked.dot));
+  if (entry === undefined) throw new Error("nothing is parked");
+  await a.store.replica.ingest([{ ...entry, state: { kind: "void" } }], []);
+  await withdraw(a, behind, "kept");
+  a.running = await a.machine.open();
+  await expectConverged({ a, b, behind });
+  expect(a.store.stats().conflicts).toBe(0);
 });
 
 test("a start that dies while it withdraws operations leaves nothing behind", async () => {
