@@ -37,9 +37,9 @@ async function hear(
   from: SimSite,
   to: SimSite,
   waits: () => boolean,
-  isTakingOver = false,
+  holdsLogs = false,
 ): Promise<number> {
-  const held = heldLogs({ isTakingOver }, to.store.rows, to.store.replica);
+  const held = heldLogs({ holdsLogs }, to.store.rows, to.store.replica);
   if (held === "all") return 0;
   const position = positionOf(to);
   for (const origin of held ?? []) position.set(origin, NEVER_REACHED);
