@@ -45,6 +45,24 @@ test.each([
   },
 );
 
+test("a line that breaks while the place is looked for puts that off by no minute", async () => {
+  const { berlin, paris, clock, start, world } = await open();
+  for (let count = 0; count < 5; count++) writeSmall(berlin, `before ${count}`);
+  start();
+  await clock.advance(5000);
+  expect(paris.replica.entries.length).toBe(5);
+  let broken = 0;
+  world.meddle = async (to, { body }, deliver) => {
+    const asks = to === "paris" && body?.toString().includes(`"only":["${berlin.owner.origin}"]`);
+    if (!asks || broken++ > 0) return await deliver();
+    throw new Error("ECONNRESET");
+  };
+  berlin.replica.setBack(3);
+  for (let count = 0; count < 4; count++) writeSmall(berlin, `since ${count}`);
+  await clock.advance(50_000);
+  expect([broken > 1, berlin.setBacks]).toEqual([true, [["paris", 4]]]);
+});
+
 test("what a site has not signed is no proof that it was set back", async () => {
   const { berlin, paris, hash, clock, start } = await open();
   writeSmall(berlin, "one");

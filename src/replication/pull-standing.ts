@@ -62,8 +62,12 @@ export class PullStanding {
     return this.#lies > 0;
   }
 
-  /** It answered with a page in which nothing was wrong. */
-  answered({ head }: PulledPage, checked: CheckedPage, isDiverged: boolean): void {
+  /** It answered with a page in which nothing was wrong; `isTaken`: unless all was refused. */
+  answered(
+    { head }: PulledPage,
+    checked: CheckedPage,
+    { isDiverged, isTaken }: { readonly isDiverged: boolean; readonly isTaken: boolean },
+  ): void {
     const { watch, belowFloor, changed } = this.#deps;
     this.#lies = 0;
     if (head.outcome === "below-floor") {
@@ -73,7 +77,8 @@ export class PullStanding {
     }
     watch.link(this.#peer.id, isDiverged ? "suspended" : "connected");
     if (!this.#holds.isRefusing) watch.answeredWell(this.#peer.id);
-    if (checked.entries.length > 0 || checked.unknown.length === 0) this.#failures = 0;
+    const isGood = checked.entries.length > 0 || checked.unknown.length === 0;
+    if (isGood && isTaken) this.#failures = 0;
     if (this.#connected) return;
     this.#connected = true;
     changed();

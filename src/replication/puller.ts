@@ -209,9 +209,10 @@ export class Puller {
   }
 
   async #lookForFork(): Promise<void> {
-    this.#doubtedMs = this.#deps.clock.monotonicMs();
     this.#doubted = false;
     await this.#deps.findFork(this.#stop.signal);
+    // The look was whole: one that broke off is repeated with the next page that doubts.
+    this.#doubtedMs = this.#deps.clock.monotonicMs();
   }
 
   /** One request, perhaps one that waits at the peer; returns how long to wait before the next. */
@@ -314,7 +315,8 @@ export class Puller {
     if (isWhole && page.head.more) this.#questions.askAhead(checked.heads, { skip, waitMs });
     const taken = await take(checked, this.peer.id, this.#stop.signal);
     this.#standing.refused(taken);
-    this.#standing.answered(page, checked, diverged.length > 0);
+    const isTaken = taken.refused.size === 0 || taken.operations > 0;
+    this.#standing.answered(page, checked, { isDiverged: diverged.length > 0, isTaken });
     return { page, taken, checked };
   }
 

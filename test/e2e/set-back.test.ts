@@ -12,6 +12,9 @@ import { makeBucket, patternBytes } from "../support/sdk.ts";
 import type { TestServer } from "../support/server.ts";
 import { joinTo, type RunningSite, startCluster, until, untilInSync } from "../support/sites.ts";
 
+/** Against hanging: the way is long, and a look that broke off is repeated after a minute. */
+const TIMEOUT = { timeout: 300_000 };
+
 const LOST = patternBytes(1000, 3);
 
 function originOf({ dataDirectory }: RunningSite): string {
@@ -180,48 +183,53 @@ function read(site: RunningSite, bucket: string, key: string): Promise<true | un
     );
 }
 
-test("a third site that took what a set-back site wrote is told, and joins anew", async () => {
-  const sites = await startCluster([{ name: "quito" }, { name: "sucre" }, { name: "caracas" }]);
-  const [quito, sucre, caracas] = sites as [RunningSite, RunningSite, RunningSite];
-  const snapshot = `${sucre.dataDirectory}-snapshot`;
-  try {
-    const bucket = await makeBucket(sucre.s3());
-    const put = (site: RunningSite, Key: string) =>
-      site.s3().send(new PutObjectCommand({ Bucket: bucket, Key, Body: LOST }));
-    await untilInSync(sites);
-    await caracas.kill();
-    await loseWrite({ site: sucre, peer: quito, bucket, snapshot });
-    await quito.kill();
-    await caracas.start();
-    await sucre.start();
-    await put(sucre, "since");
-    await until("caracas has taken it", () => read(caracas, bucket, "since"));
-    await quito.start();
-    expect(await untilStopped(sucre.server())).toContain("it was set back");
-    await sucre.start();
-    await until("quito has it by its new name", () => read(quito, bucket, "since"));
-    await until("caracas says that it stands apart", async () => {
-      const { stdout } = await caracas.atoll("repl-status");
-      return stdout.includes("another history") || undefined;
-    });
-    await put(caracas, "own");
-    await quito.told("repl-pull", "--peer", "caracas");
-    expect(await read(quito, bucket, "own")).toBe(true);
-    await quito.told("repl-remove", "caracas");
-    await caracas.kill();
-    rmSync(caracas.dataDirectory, { recursive: true });
-    await caracas.start();
-    await joinTo(quito, caracas);
-    await untilInSync(sites);
-    for (const site of sites) {
-      for (const key of ["lost", "since", "own"]) expect(await read(site, bucket, key)).toBe(true);
-      expect((await site.atoll("conflicts", "list")).stdout).toContain("There are no conflicts.");
+test(
+  "a third site that took what a set-back site wrote is told, and joins anew",
+  TIMEOUT,
+  async () => {
+    const sites = await startCluster([{ name: "quito" }, { name: "sucre" }, { name: "caracas" }]);
+    const [quito, sucre, caracas] = sites as [RunningSite, RunningSite, RunningSite];
+    const snapshot = `${sucre.dataDirectory}-snapshot`;
+    try {
+      const bucket = await makeBucket(sucre.s3());
+      const put = (site: RunningSite, Key: string) =>
+        site.s3().send(new PutObjectCommand({ Bucket: bucket, Key, Body: LOST }));
+      await untilInSync(sites);
+      await caracas.kill();
+      await loseWrite({ site: sucre, peer: quito, bucket, snapshot });
+      await quito.kill();
+      await caracas.start();
+      await sucre.start();
+      await put(sucre, "since");
+      await until("caracas has taken it", () => read(caracas, bucket, "since"));
+      await quito.start();
+      expect(await untilStopped(sucre.server())).toContain("it was set back");
+      await sucre.start();
+      await until("quito has it by its new name", () => read(quito, bucket, "since"));
+      await until("caracas says that it stands apart", async () => {
+        const { stdout } = await caracas.atoll("repl-status");
+        return stdout.includes("another history") || undefined;
+      });
+      await put(caracas, "own");
+      await quito.told("repl-pull", "--peer", "caracas");
+      expect(await read(quito, bucket, "own")).toBe(true);
+      await quito.told("repl-remove", "caracas");
+      await caracas.kill();
+      rmSync(caracas.dataDirectory, { recursive: true });
+      await caracas.start();
+      await joinTo(quito, caracas);
+      await untilInSync(sites);
+      for (const site of sites) {
+        for (const key of ["lost", "since", "own"])
+          expect(await read(site, bucket, key)).toBe(true);
+        expect((await site.atoll("conflicts", "list")).stdout).toContain("There are no conflicts.");
+      }
+    } finally {
+      for (const site of sites) await site.close();
+      rmSync(snapshot, { recursive: true, force: true });
     }
-  } finally {
-    for (const site of sites) await site.close();
-    rmSync(snapshot, { recursive: true, force: true });
-  }
-});
+  },
+);
 
 test("a site whose peers cannot be asked takes writes all the same", async () => {
   const sites = await startCluster([{ name: "oslo" }, { name: "riga" }]);
