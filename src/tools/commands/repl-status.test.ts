@@ -8,7 +8,7 @@ const PARIS = {
   ...{ site: "9f9f9f9f9f9f9f9f", state: "catching-up", operations_behind: 14, bytes_behind: 4096 },
   ...{ seconds_behind: 1.2, eta_seconds: 3, operations_ahead: 0, clock_skew_ms: -4 },
   buckets: { photos: { operations_behind: 12, bytes_behind: 4000 } },
-  last_error: { at: "2026-11-20T21:00:00.000Z", message: "refused\u001b[2J" },
+  last_error: { at: "2026-11-20T21:00:00.000Z", message: "refused\u001b[2J by\nZürich" },
 };
 const IN_SYNC = { ...PARIS, state: "in-sync", operations_behind: 0, buckets: {}, last_error: null };
 
@@ -64,7 +64,7 @@ describe("atoll repl-status", () => {
       "paris  photos  12      4000   0      0",
       "",
       "PEER   LAST ERROR                OVER SINCE",
-      "paris  2026-11-20T21:00:00.000Z  -           refused?[2J",
+      "paris  2026-11-20T21:00:00.000Z  -           refused\\u001b[2J by Zürich",
       "",
       "Writes wait: the clock is 61 s ahead (atoll clock show).",
       "Operations of origin abab are held back: their clock is 61 s ahead.",
@@ -90,7 +90,7 @@ describe("atoll repl-status", () => {
       ["Rows of oslo are taken over: 40 of 90, 335948246 bytes, about 600 s left."],
       [
         "Rows of oslo wait to be taken over, and are asked for again: " +
-          "bytes of some operations are not here yet?[2J",
+          "bytes of some operations are not here yet\\u001b[2J",
       ],
       [],
       [],

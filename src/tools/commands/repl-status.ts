@@ -1,3 +1,4 @@
+import { printable } from "../../core/printable.ts";
 import { UsageError } from "../../core/usage-error.ts";
 import { systemClock } from "../../ports/system-clock.ts";
 import { type AdminClient, expectSuccess, isRecord } from "../admin-client.ts";
@@ -124,7 +125,7 @@ function showBuckets(peers: ReturnType<typeof peersOf>): string {
 function showErrors(peers: ReturnType<typeof peersOf>): string {
   const rows = peers.flatMap(([name, { last_error: error }]) =>
     isRecord(error)
-      ? [[name, ...["at", "over_since", "message"].map((fact) => printable(show(error[fact])))]]
+      ? [[name, ...["at", "over_since", "message"].map((fact) => inOneLine(show(error[fact])))]]
       : [],
   );
   return rows.length === 0 ? "" : table(["PEER", "LAST ERROR", "OVER SINCE", ""], rows);
@@ -155,7 +156,7 @@ function showBootstrap(facts: Answer, peers: ReturnType<typeof peersOf>): string
   const [name] = peers.find(([, peer]) => peer["site"] === site) ?? [show(site)];
   const eta = left === undefined ? "" : `, about ${show(left)} s left`;
   const done = `${show(rows)} of ${show(total)}, ${show(bytes)} bytes${eta}`;
-  const why = printable(show(failure));
+  const why = inOneLine(show(failure));
   const lines: Readonly<Record<string, string>> = {
     running: `Rows of ${name} are taken over: ${done}.`,
     failed: `Rows of ${name} wait to be taken over, and are asked for again: ${why}`,
@@ -169,7 +170,7 @@ function show(value: unknown): string {
   return value === undefined || value === null ? "-" : String(value);
 }
 
-/** What a peer or the network said may hold anything. */
-function printable(text: string): string {
-  return text.replaceAll(/[^\x20-\x7e]/g, "?");
+/** What a peer or the network said may hold anything, and stands in one line of a table here. */
+function inOneLine(text: string): string {
+  return printable(text).replaceAll(/\s+/g, " ");
 }
