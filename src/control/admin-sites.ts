@@ -105,13 +105,14 @@ async function join(desk: SitesDesk, body: unknown): Promise<AdminAnswer> {
   const { addresses, insecure, token } = wish.data;
   const joined = await desk.join(token, { addresses, insecure });
   if (joined.outcome === "refused") return adminProblem(409, joined.message);
-  const resealed = joined.outcome === "joined" ? joined.resealed : 0;
-  const unreadable = joined.outcome === "joined" ? joined.unreadable : 0;
-  const takes_over = joined.outcome === "joined" && joined.takesOver;
+  const { resealed, unreadable, takesOver } = joined.outcome === "joined" ? joined : NOTHING_DONE;
   const { outcome, peer } = joined;
-  const sealed = { resealed, unreadable };
-  return { status: 200, body: { outcome, cluster: desk.clusterId(), peer, ...sealed, takes_over } };
+  const done = { resealed, unreadable, takes_over: takesOver };
+  return { status: 200, body: { outcome, cluster: desk.clusterId(), peer, ...done } };
 }
+
+/** For a site that was a member already. */
+const NOTHING_DONE = { resealed: 0, unreadable: 0, takesOver: false } as const;
 
 async function remove(desk: SitesDesk, name: string): Promise<AdminAnswer> {
   if (name === "") return adminProblem(404, "There is no such site.");

@@ -322,7 +322,7 @@ export type LocalRecord =
   | {
       readonly kind: "bootstrap";
       readonly site: SiteId;
-      /** Keeps what that site's log has beyond `heads`. */
+      /** Keeps what that site's log has beyond `heads`; empty while no site has given one. */
       readonly lease: string;
       /** Rows before this position have been taken over. */
       readonly position: string;

@@ -26,7 +26,7 @@ export type BootstrapLoopDeps = {
 /**
  * Tries until all rows of a peer are here: an interruption costs a step, not the bootstrap. Between
  * tries that have brought nothing yet this site serves its own rows, so that of two sites that want
- * each other's rows one goes first.
+ * each other's rows one goes first; one that joined empty has none to give (`NO_LEASE`).
  */
 export class BootstrapLoop {
   readonly #deps: BootstrapLoopDeps;

@@ -14,7 +14,13 @@ import { SECTIONS } from "../storage/row-operations.ts";
 import { backoffMs } from "./backoff.ts";
 import { Bandwidth, type Rate } from "./bandwidth.ts";
 import type { FetchedBody } from "./body-fetch.ts";
-import { type BootstrapProgress, BootstrapRun, NO_LEASE, type RowSource } from "./bootstrap.ts";
+import {
+  type BootstrapProgress,
+  BootstrapRun,
+  NO_LEASE,
+  type RowSource,
+  type SetBacks,
+} from "./bootstrap.ts";
 import { BootstrapLeases } from "./bootstrap-leases.ts";
 import { BootstrapLoop } from "./bootstrap-loop.ts";
 import { OwedRows } from "./owed-rows.ts";
@@ -55,7 +61,7 @@ export type RowsServiceDeps = {
   readonly own: () => OriginId;
   /** What a peer has last said to have received; undefined while it has said nothing. */
   readonly receivedBy: (peer: SiteId) => Vector | undefined;
-  readonly setBacks?: ConstructorParameters<typeof BootstrapRun>[0]["setBacks"];
+  readonly setBacks?: SetBacks | undefined;
   readonly site: SiteId;
   readonly cluster: () => ClusterId;
   readonly disk: Disk;
@@ -161,9 +167,12 @@ export class RowsService {
   /**
    * Handles that a cluster has taken this site in. One that is empty takes over the rows of a
    * member, also where logs would bring everything: that it wants them is part of its log before
-   * anybody can ask it for what is there, so it never says that there is nothing. Whether it does.
+   * anybody can ask it for what is there, so it never says that there is nothing. Tells whether it
+   * does; a join that was cut off, and is tried once more, is told the same.
    */
   async joined(inviting: SiteId): Promise<boolean> {
+    const underWay = this.#deps.rows.bootstrap();
+    if (underWay !== undefined) return underWay.merges !== true;
     if (this.#isBusy || !this.#isEmpty) return false;
     const progress = { site: inviting, lease: NO_LEASE, position: "", rows: 0, heads: [] };
     await this.#deps.rows.import({ rows: [], removed: [], progress, rewrite: false });

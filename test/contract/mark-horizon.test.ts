@@ -121,6 +121,14 @@ test("a rebuild goes on with the log behind a last delete whose mark has gone", 
   expect(site.store.logHead()?.seq).toBe(head?.seq);
 });
 
+/** Its peer says where it is: then nothing keeps the marks any more. */
+async function expectGoneOnceHeard(site: SimSite): Promise<void> {
+  acknowledge(site);
+  site.machine.clock.leap(DAY_MS);
+  await keepHouse(site);
+  expect(marksOf(site)).toBe(0);
+}
+
 test("marks stay for a peer that has not applied them, and for a bootstrap that began before", async () => {
   const site = await siteWithMarks("held");
   const before = new Map();
@@ -165,10 +173,7 @@ test("marks stay while a peer has received what is not here, though it waits the
   site.machine.clock.leap(DAY_MS);
   await keepHouse(site);
   expect(marksOf(site)).toBe(2);
-  acknowledge(site);
-  site.machine.clock.leap(DAY_MS);
-  await keepHouse(site);
-  expect(marksOf(site)).toBe(0);
+  await expectGoneOnceHeard(site);
 });
 
 test("marks stay for a peer that was not heard of yet: what it wrote may be older than they are", async () => {
@@ -176,10 +181,7 @@ test("marks stay for a peer that was not heard of yet: what it wrote may be olde
   site.machine.clock.leap(8 * DAY_MS);
   await keepHouse(site);
   expect(marksOf(site)).toBe(2);
-  acknowledge(site);
-  site.machine.clock.leap(DAY_MS);
-  await keepHouse(site);
-  expect(marksOf(site)).toBe(0);
+  await expectGoneOnceHeard(site);
 });
 
 test("marks stay while a write that they stand against waits for its bytes", async () => {

@@ -1,17 +1,17 @@
 import { afterEach, expect, test, vi } from "vitest";
+import { LIMITS } from "../../src/core/limits.ts";
 import { parseSeq } from "../../src/core/names.ts";
 import { decodeOperation } from "../../src/core/operation-codec.ts";
 import { required } from "../../src/core/tagged-fields.ts";
-import { BootstrapRun } from "../../src/replication/bootstrap.ts";
 import { heldLogs } from "../../src/replication/held-logs.ts";
+import type { RowCalls } from "../../src/replication/row-calls.ts";
 import type { IncomingOperation, LogEntry } from "../../src/storage/replica.ts";
-import { createMemoryLog } from "../sim/memory-log.ts";
 import { Seed } from "../sim/seed.ts";
 import { dumpRows } from "../sim/sim-machine.ts";
 import { keyOf } from "../sim/store-journal.ts";
 import { fetchParked, positionOf, signedHere, whole } from "../support/hand-over.ts";
 import { dumpLogicalRows } from "../support/logical-rows.ts";
-import { fetchFrom, linkRows } from "../support/row-link.ts";
+import { takeOver as takeOverWhole } from "../support/row-link.ts";
 import { BUCKETS, change, contentsOf, put, removeVersion, setUp } from "../support/row-workload.ts";
 import { closeSimSites, SimSite } from "../support/sim-site.ts";
 
@@ -24,7 +24,6 @@ afterEach(closeSimSites);
 
 const LIVES = 30;
 const NEVER_REACHED = required(parseSeq(Number.MAX_SAFE_INTEGER), "sequence");
-const NEVER = new AbortController().signal;
 const PARKED = { kind: "parked", reason: "it is on its way" } as const;
 
 /** What is written with its bytes beside it; of a group all or none. */
@@ -64,22 +63,13 @@ async function takeOver(
   step: () => Promise<void> = async () => undefined,
   merge: { readonly merges?: true } = {},
 ): Promise<"done" | "cut"> {
-  const link = linkRows(from, to);
-  link.start = from.store.rows.start;
-  const { calls } = link;
-  const source = {
-    site: from.running.site.identity.siteId,
-    start: calls.start.bind(calls),
-    rows: async (request: Parameters<typeof calls.rows>[0], signal: AbortSignal) => {
+  const rows = (calls: RowCalls): RowCalls["rows"] => {
+    return async (request, signal) => {
       await step();
       return await calls.rows({ ...request, bytesMax: 400 }, signal);
-    },
-    ...merge,
+    };
   };
-  const deps = { rows: to.store.rows, clock: to.clock, log: createMemoryLog() };
-  const own = () => to.running.site.identity.origin;
-  const run = new BootstrapRun({ ...deps, own, fetch: fetchFrom(from, to) }, source);
-  return await run.run(NEVER).then(
+  return await takeOverWhole(from, to, { ...merge, rows }).then(
     () => "done" as const,
     (failure: unknown) => {
       if (String(failure).includes("the link was cut")) return "cut" as const;
@@ -267,6 +257,10 @@ test("rows are not given where the log behind a parked write is not whole, and t
   const floors = vi.spyOn(replica, "floors").mockReturnValue(new Map([[dot.origin, dot.seq]]));
   expect(await start(first)).toEqual({ problem: expect.stringContaining("does not reach back") });
   floors.mockRestore();
+  const limits: { readonly operationsAgainMax: number } = LIMITS;
+  const many = vi.spyOn(limits, "operationsAgainMax", "get").mockReturnValue(0);
+  expect(await start(first)).toEqual({ problem: expect.stringContaining("too much came behind") });
+  many.mockRestore();
   // A head that no site has signed, as after a page that was taken in part.
   const waits = await SimSite.open("waits");
   const page = await second.store.replica.readLog(new Map(), 1 << 20);

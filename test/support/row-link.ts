@@ -116,14 +116,14 @@ export async function chunkOf(site: SimSite, hash: string): Promise<Buffer> {
   return bytes;
 }
 
-/**
- * Takes over all rows of a site, as a new member does; logs go on behind them. `merges`: into data
- * that is whole.
- */
+/** How rows are taken over: `merges`: into data that is whole; `rows` asks for them otherwise. */
+type Taking = { readonly merges?: true; readonly rows?: (calls: RowCalls) => RowCalls["rows"] };
+
+/** Takes over all rows of a site, as a new member does; logs go on behind them. */
 export async function takeOver(
   from: SimSite,
   to: SimSite,
-  merge: { readonly merges?: true } = {},
+  { rows, ...merge }: Taking = {},
 ): Promise<void> {
   const link = linkRows(from, to);
   link.start = from.store.rows.start;
@@ -131,7 +131,7 @@ export async function takeOver(
   const source = {
     site: from.running.site.identity.siteId,
     start: calls.start.bind(calls),
-    rows: calls.rows.bind(calls),
+    rows: rows?.(calls) ?? calls.rows.bind(calls),
     ...merge,
   };
   const deps = { rows: to.store.rows, clock: to.clock, log: createMemoryLog() };
