@@ -1,12 +1,15 @@
 import { afterEach, expect, test } from "vitest";
+import type { MemoryReplica } from "../../test/support/memory-replica.ts";
 import { openTwins, writeSmall } from "../../test/support/replication-twins.ts";
 import { ByteWriter } from "../core/bytes.ts";
 import { signHead } from "../core/head-signature.ts";
 import { parseSeq } from "../core/names.ts";
 import { decodeOperation, encodeOperation } from "../core/operation-codec.ts";
+import type { LogStart } from "../core/records.ts";
 import { chainBehind } from "./log-entries.ts";
-import { findOwnFork, lostWithRows } from "./own-fork.ts";
+import { findOwnFork, isKnownBetter, lostWithRows, type OwnForkDeps } from "./own-fork.ts";
 import type { PulledPage } from "./peer-calls.ts";
+import { type KnownHead, markOf } from "./wire-pages.ts";
 
 let stop: () => Promise<void> = async () => undefined;
 
@@ -18,7 +21,8 @@ async function open() {
   return { ...twins, berlin: twins.site("berlin"), paris: twins.site("paris") };
 }
 
-test.each([
+/** How many operations are left, how many were lost, and how many have been written since. */
+const SET_BACKS: ReadonlyArray<readonly [string, number, number, number]> = [
   ["nothing but lost its end", 5, 3, 0],
   ["written less than it lost", 5, 7, 2],
   ["written as much as it lost", 5, 4, 4],
@@ -26,7 +30,13 @@ test.each([
   ["written much since long ago", 1, 300, 900],
   ["lost everything", 0, 4, 0],
   ["written from its beginning on", 0, 3, 40],
-])(
+];
+const WHOLE: typeof SET_BACKS = [
+  ["lost nothing", 5, 0, 0],
+  ["written more than the peer knows", 5, 0, 3],
+];
+
+test.each(SET_BACKS)(
   "a site that was set back and has %s learns where: %i left, %i lost, %i written",
   async (_how, left, lost, written) => {
     const { berlin, paris, clock, start } = await open();
@@ -111,14 +121,7 @@ async function setBackFar(left: number, lost: number, written: number, clock: "r
   return { replica, heads: [{ ...there, vector: new Map() }] };
 }
 
-test.each([
-  ["nothing but lost its end", 5, 3, 0],
-  ["written less than it lost", 5, 7, 2],
-  ["written as much as it lost", 5, 4, 4],
-  ["written more than it lost", 5, 2, 300],
-  ["lost everything", 0, 4, 0],
-  ["written from its beginning on", 0, 3, 40],
-])(
+test.each(SET_BACKS)(
   "a site that has %s learns where, though only rows are left: %i left, %i lost, %i written",
   async (_how, left, lost, written) => {
     const { replica, heads } = await setBackFar(left, lost, written, "right");
@@ -127,12 +130,32 @@ test.each([
   },
 );
 
-test.each([
-  ["lost nothing", 5, 0, 0],
-  ["written more than the peer knows", 5, 0, 3],
-])("a site that has %s was not set back", async (_how, left, lost, written) => {
+test.each(WHOLE)("a site that has %s was not set back", async (_how, left, lost, written) => {
   const { replica, heads } = await setBackFar(left, lost, written, "right");
   expect(await lostWithRows(replica, heads)).toBeUndefined();
+});
+
+function markAt({ origin, seq, chain }: LogStart): KnownHead {
+  return [origin, seq, markOf(chain)];
+}
+
+test.each([...SET_BACKS, ...WHOLE])(
+  "a site that has %s sees that by what a peer knows, whatever its clock said",
+  async (_how, left, lost, written) => {
+    for (const clock of ["right", "behind"] as const) {
+      const { replica, heads } = await setBackFar(left, lost, written, clock);
+      const known = heads.map(markAt);
+      expect(await isKnownBetter(replica, known)).toBe(lost > 0);
+      expect(await isKnownBetter(replica, [])).toBe(false);
+    }
+  },
+);
+
+test("a site whose log begins behind what a peer knows cannot see whether it was set back", async () => {
+  const { replica, heads } = await setBackFar(5, 1, 9, "right");
+  const known = heads.map(markAt);
+  expect(await isKnownBetter(beginningBehind(replica, 7), known)).toBe(false);
+  expect(await isKnownBetter(beginningBehind(replica, 6), known)).toBe(true);
 });
 
 test.each([
@@ -147,6 +170,15 @@ test.each([
   },
 );
 
+/** A log without its first operations. */
+function beginningBehind(replica: MemoryReplica, gone: number): OwnForkDeps["replica"] {
+  const { origin } = replica;
+  const floors = new Map([[origin, parseSeq(gone) ?? expect.unreachable()]]);
+  const received = () => replica.received();
+  const readLog = replica.readLog.bind(replica);
+  return { origin, received, floors: () => floors, readLog };
+}
+
 test.each([
   [3, 6],
   [5, 6],
@@ -155,12 +187,7 @@ test.each([
   "of a log without its first %i operations no more is given up than has gone",
   async (gone, from) => {
     const { replica, heads } = await setBackFar(5, 4, 9, "right");
-    const { origin } = replica;
-    const floors = new Map([[origin, parseSeq(gone) ?? expect.unreachable()]]);
-    const received = () => replica.received();
-    const readLog = replica.readLog.bind(replica);
-    const late = { origin, received, floors: () => floors, readLog };
-    expect(await lostWithRows(late, heads)).toBe(from);
+    expect(await lostWithRows(beginningBehind(replica, gone), heads)).toBe(from);
   },
 );
 

@@ -2,6 +2,7 @@ import type { Hlc } from "../core/hlc.ts";
 import { parseSeq, type Seq } from "../core/names.ts";
 import { operationHeader } from "../core/operation-codec.ts";
 import type { LogStart, Vector } from "../core/records.ts";
+import type { SiteRecord } from "../core/site-record.ts";
 import type { LogEntry, OriginHead, Replica } from "../storage/replica.ts";
 import { chainBeforeOf, sameChain, seqsOf } from "./log-entries.ts";
 import type { CheckedPage, ReceivedPage } from "./page-check.ts";
@@ -86,6 +87,34 @@ export async function lostWithRows(
   }
   const surely = Math.min(here + 1, there.seq);
   return parseSeq(Math.min(surely, 1 + (await countUntil(replica, there.hlc))));
+}
+
+/** What this site has received of a peer's own logs, for the peer to compare with what it has. */
+export function knownOf(
+  replica: Pick<Replica, "received">,
+  { origins }: Pick<SiteRecord, "origins">,
+): KnownHead[] {
+  const received = replica.received();
+  return origins.flatMap((origin) => {
+    const head = received.get(origin);
+    return head === undefined ? [] : [[origin, head.seq, markOf(head.chain)] as const];
+  });
+}
+
+/**
+ * Whether a peer has received what the log here does not have of this site's own operations: it was
+ * set back to an earlier state. False when the log does not reach back to where the peer stands.
+ */
+export async function isKnownBetter(
+  replica: OwnForkDeps["replica"],
+  known: readonly KnownHead[],
+): Promise<boolean> {
+  const own = known.find(([origin]) => origin === replica.origin);
+  if (own === undefined) return false;
+  const [, seq, mark] = own;
+  if (seq > (replica.received().get(replica.origin)?.seq ?? 0)) return true;
+  const head = (await placeAt(replica, seq))?.head;
+  return head !== undefined && !sameChain(markOf(head.chain), mark);
 }
 
 /** How many operations of the own log are no later than a reading, or have left the log. */

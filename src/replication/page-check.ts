@@ -4,6 +4,7 @@ import type { SiteRecord } from "../core/site-record.ts";
 import type { Hash } from "../ports/hash.ts";
 import { ChainedEntry } from "../storage/chained-entry.ts";
 import type { LogEntry, OriginHead, SignedHead } from "../storage/replica.ts";
+import type { Withdrawn } from "../storage/withdrawn.ts";
 import { chainBeforeOf, dotOf, sameChain } from "./log-entries.ts";
 import { PeerLie } from "./peer-lie.ts";
 import { mayBeBodyOf } from "./relayed-bodies.ts";
@@ -12,6 +13,8 @@ export type PageCheckDeps = {
   readonly clusterId: ClusterId;
   /** This site's own origin: no other site can know more of it. */
   readonly own: OriginId;
+  /** Ends of this site's former logs that do not count any more. */
+  readonly withdrawn: readonly Pick<Withdrawn, "origin" | "from" | "first">[];
   readonly hash: Hash;
 };
 
@@ -73,7 +76,8 @@ export function checkPage(deps: PageCheckDeps, page: ReceivedPage): CheckedPage 
     }
     const known = page.received.get(origin);
     const isSetBack = origin === deps.own && run.seq > (known?.seq ?? 0);
-    if (isSetBack || !continues(run, known)) refused.diverged.add(origin);
+    const isWithdrawn = deps.withdrawn.some((one) => goesInto(run, one));
+    if (isSetBack || isWithdrawn || !continues(run, known)) refused.diverged.add(origin);
     else if (head.seq > (known?.seq ?? 0)) heads.push(head);
   }
   const unwanted = new Set([...refused.unknown, ...refused.diverged]);
@@ -127,6 +131,19 @@ function continues(run: Run, head: OriginHead | undefined): boolean {
   if (next !== undefined) return sameChain(chainBeforeOf(next.encoded), head.chain);
   const last = run.entries.at(-1);
   return last === undefined || sameChain(last.chain, head.chain);
+}
+
+/**
+ * Whether a run goes on with what this site wrote there and has withdrawn since: a peer took it for
+ * this site's own, and knows another history than everybody who has what stood there before.
+ */
+function goesInto(
+  { origin, entries, seq }: Run,
+  { origin: of, from, first }: PageCheckDeps["withdrawn"][number],
+): boolean {
+  if (origin !== of || first === undefined) return false;
+  const entry = entries[from - (seq - entries.length + 1)];
+  return entry !== undefined && sameChain(entry.chain, first);
 }
 
 /** Who may sign for an origin: its site, and any member for an origin that nobody has named yet. */

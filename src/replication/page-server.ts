@@ -7,6 +7,7 @@ import type { SiteRecord } from "../core/site-record.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Hash } from "../ports/hash.ts";
 import type { LogEntry, LogPage, OriginHead, Replica, SignedHead } from "../storage/replica.ts";
+import type { Withdrawn } from "../storage/withdrawn.ts";
 import type { ChunkLeases } from "./chunk-leases.ts";
 import { chainBeforeOf, chainBehind, isOfSameOrigin, sameChain, seqsOf } from "./log-entries.ts";
 import { encodePage } from "./page-frame.ts";
@@ -30,6 +31,8 @@ export type LogOwner = {
   readonly siteId: SiteId;
   readonly origin: OriginId;
   readonly keyPair: SiteKeyPair;
+  /** Ends of its former logs that do not count any more. */
+  readonly withdrawn: readonly Withdrawn[];
 };
 
 /** What a peer said about itself, in a request or a hint. */

@@ -15,7 +15,7 @@ import { ChunkLeases } from "./chunk-leases.ts";
 import type { HeldLogs } from "./held-logs.ts";
 import { HintSender } from "./hint-sender.ts";
 import { findOwnFork, type OwnForkDeps } from "./own-fork.ts";
-import { type CheckedPage, checkPage } from "./page-check.ts";
+import { type CheckedPage, checkPage, type PageCheckDeps } from "./page-check.ts";
 import { type LogOwner, PageServer } from "./page-server.ts";
 import { takePage } from "./page-taker.ts";
 import { ParkedFetch } from "./parked-fetch.ts";
@@ -280,7 +280,7 @@ export class Replication {
         if (!isActive(members, site.id)) return NOTHING;
         const known = { received: replica.received(), sites: members, written: site.origins };
         const page = { entries, heads: head.heads, ...known };
-        return checkPage({ clusterId: owner.clusterId, own: owner.origin, hash }, page);
+        return checkPage(checkedBy(owner, hash), page);
       },
       findFork: (signal) => this.#findFork(calls, signal),
       take: async (page, from, signal) => {
@@ -342,7 +342,7 @@ export class Replication {
     const own = owner.origin;
     const check: OwnForkDeps["check"] = ({ entries, head: { heads } }, received) => {
       const known = { received, sites: sites(), written: [] };
-      return checkPage({ clusterId: owner.clusterId, own, hash }, { entries, heads, ...known });
+      return checkPage(checkedBy(owner, hash), { entries, heads, ...known });
     };
     const from = await findOwnFork({ replica, calls, check }, signal);
     if (from === undefined || this.#forked) return;
@@ -356,6 +356,10 @@ export class Replication {
     this.#deps.watch.failed(peer, lie.message);
     this.#links.get(peer)?.puller.suspect(lie);
   }
+}
+
+function checkedBy({ clusterId, origin, withdrawn }: LogOwner, hash: Hash): PageCheckDeps {
+  return { clusterId, own: origin, withdrawn, hash };
 }
 
 function isActive(sites: Iterable<MemberSite>, id: SiteId): boolean {

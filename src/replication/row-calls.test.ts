@@ -22,6 +22,7 @@ async function askAbout(next: string | undefined): Promise<ReadonlyArray<string 
     {
       ask: async (_peer, { path }) => ({ status: 200, body: answers[path] ?? Buffer.of() }),
       bandwidth: new Bandwidth(new SimClock(), undefined),
+      known: () => [],
     },
     { id: "0123456789abcdef" } as unknown as SiteRecord,
   );

@@ -8,6 +8,7 @@ import type { Bandwidth } from "./bandwidth.ts";
 import { decodePage } from "./page-frame.ts";
 import type { AskPeer } from "./peer-calls.ts";
 import { PeerLie } from "./peer-lie.ts";
+import type { KnownHead } from "./wire-pages.ts";
 import {
   type ListAnswer,
   parseListAnswer,
@@ -24,7 +25,12 @@ import {
 } from "./wire-rows.ts";
 import type { Parsed } from "./wire-values.ts";
 
-export type RowCallsDeps = { readonly ask: AskPeer; readonly bandwidth: Bandwidth };
+export type RowCallsDeps = {
+  readonly ask: AskPeer;
+  readonly bandwidth: Bandwidth;
+  /** What this site has received of the peer's own logs. */
+  readonly known: () => readonly KnownHead[];
+};
 
 export type RowPage = {
   readonly entries: readonly LogEntry[];
@@ -59,9 +65,14 @@ export class RowCalls {
     this.peer = peer;
   }
 
-  /** Begins a bootstrap, or renews its lease. @throws RowRefusal 410 when that has ended. */
+  /**
+   * Begins a bootstrap, or renews its lease.
+   *
+   * @throws RowRefusal 410 when the lease has ended; 409 when the peer gives no rows now.
+   */
   async start(lease: string | undefined, signal: AbortSignal): Promise<StartAnswer> {
-    const answer = await this.#post("/v1/repl/bootstrap", writeStartRequest(lease), signal);
+    const request = writeStartRequest({ lease, known: this.#deps.known() });
+    const answer = await this.#post("/v1/repl/bootstrap", request, signal);
     return believe(parseStartAnswer(answer));
   }
 

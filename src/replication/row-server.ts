@@ -13,6 +13,7 @@ import { refusalReply } from "./peer-replies.ts";
 import type { PeerAnswer, PeerRoute } from "./peer-server.ts";
 import { hashRange, listRange, type RowHashDeps } from "./row-hashes.ts";
 import type { RowSum } from "./time-left.ts";
+import type { KnownHead } from "./wire-pages.ts";
 import {
   parseListRequest,
   parseRangesRequest,
@@ -35,6 +36,11 @@ export type RowServerDeps = RowHashDeps & {
   readonly leases: BootstrapLeases;
   /** What to begin with, or why rows must not be taken over from this site now. */
   readonly start: LogicalRows["start"];
+  /**
+   * Whether a peer knows what this site's own log lacks: it was set back to an earlier state, and
+   * its rows would have peers remove what it has lost.
+   */
+  readonly isSetBack: (known: readonly KnownHead[]) => Promise<boolean>;
   /** What has been applied here without exception. */
   readonly applied: () => Vector;
   readonly served: (peer: SiteRecord, bytes: number) => void;
@@ -58,6 +64,7 @@ const REQUEST_BYTES_MAX = 1024 * 1024;
 export type RowCall = { readonly peer: SiteRecord; readonly body: Uint8Array };
 
 const LEASE_BYTES = 16;
+const SET_BACK = "this site was set back to an earlier state, and has to hear of it first";
 
 /**
  * `POST /v1/repl/bootstrap`: where every log of this site stands, before the first row is read.
@@ -69,7 +76,7 @@ export async function answerBootstrap(
 ): Promise<PeerAnswer> {
   const parsed = parseStartRequest(body);
   if (parsed.outcome === "bad") return refusalReply(400, parsed.problem);
-  const { lease: asked } = parsed.value;
+  const { lease: asked, known } = parsed.value;
   const { leases } = deps;
   const sum = deps.rows.sum();
   if (asked !== null) {
@@ -77,6 +84,7 @@ export async function answerBootstrap(
     if (heads === undefined) return refusalReply(410, "that lease has ended");
     return ok(writeStartAnswer({ lease: asked, ...sum, heads: [...heads], settled: [] }));
   }
+  if (await deps.isSetBack(known)) return refusalReply(409, SET_BACK);
   const lease = toHex(deps.random.bytes(LEASE_BYTES));
   let isTaken = false;
   const started = await deps.start((heads) => {

@@ -24,6 +24,7 @@ import {
 import { BootstrapLeases } from "./bootstrap-leases.ts";
 import { BootstrapLoop } from "./bootstrap-loop.ts";
 import { OwedRows } from "./owed-rows.ts";
+import { isKnownBetter, knownOf } from "./own-fork.ts";
 import type { PassedOver } from "./passed-over.ts";
 import type { AskPeer, PeerCalls } from "./peer-calls.ts";
 import { PeerFault } from "./peer-fault.ts";
@@ -118,6 +119,7 @@ export class RowsService {
     return rowRoutes({
       ...{ rows, hash, clock, random, leases: this.#leases },
       start: (begun) => this.#startRows(begun),
+      isSetBack: (known) => isKnownBetter(replica, known),
       applied: () => replica.applied(),
       served: () => undefined,
     });
@@ -366,8 +368,9 @@ export class RowsService {
   }
 
   #callsTo(peer: SiteRecord): RowCalls {
-    const { ask, clock, bytesPerSecond } = this.#deps;
-    return new RowCalls({ ask, bandwidth: new Bandwidth(clock, bytesPerSecond) }, peer);
+    const { ask, clock, bytesPerSecond, replica } = this.#deps;
+    const bandwidth = new Bandwidth(clock, bytesPerSecond);
+    return new RowCalls({ ask, bandwidth, known: () => knownOf(replica, peer) }, peer);
   }
 
   #fetch(refs: readonly ManifestRef[], site: SiteId, signal: AbortSignal): Promise<FetchedBody> {

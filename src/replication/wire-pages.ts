@@ -33,7 +33,8 @@ const featureLevel = z.number().int().min(1).max(1_000_000);
 const bytesMax = z.number().int().min(1).max(LIMITS.replicationPageBytes);
 const originsMax = LIMITS.replicationOriginsMax;
 const NOTHING: Vector = new Map();
-const knownHeads = z
+/** How far logs go, and marks of the chains there. */
+export const knownHeads = z
   .array(z.tuple([origin, seq, mark]))
   .max(originsMax)
   .readonly();
@@ -128,12 +129,17 @@ export function seqsOfKnown(known: readonly KnownHead[]): Vector {
   return new Map(known.map(([from, at]) => [from, at]));
 }
 
+/** How far logs go, as it travels. */
+export function showKnown(known: readonly KnownHead[]): unknown[] {
+  return known.map(([from, at, bytes]) => [from, at, base64url(bytes)]);
+}
+
 /** A request for operations, as it travels. */
 export function writePullRequest(request: PullRequest): Buffer {
   const { received, applied, ...rest } = request;
   const message = {
     ...rest,
-    received: received.map(([from, at, bytes]) => [from, at, base64url(bytes)]),
+    received: showKnown(received),
     applied: changesOf(seqsOfKnown(received), applied),
   };
   return json(withoutDefaults(message, REQUEST_DEFAULTS));

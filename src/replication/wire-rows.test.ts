@@ -37,6 +37,13 @@ const heads: fc.Arbitrary<LogStart[]> = fc.array(
   fc.record({ origin: origins, seq: seqs, hlc: hlcs, chain: hashes, vector: vectors }),
   { maxLength: 3 },
 );
+const leases = fc.option(fc.string({ unit: "grapheme-ascii", minLength: 1, maxLength: 64 }), {
+  nil: undefined,
+});
+const marks = fc
+  .uint8Array({ minLength: 16, maxLength: 16 })
+  .map((bytes): Uint8Array => Buffer.from(bytes));
+const known = fc.array(fc.tuple(origins, seqs, marks), { maxLength: 3 });
 const settled = fc.array(
   fc.record({
     ...{ bucket: bucketNames, key: objectKeys },
@@ -64,9 +71,7 @@ test("everything comes back as it was written", () => {
       rows: fc.array(fc.tuple(positions, hashes), { maxLength: 3 }),
       ...{ next: ends, applied: vectors },
     }),
-    lease: fc.option(fc.string({ unit: "grapheme-ascii", minLength: 1, maxLength: 64 }), {
-      nil: undefined,
-    }),
+    wish: fc.record({ lease: leases, known }),
     start: fc.record({
       lease: fc.string({ unit: "grapheme-ascii", minLength: 1, maxLength: 64 }),
       ...{ rows: counts, bytes: counts, heads, settled },
@@ -81,7 +86,10 @@ test("everything comes back as it was written", () => {
         [parseRangesAnswer(writeRangesAnswer(one.rangesAnswer)), one.rangesAnswer],
         [parseListRequest(writeListRequest(one.list)), { range: one.list }],
         [parseListAnswer(writeListAnswer(one.listAnswer)), one.listAnswer],
-        [parseStartRequest(writeStartRequest(one.lease)), { lease: one.lease ?? null }],
+        [
+          parseStartRequest(writeStartRequest(one.wish)),
+          { ...one.wish, lease: one.wish.lease ?? null },
+        ],
         [parseStartAnswer(writeStartAnswer(one.start)), one.start],
       ];
       for (const [parsed, value] of all) expect(parsed).toEqual({ outcome: "ok", value });

@@ -5,6 +5,7 @@ import { LIMITS } from "../core/limits.ts";
 import { parseBucketName, parseClusterId, parseObjectKey, parseSiteId } from "../core/names.ts";
 import type { LogStart } from "../core/records.ts";
 import type { RowRange, SettledWrite } from "../storage/logical-rows.ts";
+import { type KnownHead, knownHeads, showKnown } from "./wire-pages.ts";
 import { json, origin, type Parsed, parsed, parseWith, seq, vector } from "./wire-values.ts";
 
 /*
@@ -75,7 +76,11 @@ const settledWrites = z
       return { bucket, key, write: { hlc: reading, origin: from, seq: at } };
     }),
   );
-const startRequest = z.object({ lease: z.string().max(64).nullable() });
+const startRequest = z.object({
+  lease: z.string().max(64).nullable(),
+  /** What is known of the logs of the site that is asked; older programs do not tell. */
+  known: knownHeads.default([]),
+});
 const startAnswer = z.object({
   lease: z.string().min(1).max(64),
   /** About how many rows there are, and bytes of their bodies; older programs tell rows alone. */
@@ -106,6 +111,7 @@ export type RangesAnswer = Readonly<z.output<typeof rangesAnswer>>;
 export type RangeHash = RangesAnswer["ranges"][number];
 export type ListAnswer = Readonly<z.output<typeof listAnswer>>;
 export type ArchiveHead = Readonly<Omit<z.output<typeof archiveHead>, "format">>;
+export type StartRequest = Readonly<z.output<typeof startRequest>>;
 export type StartAnswer = Readonly<z.output<typeof startAnswer>>;
 
 /** Reads which rows a peer asks for. */
@@ -139,7 +145,7 @@ export function parseListAnswer(body: Uint8Array): Parsed<ListAnswer> {
 }
 
 /** Reads whether a peer begins a bootstrap (no lease) or goes on with one. */
-export function parseStartRequest(body: Uint8Array): Parsed<{ readonly lease: string | null }> {
+export function parseStartRequest(body: Uint8Array): Parsed<StartRequest> {
   return parseWith(startRequest, body);
 }
 
@@ -198,9 +204,14 @@ export function writeListAnswer({ rows, next, applied }: ListAnswer): Buffer {
 }
 
 /** Begins a bootstrap, or renews its lease when one is given. */
-export function writeStartRequest(lease: string | undefined): Buffer {
-  return json({ lease: lease ?? null });
+export function writeStartRequest({ lease, known }: StartWish): Buffer {
+  return json({ lease: lease ?? null, ...(known.length > 0 && { known: showKnown(known) }) });
 }
+
+type StartWish = {
+  readonly lease: string | undefined;
+  readonly known: readonly KnownHead[];
+};
 
 /** Where every log stands, as it travels: chains and readings in hexadecimal. */
 export function writeStartAnswer({ heads, settled, ...rest }: StartAnswer): Buffer {

@@ -1,6 +1,8 @@
 import { StorageFault } from "../core/faults.ts";
 import { HlcClock } from "../core/hlc.ts";
-import type { SiteId } from "../core/names.ts";
+import type { OriginId, SiteId } from "../core/names.ts";
+import type { Hash } from "../ports/hash.ts";
+import { ChainedEntry } from "./chained-entry.ts";
 import type { LoggedOperation } from "./log-batch.ts";
 import type { OpenedStore } from "./open-store.ts";
 import { ReissuedOperations } from "./reissued-operations.ts";
@@ -60,19 +62,22 @@ export async function reissueWithdrawn(
   if (opened instanceof CannotWithdraw) {
     return withdrawNothing(ports, directory, { identity, withdrawing, why: opened });
   }
-  const withdrawn = withdrawals.settled(through);
+  const first = new Map<OriginId, Uint8Array>();
   try {
     const { replica } = opened.store;
     const clock = new HlcClock(() => ports.clock.nowMs(), opened.store.stats().hlc);
     const nextHlc = withdrawing.times === "new" ? () => clock.next() : undefined;
-    const operations = new ReissuedOperations({ into, withdrawn, nextHlc, hash: ports.hash });
-    const own = { withdrawals, through, site: identity.siteId };
+    const { hash } = ports;
+    const withdrawn = withdrawals.settled(through, first);
+    const operations = new ReissuedOperations({ into, withdrawn, nextHlc, hash });
+    const own = { withdrawals, through, site: identity.siteId, first, hash };
     const issued = await issueAgain(replica, operations, opened.withdrawing, own);
     ports.log.warn(issued, "operations that no other site would take were issued again");
   } finally {
     await opened.store.close();
   }
   await removeIndex(disk, directory);
+  const withdrawn = withdrawals.settled(through, first);
   return endWithdrawing(disk, directory, identity, { into, withdrawn });
 }
 
@@ -158,6 +163,9 @@ type Own = {
   readonly withdrawals: Withdrawals;
   readonly through: number;
   readonly site: SiteId;
+  /** The chain behind the first operation of each log, once it has been met. */
+  readonly first: Map<OriginId, Uint8Array>;
+  readonly hash: Pick<Hash, "digest">;
 };
 
 /** Operations that every site applies all or none, or a single one. */
@@ -166,12 +174,13 @@ type Unit = LoggedOperation[];
 /** What is withdrawn among the operations of batches, which hold others as well. */
 async function* unitsOf(
   batches: AsyncIterable<LoggedOperation>,
-  { withdrawals, through }: Own,
+  { withdrawals, through, first, hash }: Own,
 ): AsyncIterable<Unit> {
   let unit: Unit = [];
   for await (const logged of batches) {
     const { dot, group } = logged.operation;
     if (!withdrawals.covers(dot, through)) continue;
+    if (!first.has(dot.origin)) first.set(dot.origin, new ChainedEntry(hash, logged).chain);
     const before = unit.at(-1)?.operation.group;
     if (unit.length > 0 && (before === undefined || before.id !== group?.id)) {
       yield unit;

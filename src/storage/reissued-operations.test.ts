@@ -36,7 +36,9 @@ function rightAbove(hlc: Hlc): Hlc {
 function reissue(...bodies: readonly OperationBody[]): Operation[] {
   let ms = 1000;
   const operations = new ReissuedOperations({
-    withdrawn: [{ origin: FORMER, from: seqOf(10), through: 1, before: undefined }],
+    withdrawn: [
+      { origin: FORMER, from: seqOf(10), through: 1, before: undefined, first: undefined },
+    ],
     ...{ into: INTO, nextHlc: () => hlcFromMs(ms++) },
     hash: { digest: (_name, bytes) => createHash("sha256").update(bytes).digest() },
   });

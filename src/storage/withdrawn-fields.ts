@@ -21,22 +21,27 @@ export type Withdrawing = {
 const CHAIN_BYTES = 32;
 
 /** What `site.json` says of it. */
-export function encodeWithdrawn({ before, ...rest }: Withdrawn): unknown {
-  if (before === undefined) return rest;
+export function encodeWithdrawn({ before, first, ...rest }: Withdrawn): unknown {
+  const fields = { ...rest, ...(first !== undefined && { first: toHex(first) }) };
+  if (before === undefined) return fields;
   const { seq, hlc, chain, vector } = before;
   const state = { seq, hlc: formatHlc(hlc), chain: toHex(chain) };
-  return { ...rest, before: { ...state, vector: Object.fromEntries(vector) } };
+  return { ...fields, before: { ...state, vector: Object.fromEntries(vector) } };
 }
 
 /** Undefined when it is not what `encodeWithdrawn` gives. */
 export function parseWithdrawn(value: unknown): Withdrawn | undefined {
   const fields = asFields(value);
-  const one = parseFrom(fields);
+  const from = parseFrom(fields);
   const through = Number(fields?.["through"]);
-  if (one === undefined || !Number.isSafeInteger(through)) return undefined;
-  if (fields?.["before"] === undefined) return { ...one, through, before: undefined };
+  if (from === undefined || !Number.isSafeInteger(through)) return undefined;
+  const chain = fields?.["first"];
+  const first = parseHex(String(chain), CHAIN_BYTES);
+  if (chain !== undefined && first === undefined) return undefined;
+  const one = { ...from, through, first };
+  if (fields?.["before"] === undefined) return { ...one, before: undefined };
   const before = parseState(one.origin, fields["before"]);
-  return before === undefined ? undefined : { ...one, through, before };
+  return before === undefined ? undefined : { ...one, before };
 }
 
 /** Undefined when it is no wish to withdraw operations. */

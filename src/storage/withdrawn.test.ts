@@ -56,7 +56,11 @@ function writeAt(seq: number, prior?: WriteStamp, origin = OWN): Operation {
   return { ...facts, unknownFields: [], body: { ...body, deletedMs: 1, prior } };
 }
 
-const FROM_TEN: Withdrawn = { origin: OWN, from: seqOf(10), through: 5, before: stateAt(9) };
+const FIRST = Buffer.alloc(32, 10);
+const FROM_TEN: Withdrawn = {
+  ...{ origin: OWN, from: seqOf(10), through: 5 },
+  ...{ before: stateAt(9), first: FIRST },
+};
 
 describe("operations that are withdrawn", () => {
   test("are those of one origin from one place on, in segments up to one", () => {
@@ -85,7 +89,7 @@ describe("operations that are withdrawn", () => {
     expect(withdrawals.isWithdrawing).toBe(true);
     expect(withdrawals.before(OWN, 4, stateAt(9))).toEqual(stateAt(9));
     expect(withdrawals.left(stateAt(12), 5, undefined)).toEqual(stateAt(9));
-    expect(withdrawals.settled(5)).toEqual([FROM_TEN]);
+    expect(withdrawals.settled(5, new Map([[OWN, FIRST]]))).toEqual([FROM_TEN]);
   });
 
   test("cannot be withdrawn when the log before them is not there", () => {
@@ -95,7 +99,7 @@ describe("operations that are withdrawn", () => {
 
   test("are none when the replay has met none", () => {
     const wanted = { origin: OWN, from: seqOf(10) };
-    expect(new Withdrawals([FROM_TEN], [wanted]).settled(7)).toEqual([FROM_TEN]);
+    expect(new Withdrawals([FROM_TEN], [wanted]).settled(7, new Map())).toEqual([FROM_TEN]);
   });
 });
 
@@ -203,7 +207,11 @@ test("what one of them did to another write of its key is judged anew", () => {
 });
 
 describe("what site.json says of them", () => {
-  test.each([FROM_TEN, { ...FROM_TEN, before: undefined }])("is read back", (one) => {
+  test.each<Withdrawn>([
+    FROM_TEN,
+    { ...FROM_TEN, before: undefined },
+    { ...FROM_TEN, first: undefined },
+  ])("is read back", (one) => {
     expect(parseWithdrawn(JSON.parse(JSON.stringify(encodeWithdrawn(one))))).toEqual(one);
   });
 
@@ -220,6 +228,7 @@ describe("what site.json says of them", () => {
     ["from", 0],
     ["through", "later"],
     ["before", { seq: 1 }],
+    ["first", "00"],
     ["before", { seq: 9, hlc: "0", chain: "", vector: {} }],
   ])("is not believed when %s is %j", (name, value) => {
     const stored = JSON.parse(JSON.stringify(encodeWithdrawn(FROM_TEN)));

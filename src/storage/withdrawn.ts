@@ -16,6 +16,11 @@ export type Withdrawn = WithdrawnFrom & {
   readonly through: number;
   /** The state of the origin's log before the first of them; undefined when nothing was. */
   readonly before: OriginState | undefined;
+  /**
+   * The chain behind the first of them (32 bytes): a log that goes this way is not taken back from
+   * a peer that took it for the origin's own. Undefined where an older program withdrew them.
+   */
+  readonly first: Uint8Array | undefined;
 };
 
 /** What was before the operations to be withdrawn is in the log no more. */
@@ -156,10 +161,17 @@ export class Withdrawals {
     }
   }
 
-  /** What has been withdrawn in all, once the log has been replayed. */
-  settled(through: number): readonly Withdrawn[] {
+  /**
+   * What has been withdrawn in all, once the log has been replayed.
+   *
+   * @param chains behind the first operation of each that is withdrawn just now, as far as known.
+   */
+  settled(through: number, chains: ReadonlyMap<OriginId, Uint8Array>): readonly Withdrawn[] {
     const met = this.#wanted.filter(({ origin }) => this.#found.has(origin));
-    const added = met.map((one) => ({ ...one, through, before: this.#found.get(one.origin) }));
+    const added = met.map((one) => {
+      const { origin } = one;
+      return { ...one, through, before: this.#found.get(origin), first: chains.get(origin) };
+    });
     return [...this.#known, ...added];
   }
 

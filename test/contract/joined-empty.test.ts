@@ -1,7 +1,5 @@
 import { afterEach, expect, test } from "vitest";
-import { parseSiteId } from "../../src/core/names.ts";
 import type { MemberSite } from "../../src/core/site-record.ts";
-import { required } from "../../src/core/tagged-fields.ts";
 import type { AskPeer } from "../../src/replication/peer-calls.ts";
 import { PeerFault } from "../../src/replication/peer-fault.ts";
 import { Seed } from "../sim/seed.ts";
@@ -9,7 +7,7 @@ import { handOverAll } from "../support/hand-over.ts";
 import { dumpLogicalRows } from "../support/logical-rows.ts";
 import { linkRows, ownHead } from "../support/row-link.ts";
 import { fill } from "../support/row-workload.ts";
-import { memberOf, serviceFor, settle, untilIdle } from "../support/rows-service.ts";
+import { memberOf, serviceFor, settle, untilIdle, WAITING } from "../support/rows-service.ts";
 import { closeSimSites, SimSite } from "../support/sim-site.ts";
 
 /*
@@ -18,11 +16,6 @@ import { closeSimSites, SimSite } from "../support/sim-site.ts";
  */
 
 afterEach(closeSimSites);
-
-const WAITING = {
-  id: required(parseSiteId("00000000000000aa"), "site"),
-  name: "waiting",
-} as MemberSite;
 
 test("it knows that it lacks something before anybody has given it a row, and after a restart", async () => {
   const from = await SimSite.open("joined-from");

@@ -29,6 +29,7 @@ import {
   settle,
   slowly,
   untilIdle,
+  WAITING,
 } from "../support/rows-service.ts";
 import { closeSimSites, SimSite } from "../support/sim-site.ts";
 
@@ -64,7 +65,6 @@ test("an empty site asks another member when the first one has operations withou
   await fill(from, new Seed("other"), 60);
   const to = await SimSite.open("other-to");
   const link = linkRows(from, to);
-  const waiting = { id: parseSiteId("00000000000000aa"), name: "waiting" } as MemberSite;
   const asked: string[] = [];
   let cuts = 1;
   const ask: AskPeer = async (peer, request) => {
@@ -72,13 +72,13 @@ test("an empty site asks another member when the first one has operations withou
     const pages = asked.filter((one) => one === "berlin /v1/repl/rows").length;
     // Once it has begun at one of them, it stays there.
     if (pages === 3 && cuts-- > 0) throw new Error("the link was cut");
-    if (peer.id !== waiting.id) return link.ask(peer, request);
+    if (peer.id !== WAITING.id) return link.ask(peer, request);
     return { status: 409, body: Buffer.from('{"problem":"bytes are not here yet"}') };
   };
-  const peers = () => [waiting, memberOf(from)];
+  const peers = () => [WAITING, memberOf(from)];
   const { service, log } = serviceFor(from, to, {}, { ask: inSmallPages(ask), peers });
   service.start();
-  service.belowFloor(waiting, [ownHead(from).origin]);
+  service.belowFloor(WAITING, [ownHead(from).origin]);
   while (service.progress()?.state !== "done") await settle();
   expect(asked.filter((one) => one.startsWith("waiting"))).toEqual(["waiting /v1/repl/bootstrap"]);
   expect(log.lines.map(({ fields }) => fields["failure"])).toContain("bytes are not here yet");
@@ -89,16 +89,15 @@ test("an empty site asks another member when the first one has operations withou
 test("who is named to give rows is asked again and again, and no other member", async () => {
   const from = await SimSite.open("named-from");
   const to = await SimSite.open("named-to");
-  const waiting = { id: parseSiteId("00000000000000aa"), name: "waiting" } as MemberSite;
   const asked: string[] = [];
   const ask: AskPeer = async (peer) => {
     asked.push(peer.name);
     return { status: 409, body: Buffer.from('{"problem":"bytes are not here yet"}') };
   };
-  const peers = () => [waiting, memberOf(from)];
+  const peers = () => [WAITING, memberOf(from)];
   const { service } = serviceFor(from, to, {}, { ask, peers });
   service.start();
-  expect(service.bootstrap(waiting.id)).toBe(true);
+  expect(service.bootstrap(WAITING.id)).toBe(true);
   while (asked.length < 5) await settle();
   expect(new Set(asked)).toEqual(new Set(["waiting"]));
   expect(service.progress()).toMatchObject({ state: "failed", failure: "bytes are not here yet" });
@@ -305,6 +304,7 @@ test("peers that ask for what cannot be are refused, and nothing is changed", as
     ...{ rows: site.store.rows, hash: site.hash, clock: site.clock, leases },
     ...{ random: createSimRandom(new Seed("asked")), applied: () => new Map() },
     start: site.store.rows.start,
+    isSetBack: async () => false,
     served: () => undefined,
     ...changes,
   });
@@ -320,6 +320,7 @@ test("peers that ask for what cannot be are refused, and nothing is changed", as
   };
   expect(await begin("never given")).toBe(410);
   expect(await begin(null, { start: async () => ({ problem: "not now" }) })).toBe(409);
+  expect(await begin(null, { isSetBack: async () => true })).toBe(409);
   expect(await begin(null)).toBe(200);
   expect(dumpLogicalRows(site.store)).toEqual(before);
 });

@@ -156,11 +156,15 @@ test("a site that remembers more than it can tell gives no rows now, and says wh
     ...{ rows: to.store.rows, hash, clock, leases: new BootstrapLeases(clock) },
     random: createSimRandom(new Seed("settled")),
     start: to.store.rows.start,
+    isSetBack: async () => false,
     applied: () => new Map(),
     served: () => undefined,
   };
   const peer = { id: from.running.site.identity.siteId } as SiteRecord;
-  const reply = await answerBootstrap(deps, { peer, body: writeStartRequest(undefined) });
+  const reply = await answerBootstrap(deps, {
+    peer,
+    body: writeStartRequest({ lease: undefined, known: [] }),
+  });
   expect([reply.status, Buffer.from(reply.body).toString()]).toEqual([
     409,
     expect.stringContaining("too many writes"),

@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, test } from "vitest";
 import { hlcFromMs } from "../../src/core/hlc.ts";
 import { parseSeq } from "../../src/core/names.ts";
+import { ChainedEntry } from "../../src/storage/chained-entry.ts";
 import { noteWithdrawing } from "../../src/storage/site-identity.ts";
 import type { Store, StoredVersion } from "../../src/storage/store.ts";
 import type { Withdrawing } from "../../src/storage/withdrawn-fields.ts";
@@ -52,6 +53,17 @@ function textOf(...values: readonly unknown[]): string {
 
 function ownSeq({ store }: SimSite): number {
   return store.replica.received().get(store.replica.origin)?.seq ?? 0;
+}
+
+/** The chain of a site's own log behind an operation. */
+async function chainBehind({ store, hash }: SimSite, seq: number): Promise<Buffer> {
+  const { origin } = store.replica;
+  const [before = expect.unreachable()] = [parseSeq(seq - 1)];
+  const heads = [...store.replica.received()];
+  const after = new Map([...heads.map(([of, head]) => [of, head.seq] as const), [origin, before]]);
+  const page = await store.replica.readLog(after, 1);
+  const [entry] = page.outcome === "page" ? page.entries : [];
+  return new ChainedEntry(hash, entry ?? expect.unreachable()).chain;
 }
 
 /** Has the next start withdraw everything behind a place in the site's own log. */
@@ -136,12 +148,14 @@ describe.each(SEEDS)("what a site wrote after it was set back (%i)", (seed) => {
   test("is issued again by its next incarnation, and reaches the others", async () => {
     const { a, b, behind } = await fork(`fork ${seed}`);
     const shown = await shownBy(a, "dated");
+    const first = await chainBehind(a, behind + 1);
     const before = await withdraw(a, behind, "kept");
     a.running = await a.machine.open();
     expect(a.store.replica.origin).not.toBe(before);
     expect(a.store.replica.received().get(a.running.site.identity.origin)?.seq).toBeGreaterThan(0);
     const left = [...a.store.replica.received().values()].find(({ origin }) => origin === before);
     expect(left?.seq ?? 0).toBe(behind);
+    expect(a.running.site.identity.withdrawn.map(({ first }) => first)).toEqual([first]);
     expect(await shownBy(a, "dated")).toEqual(shown);
     await expectConverged({ a, b, behind });
   });

@@ -65,7 +65,7 @@ export async function openTwins(names: readonly string[], bytesPerSecond?: numbe
       ...{ featureLevel: 1, insecure: true },
     };
     members.push(member);
-    const owner: LogOwner = { clusterId: CLUSTER, siteId: id, origin, keyPair };
+    const owner: LogOwner = { clusterId: CLUSTER, siteId: id, origin, keyPair, withdrawn: [] };
     const replica = new MemoryReplica(origin, hash);
     replica.nowMs = () => clock.nowMs();
     const log = createMemoryLog();

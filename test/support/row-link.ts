@@ -8,6 +8,7 @@ import { Bandwidth } from "../../src/replication/bandwidth.ts";
 import type { FetchedBody } from "../../src/replication/body-fetch.ts";
 import { BootstrapRun } from "../../src/replication/bootstrap.ts";
 import { BootstrapLeases } from "../../src/replication/bootstrap-leases.ts";
+import { isKnownBetter } from "../../src/replication/own-fork.ts";
 import type { AskPeer } from "../../src/replication/peer-calls.ts";
 import { RowCalls } from "../../src/replication/row-calls.ts";
 import {
@@ -17,6 +18,7 @@ import {
   answerRows,
   type RowServerDeps,
 } from "../../src/replication/row-server.ts";
+import type { KnownHead } from "../../src/replication/wire-pages.ts";
 import type { LogicalRows } from "../../src/storage/logical-rows.ts";
 import { decodeRow, TABLES } from "../../src/storage/metadata/rows.ts";
 import { indexKey } from "../../src/storage/metadata/stored-rows.ts";
@@ -33,6 +35,8 @@ export type RowLink = {
   readonly leases: BootstrapLeases;
   /** What the site says of its logs; tests move it on as they carry operations. */
   heads: LogStart[];
+  /** What the client says that it knows of the site's own logs. */
+  known: readonly KnownHead[];
   /** What the site answers to who begins to take over its rows. */
   start: LogicalRows["start"];
   /** Called before each request with its path; may throw, as a broken link does. */
@@ -52,8 +56,9 @@ export function linkRows(server: SimSite, client: SimSite): RowLink {
   const { clock } = server;
   const leases = new BootstrapLeases(clock);
   const peer = { id: client.running.site.identity.siteId } as SiteRecord;
-  const link: Pick<RowLink, "heads" | "start" | "weather"> = {
+  const link: Pick<RowLink, "heads" | "known" | "start" | "weather"> = {
     heads: [ownHead(server)],
+    known: [],
     start: async (begun) => {
       begun(link.heads);
       return { heads: link.heads, settled: server.store.rows.settled() };
@@ -64,6 +69,7 @@ export function linkRows(server: SimSite, client: SimSite): RowLink {
     ...{ rows: server.store.rows, hash: server.hash, clock, leases },
     random: createSimRandom(new Seed(`leases-${clock.nowMs()}`)),
     start: (begun) => link.start(begun),
+    isSetBack: (known) => isKnownBetter(server.store.replica, known),
     applied: () => new Map(link.heads.map(({ origin, seq }) => [origin, seq])),
     served: () => undefined,
   });
@@ -80,9 +86,8 @@ export function linkRows(server: SimSite, client: SimSite): RowLink {
     return { status: reply.status, body: Buffer.from(reply.body) };
   };
   const id: SiteId = server.running.site.identity.siteId;
-  const calls = new RowCalls({ ask, bandwidth: new Bandwidth(clock, undefined) }, {
-    id,
-  } as SiteRecord);
+  const bandwidth = new Bandwidth(clock, undefined);
+  const calls = new RowCalls({ ask, bandwidth, known: () => link.known }, { id } as SiteRecord);
   return Object.assign(link, { ask, calls, leases });
 }
 

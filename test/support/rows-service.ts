@@ -1,3 +1,4 @@
+import { parseSiteId } from "../../src/core/names.ts";
 import type { MemberSite } from "../../src/core/site-record.ts";
 import { required } from "../../src/core/tagged-fields.ts";
 import type { Clock } from "../../src/ports/clock.ts";
@@ -65,8 +66,15 @@ export function inSmallPages(ask: AskPeer): AskPeer {
 }
 
 export function memberOf(site: SimSite): MemberSite {
-  return { id: site.running.site.identity.siteId, name: "berlin" } as MemberSite;
+  const { siteId: id, origin } = site.running.site.identity;
+  return { id, name: "berlin", origins: [origin] } as unknown as MemberSite;
 }
+
+/** Another member, of which nothing is known but that it is one. */
+export const WAITING = {
+  id: required(parseSiteId("00000000000000aa"), "site"),
+  ...{ name: "waiting", origins: [] },
+} as unknown as MemberSite;
 
 /** A clock of which a sleep takes the longer the longer it is. */
 export function slowly(site: SimSite): Clock {
