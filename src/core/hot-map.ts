@@ -1,19 +1,27 @@
 /**
- * A bounded cache with two generations. What is found in the old one is moved to the young one, and
- * when the young one is full the old one is dropped as a whole. No list is kept in order, so a hit
- * costs one lookup.
+ * A bounded cache in two generations. What is found in the old one is moved to the young one, and
+ * what was not found there goes in the order in which it came, as room is needed; then the young
+ * one grows old. No list is kept in order, so a hit costs one lookup.
  *
- * Invariant: the weights of both generations together are at most `weightMax`.
+ * Who walks over more than fits would push out everything just before it is asked for again: once
+ * the cache is full, only one of `admitOneOf` new values is kept, and what is in use stays.
+ *
+ * Invariant: the weights of all values together are at most `weightMax`.
  */
 export class HotMap<Value> {
-  readonly #half: number;
+  readonly #weightMax: number;
+  readonly #admitOneOf: number;
   #young = new Map<string, Entry<Value>>();
   #old = new Map<string, Entry<Value>>();
-  #youngWeight = 0;
+  /** Goes on over what is left of the old generation. */
+  #oldest = this.#old.entries();
+  #weight = 0;
+  #offered = 0;
 
   /** Weights are in whatever unit the caller counts: entries, or bytes. */
-  constructor(weightMax: number) {
-    this.#half = weightMax / 2;
+  constructor(weightMax: number, admitOneOf = 1) {
+    this.#weightMax = weightMax;
+    this.#admitOneOf = admitOneOf;
   }
 
   get(key: string): Value | undefined {
@@ -21,32 +29,55 @@ export class HotMap<Value> {
     if (entry !== undefined) return entry.value;
     const older = this.#old.get(key);
     if (older === undefined) return undefined;
-    this.#add(key, older);
+    this.#old.delete(key);
+    this.#young.set(key, older);
     return older.value;
   }
 
   /** Values heavier than half of the map are not kept. */
   set(key: string, value: Value, weight: number): void {
+    this.offer(key, weight, () => value);
+  }
+
+  /** As `set`, of a value that is only made when it is kept. */
+  offer(key: string, weight: number, make: () => Value): void {
     this.delete(key);
-    if (weight <= this.#half) this.#add(key, { value, weight });
+    if (weight > this.#weightMax / 2) return;
+    if (this.#weight + weight > this.#weightMax) {
+      this.#offered += 1;
+      if (this.#offered % this.#admitOneOf !== 0 || !this.#makeRoom(weight)) return;
+    }
+    this.#young.set(key, { value: make(), weight });
+    this.#weight += weight;
+    if (this.#old.size === 0 && this.#weight > this.#weightMax / 2) this.#growOld();
   }
 
   delete(key: string): void {
-    this.#old.delete(key);
-    const entry = this.#young.get(key);
+    const entry = this.#young.get(key) ?? this.#old.get(key);
     if (entry === undefined) return;
-    this.#young.delete(key);
-    this.#youngWeight -= entry.weight;
+    if (!this.#young.delete(key)) this.#old.delete(key);
+    this.#weight -= entry.weight;
   }
 
-  #add(key: string, entry: Entry<Value>): void {
-    if (this.#youngWeight + entry.weight > this.#half) {
-      this.#old = this.#young;
-      this.#young = new Map();
-      this.#youngWeight = 0;
+  /** False when all values have been asked for since they grew old: they have another chance. */
+  #makeRoom(weight: number): boolean {
+    while (this.#weight + weight > this.#weightMax) {
+      const oldest = this.#oldest.next();
+      if (oldest.done === true) {
+        this.#growOld();
+        return false;
+      }
+      const [key, entry] = oldest.value;
+      this.#old.delete(key);
+      this.#weight -= entry.weight;
     }
-    this.#young.set(key, entry);
-    this.#youngWeight += entry.weight;
+    return true;
+  }
+
+  #growOld(): void {
+    this.#old = this.#young;
+    this.#oldest = this.#old.entries();
+    this.#young = new Map();
   }
 }
 

@@ -59,6 +59,8 @@ export const LIMITS = {
   /** Recently used small bodies, verified, in memory; larger ones are left to the page cache. */
   hotBodiesBytesMax: 32 * MIB,
   hotBodyBytesMax: 16 * KIB,
+  /** Of rows and bodies beyond those one of so many is kept: walks over all push out little. */
+  hotAdmitOneOf: 8,
   /** Direct I/O: offsets and lengths are multiples of this. */
   pageBytes: 4 * KIB,
   segmentIdleMsMax: 10 * 60 * 1000,

@@ -1,7 +1,6 @@
 import { assert } from "../core/assert.ts";
 import { toHex } from "../core/bytes.ts";
 import { errnoOf, StorageFault } from "../core/faults.ts";
-import { HotMap } from "../core/hot-map.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { ContentHash } from "../core/names.ts";
 import type { ChunkPlace, ManifestRef } from "../core/records.ts";
@@ -14,6 +13,7 @@ import { RemoteBytes } from "./remote-bytes.ts";
 import { mayBeBody } from "./right-body.ts";
 import { bodyOwner, bodyRecordBytes, decodeRecord } from "./segment/record.ts";
 import type { Segments } from "./segment/segments.ts";
+import { SMALL_RECORD_BYTES_MAX, SmallBodies } from "./small-bodies.ts";
 import type { BodyReader, ByteRange, StoredObject } from "./stored.ts";
 import type { WarmPages } from "./warm-pages.ts";
 
@@ -48,18 +48,11 @@ type Slice = {
   readonly to: number;
 };
 
-/** About how much memory an entry takes beside its bytes. */
-const HOT_BODY_OVERHEAD = 256;
-
 /** Reads bodies. No byte leaves before the checksum of its record or slice is found right. */
 export class Bodies {
   readonly #deps: BodyReaderDeps;
-  readonly #scratch = Buffer.allocUnsafeSlow(
-    bodyRecordBytes(LIMITS.keyBytesMax + 256, LIMITS.inlineBodyBytesMax),
-  );
   readonly #slices: Uint8Array[] = [];
-  /** Small bodies by their place, which never gets other bytes: nothing here goes stale. */
-  readonly #hot = new HotMap<Uint8Array>(LIMITS.hotBodiesBytesMax);
+  readonly #small = new SmallBodies();
   /** Open readers, and which segments each may still read, where that is known. */
   readonly #active = new Map<object, ReadonlySet<number> | undefined>();
   /** Undefined while there are no other sites. */
@@ -84,25 +77,22 @@ export class Bodies {
     if (body.kind !== "inline") return undefined;
     const { segment, offset } = object.place;
     const place = `${segment}:${offset}`;
-    const hot = this.#hot.get(place);
+    const hot = this.#small.get(place);
     if (hot !== undefined) return partOf(hot, range);
     const file = this.#deps.segments.opened(segment);
     const owner = bodyOwner(object.bucket, object.key, object.version);
     const bytes = bodyRecordBytes(owner.length, body.bytes);
-    if (file === undefined || bytes > this.#scratch.length) return undefined;
+    if (file === undefined || bytes > SMALL_RECORD_BYTES_MAX) return undefined;
     if (!this.#deps.warm.isWarm(segment, offset, bytes)) return undefined;
-    const record = this.#scratch.subarray(0, bytes);
+    const record = this.#small.room(bytes);
     const count = readHere(file, record, offset);
     const whole = this.#verified(object, record.subarray(0, count), owner);
     if (whole === undefined) {
       if (this.repair !== undefined) return undefined;
       throw this.#damage(object.place);
     }
-    const kept = Uint8Array.prototype.slice.call(whole);
-    if (kept.length <= LIMITS.hotBodyBytesMax) {
-      this.#hot.set(place, kept, kept.length + HOT_BODY_OVERHEAD);
-    }
-    return partOf(kept, range);
+    this.#small.offer(place, whole);
+    return partOf(whole, range);
   }
 
   /**

@@ -77,7 +77,7 @@ export class StoredRows implements RowReader {
   siteChanges = 0;
   readonly #kept = new Map<string, unknown>();
   /** Recently used rows of objects: decoding one costs more than the rest of a small read. */
-  readonly #hot = new HotMap<ObjectRow>(LIMITS.hotRowsMax);
+  readonly #hot = new HotMap<ObjectRow>(LIMITS.hotRowsMax, LIMITS.hotAdmitOneOf);
   /** Usage of first path segments, which every write counts; "absent" where there is no row. */
   readonly #prefixes = new HotMap<PrefixRow | "absent">(LIMITS.hotRowsMax);
   /** What was found since the store last changed: absent rows, and objects read for writes. */
