@@ -31,6 +31,8 @@ const LIST_REQUESTS = 400;
 const LIST_START_PART = 0.7;
 /** As many objects as the peers in performance.md were asked for. */
 const READ_KEYS = 4000;
+/** More than a server remembers. */
+const MANY_READ_KEYS = 20_000;
 const LARGE_BYTES = 8 * 1024 ** 2;
 const LARGE_KEYS = 16;
 
@@ -56,6 +58,9 @@ export async function measureLargeStore(bench: Bench): Promise<void> {
   await measureLargeObjects(bench, atoll.port);
   if (bench.options.wants("upload-memory")) await measureUpload(bench, atoll);
   atoll = await measureAfterwards(bench, atoll);
+  const manyReads = smallReads("GET", MANY_READ_KEYS);
+  if (bench.options.wants("get-4k-many"))
+    await measure(bench, "get-4k-many", manyReads, atoll.port);
   // Last, for these are as many rows again, which the figures before are not about.
   await measureVersionListings(bench, atoll.port);
   await atoll.stop();
@@ -118,12 +123,12 @@ async function checkPage(port: number, plan: RequestPlan): Promise<void> {
   throw new Error(`A page is not full: ${answer?.body.slice(0, 500)}`);
 }
 
-function smallReads(method: "GET" | "HEAD"): Workload {
+function smallReads(method: "GET" | "HEAD", count = READ_KEYS): Workload {
   const path = (index: number): string => `/${BUCKET}/${keyOf(PRELOADED, index)}`;
   return {
     clients: SMALL_CLIENTS,
     requests: () => ({
-      count: READ_KEYS,
+      count,
       once: false,
       plan: (index) => ({ method, path: path(index) }),
     }),

@@ -48,6 +48,7 @@ export const TARGETS = {
   "get-4k": row("GET 4 KiB, 64 clients", "/s", [atLeast(45_000), ratio("nginx", 0.33)], {
     aim: [atLeast(65_000), ratio("nginx", 0.5)],
   }),
+  "get-4k-many": row("GET 4 KiB of 20,000 objects, 64 clients", "/s", []),
   "head-4k": row("HEAD, 64 clients", "/s", [atLeast(50_000)], { aim: [atLeast(75_000)] }),
   "put-4k": row(
     "PUT 4 KiB, 64 clients, all keys in the index",

@@ -6,6 +6,7 @@ import type { ContentHash } from "../core/names.ts";
 import type { ChunkPlace, ManifestRef } from "../core/records.ts";
 import type { ReadFile } from "../ports/disk.ts";
 import type { Hash } from "../ports/hash.ts";
+import { ColdReads } from "./cold-reads.ts";
 import type { Damage, RepairSource } from "./logical-rows.ts";
 import { type ManifestRow, TABLES } from "./metadata/rows.ts";
 import type { RowReader } from "./metadata/stored-rows.ts";
@@ -53,6 +54,7 @@ export class Bodies {
   readonly #deps: BodyReaderDeps;
   readonly #slices: Uint8Array[] = [];
   readonly #small = new SmallBodies();
+  readonly #cold: ColdReads;
   /** Open readers, and which segments each may still read, where that is known. */
   readonly #active = new Map<object, ReadonlySet<number> | undefined>();
   /** Undefined while there are no other sites. */
@@ -62,6 +64,7 @@ export class Bodies {
 
   constructor(deps: BodyReaderDeps) {
     this.#deps = deps;
+    this.#cold = new ColdReads({ ...deps, small: this.#small });
     this.remote = new RemoteBytes(deps.index);
   }
 
@@ -193,12 +196,10 @@ export class Bodies {
         given = true;
         const { segment, offset } = object.place;
         const owner = bodyOwner(object.bucket, object.key, object.version);
-        const record = Buffer.allocUnsafe(bodyRecordBytes(owner.length, bodyBytes));
-        const count = await this.#deps.segments.read(segment, record, offset);
+        const bytes = bodyRecordBytes(owner.length, bodyBytes);
         const payload =
-          this.#verified(object, record.subarray(0, count), owner) ??
+          this.#verified(object, await this.#cold.read(segment, offset, bytes), owner) ??
           (await this.#foreign({ kind: "inline", object }, object.place));
-        this.#deps.warm.mark(segment, offset, record.length);
         return range.end > range.start ? payload.subarray(range.start, range.end) : undefined;
       },
       close: () => {
