@@ -55,6 +55,8 @@ export interface WriteFile {
    * thread switches.
    */
   write(bytes: Uint8Array, offset: number, isAlone?: boolean): Promise<void>;
+  /** Writes parts one behind the other as if they were one; each is aligned where it has to be. */
+  writeParts(parts: readonly Uint8Array[], offset: number): Promise<void>;
   /** See Disk. After a rejection nothing about unsynced bytes is known; never retry it. */
   sync(): Promise<void>;
   /** Cuts the file; durable after the next `sync()`. */

@@ -19,6 +19,8 @@ const PAGE_BYTES = 4096;
 const WASM_PAGE_BYTES = 65_536;
 /** One system call moves at most 2 GiB on Linux; half of that keeps every length page-aligned. */
 const TRANSFER_BYTES_MAX = 1024 ** 3;
+/** So many parts one system call takes. */
+const PARTS_MAX = 1024;
 /** A write this small finishes soon, or costs less than handing it to another thread. */
 const SMALL_BYTES = 16 * 1024;
 
@@ -184,6 +186,30 @@ class NodeWriteFile implements WriteFile {
     });
   }
 
+  writeParts(parts: readonly Uint8Array[], offset: number): Promise<void> {
+    const [only] = parts;
+    if (only !== undefined && parts.length === 1) return this.write(only, offset);
+    const isDirect = this.#pace !== undefined;
+    return new Promise((resolve, reject) => {
+      let left = parts.filter(({ length }) => length > 0);
+      let written = 0;
+      const next = (): void => {
+        const some = left.slice(0, PARTS_MAX);
+        fs.writev(this.#descriptor, some, offset + written, (failure, count) => {
+          if (failure) return reject(failure);
+          written += count;
+          const stuck = shortWriteFailure(count, written, isDirect);
+          if (stuck) return reject(stuck);
+          left = partsBehind(left, count);
+          if (left.length === 0) resolve();
+          else next();
+        });
+      };
+      if (left.length === 0) resolve();
+      else next();
+    });
+  }
+
   sync(): Promise<void> {
     if (this.#pace !== undefined) return Promise.resolve();
     return call((done) => fs.fdatasync(this.#descriptor, done));
@@ -198,6 +224,16 @@ class NodeWriteFile implements WriteFile {
   close(): Promise<void> {
     return call((done) => fs.close(this.#descriptor, done));
   }
+}
+
+/** What is left of parts when so many bytes of them have been written. */
+function partsBehind(parts: readonly Uint8Array[], bytes: number): Uint8Array[] {
+  let done = bytes;
+  return parts.flatMap((part) => {
+    const skip = Math.min(part.length, done);
+    done -= skip;
+    return skip === part.length ? [] : [part.subarray(skip)];
+  });
 }
 
 /** A short write is resumed, unless it got nowhere or left direct I/O off its alignment. */

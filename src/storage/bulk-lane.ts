@@ -46,9 +46,22 @@ const BUFFER_BYTES = alignUp(chunkRecordBytes(LIMITS.chunkBytes), LIMITS.pageByt
  */
 const POOLED_BUFFERS = 8;
 
+/** Chunks that wait for the disk are written together up to so many bytes: they share its sync. */
+const TOGETHER_BYTES_MAX = 4 * 1024 * 1024;
+
+type WaitingChunk = {
+  readonly buffer: Uint8Array;
+  readonly hash: ContentHash;
+  readonly payloadBytes: number;
+  readonly sliceCrcs: readonly number[];
+  readonly resolve: (placed: PlacedChunk) => void;
+  readonly reject: (failure: unknown) => void;
+};
+
 /**
  * The bulk lane: chunks of large bodies, each written whole and durable when its write resolves.
- * One write at a time, so that the file has no holes and a crash can only tear its end.
+ * One write at a time, of as many chunks as were waiting for it, so that the file has no holes
+ * behind which anything was acknowledged, and a crash can only tear its end.
  */
 export class BulkLane {
   readonly #deps: BulkLaneDeps;
@@ -56,6 +69,8 @@ export class BulkLane {
   /** How many pins have been taken away. */
   unpinned = 0;
   readonly #pins = new Map<number, number>();
+  /** In the order in which they are written. */
+  readonly #waiting: WaitingChunk[] = [];
   #current: OpenSegment | undefined;
   /** Writes and seals, one after the other; whoever asked for one hears of its failure. */
   readonly #line = new Line();
@@ -92,7 +107,10 @@ export class BulkLane {
     const hash = parseContentHash(toHex(hashes.digest("BLAKE3", payload)));
     assert(hash !== undefined, "a digest is a content hash");
     const sliceCrcs = sliceCrcsOf(payload, hashes.crc32);
-    return this.#line.run(() => this.#write(buffer, { hash, payloadBytes, sliceCrcs }));
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ buffer, hash, payloadBytes, sliceCrcs, resolve, reject });
+      void this.#line.run(() => this.#writeWaiting());
+    });
   }
 
   /** Keeps a segment until `unpin`. */
@@ -127,37 +145,65 @@ export class BulkLane {
     this.#current = undefined;
   }
 
-  async #write(
-    buffer: Uint8Array,
-    chunk: { hash: ContentHash; payloadBytes: number; sliceCrcs: number[] },
-  ): Promise<PlacedChunk> {
-    const { hash: hashes } = this.#deps;
-    const { facts, file, footer } = await this.#openSegment();
-    const { hash, payloadBytes, sliceCrcs } = chunk;
-    const offset = facts.sizeBytes;
-    const segmentId = parseSegmentId(facts.id);
-    assert(segmentId !== undefined, "a segment has an id");
-    writeChunkHeader(buffer, { payloadBytes, segmentId, offset }, hashes.crc32);
-    const trailerAt = CHUNK_HEADER_BYTES + payloadBytes;
-    writeChunkTrailer(buffer, trailerAt, { sliceCrcs, hash }, hashes.crc32);
-    const bytes = chunkRecordBytes(payloadBytes);
+  /** Writes what waits, as much as goes together; who waits hears of it. Never rejects. */
+  async #writeWaiting(): Promise<void> {
+    const chunks = this.#takeWaiting();
+    if (chunks.length === 0) return;
     try {
-      await file.write(buffer.subarray(0, bytes), offset);
+      await this.#write(chunks);
+    } catch (failure) {
+      for (const { reject } of chunks) reject(failure);
+    }
+  }
+
+  /** The first that waits, and those behind it that go into the same write. */
+  #takeWaiting(): WaitingChunk[] {
+    let bytes = 0;
+    const more = this.#waiting.findIndex(({ payloadBytes }, at) => {
+      bytes += payloadBytes;
+      return at > 0 && bytes > TOGETHER_BYTES_MAX;
+    });
+    return this.#waiting.splice(0, more < 0 ? this.#waiting.length : more);
+  }
+
+  async #write(chunks: readonly WaitingChunk[]): Promise<void> {
+    const { facts, file, footer } = await this.#openSegment();
+    let end = facts.sizeBytes;
+    const laid = chunks.map((chunk) => {
+      const offset = end;
+      end += chunkRecordBytes(chunk.payloadBytes);
+      return { ...chunk, offset, record: this.#recordOf(chunk, facts.id, offset) };
+    });
+    try {
+      const records = laid.map(({ record }) => record);
+      await file.writeParts(records, facts.sizeBytes);
       await file.sync();
     } catch (cause) {
       await this.#giveUp();
       throw new StorageFault("io", `segment ${facts.id} could not be written`, { cause });
     }
-    facts.sizeBytes = offset + bytes;
-    footer.addChunk({ hash, offset, bytes: payloadBytes });
-    this.pin(facts.id);
-    const place = {
-      segment: facts.id,
-      offset: offset + CHUNK_HEADER_BYTES,
-      bytes: payloadBytes,
-      sliceCrcs,
-    };
-    return { hash, place };
+    facts.sizeBytes = end;
+    for (const { hash, payloadBytes: bytes, sliceCrcs, offset, resolve } of laid) {
+      footer.addChunk({ hash, offset, bytes });
+      this.pin(facts.id);
+      const place = { segment: facts.id, offset: offset + CHUNK_HEADER_BYTES, bytes, sliceCrcs };
+      resolve({ hash, place });
+    }
+  }
+
+  /** The chunk in its buffer, with what stands before and behind it at its place. */
+  #recordOf(
+    { buffer, hash, payloadBytes, sliceCrcs }: WaitingChunk,
+    segment: number,
+    offset: number,
+  ): Uint8Array {
+    const { crc32 } = this.#deps.hash;
+    const segmentId = parseSegmentId(segment);
+    assert(segmentId !== undefined, "a segment has an id");
+    writeChunkHeader(buffer, { payloadBytes, segmentId, offset }, crc32);
+    const trailerAt = CHUNK_HEADER_BYTES + payloadBytes;
+    writeChunkTrailer(buffer, trailerAt, { sliceCrcs, hash }, crc32);
+    return buffer.subarray(0, chunkRecordBytes(payloadBytes));
   }
 
   async #openSegment(): Promise<OpenSegment> {

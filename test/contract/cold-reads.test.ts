@@ -105,7 +105,7 @@ test.each([1, 2, 3])(
       expect([...reads.here].filter((page) => !reads.elsewhere.has(page))).toEqual([]);
     }
     for (const key of keys) await readAsClient(filled, key);
-  // What lies beside a small body is brought along.
+    // What lies beside a small body is brought along.
     expect(reads.count).toBeLessThan(100);
     const before = reads.count;
     for (const key of keys) expect(await readAsClient(filled, key)).toBe(true);

@@ -95,6 +95,20 @@ describe.each([
       expect(Buffer.compare(read.subarray(4096), bytes)).toBe(0);
     });
 
+    test("parts are written one behind the other", async () => {
+      const file = await disk.create(`${root}/f`, mode);
+      const sizes = Array.from({ length: 1500 }, (_none, at) => 4096 * (1 + (at % 3)));
+      const parts = sizes.map((bytes, at) => aligned(bytes, at % 251));
+      await file.writeParts(parts, 4096);
+      await file.writeParts([], 0);
+      await file.writeParts([aligned(4096, 255)], 0);
+      await file.sync();
+      await file.close();
+      const read = await disk.readFile(`${root}/f`);
+      const expected = Buffer.concat([Buffer.alloc(4096, 255), ...parts]);
+      expect(expected.equals(read)).toBe(true);
+    });
+
     test("several writes may be under way at once", async () => {
       const file = await disk.create(`${root}/f`, mode);
       const pages = [1, 2, 3, 4, 5];
@@ -175,6 +189,8 @@ describe.each([
     await expect(file.write(memory.subarray(0, 100), 0)).rejects.toMatchObject({ code: "EINVAL" });
     await expect(file.write(memory.subarray(0, 4096), 7)).rejects.toMatchObject({ code: "EINVAL" });
     await expect(file.write(memory.subarray(1, 4097), 0)).rejects.toMatchObject({ code: "EINVAL" });
+    const parts = [memory.subarray(0, 4096), memory.subarray(4096, 4196)];
+    await expect(file.writeParts(parts, 0)).rejects.toMatchObject({ code: "EINVAL" });
     // A disk that has been fast is written to on this thread: it fails in the same way.
     for (let at = 0; at < 64; at++) await file.write(memory, at * 8192, true);
     await expect(file.write(memory, 7, true)).rejects.toMatchObject({ code: "EINVAL" });

@@ -31,14 +31,22 @@ export class SimWriteFile implements WriteFile {
     this.#parts = parts;
   }
 
-  async write(bytes: Uint8Array, offset: number): Promise<void> {
+  write(bytes: Uint8Array, offset: number): Promise<void> {
+    return this.writeParts([bytes], offset);
+  }
+
+  async writeParts(parts: readonly Uint8Array[], offset: number): Promise<void> {
     const { disk, node, path, direct } = this.#parts;
-    const taken = Uint8Array.from(bytes);
+    const taken = Buffer.concat(parts);
     const fault = await this.#enter("write");
-    if (direct) disk.checkAligned(bytes, offset, path);
+    let at = offset;
+    for (const part of parts) {
+      if (direct) disk.checkAligned(part, at, path);
+      at += part.length;
+    }
     if (fault !== undefined) {
       // Torn at any byte: none of it, some of it or all of it has arrived.
-      const arrived = fault === "EMFILE" ? 0 : disk.seed.int(bytes.length + 1);
+      const arrived = fault === "EMFILE" ? 0 : disk.seed.int(taken.length + 1);
       disk.writeTo(node.file, taken.subarray(0, arrived), offset);
       if (fault === "cut") return disk.steps.lost();
       throw systemError(faultCode(fault), path);
@@ -46,10 +54,10 @@ export class SimWriteFile implements WriteFile {
     const made = disk.writeTo(node.file, taken, offset);
     node.modifiedMs = disk.now();
     await disk.steps.settle(disk.seed);
-    if (Buffer.compare(taken, bytes) !== 0) {
+    if (!taken.equals(Buffer.concat(parts))) {
       throw new Error(`${path}: bytes were changed while they were being written`);
     }
-    if (direct) node.file.syncPages(made, offset + bytes.length);
+    if (direct) node.file.syncPages(made, at);
   }
 
   async sync(): Promise<void> {
