@@ -19,7 +19,11 @@ const INPUT_END = MEMORY_BYTES - JOBS_MAX * digestBytes;
 const ENOUGH_BYTES = 48 * 1024;
 /** Fewer bytes than this are hashed on this thread: waking the worker takes as long. */
 const WORTH_BYTES = 12 * 1024;
-const IDLE_MEMORIES_MAX = 4;
+/**
+ * One batch is computed and one waits for the worker; what comes meanwhile goes together into the
+ * next one, whose bodies of one length are computed beside each other.
+ */
+const LENT_MAX = 2;
 
 /** Bytes of each digest, in the order of BATCH_ALGORITHMS. */
 const SIZES = [16, 32, 20, 8] as const;
@@ -83,7 +87,7 @@ export class HashBatches {
 
   #flush(): void {
     const jobs = this.#waiting;
-    if (jobs.length === 0) return;
+    if (jobs.length === 0 || this.#lent.length >= LENT_MAX) return;
     const worth = !this.#closed && (this.#waitingBytes >= WORTH_BYTES || this.#lent.length > 0);
     this.#waiting = [];
     this.#waitingBytes = 0;
@@ -91,7 +95,10 @@ export class HashBatches {
       for (const job of jobs) this.#compute(job);
       return;
     }
-    for (let from = 0; from < jobs.length; ) from = this.#lend(jobs, from);
+    let from = 0;
+    while (from < jobs.length && this.#lent.length < LENT_MAX) from = this.#lend(jobs, from);
+    this.#waiting = jobs.slice(from);
+    for (const { bytes } of this.#waiting) this.#waitingBytes += bytes.length;
   }
 
   /**
@@ -191,7 +198,8 @@ export class HashBatches {
       const job = jobs[index];
       if (job !== undefined) this.#compute(job, computed, bytes - (index + 1) * digestBytes);
     }
-    if (this.#idle.length < IDLE_MEMORIES_MAX) this.#idle.push(lent.memory);
+    this.#idle.push(lent.memory);
+    this.#flush();
   }
 
   /** When a worker has ended, its batches are computed here, and a new worker is made later. */
@@ -199,6 +207,7 @@ export class HashBatches {
     if (this.#worker !== worker) return;
     this.#worker = undefined;
     for (const { jobs } of this.#lent.splice(0)) for (const job of jobs) this.#compute(job);
+    this.#flush();
   }
 }
 

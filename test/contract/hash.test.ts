@@ -78,6 +78,22 @@ describe.each([
     }
   });
 
+  test("digests are given to all who ask faster than they can be computed, turn after turn", async () => {
+    const inputs = [50_000, 65_536, 3000, 120_000, 0].map((bytes) => pattern(bytes));
+    const asked: Array<Promise<readonly Buffer[]>> = [];
+    for (let turn = 0; turn < 40; turn++) {
+      for (const input of inputs) asked.push(hash.digests(["MD5", "CRC64NVME"], input));
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    const expected = inputs.map((input) => [
+      hex(hash.digest("MD5", input)),
+      hex(hash.digest("CRC64NVME", input)),
+    ]);
+    for (const [at, digests] of (await Promise.all(asked)).entries()) {
+      expect(digests.map(hex)).toEqual(expected[at % inputs.length]);
+    }
+  });
+
   test("digests that are under way when it closes are still given", async () => {
     const closing = await open();
     const input = pattern(8192);
