@@ -138,6 +138,7 @@ class Run {
     const dies = this.#seed.chance(0.5);
     if (members.all.length < 3 || !members.isMember(gone)) return;
     await this.#cluster.remove(gone, dies);
+    await this.#setBacks?.removed(gone);
   }
 
   /** By hand, while all goes on. */

@@ -83,6 +83,23 @@ export class SetBacks {
     members.setBack();
   }
 
+  /** A site was removed for ever: what only it still had of what others have lost is gone with it. */
+  async removed(gone: ClusterSite): Promise<void> {
+    const { members, observer, sites } = this.#cluster;
+    const heads: Heads[] = [];
+    for (const site of members.all) {
+      // As above: what one has that does not run may not be there when it does.
+      if (site.running === undefined) await site.start();
+      await this.#cluster.observe(site);
+      const { replica } = site.running?.site.store ?? {};
+      if (replica === undefined) return;
+      heads.push(new Map(replica.received()));
+    }
+    observer.keepOnly(heads);
+    observer.forget(gone.name);
+    for (const site of sites) if (site !== gone) site.setBack(undefined);
+  }
+
   /** What sites hold that were removed: they may run on. */
   async #headsApart(): Promise<Heads[]> {
     const { members, time, sites } = this.#cluster;
