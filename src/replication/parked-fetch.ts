@@ -42,7 +42,11 @@ const WAITS_FOR_GROUP: Look = { outcome: "waits", reason: "others of its group a
 const UNHEARD = "a site that may have its bytes could not be asked";
 const VOID: IncomingOperation["state"] = { kind: "void" };
 
-const IDLE_MS = 60_000;
+/**
+ * Who parks something says so. Looking all the same reads the index, which writes to LMDB's table
+ * of readers, and the disk of a site at rest is to stay idle.
+ */
+const IDLE_MS = 60 * 60 * 1000;
 /** How often it is looked whether rows are still being taken over. */
 const HELD_MS = 5000;
 

@@ -83,7 +83,7 @@ export class SetBacks {
     members.setBack();
   }
 
-  /** A site was removed for ever: what only it still had of what others have lost is gone with it. */
+  /** A site was removed for ever: what only it still had of what others lost is gone with it. */
   async removed(gone: ClusterSite): Promise<void> {
     const { members, observer, sites } = this.#cluster;
     const heads: Heads[] = [];
