@@ -7,7 +7,7 @@ import type { LogEntry, OriginHead, Replica } from "../storage/replica.ts";
 import { chainBeforeOf, sameChain, seqsOf } from "./log-entries.ts";
 import type { CheckedPage, ReceivedPage } from "./page-check.ts";
 import type { PeerCalls, PulledPage } from "./peer-calls.ts";
-import { type KnownHead, markOf } from "./wire-pages.ts";
+import { type KnownHead, knownHeads, markOf } from "./wire-pages.ts";
 
 export type OwnForkDeps = {
   readonly replica: Pick<Replica, "origin" | "received" | "floors" | "readLog">;
@@ -43,7 +43,7 @@ export async function findOwnFork(
   let back = 1;
   for (let asked = 0; asked < QUESTIONS_MAX && place !== undefined; asked++) {
     const { seq, head } = place;
-    const known: KnownHead[] = head === undefined ? [] : [[origin, seq, markOf(head.chain)]];
+    const known = knownHeads([head]);
     const wish = { received: known, applied: new Map(), only: [origin], skip: [], waitMs: 0 };
     const page = await calls.pull(wish, signal, PAGE_BYTES);
     if (page.head.outcome !== "page") return page.head.outcome;
@@ -95,10 +95,7 @@ export function knownOf(
   { origins }: Pick<SiteRecord, "origins">,
 ): KnownHead[] {
   const received = replica.received();
-  return origins.flatMap((origin) => {
-    const head = received.get(origin);
-    return head === undefined ? [] : [[origin, head.seq, markOf(head.chain)] as const];
-  });
+  return knownHeads(origins.map((origin) => received.get(origin)));
 }
 
 /**

@@ -3,7 +3,7 @@ import type { OriginId, SiteId } from "../core/names.ts";
 import type { Vector } from "../core/records.ts";
 import type { Replica, SignedHead } from "../storage/replica.ts";
 import type { PeerCalls, PulledPage } from "./peer-calls.ts";
-import { type KnownHead, markOf } from "./wire-pages.ts";
+import { knownHeads } from "./wire-pages.ts";
 
 export type PullQuestionsDeps = {
   readonly replica: Pick<Replica, "received" | "applied">;
@@ -69,9 +69,7 @@ export class PullQuestions {
   #ask(known: Heads, { skip, waitMs }: PullWish): Asked {
     const { replica, calls, telling } = this.#deps;
     const applied = replica.applied();
-    const received = [...known.values()].map(({ origin, seq, chain }): KnownHead => {
-      return [origin, seq, markOf(chain)];
-    });
+    const received = knownHeads(known.values());
     const round = new AbortController();
     telling(calls.site, applied);
     const wish = { received, applied, only: [], skip: [...skip], waitMs };

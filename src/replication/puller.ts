@@ -13,7 +13,7 @@ import { PullHolds } from "./pull-holds.ts";
 import { PullQuestions } from "./pull-questions.ts";
 import { PullStanding, type PullStandingDeps } from "./pull-standing.ts";
 import { Rest } from "./rest.ts";
-import { type KnownHead, markOf } from "./wire-pages.ts";
+import { knownHeads } from "./wire-pages.ts";
 
 export type PullerDeps = PullStandingDeps & {
   readonly replica: Pick<Replica, "received" | "applied">;
@@ -253,8 +253,7 @@ export class Puller {
     const nowMs = clock.monotonicMs();
     if (nowMs - this.#greetedMs < GREET_MS) return HELD_MS;
     this.#greetedMs = nowMs;
-    const head = replica.received().get(own());
-    const received: KnownHead[] = head === undefined ? [] : [[own(), head.seq, markOf(head.chain)]];
+    const received = knownHeads([replica.received().get(own())]);
     const wish = { received, applied: replica.applied(), only: [own()], skip: [], waitMs: 0 };
     const page = await calls.pull(wish, this.#stop.signal, 1);
     this.#deps.watch.told(this.peer, page.head);

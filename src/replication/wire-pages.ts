@@ -34,7 +34,7 @@ const bytesMax = z.number().int().min(1).max(LIMITS.replicationPageBytes);
 const originsMax = LIMITS.replicationOriginsMax;
 const NOTHING: Vector = new Map();
 /** How far logs go, and marks of the chains there. */
-export const knownHeads = z
+export const knownHeadsSchema = z
   .array(z.tuple([origin, seq, mark]))
   .max(originsMax)
   .readonly();
@@ -48,7 +48,7 @@ const signedHead = z
 const pullRequest = z
   .object({
     /** How far the asking site's log goes, and marks of the chains there: they show a clone. */
-    received: knownHeads,
+    received: knownHeadsSchema,
     /** Where it differs from what was received. */
     applied: vector.default(NOTHING),
     /** Nothing but operations of these; of all when empty. */
@@ -95,7 +95,7 @@ const HEAD_DEFAULTS = {
 };
 const HINT_DEFAULTS = { applied: [] };
 
-export type KnownHead = z.output<typeof knownHeads>[number];
+export type KnownHead = z.output<typeof knownHeadsSchema>[number];
 export type PullRequest = Readonly<z.output<typeof pullRequest>>;
 export type PageHead = Readonly<z.output<typeof pageHead>>;
 export type Hint = Readonly<z.output<typeof hint>>;
@@ -123,6 +123,15 @@ export function parseHint(body: Uint8Array): Parsed<Hint> {
 export function markOf(chain: Uint8Array): Uint8Array {
   return Buffer.from(chain.subarray(0, CHAIN_MARK_BYTES));
 }
+
+/** How far logs go, for a peer to compare with what it has; of a log that is not here nothing. */
+export function knownHeads(heads: Iterable<LogEnd | undefined>): KnownHead[] {
+  return [...heads].flatMap((head) => {
+    return head === undefined ? [] : [[head.origin, head.seq, markOf(head.chain)]];
+  });
+}
+
+type LogEnd = Pick<SignedHead, "origin" | "seq" | "chain">;
 
 /** How far each origin is that a request names. */
 export function seqsOfKnown(known: readonly KnownHead[]): Vector {

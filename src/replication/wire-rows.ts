@@ -5,7 +5,7 @@ import { LIMITS } from "../core/limits.ts";
 import { parseBucketName, parseClusterId, parseObjectKey, parseSiteId } from "../core/names.ts";
 import type { LogStart } from "../core/records.ts";
 import type { RowRange, SettledWrite } from "../storage/logical-rows.ts";
-import { type KnownHead, knownHeads, showKnown } from "./wire-pages.ts";
+import { type KnownHead, knownHeadsSchema, showKnown } from "./wire-pages.ts";
 import { json, origin, type Parsed, parsed, parseWith, seq, vector } from "./wire-values.ts";
 
 /*
@@ -79,7 +79,7 @@ const settledWrites = z
 const startRequest = z.object({
   lease: z.string().max(64).nullable(),
   /** What is known of the logs of the site that is asked; older programs do not tell. */
-  known: knownHeads.default([]),
+  known: knownHeadsSchema.default([]),
 });
 const startAnswer = z.object({
   lease: z.string().min(1).max(64),
