@@ -36,20 +36,12 @@ export class HotMap<Value> {
 
   /** Values heavier than half of the map are not kept. */
   set(key: string, value: Value, weight: number): void {
-    this.offer(key, weight, () => value);
+    if (this.#admits(key, weight)) this.#add(key, { value, weight });
   }
 
   /** As `set`, of a value that is only made when it is kept. */
   offer(key: string, weight: number, make: () => Value): void {
-    this.delete(key);
-    if (weight > this.#weightMax / 2) return;
-    if (this.#weight + weight > this.#weightMax) {
-      this.#offered += 1;
-      if (this.#offered % this.#admitOneOf !== 0 || !this.#makeRoom(weight)) return;
-    }
-    this.#young.set(key, { value: make(), weight });
-    this.#weight += weight;
-    if (this.#old.size === 0 && this.#weight > this.#weightMax / 2) this.#growOld();
+    if (this.#admits(key, weight)) this.#add(key, { value: make(), weight });
   }
 
   delete(key: string): void {
@@ -57,6 +49,21 @@ export class HotMap<Value> {
     if (entry === undefined) return;
     if (!this.#young.delete(key)) this.#old.delete(key);
     this.#weight -= entry.weight;
+  }
+
+  /** Whether there is room for a new value now; what the key had before goes in any case. */
+  #admits(key: string, weight: number): boolean {
+    this.delete(key);
+    if (weight > this.#weightMax / 2) return false;
+    if (this.#weight + weight <= this.#weightMax) return true;
+    this.#offered += 1;
+    return this.#offered % this.#admitOneOf === 0 && this.#makeRoom(weight);
+  }
+
+  #add(key: string, entry: Entry<Value>): void {
+    this.#young.set(key, entry);
+    this.#weight += entry.weight;
+    if (this.#old.size === 0 && this.#weight > this.#weightMax / 2) this.#growOld();
   }
 
   /** False when all values have been asked for since they grew old: they have another chance. */

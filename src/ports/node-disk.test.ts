@@ -22,6 +22,38 @@ afterEach(() => {
   fs.rmSync(directory, { recursive: true, force: true });
 });
 
+test("parts of which the disk has taken some are gone on with, wherever it stopped", async () => {
+  const { writev } = await vi.importActual<typeof fs>("node:fs");
+  for (const taken of [[PAGE], [PAGE, PAGE], [PAGE, 2 * PAGE], [PAGE, 2 * PAGE, PAGE]]) {
+    const parts = [1, 2, 3].map((value) => disk.allocateAligned(value * PAGE).fill(value));
+    vi.mocked(fs.writev).mockImplementationOnce((descriptor, buffers, at, done) => {
+      const some = buffers.flatMap((part, index) => {
+        const bytes = taken[index];
+        return bytes === undefined ? [] : [(part as Uint8Array).subarray(0, bytes)];
+      });
+      writev(descriptor, some, at ?? 0, done);
+    });
+    const file = await disk.create(`${directory}/${taken.length} ${taken.at(-1)}`, "direct");
+    await file.writeParts(parts, PAGE);
+    await file.close();
+    const read = fs.readFileSync(`${directory}/${taken.length} ${taken.at(-1)}`);
+    expect(read.subarray(PAGE).equals(Buffer.concat(parts))).toBe(true);
+  }
+});
+
+test.each([
+  ["nothing", 0],
+  ["a part of a page", 100],
+])("a direct write of parts of which the disk takes %s fails", async (_what, count) => {
+  vi.mocked(fs.writev).mockImplementationOnce((_descriptor, buffers, _at, done) => {
+    done(null, count, buffers);
+  });
+  const file = await disk.create(`${directory}/file`, "direct");
+  const parts = [1, 2].map((value) => disk.allocateAligned(PAGE).fill(value));
+  await expect(file.writeParts(parts, 0)).rejects.toMatchObject({ code: "EIO" });
+  await file.close();
+});
+
 /** Writes once; gives how often this thread wrote, and how often another one was asked to. */
 async function writesOf(
   mode: WriteMode,

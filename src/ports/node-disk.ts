@@ -152,10 +152,12 @@ class NodeWriteFile implements WriteFile {
 
   async write(bytes: Uint8Array, offset: number, isAlone = false): Promise<void> {
     const pace = bytes.length <= SMALL_BYTES ? this.#pace : undefined;
-    if (pace === undefined) return this.#handOver(bytes, offset, 0);
+    if (pace === undefined) return this.#handOver([bytes], offset);
     const startedMs = systemClock.monotonicMs();
     const written = isAlone && pace.isFast ? this.#writeHere(bytes, offset) : 0;
-    if (written < bytes.length) await this.#handOver(bytes, offset, written);
+    if (written < bytes.length) {
+      await this.#handOver([bytes.subarray(written)], offset + written);
+    }
     pace.note(systemClock.monotonicMs() - startedMs);
   }
 
@@ -166,47 +168,34 @@ class NodeWriteFile implements WriteFile {
     return written;
   }
 
-  #handOver(bytes: Uint8Array, offset: number, from: number): Promise<void> {
-    const isDirect = this.#pace !== undefined;
-    return new Promise((resolve, reject) => {
-      let written = from;
-      const next = (): void => {
-        const length = Math.min(bytes.length - written, TRANSFER_BYTES_MAX);
-        fs.write(this.#descriptor, bytes, written, length, offset + written, (failure, count) => {
-          if (failure) return reject(failure);
-          written += count;
-          if (written === bytes.length) return resolve();
-          const stuck = shortWriteFailure(count, written, isDirect);
-          if (stuck) return reject(stuck);
-          next();
-        });
-      };
-      if (bytes.length === 0) resolve();
-      else next();
-    });
+  writeParts(parts: readonly Uint8Array[], offset: number): Promise<void> {
+    return this.#handOver(parts, offset);
   }
 
-  writeParts(parts: readonly Uint8Array[], offset: number): Promise<void> {
-    const [only] = parts;
-    if (only !== undefined && parts.length === 1) return this.write(only, offset);
+  #handOver(parts: readonly Uint8Array[], offset: number): Promise<void> {
     const isDirect = this.#pace !== undefined;
     return new Promise((resolve, reject) => {
-      let left = parts.filter(({ length }) => length > 0);
+      let left = partsBehind(parts, 0);
       let written = 0;
       const next = (): void => {
-        const some = left.slice(0, PARTS_MAX);
-        fs.writev(this.#descriptor, some, offset + written, (failure, count) => {
-          if (failure) return reject(failure);
-          written += count;
-          const stuck = shortWriteFailure(count, written, isDirect);
-          if (stuck) return reject(stuck);
-          left = partsBehind(left, count);
-          if (left.length === 0) resolve();
-          else next();
-        });
+        const [first] = left;
+        const at = offset + written;
+        if (first === undefined) resolve();
+        else if (left.length > 1) fs.writev(this.#descriptor, left.slice(0, PARTS_MAX), at, hear);
+        else fs.write(this.#descriptor, first, 0, transferBytes(first), at, hear);
       };
-      if (left.length === 0) resolve();
-      else next();
+      const goOn = (count: number): void => {
+        left = partsBehind(left, count);
+        written += count;
+        const stuck = left.length > 0 && shortWriteFailure(count, written, isDirect);
+        if (stuck) reject(stuck);
+        else next();
+      };
+      const hear = (failure: Error | null, count: number): void => {
+        if (failure) reject(failure);
+        else goOn(count);
+      };
+      next();
     });
   }
 
@@ -224,6 +213,10 @@ class NodeWriteFile implements WriteFile {
   close(): Promise<void> {
     return call((done) => fs.close(this.#descriptor, done));
   }
+}
+
+function transferBytes({ length }: Uint8Array): number {
+  return Math.min(length, TRANSFER_BYTES_MAX);
 }
 
 /** What is left of parts when so many bytes of them have been written. */

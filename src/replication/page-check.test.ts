@@ -26,9 +26,10 @@ async function checkOwn(from: number, withdrawn: "there" | "elsewhere" | "unknow
   const chainAt = { there: FORMER + 1, elsewhere: FORMER + 2, unknown: 0 }[withdrawn];
   const first = heads.get(chainAt)?.chain;
   const deps: PageCheckDeps = {
-    ...{ clusterId: owner.clusterId, hash, own: parseOriginId("ab".repeat(8)) },
+    ...{ clusterId: owner.clusterId, hash },
+    own: parseOriginId("ab".repeat(8)) ?? expect.unreachable(),
     withdrawn: [{ origin, from: seqOf(FORMER + 1), first }],
-  } as PageCheckDeps;
+  };
   const head = heads.get(FORMER) ?? expect.unreachable();
   return checkPage(deps, {
     ...{ entries: replica.entries.slice(from - 1), heads: [signedHeadOf(owner, headOf())] },

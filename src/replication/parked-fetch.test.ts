@@ -1,4 +1,4 @@
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { openTwins, type TwinSite, writeSmall } from "../../test/support/replication-twins.ts";
 import { LIMITS } from "../core/limits.ts";
 
@@ -25,6 +25,18 @@ test("a site that does not answer any more keeps no bytes of another one waiting
     await clock.advance(1000);
   }
   expect(paris.replica.applied().get(oslo.owner.origin)).toBe(3);
+  await stop();
+});
+
+test("a site at rest does not look for what is parked", async () => {
+  const { clock, site, start, stop } = await openTwins(["berlin"]);
+  const { replica } = site("berlin");
+  writeHuge(site("berlin"), 1);
+  start();
+  await clock.advance(5000);
+  const looks = [vi.spyOn(replica, "parked"), vi.spyOn(replica, "received")];
+  await clock.advance(30 * 60_000);
+  expect(looks.map(({ mock }) => mock.calls.length)).toEqual([0, 0]);
   await stop();
 });
 

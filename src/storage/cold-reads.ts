@@ -1,3 +1,4 @@
+import { alignUp } from "../core/bytes.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { Segments } from "./segment/segments.ts";
 import type { SmallBodies } from "./small-bodies.ts";
@@ -38,8 +39,8 @@ export class ColdReads {
    */
   async read(segment: number, offset: number, bytes: number): Promise<Buffer> {
     const { segments, warm, small } = this.#deps;
-    const record = bytes <= RECORD_BYTES_MAX ? small.room(bytes) : Buffer.allocUnsafe(bytes);
     const isShort = bytes <= RECORD_BYTES_MAX;
+    const record = isShort ? small.room(bytes) : Buffer.allocUnsafe(bytes);
     if (isShort && (await this.#readAround(segment, offset, record))) return record;
     const count = await segments.read(segment, record, offset);
     if (count > 0) warm.mark(segment, offset, count);
@@ -52,9 +53,9 @@ export class ColdReads {
     const facts = segments.facts.get(segment);
     const after = offset + record.length;
     // Behind it in an open segment something may just be written: that is left alone.
-    const size = facts?.sealed === true ? facts.sizeBytes : upTo(after, LIMITS.pageBytes);
+    const size = facts?.sealed === true ? facts.sizeBytes : alignUp(after, LIMITS.pageBytes);
     const from = offset - (offset % GROUP_BYTES);
-    const to = Math.min(upTo(after, GROUP_BYTES), size);
+    const to = Math.min(alignUp(after, GROUP_BYTES), size);
     if (to < after) return false;
     const buffer = this.#buffers.pop() ?? Buffer.allocUnsafeSlow(SPAN_BYTES);
     try {
@@ -67,9 +68,4 @@ export class ColdReads {
       if (this.#buffers.length < BUFFERS_MAX) this.#buffers.push(buffer);
     }
   }
-}
-
-/** The next multiple of so many bytes. */
-function upTo(offset: number, bytes: number): number {
-  return Math.ceil(offset / bytes) * bytes;
 }

@@ -68,6 +68,7 @@ export async function reissueWithdrawn(
     const clock = new HlcClock(() => ports.clock.nowMs(), opened.store.stats().hlc);
     const nextHlc = withdrawing.times === "new" ? () => clock.next() : undefined;
     const { hash } = ports;
+    // Their chains are met on the way, and nothing that is issued says them.
     const withdrawn = withdrawals.settled(through, first);
     const operations = new ReissuedOperations({ into, withdrawn, nextHlc, hash });
     const own = { withdrawals, through, site: identity.siteId, first, hash };

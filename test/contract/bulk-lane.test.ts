@@ -1,9 +1,9 @@
-import { createHash } from "node:crypto";
 import { afterEach, expect, test } from "vitest";
 import type { ObjectKey } from "../../src/core/names.ts";
 import { Seed } from "../sim/seed.ts";
 import { readBody } from "../sim/store-check.ts";
 import { bucketOf, keyOf } from "../sim/store-journal.ts";
+import { recordOf } from "../support/row-workload.ts";
 import { closeSimSites, SimSite } from "../support/sim-site.ts";
 
 /*
@@ -14,7 +14,6 @@ import { closeSimSites, SimSite } from "../support/sim-site.ts";
 afterEach(closeSimSites);
 
 const BUCKET = bucketOf("photos");
-const PLAIN = { system: [], user: [], storageClass: undefined, tags: [] };
 
 type Body = { readonly key: ObjectKey; readonly bytes: Buffer };
 
@@ -45,9 +44,7 @@ async function putTogether(
   const put = async (body: Body, at: number): Promise<void> => {
     const staged = (await writers[at]?.finish()) ?? expect.unreachable();
     const { key, bytes } = body;
-    const etag = createHash("md5").update(bytes).digest("hex");
-    const facts = { size: bytes.length, etag, attributes: PLAIN, checksums: [], parts: [] };
-    const object = { ...facts, encryption: undefined };
+    const object = recordOf(bytes);
     await store.putObject({ bucket: BUCKET, key, object, body: { kind: "staged", staged } });
     acknowledged(body);
   };
@@ -85,7 +82,7 @@ test("bodies that are finished together share writes, up to some megabytes each"
   await expectAll(site, bodies);
 });
 
-test("a large chunk goes with nothing else, and what is larger than a chunk with its own", async () => {
+test("bodies of all sizes that are finished together are all stored", async () => {
   const site = await openWithBucket("large");
   const bodies = bodiesOf("large", [5_000_000, 200_000, 4_194_304, 200_000, 9_000_000, 131_073]);
   const results = await putTogether(site, bodies, () => undefined);

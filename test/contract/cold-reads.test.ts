@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import { afterEach, expect, test } from "vitest";
 import { LIMITS } from "../../src/core/limits.ts";
 import type { ObjectKey } from "../../src/core/names.ts";
@@ -7,6 +6,7 @@ import type { StoredObject } from "../../src/storage/store.ts";
 import { Seed } from "../sim/seed.ts";
 import { readBody } from "../sim/store-check.ts";
 import { bucketOf, keyOf } from "../sim/store-journal.ts";
+import { recordOf } from "../support/row-workload.ts";
 import { closeSimSites, SimSite } from "../support/sim-site.ts";
 
 /*
@@ -18,7 +18,6 @@ afterEach(closeSimSites);
 
 const BUCKET = bucketOf("photos");
 const PAGE = LIMITS.pageBytes;
-const PLAIN = { system: [], user: [], storageClass: undefined, tags: [] };
 
 /** What is read of segments, page by page, on other threads and on the main one. */
 type Reads = { readonly elsewhere: Set<string>; readonly here: Set<string>; count: number };
@@ -63,15 +62,7 @@ async function fill(name: string, sizes: readonly number[]): Promise<Filled> {
   for (const [at, size] of sizes.entries()) {
     const key = keyOf(`k${at}`);
     const bytes = seed.bytes(size);
-    const etag = createHash("md5").update(bytes).digest("hex");
-    const object = {
-      size,
-      etag,
-      attributes: PLAIN,
-      checksums: [],
-      parts: [],
-      encryption: undefined,
-    };
+    const object = recordOf(bytes);
     await site.store.putObject({ bucket: BUCKET, key, object, body: { kind: "inline", bytes } });
     bodies.set(key, bytes);
   }

@@ -294,6 +294,32 @@ test("a peer that cannot give right bytes is noted, and the next one is asked", 
   await service.stop();
 });
 
+test("a site that was set back, and does not know it, takes nothing from who knows better", async () => {
+  const from = await SimSite.open("set back from");
+  const to = await SimSite.open("set back to");
+  await fill(from, new Seed("before"), 20);
+  await from.running.site.close();
+  const snapshot = from.machine.disk.copy(new Seed("snapshot"));
+  from.running = await from.machine.open();
+  await fill(from, new Seed("lost"), 20);
+  await handOverAll(from, to);
+  const before = dumpLogicalRows(to.store);
+  await from.running.site.close();
+  from.machine.disk = snapshot;
+  from.running = await from.machine.open();
+  await fill(from, new Seed("since"), 30);
+  const { service, peer } = serviceFor(from, to);
+  service.start();
+  expect(service.bootstrap(peer.id)).toBe(true);
+  while ((service.progress()?.state ?? "running") === "running") await settle();
+  expect(service.progress()).toMatchObject({
+    state: "failed",
+    failure: expect.stringContaining("set back"),
+  });
+  await service.stop();
+  expect(dumpLogicalRows(to.store)).toEqual(before);
+});
+
 test("peers that ask for what cannot be are refused, and nothing is changed", async () => {
   const site = await SimSite.open("asked");
   await fill(site, new Seed("asked"), 10);

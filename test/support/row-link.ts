@@ -18,7 +18,6 @@ import {
   answerRows,
   type RowServerDeps,
 } from "../../src/replication/row-server.ts";
-import type { KnownHead } from "../../src/replication/wire-pages.ts";
 import type { LogicalRows } from "../../src/storage/logical-rows.ts";
 import { decodeRow, TABLES } from "../../src/storage/metadata/rows.ts";
 import { indexKey } from "../../src/storage/metadata/stored-rows.ts";
@@ -35,8 +34,6 @@ export type RowLink = {
   readonly leases: BootstrapLeases;
   /** What the site says of its logs; tests move it on as they carry operations. */
   heads: LogStart[];
-  /** What the client says that it knows of the site's own logs. */
-  known: readonly KnownHead[];
   /** What the site answers to who begins to take over its rows. */
   start: LogicalRows["start"];
   /** Called before each request with its path; may throw, as a broken link does. */
@@ -56,9 +53,8 @@ export function linkRows(server: SimSite, client: SimSite): RowLink {
   const { clock } = server;
   const leases = new BootstrapLeases(clock);
   const peer = { id: client.running.site.identity.siteId } as SiteRecord;
-  const link: Pick<RowLink, "heads" | "known" | "start" | "weather"> = {
+  const link: Pick<RowLink, "heads" | "start" | "weather"> = {
     heads: [ownHead(server)],
-    known: [],
     start: async (begun) => {
       begun(link.heads);
       return { heads: link.heads, settled: server.store.rows.settled() };
@@ -87,7 +83,7 @@ export function linkRows(server: SimSite, client: SimSite): RowLink {
   };
   const id: SiteId = server.running.site.identity.siteId;
   const bandwidth = new Bandwidth(clock, undefined);
-  const calls = new RowCalls({ ask, bandwidth, known: () => link.known }, { id } as SiteRecord);
+  const calls = new RowCalls({ ask, bandwidth, known: () => [] }, { id } as SiteRecord);
   return Object.assign(link, { ask, calls, leases });
 }
 

@@ -12,7 +12,8 @@ const PLAIN = { system: [], user: [], storageClass: undefined, tags: [] };
 export const BUCKETS = ["plain", "versioned", "suspended"].map(bucketOf);
 const KEYS = ["a", "a/b", "a b", "é\u{1f600}", "\uffee"].map(keyOf);
 
-function recordOf(bytes: Uint8Array): PutObjectRequest["object"] {
+/** The record of a whole object. */
+export function recordOf(bytes: Uint8Array): PutObjectRequest["object"] {
   const size = bytes.length;
   const etag = createHash("md5").update(bytes).digest("hex");
   return { size, etag, attributes: PLAIN, checksums: [], parts: [], encryption: undefined };
