@@ -142,6 +142,8 @@ export const LIMITS = {
   replicationNoncesMax: 16_384,
   /** Origins that a site may have heard of: one for each incarnation of each site. */
   replicationOriginsMax: 1024,
+  /** Runs of operations of an origin that a site names when it says what waits for its bytes. */
+  replicationHolesMax: 64,
   /**
    * Bytes of operations and small bodies that a peer asks for at once, and the most that may
    * arrive.

@@ -1,3 +1,4 @@
+import { type AppliedSet, appliedSetOf, NOTHING_APPLIED, sameHoles } from "../core/applied-set.ts";
 import type { OriginId, SiteId } from "../core/names.ts";
 import type { Vector } from "../core/records.ts";
 import type { Cancel, Clock } from "../ports/clock.ts";
@@ -6,7 +7,7 @@ import { seqsOf } from "./log-entries.ts";
 import type { PeerCalls } from "./peer-calls.ts";
 
 export type HintSenderDeps = {
-  readonly replica: Pick<Replica, "origin" | "received" | "applied">;
+  readonly replica: Pick<Replica, "origin" | "received" | "applied" | "holes">;
   readonly clock: Clock;
   /** Peers that can be reached, as far as is known. */
   readonly peers: () => readonly Pick<PeerCalls, "site" | "hint">[];
@@ -14,7 +15,12 @@ export type HintSenderDeps = {
   readonly isAwaitedBy: (peer: SiteId) => boolean;
 };
 
-type Told = { applied: Vector; received: Vector; sending: boolean; answeredMs: number };
+type Told = {
+  has: AppliedSet;
+  received: Vector;
+  sending: boolean;
+  answeredMs: number;
+};
 
 /** Commits within this time are announced by one hint. */
 const NEWS_MS = 20;
@@ -60,9 +66,9 @@ export class HintSender {
   }
 
   /** A request or an answer of ours has told the peer this. */
-  told(peer: SiteId, word: { readonly applied: Vector; readonly received?: Vector }): void {
+  told(peer: SiteId, word: AppliedSet & { readonly received?: Vector }): void {
     const told = this.#of(peer);
-    told.applied = word.applied;
+    told.has = word;
     if (word.received === undefined) return;
     told.received = word.received;
     told.answeredMs = this.#deps.clock.monotonicMs();
@@ -85,12 +91,12 @@ export class HintSender {
     const { replica, peers, isAwaitedBy, clock } = this.#deps;
     const nowMs = clock.monotonicMs();
     const received = seqsOf(replica.received());
-    const applied = replica.applied();
+    const has = appliedSetOf(replica);
     for (const peer of peers()) {
       const told = this.#of(peer.site);
       if (told.sending) continue;
       const isNews = !isAwaitedBy(peer.site) && differ(received, told.received, undefined);
-      const isApplied = withApplied && differ(applied, told.applied, replica.origin);
+      const isApplied = withApplied && isOther(has, told.has, replica.origin);
       const isBusy = nowMs - told.answeredMs < ANSWERED_MS;
       if (isApplied || (isNews && !isBusy)) void this.#send(peer);
       else if (isNews) this.#tellSoon(ANSWERED_MS);
@@ -100,12 +106,13 @@ export class HintSender {
   async #send(peer: Pick<PeerCalls, "site" | "hint">): Promise<void> {
     const { replica } = this.#deps;
     const told = this.#of(peer.site);
-    const hint = { received: seqsOf(replica.received()), applied: replica.applied() };
+    const has = appliedSetOf(replica);
+    const hint = { received: seqsOf(replica.received()), ...has };
     told.sending = true;
     try {
       await peer.hint(hint, this.#stop.signal);
       told.received = hint.received;
-      told.applied = hint.applied;
+      told.has = has;
     } catch {
       // Its puller asks when it can; the link's state is told by ours.
     } finally {
@@ -116,10 +123,19 @@ export class HintSender {
   #of(peer: SiteId): Told {
     const known = this.#told.get(peer);
     if (known !== undefined) return known;
-    const told = { applied: NOTHING, received: NOTHING, sending: false, answeredMs: -ANSWERED_MS };
+    const told = {
+      has: NOTHING_APPLIED,
+      received: NOTHING,
+      sending: false,
+      answeredMs: -ANSWERED_MS,
+    };
     this.#told.set(peer, told);
     return told;
   }
+}
+
+function isOther(now: AppliedSet, before: AppliedSet, without: OriginId): boolean {
+  return differ(now.applied, before.applied, without) || !sameHoles(now.holes, before.holes);
 }
 
 function differ(now: Vector, before: Vector, without: OriginId | undefined): boolean {

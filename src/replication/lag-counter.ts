@@ -1,3 +1,4 @@
+import type { AppliedSet } from "../core/applied-set.ts";
 import { hlcMs } from "../core/hlc.ts";
 import { type OriginId, SEQ_ZERO, type Seq } from "../core/names.ts";
 import { decodeOperation } from "../core/operation-codec.ts";
@@ -53,10 +54,10 @@ export class LagCounter {
     return counting;
   }
 
-  /** What is beyond a vector that was counted, without the operations of some origins. */
-  async behind(vector: Vector, without: ReadonlySet<OriginId>): Promise<Lag | undefined> {
+  /** What a site lacks whose vector was counted, without the operations of some origins. */
+  async behind(has: AppliedSet, without: ReadonlySet<OriginId>): Promise<Lag | undefined> {
     for (let tries = 0; tries < RESTORES_MAX; tries++) {
-      const found = this.#ledger.behind(vector, without);
+      const found = this.#ledger.behind(has, without);
       if (!("after" in found)) return found;
       await this.#restore(found);
     }

@@ -1,3 +1,4 @@
+import { type AppliedSet, missingRanges } from "../core/applied-set.ts";
 import { type OriginId, parseSeq, type Seq } from "../core/names.ts";
 import type { Dot, Vector } from "../core/records.ts";
 
@@ -129,22 +130,25 @@ export class LagLedger {
   }
 
   /**
-   * What is beyond a vector, without the origins in `without`; or the detail that must be read
-   * again to know.
+   * What a site lacks that has applied so much, without the origins in `without`; or the detail
+   * that must be read again to know.
    */
-  behind(vector: Vector, without: ReadonlySet<OriginId>): Lag | MissingDetail {
+  behind(has: AppliedSet, without: ReadonlySet<OriginId>): Lag | MissingDetail {
     const sums = new Map<number, MutableTally>();
     let oldestMs = Number.POSITIVE_INFINITY;
     for (const [origin, blocks] of this.#blocks) {
       if (without.has(origin)) continue;
-      const seq = vector.get(origin) ?? 0;
-      for (const block of blocks) {
-        if (lastOf(block) <= seq) continue;
-        const skipped = Math.max(0, seq + 1 - block.first);
-        if (skipped > 0 && block.detail === undefined) return missing(origin, block);
-        addBlock(sums, block, skipped);
-        const sinceMs = skipped === 0 ? block.oldestMs : (block.detail?.hlcMs[skipped] ?? 0);
-        oldestMs = Math.min(oldestMs, sinceMs);
+      for (const [first, last] of missingRanges(has, origin, this.counted(origin))) {
+        for (const block of blocks) {
+          if (lastOf(block) < first || block.first > last) continue;
+          const from = Math.max(0, first - block.first);
+          const to = Math.min(block.count, last + 1 - block.first);
+          const isWhole = from === 0 && to === block.count;
+          if (!isWhole && block.detail === undefined) return missing(origin, block);
+          addBlock(sums, block, from, to);
+          const sinceMs = from === 0 ? block.oldestMs : (block.detail?.hlcMs[from] ?? 0);
+          oldestMs = Math.min(oldestMs, sinceMs);
+        }
       }
     }
     return this.#lagOf(sums, Number.isFinite(oldestMs) ? oldestMs : undefined);
@@ -218,14 +222,14 @@ function writeDetail(detail: Detail, at: number, bucket: number, one: CountedOpe
   detail.hlcMs[at] = one.hlcMs;
 }
 
-function addBlock(sums: Map<number, MutableTally>, block: Block, skipped: number): void {
-  if (skipped === 0) {
+function addBlock(sums: Map<number, MutableTally>, block: Block, from: number, to: number): void {
+  if (from === 0 && to === block.count) {
     for (const [bucket, { operations, bytes }] of block.sums) {
       addTo(sums, bucket, operations, bytes);
     }
     return;
   }
-  for (let at = skipped; at < block.count; at++) {
+  for (let at = from; at < to; at++) {
     addTo(sums, block.detail?.buckets[at] ?? NO_BUCKET, 1, block.detail?.bytes[at] ?? 0);
   }
 }

@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { fc } from "../../test/support/properties.ts";
+import { type AppliedSet, NO_HOLES } from "../core/applied-set.ts";
 import { parseOriginId, parseSeq } from "../core/names.ts";
 import type { MemberSite } from "../core/site-record.ts";
 import type { Lag } from "./lag-ledger.ts";
@@ -7,11 +8,15 @@ import { askLag, lagRoute } from "./lag-route.ts";
 import type { PeerClient } from "./peer-client.ts";
 import { PeerFault } from "./peer-fault.ts";
 import type { PeerCall } from "./peer-server.ts";
-import { parseLag, parseLagRequest, writeLag } from "./wire-lag.ts";
+import { parseLag, parseLagRequest, writeLag, writeLagRequest } from "./wire-lag.ts";
 
-const [origin, seq] = [parseOriginId("ab".repeat(8)), parseSeq(7)];
-if (origin === undefined || seq === undefined) throw new Error("this is a position");
-const APPLIED = new Map([[origin, seq]]);
+const [origin, seq, later] = [parseOriginId("ab".repeat(8)), parseSeq(7), parseSeq(9)];
+if (origin === undefined || seq === undefined || later === undefined)
+  throw new Error("this is a position");
+const APPLIED: AppliedSet = {
+  applied: new Map([[origin, seq]]),
+  holes: new Map([[origin, { upTo: later, ranges: [[later, later]] }]]),
+};
 const LAG: Lag = {
   ...{ operations: 3, bytes: 40, oldestMs: 1000 },
   buckets: new Map([["photos", { operations: 2, bytes: 40 }]]),
@@ -32,12 +37,17 @@ const failed = (problem: string): void => void problems.push(problem);
 
 test("a peer is asked with this site's vector, and leaves this site's origins out", async () => {
   const asked: unknown[] = [];
-  const route = lagRoute(async (applied, without) => {
-    asked.push([applied, without]);
+  const route = lagRoute(async (has, without) => {
+    asked.push([has, without]);
     return LAG;
   });
   expect(await askLag(clientOf(route), PARIS, APPLIED, failed)).toEqual(LAG);
   expect(asked).toEqual([[APPLIED, new Set([origin])]]);
+});
+
+test("a site without holes asks as programs did that knew of none", () => {
+  const body = writeLagRequest({ ...APPLIED, holes: NO_HOLES });
+  expect(JSON.parse(body.toString())).toEqual({ applied: [[origin, seq]] });
 });
 
 test("a peer that does not know, cannot be reached or talks nonsense says nothing", async () => {

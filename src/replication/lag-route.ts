@@ -1,5 +1,5 @@
+import type { AppliedSet } from "../core/applied-set.ts";
 import type { OriginId } from "../core/names.ts";
-import type { Vector } from "../core/records.ts";
 import type { MemberSite } from "../core/site-record.ts";
 import type { Lag } from "./lag-ledger.ts";
 import type { PeerClient } from "./peer-client.ts";
@@ -13,7 +13,7 @@ const TIMEOUT_MS = 1000;
 
 /** Tells peers exactly what they lack of what this site has. */
 export function lagRoute(
-  behind: (applied: Vector, without: ReadonlySet<OriginId>) => Promise<Lag | undefined>,
+  behind: (has: AppliedSet, without: ReadonlySet<OriginId>) => Promise<Lag | undefined>,
 ): PeerRoute {
   return {
     ...{ method: "POST", path: LAG_PATH, bodyBytesMax: BYTES_MAX },
@@ -35,12 +35,12 @@ export function lagRoute(
 export async function askLag(
   client: PeerClient,
   peer: MemberSite,
-  applied: Vector,
+  has: AppliedSet,
   failed: (problem: string) => void,
 ): Promise<Lag | undefined> {
   try {
     const { status, body } = await client.request(peer, {
-      ...{ method: "POST", path: LAG_PATH, body: writeLagRequest(applied) },
+      ...{ method: "POST", path: LAG_PATH, body: writeLagRequest(has) },
       ...{ bytesMax: BYTES_MAX, timeoutMs: TIMEOUT_MS },
     });
     if (status !== 200) return undefined;

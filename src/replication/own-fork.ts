@@ -1,3 +1,4 @@
+import { NOTHING_APPLIED } from "../core/applied-set.ts";
 import type { Hlc } from "../core/hlc.ts";
 import { parseSeq, type Seq } from "../core/names.ts";
 import { operationHeader } from "../core/operation-codec.ts";
@@ -44,7 +45,7 @@ export async function findOwnFork(
   for (let asked = 0; asked < QUESTIONS_MAX && place !== undefined; asked++) {
     const { seq, head } = place;
     const known = knownHeads([head]);
-    const wish = { received: known, applied: new Map(), only: [origin], skip: [], waitMs: 0 };
+    const wish = { received: known, ...NOTHING_APPLIED, only: [origin], skip: [], waitMs: 0 };
     const page = await calls.pull(wish, signal, PAGE_BYTES);
     if (page.head.outcome !== "page") return page.head.outcome;
     const there = page.head.received.get(origin) ?? 0;

@@ -1,3 +1,4 @@
+import { type AppliedSet, appliedSetOf } from "../core/applied-set.ts";
 import { signHead } from "../core/head-signature.ts";
 import type { SiteKeyPair } from "../core/identity.ts";
 import { type ClusterId, type OriginId, parseSeq, type SiteId } from "../core/names.ts";
@@ -47,7 +48,7 @@ export type PageServerDeps = {
   /** Called with what a peer tells of itself, before it is answered. */
   readonly told: (peer: SiteRecord, told: PeerTold) => void;
   /** Called with what an answer tells a peer of this site. */
-  readonly answered: (peer: SiteRecord, told: Pick<Hint, "received" | "applied">) => void;
+  readonly answered: (peer: SiteRecord, told: Pick<Hint, "received" | keyof AppliedSet>) => void;
   /** Called when a peer has another history of an origin than this site. */
   readonly diverged: (peer: SiteRecord, origins: readonly OriginId[]) => void;
   /** Bytes of operations that an answer may carry, at most those that were asked for. */
@@ -96,7 +97,8 @@ export class PageServer {
     const request = parsed.value;
     this.#deps.told(peer, {
       received: seqsOfKnown(request.received),
-      ...{ applied: request.applied, wallMs: request.wallMs, featureLevel: request.featureLevel },
+      ...{ applied: request.applied, holes: request.holes },
+      ...{ wallMs: request.wallMs, featureLevel: request.featureLevel },
     });
     const diverged = this.#findDiverged(request);
     const after = this.#vectorOf(request, diverged);
@@ -110,7 +112,7 @@ export class PageServer {
       diverged: [...diverged],
       heads: page.outcome === "page" ? this.#signedHeads(page.heads, entries) : [],
       received: seqsOf(this.#deps.replica.received()),
-      applied: this.#deps.replica.applied(),
+      ...appliedSetOf(this.#deps.replica),
       more: page.outcome === "page" && page.more,
       wallMs: this.#deps.clock.nowMs(),
       featureLevel: FEATURE_LEVEL,

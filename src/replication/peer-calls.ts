@@ -1,3 +1,4 @@
+import { NOTHING_APPLIED } from "../core/applied-set.ts";
 import { LayoutError } from "../core/bytes.ts";
 import { LIMITS } from "../core/limits.ts";
 import { type ContentHash, parseSeq, type SiteId } from "../core/names.ts";
@@ -112,7 +113,7 @@ export class PeerCalls {
     if (before === undefined) return undefined;
     const known: KnownHead = [dot.origin, before, markOf(chainBeforeOf(encoded))];
     const wish = {
-      ...{ received: before === 0 ? [] : [known], applied: new Map(), only: [dot.origin] },
+      ...{ received: before === 0 ? [] : [known], ...NOTHING_APPLIED, only: [dot.origin] },
       ...{ skip: [], waitMs: 0 },
     };
     const { entries } = await this.pull(wish, signal, 1);

@@ -7,7 +7,7 @@ import { PeerWatch } from "./peer-watch.ts";
 const id = parseSiteId("1".repeat(16));
 if (id === undefined) throw new Error("16 digits are a site");
 const PARIS = { id, name: "paris" };
-const NOTHING = { received: new Map(), applied: new Map() };
+const NOTHING = { received: new Map(), applied: new Map(), holes: new Map() };
 
 let clock: SimClock;
 let log: MemoryLog;
@@ -22,7 +22,7 @@ beforeEach(() => {
 test("a peer that was never heard is connecting, and nothing is known of it", () => {
   expect(watch.facts(PARIS.id)).toEqual({
     ...{ link: "connecting", applied: undefined, received: undefined, skewMs: undefined },
-    ...{ heardMonotonicMs: undefined, lastError: undefined },
+    ...{ heardMonotonicMs: undefined, lastError: undefined, holes: new Map() },
   });
 });
 

@@ -1,3 +1,4 @@
+import { type AppliedSet, NO_HOLES } from "../core/applied-set.ts";
 import type { SiteId } from "../core/names.ts";
 import type { Vector } from "../core/records.ts";
 import type { Clock } from "../ports/clock.ts";
@@ -5,9 +6,8 @@ import type { Log } from "../ports/log.ts";
 import type { LinkState, PeerFacts } from "./status.ts";
 
 /** What a peer says of itself with every message. */
-export type PeerWord = {
+export type PeerWord = AppliedSet & {
   readonly received: Vector;
-  readonly applied: Vector;
   /** Its wall clock, in Unix milliseconds. */
   readonly wallMs: number;
 };
@@ -100,6 +100,7 @@ export class PeerWatch {
     return {
       link: seen?.link ?? "connecting",
       applied: seen?.word?.applied,
+      holes: seen?.word?.holes ?? NO_HOLES,
       received: seen?.word?.received,
       heardMonotonicMs: seen?.heardMonotonicMs,
       skewMs: seen === undefined ? undefined : skewOf(seen),

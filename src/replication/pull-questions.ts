@@ -1,15 +1,15 @@
+import { type AppliedSet, appliedSetOf } from "../core/applied-set.ts";
 import { ignore } from "../core/ignore.ts";
 import type { OriginId, SiteId } from "../core/names.ts";
-import type { Vector } from "../core/records.ts";
 import type { Replica, SignedHead } from "../storage/replica.ts";
 import type { PeerCalls, PulledPage } from "./peer-calls.ts";
 import { knownHeads } from "./wire-pages.ts";
 
 export type PullQuestionsDeps = {
-  readonly replica: Pick<Replica, "received" | "applied">;
+  readonly replica: Pick<Replica, "received" | "applied" | "holes">;
   readonly calls: Pick<PeerCalls, "site" | "pull">;
   /** Called with what a request says that this site has applied. */
-  readonly telling: (peer: SiteId, applied: Vector) => void;
+  readonly telling: (peer: SiteId, has: AppliedSet) => void;
 };
 
 /** Which operations a question leaves out, and how long it may wait at the peer. */
@@ -68,11 +68,11 @@ export class PullQuestions {
 
   #ask(known: Heads, { skip, waitMs }: PullWish): Asked {
     const { replica, calls, telling } = this.#deps;
-    const applied = replica.applied();
+    const has = appliedSetOf(replica);
     const received = knownHeads(known.values());
     const round = new AbortController();
-    telling(calls.site, applied);
-    const wish = { received, applied, only: [], skip: [...skip], waitMs };
+    telling(calls.site, has);
+    const wish = { received, ...has, only: [], skip: [...skip], waitMs };
     const page = calls.pull(wish, round.signal);
     // Whoever waits for the page hears of a failure; when nobody does, it was given up.
     page.catch(ignore);

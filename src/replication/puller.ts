@@ -1,3 +1,4 @@
+import { appliedSetOf } from "../core/applied-set.ts";
 import { ignore } from "../core/ignore.ts";
 import type { OriginId, SiteId } from "../core/names.ts";
 import type { Vector } from "../core/records.ts";
@@ -10,18 +11,18 @@ import type { TakenPage } from "./page-taker.ts";
 import type { PeerCalls, PulledPage } from "./peer-calls.ts";
 import type { PeerLie } from "./peer-lie.ts";
 import { PullHolds } from "./pull-holds.ts";
-import { PullQuestions } from "./pull-questions.ts";
+import { PullQuestions, type PullQuestionsDeps } from "./pull-questions.ts";
 import { PullStanding, type PullStandingDeps } from "./pull-standing.ts";
 import { Rest } from "./rest.ts";
 import { knownHeads } from "./wire-pages.ts";
 
 export type PullerDeps = PullStandingDeps & {
-  readonly replica: Pick<Replica, "received" | "applied">;
+  readonly replica: Pick<Replica, "received" | "applied" | "holes">;
   readonly calls: PeerCalls;
   readonly check: (page: PulledPage) => CheckedPage;
   readonly take: (page: CheckedPage, from: SiteId, signal: AbortSignal) => Promise<TakenPage>;
   /** Called with what a request says that this site has applied. */
-  readonly telling: (peer: SiteId, applied: Vector) => void;
+  readonly telling: PullQuestionsDeps["telling"];
   /** This site's own origin, about which no peer knows anything new. */
   readonly own: () => OriginId;
   /** Origins that arrive directly from their own site over another link. */
@@ -254,7 +255,7 @@ export class Puller {
     if (nowMs - this.#greetedMs < GREET_MS) return HELD_MS;
     this.#greetedMs = nowMs;
     const received = knownHeads([replica.received().get(own())]);
-    const wish = { received, applied: replica.applied(), only: [own()], skip: [], waitMs: 0 };
+    const wish = { received, ...appliedSetOf(replica), only: [own()], skip: [], waitMs: 0 };
     const page = await calls.pull(wish, this.#stop.signal, 1);
     this.#deps.watch.told(this.peer, page.head);
     const isDoubted = page.head.diverged.includes(own()) || this.#lostHere(page).length > 0;

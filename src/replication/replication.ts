@@ -1,3 +1,4 @@
+import { countMissingOf, NOTHING_APPLIED } from "../core/applied-set.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { BucketName, OriginId, Seq, SiteId } from "../core/names.ts";
 import type { Vector } from "../core/records.ts";
@@ -231,12 +232,9 @@ export class Replication {
 
   #behind(goal: Vector): PushReport[] {
     return [...this.#links.values()].map(({ calls: { peer } }) => {
-      const applied = this.#deps.watch.facts(peer.id).applied ?? new Map<OriginId, never>();
-      let operationsBehind = 0;
-      for (const [origin, seq] of goal) {
-        operationsBehind += Math.max(0, seq - (applied.get(origin) ?? 0));
-      }
-      return { peer, operationsBehind };
+      const { applied, holes } = this.#deps.watch.facts(peer.id);
+      const has = applied === undefined ? NOTHING_APPLIED : { applied, holes };
+      return { peer, operationsBehind: countMissingOf(has, goal) };
     });
   }
 
@@ -298,7 +296,7 @@ export class Replication {
         if (taken.parked > 0) this.#parked.look();
         return taken;
       },
-      telling: (peer, applied) => this.#hints.told(peer, { applied }),
+      telling: (peer, has) => this.#hints.told(peer, has),
       servedElsewhere: (peer) => this.#servedElsewhere(peer),
       changed: () => this.#linkChanged(site.id),
       belowFloor: this.#deps.belowFloor,

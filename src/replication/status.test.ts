@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, test } from "vitest";
 import { SimClock } from "../../test/sim/sim-clock.ts";
+import { type AppliedSet, type Holes, NO_HOLES } from "../core/applied-set.ts";
 import { ByteWriter } from "../core/bytes.ts";
 import { hlcFromMs } from "../core/hlc.ts";
 import {
@@ -66,6 +67,8 @@ class LogOnPaper {
   parkedAt = new Map<OriginId, Seq>();
   applied = (): Vector =>
     new Map([...this.heads].map(([origin, { seq }]) => [origin, this.parkedAt.get(origin) ?? seq]));
+  waiting: Holes = NO_HOLES;
+  holes = (): Holes => this.waiting;
   parked = () => [];
   floors = (): Vector => this.floor;
 
@@ -98,7 +101,7 @@ function siteOf(id: SiteId, name: string, origin: OriginId): MemberSite {
 
 const UNHEARD: PeerFacts = {
   ...{ link: "connecting", applied: undefined, received: undefined, skewMs: undefined },
-  ...{ heardMonotonicMs: undefined, lastError: undefined },
+  ...{ holes: NO_HOLES, heardMonotonicMs: undefined, lastError: undefined },
 };
 
 let log: LogOnPaper;
@@ -107,7 +110,7 @@ let sites: MemberSite[];
 let facts: Map<SiteId, PeerFacts>;
 let watch: ReplicationWatch;
 let rest: () => Promise<void>;
-let ask: (applied: Vector) => Lag | undefined;
+let ask: (has: AppliedSet) => Lag | undefined;
 
 beforeEach(() => {
   log = new LogOnPaper();
@@ -120,7 +123,7 @@ beforeEach(() => {
     ...{ self: BERLIN, clock, replica: log },
     counter: new LagCounter({ replica: log, rest: () => rest() }),
     sites: () => sites,
-    ask: async (_peer, applied) => ask(applied),
+    ask: async (_peer, has) => ask(has),
     facts: (peer) => facts.get(peer) ?? UNHEARD,
     ...{
       quarantined: () => [],
@@ -133,8 +136,15 @@ beforeEach(() => {
   });
 });
 
-function paris(applied: Vector, received: Vector = applied): void {
-  facts.set(PARIS, { ...UNHEARD, link: "connected", applied, received, heardMonotonicMs: 0 });
+function paris(applied: Vector, received: Vector = applied, holes: Holes = NO_HOLES): void {
+  const word = { applied, received, holes };
+  facts.set(PARIS, { ...UNHEARD, ...word, link: "connected", heardMonotonicMs: 0 });
+}
+
+/** One operation waits for its bytes, and all others up to a position have been applied. */
+function holeAt(origin: OriginId, seq: number, upTo: number): Holes {
+  const [at, end] = [must(parseSeq(seq)), must(parseSeq(upTo))];
+  return new Map([[origin, { upTo: end, ranges: [[at, at]] }]]);
 }
 
 function vectorOf(...entries: Array<readonly [OriginId, number]>): Vector {
@@ -178,6 +188,44 @@ describe("the status of a peer", () => {
     expect((await peer()).state).toBe("unreachable");
     facts.clear();
     expect(await peer()).toMatchObject({ state: "connecting", behind: undefined });
+  });
+
+  test("counts what waits for its bytes, and not what arrived behind it", async () => {
+    log.write(OF_BERLIN, put(VIDEOS, 5_000_000), START_MS);
+    for (let at = 1; at <= 30; at++) log.write(OF_BERLIN, put(PHOTOS, 100), START_MS + at * 1000);
+    clock.jump(60_000);
+    const received = vectorOf([OF_BERLIN, 29]);
+    paris(vectorOf(), received, holeAt(OF_BERLIN, 1, 29));
+    expect((await peer()).behind).toMatchObject({
+      operations: 3,
+      detail: {
+        ...{ bytes: 5_000_200, seconds: 60 },
+        buckets: new Map([
+          ["videos", { operations: 1, bytes: 5_000_000 }],
+          ["photos", { operations: 2, bytes: 200 }],
+        ]),
+      },
+    });
+    // The large one is there, and a small one is not: nothing is old any more.
+    paris(vectorOf([OF_BERLIN, 29]), received);
+    expect((await peer()).behind).toMatchObject({
+      ...{ operations: 2, detail: { bytes: 200, seconds: 31 } },
+    });
+  });
+
+  test("is ahead by what waits here, and asked about that alone", async () => {
+    log.write(OF_BERLIN, put(PHOTOS, 1), START_MS);
+    for (let at = 0; at < 9; at++) log.write(OF_PARIS, put(PHOTOS, 1), START_MS);
+    log.parkedAt.set(OF_PARIS, must(parseSeq(3)));
+    log.waiting = holeAt(OF_PARIS, 4, 9);
+    paris(vectorOf([OF_BERLIN, 1], [OF_PARIS, 10]));
+    ask = (has) => {
+      expect(has).toEqual({ applied: log.applied(), holes: log.waiting });
+      return { operations: 2, bytes: 2, oldestMs: START_MS, buckets: new Map() };
+    };
+    expect(await peer()).toMatchObject({
+      ...{ state: "catching-up", ahead: 2, aheadDetail: { bytes: 2 } },
+    });
   });
 
   test("is not in sync while the same write is parked at both", async () => {
@@ -313,8 +361,8 @@ test("what a peer has ahead is told as it says, and is nothing when there is not
   paris(vectorOf([OF_BERLIN, 1]), vectorOf([OF_BERLIN, 1], [OF_PARIS, 7]));
   expect(await peer()).toMatchObject({ ahead: 7, aheadDetail: undefined });
   const buckets = new Map([["photos", { operations: 7, bytes: 70 }]]);
-  ask = (applied) => {
-    expect(applied).toEqual(vectorOf([OF_BERLIN, 1]));
+  ask = (has) => {
+    expect(has).toEqual({ applied: vectorOf([OF_BERLIN, 1]), holes: NO_HOLES });
     return { operations: 7, bytes: 70, oldestMs: START_MS - 3000, buckets };
   };
   expect(await peer()).toMatchObject({
@@ -324,7 +372,7 @@ test("what a peer has ahead is told as it says, and is nothing when there is not
 
 test("a peer is told what it lacks, but not below the floor", async () => {
   for (let at = 0; at < 25; at++) log.write(OF_BERLIN, put(PHOTOS, 2), START_MS);
-  const from = vectorOf([OF_BERLIN, 5]);
+  const from = { applied: vectorOf([OF_BERLIN, 5]), holes: NO_HOLES };
   expect(await watch.behind(from, new Set())).toMatchObject({ operations: 20, bytes: 40 });
   expect(await watch.behind(from, new Set([OF_BERLIN]))).toMatchObject({ operations: 0 });
   log.floor = vectorOf([OF_BERLIN, 6]);

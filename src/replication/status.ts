@@ -1,3 +1,11 @@
+import {
+  type AppliedSet,
+  appliedSetOf,
+  countMissing,
+  countMissingOf,
+  type Holes,
+  NOTHING_APPLIED,
+} from "../core/applied-set.ts";
 import type { OriginId, SiteId } from "../core/names.ts";
 import type { Vector } from "../core/records.ts";
 import type { MemberSite } from "../core/site-record.ts";
@@ -32,6 +40,8 @@ export type PeerTrouble = {
 export type PeerFacts = {
   readonly link: LinkState;
   readonly applied: Vector | undefined;
+  /** What waits for its bytes behind that. */
+  readonly holes: Holes;
   readonly received: Vector | undefined;
   readonly heardMonotonicMs: number | undefined;
   /** How far its clock is ahead of ours, in milliseconds. */
@@ -129,19 +139,19 @@ export type ReplicationStatus = {
 /** Tells how replication stands, at the moment when it is asked. */
 export interface ReplicationWatch {
   status(): Promise<ReplicationStatus>;
-  /** What lies behind a vector but for these origins; undefined when that cannot be told now. */
-  behind(applied: Vector, without: ReadonlySet<OriginId>): Promise<Lag | undefined>;
+  /** What a site lacks but for these origins; undefined when that cannot be told now. */
+  behind(has: AppliedSet, without: ReadonlySet<OriginId>): Promise<Lag | undefined>;
 }
 
 export type StatusDeps = {
   readonly self: SiteId;
   readonly clock: Pick<Clock, "nowMs" | "monotonicMs" | "after">;
-  readonly replica: Pick<Replica, "received" | "applied" | "parked" | "floors">;
+  readonly replica: Pick<Replica, "received" | "applied" | "holes" | "parked" | "floors">;
   readonly sites: () => readonly MemberSite[];
   readonly facts: (peer: SiteId) => PeerFacts;
   readonly counter: LagCounter;
-  /** Asks a peer what lies behind a vector of this site's. */
-  readonly ask: (peer: MemberSite, applied: Vector) => Promise<Lag | undefined>;
+  /** Asks a peer what this site lacks. */
+  readonly ask: (peer: MemberSite, has: AppliedSet) => Promise<Lag | undefined>;
   readonly quarantined: () => readonly HeldOrigin[];
   readonly refused: () => ReadonlyMap<string, number>;
   readonly moved: () => MovedCounts;
@@ -157,7 +167,6 @@ type Pace = { readonly atMs: number; readonly applied: number; etaSeconds: numbe
 const PACE_MS_MIN = 1000;
 const COUNT_PATIENCE_MS = 2000;
 const TRIES_MAX = 4;
-const NOTHING_APPLIED: Vector = new Map();
 const NO_LAG: Lag = { operations: 0, bytes: 0, oldestMs: undefined, buckets: new Map() };
 
 /** Makes the status of replication, exact from the positions that this site and its peers state. */
@@ -176,11 +185,11 @@ export function createReplicationWatch(deps: StatusDeps): ReplicationWatch {
         ...{ moved: deps.moved(), remote: deps.remote() },
       };
     },
-    behind: async (applied, without) => {
-      if (isBeyondReach(deps, applied, without)) return undefined;
-      const vectors = [...reachedVectors(deps, peersOf(deps)), applied];
+    behind: async (has, without) => {
+      if (isBeyondReach(deps, has.applied, without)) return undefined;
+      const vectors = [...reachedVectors(deps, peersOf(deps)), has.applied];
       if (!(await isInTime(deps, deps.counter.count(vectors)))) return undefined;
-      return deps.counter.behind(applied, without);
+      return deps.counter.behind(has, without);
     },
   };
 }
@@ -223,10 +232,11 @@ async function statusOf(look: Look, peer: MemberSite): Promise<PeerStatus> {
   const { deps, peers } = look;
   const { id, name, addresses } = peer;
   const facts = deps.facts(id);
-  const { applied, received, skewMs, lastError, heardMonotonicMs } = facts;
+  const { applied, holes, received, skewMs, lastError, heardMonotonicMs } = facts;
   const isNamesake = peers.some((other) => other.name === name && other.id !== id);
   const nowMs = deps.clock.monotonicMs();
-  const behind = applied === undefined ? undefined : await lagOf(look, peer, applied);
+  const has = applied === undefined ? undefined : { applied, holes };
+  const behind = has === undefined ? undefined : await lagOf(look, peer, has);
   const ahead = await aheadOf(deps, peer, received);
   const isEven = behind?.operations === 0 && ahead.ahead === 0;
   // Computed last: what was asked above may have taken a moment, and "in-sync" must not be said
@@ -245,33 +255,36 @@ async function aheadOf(
   received: Vector | undefined,
 ): Promise<Pick<PeerStatus, "ahead" | "aheadDetail">> {
   if (received === undefined) return { ahead: undefined, aheadDetail: undefined };
-  const applied = deps.replica.applied();
-  const ahead = missingOf(received, applied);
+  const has = appliedSetOf(deps.replica);
+  const ahead = countMissingOf(has, received);
   if (ahead === 0) return { ahead, aheadDetail: detailOf(deps, NO_LAG) };
-  const lag = await deps.ask(peer, applied);
+  const lag = await deps.ask(peer, has);
   return { ahead, aheadDetail: lag === undefined ? undefined : detailOf(deps, lag) };
 }
 
 function stateOf(deps: StatusDeps, peer: MemberSite, facts: PeerFacts): PeerState {
-  const { link, applied, received } = facts;
+  const { link, applied, holes, received } = facts;
   if (applied !== undefined && isBelowFloor(deps, peer, applied)) return "needs-bootstrap";
   if (link !== "connected") return link;
   if (applied === undefined || received === undefined) return "catching-up";
-  const own = deps.replica.applied();
+  const own = appliedSetOf(deps.replica);
+  const theirs = { applied, holes };
   const lacksNothing =
-    missingOf(received, own) === 0 && operationsBehind(deps, applied, new Set(peer.origins)) === 0;
-  return lacksNothing && isEqual(applied, own) ? "in-sync" : "catching-up";
+    countMissingOf(own, received) === 0 &&
+    operationsBehind(deps, theirs, new Set(peer.origins)) === 0;
+  const isEqual = countMissingOf(own, applied) === 0 && countMissingOf(theirs, own.applied) === 0;
+  return lacksNothing && isEqual ? "in-sync" : "catching-up";
 }
 
-async function lagOf(look: Look, peer: MemberSite, applied: Vector): Promise<PeerLag> {
+async function lagOf(look: Look, peer: MemberSite, has: AppliedSet): Promise<PeerLag> {
   const { deps, paces } = look;
   const own = new Set(peer.origins);
-  const isReached = look.isCounted && !isBelowFloor(deps, peer, applied);
-  let operations = operationsBehind(deps, applied, own);
+  const isReached = look.isCounted && !isBelowFloor(deps, peer, has.applied);
+  let operations = operationsBehind(deps, has, own);
   let lag: Lag | undefined;
   for (let tries = 0; isReached && tries < TRIES_MAX; tries++) {
-    lag = await deps.counter.behind(applied, own);
-    operations = operationsBehind(deps, applied, own);
+    lag = await deps.counter.behind(has, own);
+    operations = operationsBehind(deps, has, own);
     // Sums and positions have to describe the same moment, and more may have arrived by now.
     if (lag?.operations === operations) break;
     lag = undefined;
@@ -294,25 +307,14 @@ function detailOf({ clock }: StatusDeps, { bytes, oldestMs, buckets }: Lag): Lag
 
 function operationsBehind(
   { replica }: StatusDeps,
-  applied: Vector,
+  has: AppliedSet,
   without: ReadonlySet<OriginId>,
 ): number {
   let operations = 0;
   for (const [origin, { seq }] of replica.received()) {
-    if (!without.has(origin)) operations += Math.max(0, seq - (applied.get(origin) ?? 0));
+    if (!without.has(origin)) operations += countMissing(has, origin, seq);
   }
   return operations;
-}
-
-/** How many operations one vector covers that another does not. */
-function missingOf(vector: Vector, applied: Vector): number {
-  let missing = 0;
-  for (const [origin, seq] of vector) missing += Math.max(0, seq - (applied.get(origin) ?? 0));
-  return missing;
-}
-
-function isEqual(left: Vector, right: Vector): boolean {
-  return missingOf(left, right) === 0 && missingOf(right, left) === 0;
 }
 
 function isBelowFloor(deps: StatusDeps, peer: MemberSite, applied: Vector): boolean {

@@ -1,9 +1,9 @@
 import { z } from "zod";
+import { type AppliedSet, NO_HOLES } from "../core/applied-set.ts";
 import { LIMITS } from "../core/limits.ts";
 import { parseBucketName } from "../core/names.ts";
-import type { Vector } from "../core/records.ts";
 import type { Lag, Tally } from "./lag-ledger.ts";
-import { json, type Parsed, parsed, parseWith, vector } from "./wire-values.ts";
+import { holes, json, type Parsed, parsed, parseWith, showHoles, vector } from "./wire-values.ts";
 
 /*
  * What one site asks another about its own lag, and the answer: both JSON.
@@ -11,6 +11,7 @@ import { json, type Parsed, parsed, parseWith, vector } from "./wire-values.ts";
 const count = z.int().min(0);
 const request = z.strictObject({
   applied: vector,
+  holes: holes.default(NO_HOLES),
 });
 const answer = z.strictObject({
   operations: count,
@@ -20,15 +21,16 @@ const answer = z.strictObject({
   buckets: z.array(z.tuple([parsed(parseBucketName), count, count])).max(LIMITS.statsNamesMax),
 });
 
-/** Asks what lies behind a vector. */
-export function writeLagRequest(applied: Vector): Buffer {
-  return json({ applied: [...applied] });
+/** Asks what a site lacks that has applied this. */
+export function writeLagRequest({ applied, holes: parked }: AppliedSet): Buffer {
+  // A program that knows no holes is told of none, and counts from the first.
+  const beside = parked.size === 0 ? {} : { holes: showHoles(parked) };
+  return json({ applied: [...applied], ...beside });
 }
 
-/** Reads the vector that a peer asks about. */
-export function parseLagRequest(body: Uint8Array): Parsed<Vector> {
-  const read = parseWith(request, body);
-  return read.outcome === "bad" ? read : { outcome: "ok", value: read.value.applied };
+/** Reads what a peer says that it has applied. */
+export function parseLagRequest(body: Uint8Array): Parsed<AppliedSet> {
+  return parseWith(request, body);
 }
 
 /** Answers with what lies behind it; of many buckets, those with most operations. */

@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { fc } from "../../test/support/properties.ts";
+import type { Hole, Holes } from "../core/applied-set.ts";
 import {
   type OriginId,
   parseOriginId,
@@ -32,6 +33,23 @@ const bytes = (length: number) =>
 const vector = fc
   .uniqueArray(fc.tuple(origin, seq), { maxLength: 5, selector: ([of]) => of })
   .map((list) => new Map(list));
+const hole = fc
+  .tuple(
+    fc.array(fc.tuple(fc.integer({ min: 1, max: 9 }), fc.nat(9)), { minLength: 1, maxLength: 4 }),
+    fc.nat(9),
+  )
+  .map(([gaps, more]): Hole => {
+    let at = 0;
+    const ranges = gaps.map(([gap, length]) => {
+      const first = at + gap;
+      at = first + length;
+      return [parseSeq(first) as Seq, parseSeq(at) as Seq] as const;
+    });
+    return { upTo: parseSeq(at + more) as Seq, ranges };
+  });
+const holes = fc
+  .uniqueArray(fc.tuple(origin, hole), { maxLength: 3, selector: ([of]) => of })
+  .map((list): Holes => new Map(list));
 const wallMs = fc.nat();
 
 const request: fc.Arbitrary<PullRequest> = fc.record({
@@ -40,6 +58,7 @@ const request: fc.Arbitrary<PullRequest> = fc.record({
     selector: ([of]) => of,
   }),
   applied: vector,
+  holes,
   only: fc.array(origin, { maxLength: 2 }),
   skip: fc.array(origin, { maxLength: 3 }),
   waitMs: fc.nat(30_000),
@@ -58,6 +77,7 @@ const head: fc.Arbitrary<PageHead> = fc.record({
   }),
   received: vector,
   applied: vector,
+  holes,
   more: fc.boolean(),
   wallMs,
   featureLevel: fc.integer({ min: 1, max: 9 }),
@@ -73,11 +93,15 @@ test("what peers ask and answer is read as it was written", () => {
         value: answered,
       });
       const { received, applied, wallMs: now, featureLevel } = answered;
-      const told = { received, applied, wallMs: now, featureLevel };
+      const told = { received, applied, holes: answered.holes, wallMs: now, featureLevel };
       expect(parseHint(writeHint(told))).toEqual({ outcome: "ok", value: told });
     }),
   );
 });
+
+function manyRanges(count: number): number[][] {
+  return Array.from({ length: count }, (_, at) => [2 * at + 1, 2 * at + 1]);
+}
 
 const good = {
   received: [["00000000000000aa", 3, "A".repeat(22)]],
@@ -92,6 +116,25 @@ test.each([
   ["a short chain", { received: [["00000000000000aa", 3, "A".repeat(21)]] }],
   ["a wait for ever", { waitMs: 30_001 }],
   ["a page without bound", { bytesMax: 1e12 }],
+  [
+    "holes that go back",
+    {
+      holes: [
+        [
+          "00000000000000aa",
+          9,
+          [
+            [5, 6],
+            [6, 7],
+          ],
+        ],
+      ],
+    },
+  ],
+  ["a hole that ends before it begins", { holes: [["00000000000000aa", 9, [[5, 4]]]] }],
+  ["holes behind their end", { holes: [["00000000000000aa", 9, [[5, 10]]]] }],
+  ["an origin with holes, and none", { holes: [["00000000000000aa", 9, []]] }],
+  ["holes without bound", { holes: [["00000000000000aa", 900, manyRanges(65)]] }],
   ["more origins than there can be", { skip: Array(1025).fill("00000000000000aa") }],
 ])("a request with %s is refused with the place", (_what, change) => {
   const body = Buffer.from(JSON.stringify({ ...good, ...change }));

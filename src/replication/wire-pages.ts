@@ -1,10 +1,21 @@
 import { z } from "zod";
+import { NO_HOLES } from "../core/applied-set.ts";
 import { asBuffer } from "../core/bytes.ts";
 import { LIMITS } from "../core/limits.ts";
 import { parseSiteId } from "../core/names.ts";
 import type { Vector } from "../core/records.ts";
 import type { SignedHead } from "../storage/replica.ts";
-import { json, origin, type Parsed, parsed, parseWith, seq, vector } from "./wire-values.ts";
+import {
+  holes,
+  json,
+  origin,
+  type Parsed,
+  parsed,
+  parseWith,
+  seq,
+  showHoles,
+  vector,
+} from "./wire-values.ts";
 
 /*
  * The JSON of peers that pull from each other: what is asked, and the head of a page. Every list
@@ -51,6 +62,8 @@ const pullRequest = z
     received: knownHeadsSchema,
     /** Where it differs from what was received. */
     applied: vector.default(NOTHING),
+    /** What is parked behind that. */
+    holes: holes.default(NO_HOLES),
     /** Nothing but operations of these; of all when empty. */
     only: origins.default([]),
     /** Origins whose operations it gets elsewhere. */
@@ -76,24 +89,33 @@ const pageHead = z.object({
   received: vector.default(NOTHING),
   /** Where it differs from what was received. */
   applied: vector.default(NOTHING),
+  /** What is parked behind that. */
+  holes: holes.default(NO_HOLES),
   more: z.boolean().default(false),
   wallMs,
   featureLevel,
 });
 
 const hint = z
-  .object({ received: vector, applied: vector.default(NOTHING), wallMs, featureLevel })
+  .object({
+    received: vector,
+    applied: vector.default(NOTHING),
+    holes: holes.default(NO_HOLES),
+    wallMs,
+    featureLevel,
+  })
   .transform((told) => ({ ...told, applied: withChanges(told.received, told.applied) }));
 
 /** What is left out when nothing else is meant; every message is paid for. */
 const REQUEST_DEFAULTS = {
-  ...{ applied: [], only: [], skip: [], compress: true, bytesMax: LIMITS.replicationPageBytes },
+  ...{ applied: [], holes: [], only: [], skip: [], compress: true },
+  bytesMax: LIMITS.replicationPageBytes,
 };
 const HEAD_DEFAULTS = {
   ...{ outcome: "page", floors: [], diverged: [], heads: [], received: [], applied: [] },
-  more: false,
+  ...{ holes: [], more: false },
 };
-const HINT_DEFAULTS = { applied: [] };
+const HINT_DEFAULTS = { applied: [], holes: [] };
 
 export type KnownHead = z.output<typeof knownHeadsSchema>[number];
 export type PullRequest = Readonly<z.output<typeof pullRequest>>;
@@ -148,6 +170,7 @@ export function writePullRequest(request: PullRequest): Buffer {
   const { received, applied, ...rest } = request;
   const message = {
     ...rest,
+    holes: showHoles(request.holes),
     received: showKnown(received),
     applied: changesOf(seqsOfKnown(received), applied),
   };
@@ -164,6 +187,7 @@ export function writePageHead(head: PageHead, asked: Vector): Buffer {
     ]),
     received: changesOf(asked, head.received),
     applied: changesOf(head.received, head.applied),
+    holes: showHoles(head.holes),
   };
   return json(withoutDefaults(message, HEAD_DEFAULTS));
 }
@@ -171,7 +195,12 @@ export function writePageHead(head: PageHead, asked: Vector): Buffer {
 /** Word of news and of what has been applied, as it travels. */
 export function writeHint(hint: Hint): Buffer {
   const { received, applied, ...rest } = hint;
-  const message = { ...rest, received: [...received], applied: changesOf(received, applied) };
+  const message = {
+    ...rest,
+    received: [...received],
+    applied: changesOf(received, applied),
+    holes: showHoles(hint.holes),
+  };
   return json(withoutDefaults(message, HINT_DEFAULTS));
 }
 

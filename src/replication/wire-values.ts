@@ -1,7 +1,8 @@
 import { z } from "zod";
+import type { Hole, Holes, SeqRange } from "../core/applied-set.ts";
 import { asBuffer } from "../core/bytes.ts";
 import { LIMITS } from "../core/limits.ts";
-import { parseOriginId, parseSeq } from "../core/names.ts";
+import { type OriginId, parseOriginId, parseSeq } from "../core/names.ts";
 import type { Vector } from "../core/records.ts";
 
 /*
@@ -34,6 +35,37 @@ export const vector = z
   .array(z.tuple([origin, seq]))
   .max(LIMITS.replicationOriginsMax)
   .transform((entries): Vector => new Map(entries));
+
+const ranges = z
+  .array(z.tuple([seq, seq]))
+  .min(1)
+  .max(LIMITS.replicationHolesMax)
+  .readonly()
+  .refine(doAscend, "ranges that ascend");
+const hole = z
+  .tuple([origin, seq, ranges])
+  .refine(([, upTo, missing]) => (missing.at(-1)?.[1] ?? 0) <= upTo, "ranges that end in time")
+  .transform(([from, upTo, missing]): [OriginId, Hole] => [from, { upTo, ranges: missing }]);
+
+/** What is parked at a site, of a bounded number of origins. */
+export const holes = z
+  .array(hole)
+  .max(LIMITS.replicationOriginsMax)
+  .transform((entries): Holes => new Map(entries));
+
+function doAscend(given: readonly SeqRange[]): boolean {
+  let before = 0;
+  return given.every(([first, last]) => {
+    const isBehind = first > before && last >= first;
+    before = last;
+    return isBehind;
+  });
+}
+
+/** What is parked, as it travels. */
+export function showHoles(given: Holes): unknown[] {
+  return [...given].map(([from, { upTo, ranges: missing }]) => [from, upTo, missing]);
+}
 
 /** A body of a peer that is not what it should be: `problem` is for the log, not for the peer. */
 export type Parsed<Value> =

@@ -62,6 +62,7 @@ export function createReplica(deps: ReplicaDeps): Replica {
     ownOrigins: deps.ownOrigins,
     received: () => logs.received,
     applied: () => logs.applied,
+    holes: () => logs.holes,
     parked: (part) => logs.parked(part),
     floors: () => logs.floors(),
     readLog: (after, bytesMax) => readLog(deps, logs, after, bytesMax),

@@ -1,3 +1,4 @@
+import type { Holes } from "../core/applied-set.ts";
 import type { Hlc } from "../core/hlc.ts";
 import type { ContentHash, OriginId, Seq, SiteId } from "../core/names.ts";
 import type { SignedHead } from "../core/origin-records.ts";
@@ -113,6 +114,11 @@ export interface Replica {
   received(): ReadonlyMap<OriginId, OriginHead>;
   /** How far each origin's operations have been applied without exception, our own included. */
   applied(): Vector;
+  /**
+   * What is parked behind that, as far as there is room to tell: with `applied` it says which
+   * operations have been applied.
+   */
+  holes(): Holes;
   /** By origin, and in the order of its log; all of them, or a part. There may be very many. */
   parked(part?: ParkedPart): readonly ParkedOperation[];
   /** Operations up to these are not in the log any more. */

@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import { createInlineHash } from "../../test/sim/sim-hash.ts";
 import { MapKv } from "../../test/support/map-kv.ts";
+import { NO_HOLES } from "../core/applied-set.ts";
 import { ByteWriter } from "../core/bytes.ts";
 import { HLC_ZERO } from "../core/hlc.ts";
 import { type OriginId, parseOriginId, parseSeq, type Seq } from "../core/names.ts";
@@ -89,6 +90,37 @@ test("parked operations are told by origin, all of them or those behind a place"
   expect(seqs({ origin: BERLIN, behind: 7, countMax: 1 })).toEqual([[BERLIN, 30]]);
   expect(seqs({ origin: BERLIN, behind: 31, countMax: 5 })).toEqual([]);
   expect(seqs({ origin: OSLO, behind: 0, countMax: 5 })).toEqual([[OSLO, 2]]);
+});
+
+test("what is parked behind that is told as runs, and nothing where nothing is parked", async () => {
+  const { logs } = await openLogs(90, [
+    [BERLIN, 7],
+    [BERLIN, 8],
+    [BERLIN, 30],
+    [OSLO, 1],
+  ]);
+  const runs = (...of: Array<[number, number]>) => of.map((run) => run.map(seqOf));
+  expect(logs.holes).toEqual(
+    new Map([
+      [BERLIN, { upTo: 90, ranges: runs([7, 8], [30, 30]) }],
+      [OSLO, { upTo: 90, ranges: runs([1, 1]) }],
+    ]),
+  );
+  expect((await openLogs(90, [])).logs.holes).toEqual(NO_HOLES);
+});
+
+test("of very many holes the first are told, and what stands behind them as missing", async () => {
+  const apart = Array.from({ length: 200 }, (_, at) => [BERLIN, 2 * at + 2] as const);
+  const many = await openLogs(900, apart);
+  const hole = many.logs.holes.get(BERLIN);
+  expect([hole?.ranges.length, hole?.ranges.at(-1), hole?.upTo]).toEqual([64, [128, 128], 129]);
+  const inRow = Array.from({ length: 5000 }, (_, at) => [BERLIN, at + 2] as const);
+  const { logs, rowsRead } = await openLogs(9000, inRow);
+  expect(logs.holes.get(BERLIN)).toEqual({ upTo: 1025, ranges: [[2, 1025]] });
+  const once = rowsRead();
+  expect(once).toBeLessThan(1040);
+  expect(logs.holes.size).toBe(1);
+  expect(rowsRead()).toBe(once);
 });
 
 test("how far logs are costs the same to tell, however many operations are parked", async () => {

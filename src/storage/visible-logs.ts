@@ -1,4 +1,6 @@
+import { type Hole, type Holes, holeOf, NO_HOLES } from "../core/applied-set.ts";
 import { asBuffer } from "../core/bytes.ts";
+import { LIMITS } from "../core/limits.ts";
 import { type OriginId, parseOriginId, parseSeq, type Seq } from "../core/names.ts";
 import type { Vector } from "../core/records.ts";
 import { dotOfKey } from "./metadata/apply-origins.ts";
@@ -14,7 +16,12 @@ type Seen = {
   readonly applied: Vector;
   /** Once somebody has asked for all of them. */
   parked: readonly ParkedOperation[] | undefined;
+  /** Once somebody has asked for them. */
+  holes: Holes | undefined;
 };
+
+/** So many parked operations of an origin are looked at to tell its holes: half a millisecond. */
+const HOLES_READ_MAX = 1024;
 
 /**
  * How far logs are as everybody may know it: durable, and visible in the index. Read again only
@@ -38,6 +45,13 @@ export class VisibleLogs {
 
   get applied(): Vector {
     return this.#now().applied;
+  }
+
+  /** What is parked, beside `applied`. */
+  get holes(): Holes {
+    const seen = this.#now();
+    seen.holes ??= this.#readHoles(seen);
+    return seen.holes;
   }
 
   /** All that are parked, or a part of them. */
@@ -102,7 +116,19 @@ export class VisibleLogs {
       if (before === 0) applied.delete(origin);
       else if (before !== undefined) applied.set(origin, before);
     }
-    return { received, applied, parked: undefined };
+    return { received, applied, parked: undefined, holes: undefined };
+  }
+
+  #readHoles({ received, applied }: Seen): Holes {
+    const holes = new Map<OriginId, Hole>();
+    for (const { origin, seq } of received.values()) {
+      if (applied.get(origin) === seq) continue;
+      const parked = this.#readParked(origin, 0, HOLES_READ_MAX).map(({ dot }) => dot.seq);
+      const last = parked.length < HOLES_READ_MAX ? undefined : parked.at(-1);
+      const hole = holeOf(last ?? seq, parked, LIMITS.replicationHolesMax);
+      if (hole !== undefined) holes.set(origin, hole);
+    }
+    return holes.size === 0 ? NO_HOLES : holes;
   }
 
   #readParked(origin?: OriginId, behind = 0, limit?: number): ParkedOperation[] {

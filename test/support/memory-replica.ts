@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { type Hole, type Holes, holeOf } from "../../src/core/applied-set.ts";
 import { ByteWriter, toHex } from "../../src/core/bytes.ts";
 import { type HeadStatement, signHead } from "../../src/core/head-signature.ts";
 import { hlcFromMs, hlcMs } from "../../src/core/hlc.ts";
@@ -133,6 +134,17 @@ export class MemoryReplica implements Replica {
       applied.set(dot.origin, seqOf(before));
     }
     return applied;
+  }
+
+  holes(): Holes {
+    const holes = new Map<OriginId, Hole>();
+    for (const [origin, { seq }] of this.#heads) {
+      const parked = [...this.#parked.values()].filter(({ dot }) => dot.origin === origin);
+      const seqs = parked.map(({ dot }) => dot.seq).sort((left, right) => left - right);
+      const hole = holeOf(seq, seqs, LIMITS.replicationHolesMax);
+      if (hole !== undefined) holes.set(origin, hole);
+    }
+    return holes;
   }
 
   parked(part?: ParkedPart): readonly ParkedOperation[] {

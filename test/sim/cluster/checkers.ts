@@ -1,7 +1,8 @@
+import { type AppliedSet, type Hole, missingRanges } from "../../../src/core/applied-set.ts";
 import { toHex } from "../../../src/core/bytes.ts";
 import { hlcMs } from "../../../src/core/hlc.ts";
 import type { BucketName, OriginId, Seq } from "../../../src/core/names.ts";
-import type { Dot, Operation } from "../../../src/core/records.ts";
+import type { Dot, Operation, Vector } from "../../../src/core/records.ts";
 import type { Hash } from "../../../src/ports/hash.ts";
 import type { LogicalRow } from "../../../src/storage/logical-rows.ts";
 import type { OriginHead } from "../../../src/storage/replica.ts";
@@ -146,6 +147,23 @@ export type Agreement = {
   /** Whether rows of a site that is gone may be here of which no log tells any more. */
   readonly halfTaken: boolean;
 };
+
+/** What a site said that it had applied, it has. */
+export function checkWord(what: string, told: AppliedSet, has: AppliedSet): void {
+  for (const [origin, { upTo }] of [...atEnds(told.applied), ...told.holes]) {
+    const said = missingRanges(told, origin, upTo);
+    for (const [first, last] of missingRanges(has, origin, upTo)) {
+      for (let seq = first; seq <= last; seq++) {
+        if (said.some(([from, to]) => from <= seq && seq <= to)) continue;
+        throw new BrokenPromise(`${what} of ${origin} ${seq}, which it has not applied`);
+      }
+    }
+  }
+}
+
+function atEnds(vector: Vector): Array<readonly [OriginId, Pick<Hole, "upTo">]> {
+  return [...vector].map(([origin, upTo]) => [origin, { upTo }]);
+}
 
 type Looking = Agreement & { readonly sites: readonly Looked[] };
 

@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { appliedSetOf } from "../../../src/core/applied-set.ts";
 import { LIMITS } from "../../../src/core/limits.ts";
 import type { Seq } from "../../../src/core/names.ts";
 import type { Dot } from "../../../src/core/records.ts";
@@ -9,7 +10,7 @@ import type { Seed } from "../seed.ts";
 import { SIM_DIRECTORY } from "../sim-machine.ts";
 import { SimNetwork } from "../sim-network.ts";
 import { BrokenPromise } from "../store-check.ts";
-import { apart, headsOf } from "./checkers.ts";
+import { apart, checkWord, headsOf } from "./checkers.ts";
 import type { Contents } from "./client-words.ts";
 import { ClusterMachine, type PortSabotage, type Running } from "./cluster-machine.ts";
 import { ClusterMembers } from "./cluster-members.ts";
@@ -59,6 +60,8 @@ export class Cluster {
   readonly #settings: ClusterSettings;
   readonly #events = createHash("sha256");
   readonly #givenUp = new Set<string>();
+  /** Sites that were put back to a backup. */
+  readonly #restored = new Set<string>();
   readonly #cuts = new Set<string>();
   #mostMs = 0;
   /** Rows have been taken over; a site was removed behind that, whose they may have been. */
@@ -194,6 +197,21 @@ export class Cluster {
   /** Reads on in the log of a site. */
   async observe(site: ClusterSite): Promise<void> {
     await site.during("observer", ({ site: { store } }) => this.observer.read(site.name, store));
+    this.#checkWords(site);
+  }
+
+  /** What a site knows of the others' progress is never more than they have done. */
+  #checkWords(site: ClusterSite): void {
+    const facts = this.#engines.get(site.name)?.facts;
+    if (facts === undefined || this.#settings.setBacks) return;
+    for (const { name, running } of this.sites) {
+      // A backup has less than what the site told before it was put back.
+      if (running === undefined || this.#restored.has(name)) continue;
+      const { applied, holes } = facts(running.site.identity.siteId);
+      if (applied === undefined) continue;
+      const what = `${site.name} was told by ${name}`;
+      checkWord(what, { applied, holes }, appliedSetOf(running.site.store.replica));
+    }
   }
 
   /** The site is what it was when its backup was taken, and begins another life. */
@@ -204,6 +222,7 @@ export class Cluster {
     await this.observe(site);
     if (site.running !== undefined) site.stop("kill");
     site.machine.restore(backup);
+    this.#restored.add(site.name);
     this.observer.forget(site.name);
     site.forgetAll();
     this.note(`${site.name} is restored`);

@@ -17,6 +17,7 @@ import { Quarantine } from "../../../src/replication/quarantine.ts";
 import { Refusals } from "../../../src/replication/refusals.ts";
 import { Replication } from "../../../src/replication/replication.ts";
 import { RowsService } from "../../../src/replication/rows-service.ts";
+import type { PeerFacts } from "../../../src/replication/status.ts";
 import { parseRowsRequest, writeRowsRequest } from "../../../src/replication/wire-rows.ts";
 import type { Replica } from "../../../src/storage/replica.ts";
 import type { Site } from "../../../src/storage/site.ts";
@@ -52,6 +53,8 @@ export type Engine = {
   /** Peers whose logs do not reach this one any more: an operator says what to do. */
   readonly outOfReach: () => readonly MemberSite[];
   readonly giveUpParked: Replication["giveUpParked"];
+  /** What a peer said of itself last. */
+  readonly facts: (peer: SiteId) => PeerFacts;
   readonly end: () => void;
 };
 
@@ -128,7 +131,8 @@ export function startEngine(deps: EngineDeps): Engine {
   const through = rowsFirst ? startReadThrough(running, log, () => replication) : undefined;
   const outOfReach = (): MemberSite[] =>
     peers().filter(({ id }) => told.has(id) || watch.facts(id).link === "needs-bootstrap");
-  return { rows, outOfReach, giveUpParked: () => replication.giveUpParked(), end };
+  const giveUpParked = (): ReturnType<Engine["giveUpParked"]> => replication.giveUpParked();
+  return { rows, outOfReach, giveUpParked, facts: (peer) => watch.facts(peer), end };
 }
 
 /** As the server does when rows are all that is left of what it has lost. */
