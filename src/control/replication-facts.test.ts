@@ -53,7 +53,7 @@ const STATUS: ReplicationStatus = {
   clock: { kind: "jumped", witness: "monotonic", aheadMs: 600_000, sinceMs: NOW_MS },
   peers: [paris, oslo],
   conflicts: 5,
-  parked: [{ dot: { origin: ORIGIN, seq: must(parseSeq(4)) }, hlc: hlcFromMs(1), reason: "gone" }],
+  parked: 1,
   remote: { manifests: 3, bytes: 12_000_000 },
   refused: new Map([
     ["replayed", 2],

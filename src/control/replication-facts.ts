@@ -15,7 +15,7 @@ const NONE: ReplicationStatus = {
   ...{
     peers: [],
     conflicts: 0,
-    parked: [],
+    parked: 0,
     remote: { manifests: 0, bytes: 0 },
     quarantined: [],
     refused: new Map(),
@@ -30,7 +30,7 @@ export function replicationFacts(status: ReplicationStatus = NONE): Record<strin
   return {
     peers: Object.fromEntries(peers.map((peer) => [peer.label, peerFacts(peer)])),
     conflicts,
-    parked: parked.length,
+    parked,
     remote_bodies: remote.manifests,
     remote_bytes: remote.bytes,
     quarantined: Object.fromEntries(

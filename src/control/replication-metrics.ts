@@ -27,10 +27,7 @@ const PEER_GAUGES = {
 
 const SITE_GAUGES = {
   conflicts: ["Conflicts that nobody has resolved.", (status) => status.conflicts],
-  parked_operations: [
-    "Operations whose bytes no peer could give.",
-    (status) => status.parked.length,
-  ],
+  parked_operations: ["Operations whose bytes no peer could give.", (status) => status.parked],
   remote_bodies: [
     "Bodies that are shown here and stand at other sites only, of metadata-first buckets.",
     (status) => status.remote.manifests,

@@ -28,8 +28,8 @@ test("what does not fit is refused before anything is changed", () => {
 
 test("what comes in pieces is taken as one, twice, and keeps none of the memory it came in", () => {
   fc.assert(
-    fc.property(fc.array(input), fc.array(input), (first, second) => {
-      const gathered = new Gathered();
+    fc.property(fc.array(input), fc.array(input), fc.nat(200), (first, second, expectedBytes) => {
+      const gathered = new Gathered(expectedBytes);
       for (const pieces of [first, second]) {
         const expected = Buffer.concat(pieces);
         for (const piece of pieces) {
@@ -43,4 +43,11 @@ test("what comes in pieces is taken as one, twice, and keeps none of the memory 
       }
     }),
   );
+});
+
+test("what comes as long as was expected takes memory once, whatever the pieces are", () => {
+  const gathered = new Gathered(1000);
+  for (let piece = 0; piece < 10; piece++) gathered.push(Buffer.alloc(100, piece));
+  const taken = gathered.take();
+  expect([taken.length, taken.buffer.byteLength]).toEqual([1000, 1000]);
 });

@@ -101,8 +101,14 @@ const NOTHING: Buffer = Buffer.alloc(0);
  * cut: an object for each of its bytes would take a hundred times as much as they do.
  */
 export class Gathered {
+  readonly #expectedBytes: number;
   #memory = NOTHING;
   #length = 0;
+
+  /** @param expectedBytes how much will come, if that is known: then memory is taken once. */
+  constructor(expectedBytes = 0) {
+    this.#expectedBytes = expectedBytes;
+  }
 
   get length(): number {
     return this.#length;
@@ -113,7 +119,8 @@ export class Gathered {
     const end = this.#length + piece.length;
     if (end > this.#memory.length) {
       // One piece is often all that comes.
-      const larger = Buffer.allocUnsafeSlow(this.#length === 0 ? end : end * 2);
+      const bytes = this.#length === 0 ? Math.max(end, this.#expectedBytes) : end * 2;
+      const larger = Buffer.allocUnsafeSlow(bytes);
       this.#memory.copy(larger, 0, 0, this.#length);
       this.#memory = larger;
     }

@@ -165,7 +165,7 @@ export const LIMITS = {
    * Large bodies that are fetched at once, each with two chunks in memory; and so many when they
    * are of different origins, so that one whose site does not answer keeps no other waiting.
    */
-  replicationFetchesMax: 2,
+  replicationFetchesMax: 4,
   replicationFetchesOfAllMax: 8,
   /** How long chunks are kept for a peer that was told of them, and for how many manifests. */
   replicationLeaseMs: 60_000,

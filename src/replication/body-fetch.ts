@@ -205,7 +205,7 @@ async function readWhole(
   wanted: { manifest: ContentHash; chunk: ManifestChunk; signal: AbortSignal },
 ): Promise<Uint8Array | undefined> {
   const { manifest, chunk, signal } = wanted;
-  const whole = Buffer.allocUnsafeSlow(chunk.bytes);
+  let whole: Uint8Array | undefined;
   let filled = 0;
   let failures = 0;
   while (filled < chunk.bytes) {
@@ -216,13 +216,16 @@ async function readWhole(
       const piece = await source.chunk(wish, signal);
       if (piece === undefined) return undefined;
       if (piece.length > bytes) throw new PeerLie("a chunk is longer than it is");
+      deps.fetched(piece.length);
+      // As nearly all are: no more memory is taken for it.
+      if (piece.length === chunk.bytes) return piece;
+      whole ??= Buffer.allocUnsafeSlow(chunk.bytes);
       whole.set(piece, filled);
       filled += piece.length;
-      deps.fetched(piece.length);
     } catch (failure) {
       failures += 1;
       if (failure instanceof PeerLie || failures >= FAILURES_MAX || signal.aborted) throw failure;
     }
   }
-  return whole;
+  return whole ?? new Uint8Array(0);
 }

@@ -91,12 +91,12 @@ export class HintSender {
     const { replica, peers, isAwaitedBy, clock } = this.#deps;
     const nowMs = clock.monotonicMs();
     const received = seqsOf(replica.received());
-    const has = appliedSetOf(replica);
+    const has = withApplied ? appliedSetOf(replica) : undefined;
     for (const peer of peers()) {
       const told = this.#of(peer.site);
       if (told.sending) continue;
       const isNews = !isAwaitedBy(peer.site) && differ(received, told.received, undefined);
-      const isApplied = withApplied && isOther(has, told.has, replica.origin);
+      const isApplied = has !== undefined && isOther(has, told.has, replica.origin);
       const isBusy = nowMs - told.answeredMs < ANSWERED_MS;
       if (isApplied || (isNews && !isBusy)) void this.#send(peer);
       else if (isNews) this.#tellSoon(ANSWERED_MS);

@@ -122,7 +122,7 @@ class SigningClient implements PeerClient {
         failed = failure;
         continue;
       }
-      const body = await readWhole(peer, response.body, wish.bytesMax);
+      const body = await readWhole(peer, response, wish.bytesMax);
       this.#checkAnswer(peer, { response, body, requestSignature: signed.signature });
       this.#lastGood.set(peer.id, address);
       return { status: response.status, headers: response.headers, body };
@@ -238,10 +238,11 @@ function addressesOf(peer: Callee, lastGood: string | undefined): readonly strin
 
 async function readWhole(
   peer: Callee,
-  body: AsyncIterable<Uint8Array>,
+  { headers, body }: NetworkResponse,
   bytesMax: number,
 ): Promise<Buffer> {
-  const whole = new Gathered();
+  const said = Number(headers["content-length"]);
+  const whole = new Gathered(said > 0 ? Math.min(said, bytesMax) : 0);
   for await (const bytes of body) {
     if (whole.length + bytes.length > bytesMax) {
       throw new PeerFault("too-large", `${peer.name} answers with more than ${bytesMax} bytes`, {

@@ -69,7 +69,7 @@ class LogOnPaper {
     new Map([...this.heads].map(([origin, { seq }]) => [origin, this.parkedAt.get(origin) ?? seq]));
   waiting: Holes = NO_HOLES;
   holes = (): Holes => this.waiting;
-  parked = () => [];
+  parkedCount = () => 0;
   floors = (): Vector => this.floor;
 
   /** Ten operations a page, so that there are many. */

@@ -12,7 +12,7 @@ import type { MemberSite } from "../core/site-record.ts";
 import type { Cancel, Clock } from "../ports/clock.ts";
 import type { ClockGuard, ClockState } from "../storage/clock-guard.ts";
 import type { RemoteSum } from "../storage/remote-bodies.ts";
-import type { ParkedOperation, Replica } from "../storage/replica.ts";
+import type { Replica } from "../storage/replica.ts";
 import type { LagCounter } from "./lag-counter.ts";
 import type { Lag, Tally } from "./lag-ledger.ts";
 import type { HeldOrigin } from "./quarantine.ts";
@@ -125,7 +125,7 @@ export const NOTHING_MOVED: MovedCounts = {
 export type ReplicationStatus = {
   readonly peers: readonly PeerStatus[];
   readonly conflicts: number;
-  readonly parked: readonly ParkedOperation[];
+  readonly parked: number;
   /** What has been applied here and stands at other sites only, of buckets that show rows first. */
   readonly remote: RemoteSum;
   readonly quarantined: readonly HeldOrigin[];
@@ -146,7 +146,7 @@ export interface ReplicationWatch {
 export type StatusDeps = {
   readonly self: SiteId;
   readonly clock: Pick<Clock, "nowMs" | "monotonicMs" | "after">;
-  readonly replica: Pick<Replica, "received" | "applied" | "holes" | "parked" | "floors">;
+  readonly replica: Pick<Replica, "received" | "applied" | "holes" | "parkedCount" | "floors">;
   readonly sites: () => readonly MemberSite[];
   readonly facts: (peer: SiteId) => PeerFacts;
   readonly counter: LagCounter;
@@ -180,7 +180,7 @@ export function createReplicationWatch(deps: StatusDeps): ReplicationWatch {
       const look: Look = { deps, paces, peers, vectors, isCounted };
       const shown = await Promise.all(peers.map((peer) => statusOf(look, peer)));
       return {
-        ...{ peers: shown, conflicts: deps.conflicts(), parked: deps.replica.parked() },
+        ...{ peers: shown, conflicts: deps.conflicts(), parked: deps.replica.parkedCount() },
         ...{ quarantined: deps.quarantined(), refused: deps.refused(), clock: deps.guard.state },
         ...{ moved: deps.moved(), remote: deps.remote() },
       };

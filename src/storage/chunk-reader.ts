@@ -30,30 +30,29 @@ export async function readChunk(
   const end = Math.min(place.bytes, offset + bytes);
   if (offset >= end) return Buffer.alloc(0);
   const first = Math.floor(offset / LIMITS.sliceBytes) * LIMITS.sliceBytes;
-  const slices: Buffer[] = [];
+  const last = Math.min(place.bytes, Math.ceil(end / LIMITS.sliceBytes) * LIMITS.sliceBytes);
+  const whole = Buffer.allocUnsafeSlow(last - first);
   for (let start = first; start < end; start += LIMITS.sliceBytes) {
-    const slice = await readSlice(deps, place, start);
-    if (slice === undefined) return undefined;
-    slices.push(slice);
+    const into = whole.subarray(start - first, start - first + LIMITS.sliceBytes);
+    if (!(await readSlice(deps, place, { start, into }))) return undefined;
   }
-  const whole = slices.length === 1 && slices[0] !== undefined ? slices[0] : Buffer.concat(slices);
   return whole.subarray(offset - first, end - first);
 }
 
+/** Whether the slice is there and right. */
 async function readSlice(
   { segments, hash, damaged }: ChunkReaderDeps,
   place: ChunkPlace,
-  start: number,
-): Promise<Buffer | undefined> {
-  const into = Buffer.allocUnsafeSlow(Math.min(LIMITS.sliceBytes, place.bytes - start));
+  { start, into }: { readonly start: number; readonly into: Buffer },
+): Promise<boolean> {
   const at = place.offset + start;
   try {
     const count = await segments.read(place.segment, into, at);
     const crc = place.sliceCrcs[start / LIMITS.sliceBytes];
-    if (count === into.length && hash.crc32(into) === crc) return into;
+    if (count === into.length && hash.crc32(into) === crc) return true;
   } catch (failure) {
     if (!(failure instanceof StorageFault) || failure.kind !== "corrupt") throw failure;
   }
   damaged(place.segment, at);
-  return undefined;
+  return false;
 }

@@ -55,23 +55,23 @@ export async function readLogOperations(
 }
 
 /**
- * The bytes of one operation, without its body; undefined when the batch has not got it. The others
- * are not decoded: whoever fetches what is parked asks for each operation of a batch in turn.
+ * The bytes of the operations, which are not decoded, without their bodies; the memory of the batch
+ * serves all of them.
  *
  * @throws StorageFault "corrupt" as above.
  */
-export async function readLogOperation(
+export async function readLogEncoded(
   { segments, hash }: LogBatchDeps,
   place: BatchPlace,
-  { origin, seq }: Dot,
-): Promise<Uint8Array | undefined> {
+): Promise<ReadonlyArray<{ readonly dot: Dot; readonly encoded: Uint8Array }>> {
   const { records } = await readAreas({ segments, hash }, place, "operations");
+  const operations: Array<{ dot: Dot; encoded: Uint8Array }> = [];
   for (const { kind, payload } of batchRecords(records, hash.crc32)) {
     if (kind !== "op") continue;
-    const header = operationHeader(payload);
-    if (header.seq === seq && header.origin === origin) return payload;
+    const { origin, seq } = operationHeader(payload);
+    operations.push({ dot: { origin, seq }, encoded: payload });
   }
-  return undefined;
+  return operations;
 }
 
 /** The bodies of a batch; those before `offset` have been passed. */

@@ -3,18 +3,13 @@ import { hlcMs } from "../core/hlc.ts";
 import { laterStamp } from "../core/lww.ts";
 import type { ContentHash, OriginId, Seq } from "../core/names.ts";
 import { decodeOperation } from "../core/operation-codec.ts";
-import type { Dot, Operation, Vector } from "../core/records.ts";
+import type { Operation, Vector } from "../core/records.ts";
 import type { Log } from "../ports/log.ts";
 import { readChunk } from "./chunk-reader.ts";
 import { giveUp, stampInNullSlot } from "./give-up.ts";
 import { ingest } from "./ingest.ts";
-import {
-  type BatchPlace,
-  type LoggedOperation,
-  readLogBatch,
-  readLogOperation,
-} from "./log-batch.ts";
-import { placeOfOperation, readLogPage } from "./log-pages.ts";
+import { type BatchPlace, type LoggedOperation, readLogBatch } from "./log-batch.ts";
+import { readLogPage } from "./log-pages.ts";
 import { isOfDeleteAgain } from "./metadata/again.ts";
 import { historyOf } from "./metadata/apply-conflicts.ts";
 import { deletesOf } from "./metadata/apply-deletes.ts";
@@ -30,8 +25,9 @@ import { TABLES } from "./metadata/rows.ts";
 import type { RowReader } from "./metadata/stored-rows.ts";
 import { isDeleted } from "./metadata/voided-rows.ts";
 import type { OriginLogs } from "./origin-logs.ts";
+import { ParkedEntries } from "./parked-entries.ts";
 import type { ReadOperation, RecentBatches } from "./recent-batches.ts";
-import type { LogEntry, LogPage, Replica } from "./replica.ts";
+import type { LogPage, Replica } from "./replica.ts";
 import type { Segments } from "./segment/segments.ts";
 import type { BodyWriter } from "./store.ts";
 import { type StoreParts, toStoredObject } from "./store-parts.ts";
@@ -57,6 +53,8 @@ export function createReplica(deps: ReplicaDeps): Replica {
   const { index, hash, committer, acknowledgements } = parts;
   const logs = new VisibleLogs(parts, origin);
   const chunks = { ...deps, index, hash };
+  const { kv, segments, origins } = { ...deps, ...parts };
+  const parked = new ParkedEntries({ kv, hash, segments, origins });
   return {
     origin,
     ownOrigins: deps.ownOrigins,
@@ -64,14 +62,15 @@ export function createReplica(deps: ReplicaDeps): Replica {
     applied: () => logs.applied,
     holes: () => logs.holes,
     parked: (part) => logs.parked(part),
+    parkedCount: () => origins.parkedCount,
     floors: () => logs.floors(),
     readLog: (after, bytesMax) => readLog(deps, logs, after, bytesMax),
     onCommit: (listener) => committer.onCommit(listener),
     ingest: (operations, heads) => ingest(deps, operations, heads),
-    parkedEntry: (dot) => parkedEntry(deps, dot),
+    parkedEntry: (dot) => parked.read(dot),
     superseded: (operation, isGone) => isSuperseded(parts, operation, isGone),
     giveUp: async (dot) => {
-      const entry = await parkedEntry(deps, dot);
+      const entry = await parked.read(dot);
       return entry !== undefined && giveUp(parts, deps.origins, decodeOperation(entry.encoded));
     },
     acknowledge: (site, applied, received = applied) =>
@@ -148,16 +147,6 @@ function locate(index: RowReader, { body, dot, hlc }: Operation): Located | unde
   return history?.kind === "conflict"
     ? { kind: "object", row: history.row, current: false }
     : undefined;
-}
-
-async function parkedEntry(deps: ReplicaDeps, dot: Dot): Promise<LogEntry | undefined> {
-  const { parts, segments } = deps;
-  const { kv, hash, index } = parts;
-  if (index.get(TABLES.parked, logRunKeyOf(dot.origin, dot.seq)) === undefined) return undefined;
-  const place = placeOfOperation({ kv, hash }, dot.origin, dot.seq);
-  if (place === undefined) return undefined;
-  const encoded = await readLogOperation({ segments, hash }, place, dot);
-  return encoded === undefined ? undefined : { encoded, inline: undefined };
 }
 
 /**

@@ -145,6 +145,13 @@ export class OriginLogs {
     if (parked?.size === 0) this.#parked.delete(origin);
   }
 
+  /** How many operations are parked. */
+  get parkedCount(): number {
+    let count = 0;
+    for (const { size } of this.#parked.values()) count += size;
+    return count;
+  }
+
   isParked({ origin, seq }: Dot): boolean {
     return this.#parked.get(origin)?.has(seq) === true;
   }

@@ -121,6 +121,8 @@ export interface Replica {
   holes(): Holes;
   /** By origin, and in the order of its log; all of them, or a part. There may be very many. */
   parked(part?: ParkedPart): readonly ParkedOperation[];
+  /** How many are parked, batches in line included: costs the same, however many there are. */
+  parkedCount(): number;
   /** Operations up to these are not in the log any more. */
   floors(): Vector;
   /**

@@ -123,12 +123,25 @@ export class VisibleLogs {
     const holes = new Map<OriginId, Hole>();
     for (const { origin, seq } of received.values()) {
       if (applied.get(origin) === seq) continue;
-      const parked = this.#readParked(origin, 0, HOLES_READ_MAX).map(({ dot }) => dot.seq);
+      const parked = this.#parkedSeqs(origin);
       const last = parked.length < HOLES_READ_MAX ? undefined : parked.at(-1);
       const hole = holeOf(last ?? seq, parked, LIMITS.replicationHolesMax);
       if (hole !== undefined) holes.set(origin, hole);
     }
     return holes.size === 0 ? NO_HOLES : holes;
+  }
+
+  /** The first parked operations of an origin: their rows are not decoded. */
+  #parkedSeqs(origin: OriginId): Seq[] {
+    const { prefix } = TABLES.parked;
+    const gte = indexKey(prefix, logRunKeyOf(origin, 0));
+    const lt = indexKey(prefix, `${origin}~`);
+    const seqs: Seq[] = [];
+    for (const { key } of this.#parts.kv.range({ gte, lt, limit: HOLES_READ_MAX })) {
+      const dot = dotOfKey(asBuffer(key).toString("latin1", prefix.length));
+      if (dot !== undefined) seqs.push(dot.seq);
+    }
+    return seqs;
   }
 
   #readParked(origin?: OriginId, behind = 0, limit?: number): ParkedOperation[] {

@@ -4,6 +4,7 @@ import type { IncomingOperation, IngestOutcome } from "../../src/storage/replica
 import { dumpRows } from "../sim/sim-machine.ts";
 import { bucketOf, keyOf } from "../sim/store-journal.ts";
 import { entriesFor, handOverAll, positionOf, whole } from "../support/hand-over.ts";
+import { overlay } from "../support/overlay.ts";
 import { contentsOf, put, setUp } from "../support/row-workload.ts";
 import { closeSimSites, SimSite } from "../support/sim-site.ts";
 
@@ -110,6 +111,47 @@ describe("an operation without its bytes", () => {
       const entry = await b.store.replica.parkedEntry(dot);
       expect(Buffer.compare(entry?.encoded ?? Buffer.alloc(0), encoded)).toBe(0);
     }
+  });
+
+  test("is read back with the others of its batch, which is read once for all of them", async () => {
+    const count = 60;
+    for (let at = 0; at < count; at++) await put(a.store, 0, at % 3, Buffer.from(`body ${at}`));
+    const incoming = await entriesFor(a, b);
+    expect(incoming.length).toBeGreaterThanOrEqual(count);
+    await b.store.replica.ingest(parkedNow(incoming), []);
+    const { disk } = b.machine;
+    const open = disk.openRead.bind(disk);
+    let reads = 0;
+    disk.openRead = async (path) => {
+      const file = await open(path);
+      return overlay(file, {
+        read: (into, offset) => {
+          reads += 1;
+          return file.read(into, offset);
+        },
+      });
+    };
+    await b.restart();
+    const { replica } = b.store;
+    reads = 0;
+    const entries = await Promise.all(
+      incoming.map(({ encoded }) => replica.parkedEntry(decodeOperation(encoded).dot)),
+    );
+    for (const [at, { encoded }] of incoming.entries()) {
+      expect(Buffer.compare(entries[at]?.encoded ?? Buffer.alloc(0), encoded)).toBe(0);
+    }
+    const batches = reads;
+    expect(batches).toBeLessThan(10);
+    // What is asked for again is there, and what has been applied meanwhile is not.
+    const [first, second] = incoming.map(({ encoded }) => decodeOperation(encoded).dot);
+    if (first === undefined || second === undefined) throw new Error("no operations");
+    await replica.ingest(incoming.slice(0, 1), []);
+    expect(await replica.parkedEntry(first)).toBeUndefined();
+    expect((await replica.parkedEntry(second))?.encoded).toEqual(entries[1]?.encoded);
+    expect([replica.parkedCount(), replica.parked().length]).toEqual([
+      incoming.length - 1,
+      incoming.length - 1,
+    ]);
   });
 
   test("is relayed by whom it was parked, with what came later", async () => {

@@ -147,6 +147,10 @@ export class MemoryReplica implements Replica {
     return holes;
   }
 
+  parkedCount(): number {
+    return this.#parked.size;
+  }
+
   parked(part?: ParkedPart): readonly ParkedOperation[] {
     const all = [...this.#parked.values()];
     if (part === undefined) return all;
