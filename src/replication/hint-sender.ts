@@ -66,11 +66,14 @@ export class HintSender {
   }
 
   /** A request or an answer of ours has told the peer this. */
-  told(peer: SiteId, word: AppliedSet & { readonly received?: Vector }): void {
+  told(
+    peer: SiteId,
+    { applied, holes, received }: AppliedSet & { readonly received?: Vector },
+  ): void {
     const told = this.#of(peer);
-    told.has = word;
-    if (word.received === undefined) return;
-    told.received = word.received;
+    told.has = { applied, holes };
+    if (received === undefined) return;
+    told.received = received;
     told.answeredMs = this.#deps.clock.monotonicMs();
   }
 

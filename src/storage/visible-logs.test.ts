@@ -16,8 +16,9 @@ const OWN = originOf("a");
 const BERLIN = originOf("b");
 const OSLO = originOf("c");
 
-function originOf(digit: string): OriginId {
-  return required(parseOriginId(digit.repeat(16)), "origin");
+function originOf(digit: string, number = 0): OriginId {
+  const text = digit.repeat(16).slice(0, number === 0 ? 16 : 14);
+  return required(parseOriginId(text.padEnd(16, `${number}`.padStart(2, "0"))), "origin");
 }
 
 function seqOf(seq: number): Seq {
@@ -25,7 +26,11 @@ function seqOf(seq: number): Seq {
 }
 
 /** The logs of two sites, of which these operations are parked; counts the rows that are read. */
-async function openLogs(length: number, parked: ReadonlyArray<readonly [OriginId, number]>) {
+async function openLogs(
+  length: number,
+  parked: ReadonlyArray<readonly [OriginId, number]>,
+  origins: readonly OriginId[] = [BERLIN, OSLO],
+) {
   const hash = await createInlineHash();
   const map = new MapKv();
   const put = <Row>(table: Table<Row>, key: string, row: Row): void => {
@@ -34,7 +39,7 @@ async function openLogs(length: number, parked: ReadonlyArray<readonly [OriginId
     const value = writer.slice(start, end);
     map.take([{ key: indexKey(table.prefix, key), value }]);
   };
-  for (const origin of [BERLIN, OSLO]) {
+  for (const origin of origins) {
     const chain = Buffer.alloc(32);
     put(TABLES.originHead, origin, { seq: seqOf(length), chain, hlc: HLC_ZERO, vector: new Map() });
   }
@@ -121,6 +126,18 @@ test("of very many holes the first are told, and what stands behind them as miss
   expect(once).toBeLessThan(1040);
   expect(logs.holes.size).toBe(1);
   expect(rowsRead()).toBe(once);
+});
+
+test("holes of very many origins take a bounded part of every message", async () => {
+  const origins = Array.from({ length: 20 }, (_, at) =>
+    originOf("bcdef0123456789a"[at % 16] ?? "", at),
+  );
+  const apart = Array.from({ length: 60 }, (_, at) => 2 * at + 2);
+  const parked = origins.flatMap((origin) => apart.map((seq) => [origin, seq] as const));
+  const { logs } = await openLogs(900, parked, origins);
+  const runs = [...logs.holes.values()].map(({ ranges }) => ranges.length);
+  expect(runs.reduce((sum, count) => sum + count, 0)).toBe(1024);
+  expect([logs.holes.size, Math.min(...runs)]).toEqual([18, 4]);
 });
 
 test("how far logs are costs the same to tell, however many operations are parked", async () => {

@@ -22,6 +22,8 @@ type Seen = {
 
 /** So many parked operations of an origin are looked at to tell its holes: half a millisecond. */
 const HOLES_READ_MAX = 1024;
+/** Runs that are told of all origins together: 25 KiB of every message. */
+const RUNS_MAX = 1024;
 
 /**
  * How far logs are as everybody may know it: durable, and visible in the index. Read again only
@@ -121,11 +123,13 @@ export class VisibleLogs {
 
   #readHoles({ received, applied }: Seen): Holes {
     const holes = new Map<OriginId, Hole>();
+    let runsLeft = RUNS_MAX;
     for (const { origin, seq } of received.values()) {
-      if (applied.get(origin) === seq) continue;
+      if (applied.get(origin) === seq || runsLeft === 0) continue;
       const parked = this.#parkedSeqs(origin);
       const last = parked.length < HOLES_READ_MAX ? undefined : parked.at(-1);
-      const hole = holeOf(last ?? seq, parked, LIMITS.replicationHolesMax);
+      const hole = holeOf(last ?? seq, parked, Math.min(runsLeft, LIMITS.replicationHolesMax));
+      runsLeft -= hole?.ranges.length ?? 0;
       if (hole !== undefined) holes.set(origin, hole);
     }
     return holes.size === 0 ? NO_HOLES : holes;
