@@ -39,8 +39,8 @@ export class ParkedEntries {
     if (!this.#deps.origins.isParked(dot)) return undefined;
     const place = placeOfOperation(this.#deps, dot.origin, dot.seq);
     if (place === undefined) return undefined;
-    const kept = isSame(place, this.#kept) ? this.#kept : this.#begin(place);
-    const encoded = (await kept.entries).get(nameOf(dot));
+    const known = isSame(place, this.#kept) ? await this.#kept.entries : undefined;
+    const encoded = known?.get(nameOf(dot)) ?? (await this.#begin(place).entries).get(nameOf(dot));
     return encoded === undefined ? undefined : { encoded, inline: undefined };
   }
 
